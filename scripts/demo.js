@@ -1,0 +1,178 @@
+// `npm run demo [-- --inspector | --stop]`: steadyport at work, in a PM2 and a STEADYPORT_HOME of its own.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { createRequire } from 'node:module';
+import { networkInterfaces, tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const FOLDER = join(tmpdir(), `steadyport-demo-${userInfo().uid}`);
+const CLI = join(ROOT, 'dist', 'cli.js');
+const PM2 = createRequire(import.meta.url).resolve('pm2/bin/pm2');
+const INSPECTOR = '@modelcontextprotocol/inspector@1.0.3';
+const ENV = {
+  ...process.env,
+  PM2_HOME: join(FOLDER, 'pm2'),
+  STEADYPORT_HOME: join(FOLDER, 'home'),
+  STEADYPORT_CONFIG: join(FOLDER, 'steadyport.json'),
+};
+const PATIENCE_MS = 60_000;
+
+const say = (text) => process.stdout.write(`${text}\n`);
+const pm2 = (...args) =>
+  execFileSync(process.execPath, [PM2, ...args], { env: ENV, stdio: ['ignore', 'pipe', 'inherit'] });
+const steadyport = (...args) => spawnSync(process.execPath, [CLI, ...args], { env: ENV, encoding: 'utf8' });
+const status = () => JSON.parse(steadyport('status', '--json').stdout);
+
+const main = async ([option, ...ports]) => {
+  if (option === '--serve') return serve(ports.map(Number));
+  if (option !== undefined && !['--stop', '--inspector'].includes(option)) {
+    process.stderr.write(`demo: unknown option "${option}"; there is: --inspector, --stop\n`);
+    process.exit(2);
+  }
+  stop();
+  if (option === '--stop') return say('The demo is stopped; nothing of it is left.');
+  mkdirSync(FOLDER, { recursive: true, mode: 0o700 });
+  const proxies = option === '--inspector' ? startInspector() : await startUpstream();
+  writeFileSync(
+    ENV.STEADYPORT_CONFIG,
+    JSON.stringify({ proxies, monitor: { http: '127.0.0.1:6270' } }, null, 2),
+  );
+  say(`\nForwarders and monitor: pm2 start ecosystem.config.js`);
+  pm2('start', join(ROOT, 'ecosystem.config.js'));
+  await allUp();
+  say(`\n${steadyport('status').stdout}`);
+  const awayMs = await killOne();
+  await allUp();
+  say(steadyport('status').stdout);
+  say(`Killed with SIGKILL, port ${portOf(proxies[0])} served again after ${awayMs} ms.`);
+  say('It runs on; look around, then end it with: npm run demo -- --stop');
+};
+
+/** Ends the demo's PM2 and everything under it, by its own PM2_HOME, and removes its folder. */
+const stop = () => {
+  spawnSync(process.execPath, [PM2, 'kill'], { env: ENV, stdio: 'ignore' });
+  rmSync(FOLDER, { recursive: true, force: true });
+};
+
+/** A small real web application that listens on two free ports of localhost only. */
+const startUpstream = async () => {
+  const ports = [await freePort(), await freePort()];
+  pm2(
+    'start',
+    fileURLToPath(import.meta.url),
+    '--name',
+    'demo-upstream',
+    '--',
+    '--serve',
+    ...ports.map(String),
+  );
+  say(`An application listens on localhost only: ${ports.map((port) => `127.0.0.1:${port}`).join(' and ')}`);
+  const outside = hasOutsideAddress();
+  if (!outside)
+    say('This machine has no other address than loopback: the demo listens on other loopback ports.');
+  return Promise.all(
+    ports.map(async (port, index) => ({
+      label: `demo ${index + 1}`,
+      listen: outside ? `${port}` : `127.0.0.1:${await freePort()}`,
+      upstream: `localhost:${port}`,
+      probe: { type: 'http', path: '/', body: 'steadyport' },
+    })),
+  );
+};
+
+/** The real MCP Inspector, on its own ports 6274 and 6277 of localhost. */
+const startInspector = () => {
+  const token = randomBytes(16).toString('hex');
+  const hosts = ['localhost', ...outsideAddresses()];
+  const env = {
+    ...ENV,
+    MCP_AUTO_OPEN_ENABLED: 'false',
+    MCP_PROXY_AUTH_TOKEN: token,
+    ALLOWED_ORIGINS: hosts.map((host) => `http://${host}:6274`).join(','),
+  };
+  const args = ['start', 'npx', '--name', 'mcp-inspector', '--', '--yes', INSPECTOR];
+  execFileSync(process.execPath, [PM2, ...args], { env, stdio: ['ignore', 'ignore', 'inherit'] });
+  say(`The MCP Inspector (${INSPECTOR}) starts on localhost:6274 and :6277. Open it at:`);
+  for (const host of hosts.slice(1)) say(`  http://${host}:6274/?MCP_PROXY_AUTH_TOKEN=${token}`);
+  return [
+    {
+      label: 'MCP Inspector Web UI',
+      listen: '6274',
+      upstream: 'localhost:6274',
+      probe: { type: 'http', path: '/' },
+    },
+    {
+      label: 'MCP Inspector Proxy',
+      listen: '6277',
+      upstream: 'localhost:6277',
+      probe: { type: 'http', path: '/health' },
+    },
+  ];
+};
+
+const allUp = async () => {
+  for (const giveUpAt = Date.now() + PATIENCE_MS; Date.now() < giveUpAt; await sleep(200)) {
+    const { monitor, proxies } = status();
+    if (monitor && proxies.every(({ state }) => state === 'up')) return;
+  }
+  say(steadyport('status').stdout);
+  throw new Error(`not everything is up after ${PATIENCE_MS / 1000} s; npm run demo -- --stop ends it`);
+};
+
+/** How long the port was away, from the SIGKILL to the next answer. */
+const killOne = async () => {
+  const [proxy] = status().proxies;
+  const [host, port] = splitAddress(proxy.listen[0]);
+  say(`kill -9 ${proxy.pid}   (${proxy.name})`);
+  process.kill(proxy.pid, 'SIGKILL');
+  const startedAt = performance.now();
+  while (!(await answers(host, port))) await sleep(10);
+  const awayMs = Math.round(performance.now() - startedAt);
+  for (const giveUpAt = Date.now() + PATIENCE_MS; Date.now() < giveUpAt; await sleep(200)) {
+    if (status().proxies[0].recovery.count > 0) break;
+  }
+  return awayMs;
+};
+
+const answers = async (host, port) => {
+  try {
+    return (await fetch(`http://${host}:${port}/`, { signal: AbortSignal.timeout(2_000) })).ok;
+  } catch {
+    return false;
+  }
+};
+
+const splitAddress = (address) => [
+  address.slice(0, address.lastIndexOf(':')),
+  address.slice(address.lastIndexOf(':') + 1),
+];
+const portOf = ({ listen }) => listen.split(':').at(-1);
+const outsideAddresses = () =>
+  Object.values(networkInterfaces()).flatMap((list) =>
+    list
+      .filter(({ internal, scopeid }) => !internal && !scopeid)
+      .map(({ address, family }) => (family === 'IPv6' ? `[${address}]` : address)),
+  );
+const hasOutsideAddress = () => outsideAddresses().length > 0;
+
+const freePort = () =>
+  new Promise((done) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => done(port));
+    });
+  });
+
+const serve = (ports) => {
+  for (const port of ports)
+    createServer((_, response) =>
+      response.end(`<h1>steadyport demo</h1> this is localhost:${port}\n`),
+    ).listen(port, '127.0.0.1');
+};
+
+await main(process.argv.slice(2));

@@ -1,0 +1,123 @@
+#!/usr/bin/env node
+import minimist from 'minimist';
+import { nearest } from './core/nearest.ts';
+import { UsageError } from './host/usage-error.ts';
+
+/** A command's options and its module; the module is loaded only when the command runs. */
+interface Command {
+  readonly usage: string;
+  readonly about: string;
+  readonly options?: readonly string[];
+  readonly flags?: readonly string[];
+  /** How many arguments it takes at most; default none. */
+  readonly most?: number;
+  load(): Promise<{ run(args: minimist.ParsedArgs): Promise<number | undefined> }>;
+}
+
+const COMMANDS: Readonly<Record<string, Command>> = {
+  proxy: {
+    usage: 'proxy <listen> <upstreamHost> <upstreamPort> [options]',
+    about: 'forward one port in the foreground, without PM2',
+    most: 3,
+    options: [
+      'engine',
+      'hold-ms',
+      'connect-timeout-ms',
+      'idle-timeout-ms',
+      'half-close-timeout-ms',
+      'max-connections',
+      'allow',
+    ],
+    load: () => import('./commands/proxy.ts'),
+  },
+  status: {
+    usage: 'status [NAME] [--json] [--watch]',
+    about: 'what is up, what is not, why, and what to do',
+    flags: ['json', 'watch'],
+    most: 1,
+    load: () => import('./commands/status.ts'),
+  },
+  'check-config': {
+    usage: 'check-config [PATH]',
+    about: 'every mistake in the config file, and the variables over it',
+    most: 1,
+    load: () => import('./commands/check-config.ts'),
+  },
+  start: {
+    usage: 'start',
+    about: 'bring PM2 in line with the config; unchanged proxies keep their connections',
+    load: () => import('./commands/start.ts'),
+  },
+  stop: {
+    usage: 'stop',
+    about: 'take the monitor and the proxies out of PM2',
+    load: () => import('./commands/stop.ts'),
+  },
+  run: {
+    usage: 'run <tcp-proxy-PORT>',
+    about: 'one proxy of the config, as PM2 runs it',
+    most: 1,
+    load: () => import('./commands/run.ts'),
+  },
+  monitor: {
+    usage: 'monitor',
+    about: 'the monitor, as PM2 runs it',
+    load: () => import('./commands/monitor.ts'),
+  },
+};
+
+const help = (): string =>
+  [
+    'Usage: steadyport <command>',
+    '',
+    ...Object.values(COMMANDS).map(({ usage, about }) => `  ${usage}\n      ${about}`),
+    '',
+  ].join('\n');
+
+const didYouMean = (typed: string, words: readonly string[]): string => {
+  const guess = nearest(typed, words);
+  return guess
+    ? `; did you mean "${guess}"?`
+    : `; there ${words.length === 0 ? 'are none here' : `is: ${words.join(', ')}`}`;
+};
+
+const main = async (argv: readonly string[]): Promise<number | undefined> => {
+  const [name, ...rest] = argv;
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
+    process.stdout.write(help());
+    return name === undefined ? 2 : 0;
+  }
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (!command) throw new UsageError(`unknown command "${name}"${didYouMean(name, Object.keys(COMMANDS))}`);
+  const { options = [], flags = [], most = 0 } = command;
+  const known = [...options, ...flags].map((option) => `--${option}`);
+  const args = minimist(rest, {
+    string: ['_', ...options],
+    boolean: ['help', ...flags],
+    alias: { h: 'help' },
+    unknown: (option) => {
+      if (!option.startsWith('-')) return true;
+      const typed = option.replace(/=.*$/, '');
+      throw new UsageError(`unknown option "${typed}" of "${name}"${didYouMean(typed, known)}`);
+    },
+  });
+  if (args['help']) {
+    process.stdout.write(
+      `Usage: steadyport ${command.usage}\n\n${command.about}\n${known.length > 0 ? `\nOptions: ${known.join(' ')}\n` : ''}`,
+    );
+    return 0;
+  }
+  const extra = args._[most];
+  if (extra !== undefined)
+    throw new UsageError(`unexpected argument "${extra}"; expected: steadyport ${command.usage}`);
+  return (await command.load()).run(args);
+};
+
+try {
+  const code = await main(process.argv.slice(2));
+  if (code !== undefined) process.exitCode = code;
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  process.stderr.write(`steadyport: ${error.message}\n`);
+  process.exitCode = 2;
+}

@@ -1,0 +1,63 @@
+import { formatAddress } from '../core/address.ts';
+import type { Snapshot } from '../core/status.ts';
+import { requireConfig, VERSION } from '../host/config-file.ts';
+import { type MonitorProtocol, serveControlWhenFree } from '../host/control.ts';
+import { makeHome } from '../host/home.ts';
+import { createLog, keepRecent } from '../host/log.ts';
+import { pm2Apps } from '../host/pm2-apps.ts';
+import { createMetrics } from '../metrics.ts';
+import { type Monitor, startMonitor } from '../monitor/monitor.ts';
+import { createPm2 } from '../monitor/pm2.ts';
+import { createRestarter } from '../monitor/restarter.ts';
+import { serveHttp } from '../web/server.ts';
+import { leaveOnSignal } from './leave.ts';
+
+const LOG_LINES = 10;
+
+/** `steadyport monitor`: watches every proxy of the config until it is told to leave. */
+export const run = async (): Promise<undefined> => {
+  const { config, settings } = requireConfig();
+  const { http, intervalMs } = config.monitor;
+  const home = makeHome(settings.home);
+  const { recent, write } = keepRecent(LOG_LINES);
+  const log = createLog(settings.logFormat, write);
+  const about = { pid: process.pid, version: VERSION, startedAtMs: Date.now(), intervalMs };
+  let monitor: Monitor | undefined;
+  let page: string | null = null;
+  const status = (): Snapshot => {
+    const { proxies = [], ...looked } = monitor?.status() ?? {
+      lastLookMs: about.startedAtMs,
+      pm2Problem: null,
+    };
+    return {
+      version: 1,
+      takenAtMs: Date.now(),
+      monitor: { ...about, ...looked, http: page },
+      proxies,
+      log: recent,
+    };
+  };
+
+  const control = await serveControlWhenFree<MonitorProtocol>(home.monitorSocket, { status }, () =>
+    log('another_monitor', `Another monitor answers on ${home.monitorSocket}; waiting for it to leave`),
+  );
+  leaveOnSignal(async () => {
+    monitor?.stop();
+    await control.close();
+  });
+  const pm2 = createPm2(settings.pm2Home);
+  const apps = pm2Apps(config, settings);
+  monitor = startMonitor({ config, apps, home, pm2, restart: createRestarter(pm2), log });
+  if (http !== false)
+    await serveHttp(http, { status, metrics: createMetrics() }).then(
+      () => {
+        page = `http://${formatAddress(http)}`;
+      },
+      (error: Error) => log('no_page', `No page: ${error.message}`),
+    );
+  log(
+    'monitor_started',
+    `Monitoring ${config.proxies.map(({ port }) => port).join(', ')} every ${intervalMs} ms`,
+  );
+  process.send?.('ready');
+};

@@ -1,0 +1,48 @@
+import type { ParsedArgs } from 'minimist';
+import { parseConfig } from '../core/config.ts';
+import { formatConfigError } from '../core/config-errors.ts';
+import { readSettings } from '../host/config-file.ts';
+import { createLog } from '../host/log.ts';
+import { UsageError } from '../host/usage-error.ts';
+import { startForwarder } from '../proxy/forwarder.ts';
+import { createPortableEngine } from '../proxy/portable/engine.ts';
+import { leaveOnSignal } from './leave.ts';
+
+/** `steadyport proxy <listen> <upstreamHost> <upstreamPort>`: by hand, without PM2 and without a config file. */
+export const run = async (args: ParsedArgs): Promise<undefined> => {
+  const [listen, host, port] = args._;
+  if (listen === undefined || host === undefined || port === undefined)
+    throw new UsageError(
+      'expected: steadyport proxy <listen> <upstreamHost> <upstreamPort>, such as: proxy 6274 localhost 6274',
+    );
+  const upstream = host.includes(':') && !host.startsWith('[') ? `[${host}]:${port}` : `${host}:${port}`;
+  const entry = { listen, upstream, ...optionsFrom(args) };
+  const parsed = parseConfig({ proxies: [entry] });
+  if (!parsed.ok)
+    throw new UsageError(parsed.errors.map(formatConfigError).join('\n').replaceAll('proxies[0].', ''));
+  const [proxy] = parsed.config.proxies;
+  if (!proxy) return;
+  const forwarder = await startForwarder(proxy, createPortableEngine, createLog(readSettings().logFormat));
+  leaveOnSignal(() => forwarder.drain(proxy.drainMs));
+};
+
+const NUMBERS = {
+  'hold-ms': 'holdMs',
+  'connect-timeout-ms': 'connectTimeoutMs',
+  'idle-timeout-ms': 'idleTimeoutMs',
+  'half-close-timeout-ms': 'halfCloseTimeoutMs',
+  'max-connections': 'maxConnections',
+} as const;
+
+/** The options as config keys; what is not a number stays a text, for parseConfig to refuse by name. */
+const optionsFrom = (args: ParsedArgs): Record<string, unknown> => {
+  const entry: Record<string, unknown> = {};
+  for (const [option, key] of Object.entries(NUMBERS)) {
+    const value: unknown = args[option];
+    if (value !== undefined) entry[key] = /^\d+$/.test(String(value)) ? Number(value) : value;
+  }
+  if (args['engine'] !== undefined) entry['engine'] = args['engine'];
+  if (args['allow'] !== undefined)
+    entry['allow'] = [args['allow']].flat().flatMap((list: string) => list.split(','));
+  return entry;
+};

@@ -1,0 +1,29 @@
+import { join } from 'node:path';
+import { MONITOR } from '../core/apps.ts';
+import { ROOT, requireConfig } from '../host/config-file.ts';
+import { pm2Apps, REVISION } from '../host/pm2-apps.ts';
+import { listOwnApps, pm2Command } from '../monitor/pm2.ts';
+
+/**
+ * `steadyport start`: apps that are no longer in the config go, those that changed or do not run are started
+ * anew, and the others are left alone (`pm2 start ecosystem.config.js` would restart every one).
+ */
+export const run = async (): Promise<number> => {
+  const { config, settings } = requireConfig();
+  const apps = pm2Apps(config, settings);
+  const listed = await listOwnApps(settings.pm2Home, settings.configPath);
+  const isCurrent = (name: string): boolean => {
+    const running = listed.get(name);
+    const wanted = apps.find((app) => app.name === name)?.env[REVISION];
+    return running?.word === 'online' && wanted !== undefined && running.env[REVISION] === wanted;
+  };
+  const outdated = [...listed.keys()].filter((name) => !isCurrent(name));
+  outdated.sort((a, b) => Number(b === MONITOR) - Number(a === MONITOR));
+  for (const name of outdated) if ((await pm2Command(['delete', name])) !== 0) return 1;
+  const wanted = apps.map(({ name }) => name).filter((name) => !isCurrent(name));
+  if (wanted.length === 0) {
+    process.stdout.write('Everything runs as configured; nothing was touched.\n');
+    return 0;
+  }
+  return pm2Command(['start', join(ROOT, 'ecosystem.config.js'), '--only', wanted.join(',')]);
+};

@@ -1,0 +1,51 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ParsedArgs } from 'minimist';
+import colours from 'picocolors';
+import { exitCode, type Paint, renderStatus, type Snapshot, selectProxies } from '../core/status.ts';
+import { requireConfig } from '../host/config-file.ts';
+import { connectControl, type MonitorProtocol } from '../host/control.ts';
+import { locateHome } from '../host/home.ts';
+import { UsageError } from '../host/usage-error.ts';
+import { lookWithoutMonitor } from '../monitor/without-monitor.ts';
+
+const ANSWER_TIMEOUT_MS = 2_000;
+const WATCH_MS = 1_000;
+
+/** `steadyport status [NAME] [--json] [--watch]`: exits 0 all up, 1 anything else, 2 usage, 3 no monitor. */
+export const run = async (args: ParsedArgs): Promise<number> => {
+  const { config, settings } = requireConfig();
+  const home = locateHome(settings.home);
+  for (;;) {
+    const whole =
+      (await askMonitor(home.monitorSocket)) ?? (await lookWithoutMonitor(config, home, settings.pm2Home));
+    const [name] = args._;
+    const snapshot = name === undefined ? whole : selectProxies(whole, name);
+    if (!snapshot)
+      throw new UsageError(
+        `no proxy "${name}"; there is: ${whole.proxies.map((proxy) => proxy.name).join(', ')}`,
+      );
+    const columns = settings.columns ?? process.stdout.columns ?? 120;
+    if (args['watch'] && process.stdout.isTTY) process.stdout.write('\x1b[2J\x1b[H');
+    process.stdout.write(
+      args['json'] ? `${JSON.stringify(snapshot)}\n` : renderStatus(snapshot, columns, paint, Date.now()),
+    );
+    if (!args['watch']) return exitCode(snapshot);
+    await sleep(WATCH_MS);
+  }
+};
+
+const paint: Paint = { good: colours.green, bad: colours.red, dim: colours.dim };
+
+/** Undefined when there is no monitor, or it does not answer in time. */
+const askMonitor = async (socketPath: string): Promise<Snapshot | undefined> => {
+  try {
+    const client = await connectControl<MonitorProtocol>(socketPath, ANSWER_TIMEOUT_MS);
+    try {
+      return await client.ask('status', null, ANSWER_TIMEOUT_MS);
+    } finally {
+      client.close();
+    }
+  } catch {
+    return undefined;
+  }
+};

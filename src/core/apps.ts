@@ -1,0 +1,51 @@
+import type { Config, ProxyConfig } from './config.ts';
+
+/** One PM2 app; the settings and their reasons are DESIGN 4.5's (docs/decisions.md). */
+export interface AppDefinition {
+  readonly name: string;
+  readonly script: string;
+  readonly args: readonly string[];
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly [setting: string]: unknown;
+}
+
+/** The monitor comes last: it should find the proxies there. */
+export const defineApps = (
+  config: Config,
+  root: string,
+  env: Readonly<Record<string, string>>,
+): readonly AppDefinition[] => [
+  ...config.proxies.map((proxy) => defineProxy(proxy, root, env)),
+  { ...common(root, env), name: MONITOR, args: ['monitor'], kill_timeout: 2_000 },
+];
+
+export const MONITOR = 'proxy-monitor';
+
+const defineProxy = (
+  proxy: ProxyConfig,
+  root: string,
+  env: Readonly<Record<string, string>>,
+): AppDefinition => ({
+  ...common(root, env),
+  name: proxy.name,
+  args: ['run', proxy.name],
+  kill_timeout: proxy.drainMs + 1_000,
+});
+
+const common = (root: string, env: Readonly<Record<string, string>>) => ({
+  script: `${root}/dist/cli.js`.replace('//', '/'),
+  cwd: root,
+  exec_mode: 'fork',
+  // A list whose one entry is a part of every name: nothing of the caller's environment (`true` has no effect).
+  filter_env: [''],
+  env,
+  pmx: false,
+  treekill: false,
+  wait_ready: true,
+  listen_timeout: 5_000,
+  kill_retry_time: 10,
+  exp_backoff_restart_delay: 100,
+  max_restarts: 1_000_000_000,
+  merge_logs: true,
+});

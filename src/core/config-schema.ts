@@ -1,0 +1,147 @@
+import * as v from 'valibot';
+import { type Address, ipFamily, parseAddress, parseListen } from './address.ts';
+
+const LISTEN =
+  '"6274" (every non-loopback address), "IP:PORT", "[IPv6]:PORT", "localhost:PORT" or "external:PORT"; ' +
+  'ports are 1 to 65535';
+const UPSTREAM = 'HOST:PORT or [IPv6]:PORT, such as "localhost:6274"; ports are 1 to 65535';
+
+/** What would be right, in the words of every message and of steadyport.schema.json. */
+export const EXPECTED = {
+  proxies: 'a list such as [{"listen": "6274", "upstream": "localhost:6274"}]',
+  proxy: 'an object such as {"listen": "6274", "upstream": "localhost:6274"}',
+  listen: `a text: ${LISTEN}`,
+  upstream: `a text: ${UPSTREAM}`,
+  http: 'IP:PORT such as "127.0.0.1:6270", or false for no page',
+  allow: 'an IP address, a CIDR block such as "192.0.2.0/24", or one of: loopback, private, any',
+  path: 'a path that begins with "/"',
+  probe: 'an object such as {"type": "tcp"}',
+  probeType: 'one of: listen, tcp, http',
+  engine: 'one of: auto, portable',
+};
+
+/** What JSON calls an object. */
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const integer = (least: number, most: number, kind: string, about: string) => {
+  const expected = `${kind}, ${least} to ${most}`;
+  return v.pipe(
+    v.number(expected),
+    v.integer(expected),
+    v.minValue(least, expected),
+    v.maxValue(most, expected),
+    v.description(about),
+  );
+};
+/** A duration up to 24 days, the longest that a Node.js timer takes. */
+const ms = (least: number, about: string) => integer(least, 2_147_483_647, 'whole milliseconds', about);
+const count = (least: number, about: string) => integer(least, 1_000_000, 'a whole number', about);
+const text = (about: string) =>
+  v.pipe(v.string('a text'), v.nonEmpty('a text that is not empty'), v.description(about));
+
+const check = <T>(parse: (text: string) => T | undefined, expected: string, about: string) =>
+  v.pipe(
+    v.string(expected),
+    v.check((value) => parse(value) !== undefined, expected),
+    v.description(about),
+    v.transform((value) => parse(value) as T),
+  );
+
+/** How the monitor checks an upstream: see the README's config reference. */
+export const probeSchema = v.variant(
+  'type',
+  [
+    v.strictObject({ type: v.literal('listen') }),
+    v.strictObject({ type: v.literal('tcp') }),
+    v.strictObject({
+      type: v.literal('http'),
+      path: v.optional(v.pipe(v.string(EXPECTED.path), v.startsWith('/', EXPECTED.path)), '/'),
+      status: v.optional(integer(100, 599, 'an HTTP status', 'The status to expect; default 200 to 399')),
+      body: v.optional(text('What the body must have in it')),
+    }),
+  ],
+  ({ path }) => (path ? EXPECTED.probeType : EXPECTED.probe),
+);
+export type Probe = v.InferOutput<typeof probeSchema>;
+
+/** Names and CIDR blocks; the names are those of {@link EXPECTED.allow}. */
+const parseAllow = (entry: string): string | undefined => {
+  if (['loopback', 'private', 'any'].includes(entry)) return entry;
+  const [host = '', bits, rest] = entry.split('/');
+  const widest = host.includes(':') ? 128 : 32;
+  const fits = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= widest);
+  return ipFamily(host) !== 0 && !host.includes('%') && fits && rest === undefined ? entry : undefined;
+};
+
+/** Where the monitor's page is: a name other than localhost would have to be looked up first. */
+const parseHttp = (entry: string): Address | undefined => {
+  const address = parseAddress(entry);
+  return address && (ipFamily(address.host) !== 0 || address.host === 'localhost') ? address : undefined;
+};
+
+export const proxySchema = v.strictObject({
+  label: v.optional(text('What the port is for, for people; default "port" and its number')),
+  listen: check(parseListen, EXPECTED.listen, `Where clients connect: ${LISTEN}`),
+  upstream: check(parseAddress, EXPECTED.upstream, `Where to forward: ${UPSTREAM}`),
+  probe: v.optional(
+    v.pipe(probeSchema, v.description('How the upstream is checked; default listen on this host, else tcp')),
+  ),
+  allow: v.optional(
+    v.pipe(
+      v.array(check(parseAllow, EXPECTED.allow, EXPECTED.allow), `a list, each entry ${EXPECTED.allow}`),
+      v.description('Who may connect; anybody else is refused'),
+    ),
+    ['loopback', 'private'],
+  ),
+  holdMs: v.optional(ms(0, 'How long a client waits for an upstream that is away; 0: not at all'), 10_000),
+  connectTimeoutMs: v.optional(ms(1, 'How long one address of the upstream may take to answer'), 5_000),
+  idleTimeoutMs: v.optional(ms(0, 'How long nothing may be sent either way; 0: for ever'), 3_600_000),
+  halfCloseTimeoutMs: v.optional(
+    ms(0, 'How long the other side may be silent when one has closed; 0: for ever'),
+    60_000,
+  ),
+  maxConnections: v.optional(count(0, 'How many clients at a time; 0: no limit'), 0),
+  drainMs: v.optional(
+    ms(0, 'How long open connections may take to finish at a stop; 0: cut at once'),
+    10_000,
+  ),
+  engine: v.optional(
+    v.pipe(
+      v.picklist(['auto', 'portable'], EXPECTED.engine),
+      v.description('What moves the bytes; auto is portable for now'),
+    ),
+    'auto',
+  ),
+  optional: v.optional(
+    v.pipe(v.boolean('true or false'), v.description('True: an upstream that is off is no incident')),
+    false,
+  ),
+});
+
+export const monitorSchema = v.strictObject({
+  intervalMs: v.optional(ms(50, 'Between the cheap checks of the proxies themselves'), 1_000),
+  upstreamIntervalMs: v.optional(ms(100, 'Between checks that touch an upstream, while all is well'), 10_000),
+  suspectIntervalMs: v.optional(ms(10, 'Between checks while something is wrong'), 250),
+  failureThreshold: v.optional(count(1, 'Failures in a row before a restart, and before an alert'), 3),
+  successThreshold: v.optional(count(1, 'Successes in a row that end an incident'), 2),
+  probeTimeoutMs: v.optional(ms(10, 'How long an upstream may take to answer a probe'), 2_000),
+  http: v.optional(
+    v.pipe(
+      v.union([v.literal(false), check(parseHttp, EXPECTED.http, EXPECTED.http)], EXPECTED.http),
+      v.description("The monitor's own HTTP: metrics and status"),
+    ),
+    '127.0.0.1:6270',
+  ),
+});
+
+/** The schema of steadyport.json; steadyport.schema.json is made from it. */
+export const configSchema = v.strictObject({
+  $schema: v.optional(text('The JSON schema of this file, for editors')),
+  proxies: v.pipe(
+    v.array(proxySchema, EXPECTED.proxies),
+    v.nonEmpty(`at least one proxy: ${EXPECTED.proxies}`),
+    v.description('The ports to forward'),
+  ),
+  monitor: v.optional(monitorSchema, {}),
+});

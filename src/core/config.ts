@@ -1,0 +1,60 @@
+import * as v from 'valibot';
+import { literalHosts } from './address.ts';
+import { type ConfigError, describeIssue } from './config-errors.ts';
+import { crossCheck } from './config-rules.ts';
+import { configSchema, isRecord, type monitorSchema, type Probe, type proxySchema } from './config-schema.ts';
+import { type ConfigVariables, readVariables } from './config-variables.ts';
+
+/** One port. Durations are milliseconds; 0 means "at once" for holdMs and drainMs and "never" for the time-outs. */
+export interface ProxyConfig extends Omit<v.InferOutput<typeof proxySchema>, 'probe' | 'label'> {
+  /** The PM2 app, `tcp-proxy-<port>`. */
+  readonly name: string;
+  readonly port: number;
+  readonly label: string;
+  readonly probe: Probe;
+}
+
+export type MonitorConfig = v.InferOutput<typeof monitorSchema>;
+
+export interface Config {
+  readonly proxies: readonly ProxyConfig[];
+  readonly monitor: MonitorConfig;
+}
+
+export type ConfigResult =
+  | { readonly ok: true; readonly config: Config }
+  | { readonly ok: false; readonly errors: readonly ConfigError[] };
+
+/**
+ * The parsed steadyport.json and the variables over it → a frozen config, or every mistake at once.
+ * `PROXIES` says which ports there are; an entry of the file for the same port keeps its other keys.
+ */
+export const parseConfig = (file: unknown, variables: ConfigVariables = {}): ConfigResult => {
+  if (!isRecord(file))
+    return { ok: false, errors: [{ path: 'the config', value: file, problem: 'expected an object' }] };
+  const overlay = readVariables(file, variables);
+  const parsed = v.safeParse(configSchema, overlay.input, { abortPipeEarly: true });
+  const issues = parsed.success ? [] : parsed.issues.flatMap((issue) => describeIssue(issue, overlay.name));
+  const errors = [...overlay.errors, ...issues, ...crossCheck(overlay)];
+  if (!parsed.success || errors.length > 0)
+    // With PROXIES, the list is empty only when each of its items has been reported.
+    return { ok: false, errors: errors.filter(({ path }) => !(variables.PROXIES && path === 'proxies')) };
+  const config: Config = { proxies: parsed.output.proxies.map(complete), monitor: parsed.output.monitor };
+  return { ok: true, config: deepFreeze(config) };
+};
+
+const complete = ({ probe, label, ...rest }: v.InferOutput<typeof proxySchema>): ProxyConfig => ({
+  ...rest,
+  name: `tcp-proxy-${rest.listen.port}`,
+  port: rest.listen.port,
+  label: label ?? `port ${rest.listen.port}`,
+  probe: probe ?? { type: literalHosts(rest.upstream.host).every(isThisHost) ? 'listen' : 'tcp' },
+});
+
+const isThisHost = (host: string): boolean => host === '::1' || host.startsWith('127.');
+
+const deepFreeze = <T>(value: T): T => {
+  if (typeof value === 'object' && value !== null)
+    for (const inner of Object.values(value)) deepFreeze(inner);
+  return Object.freeze(value);
+};

@@ -1,0 +1,22 @@
+/** The word of `words` closest to `typed` by edit distance, if it is close enough to be what was meant. */
+export const nearest = (typed: string, words: readonly string[]): string | undefined => {
+  const ranked = words
+    .map((word) => ({ word, distance: editDistance(typed.toLowerCase(), word.toLowerCase()) }))
+    .sort((a, b) => a.distance - b.distance);
+  const best = ranked[0];
+  return best && best.distance <= Math.max(2, best.word.length / 3) ? best.word : undefined;
+};
+
+/** Levenshtein, one row at a time. */
+const editDistance = (a: string, b: string): number => {
+  let row = Array.from({ length: b.length + 1 }, (_, column) => column);
+  for (const [i, left] of [...a].entries()) {
+    const next = [i + 1];
+    for (const [j, right] of [...b].entries()) {
+      const substitute = (row[j] ?? 0) + (left === right ? 0 : 1);
+      next.push(Math.min(substitute, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+};

@@ -1,0 +1,43 @@
+/**
+ * Why a connection ended: a closed union, each with its sentence and with the two letters that HAProxy
+ * would log for it (https://docs.haproxy.org/2.6/configuration.html#8.5).
+ */
+export const REASONS = {
+  done: { haproxy: '--', text: 'done' },
+  client_reset: { haproxy: 'CD', text: 'the client reset the connection' },
+  client_gone: { haproxy: 'CC', text: 'the client left before the upstream answered' },
+  upstream_reset: { haproxy: 'SD', text: 'the upstream reset the connection' },
+  upstream_refused: { haproxy: 'SC', text: 'the upstream refused the connection' },
+  upstream_unreachable: { haproxy: 'SC', text: 'the upstream cannot be reached' },
+  upstream_not_found: { haproxy: 'SC', text: "the upstream's name cannot be resolved" },
+  upstream_timeout: { haproxy: 'sC', text: 'the upstream did not accept the connection in time' },
+  loop: { haproxy: 'PC', text: "every address of the upstream is this proxy's own listener" },
+  idle_timeout: { haproxy: 'cD', text: 'nothing was sent for the idle time-out' },
+  half_close_timeout: {
+    haproxy: 'cD',
+    text: 'one side had closed and the other sent nothing for the half-close time-out',
+  },
+  not_allowed: { haproxy: 'PR', text: 'the allow list does not have the client' },
+  too_many: { haproxy: 'PR', text: 'the connection limit was reached' },
+  drained: { haproxy: 'KD', text: 'cut at the end of the drain time' },
+} as const;
+
+export type Reason = keyof typeof REASONS;
+
+/** The reason for a failed dial, from the system's error code. */
+export const dialReason = (code: string): Reason => {
+  switch (code) {
+    case 'ECONNREFUSED':
+    case 'ENOENT':
+      return 'upstream_refused';
+    case 'ETIMEDOUT':
+      return 'upstream_timeout';
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return 'upstream_not_found';
+    case 'ELOOP':
+      return 'loop';
+    default:
+      return 'upstream_unreachable';
+  }
+};

@@ -1,0 +1,211 @@
+import type { Cause, ProxyState } from './health.ts';
+import { formatSeconds } from './health.ts';
+
+/** What `steadyport status --json` and /api/v1/status give; every number is an integer. */
+export interface Snapshot {
+  /** Of this format. */
+  readonly version: 1;
+  readonly takenAtMs: number;
+  /** Null when the monitor could not be reached. */
+  readonly monitor: MonitorStatus | null;
+  readonly proxies: readonly ProxyStatus[];
+  /** The last lines of the monitor's log, oldest first. */
+  readonly log: readonly string[];
+}
+
+export interface MonitorStatus {
+  readonly pid: number;
+  readonly version: string;
+  readonly startedAtMs: number;
+  readonly intervalMs: number;
+  readonly lastLookMs: number;
+  /** Why PM2's list could not be had, null when it could. */
+  readonly pm2Problem: string | null;
+  readonly http: string | null;
+}
+
+export interface ProxyStatus {
+  readonly name: string;
+  readonly port: number;
+  readonly label: string;
+  readonly listen: readonly string[];
+  readonly upstream: string;
+  readonly optional: boolean;
+  readonly state: ProxyState;
+  readonly cause: Cause | null;
+  readonly sinceMs: number;
+  /** What the failed check said. */
+  readonly detail: string | null;
+  readonly pid: number | null;
+  readonly pm2: string;
+  readonly engine: string | null;
+  readonly restarts: { readonly crash: number; readonly forced: number };
+  readonly failures: { readonly consecutive: number; readonly sinceHealthy: number; readonly total: number };
+  readonly failureThreshold: number;
+  readonly recovery: { readonly count: number; readonly lastMs: number; readonly meanMs: number };
+  readonly connections: { readonly active: number; readonly total: number };
+  readonly probeMs: number | null;
+  /** Who has the port, when it is not the proxy. */
+  readonly holder: string | null;
+  /** Where to open it from elsewhere. */
+  readonly urls: readonly string[];
+  /** Whether a connection to a non-loopback address of this host is accepted; null when it was not tried. */
+  readonly answersOutside: boolean | null;
+}
+
+/** Who holds a port: `pid` and `command` are unknown when the process is another user's. */
+export interface Holder {
+  readonly pid: number | null;
+  readonly command: string | null;
+  readonly uid: number;
+}
+
+export const formatHolder = ({ pid, command, uid }: Holder): string =>
+  pid === null ? `a process of user ${uid}` : `pid ${pid} (${command ?? 'unknown'})`;
+
+/** 0: all up (an optional proxy may wait, a proxy that is not needed counts as up); 1: anything else; 3: no monitor. */
+export const exitCode = ({ monitor, proxies }: Snapshot): 0 | 1 | 3 =>
+  monitor === null ? 3 : proxies.length > 0 && proxies.every(isFine) ? 0 : 1;
+
+const isFine = ({ state }: ProxyStatus): boolean =>
+  state === 'up' || state === 'waiting' || state === 'not_needed';
+
+/** Names, ports and labels match; undefined when nothing does. */
+export const selectProxies = (snapshot: Snapshot, wanted: string): Snapshot | undefined => {
+  const proxies = snapshot.proxies.filter(({ name, port, label }) =>
+    [name, String(port), label.toLowerCase()].includes(wanted.toLowerCase()),
+  );
+  return proxies.length === 0 ? undefined : { ...snapshot, proxies };
+};
+
+/** How text is marked; the identity where there are no colours. */
+export interface Paint {
+  good(text: string): string;
+  bad(text: string): string;
+  dim(text: string): string;
+}
+
+/** For people: no line is longer than `columns`. */
+export const renderStatus = (snapshot: Snapshot, columns: number, paint: Paint, nowMs: number): string => {
+  const { monitor, proxies, log } = snapshot;
+  const fit = (text: string): string => cut(text, columns);
+  const blocks = [
+    [fit(headline(snapshot))],
+    ...proxies.map((proxy) =>
+      renderProxy(proxy, nowMs).map((line, row) => mark(fit(line), row, proxy, paint)),
+    ),
+    [
+      fit(
+        monitor
+          ? renderMonitor(monitor, nowMs)
+          : '✗ proxy-monitor  not reachable: this is from PM2 and one look of its own',
+      ),
+    ],
+    log.length > 0 ? [fit('Last lines of the log:'), ...log.map((line) => paint.dim(fit(`  ${line}`)))] : [],
+  ];
+  return `${blocks
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.join('\n'))
+    .join('\n\n')}\n`;
+};
+
+const GLYPHS: Readonly<Record<ProxyState, string>> = {
+  up: '✓',
+  degraded: '!',
+  down: '✗',
+  starting: '…',
+  stopped: '■',
+  waiting: '○',
+  not_needed: '✓',
+};
+
+const WORDS: Readonly<Record<ProxyState, string>> = {
+  up: 'up',
+  degraded: 'degraded',
+  down: 'DOWN',
+  starting: 'starting',
+  stopped: 'stopped by the operator',
+  waiting: 'waiting for its upstream',
+  not_needed: 'not needed: the upstream listens on every address itself',
+};
+
+const headline = ({ proxies }: Snapshot): string => {
+  const bad = proxies.filter((proxy) => !isFine(proxy));
+  if (bad.length === 0)
+    return `All ${proxies.length} ports are up.`.replace('All 1 ports are', 'The port is');
+  return `${bad.length} of ${proxies.length} ports not up: ${bad.map(({ port, state, cause }) => `${port} ${cause ?? state}`).join(', ')}`;
+};
+
+const mark = (line: string, row: number, proxy: ProxyStatus, paint: Paint): string =>
+  row > 0 ? line : isFine(proxy) ? paint.good(line) : paint.bad(line);
+
+const renderProxy = (proxy: ProxyStatus, nowMs: number): string[] => {
+  const { failures, restarts, recovery, connections, probeMs } = proxy;
+  const lines = [
+    `${GLYPHS[proxy.state]} ${proxy.port}  ${proxy.label}  ${WORDS[proxy.state]}${proxy.cause ? ` (${proxy.cause})` : ''} for ${formatSeconds(Math.max(0, nowMs - proxy.sinceMs))}`,
+    `    ${proxy.listen.join(', ') || 'nothing bound'} → ${proxy.upstream}`,
+    `    ${proxy.name}  pid ${proxy.pid ?? '-'}  PM2 ${proxy.pm2}  restarts: ${restarts.crash} crash, ${restarts.forced} forced`,
+    `    failures ${failures.consecutive}/${proxy.failureThreshold} now, ${failures.sinceHealthy} since healthy, ${failures.total} in all` +
+      `  connections ${connections.active} active, ${connections.total} in all`,
+    `    probe ${probeMs === null ? '-' : `${probeMs} ms`}  recovery ${recovery.count === 0 ? '-' : `last ${formatSeconds(recovery.lastMs)}, mean ${formatSeconds(recovery.meanMs)}`}`,
+  ];
+  if (proxy.urls.length > 0)
+    lines.push(`    from elsewhere: ${proxy.urls.join(' ')}${ANSWERS[String(proxy.answersOutside)] ?? ''}`);
+  const why = explain(proxy);
+  return why === undefined ? lines : [...lines, `    → ${why}`];
+};
+
+const ANSWERS: Readonly<Record<string, string>> = { true: '  (answers)', false: '  (does not answer)' };
+
+/** The cause and the next step in plain words; undefined when nothing is to be said. */
+const explain = ({
+  state,
+  cause,
+  detail,
+  holder,
+  name,
+  upstream,
+  port,
+  pm2,
+}: ProxyStatus): string | undefined => {
+  if (state === 'stopped')
+    return `start it again with: ${pm2 === 'stopped' ? `pm2 start ${name}` : 'npm start'}`;
+  switch (cause) {
+    case null:
+      return undefined;
+    case 'crashed':
+      return `the process is gone; PM2 and the monitor bring it back. Why it died: pm2 logs ${name}`;
+    case 'hung':
+      return 'the process does not answer; it is restarted by force at the threshold';
+    case 'port_in_use':
+      return `${holder ?? 'another process'} has port ${port}; stop it, or listen elsewhere. It is taken as soon as it is free`;
+    case 'not_listening':
+      return `no address could be bound; see: pm2 logs ${name}`;
+    case 'not_accepting':
+      return `the proxy runs but does not accept (${detail ?? 'no answer'}); it is restarted at the threshold`;
+    case 'upstream_down':
+      return `${detail ?? `${upstream} does not answer`}: start the application there; a restart of the proxy would not help`;
+    case 'forwarding_broken':
+      return `${upstream} answers, but not through the proxy (${detail ?? 'no answer'}); it is restarted at the threshold`;
+  }
+};
+
+const renderMonitor = (
+  { pid, intervalMs, lastLookMs, pm2Problem, http }: MonitorStatus,
+  nowMs: number,
+): string =>
+  `✓ proxy-monitor  pid ${pid}  looks every ${formatSeconds(intervalMs)}, last ${formatSeconds(Math.max(0, nowMs - lastLookMs))} ago` +
+  `${http ? `  ${http}` : ''}${pm2Problem ? `  PM2: ${pm2Problem}` : ''}`;
+
+const cut = (text: string, columns: number): string => {
+  const letters = [...text];
+  const width = (upTo: number): number =>
+    letters.slice(0, upTo).reduce((sum, letter) => sum + (WIDE.test(letter) ? 2 : 1), 0);
+  if (width(letters.length) <= columns) return text;
+  const fitting = letters.findIndex((_, at) => width(at + 1) > columns - 1);
+  return `${letters.slice(0, fitting).join('')}…`;
+};
+
+/** What takes two columns of a terminal: emoji, and East Asian wide letters (UAX 11). */
+const WIDE =
+  /[\p{Emoji_Presentation}\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\u3000-\u303e\uff01-\uff60]/u;

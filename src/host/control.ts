@@ -1,0 +1,238 @@
+import { chmodSync, unlinkSync } from 'node:fs';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Holder, Snapshot } from '../core/status.ts';
+
+/**
+ * The protocol of the control sockets: one JSON object a line over a unix socket in STEADYPORT_HOME.
+ * `{"id":1,"ask":"report"}` is answered by `{"id":1,"reply":{…}}` or `{"id":1,"error":"…"}`; a proxy that
+ * leaves on purpose says `{"event":"leaving"}` first, so that an end of the stream without it is a crash.
+ */
+export interface ProxyProtocol {
+  /** The heartbeat: how the proxy is, from its own point of view. */
+  report: { ask: null; reply: ProxyReport };
+  /** The next connection from `localPort` is a check: neither logged nor counted, closed at once unless `forward`. */
+  expect_check: { ask: { localPort: number; forward: boolean }; reply: null };
+}
+
+export interface MonitorProtocol {
+  status: { ask: null; reply: Snapshot };
+}
+
+type Protocol<P> = { [A in keyof P]: { ask: unknown; reply: unknown } };
+
+type Handlers<P extends Protocol<P>> = { readonly [A in keyof P]: (ask: P[A]['ask']) => P[A]['reply'] };
+
+export interface ProxyReport {
+  readonly pid: number;
+  readonly startedAtMs: number;
+  readonly engine: string;
+  readonly bindings: readonly Binding[];
+  /** True when every binding is taken by the upstream itself, which listens on every address already. */
+  readonly notNeeded: boolean;
+  readonly connections: { readonly active: number; readonly total: number; readonly held: number };
+}
+
+/** One address that the proxy is to listen on. */
+export interface Binding {
+  readonly address: string;
+  readonly host: string;
+  readonly port: number;
+  readonly state: 'bound' | 'in_use' | 'failed';
+  readonly code: string | null;
+  readonly holder: Holder | null;
+}
+
+export interface ControlServer {
+  /** Tells every connected monitor. */
+  announce(event: 'leaving'): void;
+  close(): Promise<void>;
+}
+
+/**
+ * Serves one protocol on a unix socket (mode 0600). A socket file that nobody answers on is replaced.
+ * @throws EADDRINUSE when somebody does answer on it
+ */
+export const serveControl = async <P extends Protocol<P>>(
+  path: string,
+  handlers: Handlers<P>,
+): Promise<ControlServer> => {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket)).on('error', () => socket.destroy());
+    onLine(socket, (line) => socket.write(`${answer(handlers, line)}\n`));
+  });
+  await listenOnFile(server, path);
+  return {
+    announce: (event) => {
+      for (const socket of sockets) socket.write(`${JSON.stringify({ event })}\n`);
+    },
+    close: () =>
+      new Promise((done) => {
+        server.close(() => done());
+        for (const socket of sockets) socket.destroy();
+      }),
+  };
+};
+
+/** readline passes the socket's errors on as its own; the socket's handler has them already. */
+const onLine = (socket: Socket, take: (line: string) => void): void => {
+  createInterface({ input: socket })
+    .on('line', take)
+    .on('error', () => {});
+};
+
+const answer = (handlers: object, line: string): string => {
+  let id: unknown = null;
+  try {
+    const {
+      id: asked,
+      ask,
+      with: argument,
+    } = JSON.parse(line) as { id: unknown; ask: string; with: unknown };
+    id = asked;
+    const handler = (handlers as Record<string, ((ask: unknown) => unknown) | undefined>)[ask];
+    if (!Object.hasOwn(handlers, ask) || !handler) throw new Error(`unknown ask ${JSON.stringify(ask)}`);
+    return JSON.stringify({ id, reply: handler(argument) ?? null });
+  } catch (error) {
+    return JSON.stringify({ id, error: (error as Error).message });
+  }
+};
+
+/** As {@link serveControl}, but while somebody answers on `path` it waits for them to leave; `tell` is called once. */
+export const serveControlWhenFree = async <P extends Protocol<P>>(
+  path: string,
+  handlers: Handlers<P>,
+  tell: () => void,
+): Promise<ControlServer> => {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      return await serveControl(path, handlers);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+      if (tries === 0) tell();
+      await sleep(TAKEN_RETRY_MS);
+    }
+  }
+};
+
+const TAKEN_RETRY_MS = 2_000;
+
+const listenOnFile = async (server: Server, path: string): Promise<void> => {
+  const listen = (): Promise<void> =>
+    new Promise((done, fail) => {
+      server.once('error', fail);
+      server.listen({ path, exclusive: true }, () => {
+        server.off('error', fail);
+        chmodSync(path, 0o600);
+        done();
+      });
+    });
+  try {
+    await listen();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || (await answers(path))) throw error;
+    unlinkSync(path);
+    await listen();
+  }
+};
+
+const answers = (path: string): Promise<boolean> =>
+  new Promise((done) => {
+    const socket = connect(path);
+    socket.once('connect', () => done(true)).once('error', () => done(false));
+    socket.once('connect', () => socket.destroy());
+  });
+
+export interface ControlClient<P extends Protocol<P>> {
+  /** Rejects when there is no answer within `timeoutMs`, or the other end has gone. */
+  ask<A extends keyof P & string>(name: A, argument: P[A]['ask'], timeoutMs: number): Promise<P[A]['reply']>;
+  /** Settles when the other end has gone: `left` when it said so first. */
+  readonly closed: Promise<'left' | 'lost'>;
+  close(): void;
+}
+
+/** Rejects with the system's error (ENOENT, ECONNREFUSED: nobody there), or after `timeoutMs`. */
+export const connectControl = <P extends Protocol<P>>(
+  path: string,
+  timeoutMs: number,
+): Promise<ControlClient<P>> =>
+  new Promise((done, fail) => {
+    const socket = connect(path);
+    const timer = setTimeout(() => socket.destroy(timeoutError(path, timeoutMs)), timeoutMs);
+    socket.once('error', fail);
+    socket.once('close', () => clearTimeout(timer));
+    socket.once('connect', () => {
+      clearTimeout(timer);
+      done(createClient<P>(socket, path));
+    });
+  });
+
+const timeoutError = (path: string, timeoutMs: number): Error =>
+  Object.assign(new Error(`no answer on ${path} within ${timeoutMs} ms`), { code: 'ETIMEDOUT' });
+
+interface Message {
+  readonly id?: number;
+  readonly reply?: unknown;
+  readonly error?: string;
+  readonly event?: string;
+}
+
+/** Undefined for what is no message: a peer that is killed while it writes leaves half a line. */
+const parseMessage = (line: string): Message | undefined => {
+  try {
+    return (JSON.parse(line) as Message | null) ?? undefined;
+  } catch {
+    return undefined;
+  }
+};
+
+interface Waiting {
+  done(reply: unknown): void;
+  fail(error: Error): void;
+}
+
+const createClient = <P extends Protocol<P>>(socket: Socket, path: string): ControlClient<P> => {
+  const waiting = new Map<number, Waiting>();
+  let lastId = 0;
+  let left = false;
+  onLine(socket, (line) => {
+    const message = parseMessage(line);
+    if (message?.event === 'leaving') left = true;
+    const entry = waiting.get(message?.id ?? 0);
+    if (!message || !entry) return;
+    if (message.error === undefined) entry.done(message.reply);
+    else entry.fail(new Error(`${path}: ${message.error}`));
+  });
+  socket.on('error', () => socket.destroy());
+  const closed = new Promise<'left' | 'lost'>((done) => {
+    socket.once('close', () => {
+      for (const entry of waiting.values())
+        entry.fail(Object.assign(new Error(`${path} was closed`), { code: 'EPIPE' }));
+      done(left ? 'left' : 'lost');
+    });
+  });
+  return {
+    ask: (name, argument, timeoutMs) =>
+      new Promise((done, fail) => {
+        const id = ++lastId;
+        const timer = setTimeout(() => settle(() => fail(timeoutError(path, timeoutMs))), timeoutMs);
+        const settle = (end: () => void): void => {
+          clearTimeout(timer);
+          waiting.delete(id);
+          end();
+        };
+        waiting.set(id, {
+          done: (reply) => settle(() => done(reply as never)),
+          fail: (error) => settle(() => fail(error)),
+        });
+        if (socket.destroyed)
+          waiting.get(id)?.fail(Object.assign(new Error(`${path} was closed`), { code: 'EPIPE' }));
+        else socket.write(`${JSON.stringify({ id, ask: name, with: argument })}\n`);
+      }),
+    closed,
+    close: () => socket.destroy(),
+  };
+};

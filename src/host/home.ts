@@ -1,0 +1,71 @@
+import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { UsageError } from './usage-error.ts';
+
+/** Linux: sun_path has 108 bytes with its final zero (unix(7)). */
+const SOCKET_PATH_BYTES = 107;
+
+/** The folder of sockets and state (STEADYPORT_HOME, mode 0700): who owns it may talk to the proxies. */
+export interface Home {
+  readonly path: string;
+  readonly monitorSocket: string;
+  readonly monitorState: string;
+  readonly monitorLog: string;
+  port(port: number): { readonly socket: string; readonly pid: string; readonly failures: string };
+}
+
+/** Where things are; makes nothing. Throws when the socket paths would be too long for the system. */
+export const locateHome = (path: string): Home => {
+  const longest = join(path, 'ports', '65535', 'control.sock');
+  if (Buffer.byteLength(longest) > SOCKET_PATH_BYTES)
+    throw new UsageError(
+      `STEADYPORT_HOME is ${JSON.stringify(path)}: expected a shorter path; the sockets in it ` +
+        `(${longest}) may have at most ${SOCKET_PATH_BYTES} bytes`,
+    );
+  return {
+    path,
+    monitorSocket: join(path, 'monitor.sock'),
+    monitorState: join(path, 'monitor.json'),
+    monitorLog: join(path, 'monitor.log'),
+    port: (port) => {
+      const folder = join(path, 'ports', String(port));
+      return {
+        socket: join(folder, 'control.sock'),
+        pid: join(folder, 'pid'),
+        failures: join(folder, 'failures'),
+      };
+    },
+  };
+};
+
+/** Makes the folder of a port, everything above it mode 0700. */
+export const makeHome = (path: string, port?: number): Home => {
+  const home = locateHome(path);
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  chmodSync(path, 0o700);
+  if (port !== undefined) mkdirSync(join(path, 'ports', String(port)), { recursive: true, mode: 0o700 });
+  return home;
+};
+
+/** Whoever reads the file sees the old text or the new one, never a part (rename(2)). */
+export const writeAtomic = (path: string, text: string): void => {
+  const draft = `${path}.${process.pid}`;
+  writeFileSync(draft, text, { mode: 0o600 });
+  renameSync(draft, path);
+};
+
+/** The plain integer in the file; undefined when there is no file or no integer in it. */
+export const readInteger = (path: string): number | undefined => {
+  const text = readText(path);
+  return text !== undefined && /^\d+\s*$/.test(text) ? Number(text) : undefined;
+};
+
+export const readText = (path: string): string | undefined => {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+};
+
+export const remove = (path: string): void => rmSync(path, { force: true });

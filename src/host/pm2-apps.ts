@@ -1,0 +1,50 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type AppDefinition, defineApps } from '../core/apps.ts';
+import type { Config } from '../core/config.ts';
+import { keepOnlyAppEnv, ROOT, requireConfig, type Settings } from './config-file.ts';
+import { UsageError } from './usage-error.ts';
+
+/**
+ * What ecosystem.config.js exports. A broken config is its errors and exit code 2: PM2 would show an
+ * exception with its own stack. When the apps are there already PM2 restarts them with the caller's whole
+ * environment, past `filter_env`: so inside the PM2 command the environment is cut down to what may reach them.
+ */
+export const ecosystemApps = (): readonly AppDefinition[] => {
+  try {
+    const { config, settings } = requireConfig();
+    keepOnlyAppEnv();
+    return pm2Apps(config, settings);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    process.stderr.write(`steadyport: ${error.message}\n`);
+    process.exit(2);
+  }
+};
+
+/** In an app's environment; it changes when what the app would run with does: its config, settings, or the code. */
+export const REVISION = 'STEADYPORT_REVISION';
+
+/** The apps of the config, each with its {@link REVISION}. */
+export const pm2Apps = (
+  config: Config,
+  { appEnv, configPath, home, logFormat }: Settings,
+): readonly AppDefinition[] => {
+  const code = digest(compiledFiles().map((path) => readFileSync(path, 'utf8')));
+  return defineApps(config, ROOT, appEnv).map((app) => {
+    const part = config.proxies.find(({ name }) => name === app.name) ?? config;
+    const { env, ...settings } = app;
+    const revision = digest([code, part, settings, configPath, home, logFormat]);
+    return { ...app, env: { ...env, [REVISION]: revision } };
+  });
+};
+
+const digest = (value: unknown): string =>
+  createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16);
+
+const compiledFiles = (): string[] =>
+  readdirSync(join(ROOT, 'dist'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.js'))
+    .sort()
+    .map((name) => join(ROOT, 'dist', name));

@@ -1,0 +1,110 @@
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import { canonicalHost } from '../core/address.ts';
+import type { Holder } from '../core/status.ts';
+
+/** What /proc says of a process (proc_pid_stat(5)). */
+export interface ProcessState {
+  /** R, S, D, T (stopped), t, Z (zombie, dead), X, I. */
+  readonly state: string;
+  /** Clock ticks since boot: with the pid it names one process for good. */
+  readonly startTicks: number;
+}
+
+/** A listening TCP socket (proc_pid_net(5)). */
+export interface Listener {
+  readonly host: string;
+  readonly port: number;
+  readonly uid: number;
+  readonly inode: number;
+}
+
+export const HAS_PROCFS = existsSync('/proc/self/stat');
+
+/** Undefined when there is no such process, or no /proc on this system. */
+export const readProcess = (pid: number): ProcessState | undefined => {
+  const stat = read(`/proc/${pid}/stat`);
+  if (stat === undefined) return undefined;
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return { state: fields[0] ?? '?', startTicks: Number(fields[19]) };
+};
+
+/** Alive means: there, and not a zombie. Without /proc, whether a signal could be sent. */
+export const isAlive = (pid: number): boolean => {
+  if (HAS_PROCFS) return !'ZX'.includes(readProcess(pid)?.state ?? 'X');
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+};
+
+/** The sockets that listen on `port` in this network namespace; undefined without /proc. */
+export const listenersOn = (port: number): readonly Listener[] | undefined => {
+  const tables = [read('/proc/net/tcp'), read('/proc/net/tcp6')];
+  if (tables[0] === undefined) return undefined;
+  const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  return tables.flatMap((table) =>
+    (table ?? '').split('\n').flatMap((line) => {
+      const [, local = '', , state, , , , uid, , inode] = line.trim().split(/\s+/);
+      if (state !== LISTEN || !local.endsWith(suffix)) return [];
+      return [{ host: hexHost(local.slice(0, -5)), port, uid: Number(uid), inode: Number(inode) }];
+    }),
+  );
+};
+
+/** TCP_LISTEN of include/net/tcp_states.h. */
+const LISTEN = '0A';
+
+/** Looks through the open files of every process that this user may look into. */
+export const holderOf = ({ inode, uid }: Listener): Holder => {
+  const wanted = `socket:[${inode}]`;
+  for (const entry of readdirSync('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    if (openFiles(entry).includes(wanted)) return { pid: Number(entry), command: commandOf(entry), uid };
+  }
+  return { pid: null, command: null, uid };
+};
+
+/** This host's own IP addresses; link-local IPv6 ones with their scope, as bind(2) wants them. */
+export const localAddresses = (): readonly string[] =>
+  Object.entries(networkInterfaces()).flatMap(([name, addresses]) =>
+    (addresses ?? []).map(({ address, family, scopeid }) =>
+      family === 'IPv6' && scopeid ? `${address}%${name}` : address,
+    ),
+  );
+
+const openFiles = (pid: string): string[] => {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).map((fd) => {
+      try {
+        return readlinkSync(`/proc/${pid}/fd/${fd}`);
+      } catch {
+        return '';
+      }
+    });
+  } catch {
+    return [];
+  }
+};
+
+const commandOf = (pid: string): string | null => {
+  const line = read(`/proc/${pid}/cmdline`)?.split('\0').join(' ').trim();
+  return line || read(`/proc/${pid}/comm`)?.trim() || null;
+};
+
+/** "0100007F" → "127.0.0.1"; an IPv6 address is four words, each in the machine's (little) byte order. */
+const hexHost = (hex: string): string => {
+  const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => (word.match(/../g) ?? []).reverse());
+  if (bytes.length === 4) return bytes.map((byte) => Number.parseInt(byte, 16)).join('.');
+  return canonicalHost(bytes.join('').replace(/(.{4})(?=.)/g, '$1:'));
+};
+
+const read = (path: string): string | undefined => {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+};

@@ -1,0 +1,69 @@
+import { bindAddresses, formatAddress, formatListen, ipFamily, isLoopback } from '../core/address.ts';
+import type { ProxyConfig } from '../core/config.ts';
+import type { Health } from '../core/health.ts';
+import { formatHolder, type ProxyStatus } from '../core/status.ts';
+import { localAddresses } from '../host/procfs.ts';
+import type { Sighting } from './evidence.ts';
+
+/** What is known of a proxy, in the words of the status. */
+export const describeProxy = (
+  proxy: ProxyConfig,
+  health: Health,
+  sighting: Sighting | undefined,
+  pm2: string,
+  failureThreshold: number,
+): ProxyStatus => {
+  const { state, cause, sinceMs, failures, restarts, recovery } = health;
+  const report = sighting?.report ?? null;
+  const bound = report?.bindings.filter((binding) => binding.state === 'bound') ?? [];
+  const holder = report?.bindings.find((binding) => binding.holder)?.holder;
+  const accepted = sighting?.accepted;
+  return {
+    name: proxy.name,
+    port: proxy.port,
+    label: proxy.label,
+    listen: bound.length > 0 ? bound.map(formatAddress) : [formatListen(proxy.listen)],
+    upstream: formatAddress(proxy.upstream),
+    optional: proxy.optional,
+    state,
+    cause,
+    sinceMs,
+    detail: cause === null ? null : (sighting?.detail ?? null),
+    pid: sighting?.pid ?? null,
+    pm2,
+    engine: report?.engine ?? null,
+    restarts,
+    failures,
+    failureThreshold,
+    recovery: {
+      count: recovery.count,
+      lastMs: recovery.lastMs,
+      meanMs: recovery.count === 0 ? 0 : Math.round(recovery.totalMs / recovery.count),
+    },
+    connections: { active: report?.connections.active ?? 0, total: report?.connections.total ?? 0 },
+    probeMs: sighting?.probeMs ?? null,
+    holder: holder ? formatHolder(holder) : null,
+    urls: urls(
+      proxy,
+      report?.notNeeded
+        ? bindAddresses({ kind: 'external', port: proxy.port }, proxy.upstream, localAddresses())
+        : bound,
+    ),
+    answersOutside: accepted && !isLoopback(accepted.host) ? sighting.evidence.accepts === 'ok' : null,
+  };
+};
+
+/** What to open from another machine; http only where an http probe says so. Link-local addresses are left out. */
+const urls = ({ probe, port }: ProxyConfig, bound: readonly { readonly host: string }[]): string[] => {
+  const scheme = probe.type === 'http' ? 'http' : 'tcp';
+  const outside = localAddresses().filter((host) => !isLoopback(host) && !host.includes('%'));
+  const reached = outside.filter((host) =>
+    bound.some(
+      (address) =>
+        address.host === host || (isWildcard(address.host) && ipFamily(address.host) === ipFamily(host)),
+    ),
+  );
+  return reached.map((host) => `${scheme}://${formatAddress({ host, port })}`);
+};
+
+const isWildcard = (host: string): boolean => host === '0.0.0.0' || host === '::';

@@ -1,0 +1,90 @@
+import { readdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { ProxyConfig } from '../core/config.ts';
+import { type Health, newHealth, type Pm2Evidence } from '../core/health.ts';
+import { type Home, makeHome, readInteger, readText, remove, writeAtomic } from '../host/home.ts';
+import { isAlive } from '../host/procfs.ts';
+import type { Pm2App, Pm2View } from './pm2.ts';
+
+/** What is kept of a port over restarts of the monitor. */
+export interface PortMemory {
+  readonly health: Health;
+  /** The PM2 daemon that last had the app in its list. */
+  readonly seenBy: number | null;
+}
+
+/** Of the file's layout: another one is not read. */
+const VERSION = 1;
+
+/** Counters and incidents as they were; a file that is not there or not ours is an empty memory. */
+export const loadMemory = (path: string, proxies: readonly ProxyConfig[]): Map<number, PortMemory> => {
+  const ports = readPorts(path);
+  return new Map(
+    proxies.map(({ port }) => {
+      const fresh = newHealth(Date.now());
+      const kept = ports[port];
+      return [
+        port,
+        kept
+          ? { ...kept, health: { ...fresh, ...kept.health, graceUntilMs: fresh.graceUntilMs } }
+          : { health: fresh, seenBy: null },
+      ];
+    }),
+  );
+};
+
+/** Writes monitor.json and each port's `failures`, and forgets the ports that are no longer there. */
+export const saveMemory = (home: Home, memory: ReadonlyMap<number, PortMemory>): void => {
+  writeAtomic(
+    home.monitorState,
+    `${JSON.stringify({ version: VERSION, ports: Object.fromEntries(memory) })}\n`,
+  );
+  for (const [port, { health }] of memory) {
+    const { failures } = home.port(port);
+    if (readInteger(failures) !== health.failures.consecutive) {
+      makeHome(home.path, port);
+      writeAtomic(failures, `${health.failures.consecutive}\n`);
+    }
+  }
+  forgetOtherPorts(home, memory);
+};
+
+/** An app that this very daemon had in its list before has been deleted by somebody: that is the operator's wish. */
+export const pm2Status = (
+  view: Pm2View,
+  listed: Pm2App | undefined,
+  { health, seenBy }: PortMemory,
+): Pm2Evidence => {
+  if (!view.ok) return 'unknown';
+  if (listed) return listed.status;
+  return seenBy === view.daemonPid || health.state === 'stopped' ? 'deleted' : 'missing';
+};
+
+/** The pid file of a process that is no more; true when there was one. */
+export const removeStalePid = (path: string): boolean => {
+  const pid = readInteger(path);
+  if (pid === undefined || isAlive(pid)) return false;
+  remove(path);
+  return true;
+};
+
+const forgetOtherPorts = (home: Home, memory: ReadonlyMap<number, PortMemory>): void => {
+  const folder = dirname(dirname(home.port(1).pid));
+  for (const name of readdirSync(folder, { encoding: 'utf8' })) {
+    const pid = readInteger(home.port(Number(name)).pid);
+    if (/^\d+$/.test(name) && !memory.has(Number(name)) && (pid === undefined || !isAlive(pid)))
+      rmSync(join(folder, name), { recursive: true, force: true });
+  }
+};
+
+const readPorts = (path: string): Readonly<Record<number, PortMemory>> => {
+  try {
+    const file = JSON.parse(readText(path) ?? '{}') as {
+      version?: number;
+      ports?: Record<number, PortMemory>;
+    };
+    return file.version === VERSION && file.ports ? file.ports : {};
+  } catch {
+    return {};
+  }
+};

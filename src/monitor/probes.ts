@@ -1,0 +1,159 @@
+import { request } from 'node:http';
+import { connect } from 'node:net';
+import { type Address, formatAddress, isCovered, isLoopback, literalHosts } from '../core/address.ts';
+import type { Probe } from '../core/config-schema.ts';
+import { listenersOn, localAddresses } from '../host/procfs.ts';
+import { resolve } from '../host/resolve.ts';
+
+/** An expected failure is a value; `error` names what went wrong and where. */
+export type ProbeResult =
+  | { readonly ok: true; readonly durationMs: number }
+  | { readonly ok: false; readonly durationMs: number; readonly error: string };
+
+/** A free port outside the range that Linux hands out (ip(7): 32768 to 60999), so that a check can announce it. */
+export const checkPort = (): number => 20_000 + Math.floor(Math.random() * 12_000);
+
+/** Connects, and waits until the other end closes: only a process that accepts does that. */
+export const probeAccept = (address: Address, localPort: number, timeoutMs: number): Promise<ProbeResult> =>
+  timed((settle) => {
+    const socket = connect({ ...address, localPort });
+    const timer = setTimeout(() => fail(`accepted nothing within ${timeoutMs} ms`), timeoutMs);
+    const fail = (why: string): void => {
+      clearTimeout(timer);
+      socket.resetAndDestroy();
+      settle(`${formatAddress(address)} ${why}`);
+    };
+    socket.on('error', (error) => fail(error.message));
+    socket.on('end', () => {
+      clearTimeout(timer);
+      socket.resetAndDestroy();
+      settle();
+    });
+    socket.resume();
+  });
+
+/** Connects and resets: no byte is sent. */
+const probeTcp = (address: Address, timeoutMs: number): Promise<ProbeResult> =>
+  timed((settle) => {
+    const socket = connect({ ...address });
+    const end = (why?: string): void => {
+      clearTimeout(timer);
+      socket.resetAndDestroy();
+      settle(why && `${formatAddress(address)} ${why}`);
+    };
+    const timer = setTimeout(() => end(`did not accept within ${timeoutMs} ms`), timeoutMs);
+    socket.on('error', (error) => end(error.message));
+    socket.on('connect', () => end());
+  });
+
+/**
+ * One GET, with `upstream` as its Host whichever way it goes. The request is not followed by a FIN: the
+ * MCP Inspector 1.x answers nothing to a client that half-closes (DESIGN 4.9).
+ */
+export const probeHttp = (
+  address: Address,
+  upstream: Address,
+  probe: Extract<Probe, { type: 'http' }>,
+  timeoutMs: number,
+  localPort?: number,
+): Promise<ProbeResult> =>
+  timed((settle) => {
+    const where = `GET ${probe.path} at ${formatAddress(address)}`;
+    const call = request({
+      host: address.host,
+      port: address.port,
+      path: probe.path,
+      agent: false,
+      headers: { host: formatAddress(upstream), 'user-agent': 'steadyport-probe', connection: 'close' },
+      ...(localPort === undefined ? {} : { localPort }),
+    });
+    const timer = setTimeout(() => call.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+    call.on('close', () => clearTimeout(timer));
+    call.on('error', (error) => settle(`${where}: ${error.message}`));
+    call.on('response', (response) => {
+      const chunks: Buffer[] = [];
+      let size = 0;
+      response.on('error', (error) => settle(`${where}: ${error.message}`));
+      response.on('data', (chunk: Buffer) => {
+        size += chunk.length;
+        if (size <= MOST_BODY_BYTES) chunks.push(chunk);
+      });
+      response.on('end', () => {
+        const wrong = mismatch(probe, response.statusCode ?? 0, Buffer.concat(chunks).toString());
+        settle(wrong && `${where}: ${wrong}`);
+      });
+    });
+    call.end();
+  });
+
+/** `body` is looked for in the first megabyte. */
+const MOST_BODY_BYTES = 1_048_576;
+
+const mismatch = (
+  probe: Extract<Probe, { type: 'http' }>,
+  status: number,
+  body: string,
+): string | undefined => {
+  const expected = probe.status ?? '200 to 399';
+  const fits = probe.status === undefined ? status >= 200 && status < 400 : status === probe.status;
+  if (!fits) return `status ${status}, expected ${expected}`;
+  if (probe.body !== undefined && !body.includes(probe.body))
+    return `the body has no ${JSON.stringify(probe.body)}`;
+  return undefined;
+};
+
+/**
+ * The upstream itself, without the proxy: any of its addresses that is not one of the proxy's own listeners.
+ * @param bound the proxy's own listeners; a check of them would ask the proxy about itself
+ */
+export const probeUpstream = async (
+  upstream: Address,
+  probe: Probe,
+  bound: readonly Address[],
+  timeoutMs: number,
+): Promise<ProbeResult> => {
+  const startedAt = performance.now();
+  const resolved = await resolve(upstream);
+  const addresses = resolved.ok
+    ? resolved.addresses.filter((address) => !isCovered(bound, address, localAddresses()))
+    : [];
+  let error = resolved.ok ? 'every address of it is the proxy itself' : resolved.code;
+  for (const address of addresses) {
+    const result =
+      probe.type === 'http'
+        ? await probeHttp(address, upstream, probe, timeoutMs)
+        : await probeTcp(address, timeoutMs);
+    if (result.ok) return result;
+    error = result.error;
+  }
+  return { ok: false, error: `${formatAddress(upstream)}: ${error}`, durationMs: elapsed(startedAt) };
+};
+
+/**
+ * Whether something other than the proxy listens on the upstream's port, without touching it. Undefined when
+ * the upstream is not on this host's loopback, or where there is no /proc.
+ */
+export const upstreamListens = (upstream: Address, bound: readonly Address[]): boolean | undefined => {
+  if (!isLoopback(upstream.host)) return undefined;
+  const wanted = literalHosts(upstream.host).map((host) => ({ host, port: upstream.port }));
+  return listenersOn(upstream.port)?.some(
+    (listener) =>
+      !bound.some((own) => own.host === listener.host && own.port === listener.port) &&
+      wanted.some((address) => isCovered([listener], address, []) || listener.host === '::'),
+  );
+};
+
+const elapsed = (startedAt: number): number => Math.round(performance.now() - startedAt);
+
+const timed = (probe: (settle: (error?: string) => void) => void): Promise<ProbeResult> => {
+  const startedAt = performance.now();
+  return new Promise((done) =>
+    probe((error) =>
+      done(
+        error === undefined
+          ? { ok: true, durationMs: elapsed(startedAt) }
+          : { ok: false, durationMs: elapsed(startedAt), error },
+      ),
+    ),
+  );
+};

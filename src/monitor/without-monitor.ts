@@ -1,0 +1,52 @@
+import { formatAddress } from '../core/address.ts';
+import type { Config } from '../core/config.ts';
+import { newHealth, step } from '../core/health.ts';
+import type { Snapshot } from '../core/status.ts';
+import type { Home } from '../host/home.ts';
+import { describeProxy } from './describe.ts';
+import { createWitness } from './evidence.ts';
+import { loadMemory, pm2Status } from './memory.ts';
+import { createPm2 } from './pm2.ts';
+
+/** What can be said without the monitor: PM2's list, one look of its own at every port, and the counters as last kept. */
+export const lookWithoutMonitor = async (config: Config, home: Home, pm2Home: string): Promise<Snapshot> => {
+  const pm2 = createPm2(pm2Home);
+  const view = await pm2.list();
+  pm2.close();
+  const memory = loadMemory(home.monitorState, config.proxies);
+  // One look decides: there will be no second one to confirm it.
+  const policy = { ...config.monitor, failureThreshold: 1, successThreshold: 1 };
+  const proxies = await Promise.all(
+    config.proxies.map(async (proxy) => {
+      const app = view.ok ? view.apps.get(proxy.name) : undefined;
+      const remembered = memory.get(proxy.port) ?? { health: newHealth(0), seenBy: null };
+      const status = pm2Status(view, app, remembered);
+      const witness = createWitness(proxy, config.monitor, home.port(proxy.port).socket, () => {});
+      const sighting = await witness.look({ status, app }, true);
+      witness.close();
+      const health = { ...remembered.health, graceUntilMs: 0 };
+      const event = {
+        kind: 'look',
+        atMs: Date.now(),
+        pid: sighting.pid,
+        evidence: sighting.evidence,
+      } as const;
+      const about = {
+        ...policy,
+        port: proxy.port,
+        upstream: formatAddress(proxy.upstream),
+        optional: proxy.optional,
+      };
+      const { state, cause, sinceMs } = step(health, event, about).health;
+      const word = view.ok ? (app?.word ?? 'not in the list') : view.problem;
+      return describeProxy(
+        proxy,
+        { ...health, state, cause, sinceMs },
+        sighting,
+        word,
+        config.monitor.failureThreshold,
+      );
+    }),
+  );
+  return { version: 1, takenAtMs: Date.now(), monitor: null, proxies, log: [] };
+};

@@ -1,0 +1,35 @@
+import { BlockList } from 'node:net';
+import { canonicalHost, ipFamily } from '../core/address.ts';
+
+/** RFC 1918, RFC 4193, and the link-local blocks of RFC 3927 and RFC 4291. */
+const NAMED: Readonly<Record<string, readonly string[]>> = {
+  loopback: ['127.0.0.0/8', '::1/128'],
+  private: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '169.254.0.0/16', 'fc00::/7', 'fe80::/10'],
+  any: ['0.0.0.0/0', '::/0'],
+};
+
+/**
+ * The allow list as a question; IPv4-mapped IPv6 addresses are looked up as the IPv4 ones they are.
+ * `loopback` is this host: a connection from one of its own addresses can only come from here.
+ */
+export const createAllow = (
+  entries: readonly string[],
+  localAddresses: () => readonly string[],
+): ((host: string) => boolean) => {
+  const list = new BlockList();
+  for (const block of entries.flatMap((entry) => NAMED[entry] ?? [entry])) {
+    const [host = '', bits] = block.split('/');
+    const family = familyName(host);
+    if (bits === undefined) list.addAddress(host, family);
+    else list.addSubnet(host, Number(bits), family);
+  }
+  return (client) => {
+    const host = canonicalHost(client).replace(/%.*$/, '');
+    return (
+      list.check(host, familyName(host)) ||
+      (entries.includes('loopback') && localAddresses().includes(client))
+    );
+  };
+};
+
+const familyName = (host: string): 'ipv4' | 'ipv6' => (ipFamily(host) === 6 ? 'ipv6' : 'ipv4');

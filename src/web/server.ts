@@ -1,0 +1,53 @@
+import { createServer, type Server } from 'node:http';
+import type { Address } from '../core/address.ts';
+import { exitCode, type Snapshot } from '../core/status.ts';
+
+/** What the pages are made of. */
+export interface Sources {
+  status(): Snapshot;
+  metrics: { readonly contentType: string; render(snapshot: Snapshot): Promise<string> };
+}
+
+/**
+ * The monitor's HTTP: /metrics, /api/v1/status, /healthz (the monitor lives), /readyz (every port is up).
+ * Rejects with the system's error when the address cannot be had.
+ */
+export const serveHttp = ({ host, port }: Address, { status, metrics }: Sources): Promise<Server> => {
+  const pages: Readonly<Record<string, () => Promise<Page>>> = {
+    '/metrics': async () => ({ type: metrics.contentType, body: await metrics.render(status()) }),
+    '/api/v1/status': async () => json(200, status()),
+    '/healthz': async () => json(200, { ok: true }),
+    '/readyz': async () => {
+      const ready = exitCode(status()) === 0;
+      return json(ready ? 200 : 503, { ok: ready });
+    },
+  };
+  const server = createServer((request, response) => {
+    const page = pages[(request.url ?? '/').replace(/\?.*$/, '')];
+    const allowed = request.method === 'GET' || request.method === 'HEAD';
+    const answer = !page
+      ? Promise.resolve(json(404, { error: `no such page; there is: ${Object.keys(pages).join(', ')}` }))
+      : allowed
+        ? page()
+        : Promise.resolve(json(405, { error: 'GET or HEAD only' }));
+    void answer.then(({ code = 200, type, body }) => {
+      response.writeHead(code, { 'content-type': type, 'cache-control': 'no-store' }).end(body);
+    });
+  });
+  return new Promise((done, fail) => {
+    server.once('error', fail);
+    server.listen({ host, port, exclusive: true }, () => done(server.off('error', fail)));
+  });
+};
+
+interface Page {
+  readonly code?: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+const json = (code: number, value: unknown): Page => ({
+  code,
+  type: 'application/json; charset=utf-8',
+  body: `${JSON.stringify(value)}\n`,
+});

@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { type Config, parseConfig } from '../../src/core/config.ts';
+import { formatConfigError } from '../../src/core/config-errors.ts';
+import type { ConfigVariables } from '../../src/core/config-variables.ts';
+
+const UI = { listen: '6274', upstream: 'localhost:6274' };
+const MCP = { listen: '6277', upstream: 'localhost:6277', label: 'MCP', holdMs: 1, probe: { type: 'tcp' } };
+
+const parse = (file: unknown, variables: ConfigVariables = {}): Config => {
+  const result = parseConfig(file, variables);
+  assert.ok(result.ok, result.ok ? '' : result.errors.map(formatConfigError).join('\n'));
+  return result.config;
+};
+
+test('two addresses are enough: every other key has its default', () => {
+  assert.deepEqual(parse({ proxies: [UI] }), {
+    proxies: [
+      {
+        name: 'tcp-proxy-6274',
+        port: 6274,
+        label: 'port 6274',
+        listen: { kind: 'auto', port: 6274 },
+        upstream: { host: 'localhost', port: 6274 },
+        probe: { type: 'listen' },
+        allow: ['loopback', 'private'],
+        holdMs: 10_000,
+        connectTimeoutMs: 5_000,
+        idleTimeoutMs: 3_600_000,
+        halfCloseTimeoutMs: 60_000,
+        maxConnections: 0,
+        drainMs: 10_000,
+        engine: 'auto',
+        optional: false,
+      },
+    ],
+    monitor: {
+      intervalMs: 1_000,
+      upstreamIntervalMs: 10_000,
+      suspectIntervalMs: 250,
+      failureThreshold: 3,
+      successThreshold: 2,
+      probeTimeoutMs: 2_000,
+      http: { host: '127.0.0.1', port: 6270 },
+    },
+  });
+});
+
+test('what is written is kept, at the ends of its range too', () => {
+  const monitor = {
+    intervalMs: 50,
+    upstreamIntervalMs: 100,
+    suspectIntervalMs: 50,
+    failureThreshold: 1,
+    successThreshold: 1_000_000,
+    probeTimeoutMs: 99,
+    http: false,
+  };
+  const proxy = {
+    label: 'x',
+    probe: { type: 'http', path: '/health', status: 599, body: '"ok"' },
+    allow: ['any', '192.0.2.0/24', '2001:db8::/32', '10.1.2.3'],
+    holdMs: 0,
+    connectTimeoutMs: 1,
+    idleTimeoutMs: 2_147_483_647,
+    halfCloseTimeoutMs: 0,
+    maxConnections: 1_000_000,
+    drainMs: 0,
+    engine: 'portable',
+    optional: true,
+  };
+  const config = parse({ $schema: './x.json', proxies: [{ ...UI, ...proxy }], monitor });
+  assert.deepEqual(config.monitor, monitor);
+  for (const [key, value] of Object.entries(proxy))
+    assert.deepEqual(Object.entries(config.proxies[0] ?? {}).find(([name]) => name === key)?.[1], value, key);
+});
+
+describe('the probe is by default one that does not touch an upstream of this host', () => {
+  const table: readonly [upstream: string, type: string][] = [
+    ['localhost:1', 'listen'],
+    ['127.0.0.9:1', 'listen'],
+    ['[0::1]:1', 'listen'],
+    ['192.0.2.1:1', 'tcp'],
+    ['[2001:db8::1]:1', 'tcp'],
+    ['db.internal:1', 'tcp'],
+  ];
+  for (const [upstream, type] of table)
+    test(`${upstream} → ${type}`, () =>
+      assert.deepEqual(parse({ proxies: [{ ...UI, upstream }] }).proxies[0]?.probe, { type }));
+});
+
+test('an http probe asks for / by default', () => {
+  const { proxies } = parse({ proxies: [{ ...UI, probe: { type: 'http' } }] });
+  assert.deepEqual(proxies[0]?.probe, { type: 'http', path: '/' });
+});
+
+test('a proxy in front of localhost may listen on the wildcard or on one of the two loopbacks', () => {
+  for (const listen of ['0.0.0.0:6274', '[::]:6274', '127.0.0.1:6274', '[::1]:6274', 'external:6274'])
+    assert.equal(parse({ proxies: [{ ...UI, listen }] }).proxies[0]?.port, 6274);
+});
+
+test('the config is frozen all the way down', () => {
+  const config = parse({ proxies: [MCP] });
+  const check = (value: unknown, path: string): void => {
+    if (typeof value !== 'object' || value === null) return;
+    assert.ok(Object.isFrozen(value), path);
+    for (const [key, inner] of Object.entries(value)) check(inner, `${path}.${key}`);
+  };
+  check(config, 'config');
+});
+
+test('the defaults are not shared: two configs do not freeze or change each other', () => {
+  const [one, other] = [parse({ proxies: [UI] }), parse({ proxies: [UI] })];
+  assert.deepEqual(one, other);
+  assert.notEqual(one.proxies[0], other.proxies[0]);
+});
+
+test('a value that is a page long is cut in its message', () => {
+  const result = parseConfig({ proxies: [{ ...UI, label: Array.from({ length: 1_000 }, () => 'x') }] });
+  assert.ok(!result.ok);
+  assert.match(
+    result.errors.map(formatConfigError).join('\n'),
+    /^proxies\[0\]\.label is \["x",.{190,200}…: expected a text$/,
+  );
+});

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import {
+  type Evidence,
+  type Health,
+  type HealthPolicy,
+  judge,
+  newHealth,
+  step,
+} from '../../src/core/health.ts';
+
+const evidence: fc.Arbitrary<Evidence> = fc.record({
+  pm2: fc.constantFrom(
+    ...(['online', 'launching', 'stopping', 'stopped', 'deleted'] as const),
+    ...(['waiting_restart', 'gave_up', 'missing', 'unknown'] as const),
+  ),
+  process: fc.constantFrom('alive', 'stopped', 'gone', 'unknown'),
+  heartbeat: fc.constantFrom('ok', 'ok', 'silent', 'unreachable', 'unknown'),
+  listening: fc.constantFrom('all', 'some', 'in_use', 'none', 'not_needed', 'unknown'),
+  accepts: fc.constantFrom('ok', 'failed', 'unknown'),
+  upstream: fc.constantFrom('ok', 'failed', 'unknown'),
+  endToEnd: fc.constantFrom('ok', 'failed', 'unknown'),
+});
+/** Most looks see the same as the last one: `repeat` makes incidents long enough to reach thresholds. */
+const happening = fc.oneof(
+  fc.record({
+    kind: fc.constant('look' as const),
+    evidence,
+    pid: fc.option(fc.integer({ min: 1, max: 3 })),
+    repeat: fc.integer({ min: 1, max: 5 }),
+  }),
+  fc.record({ kind: fc.constantFrom('crash' as const, 'left' as const) }),
+);
+const story = fc.array(fc.tuple(happening, fc.integer({ min: 0, max: 8_000 })), { maxLength: 40 });
+const policies: fc.Arbitrary<HealthPolicy> = fc.record({
+  failureThreshold: fc.integer({ min: 1, max: 4 }),
+  successThreshold: fc.integer({ min: 1, max: 3 }),
+  port: fc.constant(6274),
+  upstream: fc.constant('localhost:6274'),
+  optional: fc.boolean(),
+});
+
+const checkNumbers = ({ failures, restarts, recovery, incident, cures, successes }: Health): void => {
+  const { consecutive, sinceHealthy, total } = failures;
+  assert.ok(consecutive <= sinceHealthy && sinceHealthy <= total, JSON.stringify(failures));
+  assert.ok(incident !== null || sinceHealthy === 0, 'no incident, and yet failures since healthy');
+  assert.ok(recovery.lastMs <= recovery.totalMs, JSON.stringify(recovery));
+  const { crash, forced } = restarts;
+  for (const one of [consecutive, crash, forced, recovery.count, recovery.lastMs, cures.tries, successes])
+    assert.ok(Number.isInteger(one) && one >= 0, String(one));
+};
+
+test('whatever happens: only a verdict with a cure restarts, and the counters stay in order', () => {
+  fc.assert(
+    fc.property(story, policies, fc.boolean(), (events, policy, cureHelps) => {
+      let health = newHealth(0);
+      let atMs = 0;
+      let wasAlerted = false;
+      for (const [event, afterMs] of events) {
+        for (let again = event.kind === 'look' ? event.repeat : 1; again > 0; again -= 1) {
+          atMs += afterMs;
+          const { actions, health: next } = step(health, { ...event, atMs }, policy);
+          const verdict = event.kind === 'look' ? judge(event.evidence, policy.optional) : undefined;
+          const cure = verdict?.kind === 'failing' ? verdict.cure : 'none';
+          const restarts = actions.flatMap((action) => (action.kind === 'restart' ? [action] : []));
+          assert.ok(restarts.length <= 1);
+          for (const restart of restarts) {
+            assert.notEqual(cure, 'none');
+            assert.equal(restart.cure, cure);
+            assert.notEqual(restart.cause, 'upstream_down');
+          }
+          const alerts = actions.filter((action) => action.kind === 'tell' && action.event === 'alert');
+          assert.ok(alerts.length <= (wasAlerted ? 0 : 1), 'one alert an incident');
+          wasAlerted = next.incident?.alerted ?? false;
+          checkNumbers(next);
+          assert.ok(next.failures.total >= health.failures.total);
+          assert.ok(next.restarts.crash >= health.restarts.crash);
+          health = next;
+          for (const restart of restarts) {
+            const error = cureHelps ? null : 'no';
+            health = step(health, { kind: 'cured', atMs, cure: restart.cure, error }, policy).health;
+            checkNumbers(health);
+          }
+        }
+      }
+    }),
+    { numRuns: 500 },
+  );
+});

@@ -1,0 +1,72 @@
+import {
+  type Action,
+  type Evidence,
+  type Health,
+  type HealthEvent,
+  type HealthPolicy,
+  newHealth,
+  step,
+} from '../../src/core/health.ts';
+
+/** Everything was looked at, and all is well. */
+export const WELL: Evidence = {
+  pm2: 'online',
+  process: 'alive',
+  heartbeat: 'ok',
+  listening: 'all',
+  accepts: 'ok',
+  upstream: 'ok',
+  endToEnd: 'ok',
+};
+
+/** Nothing could be found out. */
+export const UNKNOWN: Evidence = {
+  pm2: 'unknown',
+  process: 'unknown',
+  heartbeat: 'unknown',
+  listening: 'unknown',
+  accepts: 'unknown',
+  upstream: 'unknown',
+  endToEnd: 'unknown',
+};
+
+export const HUNG = { heartbeat: 'silent' } as const;
+export const NOT_THERE = { pm2: 'missing', process: 'unknown', heartbeat: 'unreachable' } as const;
+export const UPSTREAM_DOWN = { upstream: 'failed' } as const;
+
+const POLICY: HealthPolicy = {
+  failureThreshold: 3,
+  successThreshold: 2,
+  port: 6274,
+  upstream: 'localhost:6274',
+  optional: false,
+};
+
+/** What happened to a proxy, event by event. */
+export interface Story {
+  health(): Health;
+  tell(event: HealthEvent): readonly Action[];
+  /** One look; what is not named in `seen` is well. */
+  look(atMs: number, seen?: Partial<Evidence>, pid?: number | null): readonly Action[];
+}
+
+/** A proxy of pid 100 that has been up for long; its grace time ended at 5 s. */
+export const startStory = (policy: Partial<HealthPolicy> = {}): Story => {
+  let health = newHealth(0);
+  const story: Story = {
+    health: () => health,
+    tell: (event) => {
+      const next = step(health, event, { ...POLICY, ...policy });
+      health = next.health;
+      return next.actions;
+    },
+    look: (atMs, seen = {}, pid = 100) =>
+      story.tell({ kind: 'look', atMs, pid, evidence: { ...WELL, ...seen } }),
+  };
+  for (const atMs of [0, 1_000]) story.look(atMs);
+  return story;
+};
+
+/** The lines for people among the actions, and each restart as "restart <cure> <cause>". */
+export const inWords = (actions: readonly Action[]): readonly string[] =>
+  actions.map((action) => (action.kind === 'tell' ? action.text : `restart ${action.cure} ${action.cause}`));

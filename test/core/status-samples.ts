@@ -1,0 +1,61 @@
+import type { MonitorStatus, Paint, ProxyStatus, Snapshot } from '../../src/core/status.ts';
+
+export const NOW_MS = 1_761_902_000_000;
+
+/** No colours. */
+export const PLAIN: Paint = { good: (text) => text, bad: (text) => text, dim: (text) => text };
+
+export const MONITOR: MonitorStatus = {
+  pid: 77,
+  version: '0.1.0',
+  startedAtMs: NOW_MS - 100_000,
+  intervalMs: 1_000,
+  lastLookMs: NOW_MS - 300,
+  pm2Problem: null,
+  http: '127.0.0.1:6270',
+};
+
+/** A proxy that is up; what is named in `change` is otherwise. */
+export const proxyStatus = (change: Partial<ProxyStatus>): ProxyStatus => {
+  const port = change.port ?? 6274;
+  return {
+    name: `tcp-proxy-${port}`,
+    port,
+    label: 'MCP Inspector Web UI',
+    listen: [`10.0.0.5:${port}`],
+    upstream: `localhost:${port}`,
+    optional: false,
+    state: 'up',
+    cause: null,
+    sinceMs: NOW_MS - 60_000,
+    detail: null,
+    pid: 4242,
+    pm2: 'online',
+    engine: 'portable',
+    restarts: { crash: 1, forced: 2 },
+    failures: { consecutive: 0, sinceHealthy: 0, total: 5 },
+    failureThreshold: 3,
+    recovery: { count: 0, lastMs: 0, meanMs: 0 },
+    connections: { active: 3, total: 99 },
+    probeMs: null,
+    holder: null,
+    urls: [`http://10.0.0.5:${port}`],
+    answersOutside: true,
+    ...change,
+  };
+};
+
+export const snapshotOf = (...proxies: readonly ProxyStatus[]): Snapshot => ({
+  version: 1,
+  takenAtMs: NOW_MS,
+  monitor: MONITOR,
+  proxies,
+  log: [],
+});
+
+/** Columns of a terminal, counted by whole characters as a terminal draws them. */
+export const displayWidth = (text: string): number =>
+  [...new Intl.Segmenter().segment(text)].reduce(
+    (sum, { segment }) => sum + (/\p{Emoji_Presentation}|\ufe0f|\p{Script=Han}/u.test(segment) ? 2 : 1),
+    0,
+  );

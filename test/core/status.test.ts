@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { Cause, ProxyState } from '../../src/core/health.ts';
+import { exitCode, formatHolder, renderStatus, type Snapshot, selectProxies } from '../../src/core/status.ts';
+import { MONITOR, NOW_MS, PLAIN, proxyStatus, snapshotOf } from './status-samples.ts';
+
+const render = (snapshot: Snapshot, columns = 120): string => renderStatus(snapshot, columns, PLAIN, NOW_MS);
+const first = (snapshot: Snapshot): string => render(snapshot).split('\n')[0] ?? '';
+
+test('the whole table of one port', () => {
+  const status = proxyStatus({ recovery: { count: 2, lastMs: 120, meanMs: 1_500 }, probeMs: 4 });
+  const snapshot = { ...snapshotOf(status), log: ['[2025-10-31 09:13:17] Started'] };
+  assert.equal(
+    render(snapshot),
+    [
+      'The port is up.',
+      '',
+      '✓ 6274  MCP Inspector Web UI  up for 60.0 s',
+      '    10.0.0.5:6274 → localhost:6274',
+      '    tcp-proxy-6274  pid 4242  PM2 online  restarts: 1 crash, 2 forced',
+      '    failures 0/3 now, 0 since healthy, 5 in all  connections 3 active, 99 in all',
+      '    probe 4 ms  recovery last 120 ms, mean 1.5 s',
+      '    from elsewhere: http://10.0.0.5:6274  (answers)',
+      '',
+      '✓ proxy-monitor  pid 77  looks every 1.0 s, last 300 ms ago  127.0.0.1:6270',
+      '',
+      'Last lines of the log:',
+      '  [2025-10-31 09:13:17] Started',
+      '',
+    ].join('\n'),
+  );
+});
+
+test('what is not known is a dash', () => {
+  const status = proxyStatus({ pid: null, listen: [], probeMs: null, urls: [] });
+  const text = render(snapshotOf(status));
+  for (const part of ['    nothing bound → ', '  pid -  ', '    probe -  recovery -\n'])
+    assert.ok(text.includes(part), part);
+  assert.ok(!text.includes('from elsewhere'));
+});
+
+describe('the headline says how many are not up, and why', () => {
+  const up = proxyStatus({});
+  const down = proxyStatus({ port: 6277, state: 'down', cause: 'hung' });
+  const stopped = proxyStatus({ port: 7000, state: 'stopped' });
+  const table: readonly [snapshot: Snapshot, line: string][] = [
+    [snapshotOf(up), 'The port is up.'],
+    [snapshotOf(up, up), 'All 2 ports are up.'],
+    [snapshotOf(up, down), '1 of 2 ports not up: 6277 hung'],
+    [snapshotOf(up, down, stopped), '2 of 3 ports not up: 6277 hung, 7000 stopped'],
+  ];
+  for (const [snapshot, line] of table) test(line, () => assert.equal(first(snapshot), line));
+});
+
+describe('each state has its glyph and its words', () => {
+  const table: Readonly<Record<ProxyState, string>> = {
+    up: '✓ 6274  MCP Inspector Web UI  up for 60.0 s',
+    degraded: '! 6274  MCP Inspector Web UI  degraded for 60.0 s',
+    down: '✗ 6274  MCP Inspector Web UI  DOWN for 60.0 s',
+    starting: '… 6274  MCP Inspector Web UI  starting for 60.0 s',
+    stopped: '■ 6274  MCP Inspector Web UI  stopped by the operator for 60.0 s',
+    waiting: '○ 6274  MCP Inspector Web UI  waiting for its upstream for 60.0 s',
+    not_needed:
+      '✓ 6274  MCP Inspector Web UI  not needed: the upstream listens on every address itself for 60.0 s',
+  };
+  for (const [state, line] of Object.entries(table) as [ProxyState, string][])
+    test(state, () => assert.equal(render(snapshotOf(proxyStatus({ state }))).split('\n')[2], line));
+});
+
+describe('what is broken says why and what to do next', () => {
+  const table: Readonly<Record<Cause, string>> = {
+    crashed: 'pm2 logs tcp-proxy-6274',
+    hung: 'the process does not answer',
+    port_in_use: 'pid 9 (node server.js) has port 6274; stop it, or listen elsewhere',
+    not_listening: 'no address could be bound; see: pm2 logs tcp-proxy-6274',
+    not_accepting: 'the proxy runs but does not accept (ECONNREFUSED)',
+    upstream_down: 'ECONNREFUSED: start the application there; a restart of the proxy would not help',
+    forwarding_broken: 'localhost:6274 answers, but not through the proxy (ECONNREFUSED)',
+  };
+  for (const [cause, part] of Object.entries(table) as [Cause, string][])
+    test(cause, () => {
+      const holder = formatHolder({ pid: 9, command: 'node server.js', uid: 0 });
+      const status = proxyStatus({ state: 'down', cause, detail: 'ECONNREFUSED', holder });
+      const line = render(snapshotOf(status), 300)
+        .split('\n')
+        .find((one) => one.startsWith('    → '));
+      assert.ok(line?.includes(part), line);
+    });
+});
+
+test('a port that the operator stopped says how to start it', () => {
+  const rendered = (pm2: string): string => render(snapshotOf(proxyStatus({ state: 'stopped', pm2 })));
+  assert.match(rendered('stopped'), /start it again with: pm2 start tcp-proxy-6274\n/);
+  assert.match(rendered('not in the list'), /start it again with: npm start\n/);
+});
+
+test('the holder of a port is its pid and command, or the user where the process is not to be seen', () => {
+  assert.equal(formatHolder({ pid: 9, command: 'vite', uid: 0 }), 'pid 9 (vite)');
+  assert.equal(formatHolder({ pid: 9, command: null, uid: 0 }), 'pid 9 (unknown)');
+  assert.equal(formatHolder({ pid: null, command: null, uid: 1_000 }), 'a process of user 1000');
+});
+
+test('without the monitor the table says so', () => {
+  assert.match(
+    render({ ...snapshotOf(proxyStatus({})), monitor: null }),
+    /^✗ proxy-monitor {2}not reachable/m,
+  );
+});
+
+test("the monitor's row says why PM2's list could not be had", () => {
+  const monitor = { ...MONITOR, http: null, pm2Problem: 'the PM2 daemon is not running' };
+  const text = render({ ...snapshotOf(proxyStatus({})), monitor });
+  assert.match(text, /last 300 ms ago {2}PM2: the PM2 daemon is not running\n/);
+});
+
+describe('the exit code', () => {
+  const states: Readonly<Record<ProxyState, 0 | 1>> = {
+    up: 0,
+    waiting: 0,
+    not_needed: 0,
+    degraded: 1,
+    down: 1,
+    starting: 1,
+    stopped: 1,
+  };
+  for (const [state, code] of Object.entries(states) as [ProxyState, 0 | 1][])
+    test(`is ${code} when one of two proxies is ${state}, and 3 without the monitor`, () => {
+      const snapshot = snapshotOf(proxyStatus({}), proxyStatus({ state }));
+      assert.equal(exitCode(snapshot), code);
+      assert.equal(exitCode({ ...snapshot, monitor: null }), 3);
+    });
+});
+
+describe('a proxy is named by its app, its port or its label', () => {
+  const snapshot = snapshotOf(proxyStatus({}), proxyStatus({ port: 6277, label: 'MCP Proxy' }));
+  const table: Readonly<Record<string, readonly number[] | undefined>> = {
+    'tcp-proxy-6277': [6277],
+    'TCP-Proxy-6277': [6277],
+    '6274': [6274],
+    'mcp proxy': [6277],
+    '627': undefined,
+    MCP: undefined,
+    '': undefined,
+  };
+  for (const [wanted, ports] of Object.entries(table))
+    test(`"${wanted}" → ${ports ?? 'none'}`, () => {
+      const found = selectProxies(snapshot, wanted);
+      assert.deepEqual(
+        found?.proxies.map(({ port }) => port),
+        ports,
+      );
+      if (found) assert.equal(found.monitor, snapshot.monitor);
+    });
+});

@@ -1,0 +1,47 @@
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+/**
+ * What a test needs of the machine, as node:test's `skip`: `false` when all is there, otherwise what is
+ * missing and how to get it.
+ * @param missing one check each: undefined, or what is missing
+ * @throws instead of skipping with STEADYPORT_REQUIRE_ALL=1, so that CI cannot pass by skipping
+ */
+export const needs = (...missing: readonly (string | undefined)[]): false | string => {
+  const reason = missing.filter((one) => one !== undefined).join('; ');
+  if (reason === '') return false;
+  if (process.env['STEADYPORT_REQUIRE_ALL'] === '1') {
+    throw new Error(`STEADYPORT_REQUIRE_ALL=1 and something is missing: ${reason}`);
+  }
+  return reason;
+};
+
+export const needsRoot = (): string | undefined =>
+  process.getuid?.() === 0 ? undefined : 'needs root (network namespaces)';
+
+/** @param name a program on the PATH, or its absolute path */
+export const needsProgram = (name: string, debianPackage: string): string | undefined => {
+  const folders = name.startsWith('/') ? [''] : (process.env['PATH'] ?? '').split(delimiter);
+  return folders.some((folder) => usable(join(folder, name), constants.X_OK))
+    ? undefined
+    : `needs ${name} (apt-get install ${debianPackage})`;
+};
+
+/** @param name a package of test/peers */
+export const needsPeer = (name: string): string | undefined =>
+  usable(peerPath(name, 'package.json'), constants.R_OK)
+    ? undefined
+    : `needs ${name} (npm ci --prefix test/peers)`;
+
+/** A file of a package of test/peers. */
+export const peerPath = (name: string, ...rest: readonly string[]): string =>
+  join(process.cwd(), 'test/peers/node_modules', name, ...rest);
+
+const usable = (path: string, mode: number): boolean => {
+  try {
+    accessSync(path, mode);
+    return true;
+  } catch {
+    return false;
+  }
+};

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { type ExecFileException, execFile } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import { createRequire } from 'node:module';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ProxyStatus, Snapshot } from '../../src/core/status.ts';
+
+const ROOT = process.cwd();
+export const ECOSYSTEM = join(ROOT, 'ecosystem.config.js');
+const PM2_7 = createRequire(join(ROOT, 'package.json')).resolve('pm2/bin/pm2');
+
+export interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A real PM2 daemon with a PM2_HOME and a STEADYPORT_HOME of its own. */
+export interface Station {
+  readonly folder: string;
+  readonly env: Readonly<Record<string, string>>;
+  configure(proxies: readonly object[], monitor?: object): void;
+  pm2(...args: string[]): Promise<Outcome>;
+  steadyport(...args: string[]): Promise<Outcome>;
+  status(): Promise<Snapshot>;
+  /** Waits, for a minute at most, until the port's status is as wanted. */
+  proxyUntil(port: number, wanted: (proxy: ProxyStatus) => boolean): Promise<ProxyStatus>;
+  log(app: string): string;
+  /** Ends the daemon and with it every app; rejects when one of them had written to stderr. */
+  close(): Promise<void>;
+}
+
+/** @param pm2Bin PM2's command line; default: the version that the project depends on */
+export const openStation = (extraEnv: Readonly<Record<string, string>> = {}, pm2Bin = PM2_7): Station => {
+  const folder = mkdtempSync(join(tmpdir(), 'sp-'));
+  const config = join(folder, 'steadyport.json');
+  const env = {
+    PATH: process.env['PATH'] ?? '',
+    HOME: folder,
+    PM2_HOME: join(folder, 'pm2'),
+    STEADYPORT_HOME: join(folder, 'home'),
+    STEADYPORT_CONFIG: config,
+    NO_COLOR: '1',
+    ...extraEnv,
+  };
+  const run = (script: string, args: readonly string[]): Promise<Outcome> =>
+    new Promise((done) => {
+      const finished = (error: ExecFileException | null, stdout: string, stderr: string): void =>
+        done({ code: typeof error?.code === 'number' ? error.code : error ? -1 : 0, stdout, stderr });
+      execFile(
+        process.execPath,
+        [script, ...args],
+        { cwd: folder, env, maxBuffer: 1e8, timeout: 120_000 },
+        finished,
+      );
+    });
+  const steadyport = (...args: string[]): Promise<Outcome> => run(join(ROOT, 'dist/cli.js'), args);
+  const status = async (): Promise<Snapshot> =>
+    JSON.parse((await steadyport('status', '--json')).stdout) as Snapshot;
+  return {
+    folder,
+    env,
+    configure: (proxies, monitor = {}) =>
+      writeFileSync(config, JSON.stringify({ proxies, monitor: { http: false, ...monitor } })),
+    pm2: (...args) => run(pm2Bin, args),
+    steadyport,
+    status,
+    proxyUntil: async (port, wanted) => {
+      let last: ProxyStatus | undefined;
+      for (const giveUpAt = Date.now() + 60_000; Date.now() < giveUpAt; ) {
+        const { monitor, proxies } = await status();
+        last = proxies.find((proxy) => proxy.port === port);
+        if (monitor && last && wanted(last)) return last;
+      }
+      throw new Error(`port ${port} never came to be as wanted; last seen: ${JSON.stringify(last)}`);
+    },
+    log: (app) => readFileSync(join(folder, 'pm2', 'logs', `${app}-out.log`), 'utf8'),
+    close: async () => {
+      await run(pm2Bin, ['kill']);
+      const complaints = readErrors(join(folder, 'pm2', 'logs'));
+      rmSync(folder, { recursive: true, force: true });
+      assert.equal(complaints, '', 'no app wrote to stderr');
+    },
+  };
+};
+
+const readErrors = (logs: string): string =>
+  existsSync(logs)
+    ? readdirSync(logs)
+        .filter((name) => name.endsWith('-error.log'))
+        .map((name) => readFileSync(join(logs, name), 'utf8'))
+        .join('')
+    : '';
+
+/** A small real HTTP upstream that answers 200 with its name. */
+export const openUpstream = async (
+  port = 0,
+  host = '127.0.0.1',
+): Promise<{ port: number; close(): Promise<void> }> => {
+  const server: Server = createServer((_, response) => response.end('the upstream'));
+  await new Promise<void>((done, fail) => server.once('error', fail).listen(port, host, () => done()));
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () =>
+      new Promise((done) => {
+        server.close(() => done());
+        server.closeAllConnections();
+      }),
+  };
+};

@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { locateHome, makeHome, readInteger, readText, remove, writeAtomic } from '../../src/host/home.ts';
+import { UsageError } from '../../src/host/usage-error.ts';
+import { tempFolder } from '../temp-folder.ts';
+
+const mode = (path: string): number => statSync(path).mode & 0o777;
+
+test('everything of a port is in a folder of its own', () => {
+  const home = locateHome('/x');
+  assert.deepEqual(home.port(6274), {
+    socket: '/x/ports/6274/control.sock',
+    pid: '/x/ports/6274/pid',
+    failures: '/x/ports/6274/failures',
+  });
+  assert.deepEqual(
+    [home.monitorSocket, home.monitorState, home.monitorLog],
+    ['/x/monitor.sock', '/x/monitor.json', '/x/monitor.log'],
+  );
+});
+
+test('to ask where things are makes nothing', () => {
+  const path = join(tempFolder(), 'home');
+  locateHome(path);
+  assert.equal(existsSync(path), false);
+});
+
+test('a home is for its owner only, whatever the umask', () => {
+  const path = join(tempFolder(), 'a', 'home');
+  const before = process.umask(0);
+  try {
+    makeHome(path, 6274);
+  } finally {
+    process.umask(before);
+  }
+  assert.deepEqual(
+    [mode(path), mode(join(path, 'ports')), mode(join(path, 'ports/6274'))],
+    [0o700, 0o700, 0o700],
+  );
+});
+
+test('a home that others could look into is closed to them', () => {
+  const path = join(tempFolder(), 'home');
+  mkdirSync(path);
+  chmodSync(path, 0o755);
+  makeHome(path);
+  assert.equal(mode(path), 0o700);
+});
+
+test('a home that is there already keeps what is in it', () => {
+  const path = join(tempFolder(), 'home');
+  const { pid } = makeHome(path, 6274).port(6274);
+  writeFileSync(pid, '1\n');
+  makeHome(path, 6274);
+  assert.equal(readText(pid), '1\n');
+});
+
+test('a path that is too long for the sockets is refused, in bytes', () => {
+  const longest = 107 - '/ports/65535/control.sock'.length;
+  for (const path of [`/${'x'.repeat(longest - 1)}`, `/${'é'.repeat(Math.floor((longest - 1) / 2))}`]) {
+    assert.equal(locateHome(path).path, path);
+    assert.throws(
+      () => locateHome(`${path}éé`),
+      (error: Error) =>
+        error instanceof UsageError &&
+        error.message ===
+          `STEADYPORT_HOME is "${path}éé": expected a shorter path; the sockets in it ` +
+            `(${path}éé/ports/65535/control.sock) may have at most 107 bytes`,
+    );
+  }
+});
+
+test('a file is replaced as a whole, for its owner only, and no draft is left', () => {
+  const folder = tempFolder();
+  const path = join(folder, 'pid');
+  writeAtomic(path, 'old and long\n');
+  const inode = statSync(path).ino;
+  writeAtomic(path, 'new\n');
+  assert.equal(readFileSync(path, 'utf8'), 'new\n');
+  assert.notEqual(statSync(path).ino, inode);
+  assert.equal(mode(path), 0o600);
+  assert.deepEqual(readdirSync(folder), ['pid']);
+});
+
+describe('a pid or failures file is one plain integer', () => {
+  const table: readonly [text: string, number: number | undefined][] = [
+    ['439841\n', 439_841],
+    ['0', 0],
+    ['', undefined],
+    ['\n', undefined],
+    ['-1\n', undefined],
+    ['1.5\n', undefined],
+    ['12 34\n', undefined],
+    ['0x10\n', undefined],
+    ['pid 5\n', undefined],
+  ];
+  const path = join(tempFolder(), 'pid');
+  for (const [text, number] of table)
+    test(`${JSON.stringify(text)} is ${number ?? 'none'}`, () => {
+      writeFileSync(path, text);
+      assert.equal(readInteger(path), number);
+    });
+});
+
+test('a file that is not there has no text and no integer, and may be removed', () => {
+  const path = join(tempFolder(), 'pid');
+  remove(path);
+  assert.deepEqual([readText(path), readInteger(path)], [undefined, undefined]);
+});

@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { symlinkSync } from 'node:fs';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import {
+  HAS_PROCFS,
+  holderOf,
+  isAlive,
+  listenersOn,
+  localAddresses,
+  readProcess,
+} from '../../src/host/procfs.ts';
+import { needs } from '../e2e/needs.ts';
+import { tempFolder } from '../temp-folder.ts';
+
+const skip = needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)');
+const hasIpv6 = Object.values(networkInterfaces()).some((list) =>
+  list?.some(({ address }) => address === '::1'),
+);
+
+const until = async (wanted: () => boolean, what: string): Promise<void> => {
+  for (const giveUpAt = Date.now() + 30_000; !wanted(); await turn())
+    assert.ok(Date.now() < giveUpAt, `never: ${what}`);
+};
+
+const start = (t: TestContext, file: string, args: readonly string[], argv0 = file): ChildProcess => {
+  const child = spawn(file, args, { argv0, stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => child.kill('SIGKILL'));
+  return child;
+};
+const pidOf = ({ pid }: ChildProcess): number => {
+  assert.ok(pid);
+  return pid;
+};
+
+describe('a process', { skip }, () => {
+  test('that runs has a state and a start time that stays', () => {
+    const first = readProcess(process.pid);
+    assert.ok(first && 'RS'.includes(first.state), first?.state);
+    assert.ok(Number.isInteger(first.startTicks) && first.startTicks > 0);
+    assert.equal(readProcess(process.pid)?.startTicks, first.startTicks);
+    assert.equal(isAlive(process.pid), true);
+  });
+
+  test('may have brackets, spaces and another state in its name', (t) => {
+    const path = join(tempFolder(), 'a) Z 1 (b');
+    symlinkSync('/bin/sleep', path);
+    const pid = pidOf(start(t, path, ['1000'], 'sleep'));
+    const seen = readProcess(pid);
+    assert.ok(seen && 'RSD'.includes(seen.state), seen?.state);
+    assert.ok(seen.startTicks >= (readProcess(process.pid)?.startTicks ?? 0));
+    assert.equal(isAlive(pid), true);
+  });
+
+  test('that was stopped is alive, in state T', async (t) => {
+    const child = start(t, 'sleep', ['1000']);
+    child.kill('SIGSTOP');
+    await until(() => readProcess(pidOf(child))?.state === 'T', 'state T');
+    assert.equal(isAlive(pidOf(child)), true);
+  });
+
+  test('that nobody waited for is a zombie, and not alive', async (t) => {
+    const child = start(t, 'sh', ['-c', 'true & echo $!; exec sleep 1000']);
+    assert.ok(child.stdout);
+    const [text] = (await once(child.stdout, 'data')) as [Buffer];
+    const pid = Number(text.toString());
+    await until(() => readProcess(pid)?.state === 'Z', 'state Z');
+    assert.equal(isAlive(pid), false);
+  });
+
+  test('that is gone has no state', async (t) => {
+    const child = start(t, 'true', []);
+    await once(child, 'exit');
+    assert.equal(readProcess(pidOf(child)), undefined);
+    assert.equal(isAlive(pidOf(child)), false);
+  });
+});
+
+const listen = async (t: TestContext, host: string): Promise<number> => {
+  const server = createServer((socket) => socket.on('error', () => {}));
+  await once(server.listen({ host, port: 0 }), 'listening');
+  t.after(() => server.close());
+  return (server.address() as AddressInfo).port;
+};
+
+describe('a listening socket is found with its address and its holder', { skip }, () => {
+  const table: readonly [bound: string, found: string][] = [
+    ['127.0.0.1', '127.0.0.1'],
+    ['127.1.2.3', '127.1.2.3'],
+    ['0.0.0.0', '0.0.0.0'],
+    ['::1', '::1'],
+    ['::', '::'],
+    ['::ffff:127.0.0.1', '127.0.0.1'],
+  ];
+  for (const [bound, found] of table)
+    test(bound, { skip: needs(bound.includes(':') && !hasIpv6 ? 'needs IPv6' : undefined) }, async (t) => {
+      const port = await listen(t, bound);
+      const listeners = listenersOn(port);
+      assert.deepEqual(
+        listeners?.map(({ host, port: at, uid }) => ({ host, port: at, uid })),
+        [{ host: found, port, uid: process.getuid?.() }],
+      );
+      const [listener] = listeners;
+      assert.ok(listener);
+      const { pid, command, uid } = holderOf(listener);
+      assert.deepEqual([pid, uid], [process.pid, process.getuid?.()]);
+      assert.match(command ?? '', /procfs\.test/);
+    });
+
+  test('and not the connections to it', async (t) => {
+    const port = await listen(t, '127.0.0.1');
+    const client = connect(port, '127.0.0.1');
+    await once(client, 'connect');
+    assert.equal(listenersOn(port)?.length, 1);
+    client.destroy();
+  });
+
+  test('and it is gone when it is closed', async () => {
+    const server = createServer();
+    await once(server.listen({ host: '127.0.0.1', port: 0 }), 'listening');
+    const { port } = server.address() as AddressInfo;
+    await once(server.close(), 'close');
+    assert.deepEqual(listenersOn(port), []);
+  });
+
+  test('a socket whose process is not to be seen has its user at least', () => {
+    const listener = { host: '::', port: 1, uid: 12_345, inode: -1 };
+    assert.deepEqual(holderOf(listener), { pid: null, command: null, uid: 12_345 });
+  });
+});
+
+test("this host's addresses have loopback among them, and link-local ones with their scope", () => {
+  const addresses = localAddresses();
+  assert.ok(addresses.includes('127.0.0.1'), addresses.join(' '));
+  for (const address of addresses.filter((one) => one.startsWith('fe80:'))) assert.match(address, /%./);
+});

@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseConfig } from '../../src/core/config.ts';
+import { newHealth } from '../../src/core/health.ts';
+import type { ProxyStatus } from '../../src/core/status.ts';
+import { describeProxy } from '../../src/monitor/describe.ts';
+import type { Sighting } from '../../src/monitor/evidence.ts';
+import { WELL } from '../core/health-story.ts';
+
+const binding = (host: string, state: 'bound' | 'in_use', pid: number | null = null) => ({
+  address: `${host}:6274`,
+  host,
+  port: 6274,
+  state,
+  code: null,
+  holder: pid === null ? null : { pid, command: 'vite', uid: 0 },
+});
+
+const SIGHTING: Sighting = {
+  evidence: WELL,
+  pid: 4242,
+  report: {
+    pid: 4242,
+    startedAtMs: 1_000,
+    engine: 'portable',
+    bindings: [binding('192.0.2.7', 'in_use', 9), binding('192.0.2.8', 'bound')],
+    notNeeded: false,
+    connections: { active: 1, total: 2, held: 0 },
+  },
+  probeMs: 3,
+  detail: 'said by a check',
+  accepted: { host: '192.0.2.8', port: 6274 },
+};
+
+const describe = (change: Partial<Sighting> | null, recovery = { count: 3, lastMs: 5, totalMs: 10 }) => {
+  const config = parseConfig({ proxies: [{ listen: '192.0.2.8:6274', upstream: 'localhost:6274' }] });
+  assert.ok(config.ok);
+  const [proxy] = config.config.proxies;
+  assert.ok(proxy);
+  const health = { ...newHealth(1_761_902_000_000), recovery };
+  return describeProxy(proxy, health, change ? { ...SIGHTING, ...change } : undefined, 'online', 3);
+};
+
+const numbers = (value: unknown): readonly number[] =>
+  typeof value === 'number'
+    ? [value]
+    : typeof value === 'object' && value !== null
+      ? Object.values(value).flatMap(numbers)
+      : [];
+
+test('every number of a status is an integer, the mean recovery time too', () => {
+  const status = describe({});
+  assert.equal(status.recovery.meanMs, 3);
+  for (const number of numbers(status)) assert.ok(Number.isInteger(number), String(number));
+});
+
+test('without a recovery the mean is 0, not a division by it', () => {
+  assert.deepEqual(describe({}, { count: 0, lastMs: 0, totalMs: 0 }).recovery, {
+    count: 0,
+    lastMs: 0,
+    meanMs: 0,
+  });
+});
+
+test('what is bound is listed, and who holds the rest', () => {
+  const { listen, holder, connections, engine } = describe({});
+  assert.deepEqual(listen, ['192.0.2.8:6274']);
+  assert.equal(holder, 'pid 9 (vite)');
+  assert.deepEqual(connections, { active: 1, total: 2 });
+  assert.equal(engine, 'portable');
+});
+
+test('before the first look there is what the config says', () => {
+  const status = describe(null);
+  const { listen, pid, engine, probeMs, holder, urls, answersOutside, connections } = status;
+  assert.deepEqual(listen, ['192.0.2.8:6274']);
+  assert.deepEqual([pid, engine, probeMs, holder, answersOutside], [null, null, null, null, null]);
+  assert.deepEqual(urls, []);
+  assert.deepEqual(connections, { active: 0, total: 0 });
+});
+
+test('whether a port answers outside is only said of an address that is outside', () => {
+  const answers = (
+    accepted: Sighting['accepted'],
+    accepts: 'ok' | 'failed' | 'unknown',
+  ): ProxyStatus['answersOutside'] => describe({ accepted, evidence: { ...WELL, accepts } }).answersOutside;
+  assert.equal(answers({ host: '192.0.2.8', port: 6274 }, 'ok'), true);
+  assert.equal(answers({ host: '192.0.2.8', port: 6274 }, 'failed'), false);
+  assert.equal(answers({ host: '127.0.0.1', port: 6274 }, 'ok'), null);
+  assert.equal(answers(null, 'unknown'), null);
+});
+
+test('what a check said is told only where there is a cause', () => {
+  assert.equal(describe({}).detail, null);
+});

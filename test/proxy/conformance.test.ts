@@ -1,0 +1,313 @@
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { describe, test } from 'node:test';
+import { dial, ENGINES, echo, ending, freePort, readAll, readBytes, rig, serve } from './harness.ts';
+
+/** What every engine must do with a connection, byte by byte and ending by ending. */
+for (const [name, createEngine] of Object.entries(ENGINES)) {
+  describe(`bytes through the ${name} engine`, () => {
+    test('arrive whole and in order in both directions at once', async (t) => {
+      const { dial } = await rig(t, createEngine, await serve(t, echo));
+      const sent = randomBytes(20_000_000);
+      const client = dial();
+      client.end(sent);
+      const received = await readAll(client);
+      assert.equal(digest(received), digest(sent));
+    });
+
+    test('arrive whole at every size around the buffers', async (t) => {
+      const { dial } = await rig(t, createEngine, await serve(t, echo));
+      for (const around of [1, 16_384, 65_536, 131_072])
+        for (const size of [around - 1, around, around + 1].filter((bytes) => bytes > 0)) {
+          const sent = randomBytes(size);
+          const client = dial();
+          client.end(sent);
+          assert.deepEqual(await readAll(client), sent, `${size} bytes`);
+        }
+    });
+
+    test('of a hundred clients at once do not mix', async (t) => {
+      const { dial, engine, record } = await rig(t, createEngine, await serve(t, echo));
+      const all = Array.from({ length: 100 }, async (_, n) => {
+        const client = dial();
+        client.end(`client ${n}`);
+        assert.equal((await readAll(client)).toString(), `client ${n}`);
+      });
+      await Promise.all(all);
+      await record(99);
+      assert.deepEqual(engine.counts(), { active: 0, total: 100, held: 0 });
+    });
+
+    test('of a server that speaks first reach a silent client', async (t) => {
+      const { dial } = await rig(t, createEngine, await serve(t, (socket) => socket.end('220 ready\r\n')));
+      const client = dial();
+      assert.equal((await readAll(client)).toString(), '220 ready\r\n');
+    });
+
+    test('stop flowing while the reader does not read, and go on when it does', async (t) => {
+      const [size, chunk] = [60_000_000, randomBytes(60_000)];
+      let reader: Socket | undefined;
+      const upstream = await serve(t, (socket) => {
+        reader = socket.pause();
+      });
+      const { dial } = await rig(t, createEngine, upstream);
+      const pumped = pump(dial(), chunk, size);
+      await stalled(() => pumped.bytes);
+      assert.ok(pumped.bytes < size / 2, `${pumped.bytes} bytes went into a pipe that nobody reads`);
+      assert.ok(reader);
+      const expected = Buffer.concat(Array.from({ length: size / chunk.length }, () => chunk));
+      assert.equal(digest(await readAll(reader)), digest(expected));
+    });
+  });
+
+  describe(`endings through the ${name} engine`, () => {
+    test("a client's FIN is passed on after its data, and the reply that follows arrives whole", async (t) => {
+      const upstream = await serve(t, (socket) => {
+        void readAll(socket).then((asked) => socket.end(`you said ${asked}`));
+      });
+      const { dial, record } = await rig(t, createEngine, upstream);
+      const client = dial();
+      client.end('hello');
+      assert.equal((await readAll(client)).toString(), 'you said hello');
+      const { reason, bytesToUpstream, bytesToClient } = await record(0);
+      assert.deepEqual([reason, bytesToUpstream, bytesToClient], ['done', 5, 14]);
+    });
+
+    test("an upstream's FIN is passed on, and the client may go on sending", async (t) => {
+      let heard: Promise<Buffer> | undefined;
+      const upstream = await serve(t, (socket) => {
+        socket.end('bye');
+        heard = readAll(socket);
+      });
+      const { dial, record } = await rig(t, createEngine, upstream);
+      const client = dial();
+      assert.equal((await readAll(client)).toString(), 'bye');
+      client.end('one more thing');
+      assert.equal((await heard)?.toString(), 'one more thing');
+      assert.equal((await record(0)).reason, 'done');
+    });
+
+    test("an upstream's reset is passed on as a reset", async (t) => {
+      const upstream = await serve(t, (socket) => socket.once('data', () => socket.resetAndDestroy()));
+      const { dial, record } = await rig(t, createEngine, upstream);
+      const client = dial();
+      client.write('x');
+      assert.equal(await ending(client), 'ECONNRESET');
+      assert.equal((await record(0)).reason, 'upstream_reset');
+    });
+
+    test("a client's reset is passed on as a reset", async (t) => {
+      let seen: Promise<string> | undefined;
+      const upstream = await serve(t, (socket) => {
+        socket.once('data', () => client.resetAndDestroy());
+        seen = ending(socket);
+      });
+      const { dial, record } = await rig(t, createEngine, upstream);
+      const client = dial();
+      client.write('x');
+      assert.equal((await record(0)).reason, 'client_reset');
+      assert.equal(await seen, 'ECONNRESET');
+    });
+
+    test('a silent connection ends after the idle time-out', async (t) => {
+      const { dial, record } = await rig(t, createEngine, await serve(t, echo), { idleTimeoutMs: 100 });
+      assert.equal(await ending(dial()), 'ECONNRESET');
+      assert.equal((await record(0)).reason, 'idle_timeout');
+    });
+
+    test('a half-closed connection ends after the half-close time-out', async (t) => {
+      const upstream = await serve(t, (socket) => socket.resume());
+      const { dial, record } = await rig(t, createEngine, upstream, { halfCloseTimeoutMs: 100 });
+      const client = dial();
+      client.end('x');
+      assert.equal(await ending(client), 'ECONNRESET');
+      assert.equal((await record(0)).reason, 'half_close_timeout');
+    });
+
+    test('a drain lets what is open finish and refuses what is new', async (t) => {
+      const { dial: open, engine, address } = await rig(t, createEngine, await serve(t, echo));
+      const client = open();
+      client.write('before');
+      await readBytes(client, 6);
+      const drained = engine.drain(30_000);
+      assert.equal(await ending(dial(t, address)), 'ECONNREFUSED');
+      client.end('after');
+      assert.equal((await readAll(client)).toString(), 'after');
+      await drained;
+      assert.equal(engine.counts().active, 0);
+    });
+
+    test('a drain without time resets what is open', async (t) => {
+      const { dial, engine, record } = await rig(t, createEngine, await serve(t, echo));
+      const client = dial();
+      client.write('x');
+      await readBytes(client, 1);
+      const ended = ending(client);
+      await engine.drain(0);
+      assert.equal(await ended, 'ECONNRESET');
+      assert.equal((await record(0)).reason, 'drained');
+    });
+  });
+
+  describe(`dialling by the ${name} engine`, () => {
+    test('takes localhost as 127.0.0.1 and then ::1', async (t) => {
+      const { port } = await serve(t, echo, { host: '::1' });
+      const { dial, record } = await rig(t, createEngine, { host: 'localhost', port });
+      const client = dial();
+      client.end('six');
+      assert.equal((await readAll(client)).toString(), 'six');
+      const { upstream, tries } = await record(0);
+      assert.deepEqual([upstream, tries], [{ host: '::1', port }, 2]);
+    });
+
+    test('refuses honestly when the upstream refuses', async (t) => {
+      const { dial, record } = await rig(t, createEngine, { host: '127.0.0.1', port: await freePort() });
+      assert.equal(await ending(dial()), 'ECONNRESET');
+      const { reason, code, tries } = await record(0);
+      assert.deepEqual([reason, code, tries], ['upstream_refused', 'ECONNREFUSED', 1]);
+    });
+
+    test('holds a client until the upstream is back, its early bytes first', async (t) => {
+      const port = await freePort();
+      const { dial, record, engine } = await rig(
+        t,
+        createEngine,
+        { host: '127.0.0.1', port },
+        { holdMs: 30_000 },
+      );
+      const client = dial();
+      client.write('early ');
+      await once(client, 'connect');
+      await until(() => engine.counts().held === 1);
+      await serve(t, echo, { port });
+      client.end('late');
+      assert.equal((await readAll(client)).toString(), 'early late');
+      const { reason, tries } = await record(0);
+      assert.equal(reason, 'done');
+      assert.ok(tries > 1, `${tries} tries`);
+    });
+
+    test('stops when the client leaves', async (t) => {
+      const port = await freePort();
+      const { dial, record } = await rig(t, createEngine, { host: '127.0.0.1', port }, { holdMs: 30_000 });
+      const client = dial();
+      await once(client, 'connect');
+      client.end();
+      assert.equal((await record(0)).reason, 'client_gone');
+    });
+
+    test('never comes back to its own listener, and costs a client at most 3 open files', async (t) => {
+      const port = await freePort('0.0.0.0');
+      const own = { host: '0.0.0.0', port };
+      const { address, record, engine } = await rig(
+        t,
+        createEngine,
+        { host: 'localhost', port },
+        { holdMs: 400 },
+        own,
+      );
+      assert.equal(address.port, port);
+      const before = openFiles();
+      const client = connect({ host: '127.0.0.1', port });
+      t.after(() => client.destroy());
+      const ended = ending(client);
+      await until(() => engine.counts().held === 1);
+      assert.ok(openFiles() - before <= 3, `${openFiles() - before} more open files`);
+      assert.equal(await ended, 'ECONNRESET');
+      assert.equal((await record(0)).reason, 'upstream_refused');
+      assert.equal(engine.counts().total, 1);
+    });
+
+    test('says so when every address of the upstream is its own listener', async (t) => {
+      const port = await freePort('0.0.0.0');
+      const own = { host: '0.0.0.0', port };
+      const { record, engine } = await rig(t, createEngine, { host: '127.0.0.1', port }, {}, own);
+      assert.equal(await ending(dial(t, { host: '127.0.0.1', port })), 'ECONNRESET');
+      const { reason, tries } = await record(0);
+      assert.deepEqual([reason, tries, engine.counts().total], ['loop', 0, 1]);
+    });
+
+    test('never takes a connection to itself for the upstream', async (t) => {
+      const upstream = { host: '127.0.0.1', port: await freePort() };
+      const { dial, record } = await rig(t, createEngine, upstream);
+      const clients = Array.from({ length: 300 }, () => ending(dial()));
+      assert.deepEqual([...new Set(await Promise.all(clients))], ['ECONNRESET']);
+      await record(299);
+    });
+  });
+
+  describe(`limits of the ${name} engine`, () => {
+    test('a client that is not on the allow list is reset and named', async (t) => {
+      const { dial, record } = await rig(t, createEngine, await serve(t, echo), { allow: ['10.0.0.0/8'] });
+      assert.equal(await ending(dial()), 'ECONNRESET');
+      const { reason, client } = await record(0);
+      assert.deepEqual([reason, client.host], ['not_allowed', '127.0.0.1']);
+    });
+
+    test('more connections than the limit are refused, and a freed place serves the next', async (t) => {
+      const { dial, record } = await rig(t, createEngine, await serve(t, echo), { maxConnections: 1 });
+      const first = dial();
+      first.write('1');
+      await readBytes(first, 1);
+      assert.equal(await ending(dial()), 'ECONNRESET');
+      assert.equal((await record(0)).reason, 'too_many');
+      first.end();
+      await record(1);
+      const third = dial();
+      third.end('3');
+      assert.equal((await readAll(third)).toString(), '3');
+    });
+
+    test("the monitor's checks are neither counted nor logged", async (t) => {
+      const { engine, address, records } = await rig(t, createEngine, await serve(t, echo), { allow: [] });
+      const check = async (forward: boolean): Promise<Socket> => {
+        const localPort = await freePort();
+        engine.expectCheck(localPort, forward);
+        const socket = connect({ ...address, localPort, allowHalfOpen: true });
+        t.after(() => socket.destroy());
+        return socket;
+      };
+      assert.equal(await ending(await check(false)), 'FIN');
+      const through = await check(true);
+      through.end('through');
+      assert.equal((await readAll(through)).toString(), 'through');
+      assert.deepEqual(engine.counts(), { active: 0, total: 0, held: 0 });
+      assert.deepEqual(records, []);
+    });
+  });
+}
+
+const digest = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+const openFiles = (): number => readdirSync('/proc/self/fd').length;
+
+const until = async (condition: () => boolean): Promise<void> => {
+  while (!condition()) await new Promise((done) => setImmediate(done));
+};
+
+/** Writes `size` bytes as fast as the socket takes them, then FIN; `bytes` is how many so far. */
+const pump = (socket: Socket, chunk: Buffer, size: number): { readonly bytes: number } => {
+  const state = { bytes: 0 };
+  const next = (): void => {
+    while (state.bytes < size) {
+      state.bytes += chunk.length;
+      if (!socket.write(chunk)) {
+        socket.once('drain', next);
+        return;
+      }
+    }
+    socket.end();
+  };
+  socket.once('connect', next);
+  return state;
+};
+
+/** The number grew, and then no more over many turns of the event loop. */
+const stalled = async (bytes: () => number): Promise<void> => {
+  for (let same = 0, before = 0; same < 20_000; before = bytes()) {
+    await new Promise((done) => setImmediate(done));
+    same = bytes() > 0 && bytes() === before ? same + 1 : 0;
+  }
+};

@@ -1,0 +1,136 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import type { TestContext } from 'node:test';
+import type { Address } from '../../src/core/address.ts';
+import type { ConnectionRecord, CreateEngine, Engine, Policy } from '../../src/proxy/engine.ts';
+import { createPortableEngine } from '../../src/proxy/portable/engine.ts';
+
+/** Every behaviour is tested on each of these. */
+export const ENGINES: Readonly<Record<string, CreateEngine>> = { portable: createPortableEngine };
+
+export interface Rig {
+  readonly engine: Engine;
+  /** Where the proxy listens. */
+  readonly address: Address;
+  readonly upstream: Address;
+  /** Resolves with the n-th finished connection, counted from 0. */
+  record(n: number): Promise<ConnectionRecord>;
+  readonly records: readonly ConnectionRecord[];
+  dial(): Socket;
+}
+
+const LIMITS = {
+  allow: ['loopback'],
+  holdMs: 0,
+  connectTimeoutMs: 5_000,
+  idleTimeoutMs: 0,
+  halfCloseTimeoutMs: 60_000,
+  maxConnections: 0,
+};
+
+/** A proxy on a free loopback port in front of `upstream`; everything is gone when the test ends. */
+export const rig = async (
+  t: TestContext,
+  createEngine: CreateEngine,
+  upstream: Address,
+  policy: Partial<Policy> = {},
+  listen: Address = { host: '127.0.0.1', port: 0 },
+): Promise<Rig> => {
+  const records: ConnectionRecord[] = [];
+  let waiting: { n: number; done: (record: ConnectionRecord) => void }[] = [];
+  const engine = createEngine(
+    { ...LIMITS, upstream, ...policy },
+    {
+      localAddresses: () => ['127.0.0.1', '::1'],
+      onEnd: (record) => {
+        records.push(record);
+        for (const { n, done } of waiting) if (n === records.length - 1) done(record);
+        waiting = waiting.filter(({ n }) => n >= records.length);
+      },
+    },
+  );
+  const address = await engine.listen(listen);
+  t.after(() => engine.drain(0));
+  return {
+    engine,
+    address,
+    upstream,
+    records,
+    record: async (n) => records[n] ?? new Promise((done) => waiting.push({ n, done })),
+    dial: () => dial(t, address),
+  };
+};
+
+/** A client that half-closes only when told to. */
+export const dial = (t: TestContext, address: Address): Socket => {
+  const socket = connect({ ...address, allowHalfOpen: true, noDelay: true });
+  socket.on('error', () => {});
+  t.after(() => socket.destroy());
+  return socket;
+};
+
+/** An upstream on a free port. */
+export const serve = async (
+  t: TestContext,
+  handle: (socket: Socket) => void,
+  { host = '127.0.0.1', port = 0 }: Partial<Address> = {},
+): Promise<Address & { readonly server: Server }> => {
+  const sockets = new Set<Socket>();
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {}).on('close', () => sockets.delete(socket));
+    handle(socket);
+  });
+  server.listen({ host, port, ipv6Only: host.includes(':') });
+  await once(server, 'listening');
+  t.after(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  return { host, port: (server.address() as AddressInfo).port, server };
+};
+
+export const echo = (socket: Socket): void => {
+  socket.pipe(socket);
+};
+
+/** A port that nobody listens on just now. */
+export const freePort = async (host = '127.0.0.1'): Promise<number> => {
+  const server = createServer().listen({ host, port: 0 });
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+};
+
+/** Everything until the other side's FIN; rejects when the connection is reset. */
+export const readAll = async (socket: Socket): Promise<Buffer> => {
+  const chunks: Buffer[] = [];
+  for await (const chunk of socket.iterator({ destroyOnReturn: false })) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+};
+
+/** Exactly the next `bytes` bytes. */
+export const readBytes = (socket: Socket, bytes: number): Promise<Buffer> =>
+  new Promise((done, fail) => {
+    const take = (): void => {
+      const chunk = socket.read(bytes) as Buffer | null;
+      if (chunk === null) return;
+      socket.off('readable', take);
+      done(chunk);
+    };
+    socket
+      .on('readable', take)
+      .once('error', fail)
+      .once('close', () => fail(new Error('closed too early')));
+    take();
+  });
+
+/** How the connection ended, as the client saw it. */
+export const ending = (socket: Socket): Promise<'FIN' | string> =>
+  new Promise((done) => {
+    socket.once('error', (error: NodeJS.ErrnoException) => done(error.code ?? 'error'));
+    socket.once('end', () => done('FIN'));
+    socket.resume();
+  });
