@@ -1,14 +1,16 @@
 /**
- * SIGINT and SIGTERM: once, to finish and leave with 0; twice, to leave at once. Also keeps a process that
- * PM2 started alive when the PM2 daemon dies: its pipes and its IPC channel then end (DESIGN 4.3).
+ * SIGINT and SIGTERM: once, to finish and leave with 0; twice, to leave at once. Returns what the first does,
+ * for other reasons to leave. Also keeps a process that
+ * PM2 started alive when the PM2 daemon dies: its pipes and its IPC channel then end.
  */
-export const leaveOnSignal = (finish: () => Promise<void>): void => {
-  let asked = false;
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.on(signal, () => {
-      if (asked) process.exit(1);
-      asked = true;
-      void finish().then(() => process.exit(0));
-    });
+export const leaveOnSignal = (finish: () => Promise<void>): (() => void) => {
+  let isLeaving = false;
+  const leave = (): void => {
+    if (isLeaving) process.exit(1);
+    isLeaving = true;
+    void finish().then(() => process.exit(0));
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, leave);
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+  return leave;
 };

@@ -41,13 +41,21 @@ export const run = async (): Promise<undefined> => {
   const control = await serveControlWhenFree<MonitorProtocol>(home.monitorSocket, { status }, () =>
     log('another_monitor', `Another monitor answers on ${home.monitorSocket}; waiting for it to leave`),
   );
-  leaveOnSignal(async () => {
+  const leave = leaveOnSignal(async () => {
     monitor?.stop();
     await control.close();
   });
   const pm2 = createPm2(settings.pm2Home);
   const apps = pm2Apps(config, settings);
-  monitor = startMonitor({ config, apps, home, pm2, restart: createRestarter(pm2), log });
+  monitor = startMonitor({
+    config,
+    apps,
+    home,
+    pm2,
+    restart: createRestarter(pm2),
+    log,
+    onSuperseded: leave,
+  });
   if (http !== false)
     await serveHttp(http, { status, metrics: createMetrics() }).then(
       () => {

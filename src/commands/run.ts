@@ -1,6 +1,6 @@
 import type { ParsedArgs } from 'minimist';
 import { requireConfig } from '../host/config-file.ts';
-import { type ProxyProtocol, serveControl } from '../host/control.ts';
+import { type ControlServer, connectControl, type ProxyProtocol, serveControl } from '../host/control.ts';
 import { makeHome, readInteger, remove, writeAtomic } from '../host/home.ts';
 import { createLog } from '../host/log.ts';
 import { UsageError } from '../host/usage-error.ts';
@@ -8,7 +8,7 @@ import { startForwarder } from '../proxy/forwarder.ts';
 import { createPortableEngine } from '../proxy/portable/engine.ts';
 import { leaveOnSignal } from './leave.ts';
 
-/** PM2 gives an app 1600 ms after SIGINT unless told otherwise; with no successor there is nothing to wait for. */
+/** Under PM2 nobody takes the port over meanwhile, and whoever stops or restarts a proxy waits for it. */
 const LEAVE_UNDER_PM2_MS = 1_500;
 
 /** `steadyport run tcp-proxy-<port>`: one proxy of the config, with its control socket and pid file. */
@@ -17,20 +17,42 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
   const proxy = config.proxies.find(({ name }) => name === args._[0]);
   if (!proxy) throw new UsageError(`${settings.configPath} has no proxy "${args._[0]}"`);
   const files = makeHome(settings.home, proxy.port).port(proxy.port);
+  await replacePredecessor(files.socket);
   const forwarder = await startForwarder(proxy, createPortableEngine, createLog(settings.logFormat));
-  const control = await serveControl<ProxyProtocol>(files.socket, {
+  let control: ControlServer | undefined;
+  const leave = leaveOnSignal(async () => {
+    control?.announce('leaving');
+    await forwarder.drain(settings.underPm2 ? Math.min(proxy.drainMs, LEAVE_UNDER_PM2_MS) : proxy.drainMs);
+    await control?.close();
+    if (readInteger(files.pid) === process.pid) remove(files.pid);
+  });
+  control = await serveControl<ProxyProtocol>(files.socket, {
     report: forwarder.report,
+    leave: () => {
+      leave();
+      return null;
+    },
     expect_check: ({ localPort, forward }) => {
       forwarder.engine.expectCheck(localPort, forward);
       return null;
     },
   });
   writeAtomic(files.pid, `${process.pid}\n`);
-  leaveOnSignal(async () => {
-    control.announce('leaving');
-    await forwarder.drain(settings.underPm2 ? Math.min(proxy.drainMs, LEAVE_UNDER_PM2_MS) : proxy.drainMs);
-    await control.close();
-    if (readInteger(files.pid) === process.pid) remove(files.pid);
-  });
   process.send?.('ready');
 };
+
+/**
+ * One process serves a port: one that outlived its PM2 daemon is asked to leave, so that the one that PM2 knows
+ * can take its place.
+ */
+const replacePredecessor = async (socketPath: string): Promise<void> => {
+  try {
+    const predecessor = await connectControl<ProxyProtocol>(socketPath, ANSWER_TIMEOUT_MS);
+    await predecessor.ask('leave', null, ANSWER_TIMEOUT_MS);
+    await predecessor.closed;
+  } catch {
+    // Nobody is there, or nobody answers: the port itself will tell.
+  }
+};
+
+const ANSWER_TIMEOUT_MS = 1_000;

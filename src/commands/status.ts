@@ -14,6 +14,8 @@ const WATCH_MS = 1_000;
 /** `steadyport status [NAME] [--json] [--watch]`: exits 0 all up, 1 anything else, 2 usage, 3 no monitor. */
 export const run = async (args: ParsedArgs): Promise<number> => {
   const { config, settings } = requireConfig();
+  // `status | head` ends the pipe early.
+  process.stdout.once('error', () => process.exit(0));
   const home = locateHome(settings.home);
   for (;;) {
     const whole =

@@ -16,7 +16,7 @@ export type Listen =
   | { readonly kind: 'auto' | 'external'; readonly port: number }
   | { readonly kind: 'host'; readonly host: string; readonly port: number };
 
-/** `localhost` is both of these, whatever the hosts file says (DESIGN 4.8). */
+/** `localhost` is both of these, whatever the hosts file says (docs/decisions.md: loops). */
 const LOCALHOST = ['127.0.0.1', '::1'] as const;
 const WILDCARDS = ['0.0.0.0', '::'] as const;
 
@@ -134,6 +134,6 @@ export const covers = (bound: Address, target: Address, local: readonly string[]
   return ipFamily(bound.host) === ipFamily(host) && (isLoopback(host) || local.includes(host));
 };
 
-/** True when a connection to `target` would come back to one of the listeners (DESIGN 4.8, the loop trap). */
+/** True when a connection to `target` would come back to one of the listeners (docs/decisions.md: loops). */
 export const isCovered = (bound: readonly Address[], target: Address, local: readonly string[]): boolean =>
   bound.some((listener) => covers(listener, target, local));

@@ -1,6 +1,6 @@
 import type { Config, ProxyConfig } from './config.ts';
 
-/** One PM2 app; the settings and their reasons are DESIGN 4.5's (docs/decisions.md). */
+/** One PM2 app; the settings and their reasons are in docs/decisions.md: PM2. */
 export interface AppDefinition {
   readonly name: string;
   readonly script: string;

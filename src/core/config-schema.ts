@@ -101,10 +101,15 @@ export const proxySchema = v.strictObject({
     ms(0, 'How long the other side may be silent when one has closed; 0: for ever'),
     60_000,
   ),
-  maxConnections: v.optional(count(0, 'How many clients at a time; 0: no limit'), 0),
+  maxConnections: v.optional(count(0, 'How many clients at a time; 0: from the limit of open files'), 0),
+  maxHeld: v.optional(count(0, 'How many clients may wait, for the upstream or for a place; 0: none'), 1_000),
   drainMs: v.optional(
     ms(0, 'How long open connections may take to finish at a stop; 0: cut at once'),
     10_000,
+  ),
+  logOpen: v.optional(
+    v.pipe(v.boolean('true or false'), v.description('True: a line when a connection opens, too')),
+    false,
   ),
   engine: v.optional(
     v.pipe(

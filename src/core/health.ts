@@ -99,6 +99,8 @@ export interface Incident {
   readonly atMs: number;
   readonly pid: number | null;
   readonly alerted: boolean;
+  /** The proxy was at fault for a part of it: what its recovery time is measured of. */
+  readonly isOwn: boolean;
   /** The first of the successes so far; null after a failure. */
   readonly backAtMs: number | null;
 }
@@ -143,7 +145,7 @@ export const newHealth = (atMs: number): Health => ({
 
 const NO_CURES: Health['cures'] = { tries: 0, nextAtMs: 0 };
 
-/** PM2's listen_timeout (DESIGN 4.5). */
+/** PM2's listen_timeout. */
 const GRACE_MS = 5_000;
 /** A cure that did not help is tried again after 1 s, 2 s, 4 s … at most 60 s. */
 const FIRST_CURE_PAUSE_MS = 1_000;
@@ -258,7 +260,7 @@ const succeed = (
   const recovered: Health = {
     ...enter(rising, verdict.state, verdict.cause, atMs),
     failures: { ...health.failures, consecutive: 0, sinceHealthy: 0 },
-    recovery: { count: count + 1, lastMs, totalMs: totalMs + lastMs },
+    recovery: incident.isOwn ? { count: count + 1, lastMs, totalMs: totalMs + lastMs } : health.recovery,
     incident: null,
     cures: NO_CURES,
   };
@@ -277,7 +279,10 @@ const fail = (health: Health, verdict: Failing, atMs: number, policy: HealthPoli
   const reached = failures.consecutive >= policy.failureThreshold;
   const acted = verdict.at === 'once' || reached || health.state === 'down';
   const alert = failures.sinceHealthy >= policy.failureThreshold && !health.incident?.alerted;
-  const incident = { ...(health.incident ?? { atMs, pid: health.pid, alerted: false }), backAtMs: null };
+  const incident = {
+    ...(health.incident ?? { atMs, pid: health.pid, alerted: false, isOwn: false }),
+    backAtMs: null,
+  };
   const actions: Action[] = [];
   if (failures.sinceHealthy <= policy.failureThreshold || failures.sinceHealthy % TELL_EVERY === 0)
     actions.push({
@@ -307,10 +312,17 @@ const fail = (health: Health, verdict: Failing, atMs: number, policy: HealthPoli
     successes: 0,
     restarts: crashed ? { ...health.restarts, crash: health.restarts.crash + 1 } : health.restarts,
     crashedPid: crashed ? health.pid : health.crashedPid,
-    incident: { ...incident, alerted: incident.alerted || alert },
+    incident: {
+      ...incident,
+      alerted: incident.alerted || alert,
+      isOwn: incident.isOwn || isOwn(verdict.cause),
+    },
   };
   return { health: failed, actions };
 };
+
+/** Of the proxy itself, and not of what is around it. */
+const isOwn = (cause: Cause): boolean => cause !== 'upstream_down' && cause !== 'port_in_use';
 
 const cured = (
   health: Health,

@@ -98,7 +98,7 @@ export const renderStatus = (snapshot: Snapshot, columns: number, paint: Paint, 
       fit(
         monitor
           ? renderMonitor(monitor, nowMs)
-          : '✗ proxy-monitor  not reachable: this is from PM2 and one look of its own',
+          : '✗ proxy-monitor  not reachable; start it with: npm start. This is from PM2 and one look',
       ),
     ],
     log.length > 0 ? [fit('Last lines of the log:'), ...log.map((line) => paint.dim(fit(`  ${line}`)))] : [],
@@ -129,11 +129,12 @@ const WORDS: Readonly<Record<ProxyState, string>> = {
   not_needed: 'not needed: the upstream listens on every address itself',
 };
 
-const headline = ({ proxies }: Snapshot): string => {
+const headline = ({ monitor, proxies }: Snapshot): string => {
   const bad = proxies.filter((proxy) => !isFine(proxy));
+  const without = monitor === null ? 'No monitor. ' : '';
   if (bad.length === 0)
-    return `All ${proxies.length} ports are up.`.replace('All 1 ports are', 'The port is');
-  return `${bad.length} of ${proxies.length} ports not up: ${bad.map(({ port, state, cause }) => `${port} ${cause ?? state}`).join(', ')}`;
+    return `${without}All ${proxies.length} ports are up.`.replace('All 1 ports are', 'The port is');
+  return `${without}${bad.length} of ${proxies.length} ports not up: ${bad.map(({ port, state, cause }) => `${port} ${cause ?? state}`).join(', ')}`;
 };
 
 const mark = (line: string, row: number, proxy: ProxyStatus, paint: Paint): string =>
@@ -157,6 +158,10 @@ const renderProxy = (proxy: ProxyStatus, nowMs: number): string[] => {
 
 const ANSWERS: Readonly<Record<string, string>> = { true: '  (answers)', false: '  (does not answer)' };
 
+/** What stands for PM2's word on an app when PM2 has none. */
+export const NOT_LISTED = 'not in the list';
+export const NOT_REACHABLE = 'not reachable';
+
 /** The cause and the next step in plain words; undefined when nothing is to be said. */
 const explain = ({
   state,
@@ -174,17 +179,19 @@ const explain = ({
     case null:
       return undefined;
     case 'crashed':
-      return `the process is gone; PM2 and the monitor bring it back. Why it died: pm2 logs ${name}`;
+      return pm2 === NOT_LISTED || pm2 === NOT_REACHABLE
+        ? 'it does not run, and PM2 does not have it: npm start'
+        : `the process is gone; PM2 and the monitor bring it back. Why it died: pm2 logs ${name}`;
     case 'hung':
       return 'the process does not answer; it is restarted by force at the threshold';
     case 'port_in_use':
-      return `${holder ?? 'another process'} has port ${port}; stop it, or listen elsewhere. It is taken as soon as it is free`;
+      return `port ${port} is taken as soon as it is free; stop its holder or listen elsewhere: ${holder ?? 'another process'}`;
     case 'not_listening':
       return `no address could be bound; see: pm2 logs ${name}`;
     case 'not_accepting':
       return `the proxy runs but does not accept (${detail ?? 'no answer'}); it is restarted at the threshold`;
     case 'upstream_down':
-      return `${detail ?? `${upstream} does not answer`}: start the application there; a restart of the proxy would not help`;
+      return `${detail ?? `${upstream} does not answer`}. The proxy is fine: start the application, or correct "upstream"`;
     case 'forwarding_broken':
       return `${upstream} answers, but not through the proxy (${detail ?? 'no answer'}); it is restarted at the threshold`;
   }

@@ -36,7 +36,7 @@ export interface Settings {
   readonly pm2Home: string;
   readonly logFormat: 'text' | 'json';
   readonly variables: ConfigVariables;
-  /** True in a process that PM2 started: it is to leave within 1500 ms of SIGINT (DESIGN 4.5). */
+  /** True in a process that PM2 started: it is to leave within 1500 ms of SIGINT. */
   readonly underPm2: boolean;
   readonly columns: number | undefined;
   /** The environment for the PM2 apps, without secrets. */
@@ -52,7 +52,9 @@ export const readSettings = (configPath?: string): Settings => {
   const path = resolve(configPath ?? (env['STEADYPORT_CONFIG'] || join(ROOT, 'steadyport.json')));
   const fromFile = readDotEnv(dirname(path));
   const get = (name: string): string | undefined => env[name] || fromFile[name] || undefined;
-  const home = resolve(get('STEADYPORT_HOME') ?? join(homedir(), '.steadyport'));
+  const home = env['STEADYPORT_HOME']
+    ? resolve(env['STEADYPORT_HOME'])
+    : resolve(dirname(path), fromFile['STEADYPORT_HOME'] || join(homedir(), '.steadyport'));
   const passed = PASSED_ON.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]] as const]));
   return {
     configPath: path,

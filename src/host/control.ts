@@ -13,6 +13,8 @@ export interface ProxyProtocol {
   /** The heartbeat: how the proxy is, from its own point of view. */
   report: { ask: null; reply: ProxyReport };
   /** The next connection from `localPort` is a check: neither logged nor counted, closed at once unless `forward`. */
+  /** A successor wants the port: finish and leave. */
+  leave: { ask: null; reply: null };
   expect_check: { ask: { localPort: number; forward: boolean }; reply: null };
 }
 
@@ -29,8 +31,6 @@ export interface ProxyReport {
   readonly startedAtMs: number;
   readonly engine: string;
   readonly bindings: readonly Binding[];
-  /** True when every binding is taken by the upstream itself, which listens on every address already. */
-  readonly notNeeded: boolean;
   readonly connections: { readonly active: number; readonly total: number; readonly held: number };
 }
 
@@ -39,7 +39,8 @@ export interface Binding {
   readonly address: string;
   readonly host: string;
   readonly port: number;
-  readonly state: 'bound' | 'in_use' | 'failed';
+  /** `not_needed`: the upstream itself, which shares the port, listens there already. */
+  readonly state: 'bound' | 'not_needed' | 'in_use' | 'failed';
   readonly code: string | null;
   readonly holder: Holder | null;
 }
@@ -62,12 +63,12 @@ export const serveControl = async <P extends Protocol<P>>(
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket)).on('error', () => socket.destroy());
-    onLine(socket, (line) => socket.write(`${answer(handlers, line)}\n`));
+    onLine(socket, (line) => socket.write(answer(handlers, line)));
   });
   await listenOnFile(server, path);
   return {
     announce: (event) => {
-      for (const socket of sockets) socket.write(`${JSON.stringify({ event })}\n`);
+      for (const socket of sockets) socket.write(frame({ event }));
     },
     close: () =>
       new Promise((done) => {
@@ -84,6 +85,10 @@ const onLine = (socket: Socket, take: (line: string) => void): void => {
     .on('error', () => {});
 };
 
+/** One line; JSON may hold the two other characters that end a line for readline, so they are escaped. */
+const frame = (message: object): string =>
+  `${JSON.stringify(message).replace(/[\u2028\u2029]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16)}`)}\n`;
+
 const answer = (handlers: object, line: string): string => {
   let id: unknown = null;
   try {
@@ -95,9 +100,9 @@ const answer = (handlers: object, line: string): string => {
     id = asked;
     const handler = (handlers as Record<string, ((ask: unknown) => unknown) | undefined>)[ask];
     if (!Object.hasOwn(handlers, ask) || !handler) throw new Error(`unknown ask ${JSON.stringify(ask)}`);
-    return JSON.stringify({ id, reply: handler(argument) ?? null });
+    return frame({ id, reply: handler(argument) ?? null });
   } catch (error) {
-    return JSON.stringify({ id, error: (error as Error).message });
+    return frame({ id, error: (error as Error).message });
   }
 };
 
@@ -230,7 +235,7 @@ const createClient = <P extends Protocol<P>>(socket: Socket, path: string): Cont
         });
         if (socket.destroyed)
           waiting.get(id)?.fail(Object.assign(new Error(`${path} was closed`), { code: 'EPIPE' }));
-        else socket.write(`${JSON.stringify({ id, ask: name, with: argument })}\n`);
+        else socket.write(frame({ id, ask: name, with: argument }));
       }),
     closed,
     close: () => socket.destroy(),

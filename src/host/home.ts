@@ -10,7 +10,6 @@ export interface Home {
   readonly path: string;
   readonly monitorSocket: string;
   readonly monitorState: string;
-  readonly monitorLog: string;
   port(port: number): { readonly socket: string; readonly pid: string; readonly failures: string };
 }
 
@@ -26,7 +25,6 @@ export const locateHome = (path: string): Home => {
     path,
     monitorSocket: join(path, 'monitor.sock'),
     monitorState: join(path, 'monitor.json'),
-    monitorLog: join(path, 'monitor.log'),
     port: (port) => {
       const folder = join(path, 'ports', String(port));
       return {

@@ -44,7 +44,7 @@ export const isAlive = (pid: number): boolean => {
 export const listenersOn = (port: number): readonly Listener[] | undefined => {
   const tables = [read('/proc/net/tcp'), read('/proc/net/tcp6')];
   if (tables[0] === undefined) return undefined;
-  const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  const suffix = `:${hexPort(port)}`;
   return tables.flatMap((table) =>
     (table ?? '').split('\n').flatMap((line) => {
       const [, local = '', , state, , , , uid, , inode] = line.trim().split(/\s+/);
@@ -54,8 +54,29 @@ export const listenersOn = (port: number): readonly Listener[] | undefined => {
   );
 };
 
+/**
+ * The bytes that the kernel has not sent, or that the peer has not acknowledged (tx_queue), on this host's
+ * connection between the two ports; undefined when there is none, or no /proc.
+ */
+export const unsentBytes = (localPort: number, remotePort: number): number | undefined => {
+  const pattern = new RegExp(`:${hexPort(localPort)} [0-9A-F]+:${hexPort(remotePort)} \\w+ ([0-9A-F]+):`);
+  for (const table of ['/proc/net/tcp', '/proc/net/tcp6']) {
+    const queue = pattern.exec(read(table) ?? '')?.[1];
+    if (queue !== undefined) return Number.parseInt(queue, 16);
+  }
+  return undefined;
+};
+
+const hexPort = (port: number): string => port.toString(16).toUpperCase().padStart(4, '0');
+
 /** TCP_LISTEN of include/net/tcp_states.h. */
 const LISTEN = '0A';
+
+/** This process's limit of open files; undefined without /proc. */
+export const openFilesLimit = (): number | undefined => {
+  const limit = Number(/Max open files\s+(\d+)/.exec(read('/proc/self/limits') ?? '')?.[1]);
+  return Number.isNaN(limit) ? undefined : limit;
+};
 
 /** Looks through the open files of every process that this user may look into. */
 export const holderOf = ({ inode, uid }: Listener): Holder => {

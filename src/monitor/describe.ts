@@ -16,7 +16,7 @@ export const describeProxy = (
   const { state, cause, sinceMs, failures, restarts, recovery } = health;
   const report = sighting?.report ?? null;
   const bound = report?.bindings.filter((binding) => binding.state === 'bound') ?? [];
-  const holder = report?.bindings.find((binding) => binding.holder)?.holder;
+  const holder = report?.bindings.find((binding) => binding.state === 'in_use')?.holder;
   const accepted = sighting?.accepted;
   return {
     name: proxy.name,
@@ -29,7 +29,7 @@ export const describeProxy = (
     cause,
     sinceMs,
     detail: cause === null ? null : (sighting?.detail ?? null),
-    pid: sighting?.pid ?? null,
+    pid: sighting ? sighting.pid : health.pid,
     pm2,
     engine: report?.engine ?? null,
     restarts,
@@ -45,7 +45,7 @@ export const describeProxy = (
     holder: holder ? formatHolder(holder) : null,
     urls: urls(
       proxy,
-      report?.notNeeded
+      report?.bindings.every((binding) => binding.state === 'not_needed')
         ? bindAddresses({ kind: 'external', port: proxy.port }, proxy.upstream, localAddresses())
         : bound,
     ),

@@ -150,7 +150,7 @@ export const createWitness = (
       const pid = report?.pid ?? app?.pid ?? null;
       const bound = (report?.bindings ?? []).filter((binding) => binding.state === 'bound');
       const accepted = await accepts(bound).catch(() => NOT_CHECKED);
-      if (report && !report.notNeeded) await checkUpstream(bound, eager).catch(() => {});
+      if (report) await checkUpstream(bound, eager).catch(() => {});
       const evidence: Evidence = {
         pm2: status,
         process: processState(pid),
@@ -196,9 +196,9 @@ const processState = (pid: number | null): Evidence['process'] => {
 
 const listeningState = (report: ProxyReport | null): Evidence['listening'] => {
   if (!report) return 'unknown';
-  if (report.notNeeded) return 'not_needed';
   const has = (state: Binding['state']): boolean =>
     report.bindings.some((binding) => binding.state === state);
   if (has('bound')) return has('in_use') ? 'some' : 'all';
-  return has('in_use') ? 'in_use' : 'none';
+  if (has('in_use')) return 'in_use';
+  return has('not_needed') ? 'not_needed' : 'none';
 };

@@ -1,8 +1,8 @@
 import { formatAddress } from '../core/address.ts';
-import type { AppDefinition } from '../core/apps.ts';
+import { type AppDefinition, MONITOR } from '../core/apps.ts';
 import type { Config, ProxyConfig } from '../core/config.ts';
 import { type Action, type Health, type HealthEvent, newHealth, step } from '../core/health.ts';
-import type { MonitorStatus, ProxyStatus } from '../core/status.ts';
+import { type MonitorStatus, NOT_LISTED, NOT_REACHABLE, type ProxyStatus } from '../core/status.ts';
 import type { Home } from '../host/home.ts';
 import type { Log } from '../host/log.ts';
 import { describeProxy } from './describe.ts';
@@ -24,6 +24,8 @@ export interface Dependencies {
   readonly pm2: Pm2;
   readonly restart: Restart;
   readonly log: Log;
+  /** PM2 runs another monitor: this one outlived its daemon, and is to leave. */
+  onSuperseded(): void;
 }
 
 /** Watches every proxy, each in a loop of its own, so that none waits for another. */
@@ -40,7 +42,11 @@ export const startMonitor = (deps: Dependencies): Monitor => {
       isSaved = false;
     }
   };
-  const listPm2 = shared(() => pm2.list());
+  const listPm2 = shared(async () => {
+    const view = await pm2.list();
+    if (isSuperseded(view)) deps.onSuperseded();
+    return view;
+  });
   const watches = config.proxies.map((proxy) => watch(proxy, memory, listPm2, save, deps));
   save();
   return {
@@ -123,7 +129,7 @@ const watch = (
     const eager = isSuspect(health);
     const view = await listPm2.get(eager ? monitor.suspectIntervalMs / 2 : monitor.intervalMs / 2);
     const listed = view.ok ? view.apps.get(proxy.name) : undefined;
-    pm2Word = view.ok ? (listed?.word ?? 'not in the list') : 'not reachable';
+    pm2Word = view.ok ? (listed?.word ?? NOT_LISTED) : NOT_REACHABLE;
     const status = pm2Status(view, listed, remembered);
     if (view.ok && listed) remember({ ...remembered, seenBy: view.daemonPid });
     sighting = await witness.look({ status, app: listed }, eager);
@@ -175,6 +181,12 @@ const isSuspect = ({ state, hasLeft, incident, failures, successes }: Health): b
 
 /** After so many failures in a row nothing is about to change: `intervalMs` is often enough. */
 const MOST_SUSPECT_LOOKS = 20;
+
+const isSuperseded = (view: Pm2View): boolean => {
+  const other = view.ok ? view.apps.get(MONITOR) : undefined;
+  const isThere = other?.status === 'online' || other?.status === 'launching';
+  return isThere && other.pid !== null && other.pid !== process.pid;
+};
 
 interface Shared<T> {
   /** A value at most `maxAgeMs` old; who asks while one is on its way waits for that one. */

@@ -59,7 +59,7 @@ const LIST_TIMEOUT_MS = 2_000;
 const ACTION_TIMEOUT_MS = 30_000;
 
 /**
- * PM2's API with the traps taken out (DESIGN 5): it connects only to a daemon that is there, times every
+ * PM2's API with the traps taken out (docs/decisions.md: PM2): it connects only to a daemon that is there, times every
  * call out, and drops the connection after a time-out or a death, since calls would be queued and replayed.
  */
 export const createPm2 = (pm2Home: string): Pm2 => {

@@ -42,13 +42,13 @@ const probeTcp = (address: Address, timeoutMs: number): Promise<ProbeResult> =>
       settle(why && `${formatAddress(address)} ${why}`);
     };
     const timer = setTimeout(() => end(`did not accept within ${timeoutMs} ms`), timeoutMs);
-    socket.on('error', (error) => end(error.message));
+    socket.on('error', (error: NodeJS.ErrnoException) => end(`refused (${error.code})`));
     socket.on('connect', () => end());
   });
 
 /**
  * One GET, with `upstream` as its Host whichever way it goes. The request is not followed by a FIN: the
- * MCP Inspector 1.x answers nothing to a client that half-closes (DESIGN 4.9).
+ * MCP Inspector 1.x answers nothing to a client that half-closes (docs/decisions.md: the MCP Inspector).
  */
 export const probeHttp = (
   address: Address,
@@ -117,7 +117,9 @@ export const probeUpstream = async (
   const addresses = resolved.ok
     ? resolved.addresses.filter((address) => !isCovered(bound, address, localAddresses()))
     : [];
-  let error = resolved.ok ? 'every address of it is the proxy itself' : resolved.code;
+  let error = resolved.ok
+    ? `every address of ${upstream.host} is the proxy itself`
+    : `the name ${upstream.host} cannot be resolved (${resolved.code})`;
   for (const address of addresses) {
     const result =
       probe.type === 'http'
@@ -126,7 +128,7 @@ export const probeUpstream = async (
     if (result.ok) return result;
     error = result.error;
   }
-  return { ok: false, error: `${formatAddress(upstream)}: ${error}`, durationMs: elapsed(startedAt) };
+  return { ok: false, error, durationMs: elapsed(startedAt) };
 };
 
 /**

@@ -3,7 +3,7 @@ import type { Cure } from '../core/health.ts';
 import { readProcess } from '../host/procfs.ts';
 import type { Pm2 } from './pm2.ts';
 
-/** After this long PM2 has sent its SIGINT and waits; a hung process will not heed it (DESIGN 4.4). */
+/** After this long PM2 has sent its SIGINT and waits; a hung process will not heed it (docs/decisions.md: PM2). */
 const SIGKILL_AFTER_MS = 15;
 
 export type Restart = (cure: Exclude<Cure, 'none'>, app: AppDefinition, pid: number | null) => Promise<void>;
@@ -31,7 +31,7 @@ const kill = (pid: number): void => {
   }
 };
 
-/** A restart during a backoff fails ("Process with pid N already exists"): stop first (DESIGN 5). */
+/** A restart during a backoff fails ("Process with pid N already exists"): stop first (docs/decisions.md: PM2). */
 const bringBack = async (pm2: Pm2, app: AppDefinition): Promise<void> => {
   const view = await pm2.list();
   if (!view.ok) throw new Error(view.problem);

@@ -1,7 +1,7 @@
 import { formatAddress } from '../core/address.ts';
 import type { Config } from '../core/config.ts';
 import { newHealth, step } from '../core/health.ts';
-import type { Snapshot } from '../core/status.ts';
+import { NOT_LISTED, NOT_REACHABLE, type Snapshot } from '../core/status.ts';
 import type { Home } from '../host/home.ts';
 import { describeProxy } from './describe.ts';
 import { createWitness } from './evidence.ts';
@@ -38,7 +38,7 @@ export const lookWithoutMonitor = async (config: Config, home: Home, pm2Home: st
         optional: proxy.optional,
       };
       const { state, cause, sinceMs } = step(health, event, about).health;
-      const word = view.ok ? (app?.word ?? 'not in the list') : view.problem;
+      const word = view.ok ? (app?.word ?? NOT_LISTED) : NOT_REACHABLE;
       return describeProxy(
         proxy,
         { ...health, state, cause, sinceMs },

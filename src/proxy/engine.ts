@@ -10,9 +10,25 @@ export interface Engine {
   unlisten(address: Address): Promise<void>;
   /** See `expect_check` of the control socket. */
   expectCheck(localPort: number, forward: boolean): void;
-  counts(): { readonly active: number; readonly total: number; readonly held: number };
+  counts(): EngineCounts;
   /** Stops listening, lets what is open finish for `limitMs` (0: at once), then resets the rest. */
   drain(limitMs: number): Promise<void>;
+}
+
+/** Since the engine was made; checks are not in it. */
+export interface EngineCounts {
+  /** Connections that have a place: being dialled, held, or open. */
+  readonly active: number;
+  readonly total: number;
+  /** Clients that wait for an upstream that is away. */
+  readonly held: number;
+  /** Clients that wait for a place, see `maxConnections`. */
+  readonly waiting: number;
+  readonly maxConnections: number;
+  readonly bytesToUpstream: number;
+  readonly bytesToClient: number;
+  /** Failed tries at one address, by the system's code. */
+  readonly dialFailures: Readonly<Record<string, number>>;
 }
 
 /** The limits of one port; milliseconds, 0 meaning "never" but for `holdMs`, where it means "do not hold". */
@@ -23,12 +39,16 @@ export interface Policy {
   readonly connectTimeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly halfCloseTimeoutMs: number;
-  /** 0: from the limit of open files, two for each connection. */
+  /** 0: from the limit of open files. */
   readonly maxConnections: number;
+  /** At most so many clients wait, for the upstream or for a place; one more is refused. */
+  readonly maxHeld: number;
 }
 
 export interface EngineHooks {
-  /** Every finished connection, once, but for checks. */
+  /** Every connection to the upstream, when it is there; checks excepted. */
+  onOpen(client: Address, upstream: Address): void;
+  /** Every finished connection, once; checks excepted. */
   onEnd(record: ConnectionRecord): void;
   /** This host's own addresses. */
   localAddresses(): readonly string[];
@@ -36,7 +56,7 @@ export interface EngineHooks {
 
 export interface ConnectionRecord {
   readonly client: Address;
-  /** The address that answered; null when none did. */
+  /** The address that answered, or was dialled last; null when none was. */
   readonly upstream: Address | null;
   readonly reason: Reason;
   /** The system's error code behind the reason. */
@@ -44,7 +64,10 @@ export interface ConnectionRecord {
   readonly tries: number;
   readonly bytesToUpstream: number;
   readonly bytesToClient: number;
-  readonly dialMs: number;
+  /** From accept to the last try at an address. */
+  readonly holdMs: number;
+  /** What that try took. */
+  readonly connectMs: number;
   readonly totalMs: number;
   /** Connections still open when this one ended. */
   readonly active: number;

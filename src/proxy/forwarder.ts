@@ -36,6 +36,14 @@ export const startForwarder = async (
   let local = localAddresses();
   const engine = createEngine(proxy, {
     localAddresses: () => local,
+    onOpen: (client, upstream) => {
+      if (proxy.logOpen)
+        log('open', `${proxy.port}: ${formatAddress(client)} → ${formatAddress(upstream)} open`, {
+          proxy: proxy.name,
+          client,
+          upstream,
+        });
+    },
     onEnd: (record) => log('connection', describe(proxy, record), { proxy: proxy.name, ...record }),
   });
 
@@ -49,7 +57,8 @@ export const startForwarder = async (
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code ?? 'EUNKNOWN';
       const holder = code === 'EADDRINUSE' ? findHolder(address) : null;
-      now = { ...now, state: code === 'EADDRINUSE' ? 'in_use' : 'failed', code, holder };
+      const taken = isUpstreams(proxy) ? 'not_needed' : 'in_use';
+      now = { ...now, state: code === 'EADDRINUSE' ? taken : 'failed', code, holder };
     }
     bindings.set(key, now);
     if (before?.state !== now.state || before.holder?.pid !== now.holder?.pid)
@@ -78,7 +87,6 @@ export const startForwarder = async (
       startedAtMs,
       engine: engine.name,
       bindings: [...bindings.values()],
-      notNeeded: isNotNeeded(proxy, [...bindings.values()]),
       connections: engine.counts(),
     }),
     drain: async (limitMs) => {
@@ -91,6 +99,7 @@ export const startForwarder = async (
 
 const sentence = ({ address, state, code, holder }: Binding): string => {
   if (state === 'bound') return `listening on ${address}`;
+  if (state === 'not_needed') return `${address} is not needed: the upstream listens there itself`;
   if (state === 'failed') return `cannot listen on ${address} (${code}); trying again`;
   return `${address} is in use${holder ? ` by ${formatHolder(holder)}` : ''}; trying again`;
 };
@@ -108,22 +117,19 @@ const conflicts = (listener: Listener, address: Address): boolean =>
   listener.host === '::';
 
 /**
- * The upstream shares the port, listens on every address already, and is what holds the bindings: the
- * holder must be the one that answers on the upstream's own address too, or it is a stranger.
+ * The upstream shares the port and holds the address itself, by a wildcard. What answers on the upstream's own
+ * address must be that wildcard, or its holder is a stranger.
  */
-const isNotNeeded = ({ listen, upstream }: ProxyConfig, bindings: readonly Binding[]): boolean => {
-  if (!sharesPort(listen, upstream) || bindings.length === 0) return false;
-  if (bindings.some(({ state }) => state !== 'in_use')) return false;
-  const listeners = listenersOn(upstream.port) ?? [];
-  const answering = listeners.filter((listener) =>
+const isUpstreams = ({ listen, upstream }: ProxyConfig): boolean => {
+  if (!sharesPort(listen, upstream)) return false;
+  const answering = (listenersOn(upstream.port) ?? []).filter((listener) =>
     literalHosts(upstream.host).some((host) => conflicts(listener, { host, port: upstream.port })),
   );
-  const wildcards = listeners.filter(({ host }) => host === '0.0.0.0' || host === '::');
-  return answering.length > 0 && answering.every((listener) => wildcards.includes(listener));
+  return answering.length > 0 && answering.every(({ host }) => host === '0.0.0.0' || host === '::');
 };
 
 const describe = (proxy: ProxyConfig, record: ConnectionRecord): string => {
-  const { client, upstream, reason, code, bytesToUpstream, bytesToClient, totalMs, active, tries } = record;
+  const { client, upstream, reason, code, bytesToUpstream, bytesToClient, active, tries } = record;
   const why = `${REASONS[reason].text}${code ? ` (${code})` : ''}${tries > 1 ? ` after ${tries} tries` : ''}`;
   const hint =
     reason === 'not_allowed'
@@ -131,6 +137,7 @@ const describe = (proxy: ProxyConfig, record: ConnectionRecord): string => {
       : '';
   return (
     `${proxy.port}: ${formatAddress(client)} → ${formatAddress(upstream ?? proxy.upstream)} ${why}${hint}, ` +
-    `${bytesToUpstream} B up, ${bytesToClient} B down, ${totalMs} ms, ${active} active`
+    `${bytesToUpstream} B up, ${bytesToClient} B down, ` +
+    `hold ${record.holdMs} ms, connect ${record.connectMs} ms, total ${record.totalMs} ms, ${active} active`
   );
 };

@@ -71,10 +71,11 @@ describe('what is broken says why and what to do next', () => {
   const table: Readonly<Record<Cause, string>> = {
     crashed: 'pm2 logs tcp-proxy-6274',
     hung: 'the process does not answer',
-    port_in_use: 'pid 9 (node server.js) has port 6274; stop it, or listen elsewhere',
+    port_in_use:
+      'port 6274 is taken as soon as it is free; stop its holder or listen elsewhere: pid 9 (node server.js)',
     not_listening: 'no address could be bound; see: pm2 logs tcp-proxy-6274',
     not_accepting: 'the proxy runs but does not accept (ECONNREFUSED)',
-    upstream_down: 'ECONNREFUSED: start the application there; a restart of the proxy would not help',
+    upstream_down: 'ECONNREFUSED. The proxy is fine: start the application, or correct "upstream"',
     forwarding_broken: 'localhost:6274 answers, but not through the proxy (ECONNREFUSED)',
   };
   for (const [cause, part] of Object.entries(table) as [Cause, string][])

@@ -75,7 +75,7 @@ describe('a proxy under PM2', () => {
     assert.equal(down.cause, 'upstream_down');
     const { code, stdout } = await station.steadyport('status', String(port));
     assert.equal(code, 1);
-    assert.match(stdout, /nothing listens on 127\.0\.0\.1:\d+: start the application there/);
+    assert.match(stdout, /nothing listens on 127\.0\.0\.1:\d+\. The proxy is fine/);
     upstream = await openUpstream(upstream.port);
     const back = await station.proxyUntil(port, isUp);
     assert.deepEqual([back.pid, back.restarts], [before.pid, before.restarts]);
@@ -244,7 +244,7 @@ describe('a station of its own', () => {
     assert.equal((await station.steadyport('status')).code, 0);
   });
 
-  test('goes on serving when the PM2 daemon is killed, and the monitor says so', async (t) => {
+  test('goes on serving when the PM2 daemon is killed, and makes way for the next one', async (t) => {
     const station = await open(t);
     const upstream = await openUpstream();
     t.after(() => upstream.close());
@@ -258,9 +258,12 @@ describe('a station of its own', () => {
     assert.match(now.monitor.pm2Problem, /daemon is not running/);
     assert.deepEqual([now.proxies[0]?.state, now.proxies[0]?.pid], ['up', pid]);
     assert.equal(await (await fetch(`http://127.0.0.1:${port}/`)).text(), 'the upstream');
-    for (const orphan of [now.monitor.pid, Number(pid)]) {
-      process.kill(orphan, 'SIGTERM');
-      while (isAlive(orphan)) await new Promise((done) => setImmediate(done));
-    }
+
+    assert.equal((await station.steadyport('start')).code, 0);
+    const orphans = [now.monitor.pid, Number(pid)];
+    const back = await station.proxyUntil(port, (proxy) => isUp(proxy) && proxy.pid !== pid);
+    assert.equal(back.pm2, 'online');
+    while (orphans.some(isAlive)) await new Promise((done) => setImmediate(done));
+    assert.equal(await (await fetch(`http://127.0.0.1:${port}/`)).text(), 'the upstream');
   });
 });

@@ -23,10 +23,7 @@ test('everything of a port is in a folder of its own', () => {
     pid: '/x/ports/6274/pid',
     failures: '/x/ports/6274/failures',
   });
-  assert.deepEqual(
-    [home.monitorSocket, home.monitorState, home.monitorLog],
-    ['/x/monitor.sock', '/x/monitor.json', '/x/monitor.log'],
-  );
+  assert.deepEqual([home.monitorSocket, home.monitorState], ['/x/monitor.sock', '/x/monitor.json']);
 });
 
 test('to ask where things are makes nothing', () => {

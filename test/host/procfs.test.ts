@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { symlinkSync } from 'node:fs';
+import { readFileSync, symlinkSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
+import { Writable } from 'node:stream';
 import { describe, type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import {
@@ -65,10 +66,18 @@ describe('a process', { skip }, () => {
   });
 
   test('that nobody waited for is a zombie, and not alive', async (t) => {
-    const child = start(t, 'sh', ['-c', 'true & echo $!; exec sleep 1000']);
-    assert.ok(child.stdout);
-    const [text] = (await once(child.stdout, 'data')) as [Buffer];
+    // The shell becomes a sleep, which waits for no child; the child ends only after that, at the end of fd 3.
+    const child = spawn('sh', ['-c', 'read line <&3 & echo $!; exec sleep 1000'], {
+      stdio: ['ignore', 'pipe', 'inherit', 'pipe'],
+    });
+    t.after(() => child.kill('SIGKILL'));
+    const [, stdout, , hold] = child.stdio;
+    assert.ok(stdout && hold instanceof Writable);
+    const [text] = (await once(stdout, 'data')) as [Buffer];
     const pid = Number(text.toString());
+    await until(() => readFileSync(`/proc/${child.pid}/comm`, 'utf8') === 'sleep\n', 'sleep');
+    assert.equal(isAlive(pid), true);
+    hold.end();
     await until(() => readProcess(pid)?.state === 'Z', 'state Z');
     assert.equal(isAlive(pid), false);
   });

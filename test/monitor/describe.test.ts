@@ -24,7 +24,6 @@ const SIGHTING: Sighting = {
     startedAtMs: 1_000,
     engine: 'portable',
     bindings: [binding('192.0.2.7', 'in_use', 9), binding('192.0.2.8', 'bound')],
-    notNeeded: false,
     connections: { active: 1, total: 2, held: 0 },
   },
   probeMs: 3,

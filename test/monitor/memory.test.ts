@@ -5,16 +5,9 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { type ProxyConfig, parseConfig } from '../../src/core/config.ts';
-import { type Health, newHealth, type Pm2Evidence, type ProxyState } from '../../src/core/health.ts';
+import { type Health, newHealth } from '../../src/core/health.ts';
 import { type Home, makeHome } from '../../src/host/home.ts';
-import {
-  loadMemory,
-  type PortMemory,
-  pm2Status,
-  removeStalePid,
-  saveMemory,
-} from '../../src/monitor/memory.ts';
-import type { Pm2App } from '../../src/monitor/pm2.ts';
+import { loadMemory, removeStalePid, saveMemory } from '../../src/monitor/memory.ts';
 import { tempFolder } from '../temp-folder.ts';
 
 const proxies = (...ports: readonly number[]): readonly ProxyConfig[] => {
@@ -32,7 +25,7 @@ const HEALTH: Health = {
   failures: { consecutive: 2, sinceHealthy: 4, total: 9 },
   restarts: { crash: 1, forced: 3 },
   recovery: { count: 2, lastMs: 300, totalMs: 900 },
-  incident: { atMs: 7, pid: 41, alerted: true, backAtMs: null },
+  incident: { atMs: 7, pid: 41, alerted: true, isOwn: true, backAtMs: null },
 };
 
 const saved = (ports: Readonly<Record<number, Health>>): Home => {
@@ -145,33 +138,4 @@ describe('a pid file', () => {
     assert.equal(removeStalePid(path), false);
     assert.equal(existsSync(path), true);
   });
-});
-
-describe("an app that is not in PM2's list was deleted by somebody, or never came back", () => {
-  const app: Pm2App = { pid: 1, status: 'online', word: 'online', env: {} };
-  const table: readonly [
-    daemonPid: number | null,
-    listed: boolean,
-    seenBy: number | null,
-    state: ProxyState,
-    Pm2Evidence,
-  ][] = [
-    [null, false, 77, 'up', 'unknown'],
-    [77, true, 77, 'up', 'online'],
-    [77, true, null, 'stopped', 'online'],
-    [77, false, 77, 'up', 'deleted'],
-    [77, false, 77, 'down', 'deleted'],
-    [78, false, 77, 'up', 'missing'],
-    [77, false, null, 'starting', 'missing'],
-    [78, false, 77, 'stopped', 'deleted'],
-  ];
-  for (const [daemonPid, listed, seenBy, state, expected] of table)
-    test(`daemon ${daemonPid}, listed ${listed}, seen by ${seenBy}, ${state} → ${expected}`, () => {
-      const view =
-        daemonPid === null
-          ? ({ ok: false, problem: 'away' } as const)
-          : ({ ok: true, daemonPid, apps: new Map() } as const);
-      const memory: PortMemory = { health: { ...HEALTH, state }, seenBy };
-      assert.equal(pm2Status(view, listed ? app : undefined, memory), expected);
-    });
 });

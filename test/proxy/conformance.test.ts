@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { describe, test } from 'node:test';
-import { dial, ENGINES, echo, ending, freePort, readAll, readBytes, rig, serve } from './harness.ts';
+import { unsentBytes } from '../../src/host/procfs.ts';
+import { deaf, dial, ENGINES, echo, ending, freePort, readAll, readBytes, rig, serve } from './harness.ts';
 
 /** What every engine must do with a connection, byte by byte and ending by ending. */
 for (const [name, createEngine] of Object.entries(ENGINES)) {
@@ -38,7 +39,9 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       });
       await Promise.all(all);
       await record(99);
-      assert.deepEqual(engine.counts(), { active: 0, total: 100, held: 0 });
+      const { active, total, held, waiting, bytesToUpstream, bytesToClient } = engine.counts();
+      assert.deepEqual([active, total, held, waiting], [0, 100, 0, 0]);
+      assert.deepEqual([bytesToUpstream, bytesToClient], [890, 890]);
     });
 
     test('of a server that speaks first reach a silent client', async (t) => {
@@ -110,6 +113,83 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       client.write('x');
       assert.equal((await record(0)).reason, 'client_reset');
       assert.equal(await seen, 'ECONNRESET');
+    });
+
+    for (const [side, how] of [
+      ['an upstream', 'upstream_reset'],
+      ['a client', 'client_reset'],
+    ] as const)
+      test(`what ${side} sent before its reset is delivered first`, async (t) => {
+        const sent = randomBytes(200_000);
+        let far: Socket | undefined;
+        const upstream = await serve(t, (socket) => {
+          far = socket.pause();
+        });
+        const { dial, record } = await rig(t, createEngine, upstream);
+        const near = dial().pause();
+        near.write('x');
+        await until(() => far !== undefined);
+        const [sender, reader] = how === 'upstream_reset' ? [far, near] : [near, far];
+        assert.ok(sender && reader);
+        if (reader === far) await readBytes(far, 1);
+        sender.write(sent);
+        await until(() => sender.writableLength === 0 && unsent(sender) === 0);
+        sender.resetAndDestroy();
+        const received: Buffer[] = [];
+        reader.on('data', (chunk: Buffer) => received.push(chunk));
+        assert.equal(await ending(reader), 'ECONNRESET');
+        assert.equal(digest(Buffer.concat(received)), digest(sent));
+        assert.equal((await record(0)).reason, how);
+      });
+
+    test('8 MB and an immediate close arrive whole', async (t) => {
+      const sent = randomBytes(8_000_000);
+      const upstream = await serve(t, (socket) => {
+        socket.end(sent);
+        socket.resume();
+      });
+      const { dial } = await rig(t, createEngine, upstream);
+      const client = dial();
+      client.end('x');
+      assert.equal(digest(await readAll(client)), digest(sent));
+    });
+
+    test("a reply 12 s after the client's FIN arrives whole", async (t) => {
+      const upstream = await serve(t, (socket) => {
+        void readAll(socket).then(() => setTimeout(() => socket.end('at last'), 12_000));
+      });
+      const { dial, record } = await rig(t, createEngine, upstream);
+      const client = dial();
+      client.end('question');
+      assert.equal((await readAll(client)).toString(), 'at last');
+      assert.ok((await record(0)).totalMs >= 12_000);
+    });
+
+    test('the half-close time-out is one of silence, not a deadline', async (t) => {
+      const upstream = await serve(t, (socket) => {
+        let left = 20;
+        const timer = setInterval(() => {
+          left -= 1;
+          if (left > 0) socket.write('.');
+          else socket.end('.');
+          if (left === 0) clearInterval(timer);
+        }, 100);
+        socket.resume();
+      });
+      const { dial, record } = await rig(t, createEngine, upstream, { halfCloseTimeoutMs: 1_000 });
+      const client = dial();
+      client.end('x');
+      assert.equal((await readAll(client)).toString(), '.'.repeat(20));
+      const { reason, totalMs } = await record(0);
+      assert.equal(reason, 'done');
+      assert.ok(totalMs > 1_000, `${totalMs} ms in all`);
+    });
+
+    test('the connect time-out never ends a connection that is open', async (t) => {
+      const limits = { connectTimeoutMs: 100, idleTimeoutMs: 500 };
+      const { dial, record } = await rig(t, createEngine, await serve(t, echo), limits);
+      assert.equal(await ending(dial()), 'ECONNRESET');
+      assert.equal((await record(0)).reason, 'idle_timeout');
     });
 
     test('a silent connection ends after the idle time-out', async (t) => {
@@ -190,6 +270,74 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       assert.ok(tries > 1, `${tries} tries`);
     });
 
+    test('remembers which address answered', async (t) => {
+      const { port } = await serve(t, echo, { host: '::1' });
+      const { dial, record } = await rig(t, createEngine, { host: 'localhost', port });
+      for (const [n, tries] of [2, 1, 1].entries()) {
+        const client = dial();
+        client.end('x');
+        await readAll(client);
+        assert.equal((await record(n)).tries, tries);
+      }
+    });
+
+    test('holds a client that has sent everything it has to say', async (t) => {
+      const port = await freePort();
+      const { dial, engine } = await rig(t, createEngine, { host: '127.0.0.1', port }, { holdMs: 30_000 });
+      const client = dial();
+      client.end('all of it');
+      await until(() => engine.counts().held === 1);
+      await serve(t, echo, { port });
+      assert.equal((await readAll(client)).toString(), 'all of it');
+      assert.equal(engine.counts().held, 0);
+      assert.ok((engine.counts().dialFailures['ECONNREFUSED'] ?? 0) > 0);
+    });
+
+    test('gives up at the end of the hold with the number of tries', async (t) => {
+      const upstream = { host: '127.0.0.1', port: await freePort() };
+      const { dial, record } = await rig(t, createEngine, upstream, { holdMs: 500 });
+      assert.equal(await ending(dial()), 'ECONNRESET');
+      const { reason, tries, holdMs } = await record(0);
+      assert.equal(reason, 'upstream_refused');
+      assert.ok(tries >= 3, `${tries} tries`);
+      assert.ok(holdMs > 100 && holdMs <= 500, `${holdMs} ms`);
+    });
+
+    test('holds no more clients than it may', async (t) => {
+      const upstream = { host: '127.0.0.1', port: await freePort() };
+      const { dial, record, engine } = await rig(t, createEngine, upstream, { holdMs: 30_000, maxHeld: 1 });
+      dial();
+      await until(() => engine.counts().held === 1);
+      assert.equal(await ending(dial()), 'ECONNRESET');
+      assert.equal((await record(0)).tries, 1);
+      assert.equal(engine.counts().held, 1);
+    });
+
+    test('does not hold after a time-out', async (t) => {
+      const upstream = await deaf(t);
+      const limits = { connectTimeoutMs: 300, holdMs: 60_000 };
+      const { dial, record } = await rig(t, createEngine, upstream, limits);
+      assert.equal(await ending(dial()), 'ECONNRESET');
+      const { reason, tries } = await record(0);
+      assert.deepEqual([reason, tries], ['upstream_timeout', 1]);
+    });
+
+    test('stops when the client resets', async (t) => {
+      const port = await freePort();
+      const { dial, record, engine } = await rig(
+        t,
+        createEngine,
+        { host: '127.0.0.1', port },
+        { holdMs: 30_000 },
+      );
+      const client = dial();
+      client.write('bytes');
+      await until(() => engine.counts().held === 1);
+      client.resetAndDestroy();
+      assert.equal((await record(0)).reason, 'client_reset');
+      assert.equal(engine.counts().held, 0);
+    });
+
     test('stops when the client leaves', async (t) => {
       const port = await freePort();
       const { dial, record } = await rig(t, createEngine, { host: '127.0.0.1', port }, { holdMs: 30_000 });
@@ -247,18 +395,38 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       assert.deepEqual([reason, client.host], ['not_allowed', '127.0.0.1']);
     });
 
-    test('more connections than the limit are refused, and a freed place serves the next', async (t) => {
-      const { dial, record } = await rig(t, createEngine, await serve(t, echo), { maxConnections: 1 });
+    test('a client over the limit waits for a place, and one more is refused', async (t) => {
+      const limits = { maxConnections: 1, maxHeld: 1 };
+      const { dial, record, engine } = await rig(t, createEngine, await serve(t, echo), limits);
       const first = dial();
       first.write('1');
       await readBytes(first, 1);
+      const second = dial();
+      second.end('second');
+      await until(() => engine.counts().waiting === 1);
       assert.equal(await ending(dial()), 'ECONNRESET');
       assert.equal((await record(0)).reason, 'too_many');
+      assert.equal(second.bytesRead, 0);
       first.end();
-      await record(1);
-      const third = dial();
-      third.end('3');
-      assert.equal((await readAll(third)).toString(), '3');
+      assert.equal((await readAll(second)).toString(), 'second');
+      await record(2);
+      assert.equal(engine.counts().active, 0);
+    });
+
+    test('a client that leaves while it waits for a place costs nothing', async (t) => {
+      const { dial, record, engine } = await rig(t, createEngine, await serve(t, echo), {
+        maxConnections: 1,
+      });
+      const first = dial();
+      first.write('1');
+      await readBytes(first, 1);
+      const second = dial();
+      await until(() => engine.counts().waiting === 1);
+      second.end();
+      assert.equal((await record(0)).reason, 'client_gone');
+      assert.equal(engine.counts().waiting, 0);
+      first.end('2');
+      assert.equal((await readAll(first)).toString(), '2');
     });
 
     test("the monitor's checks are neither counted nor logged", async (t) => {
@@ -274,13 +442,14 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       const through = await check(true);
       through.end('through');
       assert.equal((await readAll(through)).toString(), 'through');
-      assert.deepEqual(engine.counts(), { active: 0, total: 0, held: 0 });
-      assert.deepEqual(records, []);
+      const { active, total, held, waiting } = engine.counts();
+      assert.deepEqual([active, total, held, waiting, records.length], [0, 0, 0, 0, 0]);
     });
   });
 }
 
 const digest = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+const unsent = (socket: Socket): number => unsentBytes(socket.localPort ?? 0, socket.remotePort ?? 0) ?? 0;
 const openFiles = (): number => readdirSync('/proc/self/fd').length;
 
 const until = async (condition: () => boolean): Promise<void> => {

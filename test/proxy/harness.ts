@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
@@ -26,6 +27,7 @@ const LIMITS = {
   idleTimeoutMs: 0,
   halfCloseTimeoutMs: 60_000,
   maxConnections: 0,
+  maxHeld: 100,
 };
 
 /** A proxy on a free loopback port in front of `upstream`; everything is gone when the test ends. */
@@ -41,6 +43,7 @@ export const rig = async (
   const engine = createEngine(
     { ...LIMITS, upstream, ...policy },
     {
+      onOpen: () => {},
       localAddresses: () => ['127.0.0.1', '::1'],
       onEnd: (record) => {
         records.push(record);
@@ -93,6 +96,25 @@ export const serve = async (
 export const echo = (socket: Socket): void => {
   socket.pipe(socket);
 };
+
+/** An upstream whose queue of connections is full and which accepts none: a connect to it only times out. */
+export const deaf = async (t: TestContext): Promise<Address> => {
+  const script = `const s = require('net').createServer().listen({ host: '127.0.0.1', port: 0, backlog: 1 }, () => {
+    process.stdout.write(String(s.address().port)); process.kill(process.pid, 'SIGSTOP'); })`;
+  const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => child.kill('SIGKILL'));
+  const [port] = await once(child.stdout, 'data');
+  const address = { host: '127.0.0.1', port: Number(port) };
+  for (let isFull = false; !isFull; ) {
+    const socket = dial(t, address);
+    isFull = !(await Promise.race([once(socket, 'connect').then(() => true), quiet(socket)]));
+  }
+  return address;
+};
+
+/** A connect on loopback that has not been answered after 300 ms never will be. */
+const quiet = (socket: Socket): Promise<false> =>
+  new Promise((done) => socket.setTimeout(300, () => done(false)));
 
 /** A port that nobody listens on just now. */
 export const freePort = async (host = '127.0.0.1'): Promise<number> => {

@@ -1,143 +1,201 @@
 import { connect as netConnect, type Socket } from 'node:net';
 import { type Address, formatAddress } from '../../core/address.ts';
 import { dialReason, type Reason } from '../../core/reasons.ts';
+import { unsentBytes } from '../../host/procfs.ts';
 import { type Connected, type Dialled, dial } from '../dial.ts';
 import type { ConnectionRecord, Policy } from '../engine.ts';
 
-/** 30 s of silence, then probes: a vanished peer is found, NAT entries stay (issue 3). */
+/** 30 s of silence, then probes: a vanished peer is found, and NAT entries stay. */
 export const KEEPALIVE_MS = 30_000;
 /** One direction of one connection buffers at most about this much here. */
 export const HIGH_WATER_BYTES = 65_536;
 
-/** "host:port" of the clients, and of this proxy's own ends towards the upstream: one in both is a loop. */
-export interface Ends {
+/** What a connection shares with the others of its port. */
+export interface Port {
+  readonly policy: Policy;
+  /** "host:port" of the clients, and of the own ends towards the upstream: one in both is a loop. */
   readonly incoming: Set<string>;
   readonly outgoing: Set<string>;
-}
-
-export interface Surroundings {
-  readonly policy: Policy;
-  readonly counts: { active: number; total: number; held: number };
-  readonly ends: Ends;
   isOwnListener(address: Address): boolean;
-  onEnd(record: ConnectionRecord): void;
+  /** The address that answered last. */
+  preferred(): Address | undefined;
+  onFailure(code: string): void;
+  /** A place for one more client that waits for the upstream; `onHeld(-1)` gives it back. */
+  mayHold(): boolean;
+  onHeld(change: 1 | -1): void;
+  onOpen(client: Address, upstream: Address): void;
+  onEnd(record: Omit<ConnectionRecord, 'active'>): void;
 }
 
-/** One client, from accept to its record: dial, relay, end. `abort` resets it (the end of a drain). */
-export const serveClient = (
-  client: Socket,
-  from: Address,
-  refusal: Reason | undefined,
-  around: Surroundings,
-): { abort(): void } => {
-  const startedAt = performance.now();
-  const { counts, policy } = around;
+export interface Connection {
+  /** Dials the upstream; until then the client waits, its first bytes in the socket's own buffer. */
+  serve(): void;
+  /** Resets both sides. */
+  abort(reason: Reason): void;
+  bytes(): { readonly toUpstream: number; readonly toClient: number };
+}
+
+/** One client, from accept to its record. */
+export const openConnection = (client: Socket, from: Address, port: Port): Connection => {
+  const { policy } = port;
+  const acceptedAt = performance.now();
   const leaving = new AbortController();
   let upstream: Socket | undefined;
   let dialled: Dialled<Socket> | undefined;
-  let dialMs = 0;
-  let ended: { reason: Reason; code: string | null } | undefined;
+  let why: { readonly reason: Reason; readonly code: string | null } | undefined;
+  let isFinished = false;
+  const key = formatAddress(from);
+  port.incoming.add(key);
 
-  counts.total += 1;
-  counts.active += 1;
-  around.ends.incoming.add(formatAddress(from));
+  const bytes = (): { toUpstream: number; toClient: number } => ({
+    toUpstream: upstream?.bytesWritten ?? 0,
+    toClient: client.bytesWritten,
+  });
 
-  const end = (reason: Reason, code: string | null = null): void => {
-    if (ended) return;
-    ended = { reason, code };
-    leaving.abort();
-    around.ends.incoming.delete(formatAddress(from));
-    if (reason !== 'done') for (const socket of [client, upstream]) socket?.resetAndDestroy();
-    counts.active -= 1;
-    around.onEnd({
+  const finish = (): void => {
+    if (isFinished || !client.closed || (upstream && !upstream.closed)) return;
+    isFinished = true;
+    port.incoming.delete(key);
+    const { reason, code } = why ?? { reason: 'done', code: null };
+    port.onEnd({
       client: from,
       upstream: dialled?.address ?? null,
       reason,
       code,
       tries: dialled?.tries ?? 0,
-      bytesToUpstream: upstream?.bytesWritten ?? 0,
-      bytesToClient: client.bytesWritten,
-      dialMs: Math.round(dialMs),
-      totalMs: Math.round(performance.now() - startedAt),
-      active: counts.active,
+      bytesToUpstream: bytes().toUpstream,
+      bytesToClient: bytes().toClient,
+      holdMs: Math.round(dialled?.holdMs ?? performance.now() - acceptedAt),
+      connectMs: Math.round(dialled?.connectMs ?? 0),
+      totalMs: Math.round(performance.now() - acceptedAt),
     });
   };
 
-  const run = async (): Promise<void> => {
-    // 'readable' reads ahead into the socket's own bounded buffer, which is what notices a client that leaves.
-    const notice = (): void => {
-      if (client.readableLength === 0 && client.readableEnded) end('client_gone');
-      else if (client.readableLength === 0) client.read(0);
-    };
-    client.on('readable', notice).once('end', notice);
-    counts.held += 1;
-    dialled = await dial(
-      policy.upstream,
-      (address, signal) => connectTo(address, policy.connectTimeoutMs, signal),
-      {
-        holdMs: policy.holdMs,
-        isOwnListener: around.isOwnListener,
-        signal: leaving.signal,
+  /** The first reason counts. With a `source`, the side that was reset, what it had sent is delivered first. */
+  const end = (reason: Reason, code: string | null = null, source?: Socket): void => {
+    const isFirst = why === undefined;
+    why ??= { reason, code };
+    leaving.abort();
+    const sink = source === client ? upstream : client;
+    if (isFirst && source && sink) resetAfterDelivery(sink, source, policy);
+    else if (!source) for (const socket of [client, upstream]) socket?.resetAndDestroy();
+    source?.destroy();
+  };
+
+  /** Before the relay: 'readable' reads ahead, bounded, and so notices a client that leaves. */
+  const notice = (): void => {
+    if (client.readableLength > 0) return;
+    if (client.readableEnded) end('client_gone');
+    else client.read(0);
+  };
+
+  const serve = async (): Promise<void> => {
+    let isHeld = false;
+    dialled = await dial(policy.upstream, (address, signal) => connectTo(address, policy, signal), {
+      holdMs: policy.holdMs,
+      signal: leaving.signal,
+      isOwnListener: port.isOwnListener,
+      preferred: port.preferred,
+      onFailure: port.onFailure,
+      mayHold: () => {
+        isHeld = port.mayHold();
+        if (isHeld) port.onHeld(1);
+        return isHeld;
       },
-    );
-    counts.held -= 1;
-    dialMs = performance.now() - startedAt;
+    });
+    if (isHeld) port.onHeld(-1);
     client.off('readable', notice).off('end', notice);
-    if (ended) {
-      if (dialled.ok) dialled.socket.destroy();
-    } else if (!dialled.ok) {
-      end(dialReason(dialled.code), dialled.code);
-    } else {
-      upstream = dialled.socket;
-      relay(client, upstream, policy, around.ends, end);
+    if (!dialled.ok) end(dialReason(dialled.code), dialled.code);
+    else if (why) dialled.socket.resetAndDestroy();
+    else open(dialled.socket, dialled.address);
+  };
+
+  const open = (socket: Socket, address: Address | null): void => {
+    upstream = socket;
+    const own = formatAddress({ host: socket.localAddress ?? '', port: socket.localPort ?? 0 });
+    port.outgoing.add(own);
+    socket.once('close', () => {
+      port.outgoing.delete(own);
+      finish();
+    });
+    socket.on('error', (error: NodeJS.ErrnoException) => end('upstream_reset', error.code ?? null, socket));
+    if (socket.destroyed) end('upstream_reset');
+    else if (port.incoming.has(own)) end('loop');
+    else {
+      if (address) port.onOpen(from, address);
+      relay(client, socket, policy, end);
     }
   };
 
-  client.on('error', (error: NodeJS.ErrnoException) => end('client_reset', error.code ?? null));
-  if (refusal) queueMicrotask(() => end(refusal));
-  else void run();
-  return { abort: () => end('drained') };
+  client.on('readable', notice).once('end', notice).once('close', finish);
+  client.on('error', (error: NodeJS.ErrnoException) => end('client_reset', error.code ?? null, client));
+  return { serve: () => void serve(), abort: end, bytes };
 };
 
-/** Both directions by `pipe`: back-pressure, and FIN passed on after the data. */
-const relay = (
-  client: Socket,
-  upstream: Socket,
-  policy: Policy,
-  ends: Ends,
-  end: (reason: Reason, code?: string | null) => void,
-): void => {
-  const own = formatAddress({ host: upstream.localAddress ?? '', port: upstream.localPort ?? 0 });
-  const broken = upstream.destroyed ? 'upstream_reset' : ends.incoming.has(own) ? 'loop' : undefined;
-  if (broken) {
-    end(broken);
-    return;
-  }
-  ends.outgoing.add(own);
-  let open = 2;
-  let halfClosed = false;
-  const onClose = (): void => {
-    open -= 1;
-    if (open === 0) end('done');
-  };
-  upstream.on('error', (error: NodeJS.ErrnoException) => end('upstream_reset', error.code ?? null));
-  upstream.once('close', () => ends.outgoing.delete(own));
-  for (const [source, sink] of [
-    [client, upstream],
-    [upstream, client],
+/** Both directions by `pipe`, which does the back-pressure; a FIN is passed on after the data. */
+const relay = (client: Socket, upstream: Socket, policy: Policy, end: End): void => {
+  let isHalfClosed = false;
+  for (const [source, sink, reason] of [
+    [client, upstream, 'client_reset'],
+    [upstream, client, 'upstream_reset'],
   ] as const) {
-    source.once('close', onClose);
     source.once('end', () => {
-      halfClosed = true;
+      if (wasReset(source)) return end(reason, 'ECONNRESET', source);
+      isHalfClosed = true;
       client.setTimeout(policy.halfCloseTimeoutMs);
+      sink.end();
     });
-    source.pipe(sink);
+    source.pipe(sink, { end: false });
   }
+  // The client's timer hears both directions: what it sends, and what is written to it.
   client.setTimeout(policy.idleTimeoutMs);
-  client.on('timeout', () => end(halfClosed ? 'half_close_timeout' : 'idle_timeout'));
+  client.on('timeout', () => end(isHalfClosed ? 'half_close_timeout' : 'idle_timeout'));
 };
 
-const connectTo = (address: Address, timeoutMs: number, signal: AbortSignal): Promise<Connected<Socket>> =>
+type End = (reason: Reason, code?: string | null, source?: Socket) => void;
+
+/**
+ * libuv reports a reset that it finds together with the last data as an end. The kernel then has no peer any
+ * more (getpeername(2): ENOTCONN), whereas after a FIN it has, until both sides have sent theirs. Node keeps the
+ * peer's address, so it is made to ask again.
+ */
+const wasReset = (socket: Socket): boolean => {
+  if (socket.writableEnded) return false;
+  Object.assign(socket, { _peername: undefined });
+  return socket.remoteAddress === undefined;
+};
+
+/** A reset overtakes what the kernel has not sent yet: wait for that, but not for long. */
+const MOST_DELIVERY_MS = 500;
+/** The pause doubles from here: a look reads the system's whole table of connections. */
+const FIRST_DELIVERY_LOOK_MS = 10;
+
+/**
+ * Resets `sink` because `source` was reset, once all that `source` had sent is on the wire: what is still in
+ * the streams is written first (for as long as the reader goes on reading), then the kernel gets up to 500 ms to
+ * send its queue. What may be lost: bytes that the peer's kernel has not taken by then.
+ */
+const resetAfterDelivery = (sink: Socket, source: Socket, { halfCloseTimeoutMs }: Policy): void => {
+  source.unpipe(sink);
+  sink.unpipe(source);
+  const rest = source.read() as Buffer | null;
+  const [localPort = 0, remotePort = 0] = [sink.localPort, sink.remotePort];
+  const look = (until: number, pauseMs: number): void => {
+    if (sink.destroyed) return;
+    const isDelivered = (unsentBytes(localPort, remotePort) ?? 0) === 0;
+    if (isDelivered || performance.now() > until) sink.resetAndDestroy();
+    else setTimeout(look, pauseMs, until, pauseMs * 2);
+  };
+  if (sink.writableEnded || sink.destroyed) sink.resetAndDestroy();
+  else sink.write(rest ?? '', () => look(performance.now() + MOST_DELIVERY_MS, FIRST_DELIVERY_LOOK_MS));
+  sink.setTimeout(halfCloseTimeoutMs, () => sink.resetAndDestroy());
+};
+
+const connectTo = (
+  address: Address,
+  { connectTimeoutMs }: Policy,
+  signal: AbortSignal,
+): Promise<Connected<Socket>> =>
   new Promise((done) => {
     const options = { ...address, allowHalfOpen: true, highWaterMark: HIGH_WATER_BYTES };
     const socket = netConnect({
@@ -152,17 +210,18 @@ const connectTo = (address: Address, timeoutMs: number, signal: AbortSignal): Pr
       settled = true;
       clearTimeout(timer);
       signal.removeEventListener('abort', onAbort);
-      if (code !== undefined) socket.resetAndDestroy();
+      // resetAndDestroy() would wait for the connection first.
+      if (code !== undefined) socket.connecting ? socket.destroy() : socket.resetAndDestroy();
       done(code === undefined ? { ok: true, socket } : { ok: false, code });
     };
     const onAbort = (): void => settle('ECANCELED');
-    const timer = setTimeout(() => settle('ETIMEDOUT'), timeoutMs);
+    const timer = setTimeout(() => settle('ETIMEDOUT'), connectTimeoutMs);
     signal.addEventListener('abort', onAbort);
     socket.on('error', (error: NodeJS.ErrnoException) => settle(error.code ?? 'EUNKNOWN'));
     socket.once('connect', () => {
-      // A dead port of the ephemeral range can connect to itself (DESIGN 4.8, the self-connect trap).
-      const self = socket.localPort === socket.remotePort && socket.localAddress === socket.remoteAddress;
-      settle(self ? 'ESELF' : undefined);
+      // A dead port of the ephemeral range can connect to itself.
+      const isSelf = socket.localPort === socket.remotePort && socket.localAddress === socket.remoteAddress;
+      settle(isSelf ? 'ESELF' : undefined);
     });
     if (signal.aborted) onAbort();
   });

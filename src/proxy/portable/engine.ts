@@ -1,53 +1,18 @@
-import { readFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { type Address, canonicalHost, formatAddress, ipFamily, isCovered } from '../../core/address.ts';
 import type { Reason } from '../../core/reasons.ts';
+import { openFilesLimit } from '../../host/procfs.ts';
 import { createAllow } from '../allow.ts';
-import type { CreateEngine, Engine } from '../engine.ts';
-import { HIGH_WATER_BYTES, KEEPALIVE_MS, serveClient } from './connection.ts';
+import type { CreateEngine, Engine, EngineHooks, Policy } from '../engine.ts';
+import { type Connection, HIGH_WATER_BYTES, KEEPALIVE_MS, openConnection } from './connection.ts';
 
 /** The engine on node:net, for any OS. */
 export const createPortableEngine: CreateEngine = (policy, hooks): Engine => {
   const servers = new Map<string, { readonly server: Server; readonly address: Address }>();
-  const open = new Set<{ abort(): void }>();
-  const ends = { incoming: new Set<string>(), outgoing: new Set<string>() };
-  const checks = new Map<number, boolean>();
-  const isAllowed = createAllow(policy.allow, hooks.localAddresses);
-  const limit = policy.maxConnections || connectionsForFileLimit();
-  const counts = { active: 0, total: 0, held: 0 };
-
-  const refusal = (from: Address): Reason | undefined => {
-    if (ends.outgoing.has(formatAddress(from))) return 'loop';
-    if (!isAllowed(from.host)) return 'not_allowed';
-    return counts.active >= limit ? 'too_many' : undefined;
-  };
-
-  const onConnection = (client: Socket): void => {
-    const from: Address = { host: canonicalHost(client.remoteAddress ?? ''), port: client.remotePort ?? 0 };
-    const forward = checks.get(from.port);
-    const isCheck = checks.delete(from.port);
-    if (isCheck && forward === false) {
-      client.on('error', () => client.destroy()).end();
-      client.resume();
-      return;
-    }
-    const connection = serveClient(client, from, isCheck ? undefined : refusal(from), {
-      policy,
-      counts: isCheck ? { active: 0, total: 0, held: 0 } : counts,
-      ends,
-      isOwnListener: (address) =>
-        isCovered(
-          [...servers.values()].map((entry) => entry.address),
-          address,
-          hooks.localAddresses(),
-        ),
-      onEnd: (record) => {
-        open.delete(connection);
-        if (!isCheck) hooks.onEnd(record);
-      },
-    });
-    open.add(connection);
-  };
+  const places = countPlaces(policy);
+  const clients = createClients(policy, places, hooks, () =>
+    [...servers.values()].map(({ address }) => address),
+  );
 
   const unlisten = async (address: Address): Promise<void> => {
     const key = formatAddress(address);
@@ -59,17 +24,7 @@ export const createPortableEngine: CreateEngine = (policy, hooks): Engine => {
     name: 'portable',
     listen: (address) =>
       new Promise((done, fail) => {
-        const server = createServer(
-          {
-            allowHalfOpen: true,
-            pauseOnConnect: true,
-            noDelay: true,
-            keepAlive: true,
-            keepAliveInitialDelay: KEEPALIVE_MS,
-            highWaterMark: HIGH_WATER_BYTES,
-          },
-          onConnection,
-        );
+        const server = createServer(SOCKET_OPTIONS, clients.accept);
         server.once('error', fail);
         const ipv6Only = ipFamily(address.host) === 6;
         server.listen({ ...address, ipv6Only, exclusive: true, backlog: BACKLOG }, () => {
@@ -81,33 +36,172 @@ export const createPortableEngine: CreateEngine = (policy, hooks): Engine => {
         });
       }),
     unlisten,
-    expectCheck: (localPort, forward) => {
-      checks.set(localPort, forward);
-      if (checks.size > MAX_EXPECTED_CHECKS) checks.delete(checks.keys().next().value ?? 0);
-    },
-    counts: () => ({ ...counts }),
+    expectCheck: clients.expectCheck,
+    counts: clients.counts,
     drain: async (limitMs) => {
       for (const { address } of [...servers.values()]) await unlisten(address);
-      const giveUpAt = performance.now() + limitMs;
-      while (open.size > 0 && performance.now() < giveUpAt) await pause(DRAIN_LOOK_MS);
-      for (const connection of [...open]) connection.abort();
+      await clients.drain(limitMs);
     },
   };
 };
 
+const SOCKET_OPTIONS = {
+  allowHalfOpen: true,
+  pauseOnConnect: true,
+  noDelay: true,
+  keepAlive: true,
+  keepAliveInitialDelay: KEEPALIVE_MS,
+  highWaterMark: HIGH_WATER_BYTES,
+} as const;
+
 /** The kernel cuts it to net.core.somaxconn (listen(2)). */
 const BACKLOG = 4_096;
-const MAX_EXPECTED_CHECKS = 64;
+
+/** The clients of one port: who may come in, who waits, who is served. */
+const createClients = (
+  policy: Policy,
+  { maxConnections, maxHeld }: Places,
+  hooks: EngineHooks,
+  listeners: () => readonly Address[],
+) => {
+  const isAllowed = createAllow(policy.allow, hooks.localAddresses);
+  const checks = new Map<number, boolean>();
+  const open = new Set<Connection>();
+  const checking = new Set<Connection>();
+  const placed = new Set<Connection>();
+  const queue = new Set<Connection>();
+  const dialFailures: Record<string, number> = {};
+  const ended = { toUpstream: 0, toClient: 0 };
+  /** The address of the upstream that answered last. */
+  let winner: Address | undefined;
+  let [total, held] = [0, 0];
+
+  const shared = {
+    policy,
+    incoming: new Set<string>(),
+    outgoing: new Set<string>(),
+    preferred: () => winner,
+    isOwnListener: (address: Address) => isCovered(listeners(), address, hooks.localAddresses()),
+    onFailure: (code: string) => {
+      dialFailures[code] = (dialFailures[code] ?? 0) + 1;
+    },
+    mayHold: () => held + queue.size < maxHeld,
+    onHeld: (change: 1 | -1) => {
+      held += change;
+    },
+  };
+
+  const admit = (connection: Connection): void => {
+    placed.add(connection);
+    connection.serve();
+  };
+
+  const accept = (client: Socket): void => {
+    const from = { host: canonicalHost(client.remoteAddress ?? ''), port: client.remotePort ?? 0 };
+    const forward = checks.get(from.port);
+    if (checks.delete(from.port)) {
+      if (forward) check(client, from);
+      else answerCheck(client);
+      return;
+    }
+    total += 1;
+    const connection = openConnection(client, from, {
+      ...shared,
+      onOpen: (client, upstream) => {
+        winner = upstream;
+        hooks.onOpen(client, upstream);
+      },
+      onEnd: (record) => {
+        const { toUpstream, toClient } = connection.bytes();
+        ended.toUpstream += toUpstream;
+        ended.toClient += toClient;
+        open.delete(connection);
+        queue.delete(connection);
+        placed.delete(connection);
+        hooks.onEnd({ ...record, active: placed.size });
+        const [next] = queue;
+        if (next && placed.size < maxConnections && queue.delete(next)) admit(next);
+      },
+    });
+    open.add(connection);
+    const refusal = refuse(from);
+    if (refusal) connection.abort(refusal);
+    else if (placed.size < maxConnections) admit(connection);
+    else queue.add(connection);
+  };
+
+  const refuse = (from: Address): Reason | undefined => {
+    if (shared.outgoing.has(formatAddress(from))) return 'loop';
+    if (!isAllowed(from.host)) return 'not_allowed';
+    return placed.size >= maxConnections && held + queue.size >= maxHeld ? 'too_many' : undefined;
+  };
+
+  /** A check goes the way of a client, but is not counted, queued or told. */
+  const check = (client: Socket, from: Address): void => {
+    const connection = openConnection(client, from, {
+      ...shared,
+      onFailure: () => {},
+      mayHold: () => false,
+      onOpen: () => {},
+      onEnd: () => checking.delete(connection),
+    });
+    checking.add(connection);
+    connection.serve();
+  };
+
+  return {
+    accept,
+    expectCheck: (localPort: number, forward: boolean): void => {
+      checks.set(localPort, forward);
+      if (checks.size > MOST_EXPECTED_CHECKS) checks.delete(checks.keys().next().value ?? 0);
+    },
+    counts: () => {
+      const now = [...open].map((connection) => connection.bytes());
+      const sum = (key: 'toUpstream' | 'toClient'): number =>
+        now.reduce((all, one) => all + one[key], ended[key]);
+      return {
+        active: placed.size,
+        total,
+        held,
+        waiting: queue.size,
+        maxConnections,
+        bytesToUpstream: sum('toUpstream'),
+        bytesToClient: sum('toClient'),
+        dialFailures: { ...dialFailures },
+      };
+    },
+    drain: async (limitMs: number): Promise<void> => {
+      const giveUpAt = performance.now() + limitMs;
+      while (open.size > 0 && performance.now() < giveUpAt) await pause(DRAIN_LOOK_MS);
+      for (const connection of [...open, ...checking]) connection.abort('drained');
+    },
+  };
+};
+
+/** The monitor's accept check: a FIN tells it that this process accepts. */
+const answerCheck = (client: Socket): void => {
+  client.on('error', () => client.destroy()).end();
+  client.resume();
+};
+
+const MOST_EXPECTED_CHECKS = 64;
 const DRAIN_LOOK_MS = 20;
 const pause = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
 
-/** Two open files for each connection, and 64 for everything else. Without /proc: the 1024 of most systems. */
-const connectionsForFileLimit = (): number => {
-  let files = 1024;
-  try {
-    files = Number(/Max open files\s+(\d+)/.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? files);
-  } catch {
-    // not Linux
-  }
-  return Math.max(1, Math.floor((files - 64) / 2));
+interface Places {
+  readonly maxConnections: number;
+  readonly maxHeld: number;
+}
+
+/** Files that are neither a client nor its way to the upstream: listeners, PM2's pipes, the control socket, libuv's own. */
+const OTHER_FILES = 48;
+
+/** Two open files for each connection and one for each client that waits, a tenth of the files being for those. */
+const countPlaces = ({ maxConnections, maxHeld }: Policy): Places => {
+  const files = Math.max(4, (openFilesLimit() ?? Number.POSITIVE_INFINITY) - OTHER_FILES);
+  const waiting = Math.min(maxHeld, Math.ceil(files / 10));
+  return {
+    maxConnections: maxConnections || Math.max(1, Math.floor((files - waiting) / 2)),
+    maxHeld: waiting,
+  };
 };

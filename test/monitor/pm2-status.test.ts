@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { newHealth, type Pm2Evidence, type ProxyState } from '../../src/core/health.ts';
+import { type PortMemory, pm2Status } from '../../src/monitor/memory.ts';
+import type { Pm2App } from '../../src/monitor/pm2.ts';
+
+describe("an app that is not in PM2's list was deleted by somebody, or never came back", () => {
+  const app: Pm2App = { pid: 1, status: 'online', word: 'online', env: {} };
+  const table: readonly [
+    daemonPid: number | null,
+    listed: boolean,
+    seenBy: number | null,
+    state: ProxyState,
+    Pm2Evidence,
+  ][] = [
+    [null, false, 77, 'up', 'unknown'],
+    [77, true, 77, 'up', 'online'],
+    [77, true, null, 'stopped', 'online'],
+    [77, false, 77, 'up', 'deleted'],
+    [77, false, 77, 'down', 'deleted'],
+    [78, false, 77, 'up', 'missing'],
+    [77, false, null, 'starting', 'missing'],
+    [78, false, 77, 'stopped', 'deleted'],
+  ];
+  for (const [daemonPid, listed, seenBy, state, expected] of table)
+    test(`daemon ${daemonPid}, listed ${listed}, seen by ${seenBy}, ${state} → ${expected}`, () => {
+      const view =
+        daemonPid === null
+          ? ({ ok: false, problem: 'away' } as const)
+          : ({ ok: true, daemonPid, apps: new Map() } as const);
+      const memory: PortMemory = { health: { ...newHealth(0), state }, seenBy };
+      assert.equal(pm2Status(view, listed ? app : undefined, memory), expected);
+    });
+});
