@@ -30,6 +30,9 @@ export const dialReason = (code: string): Reason => {
     case 'ECONNREFUSED':
     case 'ENOENT':
       return 'upstream_refused';
+    case 'ECONNRESET':
+    case 'EPIPE':
+      return 'upstream_reset';
     case 'ETIMEDOUT':
       return 'upstream_timeout';
     case 'ENOTFOUND':

@@ -2,6 +2,7 @@ import { chmodSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { EngineCounts, Tally } from '../core/counters.ts';
 import type { Holder, Snapshot } from '../core/status.ts';
 
 /**
@@ -31,7 +32,7 @@ export interface ProxyReport {
   readonly startedAtMs: number;
   readonly engine: string;
   readonly bindings: readonly Binding[];
-  readonly connections: { readonly active: number; readonly total: number; readonly held: number };
+  readonly connections: EngineCounts & Tally;
 }
 
 /** One address that the proxy is to listen on. */

@@ -8,9 +8,11 @@ export type Connected<S> =
   | { readonly ok: true; readonly socket: S }
   | { readonly ok: false; readonly code: string };
 
-export type Dialled<S> = Connected<S> & {
-  /** The address that answered, or was tried last; null when none was tried. */
-  readonly address: Address | null;
+export type Dialled<S> = (
+  | { readonly ok: true; readonly socket: S; readonly address: Address }
+  /** `address` is the one tried last; null when none was. */
+  | { readonly ok: false; readonly code: string; readonly address: Address | null }
+) & {
   readonly tries: number;
   /** From the call to the last try, and what that try took. */
   readonly holdMs: number;

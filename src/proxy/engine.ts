@@ -1,4 +1,5 @@
 import type { Address } from '../core/address.ts';
+import type { EngineCounts } from '../core/counters.ts';
 import type { Reason } from '../core/reasons.ts';
 
 /** Moves the bytes of one port. What an engine must do is the conformance suite's, under test/proxy. */
@@ -13,22 +14,6 @@ export interface Engine {
   counts(): EngineCounts;
   /** Stops listening, lets what is open finish for `limitMs` (0: at once), then resets the rest. */
   drain(limitMs: number): Promise<void>;
-}
-
-/** Since the engine was made; checks are not in it. */
-export interface EngineCounts {
-  /** Connections that have a place: being dialled, held, or open. */
-  readonly active: number;
-  readonly total: number;
-  /** Clients that wait for an upstream that is away. */
-  readonly held: number;
-  /** Clients that wait for a place, see `maxConnections`. */
-  readonly waiting: number;
-  readonly maxConnections: number;
-  readonly bytesToUpstream: number;
-  readonly bytesToClient: number;
-  /** Failed tries at one address, by the system's code. */
-  readonly dialFailures: Readonly<Record<string, number>>;
 }
 
 /** The limits of one port; milliseconds, 0 meaning "never" but for `holdMs`, where it means "do not hold". */
@@ -58,6 +43,7 @@ export interface ConnectionRecord {
   readonly client: Address;
   /** The address that answered, or was dialled last; null when none was. */
   readonly upstream: Address | null;
+  readonly isConnected: boolean;
   readonly reason: Reason;
   /** The system's error code behind the reason. */
   readonly code: string | null;

@@ -7,6 +7,7 @@ import {
   sharesPort,
 } from '../core/address.ts';
 import type { ProxyConfig } from '../core/config.ts';
+import { newTally, tallied } from '../core/counters.ts';
 import { REASONS } from '../core/reasons.ts';
 import { formatHolder, type Holder } from '../core/status.ts';
 import type { Binding, ProxyReport } from '../host/control.ts';
@@ -33,6 +34,7 @@ export const startForwarder = async (
   const startedAtMs = Date.now();
   const bindings = new Map<string, Binding>();
   let leaving = false;
+  let tally = newTally();
   let local = localAddresses();
   const engine = createEngine(proxy, {
     localAddresses: () => local,
@@ -44,7 +46,11 @@ export const startForwarder = async (
           upstream,
         });
     },
-    onEnd: (record) => log('connection', describe(proxy, record), { proxy: proxy.name, ...record }),
+    onEnd: (record) => {
+      const { reason, connectMs, totalMs } = record;
+      tally = tallied(tally, reason, record.isConnected ? connectMs : null, totalMs);
+      log('connection', describe(proxy, record), { proxy: proxy.name, ...record });
+    },
   });
 
   const bind = async (address: Address): Promise<void> => {
@@ -87,7 +93,7 @@ export const startForwarder = async (
       startedAtMs,
       engine: engine.name,
       bindings: [...bindings.values()],
-      connections: engine.counts(),
+      connections: { ...engine.counts(), ...tally },
     }),
     drain: async (limitMs) => {
       leaving = true;

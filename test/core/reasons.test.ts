@@ -5,6 +5,8 @@ import { dialReason, type Reason } from '../../src/core/reasons.ts';
 describe("a failed dial has the reason that the system's code stands for", () => {
   const table: Readonly<Record<string, Reason>> = {
     ECONNREFUSED: 'upstream_refused',
+    ECONNRESET: 'upstream_reset',
+    EPIPE: 'upstream_reset',
     ETIMEDOUT: 'upstream_timeout',
     ENOTFOUND: 'upstream_not_found',
     EAI_AGAIN: 'upstream_not_found',

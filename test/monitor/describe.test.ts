@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseConfig } from '../../src/core/config.ts';
+import { newTally } from '../../src/core/counters.ts';
 import { newHealth } from '../../src/core/health.ts';
 import type { ProxyStatus } from '../../src/core/status.ts';
 import { describeProxy } from '../../src/monitor/describe.ts';
@@ -24,7 +25,17 @@ const SIGHTING: Sighting = {
     startedAtMs: 1_000,
     engine: 'portable',
     bindings: [binding('192.0.2.7', 'in_use', 9), binding('192.0.2.8', 'bound')],
-    connections: { active: 1, total: 2, held: 0 },
+    connections: {
+      ...newTally(),
+      active: 1,
+      total: 2,
+      held: 0,
+      waiting: 0,
+      maxConnections: 9,
+      bytesToUpstream: 3,
+      bytesToClient: 4,
+      dialFailures: {},
+    },
   },
   probeMs: 3,
   detail: 'said by a check',

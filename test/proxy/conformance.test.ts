@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { describe, test } from 'node:test';
-import { unsentBytes } from '../../src/host/procfs.ts';
+import { isLoopback } from '../../src/core/address.ts';
+import { localAddresses, unsentBytes } from '../../src/host/procfs.ts';
 import { deaf, dial, ENGINES, echo, ending, freePort, readAll, readBytes, rig, serve } from './harness.ts';
 
 /** What every engine must do with a connection, byte by byte and ending by ending. */
@@ -376,6 +377,34 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       assert.equal(await ending(dial(t, { host: '127.0.0.1', port })), 'ECONNRESET');
       const { reason, tries } = await record(0);
       assert.deepEqual([reason, tries, engine.counts().total], ['loop', 0, 1]);
+    });
+
+    test('notices at run time that it dialled itself', async (t) => {
+      const outside = localAddresses().find((host) => !isLoopback(host) && !host.includes(':'));
+      if (outside === undefined) return t.skip('needs an IPv4 address other than loopback');
+      const port = await freePort('0.0.0.0');
+      const unaware = { allow: ['any'] };
+      const own = { host: '0.0.0.0', port };
+      const { engine, records } = await rig(t, createEngine, { host: outside, port }, unaware, own);
+      assert.equal(await ending(dial(t, { host: '127.0.0.1', port })), 'ECONNRESET');
+      await until(() => engine.counts().active === 0);
+      assert.ok(records.some(({ reason }) => reason === 'loop'));
+      assert.ok(engine.counts().total <= 2, `${engine.counts().total} connections from one`);
+    });
+
+    test('serves clients whose local port the system gave to its own connections too', async (t) => {
+      const { dial, engine, record, records } = await rig(t, createEngine, await serve(t, echo));
+      const open = Array.from({ length: 100 }, () => dial());
+      for (const client of open) client.write('x');
+      await Promise.all(open.map((client) => readBytes(client, 1)));
+      for (let n = 0; n < 3_000; n += 1) {
+        const client = dial();
+        client.end('y');
+        await readAll(client);
+      }
+      await record(2_999);
+      assert.deepEqual([...new Set(records.map(({ reason }) => reason))], ['done']);
+      assert.equal(engine.counts().active, 100);
     });
 
     test('never takes a connection to itself for the upstream', async (t) => {

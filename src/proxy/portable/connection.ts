@@ -1,5 +1,5 @@
 import { connect as netConnect, type Socket } from 'node:net';
-import { type Address, formatAddress } from '../../core/address.ts';
+import { type Address, canonicalHost, formatAddress } from '../../core/address.ts';
 import { dialReason, type Reason } from '../../core/reasons.ts';
 import { unsentBytes } from '../../host/procfs.ts';
 import { type Connected, type Dialled, dial } from '../dial.ts';
@@ -13,7 +13,10 @@ export const HIGH_WATER_BYTES = 65_536;
 /** What a connection shares with the others of its port. */
 export interface Port {
   readonly policy: Policy;
-  /** "host:port" of the clients, and of the own ends towards the upstream: one in both is a loop. */
+  /**
+   * Both ends of the clients' connections, and of those to the upstream, the client's end first: one that is in
+   * both sets came back. One end would not do: the system gives a local port to many connections at a time.
+   */
   readonly incoming: Set<string>;
   readonly outgoing: Set<string>;
   isOwnListener(address: Address): boolean;
@@ -28,6 +31,8 @@ export interface Port {
 }
 
 export interface Connection {
+  /** The proxy dialled itself: the client's connection is one of its own. */
+  isLoop(): boolean;
   /** Dials the upstream; until then the client waits, its first bytes in the socket's own buffer. */
   serve(): void;
   /** Resets both sides. */
@@ -44,7 +49,7 @@ export const openConnection = (client: Socket, from: Address, port: Port): Conne
   let dialled: Dialled<Socket> | undefined;
   let why: { readonly reason: Reason; readonly code: string | null } | undefined;
   let isFinished = false;
-  const key = formatAddress(from);
+  const key = `${formatAddress(from)} ${localEnd(client)}`;
   port.incoming.add(key);
 
   const bytes = (): { toUpstream: number; toClient: number } => ({
@@ -60,6 +65,7 @@ export const openConnection = (client: Socket, from: Address, port: Port): Conne
     port.onEnd({
       client: from,
       upstream: dialled?.address ?? null,
+      isConnected: dialled?.ok ?? false,
       reason,
       code,
       tries: dialled?.tries ?? 0,
@@ -91,7 +97,7 @@ export const openConnection = (client: Socket, from: Address, port: Port): Conne
 
   const serve = async (): Promise<void> => {
     let isHeld = false;
-    dialled = await dial(policy.upstream, (address, signal) => connectTo(address, policy, signal), {
+    dialled = await dial(policy.upstream, (address, signal) => connectTo(address, port, signal), {
       holdMs: policy.holdMs,
       signal: leaving.signal,
       isOwnListener: port.isOwnListener,
@@ -110,26 +116,21 @@ export const openConnection = (client: Socket, from: Address, port: Port): Conne
     else open(dialled.socket, dialled.address);
   };
 
-  const open = (socket: Socket, address: Address | null): void => {
+  const open = (socket: Socket, address: Address): void => {
     upstream = socket;
-    const own = formatAddress({ host: socket.localAddress ?? '', port: socket.localPort ?? 0 });
-    port.outgoing.add(own);
-    socket.once('close', () => {
-      port.outgoing.delete(own);
-      finish();
-    });
+    socket.once('close', finish);
     socket.on('error', (error: NodeJS.ErrnoException) => end('upstream_reset', error.code ?? null, socket));
     if (socket.destroyed) end('upstream_reset');
-    else if (port.incoming.has(own)) end('loop');
+    else if (port.incoming.has(bothEnds(socket, address))) end('loop');
     else {
-      if (address) port.onOpen(from, address);
+      port.onOpen(from, address);
       relay(client, socket, policy, end);
     }
   };
 
   client.on('readable', notice).once('end', notice).once('close', finish);
   client.on('error', (error: NodeJS.ErrnoException) => end('client_reset', error.code ?? null, client));
-  return { serve: () => void serve(), abort: end, bytes };
+  return { serve: () => void serve(), abort: end, bytes, isLoop: () => port.outgoing.has(key) };
 };
 
 /** Both directions by `pipe`, which does the back-pressure; a FIN is passed on after the data. */
@@ -152,12 +153,32 @@ const relay = (client: Socket, upstream: Socket, policy: Policy, end: End): void
   client.on('timeout', () => end(isHalfClosed ? 'half_close_timeout' : 'idle_timeout'));
 };
 
+const bothEnds = (socket: Socket, address: Address): string =>
+  `${localEnd(socket)} ${formatAddress(address)}`;
+
+/**
+ * In `outgoing` from before the other end can be accepted (connect(2) is called in Node's next tick) until it
+ * surely has been: a loop whose first connection was cut would otherwise go on by itself.
+ */
+const rememberEnds = (socket: Socket, address: Address, outgoing: Set<string>): void => {
+  process.nextTick(() => {
+    const own = bothEnds(socket, address);
+    outgoing.add(own);
+    socket.once('close', () => setTimeout(() => outgoing.delete(own), FORGET_ENDS_MS).unref());
+  });
+};
+
+const FORGET_ENDS_MS = 1_000;
+
+const localEnd = ({ localAddress = '', localPort = 0 }: Socket): string =>
+  formatAddress({ host: canonicalHost(localAddress), port: localPort });
+
 type End = (reason: Reason, code?: string | null, source?: Socket) => void;
 
 /**
- * libuv reports a reset that it finds together with the last data as an end. The kernel then has no peer any
- * more (getpeername(2): ENOTCONN), whereas after a FIN it has, until both sides have sent theirs. Node keeps the
- * peer's address, so it is made to ask again.
+ * libuv reports a reset that it finds together with the last data as an end. The kernel then has no peer any more
+ * (getpeername(2): ENOTCONN); Node keeps the peer's address, so it is made to ask again. After this side's own FIN
+ * an orderly end has no peer either, and the two cannot be told apart (docs/decisions.md: a reset is not an end).
  */
 const wasReset = (socket: Socket): boolean => {
   if (socket.writableEnded) return false;
@@ -191,11 +212,7 @@ const resetAfterDelivery = (sink: Socket, source: Socket, { halfCloseTimeoutMs }
   sink.setTimeout(halfCloseTimeoutMs, () => sink.resetAndDestroy());
 };
 
-const connectTo = (
-  address: Address,
-  { connectTimeoutMs }: Policy,
-  signal: AbortSignal,
-): Promise<Connected<Socket>> =>
+const connectTo = (address: Address, port: Port, signal: AbortSignal): Promise<Connected<Socket>> =>
   new Promise((done) => {
     const options = { ...address, allowHalfOpen: true, highWaterMark: HIGH_WATER_BYTES };
     const socket = netConnect({
@@ -204,6 +221,7 @@ const connectTo = (
       keepAlive: true,
       keepAliveInitialDelay: KEEPALIVE_MS,
     });
+    rememberEnds(socket, address, port.outgoing);
     let settled = false;
     const settle = (code?: string): void => {
       if (settled) return;
@@ -215,7 +233,7 @@ const connectTo = (
       done(code === undefined ? { ok: true, socket } : { ok: false, code });
     };
     const onAbort = (): void => settle('ECANCELED');
-    const timer = setTimeout(() => settle('ETIMEDOUT'), connectTimeoutMs);
+    const timer = setTimeout(() => settle('ETIMEDOUT'), port.policy.connectTimeoutMs);
     signal.addEventListener('abort', onAbort);
     socket.on('error', (error: NodeJS.ErrnoException) => settle(error.code ?? 'EUNKNOWN'));
     socket.once('connect', () => {

@@ -124,14 +124,13 @@ const createClients = (
       },
     });
     open.add(connection);
-    const refusal = refuse(from);
+    const refusal = connection.isLoop() ? 'loop' : refuse(from);
     if (refusal) connection.abort(refusal);
     else if (placed.size < maxConnections) admit(connection);
     else queue.add(connection);
   };
 
   const refuse = (from: Address): Reason | undefined => {
-    if (shared.outgoing.has(formatAddress(from))) return 'loop';
     if (!isAllowed(from.host)) return 'not_allowed';
     return placed.size >= maxConnections && held + queue.size >= maxHeld ? 'too_many' : undefined;
   };
