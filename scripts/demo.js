@@ -127,7 +127,7 @@ const allUp = async () => {
 /** How long the port was away, from the SIGKILL to the next answer. */
 const killOne = async () => {
   const [proxy] = status().proxies;
-  const [host, port] = splitAddress(proxy.listen[0]);
+  const [host, port] = splitAddress(proxy.listen.find((address) => !address.includes('%')));
   say(`kill -9 ${proxy.pid}   (${proxy.name})`);
   process.kill(proxy.pid, 'SIGKILL');
   const startedAt = performance.now();

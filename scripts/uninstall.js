@@ -1,16 +1,23 @@
 // `npm run uninstall`: takes steadyport out of PM2, out of PM2's saved list, and removes its state.
 import { spawnSync } from 'node:child_process';
-import { existsSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT, readSettings } from '../dist/host/config-file.js';
 
 const { pm2Home, home, configPath } = readSettings();
-const run = (...args) => spawnSync(process.execPath, args, { stdio: 'inherit' }).status ?? 1;
+const stopped = spawnSync(process.execPath, [join(ROOT, 'dist', 'cli.js'), 'stop'], { stdio: 'inherit' });
+if (stopped.status !== 0) {
+  process.stderr.write('uninstall: nothing was removed, since the apps could not be stopped\n');
+  process.exit(1);
+}
 
-if (run(join(ROOT, 'dist', 'cli.js'), 'stop') !== 0) process.exit(1);
-if (existsSync(join(pm2Home, 'dump.pm2')))
-  run(createRequire(import.meta.url).resolve('pm2/bin/pm2'), 'save', '--force');
+// Not `pm2 save`: it would save whatever runs just now, which is nothing at all when PM2 does not run.
+const saved = join(pm2Home, 'dump.pm2');
+if (existsSync(saved)) {
+  const apps = JSON.parse(readFileSync(saved, 'utf8'));
+  const others = apps.filter(({ env }) => env?.STEADYPORT_CONFIG !== configPath);
+  if (others.length < apps.length) writeFileSync(saved, JSON.stringify(others, null, 2));
+}
 rmSync(home, { recursive: true, force: true });
 
 process.stdout.write(

@@ -1,6 +1,12 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ParsedArgs } from 'minimist';
 import { requireConfig } from '../host/config-file.ts';
-import { type ControlServer, connectControl, type ProxyProtocol, serveControl } from '../host/control.ts';
+import {
+  type ControlServer,
+  connectControl,
+  type ProxyProtocol,
+  serveControlWhenFree,
+} from '../host/control.ts';
 import { makeHome, readInteger, remove, writeAtomic } from '../host/home.ts';
 import { createLog } from '../host/log.ts';
 import { UsageError } from '../host/usage-error.ts';
@@ -17,8 +23,9 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
   const proxy = config.proxies.find(({ name }) => name === args._[0]);
   if (!proxy) throw new UsageError(`${settings.configPath} has no proxy "${args._[0]}"`);
   const files = makeHome(settings.home, proxy.port).port(proxy.port);
+  const log = createLog(settings.logFormat);
   await replacePredecessor(files.socket);
-  const forwarder = await startForwarder(proxy, createPortableEngine, createLog(settings.logFormat));
+  const forwarder = await startForwarder(proxy, createPortableEngine, log);
   let control: ControlServer | undefined;
   const leave = leaveOnSignal(async () => {
     control?.announce('leaving');
@@ -26,17 +33,20 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
     await control?.close();
     if (readInteger(files.pid) === process.pid) remove(files.pid);
   });
-  control = await serveControl<ProxyProtocol>(files.socket, {
+  const handlers = {
     report: forwarder.report,
     leave: () => {
       leave();
       return null;
     },
-    expect_check: ({ localPort, forward }) => {
+    expect_check: ({ localPort, forward }: ProxyProtocol['expect_check']['ask']) => {
       forwarder.engine.expectCheck(localPort, forward);
       return null;
     },
-  });
+  };
+  control = await serveControlWhenFree<ProxyProtocol>(files.socket, handlers, () =>
+    log('another_proxy', `Another process answers on ${files.socket}; waiting for it to leave`),
+  );
   writeAtomic(files.pid, `${process.pid}\n`);
   process.send?.('ready');
 };
@@ -49,7 +59,8 @@ const replacePredecessor = async (socketPath: string): Promise<void> => {
   try {
     const predecessor = await connectControl<ProxyProtocol>(socketPath, ANSWER_TIMEOUT_MS);
     await predecessor.ask('leave', null, ANSWER_TIMEOUT_MS);
-    await predecessor.closed;
+    await Promise.race([predecessor.closed, sleep(LEAVE_UNDER_PM2_MS + ANSWER_TIMEOUT_MS)]);
+    predecessor.close();
   } catch {
     // Nobody is there, or nobody answers: the port itself will tell.
   }

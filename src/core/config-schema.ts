@@ -56,7 +56,7 @@ export const probeSchema = v.variant(
     v.strictObject({ type: v.literal('tcp') }),
     v.strictObject({
       type: v.literal('http'),
-      path: v.optional(v.pipe(v.string(EXPECTED.path), v.startsWith('/', EXPECTED.path)), '/'),
+      path: v.optional(v.pipe(v.string(EXPECTED.path), v.regex(/^\/[\x21-\x7e]*$/, EXPECTED.path)), '/'),
       status: v.optional(integer(100, 599, 'an HTTP status', 'The status to expect; default 200 to 399')),
       body: v.optional(text('What the body must have in it')),
     }),

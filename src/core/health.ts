@@ -81,14 +81,14 @@ export const judge = (seen: Evidence, optional: boolean): Verdict => {
   if (heartbeat === 'unreachable')
     return seen.process === 'unknown' ? failing('crashed', 'start') : failing('hung', 'forced');
   if (heartbeat === 'unknown') return { kind: 'neutral', state: 'same', cause: null };
-  if (listening === 'not_needed') return { kind: 'healthy', state: 'not_needed', cause: null };
+  if (listening === 'not_needed')
+    return seen.upstream === 'failed'
+      ? upstreamDown(optional)
+      : { kind: 'healthy', state: 'not_needed', cause: null };
   if (listening === 'in_use') return failing('port_in_use', 'none');
   if (listening === 'none') return failing('not_listening', 'none');
   if (seen.accepts === 'failed') return failing('not_accepting', 'forced');
-  if (seen.upstream === 'failed')
-    return optional
-      ? { kind: 'neutral', state: 'waiting', cause: 'upstream_down' }
-      : failing('upstream_down', 'none');
+  if (seen.upstream === 'failed') return upstreamDown(optional);
   if (seen.endToEnd === 'failed') return failing('forwarding_broken', 'graceful');
   if (listening === 'some') return { kind: 'healthy', state: 'degraded', cause: 'port_in_use' };
   return { kind: 'healthy', state: 'up', cause: null };
@@ -104,6 +104,9 @@ export interface Incident {
   /** The first of the successes so far; null after a failure. */
   readonly backAtMs: number | null;
 }
+
+const upstreamDown = (optional: boolean): Verdict =>
+  optional ? { kind: 'neutral', state: 'waiting', cause: 'upstream_down' } : failing('upstream_down', 'none');
 
 /** What the monitor remembers of a port; kept over its restarts. Times are wall-clock milliseconds. */
 export interface Health {

@@ -13,9 +13,9 @@ import type { Holder, Snapshot } from '../core/status.ts';
 export interface ProxyProtocol {
   /** The heartbeat: how the proxy is, from its own point of view. */
   report: { ask: null; reply: ProxyReport };
-  /** The next connection from `localPort` is a check: neither logged nor counted, closed at once unless `forward`. */
   /** A successor wants the port: finish and leave. */
   leave: { ask: null; reply: null };
+  /** The next connection from `localPort` is a check: neither logged nor counted, closed at once unless `forward`. */
   expect_check: { ask: { localPort: number; forward: boolean }; reply: null };
 }
 
@@ -131,7 +131,7 @@ const listenOnFile = async (server: Server, path: string): Promise<void> => {
     new Promise((done, fail) => {
       server.once('error', fail);
       server.listen({ path, exclusive: true }, () => {
-        server.off('error', fail);
+        server.off('error', fail).on('error', () => {});
         chmodSync(path, 0o600);
         done();
       });
@@ -139,13 +139,14 @@ const listenOnFile = async (server: Server, path: string): Promise<void> => {
   try {
     await listen();
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || (await answers(path))) throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || (await isServed(path))) throw error;
     unlinkSync(path);
     await listen();
   }
 };
 
-const answers = (path: string): Promise<boolean> =>
+/** Whether somebody answers on the unix socket. */
+export const isServed = (path: string): Promise<boolean> =>
   new Promise((done) => {
     const socket = connect(path);
     socket.once('connect', () => done(true)).once('error', () => done(false));

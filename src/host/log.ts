@@ -6,7 +6,7 @@
 export type Log = (event: string, text: string, fields?: Readonly<Record<string, unknown>>) => void;
 
 export const createLog =
-  (format: 'text' | 'json', write: (line: string) => void = (line) => process.stdout.write(line)): Log =>
+  (format: 'text' | 'json', write: (line: string) => void = writeStdout): Log =>
   (event, text, fields = {}) => {
     const now = new Date();
     write(
@@ -16,6 +16,21 @@ export const createLog =
     );
   };
 
+/** What a reader of stdout that has stopped reading (a hung PM2 daemon) may cost at most, in memory. */
+const MOST_UNREAD_BYTES = 4_000_000;
+let dropped = 0;
+
+/** Lines that nobody takes are dropped, and counted in a line once somebody does again. */
+const writeStdout = (line: string): void => {
+  if (process.stdout.writableLength > MOST_UNREAD_BYTES) {
+    dropped += 1;
+    return;
+  }
+  if (dropped > 0) process.stdout.write(`${dropped} lines were dropped: nobody read them\n`);
+  dropped = 0;
+  process.stdout.write(line);
+};
+
 /** Writes to stdout and keeps the last `most` lines in `recent`, oldest first. */
 export const keepRecent = (
   most: number,
@@ -24,7 +39,7 @@ export const keepRecent = (
   return {
     recent,
     write: (line) => {
-      process.stdout.write(line);
+      writeStdout(line);
       recent.push(line.trimEnd());
       recent.splice(0, recent.length - most);
     },

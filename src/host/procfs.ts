@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
-import { canonicalHost } from '../core/address.ts';
+import { type Address, canonicalHost, ipFamily } from '../core/address.ts';
 import type { Holder } from '../core/status.ts';
 
 /** What /proc says of a process (proc_pid_stat(5)). */
@@ -40,13 +40,16 @@ export const isAlive = (pid: number): boolean => {
   }
 };
 
-/** The sockets that listen on `port` in this network namespace; undefined without /proc. */
-export const listenersOn = (port: number): readonly Listener[] | undefined => {
-  const tables = [read('/proc/net/tcp'), read('/proc/net/tcp6')];
-  if (tables[0] === undefined) return undefined;
+/**
+ * The sockets that listen on `port` in this network namespace; undefined without /proc.
+ * @param sinceMs a table that was read since then (performance.now()) will do. Default: now
+ */
+export const listenersOn = (port: number, sinceMs = performance.now()): readonly Listener[] | undefined => {
+  if (!HAS_PROCFS) return undefined;
+  const tables = [readTable('/proc/net/tcp', sinceMs), readTable('/proc/net/tcp6', sinceMs)];
   const suffix = `:${hexPort(port)}`;
   return tables.flatMap((table) =>
-    (table ?? '').split('\n').flatMap((line) => {
+    table.split('\n').flatMap((line) => {
       const [, local = '', , state, , , , uid, , inode] = line.trim().split(/\s+/);
       if (state !== LISTEN || !local.endsWith(suffix)) return [];
       return [{ host: hexHost(local.slice(0, -5)), port, uid: Number(uid), inode: Number(inode) }];
@@ -55,16 +58,58 @@ export const listenersOn = (port: number): readonly Listener[] | undefined => {
 };
 
 /**
- * The bytes that the kernel has not sent, or that the peer has not acknowledged (tx_queue), on this host's
- * connection between the two ports; undefined when there is none, or no /proc.
+ * The bytes that the kernel has not sent, or that the peer has not acknowledged (tx_queue), on the connection
+ * between two addresses; undefined when there is none, or no /proc.
+ * @param sinceMs a table that was read since then (performance.now()) will do, however many ask: to read it takes
+ * milliseconds. Default: now
  */
-export const unsentBytes = (localPort: number, remotePort: number): number | undefined => {
-  const pattern = new RegExp(`:${hexPort(localPort)} [0-9A-F]+:${hexPort(remotePort)} \\w+ ([0-9A-F]+):`);
-  for (const table of ['/proc/net/tcp', '/proc/net/tcp6']) {
-    const queue = pattern.exec(read(table) ?? '')?.[1];
-    if (queue !== undefined) return Number.parseInt(queue, 16);
-  }
-  return undefined;
+export const unsentBytes = (
+  local: Address,
+  remote: Address,
+  sinceMs = performance.now(),
+): number | undefined => {
+  const table = readTable(ipFamily(local.host) === 4 ? '/proc/net/tcp' : '/proc/net/tcp6', sinceMs);
+  const ends = ` ${hexAddress(local)} ${hexAddress(remote)} `;
+  const at = table.indexOf(ends);
+  const queue =
+    at < 0 ? undefined : /^\w+ ([0-9A-F]+):/.exec(table.slice(at + ends.length, at + ends.length + 32))?.[1];
+  return queue === undefined ? undefined : Number.parseInt(queue, 16);
+};
+
+const tables = new Map<string, { readonly text: string; readonly atMs: number }>();
+
+const readTable = (path: string, sinceMs: number): string => {
+  const known = tables.get(path);
+  if (known && known.atMs >= sinceMs) return known.text;
+  const atMs = performance.now();
+  const text = read(path) ?? '';
+  tables.set(path, { text, atMs });
+  return text;
+};
+
+/** "127.0.0.1" and 80 → "0100007F:0050"; the inverse of {@link hexHost}. */
+const hexAddress = ({ host, port }: Address): string => {
+  const words = ipFamily(host) === 4 ? [host.split('.').map(Number)] : ipv6Words(host);
+  const hex = words.map((bytes) =>
+    [...bytes]
+      .reverse()
+      .map((byte) => byte.toString(16).padStart(2, '0'))
+      .join(''),
+  );
+  return `${hex.join('').toUpperCase()}:${hexPort(port)}`;
+};
+
+/** The four 4-byte words of an IPv6 address. */
+const ipv6Words = (host: string): number[][] => {
+  const [head = '', tail] = canonicalHost(host).replace(/%.*$/, '').split('::');
+  const groups = (text: string): string[] => (text === '' ? [] : text.split(':'));
+  const [left, right] = [groups(head), groups(tail ?? '')];
+  const zeros = tail === undefined ? [] : Array.from({ length: 8 - left.length - right.length }, () => '0');
+  const bytes = [...left, ...zeros, ...right].flatMap((group) => {
+    const value = Number.parseInt(group, 16);
+    return [value >> 8, value & 255];
+  });
+  return [0, 4, 8, 12].map((start) => bytes.slice(start, start + 4));
 };
 
 const hexPort = (port: number): string => port.toString(16).toUpperCase().padStart(4, '0');
@@ -81,30 +126,45 @@ export const openFilesLimit = (): number | undefined => {
 /** Looks through the open files of every process that this user may look into. */
 export const holderOf = ({ inode, uid }: Listener): Holder => {
   const wanted = `socket:[${inode}]`;
-  for (const entry of readdirSync('/proc')) {
+  for (const entry of list('/proc')) {
     if (!/^\d+$/.test(entry)) continue;
     if (openFiles(entry).includes(wanted)) return { pid: Number(entry), command: commandOf(entry), uid };
   }
   return { pid: null, command: null, uid };
 };
 
-/** This host's own IP addresses; link-local IPv6 ones with their scope, as bind(2) wants them. */
-export const localAddresses = (): readonly string[] =>
-  Object.entries(networkInterfaces()).flatMap(([name, addresses]) =>
-    (addresses ?? []).map(({ address, family, scopeid }) =>
-      family === 'IPv6' && scopeid ? `${address}%${name}` : address,
-    ),
-  );
-
-const openFiles = (pid: string): string[] => {
+/**
+ * This host's own IP addresses; link-local IPv6 ones with their scope, as bind(2) wants them. What was known last
+ * when the system cannot tell (this process is out of files).
+ */
+export const localAddresses = (): readonly string[] => {
   try {
-    return readdirSync(`/proc/${pid}/fd`).map((fd) => {
-      try {
-        return readlinkSync(`/proc/${pid}/fd/${fd}`);
-      } catch {
-        return '';
-      }
-    });
+    lastAddresses = Object.entries(networkInterfaces()).flatMap(([name, addresses]) =>
+      (addresses ?? []).map(({ address, family, scopeid }) =>
+        family === 'IPv6' && scopeid ? `${address}%${name}` : address,
+      ),
+    );
+  } catch {
+    // as it was
+  }
+  return lastAddresses;
+};
+
+let lastAddresses: readonly string[] = [];
+
+const openFiles = (pid: string): string[] =>
+  list(`/proc/${pid}/fd`).map((fd) => {
+    try {
+      return readlinkSync(`/proc/${pid}/fd/${fd}`);
+    } catch {
+      return '';
+    }
+  });
+
+/** Nothing when it may not be read, or when this process is out of files. */
+const list = (folder: string): string[] => {
+  try {
+    return readdirSync(folder);
   } catch {
     return [];
   }

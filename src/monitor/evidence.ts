@@ -94,6 +94,8 @@ export const createWitness = (
     await client.ask('expect_check', { localPort, forward: false }, HEARTBEAT_TIMEOUT_MS);
     const result = await probeAccept(at, localPort, HEARTBEAT_TIMEOUT_MS);
     if (result.ok) return { state: 'ok', detail: null, at };
+    // An address that has just gone from this host is the host's affair: the proxy follows within seconds.
+    if (!isLoopback(at.host) && !localAddresses().includes(at.host)) return NOT_CHECKED;
     return LOCAL_PORT_TAKEN.test(result.error) ? NOT_CHECKED : { state: 'failed', detail: result.error, at };
   };
 
@@ -143,6 +145,10 @@ export const createWitness = (
     }
   };
 
+  const notChecked = (error: Error): void => {
+    last = { upstream: 'unknown', endToEnd: 'unknown', probeMs: null, detail: error.message };
+  };
+
   return {
     look: async ({ status, app }, eager) => {
       const nobody = ['deleted', 'stopped', 'gave_up'].includes(status);
@@ -150,7 +156,7 @@ export const createWitness = (
       const pid = report?.pid ?? app?.pid ?? null;
       const bound = (report?.bindings ?? []).filter((binding) => binding.state === 'bound');
       const accepted = await accepts(bound).catch(() => NOT_CHECKED);
-      if (report) await checkUpstream(bound, eager).catch(() => {});
+      if (report) await checkUpstream(bound, eager).catch(notChecked);
       const evidence: Evidence = {
         pm2: status,
         process: processState(pid),

@@ -3,8 +3,10 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { AppDefinition } from '../core/apps.ts';
 import type { Pm2Evidence } from '../core/health.ts';
+import { isServed } from '../host/control.ts';
 import { readInteger } from '../host/home.ts';
 import { isAlive } from '../host/procfs.ts';
+import { UsageError } from '../host/usage-error.ts';
 
 /** What one look at PM2's list says; `problem` when it could not be had. */
 export type Pm2View =
@@ -55,7 +57,7 @@ export const pm2Command = (args: readonly string[]): Promise<number> =>
   });
 
 const LIST_TIMEOUT_MS = 2_000;
-/** Longer than kill_timeout and listen_timeout of one app together. */
+/** Longer than kill_timeout and listen_timeout of one app together at the defaults; a longer drain is not awaited. */
 const ACTION_TIMEOUT_MS = 30_000;
 
 /**
@@ -75,7 +77,7 @@ export const createPm2 = (pm2Home: string): Pm2 => {
       drop();
       connection = { daemonPid, api: connect(pm2Home) };
     }
-    return connection?.api ?? connect(pm2Home);
+    return connection.api;
   };
 
   const call = async <T>(
@@ -83,9 +85,10 @@ export const createPm2 = (pm2Home: string): Pm2 => {
     run: (api: Api, done: (error: unknown, value?: T) => void) => void,
   ): Promise<T> => {
     const daemonPid = readInteger(join(pm2Home, 'pm2.pid'));
-    if (daemonPid === undefined || !isAlive(daemonPid)) {
+    // The pid alone does not do: another process may have it, and PM2 would then start a daemon.
+    if (daemonPid === undefined || !isAlive(daemonPid) || !(await isServed(join(pm2Home, 'rpc.sock')))) {
       drop();
-      throw new Error('the PM2 daemon is not running');
+      throw new Error(NO_DAEMON);
     }
     try {
       return await bounded(timeoutMs, async () => {
@@ -95,7 +98,7 @@ export const createPm2 = (pm2Home: string): Pm2 => {
         );
       });
     } catch (error) {
-      if (error instanceof TimeoutError) drop();
+      if (error instanceof TimeoutError || error instanceof ConnectError) drop();
       throw error;
     }
   };
@@ -119,7 +122,10 @@ export const createPm2 = (pm2Home: string): Pm2 => {
   };
 };
 
-/** The apps in PM2's list that were made from this config file, and none when there is no daemon. */
+/**
+ * The apps in PM2's list that were made from this config file, and none when there is no daemon.
+ * @throws when there is a daemon and it does not answer
+ */
 export const listOwnApps = async (
   pm2Home: string,
   configPath: string,
@@ -127,14 +133,22 @@ export const listOwnApps = async (
   const pm2 = createPm2(pm2Home);
   const view = await pm2.list();
   pm2.close();
-  if (!view.ok) return new Map();
-  return new Map([...view.apps].filter(([, { env }]) => env['STEADYPORT_CONFIG'] === configPath));
+  if (!view.ok && view.problem !== NO_DAEMON)
+    throw new UsageError(`PM2's list could not be had: ${view.problem}`);
+  const apps = view.ok ? [...view.apps] : [];
+  return new Map(apps.filter(([, { env }]) => env['STEADYPORT_CONFIG'] === configPath));
 };
+
+const NO_DAEMON = 'the PM2 daemon is not running';
 
 const connect = async (pm2Home: string): Promise<Api> => {
   const { custom: PmApi } = require('pm2') as { custom: new (options: { pm2_home: string }) => Api };
   const api = new PmApi({ pm2_home: pm2Home });
-  await new Promise<void>((done, fail) => api.connect((error) => (error ? fail(error) : done())));
+  await new Promise<void>((done, fail) =>
+    api.connect((error) =>
+      error ? fail(new ConnectError('PM2 cannot be reached', { cause: error })) : done(),
+    ),
+  );
   return api;
 };
 
@@ -161,6 +175,7 @@ const evidenceOf = (word: string, pid: number): Pm2Evidence => {
 };
 
 class TimeoutError extends Error {}
+class ConnectError extends Error {}
 
 const bounded = async <T>(timeoutMs: number, run: () => Promise<T>): Promise<T> => {
   let timer: NodeJS.Timeout | undefined;

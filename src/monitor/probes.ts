@@ -1,5 +1,5 @@
 import { request } from 'node:http';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { type Address, formatAddress, isCovered, isLoopback, literalHosts } from '../core/address.ts';
 import type { Probe } from '../core/config-schema.ts';
 import { listenersOn, localAddresses } from '../host/procfs.ts';
@@ -10,7 +10,10 @@ export type ProbeResult =
   | { readonly ok: true; readonly durationMs: number }
   | { readonly ok: false; readonly durationMs: number; readonly error: string };
 
-/** A free port outside the range that Linux hands out (ip(7): 32768 to 60999), so that a check can announce it. */
+/**
+ * A port for a check to announce and to connect from: outside the range that Linux hands out by itself (ip(7): 32768
+ * to 60999). It may be taken; the check then says so.
+ */
 export const checkPort = (): number => 20_000 + Math.floor(Math.random() * 12_000);
 
 /** Connects, and waits until the other end closes: only a process that accepts does that. */
@@ -20,7 +23,7 @@ export const probeAccept = (address: Address, localPort: number, timeoutMs: numb
     const timer = setTimeout(() => fail(`accepted nothing within ${timeoutMs} ms`), timeoutMs);
     const fail = (why: string): void => {
       clearTimeout(timer);
-      socket.resetAndDestroy();
+      discard(socket);
       settle(`${formatAddress(address)} ${why}`);
     };
     socket.on('error', (error) => fail(error.message));
@@ -32,13 +35,19 @@ export const probeAccept = (address: Address, localPort: number, timeoutMs: numb
     socket.resume();
   });
 
+/** resetAndDestroy() on a socket that is not connected yet would wait until it is. */
+const discard = (socket: Socket): void => {
+  if (socket.connecting) socket.destroy();
+  else socket.resetAndDestroy();
+};
+
 /** Connects and resets: no byte is sent. */
 const probeTcp = (address: Address, timeoutMs: number): Promise<ProbeResult> =>
   timed((settle) => {
     const socket = connect({ ...address });
     const end = (why?: string): void => {
       clearTimeout(timer);
-      socket.resetAndDestroy();
+      discard(socket);
       settle(why && `${formatAddress(address)} ${why}`);
     };
     const timer = setTimeout(() => end(`did not accept within ${timeoutMs} ms`), timeoutMs);
@@ -68,36 +77,42 @@ export const probeHttp = (
       ...(localPort === undefined ? {} : { localPort }),
     });
     const timer = setTimeout(() => call.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
-    call.on('close', () => clearTimeout(timer));
+    call.on('close', () => {
+      clearTimeout(timer);
+      settle(`${where}: closed without an answer`);
+    });
     call.on('error', (error) => settle(`${where}: ${error.message}`));
     call.on('response', (response) => {
-      const chunks: Buffer[] = [];
-      let size = 0;
-      response.on('error', (error) => settle(`${where}: ${error.message}`));
-      response.on('data', (chunk: Buffer) => {
-        size += chunk.length;
-        if (size <= MOST_BODY_BYTES) chunks.push(chunk);
-      });
-      response.on('end', () => {
-        const wrong = mismatch(probe, response.statusCode ?? 0, Buffer.concat(chunks).toString());
+      const verdict = (body: string | undefined): void => {
+        const wrong = mismatch(probe, response.statusCode ?? 0, body);
         settle(wrong && `${where}: ${wrong}`);
+        call.destroy();
+      };
+      // Without a body to look for the headers decide: a stream of events has no end.
+      if (probe.body === undefined) return verdict(undefined);
+      let body = '';
+      response.on('error', (error) => settle(`${where}: ${error.message}`));
+      response.setEncoding('utf8').on('data', (text: string) => {
+        body += text;
+        if (body.includes(probe.body ?? '') || body.length > MOST_BODY_CHARACTERS) verdict(body);
       });
+      response.on('end', () => verdict(body));
     });
     call.end();
   });
 
-/** `body` is looked for in the first megabyte. */
-const MOST_BODY_BYTES = 1_048_576;
+/** `body` is looked for in so much of the answer. */
+const MOST_BODY_CHARACTERS = 1_000_000;
 
 const mismatch = (
   probe: Extract<Probe, { type: 'http' }>,
   status: number,
-  body: string,
+  body: string | undefined,
 ): string | undefined => {
   const expected = probe.status ?? '200 to 399';
   const fits = probe.status === undefined ? status >= 200 && status < 400 : status === probe.status;
   if (!fits) return `status ${status}, expected ${expected}`;
-  if (probe.body !== undefined && !body.includes(probe.body))
+  if (probe.body !== undefined && !body?.includes(probe.body))
     return `the body has no ${JSON.stringify(probe.body)}`;
   return undefined;
 };
@@ -131,6 +146,9 @@ export const probeUpstream = async (
   return { ok: false, error, durationMs: elapsed(startedAt) };
 };
 
+/** Proxies that are looked at together share one reading of the table. */
+const SHARED_TABLE_MS = 100;
+
 /**
  * Whether something other than the proxy listens on the upstream's port, without touching it. Undefined when
  * the upstream is not on this host's loopback, or where there is no /proc.
@@ -138,7 +156,7 @@ export const probeUpstream = async (
 export const upstreamListens = (upstream: Address, bound: readonly Address[]): boolean | undefined => {
   if (!isLoopback(upstream.host)) return undefined;
   const wanted = literalHosts(upstream.host).map((host) => ({ host, port: upstream.port }));
-  return listenersOn(upstream.port)?.some(
+  return listenersOn(upstream.port, performance.now() - SHARED_TABLE_MS)?.some(
     (listener) =>
       !bound.some((own) => own.host === listener.host && own.port === listener.port) &&
       wanted.some((address) => isCovered([listener], address, []) || listener.host === '::'),

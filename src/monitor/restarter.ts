@@ -22,12 +22,12 @@ export const createRestarter =
     await restarted;
   };
 
-/** It may have died by itself just now, which is as good. */
+/** It may have died by itself just now, or be another user's: PM2 then goes on alone. */
 const kill = (pid: number): void => {
   try {
     process.kill(pid, 'SIGKILL');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  } catch {
+    // ESRCH or EPERM
   }
 };
 

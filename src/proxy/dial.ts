@@ -85,7 +85,8 @@ const inOrder = (
 
 /** Of the addresses' codes: a time-out forbids to hold, a refusal says that the host is there. */
 const TELLING = ['ETIMEDOUT', 'ECONNREFUSED'];
-const moreTelling = (before: string, now: string): string => (TELLING.includes(before) ? before : now);
+const moreTelling = (before: string, now: string): string =>
+  TELLING.find((code) => code === before || code === now) ?? now;
 
 const waited = async (ms: number, signal: AbortSignal): Promise<boolean> => {
   try {

@@ -24,7 +24,7 @@ export interface Policy {
   readonly connectTimeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly halfCloseTimeoutMs: number;
-  /** 0: from the limit of open files. */
+  /** At most what the limit of open files allows; 0: just that. */
   readonly maxConnections: number;
   /** At most so many clients wait, for the upstream or for a place; one more is refused. */
   readonly maxHeld: number;
@@ -35,6 +35,8 @@ export interface EngineHooks {
   onOpen(client: Address, upstream: Address): void;
   /** Every finished connection, once; checks excepted. */
   onEnd(record: ConnectionRecord): void;
+  /** An accept failed; the listener goes on. */
+  onError(error: Error): void;
   /** This host's own addresses. */
   localAddresses(): readonly string[];
 }

@@ -46,6 +46,7 @@ export const startForwarder = async (
           upstream,
         });
     },
+    onError: (error) => log('accept_failed', `${proxy.port}: ${error.message}`, { proxy: proxy.name }),
     onEnd: (record) => {
       const { reason, connectMs, totalMs } = record;
       tally = tallied(tally, reason, record.isConnected ? connectMs : null, totalMs);

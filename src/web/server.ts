@@ -30,13 +30,17 @@ export const serveHttp = ({ host, port }: Address, { status, metrics }: Sources)
       : allowed
         ? page()
         : Promise.resolve(json(405, { error: 'GET or HEAD only' }));
-    void answer.then(({ code = 200, type, body }) => {
-      response.writeHead(code, { 'content-type': type, 'cache-control': 'no-store' }).end(body);
-    });
+    void answer
+      .catch((error: Error) => json(500, { error: error.message }))
+      .then(({ code = 200, type, body }) => {
+        response.writeHead(code, { 'content-type': type, 'cache-control': 'no-store' }).end(body);
+      });
   });
   return new Promise((done, fail) => {
     server.once('error', fail);
-    server.listen({ host, port, exclusive: true }, () => done(server.off('error', fail)));
+    server.listen({ host, port, exclusive: true }, () =>
+      done(server.off('error', fail).on('error', () => {})),
+    );
   });
 };
 

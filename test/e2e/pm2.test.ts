@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -218,6 +218,18 @@ describe('a station of its own', () => {
     assert.deepEqual([cause, failures.total], ['upstream_down', 0]);
     assert.equal((await station.steadyport('status')).code, 0);
     assert.doesNotMatch(station.log('proxy-monitor'), /ALERT/);
+  });
+
+  test('never starts a daemon by asking, not even when another process has the pid of the last one', async (t) => {
+    const station = await open(t);
+    station.configure([{ listen: `127.0.0.1:${await freePort()}`, upstream: '127.0.0.1:9' }]);
+    mkdirSync(join(station.folder, 'pm2'));
+    writeFileSync(join(station.folder, 'pm2/pm2.pid'), String(process.pid));
+    assert.match((await station.steadyport('stop')).stdout, /PM2 runs nothing of/);
+    assert.equal((await station.steadyport('status')).code, 3);
+    assert.equal(readFileSync(join(station.folder, 'pm2/pm2.pid'), 'utf8'), String(process.pid));
+    assert.equal(existsSync(join(station.folder, 'pm2/rpc.sock')), false);
+    rmSync(join(station.folder, 'pm2/pm2.pid'));
   });
 
   test('brings back a proxy that PM2 does not have', async (t) => {

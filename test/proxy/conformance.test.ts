@@ -458,6 +458,32 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       assert.equal((await readAll(first)).toString(), '2');
     });
 
+    test('every connection that a drain cuts is told of before the drain is over', async (t) => {
+      const { dial, engine, records } = await rig(t, createEngine, await serve(t, echo));
+      const clients = Array.from({ length: 20 }, () => dial());
+      for (const client of clients) client.write('x');
+      await Promise.all(clients.map((client) => readBytes(client, 1)));
+      await engine.drain(0);
+      assert.deepEqual(
+        records.map(({ reason }) => reason),
+        Array(20).fill('drained'),
+      );
+    });
+
+    test('a hundred resets at once are each passed on', async (t) => {
+      const upstream = await serve(t, (socket) => {
+        far.push(socket);
+        socket.write('x');
+      });
+      const far: Socket[] = [];
+      const { dial } = await rig(t, createEngine, upstream);
+      const clients = Array.from({ length: 100 }, () => dial());
+      await Promise.all(clients.map((client) => readBytes(client, 1)));
+      const endings = clients.map((client) => ending(client));
+      for (const socket of far) socket.resetAndDestroy();
+      assert.deepEqual([...new Set(await Promise.all(endings))], ['ECONNRESET']);
+    });
+
     test("the monitor's checks are neither counted nor logged", async (t) => {
       const { engine, address, records } = await rig(t, createEngine, await serve(t, echo), { allow: [] });
       const check = async (forward: boolean): Promise<Socket> => {
@@ -478,7 +504,8 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
 }
 
 const digest = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
-const unsent = (socket: Socket): number => unsentBytes(socket.localPort ?? 0, socket.remotePort ?? 0) ?? 0;
+const unsent = ({ localAddress = '', localPort = 0, remoteAddress = '', remotePort = 0 }: Socket): number =>
+  unsentBytes({ host: localAddress, port: localPort }, { host: remoteAddress, port: remotePort }) ?? 0;
 const openFiles = (): number => readdirSync('/proc/self/fd').length;
 
 const until = async (condition: () => boolean): Promise<void> => {

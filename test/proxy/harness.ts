@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
@@ -44,6 +45,7 @@ export const rig = async (
     { ...LIMITS, upstream, ...policy },
     {
       onOpen: () => {},
+      onError: (error) => assert.fail(error),
       localAddresses: () => ['127.0.0.1', '::1'],
       onEnd: (record) => {
         records.push(record);

@@ -170,6 +170,16 @@ const rememberEnds = (socket: Socket, address: Address, outgoing: Set<string>): 
 
 const FORGET_ENDS_MS = 1_000;
 
+const endsOf = ({
+  localAddress = '',
+  localPort = 0,
+  remoteAddress = '',
+  remotePort = 0,
+}: Socket): [Address, Address] => [
+  { host: canonicalHost(localAddress), port: localPort },
+  { host: canonicalHost(remoteAddress), port: remotePort },
+];
+
 const localEnd = ({ localAddress = '', localPort = 0 }: Socket): string =>
   formatAddress({ host: canonicalHost(localAddress), port: localPort });
 
@@ -200,15 +210,29 @@ const resetAfterDelivery = (sink: Socket, source: Socket, { halfCloseTimeoutMs }
   source.unpipe(sink);
   sink.unpipe(source);
   const rest = source.read() as Buffer | null;
-  const [localPort = 0, remotePort = 0] = [sink.localPort, sink.remotePort];
-  const look = (until: number, pauseMs: number): void => {
-    if (sink.destroyed) return;
-    const isDelivered = (unsentBytes(localPort, remotePort) ?? 0) === 0;
-    if (isDelivered || performance.now() > until) sink.resetAndDestroy();
-    else setTimeout(look, pauseMs, until, pauseMs * 2);
+  const [local, remote] = endsOf(sink);
+  let flushedAt = 0;
+  /** Connections that are reset together look together, at one reading of the table. */
+  const lookIn = (pauseMs: number): void => {
+    setTimeout(
+      (sinceMs: number) => {
+        if (sink.destroyed) return;
+        const isDelivered = (unsentBytes(local, remote, sinceMs) ?? 0) === 0;
+        if (isDelivered || sinceMs - flushedAt > MOST_DELIVERY_MS) sink.resetAndDestroy();
+        else lookIn(pauseMs * 2);
+      },
+      pauseMs,
+      performance.now(),
+    );
   };
-  if (sink.writableEnded || sink.destroyed) sink.resetAndDestroy();
-  else sink.write(rest ?? '', () => look(performance.now() + MOST_DELIVERY_MS, FIRST_DELIVERY_LOOK_MS));
+  const onFlushed = (): void => {
+    flushedAt = performance.now();
+    lookIn(FIRST_DELIVERY_LOOK_MS);
+  };
+  if (rest === null && sink.bytesWritten === 0) sink.resetAndDestroy();
+  else if (!sink.writableEnded) sink.write(rest ?? '', onFlushed);
+  else if (sink.writableFinished) onFlushed();
+  else sink.once('finish', onFlushed);
   sink.setTimeout(halfCloseTimeoutMs, () => sink.resetAndDestroy());
 };
 

@@ -1,5 +1,13 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import { type Address, canonicalHost, formatAddress, ipFamily, isCovered } from '../../core/address.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  type Address,
+  canonicalHost,
+  formatAddress,
+  ipFamily,
+  isCovered,
+  isLoopback,
+} from '../../core/address.ts';
 import type { Reason } from '../../core/reasons.ts';
 import { openFilesLimit } from '../../host/procfs.ts';
 import { createAllow } from '../allow.ts';
@@ -30,7 +38,8 @@ export const createPortableEngine: CreateEngine = (policy, hooks): Engine => {
         server.listen({ ...address, ipv6Only, exclusive: true, backlog: BACKLOG }, () => {
           const { port } = server.address() as AddressInfo;
           const bound = { host: address.host, port };
-          server.off('error', fail).on('error', () => unlisten(bound));
+          // An accept that fails (out of files, a client that has gone) is no reason to stop listening.
+          server.off('error', fail).on('error', hooks.onError);
           servers.set(formatAddress(bound), { server, address: bound });
           done(bound);
         });
@@ -65,7 +74,7 @@ const createClients = (
   listeners: () => readonly Address[],
 ) => {
   const isAllowed = createAllow(policy.allow, hooks.localAddresses);
-  const checks = new Map<number, boolean>();
+  const checks = new Map<number, { readonly forward: boolean; readonly untilMs: number }>();
   const open = new Set<Connection>();
   const checking = new Set<Connection>();
   const placed = new Set<Connection>();
@@ -98,9 +107,9 @@ const createClients = (
 
   const accept = (client: Socket): void => {
     const from = { host: canonicalHost(client.remoteAddress ?? ''), port: client.remotePort ?? 0 };
-    const forward = checks.get(from.port);
-    if (checks.delete(from.port)) {
-      if (forward) check(client, from);
+    const announced = takeCheck(from);
+    if (announced) {
+      if (announced.forward) check(client, from);
       else answerCheck(client);
       return;
     }
@@ -130,7 +139,17 @@ const createClients = (
     else queue.add(connection);
   };
 
+  /** Only the monitor's own host can come from the port that it announced. */
+  const takeCheck = (from: Address): { readonly forward: boolean } | undefined => {
+    const announced = checks.get(from.port);
+    const isLocal = isLoopback(from.host) || hooks.localAddresses().includes(from.host);
+    if (!announced || !isLocal || performance.now() > announced.untilMs) return undefined;
+    checks.delete(from.port);
+    return announced;
+  };
+
   const refuse = (from: Address): Reason | undefined => {
+    if (from.host === '') return 'client_gone';
     if (!isAllowed(from.host)) return 'not_allowed';
     return placed.size >= maxConnections && held + queue.size >= maxHeld ? 'too_many' : undefined;
   };
@@ -151,7 +170,8 @@ const createClients = (
   return {
     accept,
     expectCheck: (localPort: number, forward: boolean): void => {
-      checks.set(localPort, forward);
+      checks.delete(localPort);
+      checks.set(localPort, { forward, untilMs: performance.now() + CHECK_EXPECTED_MS });
       if (checks.size > MOST_EXPECTED_CHECKS) checks.delete(checks.keys().next().value ?? 0);
     },
     counts: () => {
@@ -171,8 +191,9 @@ const createClients = (
     },
     drain: async (limitMs: number): Promise<void> => {
       const giveUpAt = performance.now() + limitMs;
-      while (open.size > 0 && performance.now() < giveUpAt) await pause(DRAIN_LOOK_MS);
+      while (open.size > 0 && performance.now() < giveUpAt) await sleep(DRAIN_LOOK_MS);
       for (const connection of [...open, ...checking]) connection.abort('drained');
+      while (open.size > 0) await sleep(0);
     },
   };
 };
@@ -183,9 +204,10 @@ const answerCheck = (client: Socket): void => {
   client.resume();
 };
 
+/** An announced check comes at once or not at all. */
+const CHECK_EXPECTED_MS = 1_000;
 const MOST_EXPECTED_CHECKS = 64;
 const DRAIN_LOOK_MS = 20;
-const pause = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
 
 interface Places {
   readonly maxConnections: number;
@@ -199,8 +221,6 @@ const OTHER_FILES = 48;
 const countPlaces = ({ maxConnections, maxHeld }: Policy): Places => {
   const files = Math.max(4, (openFilesLimit() ?? Number.POSITIVE_INFINITY) - OTHER_FILES);
   const waiting = Math.min(maxHeld, Math.ceil(files / 10));
-  return {
-    maxConnections: maxConnections || Math.max(1, Math.floor((files - waiting) / 2)),
-    maxHeld: waiting,
-  };
+  const possible = Math.max(1, Math.floor((files - waiting) / 2));
+  return { maxConnections: Math.min(maxConnections || possible, possible), maxHeld: waiting };
 };
