@@ -131,7 +131,11 @@ const killOne = async () => {
   say(`kill -9 ${proxy.pid}   (${proxy.name})`);
   process.kill(proxy.pid, 'SIGKILL');
   const startedAt = performance.now();
-  while (!(await answers(host, port))) await sleep(10);
+  while (!(await answers(host, port))) {
+    if (performance.now() - startedAt > PATIENCE_MS)
+      throw new Error(`port ${port} did not come back; npm run demo -- --stop ends it`);
+    await sleep(10);
+  }
   const awayMs = Math.round(performance.now() - startedAt);
   for (const giveUpAt = Date.now() + PATIENCE_MS; Date.now() < giveUpAt; await sleep(200)) {
     if (status().proxies[0].recovery.count > 0) break;

@@ -125,15 +125,15 @@ export const bindAddresses = (
 /** Who connects to the unspecified address arrives at loopback (Linux; RFC 1122 3.2.1.3 forbids it as a target). */
 const DIALLED: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
 
-/** True when a connection to `target` would arrive at a listener bound to `bound`. */
-export const covers = (bound: Address, target: Address, local: readonly string[]): boolean => {
-  const host = DIALLED[target.host] ?? target.host;
-  if (bound.port !== target.port) return false;
+/** True when a connection to `dialled` would arrive at a listener bound to `bound`. */
+export const covers = (bound: Address, dialled: Address, local: readonly string[]): boolean => {
+  const host = DIALLED[dialled.host] ?? dialled.host;
+  if (bound.port !== dialled.port) return false;
   if (bound.host === host) return true;
   if (bound.host !== '0.0.0.0' && bound.host !== '::') return false;
   return ipFamily(bound.host) === ipFamily(host) && (isLoopback(host) || local.includes(host));
 };
 
-/** True when a connection to `target` would come back to one of the listeners (docs/decisions.md: loops). */
-export const isCovered = (bound: readonly Address[], target: Address, local: readonly string[]): boolean =>
-  bound.some((listener) => covers(listener, target, local));
+/** True when a connection to `dialled` would come back to one of the listeners (docs/decisions.md: loops). */
+export const isCovered = (bound: readonly Address[], dialled: Address, local: readonly string[]): boolean =>
+  bound.some((listener) => covers(listener, dialled, local));

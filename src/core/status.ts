@@ -92,7 +92,7 @@ export const renderStatus = (snapshot: Snapshot, columns: number, paint: Paint, 
   const blocks = [
     [fit(headline(snapshot))],
     ...proxies.map((proxy) =>
-      renderProxy(proxy, nowMs).map((line, row) => mark(fit(line), row, proxy, paint)),
+      renderProxy(proxy, columns, nowMs).map((line, row) => mark(fit(line), row, proxy, paint)),
     ),
     [
       fit(
@@ -140,7 +140,7 @@ const headline = ({ monitor, proxies }: Snapshot): string => {
 const mark = (line: string, row: number, proxy: ProxyStatus, paint: Paint): string =>
   row > 0 ? line : isFine(proxy) ? paint.good(line) : paint.bad(line);
 
-const renderProxy = (proxy: ProxyStatus, nowMs: number): string[] => {
+const renderProxy = (proxy: ProxyStatus, columns: number, nowMs: number): string[] => {
   const { failures, restarts, recovery, connections, probeMs } = proxy;
   const lines = [
     `${GLYPHS[proxy.state]} ${proxy.port}  ${proxy.label}  ${WORDS[proxy.state]}${proxy.cause ? ` (${proxy.cause})` : ''} for ${formatSeconds(Math.max(0, nowMs - proxy.sinceMs))}`,
@@ -153,7 +153,20 @@ const renderProxy = (proxy: ProxyStatus, nowMs: number): string[] => {
   if (proxy.urls.length > 0)
     lines.push(`    from elsewhere: ${proxy.urls.join(' ')}${ANSWERS[String(proxy.answersOutside)] ?? ''}`);
   const why = explain(proxy);
-  return why === undefined ? lines : [...lines, `    → ${why}`];
+  return why === undefined ? lines : [...lines, ...wrap(why, columns, '    → ', '      ')];
+};
+
+/** What to do next is told whole, over as many lines as it takes. */
+const wrap = (text: string, columns: number, first: string, others: string): string[] => {
+  const lines = [first];
+  for (const word of text.split(' ')) {
+    const line = lines.pop() ?? '';
+    const isEmpty = line === first || line === others;
+    if (isEmpty || line.length + 1 + word.length <= columns)
+      lines.push(isEmpty ? line + word : `${line} ${word}`);
+    else lines.push(line, others + word);
+  }
+  return lines;
 };
 
 const ANSWERS: Readonly<Record<string, string>> = { true: '  (answers)', false: '  (does not answer)' };

@@ -37,3 +37,17 @@ test('colours go around whole lines and do not count for the width', () => {
   );
   assert.ok(lines.some((line) => line.startsWith('!✗ 6274')));
 });
+
+test('what to do next is told whole on a narrow terminal, over several lines', () => {
+  const holder = 'pid 4711 (node /srv/a/long/path/to/server.js --port 6274)';
+  const taken = snapshotOf(proxyStatus({ state: 'down', cause: 'port_in_use', holder }));
+  for (const columns of [40, 60, 80]) {
+    const lines = renderStatus(taken, columns, PLAIN, NOW_MS).split('\n');
+    const from = lines.findIndex((line) => line.startsWith('    → '));
+    const told = lines
+      .slice(from, lines.indexOf('', from))
+      .map((line) => line.trim())
+      .join(' ');
+    assert.ok(told.includes('pid 4711'), told);
+  }
+});
