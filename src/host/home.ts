@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { UsageError } from './usage-error.ts';
 
@@ -65,5 +65,9 @@ export const readText = (path: string): string | undefined => {
     return undefined;
   }
 };
+
+/** When the file was written; undefined when there is none. */
+export const modifiedMs = (path: string): number | undefined =>
+  statSync(path, { throwIfNoEntry: false })?.mtimeMs;
 
 export const remove = (path: string): void => rmSync(path, { force: true });

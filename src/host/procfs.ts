@@ -29,6 +29,16 @@ export const readProcess = (pid: number): ProcessState | undefined => {
   return { state: fields[0] ?? '?', startTicks: Number(fields[19]) };
 };
 
+/** When the process was started, by the wall clock; undefined when there is no such process, or no /proc. */
+export const startedMs = (pid: number): number | undefined => {
+  const ticks = readProcess(pid)?.startTicks;
+  const uptimeSeconds = Number.parseFloat(read('/proc/uptime') ?? '');
+  return ticks === undefined ? undefined : Date.now() - uptimeSeconds * 1_000 + ticks * TICK_MS;
+};
+
+/** USER_HZ, which /proc counts in, is 100 on every Linux of today (proc_pid_stat(5)). */
+const TICK_MS = 10;
+
 /** Alive means: there, and not a zombie. Without /proc, whether a signal could be sent. */
 export const isAlive = (pid: number): boolean => {
   if (HAS_PROCFS) return !'ZX'.includes(readProcess(pid)?.state ?? 'X');

@@ -2,8 +2,8 @@ import { readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { ProxyConfig } from '../core/config.ts';
 import { type Health, newHealth, type Pm2Evidence } from '../core/health.ts';
-import { type Home, makeHome, readInteger, readText, remove, writeAtomic } from '../host/home.ts';
-import { isAlive } from '../host/procfs.ts';
+import { type Home, makeHome, modifiedMs, readInteger, readText, remove, writeAtomic } from '../host/home.ts';
+import { isAlive, startedMs } from '../host/procfs.ts';
 import type { Pm2App, Pm2View } from './pm2.ts';
 
 /** What is kept of a port over restarts of the monitor. */
@@ -60,13 +60,23 @@ export const pm2Status = (
   return seenBy === view.daemonPid || health.state === 'stopped' ? 'deleted' : 'missing';
 };
 
-/** The pid file of a process that is no more; true when there was one. */
-export const removeStalePid = (path: string): boolean => {
+/**
+ * The pid file of a process that is no more, or whose pid another process has by now; true when there was one.
+ * @param known the proxy's pid by other evidence: that one is not another's, whatever the clocks say
+ */
+export const removeStalePid = (path: string, known: number | null): boolean => {
   const pid = readInteger(path);
-  if (pid === undefined || isAlive(pid)) return false;
+  if (pid === undefined) return false;
+  const writtenMs = modifiedMs(path);
+  const isAnother =
+    pid !== known && writtenMs !== undefined && (startedMs(pid) ?? 0) > writtenMs + CLOCK_SLACK_MS;
+  if (isAlive(pid) && !isAnother) return false;
   remove(path);
   return true;
 };
+
+/** The kernel counts a process's start in hundredths of a second since boot, the file has the wall clock. */
+const CLOCK_SLACK_MS = 2_000;
 
 const forgetOtherPorts = (home: Home, memory: ReadonlyMap<number, PortMemory>): void => {
   const folder = dirname(dirname(home.port(1).pid));

@@ -134,7 +134,7 @@ const watch = (
     if (view.ok && listed) remember({ ...remembered, seenBy: view.daemonPid });
     sighting = await witness.look({ status, app: listed }, eager);
     lastLookMs = Date.now();
-    if (removeStalePid(files.pid))
+    if (removeStalePid(files.pid, sighting.pid))
       log('stale_pid', `Stale PID file found for port ${proxy.port}, removing...`, { proxy: proxy.name });
     await handle({ kind: 'look', atMs: lastLookMs, pid: sighting.pid, evidence: sighting.evidence });
   };

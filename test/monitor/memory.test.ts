@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { type ProxyConfig, parseConfig } from '../../src/core/config.ts';
 import { type Health, newHealth } from '../../src/core/health.ts';
 import { type Home, makeHome } from '../../src/host/home.ts';
+import { HAS_PROCFS } from '../../src/host/procfs.ts';
 import { loadMemory, removeStalePid, saveMemory } from '../../src/monitor/memory.ts';
 import { tempFolder } from '../temp-folder.ts';
 
@@ -122,20 +123,30 @@ describe('a pid file', () => {
 
   test('of a process that is no more is removed', async () => {
     const path = write(`${await deadPid()}\n`);
-    assert.equal(removeStalePid(path), true);
+    assert.equal(removeStalePid(path, null), true);
     assert.equal(existsSync(path), false);
-    assert.equal(removeStalePid(path), false);
+    assert.equal(removeStalePid(path, null), false);
+  });
+
+  test('written before the process that has its pid now was started is removed', {
+    skip: HAS_PROCFS ? false : 'needs /proc',
+  }, () => {
+    const path = write(`${process.pid}\n`);
+    const anHourAgo = new Date(Date.now() - 3_600_000);
+    utimesSync(path, anHourAgo, anHourAgo);
+    assert.equal(removeStalePid(path, process.pid), false);
+    assert.equal(removeStalePid(path, null), true);
   });
 
   test('of a live process stays', () => {
     const path = write(`${process.pid}\n`);
-    assert.equal(removeStalePid(path), false);
+    assert.equal(removeStalePid(path, null), false);
     assert.equal(existsSync(path), true);
   });
 
   test('without a pid in it stays: whoever wrote it may be writing still', () => {
     const path = write('x');
-    assert.equal(removeStalePid(path), false);
+    assert.equal(removeStalePid(path, null), false);
     assert.equal(existsSync(path), true);
   });
 });
