@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT, readSettings } from '../dist/host/config-file.js';
+import { isAppOf } from '../dist/host/pm2-apps.js';
 
 const { pm2Home, home, configPath } = readSettings();
 const stopped = spawnSync(process.execPath, [join(ROOT, 'dist', 'cli.js'), 'stop'], { stdio: 'inherit' });
@@ -15,7 +16,7 @@ if (stopped.status !== 0) {
 const saved = join(pm2Home, 'dump.pm2');
 if (existsSync(saved)) {
   const apps = JSON.parse(readFileSync(saved, 'utf8'));
-  const others = apps.filter(({ env }) => env?.STEADYPORT_CONFIG !== configPath);
+  const others = apps.filter(({ name, env }) => !isAppOf(configPath, name, env));
   if (others.length < apps.length) writeFileSync(saved, JSON.stringify(others, null, 2));
 }
 rmSync(home, { recursive: true, force: true });

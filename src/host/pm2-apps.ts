@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type AppDefinition, defineApps } from '../core/apps.ts';
+import { type AppDefinition, defineApps, MONITOR } from '../core/apps.ts';
 import type { Config } from '../core/config.ts';
 import { keepOnlyAppEnv, ROOT, requireConfig, type Settings } from './config-file.ts';
 import { UsageError } from './usage-error.ts';
@@ -25,6 +25,19 @@ export const ecosystemApps = (): readonly AppDefinition[] => {
 
 /** In an app's environment; it changes when what the app would run with does: its config, settings, or the code. */
 export const REVISION = 'STEADYPORT_REVISION';
+
+/**
+ * Whether an app of PM2's list was made from this config file. The variable alone does not tell: PM2 gives any app
+ * that is started in a shell which has it the shell's whole environment.
+ */
+export const isAppOf = (
+  configPath: string,
+  name: string,
+  env: Readonly<Record<string, unknown>> | undefined,
+): boolean =>
+  (name === MONITOR || /^tcp-proxy-\d+$/.test(name)) &&
+  env?.[REVISION] !== undefined &&
+  env['STEADYPORT_CONFIG'] === configPath;
 
 /** The apps of the config, each with its {@link REVISION}. */
 export const pm2Apps = (

@@ -5,6 +5,7 @@ import type { AppDefinition } from '../core/apps.ts';
 import type { Pm2Evidence } from '../core/health.ts';
 import { isServed } from '../host/control.ts';
 import { readInteger } from '../host/home.ts';
+import { isAppOf } from '../host/pm2-apps.ts';
 import { isAlive } from '../host/procfs.ts';
 import { UsageError } from '../host/usage-error.ts';
 
@@ -136,7 +137,7 @@ export const listOwnApps = async (
   if (!view.ok && view.problem !== NO_DAEMON)
     throw new UsageError(`PM2's list could not be had: ${view.problem}`);
   const apps = view.ok ? [...view.apps] : [];
-  return new Map(apps.filter(([, { env }]) => env['STEADYPORT_CONFIG'] === configPath));
+  return new Map(apps.filter(([name, { env }]) => isAppOf(configPath, name, env)));
 };
 
 const NO_DAEMON = 'the PM2 daemon is not running';

@@ -220,6 +220,24 @@ describe('a station of its own', () => {
     assert.doesNotMatch(station.log('proxy-monitor'), /ALERT/);
   });
 
+  test('touches no app of others, not even one from the same shell, and takes its own out of the saved list', async (t) => {
+    const station = await open(t);
+    station.configure([{ listen: `127.0.0.1:${await freePort()}`, upstream: '127.0.0.1:9', optional: true }]);
+    const other = join(station.folder, 'other.js');
+    writeFileSync(other, 'setInterval(() => {}, 1e6)');
+    const names = (json: string): string[] =>
+      (JSON.parse(json) as { name: string }[]).map(({ name }) => name);
+    const saved = (): string[] => names(readFileSync(join(station.folder, 'pm2/dump.pm2'), 'utf8'));
+    await station.pm2('start', other);
+    assert.equal((await station.steadyport('start')).code, 0);
+    await station.pm2('save');
+    assert.equal(saved().length, 3);
+    assert.equal((await station.script('scripts/uninstall.js')).code, 0);
+    assert.deepEqual(saved(), ['other']);
+    assert.deepEqual(names((await station.pm2('jlist')).stdout.trim().split('\n').at(-1) ?? ''), ['other']);
+    assert.equal(existsSync(station.env['STEADYPORT_HOME'] ?? ''), false);
+  });
+
   test('never starts a daemon by asking, not even when another process has the pid of the last one', async (t) => {
     const station = await open(t);
     station.configure([{ listen: `127.0.0.1:${await freePort()}`, upstream: '127.0.0.1:9' }]);

@@ -25,6 +25,8 @@ export interface Station {
   configure(proxies: readonly object[], monitor?: object): void;
   pm2(...args: string[]): Promise<Outcome>;
   steadyport(...args: string[]): Promise<Outcome>;
+  /** A script of the project. */
+  script(path: string): Promise<Outcome>;
   status(): Promise<Snapshot>;
   /** Waits, for a minute at most, until the port's status is as wanted. */
   proxyUntil(port: number, wanted: (proxy: ProxyStatus) => boolean): Promise<ProxyStatus>;
@@ -67,6 +69,7 @@ export const openStation = (extraEnv: Readonly<Record<string, string>> = {}, pm2
       writeFileSync(config, JSON.stringify({ proxies, monitor: { http: false, ...monitor } })),
     pm2: (...args) => run(pm2Bin, args),
     steadyport,
+    script: (path) => run(join(ROOT, path), []),
     status,
     proxyUntil: async (port, wanted) => {
       let last: ProxyStatus | undefined;
