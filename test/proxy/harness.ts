@@ -128,6 +128,23 @@ export const freePort = async (host = '127.0.0.1'): Promise<number> => {
   return port;
 };
 
+/** Writes `size` bytes as fast as the socket takes them, then FIN; `bytes` is how many so far. */
+export const pump = (socket: Socket, chunk: Buffer, size: number): { readonly bytes: number } => {
+  const state = { bytes: 0 };
+  const next = (): void => {
+    while (state.bytes < size) {
+      state.bytes += chunk.length;
+      if (!socket.write(chunk)) {
+        socket.once('drain', next);
+        return;
+      }
+    }
+    socket.end();
+  };
+  socket.once('connect', next);
+  return state;
+};
+
 /** Everything until the other side's FIN; rejects when the connection is reset. */
 export const readAll = async (socket: Socket): Promise<Buffer> => {
   const chunks: Buffer[] = [];
