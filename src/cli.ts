@@ -54,8 +54,8 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     load: () => import('./commands/stop.ts'),
   },
   run: {
-    usage: 'run <tcp-proxy-PORT>',
-    about: 'one proxy of the config, as PM2 runs it',
+    usage: 'run <APP>',
+    about: 'one proxy of the config, as PM2 runs it: tcp-proxy-PORT or unix-proxy-NAME',
     most: 1,
     load: () => import('./commands/run.ts'),
   },

@@ -48,10 +48,13 @@ describe('what is wrong on the command line exits with 2 and says what would be 
     [['proxy', '1', 'a', '2', '3'], `unexpected argument "3"; expected: steadyport ${proxyUsage} [options]`],
     [['status', 'nobody'], 'no proxy "nobody"; there is: tcp-proxy-6274, tcp-proxy-6277'],
     [['run', 'tcp-proxy-1'], `${configPath} has no proxy "tcp-proxy-1"`],
-    [['proxy'], `expected: steadyport ${proxyUsage}, such as: proxy 6274 localhost 6274`],
+    [
+      ['proxy'],
+      `expected: steadyport ${proxyUsage}, such as: proxy 6274 localhost 6274; or <listen> unix:/PATH`,
+    ],
     [
       ['proxy', '6274', 'localhost'],
-      `expected: steadyport ${proxyUsage}, such as: proxy 6274 localhost 6274`,
+      `expected: steadyport ${proxyUsage}, such as: proxy 6274 localhost 6274; or <listen> unix:/PATH`,
     ],
   ];
   for (const [args, message] of table)

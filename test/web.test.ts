@@ -7,6 +7,7 @@ import { serveHttp } from '../src/web/server.ts';
 
 const proxy: ProxyStatus = {
   name: 'tcp-proxy-7000',
+  id: '7000',
   port: 7000,
   label: 'a port',
   listen: ['127.0.0.1:7000'],

@@ -65,7 +65,7 @@ export const run = async (): Promise<undefined> => {
     );
   log(
     'monitor_started',
-    `Monitoring ${config.proxies.map(({ port }) => port).join(', ')} every ${intervalMs} ms`,
+    `Monitoring ${config.proxies.map(({ id }) => id).join(', ')} every ${intervalMs} ms`,
   );
   process.send?.('ready');
 };

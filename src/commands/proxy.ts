@@ -11,11 +11,12 @@ import { leaveOnSignal } from './leave.ts';
 /** `steadyport proxy <listen> <upstreamHost> <upstreamPort>`: by hand, without PM2 and without a config file. */
 export const run = async (args: ParsedArgs): Promise<undefined> => {
   const [listen, host, port] = args._;
-  if (listen === undefined || host === undefined || port === undefined)
+  const upstream = host && joinUpstream(host, port);
+  if (listen === undefined || !upstream)
     throw new UsageError(
-      'expected: steadyport proxy <listen> <upstreamHost> <upstreamPort>, such as: proxy 6274 localhost 6274',
+      'expected: steadyport proxy <listen> <upstreamHost> <upstreamPort>, such as: proxy 6274 localhost 6274; ' +
+        'or <listen> unix:/PATH',
     );
-  const upstream = host.includes(':') && !host.startsWith('[') ? `[${host}]:${port}` : `${host}:${port}`;
   const entry = { listen, upstream, ...optionsFrom(args) };
   const parsed = parseConfig({ proxies: [entry] });
   if (!parsed.ok)
@@ -24,6 +25,13 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
   if (!proxy) return;
   const forwarder = await startForwarder(proxy, createPortableEngine, createLog(readSettings().logFormat));
   leaveOnSignal(() => forwarder.drain(proxy.drainMs));
+};
+
+/** Undefined when the port is missing, or when a unix socket has one. */
+const joinUpstream = (host: string, port: string | undefined): string | undefined => {
+  if (host.startsWith('unix:')) return port === undefined ? host : undefined;
+  if (port === undefined) return undefined;
+  return host.includes(':') && !host.startsWith('[') ? `[${host}]:${port}` : `${host}:${port}`;
 };
 
 const NUMBERS = {

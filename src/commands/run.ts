@@ -22,7 +22,7 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
   const { config, settings } = requireConfig();
   const proxy = config.proxies.find(({ name }) => name === args._[0]);
   if (!proxy) throw new UsageError(`${settings.configPath} has no proxy "${args._[0]}"`);
-  const files = makeHome(settings.home, proxy.port).port(proxy.port);
+  const files = makeHome(settings.home, proxy.id).port(proxy.id);
   const log = createLog(settings.logFormat);
   await replacePredecessor(files.socket);
   const forwarder = await startForwarder(proxy, createPortableEngine, log);

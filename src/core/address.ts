@@ -1,6 +1,9 @@
 import * as v from 'valibot';
 
-/** A TCP address: `host` is an IP literal (IPv6 with its `%scope` where it has one) or a name. */
+/**
+ * A TCP address: `host` is an IP literal (IPv6 with its `%scope` where it has one) or a name. Or a unix socket: `host`
+ * is its absolute path, and `port` 0.
+ */
 export interface Address {
   readonly host: string;
   readonly port: number;
@@ -10,7 +13,7 @@ export interface Address {
  * What a proxy is told to listen on.
  * - `auto`: "6274"; see {@link bindAddresses}
  * - `external`: "external:6274", every non-loopback address
- * - `host`: "127.0.0.1:6274", "[::1]:6274", "localhost:6274", obeyed as written
+ * - `host`: "127.0.0.1:6274", "[::1]:6274", "localhost:6274", "unix:/run/app.sock", obeyed as written
  */
 export type Listen =
   | { readonly kind: 'auto' | 'external'; readonly port: number }
@@ -44,9 +47,18 @@ export const canonicalHost = (host: string): string => {
   return bits.flatMap((half) => [half >> 8, half & 255]).join('.');
 };
 
-/** "[::1]:80", "127.0.0.1:80", "localhost:80". */
-export const formatAddress = ({ host, port }: Address): string =>
-  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+export const isUnix = ({ host }: Address): boolean => host.startsWith('/');
+
+/** "[::1]:80", "127.0.0.1:80", "localhost:80", "unix:/run/app.sock". */
+export const formatAddress = (address: Address): string => {
+  const { host, port } = address;
+  if (isUnix(address)) return `unix:${host}`;
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+};
+
+/** As `connect` and `listen` of node:net take it. */
+export const endpoint = (address: Address): { path: string } | { host: string; port: number } =>
+  isUnix(address) ? { path: address.host } : { host: address.host, port: address.port };
 
 export const formatListen = (listen: Listen): string =>
   listen.kind === 'host'
@@ -64,12 +76,25 @@ export const parseListen = (text: string): Listen | undefined => {
   const address = parseAddress(text);
   if (!address) return undefined;
   if (address.host === 'external') return { kind: 'external', port: address.port };
-  const bindable = address.host === 'localhost' || ipFamily(address.host) !== 0;
+  const bindable =
+    address.host === 'localhost' ||
+    ipFamily(address.host) !== 0 ||
+    (isUnix(address) && SOCKET_NAME.test(address.host));
   return bindable ? { kind: 'host', ...address } : undefined;
 };
 
-/** HOST:PORT or [IPv6]:PORT; undefined when `text` is neither. */
+/** The end of a path that can name a proxy; all digits would be a port's name. */
+const SOCKET_NAME = /\/(?!\d+$)[\w.-]+$/;
+
+/** What a listener is called: "6274", "app.sock" for unix:/run/app.sock. */
+export const listenName = (listen: Listen): string =>
+  listen.kind === 'host' && isUnix(listen)
+    ? listen.host.slice(listen.host.lastIndexOf('/') + 1)
+    : `${listen.port}`;
+
+/** HOST:PORT, [IPv6]:PORT or unix:PATH; undefined when `text` is none of them. */
 export const parseAddress = (text: string): Address | undefined => {
+  if (text.startsWith('unix:')) return parseUnix(text.slice('unix:'.length));
   const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d+)$/.exec(text);
   const port = parsePort(match?.[3] ?? '');
   if (!match || port === undefined) return undefined;
@@ -77,6 +102,15 @@ export const parseAddress = (text: string): Address | undefined => {
   if (host === undefined || (match[1] !== undefined && ipFamily(host) !== 6 && !match[1].includes(':')))
     return undefined;
   return { host, port };
+};
+
+/** Linux: sun_path has 108 bytes with its final zero (unix(7)). */
+export const SOCKET_PATH_BYTES = 107;
+
+const parseUnix = (path: string): Address | undefined => {
+  const fits = new TextEncoder().encode(path).length <= SOCKET_PATH_BYTES;
+  const isPath = /^\/[^\0]+$/.test(path) && !/\/(\.{0,2})(\/|$)/.test(path);
+  return fits && isPath ? { host: path, port: 0 } : undefined;
 };
 
 /** An IP address or a name in its canonical spelling; undefined when `text` is neither. */

@@ -5,6 +5,7 @@ import {
   covers,
   formatListen,
   type Listen,
+  listenName,
   literalHosts,
   parseAddress,
   parseListen,
@@ -52,12 +53,13 @@ const checkPorts = (list: unknown, page: unknown, name: Name): ConfigError[] => 
   const proxies = (Array.isArray(list) ? list : []).map(readAddresses);
   return proxies.flatMap(({ written, listen, upstream }, index) => {
     if (!listen) return [];
-    const twin = proxies.findIndex((other) => other.listen?.port === listen.port);
+    const id = listenName(listen);
+    const twin = proxies.findIndex((other) => other.listen && listenName(other.listen) === id);
     const problems: [key: 'listen' | 'upstream', problem: string][] = [];
     if (twin !== index)
       problems.push([
         'listen',
-        `expected a port of its own; ${name(['proxies', twin, 'listen'])} has ${listen.port} already`,
+        `expected a ${listen.port === 0 ? 'file name' : 'port'} of its own; ${name(['proxies', twin, 'listen'])} has ${id} already`,
       ]);
     if (httpPort === listen.port)
       problems.push(['listen', `expected another port than that of monitor.http, ${formatPage(page)}`]);

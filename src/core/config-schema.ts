@@ -2,9 +2,10 @@ import * as v from 'valibot';
 import { type Address, ipFamily, parseAddress, parseListen } from './address.ts';
 
 const LISTEN =
-  '"6274" (every non-loopback address), "IP:PORT", "[IPv6]:PORT", "localhost:PORT" or "external:PORT"; ' +
-  'ports are 1 to 65535';
-const UPSTREAM = 'HOST:PORT or [IPv6]:PORT, such as "localhost:6274"; ports are 1 to 65535';
+  '"6274" (every non-loopback address), "IP:PORT", "[IPv6]:PORT", "localhost:PORT", "external:PORT" or ' +
+  '"unix:/PATH/NAME.sock"; ports are 1 to 65535, NAME is of letters, digits, "_", "-" and "."';
+const UPSTREAM =
+  'HOST:PORT, [IPv6]:PORT or unix:/PATH/NAME.sock, such as "localhost:6274"; ports are 1 to 65535';
 
 /** What would be right, in the words of every message and of steadyport.schema.json. */
 export const EXPECTED = {
@@ -81,7 +82,9 @@ const parseHttp = (entry: string): Address | undefined => {
 };
 
 export const proxySchema = v.strictObject({
-  label: v.optional(text('What the port is for, for people; default "port" and its number')),
+  label: v.optional(
+    text('What the port is for, for people; default "port" and its number, or "socket" and its name'),
+  ),
   listen: check(parseListen, EXPECTED.listen, `Where clients connect: ${LISTEN}`),
   upstream: check(parseAddress, EXPECTED.upstream, `Where to forward: ${UPSTREAM}`),
   probe: v.optional(

@@ -1,4 +1,4 @@
-import { formatAddress, parseHost, parseListen, parsePort } from './address.ts';
+import { formatAddress, listenName, parseHost, parseListen, parsePort } from './address.ts';
 import { type ConfigError, formatPath, type Name } from './config-errors.ts';
 import { isRecord } from './config-schema.ts';
 
@@ -73,10 +73,15 @@ const readProxies = (list: string, fromFile: unknown, errors: ConfigError[]): re
       return [];
     }
     const inFile = known.findIndex(
-      (proxy) => isRecord(proxy) && parseListen(String(proxy['listen']))?.port === listen.port,
+      (proxy) => isRecord(proxy) && nameOf(String(proxy['listen'])) === listenName(listen),
     );
     const kept = known[inFile];
     const written = { listen: match['listen'], upstream: formatAddress({ host, port }) };
     return [{ item, inFile, value: { ...(isRecord(kept) ? kept : {}), ...written } }];
   });
+};
+
+const nameOf = (written: string): string | undefined => {
+  const listen = parseListen(written);
+  return listen && listenName(listen);
 };

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { literalHosts } from './address.ts';
+import { isLoopback, listenName } from './address.ts';
 import { type ConfigError, describeIssue } from './config-errors.ts';
 import { crossCheck } from './config-rules.ts';
 import { configSchema, isRecord, type monitorSchema, type Probe, type proxySchema } from './config-schema.ts';
@@ -7,9 +7,12 @@ import { type ConfigVariables, readVariables } from './config-variables.ts';
 
 /** One port. Durations are milliseconds; 0 means "at once" for holdMs and drainMs and "never" for the time-outs. */
 export interface ProxyConfig extends Omit<v.InferOutput<typeof proxySchema>, 'probe' | 'label'> {
-  /** The PM2 app, `tcp-proxy-<port>`. */
+  /** The PM2 app: `tcp-proxy-<port>`, `unix-proxy-<file name>`. */
   readonly name: string;
-  readonly port: number;
+  /** "6274", or a unix socket's file name: no other proxy has it. */
+  readonly id: string;
+  /** "port 6274", "socket app.sock". */
+  readonly place: string;
   readonly label: string;
   readonly probe: Probe;
 }
@@ -43,15 +46,19 @@ export const parseConfig = (file: unknown, variables: ConfigVariables = {}): Con
   return { ok: true, config: deepFreeze(config) };
 };
 
-const complete = ({ probe, label, ...rest }: v.InferOutput<typeof proxySchema>): ProxyConfig => ({
-  ...rest,
-  name: `tcp-proxy-${rest.listen.port}`,
-  port: rest.listen.port,
-  label: label ?? `port ${rest.listen.port}`,
-  probe: probe ?? { type: literalHosts(rest.upstream.host).every(isThisHost) ? 'listen' : 'tcp' },
-});
-
-const isThisHost = (host: string): boolean => host === '::1' || host.startsWith('127.');
+const complete = ({ probe, label, ...rest }: v.InferOutput<typeof proxySchema>): ProxyConfig => {
+  const id = listenName(rest.listen);
+  const isSocket = rest.listen.port === 0;
+  const place = `${isSocket ? 'socket' : 'port'} ${id}`;
+  return {
+    ...rest,
+    name: `${isSocket ? 'unix' : 'tcp'}-proxy-${id}`,
+    id,
+    place,
+    label: label ?? place,
+    probe: probe ?? { type: isLoopback(rest.upstream.host) ? 'listen' : 'tcp' },
+  };
+};
 
 const deepFreeze = <T>(value: T): T => {
   if (typeof value === 'object' && value !== null)

@@ -165,7 +165,8 @@ export type Action =
   | { readonly kind: 'restart'; readonly cure: Exclude<Cure, 'none'>; readonly cause: Cause };
 
 export interface HealthPolicy extends Pick<MonitorConfig, 'failureThreshold' | 'successThreshold'> {
-  readonly port: number;
+  /** "port 6274". */
+  readonly place: string;
   readonly upstream: string;
   readonly optional: boolean;
 }
@@ -268,8 +269,8 @@ const succeed = (
     cures: NO_CURES,
   };
   const text = restarted
-    ? `✅ Proxy for port ${policy.port} started successfully (PID: ${health.pid})`
-    : `✅ Proxy for port ${policy.port} is healthy again after ${formatSeconds(lastMs)}`;
+    ? `✅ Proxy for ${policy.place} started successfully (PID: ${health.pid})`
+    : `✅ Proxy for ${policy.place} is healthy again after ${formatSeconds(lastMs)}`;
   return { health: recovered, actions: [{ kind: 'tell', event: 'recovered', text }] };
 };
 
@@ -305,7 +306,7 @@ const fail = (health: Health, verdict: Failing, atMs: number, policy: HealthPoli
       : 'none';
   if (cure !== 'none')
     actions.push(
-      { kind: 'tell', event: 'restart', text: `Attempting to restart proxy for port ${policy.port}...` },
+      { kind: 'tell', event: 'restart', text: `Attempting to restart proxy for ${policy.place}...` },
       { kind: 'restart', cure, cause: verdict.cause },
     );
   const crashed = verdict.cause === 'crashed' && health.pid !== null && health.pid !== health.crashedPid;
@@ -341,7 +342,7 @@ const cured = (
         {
           kind: 'tell',
           event: 'restart_failed',
-          text: `❌ Restart of proxy for port ${policy.port} failed: ${event.error}`,
+          text: `❌ Restart of proxy for ${policy.place} failed: ${event.error}`,
         },
       ],
     };
@@ -366,8 +367,8 @@ const enter = (health: Health, state: ProxyState, cause: Cause | null, atMs: num
     ? health
     : { ...health, state, cause, sinceMs: health.state === state ? health.sinceMs : atMs };
 
-const describeCause = (cause: Cause, { port, upstream }: HealthPolicy): string => {
-  const proxy = `Proxy for port ${port}`;
+const describeCause = (cause: Cause, { place, upstream }: HealthPolicy): string => {
+  const proxy = `Proxy for ${place}`;
   switch (cause) {
     case 'crashed':
       return `${proxy} is not running`;

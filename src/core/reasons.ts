@@ -29,6 +29,7 @@ export const dialReason = (code: string): Reason => {
   switch (code) {
     case 'ECONNREFUSED':
     case 'ENOENT':
+    case 'EAGAIN':
       return 'upstream_refused';
     case 'ECONNRESET':
     case 'EPIPE':

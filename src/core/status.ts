@@ -26,7 +26,10 @@ export interface MonitorStatus {
 
 export interface ProxyStatus {
   readonly name: string;
-  readonly port: number;
+  /** "6274", or a unix socket's file name. */
+  readonly id: string;
+  /** Null for a unix socket. */
+  readonly port: number | null;
   readonly label: string;
   readonly listen: readonly string[];
   readonly upstream: string;
@@ -72,8 +75,8 @@ const isFine = ({ state }: ProxyStatus): boolean =>
 
 /** Names, ports and labels match; undefined when nothing does. */
 export const selectProxies = (snapshot: Snapshot, wanted: string): Snapshot | undefined => {
-  const proxies = snapshot.proxies.filter(({ name, port, label }) =>
-    [name, String(port), label.toLowerCase()].includes(wanted.toLowerCase()),
+  const proxies = snapshot.proxies.filter(({ name, id, label }) =>
+    [name, id, label].some((word) => word.toLowerCase() === wanted.toLowerCase()),
   );
   return proxies.length === 0 ? undefined : { ...snapshot, proxies };
 };
@@ -134,7 +137,7 @@ const headline = ({ monitor, proxies }: Snapshot): string => {
   const without = monitor === null ? 'No monitor. ' : '';
   if (bad.length === 0)
     return `${without}All ${proxies.length} ports are up.`.replace('All 1 ports are', 'The port is');
-  return `${without}${bad.length} of ${proxies.length} ports not up: ${bad.map(({ port, state, cause }) => `${port} ${cause ?? state}`).join(', ')}`;
+  return `${without}${bad.length} of ${proxies.length} ports not up: ${bad.map(({ id, state, cause }) => `${id} ${cause ?? state}`).join(', ')}`;
 };
 
 const mark = (line: string, row: number, proxy: ProxyStatus, paint: Paint): string =>
@@ -143,7 +146,7 @@ const mark = (line: string, row: number, proxy: ProxyStatus, paint: Paint): stri
 const renderProxy = (proxy: ProxyStatus, columns: number, nowMs: number): string[] => {
   const { failures, restarts, recovery, connections, probeMs } = proxy;
   const lines = [
-    `${GLYPHS[proxy.state]} ${proxy.port}  ${proxy.label}  ${WORDS[proxy.state]}${proxy.cause ? ` (${proxy.cause})` : ''} for ${formatSeconds(Math.max(0, nowMs - proxy.sinceMs))}`,
+    `${GLYPHS[proxy.state]} ${proxy.id}  ${proxy.label}  ${WORDS[proxy.state]}${proxy.cause ? ` (${proxy.cause})` : ''} for ${formatSeconds(Math.max(0, nowMs - proxy.sinceMs))}`,
     `    ${proxy.listen.join(', ') || 'nothing bound'} → ${proxy.upstream}`,
     `    ${proxy.name}  pid ${proxy.pid ?? '-'}  PM2 ${proxy.pm2}  restarts: ${restarts.crash} crash, ${restarts.forced} forced`,
     `    failures ${failures.consecutive}/${proxy.failureThreshold} now, ${failures.sinceHealthy} since healthy, ${failures.total} in all` +
@@ -198,7 +201,7 @@ const explain = ({
     case 'hung':
       return 'the process does not answer; it is restarted by force at the threshold';
     case 'port_in_use':
-      return `port ${port} is taken as soon as it is free; stop its holder or listen elsewhere: ${holder ?? 'another process'}`;
+      return `${port === null ? 'the socket' : `port ${port}`} is taken as soon as it is free; stop its holder or listen elsewhere: ${holder ?? 'another process'}`;
     case 'not_listening':
       return `no address could be bound; see: pm2 logs ${name}`;
     case 'not_accepting':

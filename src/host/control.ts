@@ -1,9 +1,10 @@
-import { chmodSync, unlinkSync } from 'node:fs';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { chmodSync } from 'node:fs';
+import { connect, createServer, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EngineCounts, Tally } from '../core/counters.ts';
 import type { Holder, Snapshot } from '../core/status.ts';
+import { listenOnFile } from './unix-socket.ts';
 
 /**
  * The protocol of the control sockets: one JSON object a line over a unix socket in STEADYPORT_HOME.
@@ -66,7 +67,9 @@ export const serveControl = async <P extends Protocol<P>>(
     socket.on('close', () => sockets.delete(socket)).on('error', () => socket.destroy());
     onLine(socket, (line) => socket.write(answer(handlers, line)));
   });
-  await listenOnFile(server, path);
+  await listenOnFile(server, { path });
+  chmodSync(path, 0o600);
+  server.on('error', () => {});
   return {
     announce: (event) => {
       for (const socket of sockets) socket.write(frame({ event }));
@@ -125,33 +128,6 @@ export const serveControlWhenFree = async <P extends Protocol<P>>(
 };
 
 const TAKEN_RETRY_MS = 2_000;
-
-const listenOnFile = async (server: Server, path: string): Promise<void> => {
-  const listen = (): Promise<void> =>
-    new Promise((done, fail) => {
-      server.once('error', fail);
-      server.listen({ path, exclusive: true }, () => {
-        server.off('error', fail).on('error', () => {});
-        chmodSync(path, 0o600);
-        done();
-      });
-    });
-  try {
-    await listen();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || (await isServed(path))) throw error;
-    unlinkSync(path);
-    await listen();
-  }
-};
-
-/** Whether somebody answers on the unix socket. */
-export const isServed = (path: string): Promise<boolean> =>
-  new Promise((done) => {
-    const socket = connect(path);
-    socket.once('connect', () => done(true)).once('error', () => done(false));
-    socket.once('connect', () => socket.destroy());
-  });
 
 export interface ControlClient<P extends Protocol<P>> {
   /** Rejects when there is no answer within `timeoutMs`, or the other end has gone. */

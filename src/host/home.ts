@@ -1,34 +1,36 @@
 import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { SOCKET_PATH_BYTES } from '../core/address.ts';
 import { UsageError } from './usage-error.ts';
-
-/** Linux: sun_path has 108 bytes with its final zero (unix(7)). */
-const SOCKET_PATH_BYTES = 107;
 
 /** The folder of sockets and state (STEADYPORT_HOME, mode 0700): who owns it may talk to the proxies. */
 export interface Home {
   readonly path: string;
   readonly monitorSocket: string;
   readonly monitorState: string;
-  port(port: number): { readonly socket: string; readonly pid: string; readonly failures: string };
+  /** @param id {@link ProxyConfig.id} */
+  port(id: string): { readonly socket: string; readonly pid: string; readonly failures: string };
 }
 
 /** Where things are; makes nothing. Throws when the socket paths would be too long for the system. */
 export const locateHome = (path: string): Home => {
-  const longest = join(path, 'ports', '65535', 'control.sock');
-  if (Buffer.byteLength(longest) > SOCKET_PATH_BYTES)
+  const fitting = (socket: string): string => {
+    if (Buffer.byteLength(socket) <= SOCKET_PATH_BYTES) return socket;
     throw new UsageError(
       `STEADYPORT_HOME is ${JSON.stringify(path)}: expected a shorter path; the sockets in it ` +
-        `(${longest}) may have at most ${SOCKET_PATH_BYTES} bytes`,
+        `(${socket}) may have at most ${SOCKET_PATH_BYTES} bytes`,
     );
+  };
+  const portFolder = (id: string): string => join(path, 'ports', id);
+  fitting(join(portFolder('65535'), 'control.sock'));
   return {
     path,
     monitorSocket: join(path, 'monitor.sock'),
     monitorState: join(path, 'monitor.json'),
-    port: (port) => {
-      const folder = join(path, 'ports', String(port));
+    port: (id) => {
+      const folder = portFolder(id);
       return {
-        socket: join(folder, 'control.sock'),
+        socket: fitting(join(folder, 'control.sock')),
         pid: join(folder, 'pid'),
         failures: join(folder, 'failures'),
       };
@@ -37,11 +39,11 @@ export const locateHome = (path: string): Home => {
 };
 
 /** Makes the folder of a port, everything above it mode 0700. */
-export const makeHome = (path: string, port?: number): Home => {
+export const makeHome = (path: string, id?: string): Home => {
   const home = locateHome(path);
   mkdirSync(path, { recursive: true, mode: 0o700 });
   chmodSync(path, 0o700);
-  if (port !== undefined) mkdirSync(join(path, 'ports', String(port)), { recursive: true, mode: 0o700 });
+  if (id !== undefined) mkdirSync(join(path, 'ports', id), { recursive: true, mode: 0o700 });
   return home;
 };
 

@@ -35,7 +35,7 @@ export const isAppOf = (
   name: string,
   env: Readonly<Record<string, unknown>> | undefined,
 ): boolean =>
-  (name === MONITOR || /^tcp-proxy-\d+$/.test(name)) &&
+  (name === MONITOR || /^(tcp-proxy-\d+|unix-proxy-[\w.-]+)$/.test(name)) &&
   env?.[REVISION] !== undefined &&
   env['STEADYPORT_CONFIG'] === configPath;
 

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { type Address, canonicalHost, ipFamily } from '../core/address.ts';
 import type { Holder } from '../core/status.ts';
@@ -67,6 +67,20 @@ export const listenersOn = (port: number, sinceMs = performance.now()): readonly
   );
 };
 
+/** The unix socket that listens on `path`, spelled as it was bound; undefined when there is none, or no /proc. */
+export const listenerOnFile = (path: string): Pick<Listener, 'uid' | 'inode'> | undefined => {
+  const lines = read('/proc/net/unix')?.split('\n') ?? [];
+  // Num RefCount Protocol Flags Type St Inode Path
+  const fields = lines
+    .map((line) => line.split(/\s+/, 7))
+    .find((one, row) => one[3] === ACCEPTING && lines[row]?.endsWith(` ${path}`));
+  const uid = statSync(path, { throwIfNoEntry: false })?.uid;
+  return fields && uid !== undefined ? { uid, inode: Number(fields[6]) } : undefined;
+};
+
+/** __SO_ACCEPTCON of include/uapi/linux/net.h. */
+const ACCEPTING = '00010000';
+
 /**
  * The bytes that the kernel has not sent, or that the peer has not acknowledged (tx_queue), on the connection
  * between two addresses; undefined when there is none, or no /proc.
@@ -134,7 +148,7 @@ export const openFilesLimit = (): number | undefined => {
 };
 
 /** Looks through the open files of every process that this user may look into. */
-export const holderOf = ({ inode, uid }: Listener): Holder => {
+export const holderOf = ({ inode, uid }: Pick<Listener, 'uid' | 'inode'>): Holder => {
   const wanted = `socket:[${inode}]`;
   for (const entry of list('/proc')) {
     if (!/^\d+$/.test(entry)) continue;

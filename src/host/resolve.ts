@@ -1,12 +1,14 @@
 import { lookup } from 'node:dns/promises';
-import { type Address, canonicalHost, ipFamily, literalHosts } from '../core/address.ts';
+import { type Address, canonicalHost, ipFamily, isUnix, literalHosts } from '../core/address.ts';
 
 export type Resolved =
   | { readonly ok: true; readonly addresses: readonly Address[] }
   | { readonly ok: false; readonly code: string };
 
 /** All addresses in order; `localhost` is 127.0.0.1 and ::1 whatever the hosts file says (docs/decisions.md: loops). */
-export const resolve = async ({ host, port }: Address): Promise<Resolved> => {
+export const resolve = async (address: Address): Promise<Resolved> => {
+  if (isUnix(address)) return { ok: true, addresses: [address] };
+  const { host, port } = address;
   const literal = literalHosts(host);
   if (literal.every((one) => ipFamily(one) !== 0)) return withPort(literal, port);
   const known = cache.get(host);

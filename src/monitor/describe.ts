@@ -20,7 +20,8 @@ export const describeProxy = (
   const accepted = sighting?.accepted;
   return {
     name: proxy.name,
-    port: proxy.port,
+    id: proxy.id,
+    port: proxy.listen.port || null,
     label: proxy.label,
     listen: bound.length > 0 ? bound.map(formatAddress) : [formatListen(proxy.listen)],
     upstream: formatAddress(proxy.upstream),
@@ -46,7 +47,7 @@ export const describeProxy = (
     urls: urls(
       proxy,
       report?.bindings.every((binding) => binding.state === 'not_needed')
-        ? bindAddresses({ kind: 'external', port: proxy.port }, proxy.upstream, localAddresses())
+        ? bindAddresses({ kind: 'external', port: proxy.listen.port }, proxy.upstream, localAddresses())
         : bound,
     ),
     answersOutside: accepted && !isLoopback(accepted.host) ? sighting.evidence.accepts === 'ok' : null,
@@ -54,7 +55,10 @@ export const describeProxy = (
 };
 
 /** What to open from another machine; http only where an http probe says so. Link-local addresses are left out. */
-const urls = ({ probe, port }: ProxyConfig, bound: readonly { readonly host: string }[]): string[] => {
+const urls = (
+  { probe, listen: { port } }: ProxyConfig,
+  bound: readonly { readonly host: string }[],
+): string[] => {
   const scheme = probe.type === 'http' ? 'http' : 'tcp';
   const outside = localAddresses().filter((host) => !isLoopback(host) && !host.includes('%'));
   const reached = outside.filter((host) =>

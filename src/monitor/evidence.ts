@@ -1,4 +1,4 @@
-import { type Address, formatAddress, ipFamily, isLoopback } from '../core/address.ts';
+import { type Address, formatAddress, ipFamily, isLoopback, isUnix } from '../core/address.ts';
 import type { MonitorConfig, ProxyConfig } from '../core/config.ts';
 import type { Evidence, Pm2Evidence } from '../core/health.ts';
 import {
@@ -88,7 +88,7 @@ export const createWitness = (
 
   const accepts = async (bound: readonly Address[]): Promise<Accepted> => {
     const [first] = bound;
-    if (!first || !client) return NOT_CHECKED;
+    if (!first || !client || isUnix(first)) return NOT_CHECKED;
     const at = reachable(first);
     const localPort = checkPort();
     await client.ask('expect_check', { localPort, forward: false }, HEARTBEAT_TIMEOUT_MS);
@@ -101,7 +101,7 @@ export const createWitness = (
 
   const throughProxy = async (bound: readonly Address[]): Promise<ProbeResult | undefined> => {
     const [first] = bound;
-    if (!first || !client || proxy.probe.type !== 'http') return undefined;
+    if (!first || !client || isUnix(first) || proxy.probe.type !== 'http') return undefined;
     const localPort = checkPort();
     await client.ask('expect_check', { localPort, forward: true }, HEARTBEAT_TIMEOUT_MS);
     const result = await probeHttp(

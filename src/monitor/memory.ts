@@ -17,14 +17,14 @@ export interface PortMemory {
 const VERSION = 1;
 
 /** Counters and incidents as they were; a file that is not there or not ours is an empty memory. */
-export const loadMemory = (path: string, proxies: readonly ProxyConfig[]): Map<number, PortMemory> => {
+export const loadMemory = (path: string, proxies: readonly ProxyConfig[]): Map<string, PortMemory> => {
   const ports = readPorts(path);
   return new Map(
-    proxies.map(({ port }) => {
+    proxies.map(({ id }) => {
       const fresh = newHealth(Date.now());
-      const kept = ports[port];
+      const kept = ports[id];
       return [
-        port,
+        id,
         kept
           ? { ...kept, health: { ...fresh, ...kept.health, graceUntilMs: fresh.graceUntilMs } }
           : { health: fresh, seenBy: null },
@@ -34,15 +34,15 @@ export const loadMemory = (path: string, proxies: readonly ProxyConfig[]): Map<n
 };
 
 /** Writes monitor.json and each port's `failures`, and forgets the ports that are no longer there. */
-export const saveMemory = (home: Home, memory: ReadonlyMap<number, PortMemory>): void => {
+export const saveMemory = (home: Home, memory: ReadonlyMap<string, PortMemory>): void => {
   writeAtomic(
     home.monitorState,
     `${JSON.stringify({ version: VERSION, ports: Object.fromEntries(memory) })}\n`,
   );
-  for (const [port, { health }] of memory) {
-    const { failures } = home.port(port);
+  for (const [id, { health }] of memory) {
+    const { failures } = home.port(id);
     if (readInteger(failures) !== health.failures.consecutive) {
-      makeHome(home.path, port);
+      makeHome(home.path, id);
       writeAtomic(failures, `${health.failures.consecutive}\n`);
     }
   }
@@ -78,20 +78,21 @@ export const removeStalePid = (path: string, known: number | null): boolean => {
 /** The kernel counts a process's start in hundredths of a second since boot, the file has the wall clock. */
 const CLOCK_SLACK_MS = 2_000;
 
-const forgetOtherPorts = (home: Home, memory: ReadonlyMap<number, PortMemory>): void => {
-  const folder = dirname(dirname(home.port(1).pid));
-  for (const name of readdirSync(folder, { encoding: 'utf8' })) {
-    const pid = readInteger(home.port(Number(name)).pid);
-    if (/^\d+$/.test(name) && !memory.has(Number(name)) && (pid === undefined || !isAlive(pid)))
-      rmSync(join(folder, name), { recursive: true, force: true });
+const forgetOtherPorts = (home: Home, memory: ReadonlyMap<string, PortMemory>): void => {
+  const folder = dirname(dirname(home.port('1').pid));
+  for (const id of readdirSync(folder, { encoding: 'utf8' })) {
+    const [pid, failures] = [readInteger(join(folder, id, 'pid')), readInteger(join(folder, id, 'failures'))];
+    const isPort = failures !== undefined;
+    if (isPort && !memory.has(id) && (pid === undefined || !isAlive(pid)))
+      rmSync(join(folder, id), { recursive: true, force: true });
   }
 };
 
-const readPorts = (path: string): Readonly<Record<number, PortMemory>> => {
+const readPorts = (path: string): Readonly<Record<string, PortMemory>> => {
   try {
     const file = JSON.parse(readText(path) ?? '{}') as {
       version?: number;
-      ports?: Record<number, PortMemory>;
+      ports?: Record<string, PortMemory>;
     };
     return file.version === VERSION && file.ports ? file.ports : {};
   } catch {

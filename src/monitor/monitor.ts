@@ -68,7 +68,7 @@ export const startMonitor = (deps: Dependencies): Monitor => {
 /** One proxy: tick → evidence → step → actions, and again. */
 const watch = (
   proxy: ProxyConfig,
-  memory: Map<number, PortMemory>,
+  memory: Map<string, PortMemory>,
   listPm2: Shared<Pm2View>,
   save: () => void,
   { config: { monitor }, apps, home, restart, log }: Dependencies,
@@ -76,12 +76,12 @@ const watch = (
   const app = apps.find(({ name }) => name === proxy.name);
   const policy = {
     ...monitor,
-    port: proxy.port,
+    place: proxy.place,
     upstream: formatAddress(proxy.upstream),
     optional: proxy.optional,
   };
-  const files = home.port(proxy.port);
-  let remembered = memory.get(proxy.port) ?? { health: newHealth(Date.now()), seenBy: null };
+  const files = home.port(proxy.id);
+  let remembered = memory.get(proxy.id) ?? { health: newHealth(Date.now()), seenBy: null };
   let sighting: Sighting | undefined;
   let pm2Word = 'unknown';
   let lastLookMs = Date.now();
@@ -114,7 +114,7 @@ const watch = (
   const remember = (next: PortMemory): void => {
     const changed = next.health !== remembered.health || next.seenBy !== remembered.seenBy;
     remembered = next;
-    memory.set(proxy.port, next);
+    memory.set(proxy.id, next);
     if (changed) save();
   };
 
@@ -135,7 +135,7 @@ const watch = (
     sighting = await witness.look({ status, app: listed }, eager);
     lastLookMs = Date.now();
     if (removeStalePid(files.pid, sighting.pid))
-      log('stale_pid', `Stale PID file found for port ${proxy.port}, removing...`, { proxy: proxy.name });
+      log('stale_pid', `Stale PID file found for ${proxy.place}, removing...`, { proxy: proxy.name });
     await handle({ kind: 'look', atMs: lastLookMs, pid: sighting.pid, evidence: sighting.evidence });
   };
 
@@ -148,7 +148,7 @@ const watch = (
       const startedAt = performance.now();
       void look()
         .catch((error: Error) =>
-          log('look_failed', `The look at port ${proxy.port} failed: ${error.message}`, {
+          log('look_failed', `The look at ${proxy.place} failed: ${error.message}`, {
             error: error.stack,
           }),
         )

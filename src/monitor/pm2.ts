@@ -3,10 +3,10 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { AppDefinition } from '../core/apps.ts';
 import type { Pm2Evidence } from '../core/health.ts';
-import { isServed } from '../host/control.ts';
 import { readInteger } from '../host/home.ts';
 import { isAppOf } from '../host/pm2-apps.ts';
 import { isAlive } from '../host/procfs.ts';
+import { isServed } from '../host/unix-socket.ts';
 import { UsageError } from '../host/usage-error.ts';
 
 /** What one look at PM2's list says; `problem` when it could not be had. */

@@ -1,6 +1,15 @@
+import { existsSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect, type Socket } from 'node:net';
-import { type Address, formatAddress, isCovered, isLoopback, literalHosts } from '../core/address.ts';
+import {
+  type Address,
+  endpoint,
+  formatAddress,
+  isCovered,
+  isLoopback,
+  isUnix,
+  literalHosts,
+} from '../core/address.ts';
 import type { Probe } from '../core/config-schema.ts';
 import { listenersOn, localAddresses } from '../host/procfs.ts';
 import { resolve } from '../host/resolve.ts';
@@ -35,16 +44,16 @@ export const probeAccept = (address: Address, localPort: number, timeoutMs: numb
     socket.resume();
   });
 
-/** resetAndDestroy() on a socket that is not connected yet would wait until it is. */
+/** resetAndDestroy() on a socket that is not connected yet would wait until it is; a unix socket has none. */
 const discard = (socket: Socket): void => {
-  if (socket.connecting) socket.destroy();
+  if (socket.connecting || socket.localAddress === undefined) socket.destroy();
   else socket.resetAndDestroy();
 };
 
 /** Connects and resets: no byte is sent. */
 const probeTcp = (address: Address, timeoutMs: number): Promise<ProbeResult> =>
   timed((settle) => {
-    const socket = connect({ ...address });
+    const socket = connect(endpoint(address));
     const end = (why?: string): void => {
       clearTimeout(timer);
       discard(socket);
@@ -69,11 +78,14 @@ export const probeHttp = (
   timed((settle) => {
     const where = `GET ${probe.path} at ${formatAddress(address)}`;
     const call = request({
-      host: address.host,
-      port: address.port,
+      ...(isUnix(address) ? { socketPath: address.host } : endpoint(address)),
       path: probe.path,
       agent: false,
-      headers: { host: formatAddress(upstream), 'user-agent': 'steadyport-probe', connection: 'close' },
+      headers: {
+        host: isUnix(upstream) ? 'localhost' : formatAddress(upstream),
+        'user-agent': 'steadyport-probe',
+        connection: 'close',
+      },
       ...(localPort === undefined ? {} : { localPort }),
     });
     const timer = setTimeout(() => call.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
@@ -151,9 +163,11 @@ const SHARED_TABLE_MS = 100;
 
 /**
  * Whether something other than the proxy listens on the upstream's port, without touching it. Undefined when
- * the upstream is not on this host's loopback, or where there is no /proc.
+ * the upstream is not on this host's loopback, or where there is no /proc. A socket file that is there tells
+ * nothing: its owner may be dead.
  */
 export const upstreamListens = (upstream: Address, bound: readonly Address[]): boolean | undefined => {
+  if (isUnix(upstream)) return existsSync(upstream.host) ? undefined : false;
   if (!isLoopback(upstream.host)) return undefined;
   const wanted = literalHosts(upstream.host).map((host) => ({ host, port: upstream.port }));
   return listenersOn(upstream.port, performance.now() - SHARED_TABLE_MS)?.some(

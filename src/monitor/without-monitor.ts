@@ -19,9 +19,9 @@ export const lookWithoutMonitor = async (config: Config, home: Home, pm2Home: st
   const proxies = await Promise.all(
     config.proxies.map(async (proxy) => {
       const app = view.ok ? view.apps.get(proxy.name) : undefined;
-      const remembered = memory.get(proxy.port) ?? { health: newHealth(0), seenBy: null };
+      const remembered = memory.get(proxy.id) ?? { health: newHealth(0), seenBy: null };
       const status = pm2Status(view, app, remembered);
-      const witness = createWitness(proxy, config.monitor, home.port(proxy.port).socket, () => {});
+      const witness = createWitness(proxy, config.monitor, home.port(proxy.id).socket, () => {});
       const sighting = await witness.look({ status, app }, true);
       witness.close();
       const health = { ...remembered.health, graceUntilMs: 0 };
@@ -33,7 +33,7 @@ export const lookWithoutMonitor = async (config: Config, home: Home, pm2Home: st
       } as const;
       const about = {
         ...policy,
-        port: proxy.port,
+        place: proxy.place,
         upstream: formatAddress(proxy.upstream),
         optional: proxy.optional,
       };

@@ -1,5 +1,5 @@
 import { BlockList } from 'node:net';
-import { canonicalHost, ipFamily } from '../core/address.ts';
+import { canonicalHost, ipFamily, isUnix } from '../core/address.ts';
 
 /** RFC 1918, RFC 4193, and the link-local blocks of RFC 3927 and RFC 4291. */
 const NAMED: Readonly<Record<string, readonly string[]>> = {
@@ -10,7 +10,8 @@ const NAMED: Readonly<Record<string, readonly string[]>> = {
 
 /**
  * The allow list as a question; IPv4-mapped IPv6 addresses are looked up as the IPv4 ones they are.
- * `loopback` is this host: a connection from one of its own addresses can only come from here.
+ * `loopback` is this host: a connection from one of its own addresses can only come from here. Who may open a unix
+ * socket's file may connect.
  */
 export const createAllow = (
   entries: readonly string[],
@@ -26,6 +27,7 @@ export const createAllow = (
   return (client) => {
     const host = canonicalHost(client).replace(/%.*$/, '');
     return (
+      isUnix({ host: client, port: 0 }) ||
       list.check(host, familyName(host)) ||
       (entries.includes('loopback') && localAddresses().includes(client))
     );

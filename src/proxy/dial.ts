@@ -34,8 +34,11 @@ export interface DialOptions {
 /** Hold: again after 100 ms, growing to 500 ms: an upstream back after 1.5 s serves its clients by about 2 s. */
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 500;
-/** Worth waiting for: the upstream's port is closed, or its address or socket file not there yet. */
-const HOLDABLE = new Set(['ECONNREFUSED', 'ENOENT', 'EADDRNOTAVAIL', 'ESELF']);
+/**
+ * Worth waiting for: the upstream's port is closed, its address or socket file not there yet, or its unix socket's
+ * queue full (EAGAIN, connect(2)).
+ */
+const HOLDABLE = new Set(['ECONNREFUSED', 'ENOENT', 'EAGAIN', 'EADDRNOTAVAIL', 'ESELF']);
 
 /**
  * Dials the upstream's addresses in order, and again for up to `holdMs` while they refuse; a time-out is not

@@ -3,6 +3,7 @@ import {
   bindAddresses,
   covers,
   formatAddress,
+  isUnix,
   literalHosts,
   sharesPort,
 } from '../core/address.ts';
@@ -12,7 +13,8 @@ import { REASONS } from '../core/reasons.ts';
 import { formatHolder, type Holder } from '../core/status.ts';
 import type { Binding, ProxyReport } from '../host/control.ts';
 import type { Log } from '../host/log.ts';
-import { holderOf, type Listener, listenersOn, localAddresses } from '../host/procfs.ts';
+import { holderOf, type Listener, listenerOnFile, listenersOn, localAddresses } from '../host/procfs.ts';
+import { isSocket } from '../host/unix-socket.ts';
 import type { ConnectionRecord, CreateEngine, Engine } from './engine.ts';
 
 /** Addresses come and go, and a taken port may be free again: looked at this often. */
@@ -40,13 +42,13 @@ export const startForwarder = async (
     localAddresses: () => local,
     onOpen: (client, upstream) => {
       if (proxy.logOpen)
-        log('open', `${proxy.port}: ${formatAddress(client)} → ${formatAddress(upstream)} open`, {
+        log('open', `${proxy.id}: ${formatAddress(client)} → ${formatAddress(upstream)} open`, {
           proxy: proxy.name,
           client,
           upstream,
         });
     },
-    onError: (error) => log('accept_failed', `${proxy.port}: ${error.message}`, { proxy: proxy.name }),
+    onError: (error) => log('accept_failed', `${proxy.id}: ${error.message}`, { proxy: proxy.name }),
     onEnd: (record) => {
       const { reason, connectMs, totalMs } = record;
       tally = tallied(tally, reason, record.isConnected ? connectMs : null, totalMs);
@@ -57,7 +59,9 @@ export const startForwarder = async (
   const bind = async (address: Address): Promise<void> => {
     const key = formatAddress(address);
     const before = bindings.get(key);
-    if (before?.state === 'bound') return;
+    const isGone = isUnix(address) && !isSocket(address.host);
+    if (before?.state === 'bound' && !isGone) return;
+    await engine.unlisten(address);
     let now: Binding = { address: key, ...address, state: 'bound', code: null, holder: null };
     try {
       await engine.listen(address);
@@ -112,7 +116,9 @@ const sentence = ({ address, state, code, holder }: Binding): string => {
 };
 
 const findHolder = (address: Address): Holder | null => {
-  const listener = listenersOn(address.port)?.find((other) => conflicts(other, address));
+  const listener = isUnix(address)
+    ? listenerOnFile(address.host)
+    : listenersOn(address.port)?.find((other) => conflicts(other, address));
   return listener ? holderOf(listener) : null;
 };
 
@@ -143,7 +149,7 @@ const describe = (proxy: ProxyConfig, record: ConnectionRecord): string => {
       ? `; to let it in: "allow": ${JSON.stringify([...proxy.allow, client.host])}`
       : '';
   return (
-    `${proxy.port}: ${formatAddress(client)} → ${formatAddress(upstream ?? proxy.upstream)} ${why}${hint}, ` +
+    `${proxy.id}: ${formatAddress(client)} → ${formatAddress(upstream ?? proxy.upstream)} ${why}${hint}, ` +
     `${bytesToUpstream} B up, ${bytesToClient} B down, ` +
     `hold ${record.holdMs} ms, connect ${record.connectMs} ms, total ${record.totalMs} ms, ${active} active`
   );

@@ -9,6 +9,7 @@ import {
   ipFamily,
   isLoopback,
   type Listen,
+  listenName,
   literalHosts,
   parseAddress,
   parseHost,
@@ -16,7 +17,7 @@ import {
   parsePort,
 } from '../../src/core/address.ts';
 
-describe('what to listen on is one of four forms', () => {
+describe('what to listen on is one of five forms', () => {
   const table: readonly [text: string, listen: Listen | undefined][] = [
     ['6274', { kind: 'auto', port: 6274 }],
     ['external:6274', { kind: 'external', port: 6274 }],
@@ -34,13 +35,16 @@ describe('what to listen on is one of four forms', () => {
     [':80', undefined],
     ['external', undefined],
     ['', undefined],
+    ['unix:/run/app.sock', { kind: 'host', host: '/run/app.sock', port: 0 }],
+    ['unix:/run/6274', undefined],
+    ['unix:/run/my app.sock', undefined],
   ];
   for (const [text, listen] of table)
     test(`"${text}" is ${JSON.stringify(listen) ?? 'none'}`, () =>
       assert.deepEqual(parseListen(text), listen));
 });
 
-describe('an address is HOST:PORT or [IPv6]:PORT', () => {
+describe('an address is HOST:PORT, [IPv6]:PORT or unix:PATH', () => {
   const table: readonly [text: string, address: Address | undefined][] = [
     ['localhost:1', { host: 'localhost', port: 1 }],
     ['Db-1.Internal:65535', { host: 'db-1.internal', port: 65_535 }],
@@ -62,6 +66,20 @@ describe('an address is HOST:PORT or [IPv6]:PORT', () => {
     ['a:80/', undefined],
     ['a:http', undefined],
     [`${'a'.repeat(254)}:80`, undefined],
+    ['unix:/run/app.sock', { host: '/run/app.sock', port: 0 }],
+    ['unix:/run/my app: 1/ü', { host: '/run/my app: 1/ü', port: 0 }],
+    [`unix:/${'a'.repeat(106)}`, { host: `/${'a'.repeat(106)}`, port: 0 }],
+    [`unix:/${'a'.repeat(107)}`, undefined],
+    [`unix:/${'ü'.repeat(54)}`, undefined],
+    ['unix:', undefined],
+    ['unix:/', undefined],
+    ['unix:app.sock', undefined],
+    ['unix:/run/', undefined],
+    ['unix:/run//app.sock', undefined],
+    ['unix:/run/../app.sock', undefined],
+    ['unix:/run/./app.sock', undefined],
+    ['unix:/run/app\0.sock', undefined],
+    ['/run/app.sock', undefined],
   ];
   for (const [text, address] of table)
     test(`"${text}" is ${JSON.stringify(address) ?? 'none'}`, () =>
@@ -112,6 +130,14 @@ test('a port is 1 to 65535 in plain digits', () => {
 test('localhost stands for both loopback addresses, any other host for itself', () => {
   assert.deepEqual(literalHosts('localhost'), ['127.0.0.1', '::1']);
   assert.deepEqual(literalHosts('db.internal'), ['db.internal']);
+});
+
+test('a listener is called by its port, or by the name of its socket file', () => {
+  const names = ['6274', 'external:80', '[::1]:81', 'unix:/run/a/app.sock'].map((text) => {
+    const parsed = parseListen(text);
+    return parsed && listenName(parsed);
+  });
+  assert.deepEqual(names, ['6274', '80', '81', 'app.sock']);
 });
 
 const port = fc.integer({ min: 1, max: 65_535 });

@@ -22,17 +22,17 @@ const parse = (variables: ConfigVariables, file: unknown = FILE): Config => {
 test('PROXIES says which ports there are; the file keeps saying how', () => {
   const { proxies } = parse({ PROXIES: '6277:10.0.0.2:80,7000:db.internal:5432' });
   assert.deepEqual(
-    proxies.map(({ port, label, holdMs, probe, upstream }) => ({ port, label, holdMs, probe, upstream })),
+    proxies.map(({ id, label, holdMs, probe, upstream }) => ({ id, label, holdMs, probe, upstream })),
     [
       {
-        port: 6277,
+        id: '6277',
         label: 'MCP',
         holdMs: 1,
         probe: { type: 'tcp' },
         upstream: { host: '10.0.0.2', port: 80 },
       },
       {
-        port: 7000,
+        id: '7000',
         label: 'port 7000',
         holdMs: 10_000,
         probe: { type: 'tcp' },

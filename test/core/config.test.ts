@@ -18,7 +18,8 @@ test('two addresses are enough: every other key has its default', () => {
     proxies: [
       {
         name: 'tcp-proxy-6274',
-        port: 6274,
+        id: '6274',
+        place: 'port 6274',
         label: 'port 6274',
         listen: { kind: 'auto', port: 6274 },
         upstream: { host: 'localhost', port: 6274 },
@@ -100,7 +101,14 @@ test('an http probe asks for / by default', () => {
 
 test('a proxy in front of localhost may listen on the wildcard or on one of the two loopbacks', () => {
   for (const listen of ['0.0.0.0:6274', '[::]:6274', '127.0.0.1:6274', '[::1]:6274', 'external:6274'])
-    assert.equal(parse({ proxies: [{ ...UI, listen }] }).proxies[0]?.port, 6274);
+    assert.equal(parse({ proxies: [{ ...UI, listen }] }).proxies[0]?.id, '6274');
+});
+
+test('a proxy on a unix socket is called by its file, and a socket is checked by a connect', () => {
+  const [proxy] = parse({ proxies: [{ listen: 'unix:/run/a.sock', upstream: 'unix:/run/b.sock' }] }).proxies;
+  assert.ok(proxy);
+  const { name, id, label, probe } = proxy;
+  assert.deepEqual([name, id, label, probe.type], ['unix-proxy-a.sock', 'a.sock', 'socket a.sock', 'tcp']);
 });
 
 test('the config is frozen all the way down', () => {

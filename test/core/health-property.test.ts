@@ -36,7 +36,7 @@ const story = fc.array(fc.tuple(happening, fc.integer({ min: 0, max: 8_000 })), 
 const policies: fc.Arbitrary<HealthPolicy> = fc.record({
   failureThreshold: fc.integer({ min: 1, max: 4 }),
   successThreshold: fc.integer({ min: 1, max: 3 }),
-  port: fc.constant(6274),
+  place: fc.constant('port 6274'),
   upstream: fc.constant('localhost:6274'),
   optional: fc.boolean(),
 });

@@ -37,7 +37,7 @@ export const UPSTREAM_DOWN = { upstream: 'failed' } as const;
 const POLICY: HealthPolicy = {
   failureThreshold: 3,
   successThreshold: 2,
-  port: 6274,
+  place: 'port 6274',
   upstream: 'localhost:6274',
   optional: false,
 };

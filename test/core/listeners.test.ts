@@ -38,6 +38,7 @@ describe('a proxy binds what its listen form stands for', () => {
     ['0.0.0.0:80', 'localhost:80', ['0.0.0.0:80']],
     ['[::]:80', 'localhost:80', ['[::]:80']],
     ['localhost:80', '192.0.2.1:80', ['127.0.0.1:80', '[::1]:80']],
+    ['unix:/run/a.sock', 'unix:/run/b.sock', ['unix:/run/a.sock']],
     ['192.0.2.7:80', 'localhost:80', ['192.0.2.7:80']],
   ];
   for (const [form, upstream, bound] of table)

@@ -71,7 +71,7 @@ test('the steadyport.json that comes with the project is valid and names its sch
   const result = parseConfig(file);
   assert.ok(result.ok);
   assert.deepEqual(
-    result.config.proxies.map(({ port }) => port),
-    [6274, 6277],
+    result.config.proxies.map(({ id }) => id),
+    ['6274', '6277'],
   );
 });

@@ -20,6 +20,7 @@ export const proxyStatus = (change: Partial<ProxyStatus>): ProxyStatus => {
   const port = change.port ?? 6274;
   return {
     name: `tcp-proxy-${port}`,
+    id: `${port}`,
     port,
     label: 'MCP Inspector Web UI',
     listen: [`10.0.0.5:${port}`],

@@ -28,8 +28,8 @@ export interface Station {
   /** A script of the project. */
   script(path: string): Promise<Outcome>;
   status(): Promise<Snapshot>;
-  /** Waits, for a minute at most, until the port's status is as wanted. */
-  proxyUntil(port: number, wanted: (proxy: ProxyStatus) => boolean): Promise<ProxyStatus>;
+  /** Waits, for a minute at most, until the status of a proxy, by its port or its socket's name, is as wanted. */
+  proxyUntil(id: number | string, wanted: (proxy: ProxyStatus) => boolean): Promise<ProxyStatus>;
   log(app: string): string;
   /** Ends the daemon and with it every app; rejects when one of them had written to stderr. */
   close(): Promise<void>;
@@ -71,14 +71,14 @@ export const openStation = (extraEnv: Readonly<Record<string, string>> = {}, pm2
     steadyport,
     script: (path) => run(join(ROOT, path), []),
     status,
-    proxyUntil: async (port, wanted) => {
+    proxyUntil: async (id, wanted) => {
       let last: ProxyStatus | undefined;
       for (const giveUpAt = Date.now() + 60_000; Date.now() < giveUpAt; ) {
         const { monitor, proxies } = await status();
-        last = proxies.find((proxy) => proxy.port === port);
+        last = proxies.find((proxy) => proxy.id === String(id));
         if (monitor && last && wanted(last)) return last;
       }
-      throw new Error(`port ${port} never came to be as wanted; last seen: ${JSON.stringify(last)}`);
+      throw new Error(`${id} never came to be as wanted; last seen: ${JSON.stringify(last)}`);
     },
     log: (app) => readFileSync(join(folder, 'pm2', 'logs', `${app}-out.log`), 'utf8'),
     close: async () => {

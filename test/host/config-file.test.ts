@@ -68,7 +68,7 @@ describe('the environment goes before .env, .env before the file, the file befor
       const path = place('PROXIES=7001:localhost:7001,7002:localhost:7002\n');
       const { config } = within(env, () => requireConfig(path)).value;
       assert.deepEqual(
-        config.proxies.map(({ port }) => port),
+        config.proxies.map(({ id }) => Number(id)),
         ports,
       );
     });

@@ -18,7 +18,7 @@ const mode = (path: string): number => statSync(path).mode & 0o777;
 
 test('everything of a port is in a folder of its own', () => {
   const home = locateHome('/x');
-  assert.deepEqual(home.port(6274), {
+  assert.deepEqual(home.port('6274'), {
     socket: '/x/ports/6274/control.sock',
     pid: '/x/ports/6274/pid',
     failures: '/x/ports/6274/failures',
@@ -36,7 +36,7 @@ test('a home is for its owner only, whatever the umask', () => {
   const path = join(tempFolder(), 'a', 'home');
   const before = process.umask(0);
   try {
-    makeHome(path, 6274);
+    makeHome(path, '6274');
   } finally {
     process.umask(before);
   }
@@ -56,9 +56,9 @@ test('a home that others could look into is closed to them', () => {
 
 test('a home that is there already keeps what is in it', () => {
   const path = join(tempFolder(), 'home');
-  const { pid } = makeHome(path, 6274).port(6274);
+  const { pid } = makeHome(path, '6274').port('6274');
   writeFileSync(pid, '1\n');
-  makeHome(path, 6274);
+  makeHome(path, '6274');
   assert.equal(readText(pid), '1\n');
 });
 

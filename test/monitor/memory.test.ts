@@ -31,10 +31,7 @@ const HEALTH: Health = {
 
 const saved = (ports: Readonly<Record<number, Health>>): Home => {
   const home = makeHome(join(tempFolder(), 'home'));
-  saveMemory(
-    home,
-    new Map(Object.entries(ports).map(([port, health]) => [Number(port), { health, seenBy: 77 }])),
-  );
+  saveMemory(home, new Map(Object.entries(ports).map(([port, health]) => [port, { health, seenBy: 77 }])));
   return home;
 };
 
@@ -48,7 +45,7 @@ const deadPid = async (): Promise<number> => {
 
 test('counters and incidents outlive the monitor; only the grace begins anew', () => {
   const home = saved({ 6274: HEALTH });
-  const kept = loadMemory(home.monitorState, proxies(6274)).get(6274);
+  const kept = loadMemory(home.monitorState, proxies(6274)).get('6274');
   assert.ok(kept);
   const { graceUntilMs, ...health } = kept.health;
   const { graceUntilMs: before, ...expected } = HEALTH;
@@ -59,10 +56,10 @@ test('counters and incidents outlive the monitor; only the grace begins anew', (
 
 test('a port that is new has an empty memory, beside one that is kept', () => {
   const memory = loadMemory(saved({ 6274: HEALTH }).monitorState, proxies(6277, 6274));
-  assert.deepEqual([...memory.keys()], [6277, 6274]);
-  assert.equal(memory.get(6277)?.health.failures.total, 0);
-  assert.equal(memory.get(6277)?.seenBy, null);
-  assert.equal(memory.get(6274)?.health.failures.total, 9);
+  assert.deepEqual([...memory.keys()], ['6277', '6274']);
+  assert.equal(memory.get('6277')?.health.failures.total, 0);
+  assert.equal(memory.get('6277')?.seenBy, null);
+  assert.equal(memory.get('6274')?.health.failures.total, 9);
 });
 
 describe('a file that is not ours is an empty memory', () => {
@@ -83,7 +80,7 @@ describe('a file that is not ours is an empty memory', () => {
     test(name, () => {
       const path = join(tempFolder(), 'monitor.json');
       if (text !== undefined) writeFileSync(path, text);
-      const kept = loadMemory(path, proxies(6274)).get(6274);
+      const kept = loadMemory(path, proxies(6274)).get('6274');
       assert.deepEqual(kept?.health.failures, { consecutive: 0, sinceHealthy: 0, total: 0 });
       assert.equal(kept?.seenBy, null);
     });
@@ -93,24 +90,24 @@ test('a field that an older monitor did not keep has its first value', () => {
   const path = join(tempFolder(), 'monitor.json');
   const { hasLeft: _, crashedPid: __, ...older } = HEALTH;
   writeFileSync(path, JSON.stringify({ version: 1, ports: { 6274: { health: older, seenBy: null } } }));
-  const health = loadMemory(path, proxies(6274)).get(6274)?.health;
+  const health = loadMemory(path, proxies(6274)).get('6274')?.health;
   assert.deepEqual([health?.hasLeft, health?.crashedPid, health?.failures.total], [false, null, 9]);
 });
 
 test('the failures file is a plain integer, that of the consecutive ones', () => {
   const home = saved({ 6274: HEALTH, 6277: newHealth(0) });
-  assert.equal(readFileSync(home.port(6274).failures, 'utf8'), '2\n');
-  assert.equal(readFileSync(home.port(6277).failures, 'utf8'), '0\n');
-  saveMemory(home, new Map([[6274, { health: newHealth(0), seenBy: null }]]));
-  assert.equal(readFileSync(home.port(6274).failures, 'utf8'), '0\n');
+  assert.equal(readFileSync(home.port('6274').failures, 'utf8'), '2\n');
+  assert.equal(readFileSync(home.port('6277').failures, 'utf8'), '0\n');
+  saveMemory(home, new Map([['6274', { health: newHealth(0), seenBy: null }]]));
+  assert.equal(readFileSync(home.port('6274').failures, 'utf8'), '0\n');
 });
 
 test('a port that is no longer in the config is forgotten, unless its proxy still runs', async () => {
   const home = saved({ 6274: HEALTH, 6277: HEALTH, 7000: HEALTH });
-  writeFileSync(home.port(6277).pid, `${process.pid}\n`);
-  writeFileSync(home.port(7000).pid, `${await deadPid()}\n`);
+  writeFileSync(home.port('6277').pid, `${process.pid}\n`);
+  writeFileSync(home.port('7000').pid, `${await deadPid()}\n`);
   mkdirSync(join(home.path, 'ports', 'notes'));
-  saveMemory(home, new Map([[6274, { health: HEALTH, seenBy: null }]]));
+  saveMemory(home, new Map([['6274', { health: HEALTH, seenBy: null }]]));
   assert.deepEqual(readdirSync(join(home.path, 'ports')).sort(), ['6274', '6277', 'notes']);
 });
 

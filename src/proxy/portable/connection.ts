@@ -1,5 +1,5 @@
 import { connect as netConnect, type Socket } from 'node:net';
-import { type Address, canonicalHost, formatAddress } from '../../core/address.ts';
+import { type Address, canonicalHost, endpoint, formatAddress, isUnix } from '../../core/address.ts';
 import { dialReason, type Reason } from '../../core/reasons.ts';
 import { unsentBytes } from '../../host/procfs.ts';
 import { type Connected, type Dialled, dial } from '../dial.ts';
@@ -84,7 +84,7 @@ export const openConnection = (client: Socket, from: Address, port: Port): Conne
     leaving.abort();
     const sink = source === client ? upstream : client;
     if (isFirst && source && sink) resetAfterDelivery(sink, source, policy);
-    else if (!source) for (const socket of [client, upstream]) socket?.resetAndDestroy();
+    else if (!source) for (const socket of [client, upstream]) if (socket) reset(socket);
     source?.destroy();
   };
 
@@ -112,7 +112,7 @@ export const openConnection = (client: Socket, from: Address, port: Port): Conne
     if (isHeld) port.onHeld(-1);
     client.off('readable', notice).off('end', notice);
     if (!dialled.ok) end(dialReason(dialled.code), dialled.code);
-    else if (why) dialled.socket.resetAndDestroy();
+    else if (why) reset(dialled.socket);
     else open(dialled.socket, dialled.address);
   };
 
@@ -191,10 +191,19 @@ type End = (reason: Reason, code?: string | null, source?: Socket) => void;
  * an orderly end has no peer either, and the two cannot be told apart (docs/decisions.md: a reset is not an end).
  */
 const wasReset = (socket: Socket): boolean => {
-  if (socket.writableEnded) return false;
+  if (socket.writableEnded || isUnixSocket(socket)) return false;
   Object.assign(socket, { _peername: undefined });
   return socket.remoteAddress === undefined;
 };
+
+/** A unix socket has no reset: its peer sees an end (docs/decisions.md: unix sockets). */
+const reset = (socket: Socket): void => {
+  if (isUnixSocket(socket)) socket.destroy();
+  else socket.resetAndDestroy();
+};
+
+/** A TCP socket has its own address as long as it is open. */
+const isUnixSocket = (socket: Socket): boolean => socket.localAddress === undefined;
 
 /** A reset overtakes what the kernel has not sent yet: wait for that, but not for long. */
 const MOST_DELIVERY_MS = 500;
@@ -217,8 +226,8 @@ const resetAfterDelivery = (sink: Socket, source: Socket, { halfCloseTimeoutMs }
     setTimeout(
       (sinceMs: number) => {
         if (sink.destroyed) return;
-        const isDelivered = (unsentBytes(local, remote, sinceMs) ?? 0) === 0;
-        if (isDelivered || sinceMs - flushedAt > MOST_DELIVERY_MS) sink.resetAndDestroy();
+        const isDelivered = isUnixSocket(sink) || (unsentBytes(local, remote, sinceMs) ?? 0) === 0;
+        if (isDelivered || sinceMs - flushedAt > MOST_DELIVERY_MS) reset(sink);
         else lookIn(pauseMs * 2);
       },
       pauseMs,
@@ -229,16 +238,16 @@ const resetAfterDelivery = (sink: Socket, source: Socket, { halfCloseTimeoutMs }
     flushedAt = performance.now();
     lookIn(FIRST_DELIVERY_LOOK_MS);
   };
-  if (rest === null && sink.bytesWritten === 0) sink.resetAndDestroy();
+  if (rest === null && sink.bytesWritten === 0) reset(sink);
   else if (!sink.writableEnded) sink.write(rest ?? '', onFlushed);
   else if (sink.writableFinished) onFlushed();
   else sink.once('finish', onFlushed);
-  sink.setTimeout(halfCloseTimeoutMs, () => sink.resetAndDestroy());
+  sink.setTimeout(halfCloseTimeoutMs, () => reset(sink));
 };
 
 const connectTo = (address: Address, port: Port, signal: AbortSignal): Promise<Connected<Socket>> =>
   new Promise((done) => {
-    const options = { ...address, allowHalfOpen: true, highWaterMark: HIGH_WATER_BYTES };
+    const options = { ...endpoint(address), allowHalfOpen: true, highWaterMark: HIGH_WATER_BYTES };
     const socket = netConnect({
       ...options,
       noDelay: true,
@@ -253,7 +262,7 @@ const connectTo = (address: Address, port: Port, signal: AbortSignal): Promise<C
       clearTimeout(timer);
       signal.removeEventListener('abort', onAbort);
       // resetAndDestroy() would wait for the connection first.
-      if (code !== undefined) socket.connecting ? socket.destroy() : socket.resetAndDestroy();
+      if (code !== undefined) socket.connecting ? socket.destroy() : reset(socket);
       done(code === undefined ? { ok: true, socket } : { ok: false, code });
     };
     const onAbort = (): void => settle('ECANCELED');
@@ -262,8 +271,8 @@ const connectTo = (address: Address, port: Port, signal: AbortSignal): Promise<C
     socket.on('error', (error: NodeJS.ErrnoException) => settle(error.code ?? 'EUNKNOWN'));
     socket.once('connect', () => {
       // A dead port of the ephemeral range can connect to itself.
-      const isSelf = socket.localPort === socket.remotePort && socket.localAddress === socket.remoteAddress;
-      settle(isSelf ? 'ESELF' : undefined);
+      const [local, remote] = endsOf(socket).map(formatAddress);
+      settle(local === remote && !isUnix(address) ? 'ESELF' : undefined);
     });
     if (signal.aborted) onAbort();
   });

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
@@ -7,9 +8,11 @@ import {
   ipFamily,
   isCovered,
   isLoopback,
+  isUnix,
 } from '../../core/address.ts';
 import type { Reason } from '../../core/reasons.ts';
 import { openFilesLimit } from '../../host/procfs.ts';
+import { listenOnFile } from '../../host/unix-socket.ts';
 import { createAllow } from '../allow.ts';
 import type { CreateEngine, Engine, EngineHooks, Policy } from '../engine.ts';
 import { type Connection, HIGH_WATER_BYTES, KEEPALIVE_MS, openConnection } from './connection.ts';
@@ -30,20 +33,16 @@ export const createPortableEngine: CreateEngine = (policy, hooks): Engine => {
 
   return {
     name: 'portable',
-    listen: (address) =>
-      new Promise((done, fail) => {
-        const server = createServer(SOCKET_OPTIONS, clients.accept);
-        server.once('error', fail);
-        const ipv6Only = ipFamily(address.host) === 6;
-        server.listen({ ...address, ipv6Only, exclusive: true, backlog: BACKLOG }, () => {
-          const { port } = server.address() as AddressInfo;
-          const bound = { host: address.host, port };
-          // An accept that fails (out of files, a client that has gone) is no reason to stop listening.
-          server.off('error', fail).on('error', hooks.onError);
-          servers.set(formatAddress(bound), { server, address: bound });
-          done(bound);
-        });
-      }),
+    listen: async (address) => {
+      const server = createServer(SOCKET_OPTIONS, (client) => clients.accept(client, address));
+      await listenOn(server, address);
+      const { port } = server.address() as AddressInfo;
+      const bound = isUnix(address) ? address : { host: address.host, port };
+      // An accept that fails (out of files, a client that has gone) is no reason to stop listening.
+      server.on('error', hooks.onError);
+      servers.set(formatAddress(bound), { server, address: bound });
+      return bound;
+    },
     unlisten,
     expectCheck: clients.expectCheck,
     counts: clients.counts,
@@ -52,6 +51,13 @@ export const createPortableEngine: CreateEngine = (policy, hooks): Engine => {
       await clients.drain(limitMs);
     },
   };
+};
+
+const listenOn = async (server: Server, address: Address): Promise<void> => {
+  if (isUnix(address)) return listenOnFile(server, { path: address.host, backlog: BACKLOG });
+  const ipv6Only = ipFamily(address.host) === 6;
+  server.listen({ ...address, ipv6Only, exclusive: true, backlog: BACKLOG });
+  await once(server, 'listening');
 };
 
 const SOCKET_OPTIONS = {
@@ -105,8 +111,8 @@ const createClients = (
     connection.serve();
   };
 
-  const accept = (client: Socket): void => {
-    const from = { host: canonicalHost(client.remoteAddress ?? ''), port: client.remotePort ?? 0 };
+  const accept = (client: Socket, listener: Address): void => {
+    const from = peerOf(client, listener);
     const announced = takeCheck(from);
     if (announced) {
       if (announced.forward) check(client, from);
@@ -197,6 +203,10 @@ const createClients = (
     },
   };
 };
+
+/** The client of a unix socket has no address: the socket stands for it. */
+const peerOf = ({ remoteAddress = '', remotePort = 0 }: Socket, listener: Address): Address =>
+  isUnix(listener) ? listener : { host: canonicalHost(remoteAddress), port: remotePort };
 
 /** The monitor's accept check: a FIN tells it that this process accepts. */
 const answerCheck = (client: Socket): void => {

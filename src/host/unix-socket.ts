@@ -1,0 +1,43 @@
+import { lstatSync, unlinkSync } from 'node:fs';
+import { connect, type ListenOptions, type Server } from 'node:net';
+
+/**
+ * Listens on a unix socket. A socket file that nobody answers on is replaced.
+ * @throws EADDRINUSE when somebody does answer on it, or when something that is no socket is there
+ */
+export const listenOnFile = async (
+  server: Server,
+  options: ListenOptions & { path: string },
+): Promise<void> => {
+  const listen = (): Promise<void> =>
+    new Promise((done, fail) => {
+      server.once('error', fail);
+      server.listen({ ...options, exclusive: true }, () => {
+        server.off('error', fail);
+        done();
+      });
+    });
+  try {
+    await listen();
+  } catch (error) {
+    const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+    if (!isTaken || !isSocket(options.path) || (await isServed(options.path))) throw error;
+    unlinkSync(options.path);
+    await listen();
+  }
+};
+
+/** Whether somebody listens on the unix socket: only a refusal says that nobody does (connect(2)). */
+export const isServed = (path: string): Promise<boolean> =>
+  new Promise((done) => {
+    const socket = connect(path);
+    socket.once('connect', () => done(true));
+    socket.once('error', ({ code }: NodeJS.ErrnoException) =>
+      done(code !== 'ECONNREFUSED' && code !== 'ENOENT'),
+    );
+    socket.once('connect', () => socket.destroy());
+  });
+
+/** Whether there is a socket file, be it served or not. */
+export const isSocket = (path: string): boolean =>
+  lstatSync(path, { throwIfNoEntry: false })?.isSocket() ?? false;
