@@ -23,7 +23,12 @@ describe('a proxy under PM2', () => {
     station = openStation();
     station.configure([
       { listen: `127.0.0.1:${port}`, upstream: `127.0.0.1:${upstream.port}`, probe: { type: 'http' } },
-      { listen: `127.0.0.1:${other}`, upstream: `127.0.0.1:${upstream.port}` },
+      {
+        listen: `127.0.0.1:${other}`,
+        upstream: `127.0.0.1:${upstream.port}`,
+        probe: { type: 'http' },
+        allow: ['192.0.2.1'],
+      },
     ]);
     const started = await station.pm2('start', ECOSYSTEM);
     assert.equal(started.code, 0, started.stderr);
@@ -41,6 +46,19 @@ describe('a proxy under PM2', () => {
     const { code, stdout } = await station.steadyport('status');
     assert.equal(code, 0, stdout);
     assert.match(stdout, /^All 2 ports are up\./);
+  });
+
+  test('is up, and checked from end to end, also when its allow list leaves out the monitor', async () => {
+    await assert.rejects(fetch(`http://127.0.0.1:${other}/`), 'a client from here is refused');
+    const { pid } = await station.proxyUntil(other, ({ probeMs }) => probeMs !== null);
+    const { lastLookMs = 0 } = (await station.status()).monitor ?? {};
+    for (let last = lastLookMs; last < lastLookMs + 3_000; )
+      last = (await station.status()).monitor?.lastLookMs ?? 0;
+    const now = await station.proxyUntil(other, () => true);
+    assert.deepEqual(
+      [now.state, now.pid, now.restarts, now.failures.total],
+      ['up', pid, { crash: 0, forced: 0 }, 0],
+    );
   });
 
   test('that is killed is back by itself, and the crash is counted', async () => {
