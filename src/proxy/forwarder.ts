@@ -52,7 +52,11 @@ export const startForwarder = async (
     onEnd: (record) => {
       const { reason, connectMs, totalMs } = record;
       tally = tallied(tally, reason, record.isConnected ? connectMs : null, totalMs);
-      log('connection', describe(proxy, record), { proxy: proxy.name, ...record });
+      log('connection', describe(proxy, record), {
+        proxy: proxy.name,
+        ...record,
+        haproxy: REASONS[reason].haproxy,
+      });
     },
   });
 
