@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
+import { NO_TRACK, usageOf } from '../src/core/limits.ts';
 import type { ProxyStatus, Snapshot } from '../src/core/status.ts';
 import { createMetrics } from '../src/metrics.ts';
 import { serveHttp } from '../src/web/server.ts';
@@ -24,6 +25,11 @@ const proxy: ProxyStatus = {
   failures: { consecutive: 0, sinceHealthy: 0, total: 3 },
   failureThreshold: 3,
   recovery: { count: 1, lastMs: 200, meanMs: 200 },
+  uptimePercent: 99.5,
+  incidents: [],
+  warnings: [],
+  usage: usageOf(NO_TRACK),
+  nextTryMs: null,
   connections: { active: 4, total: 5 },
   probeMs: 6,
   holder: null,

@@ -39,6 +39,10 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
       leave();
       return null;
     },
+    listen_again: () => {
+      forwarder.listenAgain();
+      return null;
+    },
     expect_check: ({ localPort, forward }: ProxyProtocol['expect_check']['ask']) => {
       forwarder.engine.expectCheck(localPort, forward);
       return null;

@@ -81,6 +81,27 @@ const parseHttp = (entry: string): Address | undefined => {
   return address && (ipFamily(address.host) !== 0 || address.host === 'localhost') ? address : undefined;
 };
 
+const limit = (warn: number, act: number, most: number, about: string) =>
+  v.optional(
+    v.pipe(
+      v.strictObject({
+        warn: v.optional(integer(0, most, 'a whole number', 'Told from here on; 0: never'), warn),
+        act: v.optional(integer(0, most, 'a whole number', 'Restarted from here on; 0: never'), act),
+      }),
+      v.description(about),
+    ),
+    {},
+  );
+const MOST_BYTES = 2 ** 50;
+
+/** Defaults that the measured use of a proxy stays far below (docs/decisions.md: limits). */
+const limitsSchema = v.strictObject({
+  memoryBytes: limit(268_435_456, 536_870_912, MOST_BYTES, 'Resident memory, the least within 30 s'),
+  cpuPercent: limit(90, 0, 100_000, 'Of one core, over a minute'),
+  openFilesPercent: limit(80, 95, 100, 'Of the limit of open files'),
+  lagMs: limit(100, 0, 60_000, 'What an answer to the monitor takes, the least within 30 s'),
+});
+
 export const proxySchema = v.strictObject({
   label: v.optional(
     text('What the port is for, for people; default "port" and its number, or "socket" and its name'),
@@ -125,6 +146,10 @@ export const proxySchema = v.strictObject({
     v.pipe(v.boolean('true or false'), v.description('True: an upstream that is off is no incident')),
     false,
   ),
+  limits: v.optional(
+    v.pipe(limitsSchema, v.description('What a proxy may use: from when it is told, and restarted')),
+    {},
+  ),
 });
 
 export const monitorSchema = v.strictObject({
@@ -133,6 +158,12 @@ export const monitorSchema = v.strictObject({
   suspectIntervalMs: v.optional(ms(10, 'Between checks while something is wrong'), 250),
   failureThreshold: v.optional(count(1, 'Failures in a row before a restart, and before an alert'), 3),
   successThreshold: v.optional(count(1, 'Successes in a row that end an incident'), 2),
+  restartBudget: v.optional(count(0, 'How many restarts of a port within restartWindowMs; 0: none'), 10),
+  restartWindowMs: v.optional(ms(1_000, 'How long a restart counts against the budget'), 600_000),
+  breakerMs: v.optional(
+    ms(1_000, 'When the budget is spent: one more try after so long, then after twice that, up to 10 min'),
+    60_000,
+  ),
   probeTimeoutMs: v.optional(ms(10, 'How long an upstream may take to answer a probe'), 2_000),
   http: v.optional(
     v.pipe(

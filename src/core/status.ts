@@ -1,7 +1,10 @@
-import type { Cause, ProxyState } from './health.ts';
-import { formatSeconds } from './health.ts';
+import { adviceOn } from './causes.ts';
+import type { Cause } from './decision.ts';
+import { formatSeconds } from './duration.ts';
+import type { PastIncident, ProxyState } from './health.ts';
+import type { Usage } from './limits.ts';
 
-/** What `steadyport status --json` and /api/v1/status give; every number is an integer. */
+/** What `steadyport status --json` and /api/v1/status give; durations and times are whole milliseconds. */
 export interface Snapshot {
   /** Of this format. */
   readonly version: 1;
@@ -46,6 +49,15 @@ export interface ProxyStatus {
   readonly failures: { readonly consecutive: number; readonly sinceHealthy: number; readonly total: number };
   readonly failureThreshold: number;
   readonly recovery: { readonly count: number; readonly lastMs: number; readonly meanMs: number };
+  /** Since the first look at it; to three decimals. */
+  readonly uptimePercent: number;
+  /** The last ones, oldest first; `toMs` is null while it goes on. */
+  readonly incidents: readonly (Omit<PastIncident, 'toMs'> & { readonly toMs: number | null })[];
+  /** What is over a limit that only warns, in words. */
+  readonly warnings: readonly string[];
+  readonly usage: Usage;
+  /** When restarts are tried no more for now: the next try. */
+  readonly nextTryMs: number | null;
   readonly connections: { readonly active: number; readonly total: number };
   readonly probeMs: number | null;
   /** Who has the port, when it is not the proxy. */
@@ -153,10 +165,38 @@ const renderProxy = (proxy: ProxyStatus, columns: number, nowMs: number): string
       `  connections ${connections.active} active, ${connections.total} in all`,
     `    probe ${probeMs === null ? '-' : `${probeMs} ms`}  recovery ${recovery.count === 0 ? '-' : `last ${formatSeconds(recovery.lastMs)}, mean ${formatSeconds(recovery.meanMs)}`}`,
   ];
+  lines.push(...renderUse(proxy));
+  const last = proxy.incidents.at(-1);
+  if (last) lines.push(`    ${renderIncident(last, nowMs)}`);
   if (proxy.urls.length > 0)
     lines.push(`    from elsewhere: ${proxy.urls.join(' ')}${ANSWERS[String(proxy.answersOutside)] ?? ''}`);
   const why = explain(proxy);
-  return why === undefined ? lines : [...lines, ...wrap(why, columns, '    → ', '      ')];
+  const nextTry =
+    proxy.nextTryMs === null
+      ? ''
+      : `; restarts did not help: next try in ${formatSeconds(Math.max(0, proxy.nextTryMs - nowMs))}`;
+  return why === undefined ? lines : [...lines, ...wrap(why + nextTry, columns, '    → ', '      ')];
+};
+
+/** What the process uses, and what is over a limit. */
+const renderUse = ({ usage, warnings, uptimePercent }: ProxyStatus): string[] => {
+  const { memoryBytes, cpuPercent, openFiles, openFilesLimit } = usage;
+  const parts = [
+    `uptime ${uptimePercent} %`,
+    memoryBytes === null ? undefined : `memory ${Math.round(memoryBytes / 1e6)} MB`,
+    cpuPercent === null ? undefined : `CPU ${cpuPercent} %`,
+    openFiles === null ? undefined : `files ${openFiles}/${openFilesLimit ?? '-'}`,
+  ].filter((part) => part !== undefined);
+  return [`    ${parts.join('  ')}`, ...warnings.map((warning) => `    ! ${warning}`)];
+};
+
+const renderIncident = (
+  { fromMs, toMs, cause, cures }: ProxyStatus['incidents'][number],
+  nowMs: number,
+): string => {
+  const ago = formatSeconds(Math.max(0, nowMs - fromMs));
+  const lasted = toMs === null ? 'goes on' : `lasted ${formatSeconds(Math.max(0, toMs - fromMs))}`;
+  return `last incident ${ago} ago: ${cause}, ${lasted}${cures.length > 0 ? `, cured by: ${cures.join(', ')}` : ''}`;
 };
 
 /** What to do next is told whole, over as many lines as it takes. */
@@ -191,26 +231,10 @@ const explain = ({
 }: ProxyStatus): string | undefined => {
   if (state === 'stopped')
     return `start it again with: ${pm2 === 'stopped' ? `pm2 start ${name}` : 'npm start'}`;
-  switch (cause) {
-    case null:
-      return undefined;
-    case 'crashed':
-      return pm2 === NOT_LISTED || pm2 === NOT_REACHABLE
-        ? 'it does not run, and PM2 does not have it: npm start'
-        : `the process is gone; PM2 and the monitor bring it back. Why it died: pm2 logs ${name}`;
-    case 'hung':
-      return 'the process does not answer; it is restarted by force at the threshold';
-    case 'port_in_use':
-      return `${port === null ? 'the socket' : `port ${port}`} is taken as soon as it is free; stop its holder or listen elsewhere: ${holder ?? 'another process'}`;
-    case 'not_listening':
-      return `no address could be bound; see: pm2 logs ${name}`;
-    case 'not_accepting':
-      return `the proxy runs but does not accept (${detail ?? 'no answer'}); it is restarted at the threshold`;
-    case 'upstream_down':
-      return `${detail ?? `${upstream} does not answer`}. The proxy is fine: start the application, or correct "upstream"`;
-    case 'forwarding_broken':
-      return `${upstream} answers, but not through the proxy (${detail ?? 'no answer'}); it is restarted at the threshold`;
-  }
+  const place = port === null ? 'the socket' : `port ${port}`;
+  const isLost = cause === 'crashed' && (pm2 === NOT_LISTED || pm2 === NOT_REACHABLE);
+  if (isLost) return 'it does not run, and PM2 does not have it: npm start';
+  return cause === null ? undefined : adviceOn(cause, { name, upstream, place, detail, holder });
 };
 
 const renderMonitor = (

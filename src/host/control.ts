@@ -16,6 +16,8 @@ export interface ProxyProtocol {
   report: { ask: null; reply: ProxyReport };
   /** A successor wants the port: finish and leave. */
   leave: { ask: null; reply: null };
+  /** Close the listening sockets and open them anew. */
+  listen_again: { ask: null; reply: null };
   /** The next connection from `localPort` is a check: neither logged nor counted, closed at once unless `forward`. */
   expect_check: { ask: { localPort: number; forward: boolean }; reply: null };
 }
@@ -32,6 +34,8 @@ export interface ProxyReport {
   readonly pid: number;
   readonly startedAtMs: number;
   readonly engine: string;
+  /** Whether the thread that moves the bytes lives, where it is not the one that makes this report. */
+  readonly dataPath: 'ok' | 'stuck' | 'unknown';
   readonly bindings: readonly Binding[];
   readonly connections: EngineCounts & Tally;
 }

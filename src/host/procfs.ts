@@ -17,16 +17,30 @@ export interface Listener {
   readonly port: number;
   readonly uid: number;
   readonly inode: number;
+  /** Connections that the kernel has completed and that nobody has accepted yet (rx_queue). */
+  readonly backlog: number;
 }
 
 export const HAS_PROCFS = existsSync('/proc/self/stat');
 
 /** Undefined when there is no such process, or no /proc on this system. */
 export const readProcess = (pid: number): ProcessState | undefined => {
+  const fields = statFields(pid);
+  return fields && { state: fields[0] ?? '?', startTicks: Number(fields[19]) };
+};
+
+/** The fields after the command, which may have spaces in it: from the third, the state. */
+const statFields = (pid: number): readonly string[] | undefined => {
   const stat = read(`/proc/${pid}/stat`);
-  if (stat === undefined) return undefined;
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return { state: fields[0] ?? '?', startTicks: Number(fields[19]) };
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
+};
+
+/** How long the process's main thread has had a CPU, and waited for one, since it began (proc_pid_schedstat: sched-stats.rst). */
+export const readSchedule = (
+  pid: number | 'self',
+): { readonly ranMs: number; readonly waitedMs: number } | undefined => {
+  const [ran, waited] = read(`/proc/${pid}/schedstat`)?.split(' ').map(Number) ?? [];
+  return ran === undefined || waited === undefined ? undefined : { ranMs: ran / 1e6, waitedMs: waited / 1e6 };
 };
 
 /** When the process was started, by the wall clock; undefined when there is no such process, or no /proc. */
@@ -60,9 +74,10 @@ export const listenersOn = (port: number, sinceMs = performance.now()): readonly
   const suffix = `:${hexPort(port)}`;
   return tables.flatMap((table) =>
     table.split('\n').flatMap((line) => {
-      const [, local = '', , state, , , , uid, , inode] = line.trim().split(/\s+/);
+      const [, local = '', , state, queues = '', , , uid, , inode] = line.trim().split(/\s+/);
       if (state !== LISTEN || !local.endsWith(suffix)) return [];
-      return [{ host: hexHost(local.slice(0, -5)), port, uid: Number(uid), inode: Number(inode) }];
+      const backlog = Number.parseInt(queues.slice(9), 16);
+      return [{ host: hexHost(local.slice(0, -5)), port, uid: Number(uid), inode: Number(inode), backlog }];
     }),
   );
 };
@@ -141,10 +156,22 @@ const hexPort = (port: number): string => port.toString(16).toUpperCase().padSta
 /** TCP_LISTEN of include/net/tcp_states.h. */
 const LISTEN = '0A';
 
-/** This process's limit of open files; undefined without /proc. */
-export const openFilesLimit = (): number | undefined => {
-  const limit = Number(/Max open files\s+(\d+)/.exec(read('/proc/self/limits') ?? '')?.[1]);
+/** A process's limit of open files (default: this one's); undefined without /proc, or for another user's process. */
+export const openFilesLimit = (pid: number | 'self' = 'self'): number | undefined => {
+  const limit = Number(/Max open files\s+(\d+)/.exec(read(`/proc/${pid}/limits`) ?? '')?.[1]);
   return Number.isNaN(limit) ? undefined : limit;
+};
+
+/** What a process uses (proc_pid_status(5), proc_pid_stat(5)); undefined is what may not be read, or is not told here. */
+export const readUsage = (pid: number) => {
+  const rss = /VmRSS:\s+(\d+) kB/.exec(read(`/proc/${pid}/status`) ?? '')?.[1];
+  const [utime, stime] = statFields(pid)?.slice(11, 13) ?? [];
+  return {
+    rssBytes: rss === undefined ? undefined : Number(rss) * 1_024,
+    cpuMs: utime === undefined ? undefined : (Number(utime) + Number(stime)) * TICK_MS,
+    openFiles: list(`/proc/${pid}/fd`).length || undefined,
+    openFilesLimit: openFilesLimit(pid),
+  };
 };
 
 /** Looks through the open files of every process that this user may look into. */

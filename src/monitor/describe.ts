@@ -1,6 +1,7 @@
 import { bindAddresses, formatAddress, formatListen, ipFamily, isLoopback } from '../core/address.ts';
 import type { ProxyConfig } from '../core/config.ts';
-import type { Health } from '../core/health.ts';
+import { type Health, uptimeOf } from '../core/health.ts';
+import { NO_TRACK, usageOf } from '../core/limits.ts';
 import { formatHolder, type ProxyStatus } from '../core/status.ts';
 import { localAddresses } from '../host/procfs.ts';
 import type { Sighting } from './evidence.ts';
@@ -29,7 +30,7 @@ export const describeProxy = (
     state,
     cause,
     sinceMs,
-    detail: cause === null ? null : (sighting?.detail ?? null),
+    detail: cause === null ? null : (sighting?.explain(cause) ?? sighting?.detail ?? null),
     pid: sighting ? sighting.pid : health.pid,
     pm2,
     engine: report?.engine ?? null,
@@ -41,6 +42,11 @@ export const describeProxy = (
       lastMs: recovery.lastMs,
       meanMs: recovery.count === 0 ? 0 : Math.round(recovery.totalMs / recovery.count),
     },
+    uptimePercent: Math.round(uptimeOf(health, Date.now()) * 100_000) / 1_000,
+    incidents: incidentsOf(health),
+    warnings: health.warnings.map((warning) => sighting?.explain(warning) ?? warning),
+    usage: sighting?.usage ?? usageOf(NO_TRACK),
+    nextTryMs: health.breaker.opened > 0 ? health.breaker.nextAtMs : null,
     connections: { active: report?.connections.active ?? 0, total: report?.connections.total ?? 0 },
     probeMs: sighting?.probeMs ?? null,
     holder: holder ? formatHolder(holder) : null,
@@ -53,6 +59,11 @@ export const describeProxy = (
     answersOutside: accepted && !isLoopback(accepted.host) ? sighting.evidence.accepts === 'ok' : null,
   };
 };
+
+const incidentsOf = ({ history, incident }: Health): ProxyStatus['incidents'] =>
+  incident
+    ? [...history, { fromMs: incident.atMs, toMs: null, cause: incident.cause, cures: incident.cures }]
+    : history;
 
 /** What to open from another machine; http only where an http probe says so. Link-local addresses are left out. */
 const urls = (

@@ -1,37 +1,29 @@
-import { type Address, formatAddress, ipFamily, isLoopback, isUnix } from '../core/address.ts';
+import { type Address, isLoopback, isUnix } from '../core/address.ts';
 import type { MonitorConfig, ProxyConfig } from '../core/config.ts';
-import type { Evidence, Pm2Evidence } from '../core/health.ts';
-import {
-  type Binding,
-  type ControlClient,
-  connectControl,
-  type ProxyProtocol,
-  type ProxyReport,
-} from '../host/control.ts';
-import { HAS_PROCFS, localAddresses, readProcess } from '../host/procfs.ts';
+import type { Cause, Evidence, Pm2Evidence } from '../core/decision.ts';
+import type { Sight } from '../core/health.ts';
+import { describeUsage, levelsOf, NO_TRACK, track, type Usage, usageOf } from '../core/limits.ts';
+import type { Binding, ProxyReport } from '../host/control.ts';
+import { HAS_PROCFS, listenersOn, localAddresses, readProcess, readUsage } from '../host/procfs.ts';
+import { createHeartbeat } from './heartbeat.ts';
 import type { Pm2App } from './pm2.ts';
-import {
-  checkPort,
-  type ProbeResult,
-  probeAccept,
-  probeHttp,
-  probeUpstream,
-  upstreamListens,
-} from './probes.ts';
-
-/** A healthy proxy answers on its control socket in a few milliseconds. */
-const HEARTBEAT_TIMEOUT_MS = 350;
-/** A time-out that fires this much too late says that the monitor was late, not the proxy: no verdict. */
-const LATE_MS = 150;
+import { checkPort, isPortTaken, probeAccept, reachable, SHARED_TABLE_MS } from './probes.ts';
+import { watchStarvation } from './starvation.ts';
+import { createUpstreamCheck } from './upstream-check.ts';
 
 /** Everything one look found out. */
 export interface Sighting {
-  readonly evidence: Evidence;
+  readonly evidence: Sight;
+  /** The upstream was checked since the look before. */
+  readonly isProbed: boolean;
   readonly pid: number | null;
   readonly report: ProxyReport | null;
+  readonly usage: Usage;
   readonly probeMs: number | null;
   /** What the last failed probe said. */
   readonly detail: string | null;
+  /** What a limit says, by its cause. */
+  explain(cause: Cause): string | null;
   /** The address whose accepting was checked, null when none was. */
   readonly accepted: Address | null;
 }
@@ -43,168 +35,158 @@ interface Accepted {
 }
 const NOT_CHECKED: Accepted = { state: 'unknown', detail: null, at: null };
 
+export interface Manner {
+  /** Something is wrong, or on its way: every check is due, and answers are waited for less. */
+  readonly eager: boolean;
+  /** The monitor came late to this look. */
+  readonly late: boolean;
+}
+
 export interface Witness {
-  /** @param eager check the upstream even if its interval has not passed */
-  look(pm2: { status: Pm2Evidence; app: Pm2App | undefined }, eager: boolean): Promise<Sighting>;
+  look(pm2: { status: Pm2Evidence; app: Pm2App | undefined }, manner: Manner): Promise<Sighting>;
+  /** Asks the proxy to give its listening sockets up and to open them anew. */
+  listenAgain(): Promise<unknown>;
   close(): void;
 }
 
-/** Gathers the evidence on one proxy; `onEnd` when its control connection ends, with a goodbye (`left`) or without. */
+/** A healthy proxy answers on its control socket in a few milliseconds. */
+const BEAT_TIMEOUT_MS = 300;
+/** A proxy that has just not answered is asked again, and waited for less. */
+const SUSPECT_BEAT_TIMEOUT_MS = 200;
+const ACCEPT_TIMEOUT_MS = 350;
+/** Memory, CPU and open files do not change in a second. */
+const USAGE_MS = 5_000;
+
+/**
+ * Gathers the evidence on one proxy. `onEnd` when its control connection ends; `onNews` when a check of its upstream,
+ * which no look waits for, has come to an end.
+ */
 export const createWitness = (
   proxy: ProxyConfig,
   monitor: MonitorConfig,
   socketPath: string,
-  onEnd: (how: 'left' | 'lost') => void,
+  { onEnd, onNews }: { onEnd(how: 'left' | 'lost'): void; onNews(): void },
 ): Witness => {
-  let client: ControlClient<ProxyProtocol> | undefined;
-  let upstreamCheckedAt = Number.NEGATIVE_INFINITY;
-  let last: Pick<Evidence, 'upstream' | 'endToEnd'> & { probeMs: number | null; detail: string | null } = {
-    upstream: 'unknown',
-    endToEnd: 'unknown',
-    probeMs: null,
-    detail: null,
+  const heartbeat = createHeartbeat(socketPath, onEnd);
+  const upstream = createUpstreamCheck(proxy, monitor, heartbeat, onNews);
+  let usage = NO_TRACK;
+  let measuredAt = Number.NEGATIVE_INFINITY;
+  let accepted = NOT_CHECKED;
+  let acceptedAt = Number.NEGATIVE_INFINITY;
+
+  const measure = (pid: number | null, lagMs: number | null): void => {
+    if (pid === null || performance.now() - measuredAt < USAGE_MS) return;
+    measuredAt = performance.now();
+    usage = track(usage, { atMs: measuredAt, pid, ...readUsage(pid), lagMs: lagMs ?? undefined });
   };
 
-  const heartbeat = async (): Promise<{ state: Evidence['heartbeat']; report: ProxyReport | null }> => {
-    const startedAt = performance.now();
-    try {
-      if (!client) {
-        const opened = await connectControl<ProxyProtocol>(socketPath, HEARTBEAT_TIMEOUT_MS);
-        client = opened;
-        void opened.closed.then((how) => {
-          if (client !== opened) return;
-          client = undefined;
-          onEnd(how);
-        });
-      }
-      return { state: 'ok', report: await client.ask('report', null, HEARTBEAT_TIMEOUT_MS) };
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ETIMEDOUT')
-        return { state: 'unreachable', report: null };
-      const late = performance.now() - startedAt > HEARTBEAT_TIMEOUT_MS + LATE_MS;
-      return { state: late ? 'unknown' : 'silent', report: null };
-    }
-  };
-
-  const accepts = async (bound: readonly Address[]): Promise<Accepted> => {
+  const accepts = async (bound: readonly Address[], eager: boolean): Promise<Accepted> => {
     const [first] = bound;
-    if (!first || !client || isUnix(first)) return NOT_CHECKED;
-    const at = reachable(first);
-    const localPort = checkPort();
-    await client.ask('expect_check', { localPort, forward: false }, HEARTBEAT_TIMEOUT_MS);
-    const result = await probeAccept(at, localPort, HEARTBEAT_TIMEOUT_MS);
-    if (result.ok) return { state: 'ok', detail: null, at };
-    // An address that has just gone from this host is the host's affair: the proxy follows within seconds.
-    if (!isLoopback(at.host) && !localAddresses().includes(at.host)) return NOT_CHECKED;
-    return LOCAL_PORT_TAKEN.test(result.error) ? NOT_CHECKED : { state: 'failed', detail: result.error, at };
-  };
-
-  const throughProxy = async (bound: readonly Address[]): Promise<ProbeResult | undefined> => {
-    const [first] = bound;
-    if (!first || !client || isUnix(first) || proxy.probe.type !== 'http') return undefined;
-    const localPort = checkPort();
-    await client.ask('expect_check', { localPort, forward: true }, HEARTBEAT_TIMEOUT_MS);
-    const result = await probeHttp(
-      reachable(first),
-      proxy.upstream,
-      proxy.probe,
-      monitor.probeTimeoutMs,
-      localPort,
-    );
-    return !result.ok && LOCAL_PORT_TAKEN.test(result.error) ? undefined : result;
-  };
-
-  /** The socket table at every look (it touches nobody); the rest at its own interval, or when something is wrong. */
-  const checkUpstream = async (bound: readonly Address[], eager: boolean): Promise<void> => {
-    const listens = upstreamListens(proxy.upstream, bound);
-    if (listens === false) {
-      last = {
-        upstream: 'failed',
-        endToEnd: 'unknown',
-        probeMs: null,
-        detail: `nothing listens on ${formatAddress(proxy.upstream)}`,
-      };
-      return;
-    }
-    const due = performance.now() - upstreamCheckedAt >= monitor.upstreamIntervalMs;
-    if (proxy.probe.type === 'listen') {
-      last = { upstream: listens ? 'ok' : 'unknown', endToEnd: 'unknown', probeMs: null, detail: null };
-    } else if (due || eager || last.upstream === 'failed') {
-      upstreamCheckedAt = performance.now();
-      const through = await throughProxy(bound);
-      const direct = through?.ok
-        ? through
-        : await probeUpstream(proxy.upstream, proxy.probe, bound, monitor.probeTimeoutMs);
-      const result = through ?? direct;
-      last = {
-        upstream: direct.ok ? 'ok' : 'failed',
-        endToEnd: through ? (through.ok ? 'ok' : 'failed') : 'unknown',
-        probeMs: result.ok ? result.durationMs : null,
-        detail: direct.ok ? (result.ok ? null : result.error) : direct.error,
-      };
-    }
-  };
-
-  const notChecked = (error: Error): void => {
-    last = { upstream: 'unknown', endToEnd: 'unknown', probeMs: null, detail: error.message };
+    if (!first || isUnix(first)) return NOT_CHECKED;
+    const isDue = performance.now() - acceptedAt >= monitor.upstreamIntervalMs;
+    if (!isDue && !eager && accepted.state === 'ok' && backlogOf(bound) === 0) return accepted;
+    acceptedAt = performance.now();
+    accepted = await checkAccept(reachable(first), (localPort) =>
+      heartbeat.ask('expect_check', { localPort, forward: false }),
+    ).catch(() => NOT_CHECKED);
+    return accepted;
   };
 
   return {
-    look: async ({ status, app }, eager) => {
-      const nobody = ['deleted', 'stopped', 'gave_up'].includes(status);
-      const { state, report } = nobody ? ({ state: 'unknown', report: null } as const) : await heartbeat();
+    look: async ({ status, app }, { eager, late }) => {
+      const isNobody = status === 'deleted' || status === 'stopped' || status === 'gave_up';
+      // A process that is stopped answers nobody: to wait for it would only take time.
+      const isStopped = processState(app?.pid ?? null) === 'stopped';
+      const isStarved = watchStarvation(app?.pid ?? null);
+      const { state, report, lagMs } =
+        isNobody || isStopped
+          ? ({ state: 'unknown', report: null, lagMs: null } as const)
+          : await heartbeat.beat(eager ? SUSPECT_BEAT_TIMEOUT_MS : BEAT_TIMEOUT_MS);
       const pid = report?.pid ?? app?.pid ?? null;
+      measure(pid, lagMs);
       const bound = (report?.bindings ?? []).filter((binding) => binding.state === 'bound');
-      const accepted = await accepts(bound).catch(() => NOT_CHECKED);
-      if (report) await checkUpstream(bound, eager).catch(notChecked);
-      const evidence: Evidence = {
-        pm2: status,
-        process: processState(pid),
-        heartbeat: state,
-        listening: listeningState(report),
-        accepts: accepted.state,
-        upstream: last.upstream,
-        endToEnd: last.endToEnd,
-      };
+      const accepting = await accepts(bound, eager);
+      const isExcused = (state === 'silent' || accepting.state === 'failed') && isStarved();
+      if (report) await upstream.first(bound);
+      const { finding, isNew } = upstream.look(bound, eager && report !== null);
       return {
-        evidence,
+        evidence: {
+          monitor: late ? 'late' : 'in_time',
+          pm2: status,
+          process: processState(pid),
+          heartbeat: isExcused && state === 'silent' ? 'unknown' : state,
+          dataPath: report?.dataPath ?? 'unknown',
+          listening: listeningState(report, bound),
+          accepts: isExcused ? 'unknown' : accepting.state,
+          upstream: finding.upstream,
+          endToEnd: finding.endToEnd,
+          ...levelsOf(usage, proxy.limits),
+        },
+        isProbed: isNew,
         pid,
         report,
-        probeMs: last.probeMs,
-        detail: accepted.detail ?? last.detail,
-        accepted: accepted.at,
+        usage: usageOf(usage),
+        probeMs: finding.probeMs,
+        detail: accepting.detail ?? finding.detail,
+        explain: (cause) => describeUsage(cause, usageOf(usage), proxy.limits),
+        accepted: accepting.at,
       };
     },
-    close: () => {
-      const open = client;
-      client = undefined;
-      open?.close();
-    },
+    listenAgain: () => heartbeat.ask('listen_again', null),
+    close: heartbeat.close,
   };
 };
 
-/** The check's own port was not free after all: that says nothing of the proxy. */
-const LOCAL_PORT_TAKEN = /EADDRINUSE|EADDRNOTAVAIL/;
-
-/** Where to connect for a bound address: a wildcard stands for what is reachable from elsewhere, if anything is. */
-const reachable = ({ host, port }: Address): Address => {
-  if (host !== '0.0.0.0' && host !== '::') return { host, port };
-  const outside = localAddresses().find((local) => !isLoopback(local) && ipFamily(local) === ipFamily(host));
-  return { host: outside ?? (host === '::' ? '::1' : '127.0.0.1'), port };
+/** A connection that only a process which accepts answers. */
+const checkAccept = async (
+  at: Address,
+  announce: (localPort: number) => Promise<unknown>,
+): Promise<Accepted> => {
+  const localPort = checkPort();
+  await announce(localPort);
+  const result = await probeAccept(at, localPort, ACCEPT_TIMEOUT_MS);
+  if (result.ok) return { state: 'ok', detail: null, at };
+  // An address that has just gone from this host is the host's affair: the proxy follows within seconds.
+  if (!isLoopback(at.host) && !localAddresses().includes(at.host)) return NOT_CHECKED;
+  return isPortTaken(result.error) ? NOT_CHECKED : { state: 'failed', detail: result.error, at };
 };
+
+/** The connections that wait to be accepted; NaN without /proc. */
+const backlogOf = (bound: readonly Address[]): number =>
+  bound
+    .flatMap(({ host, port }) => ownListeners(host, port)?.map(({ backlog }) => backlog) ?? Number.NaN)
+    .reduce((sum, backlog) => sum + backlog, 0);
+
+const ownListeners = (host: string, port: number) =>
+  listenersOn(port, performance.now() - SHARED_TABLE_MS)?.filter(
+    (listener) => listener.host === host.replace(/%.*$/, ''),
+  );
 
 const processState = (pid: number | null): Evidence['process'] => {
   if (pid === null || !HAS_PROCFS) return 'unknown';
-  const state = readProcess(pid)?.state;
-  if (state === undefined || state === 'Z' || state === 'X') return 'gone';
-  return state === 'T' || state === 't' ? 'stopped' : 'alive';
+  switch (readProcess(pid)?.state) {
+    case undefined:
+    case 'X':
+      return 'gone';
+    case 'Z':
+      return 'zombie';
+    case 'T':
+    case 't':
+      return 'stopped';
+    case 'D':
+      return 'uninterruptible';
+    default:
+      return 'alive';
+  }
 };
 
-const listeningState = (report: ProxyReport | null): Evidence['listening'] => {
+/** What the proxy says of its addresses; those that it calls bound must be in the kernel's table as well. */
+const listeningState = (report: ProxyReport | null, bound: readonly Address[]): Evidence['listening'] => {
   if (!report) return 'unknown';
   const has = (state: Binding['state']): boolean =>
     report.bindings.some((binding) => binding.state === state);
-  if (has('bound')) return has('in_use') ? 'some' : 'all';
+  if (bound.some((address) => isUnix(address) || ownListeners(address.host, address.port)?.length !== 0))
+    return has('in_use') ? 'some' : 'all';
   if (has('in_use')) return 'in_use';
   return has('not_needed') ? 'not_needed' : 'none';
 };

@@ -1,7 +1,8 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { ProxyConfig } from '../core/config.ts';
-import { type Health, newHealth, type Pm2Evidence } from '../core/health.ts';
+import type { Pm2Evidence } from '../core/decision.ts';
+import { type Health, newHealth } from '../core/health.ts';
 import { type Home, makeHome, modifiedMs, readInteger, readText, remove, writeAtomic } from '../host/home.ts';
 import { isAlive, startedMs } from '../host/procfs.ts';
 import type { Pm2App, Pm2View } from './pm2.ts';
@@ -14,7 +15,7 @@ export interface PortMemory {
 }
 
 /** Of the file's layout: another one is not read. */
-const VERSION = 1;
+const VERSION = 2;
 
 /** Counters and incidents as they were; a file that is not there or not ours is an empty memory. */
 export const loadMemory = (path: string, proxies: readonly ProxyConfig[]): Map<string, PortMemory> => {

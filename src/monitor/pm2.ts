@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { AppDefinition } from '../core/apps.ts';
-import type { Pm2Evidence } from '../core/health.ts';
+import type { Pm2Evidence } from '../core/decision.ts';
 import { readInteger } from '../host/home.ts';
 import { isAppOf } from '../host/pm2-apps.ts';
 import { isAlive } from '../host/procfs.ts';

@@ -5,6 +5,7 @@ import {
   type Address,
   endpoint,
   formatAddress,
+  ipFamily,
   isCovered,
   isLoopback,
   isUnix,
@@ -158,8 +159,18 @@ export const probeUpstream = async (
   return { ok: false, error, durationMs: elapsed(startedAt) };
 };
 
+/** The check's own port was not free after all: that says nothing of the proxy. */
+export const isPortTaken = (error: string): boolean => /EADDRINUSE|EADDRNOTAVAIL/.test(error);
+
+/** Where to connect for a bound address: a wildcard stands for what is reachable from elsewhere, if anything is. */
+export const reachable = ({ host, port }: Address): Address => {
+  if (host !== '0.0.0.0' && host !== '::') return { host, port };
+  const outside = localAddresses().find((local) => !isLoopback(local) && ipFamily(local) === ipFamily(host));
+  return { host: outside ?? (host === '::' ? '::1' : '127.0.0.1'), port };
+};
+
 /** Proxies that are looked at together share one reading of the table. */
-const SHARED_TABLE_MS = 100;
+export const SHARED_TABLE_MS = 100;
 
 /**
  * Whether something other than the proxy listens on the upstream's port, without touching it. Undefined when

@@ -1,26 +1,46 @@
 import type { AppDefinition } from '../core/apps.ts';
-import type { Cure } from '../core/health.ts';
+import type { Cure } from '../core/decision.ts';
 import { readProcess } from '../host/procfs.ts';
 import type { Pm2 } from './pm2.ts';
 
 /** After this long PM2 has sent its SIGINT and waits; a hung process will not heed it (docs/decisions.md: PM2). */
 const SIGKILL_AFTER_MS = 15;
 
-export type Restart = (cure: Exclude<Cure, 'none'>, app: AppDefinition, pid: number | null) => Promise<void>;
+/** What PM2 does; to listen again is asked of the proxy itself. */
+export type Restart = (
+  cure: Exclude<Cure, 'listen'>,
+  app: AppDefinition,
+  pid: number | null,
+) => Promise<void>;
 
 /** Rejects with the reason when PM2 could not do it. */
 export const createRestarter =
   (pm2: Pm2): Restart =>
   async (cure, app, pid) => {
     if (cure === 'start') return bringBack(pm2, app);
+    // A daemon that hangs would do it when it wakes, whatever has become of the port by then.
+    const view = await pm2.list();
+    if (!view.ok) throw new Error(view.problem);
     const seen = pid === null ? undefined : readProcess(pid);
     const restarted = pm2.restart(app.name);
     if (cure === 'forced' && pid !== null && seen)
       setTimeout(() => {
         if (readProcess(pid)?.startTicks === seen.startTicks) kill(pid);
       }, SIGKILL_AFTER_MS);
-    await restarted;
+    await restarted.catch((error: Error) => acceptReplacement(pm2, app.name, pid, error));
   };
+
+/**
+ * A daemon that is slow has not begun to restart when the SIGKILL lands, takes it for a crash, and restarts by itself:
+ * what was wanted came about another way.
+ * @throws `error` when it did not
+ */
+const acceptReplacement = async (pm2: Pm2, name: string, pid: number | null, error: Error): Promise<void> => {
+  const view = await pm2.list();
+  const now = view.ok ? view.apps.get(name) : undefined;
+  const isReplaced = now?.status === 'waiting_restart' || (now?.pid != null && now.pid !== pid);
+  if (!isReplaced) throw error;
+};
 
 /** It may have died by itself just now, or be another user's: PM2 then goes on alone. */
 const kill = (pid: number): void => {

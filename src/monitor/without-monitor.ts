@@ -21,8 +21,11 @@ export const lookWithoutMonitor = async (config: Config, home: Home, pm2Home: st
       const app = view.ok ? view.apps.get(proxy.name) : undefined;
       const remembered = memory.get(proxy.id) ?? { health: newHealth(0), seenBy: null };
       const status = pm2Status(view, app, remembered);
-      const witness = createWitness(proxy, config.monitor, home.port(proxy.id).socket, () => {});
-      const sighting = await witness.look({ status, app }, true);
+      const witness = createWitness(proxy, config.monitor, home.port(proxy.id).socket, {
+        onEnd: () => {},
+        onNews: () => {},
+      });
+      const sighting = await witness.look({ status, app }, { eager: true, late: false });
       witness.close();
       const health = { ...remembered.health, graceUntilMs: 0 };
       const event = {
@@ -30,12 +33,14 @@ export const lookWithoutMonitor = async (config: Config, home: Home, pm2Home: st
         atMs: Date.now(),
         pid: sighting.pid,
         evidence: sighting.evidence,
+        isProbed: true,
       } as const;
       const about = {
         ...policy,
         place: proxy.place,
         upstream: formatAddress(proxy.upstream),
         optional: proxy.optional,
+        isBraked: false,
       };
       const { state, cause, sinceMs } = step(health, event, about).health;
       const word = view.ok ? (app?.word ?? NOT_LISTED) : NOT_REACHABLE;

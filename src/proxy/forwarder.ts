@@ -22,6 +22,8 @@ const REBIND_MS = 2_000;
 
 export interface Forwarder {
   report(): ProxyReport;
+  /** Closes the listening sockets and opens them anew; open connections go on. */
+  listenAgain(): void;
   readonly engine: Engine;
   /** Stops listening and lets what is open finish; see {@link Engine.drain}. */
   drain(limitMs: number): Promise<void>;
@@ -92,6 +94,14 @@ export const startForwarder = async (
     for (const address of wanted) if (!leaving) await bind(address);
   };
 
+  const listenAgain = async (): Promise<void> => {
+    for (const [key, binding] of bindings) {
+      bindings.delete(key);
+      await engine.unlisten(binding);
+    }
+    await rebind();
+  };
+
   await rebind();
   const timer = setInterval(() => void rebind(), REBIND_MS);
 
@@ -101,9 +111,11 @@ export const startForwarder = async (
       pid: process.pid,
       startedAtMs,
       engine: engine.name,
+      dataPath: 'unknown',
       bindings: [...bindings.values()],
       connections: { ...engine.counts(), ...tally },
     }),
+    listenAgain: () => void listenAgain(),
     drain: async (limitMs) => {
       leaving = true;
       clearInterval(timer);

@@ -35,6 +35,12 @@ test('two addresses are enough: every other key has its default', () => {
         logOpen: false,
         engine: 'auto',
         optional: false,
+        limits: {
+          memoryBytes: { warn: 268_435_456, act: 536_870_912 },
+          cpuPercent: { warn: 90, act: 0 },
+          openFilesPercent: { warn: 80, act: 95 },
+          lagMs: { warn: 100, act: 0 },
+        },
       },
     ],
     monitor: {
@@ -43,6 +49,9 @@ test('two addresses are enough: every other key has its default', () => {
       suspectIntervalMs: 250,
       failureThreshold: 3,
       successThreshold: 2,
+      restartBudget: 10,
+      restartWindowMs: 600_000,
+      breakerMs: 60_000,
       probeTimeoutMs: 2_000,
       http: { host: '127.0.0.1', port: 6270 },
     },
@@ -57,6 +66,9 @@ test('what is written is kept, at the ends of its range too', () => {
     failureThreshold: 1,
     successThreshold: 1_000_000,
     probeTimeoutMs: 99,
+    restartBudget: 0,
+    restartWindowMs: 1_000,
+    breakerMs: 1_000,
     http: false,
   };
   const proxy = {
@@ -73,6 +85,12 @@ test('what is written is kept, at the ends of its range too', () => {
     logOpen: true,
     engine: 'portable',
     optional: true,
+    limits: {
+      memoryBytes: { warn: 0, act: 2 ** 50 },
+      cpuPercent: { warn: 0, act: 100_000 },
+      openFilesPercent: { warn: 0, act: 100 },
+      lagMs: { warn: 60_000, act: 0 },
+    },
   };
   const config = parse({ $schema: './x.json', proxies: [{ ...UI, ...proxy }], monitor });
   assert.deepEqual(config.monitor, monitor);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Evidence } from '../../src/core/health.ts';
+import type { Evidence } from '../../src/core/decision.ts';
 import { HUNG, inWords, NOT_THERE, type Story, startStory } from './health-story.ts';
 
 const isRestarted = (actions: Parameters<typeof inWords>[0]): boolean =>
@@ -8,7 +8,7 @@ const isRestarted = (actions: Parameters<typeof inWords>[0]): boolean =>
 const cured = (story: Story, atMs: number, error: string | null = null) =>
   story.tell({ kind: 'cured', atMs, cure: 'start', error });
 
-test('a cure that does not help is tried again after 1, 2, 4 … 60 seconds', () => {
+test('a cure that does not help is tried again after 1, 2, 4 … 30 seconds', () => {
   const story = startStory();
   const pauses: number[] = [];
   let lastMs = 0;
@@ -19,7 +19,7 @@ test('a cure that does not help is tried again after 1, 2, 4 … 60 seconds', ()
     cured(story, atMs, 'no');
   }
   const seconds = pauses.slice(1).map((ms) => ms / 1_000);
-  assert.deepEqual(seconds, [1, 2, 4, 8, 16, 32, 60, 60]);
+  assert.deepEqual(seconds, [1, 2, 4, 8, 16, 30, 30, 30]);
 });
 
 test('the pause counts from the end of the cure', () => {

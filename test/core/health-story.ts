@@ -1,6 +1,6 @@
+import type { Evidence } from '../../src/core/decision.ts';
 import {
   type Action,
-  type Evidence,
   type Health,
   type HealthEvent,
   type HealthPolicy,
@@ -10,6 +10,13 @@ import {
 
 /** Everything was looked at, and all is well. */
 export const WELL: Evidence = {
+  monitor: 'in_time',
+  crashes: 'few',
+  dataPath: 'ok',
+  openFiles: 'ok',
+  memory: 'ok',
+  cpu: 'ok',
+  lag: 'ok',
   pm2: 'online',
   process: 'alive',
   heartbeat: 'ok',
@@ -21,6 +28,13 @@ export const WELL: Evidence = {
 
 /** Nothing could be found out. */
 export const UNKNOWN: Evidence = {
+  monitor: 'in_time',
+  crashes: 'few',
+  dataPath: 'unknown',
+  openFiles: 'unknown',
+  memory: 'unknown',
+  cpu: 'unknown',
+  lag: 'unknown',
   pm2: 'unknown',
   process: 'unknown',
   heartbeat: 'unknown',
@@ -32,7 +46,7 @@ export const UNKNOWN: Evidence = {
 
 export const HUNG = { heartbeat: 'silent' } as const;
 export const NOT_THERE = { pm2: 'missing', process: 'unknown', heartbeat: 'unreachable' } as const;
-export const UPSTREAM_DOWN = { upstream: 'failed' } as const;
+export const UPSTREAM_DOWN = { upstream: 'refused' } as const;
 
 const POLICY: HealthPolicy = {
   failureThreshold: 3,
@@ -40,6 +54,10 @@ const POLICY: HealthPolicy = {
   place: 'port 6274',
   upstream: 'localhost:6274',
   optional: false,
+  isBraked: false,
+  restartBudget: 10,
+  restartWindowMs: 600_000,
+  breakerMs: 60_000,
 };
 
 /** What happened to a proxy, event by event. */
@@ -61,12 +79,12 @@ export const startStory = (policy: Partial<HealthPolicy> = {}): Story => {
       return next.actions;
     },
     look: (atMs, seen = {}, pid = 100) =>
-      story.tell({ kind: 'look', atMs, pid, evidence: { ...WELL, ...seen } }),
+      story.tell({ kind: 'look', atMs, pid, evidence: { ...WELL, ...seen }, isProbed: true }),
   };
   for (const atMs of [0, 1_000]) story.look(atMs);
   return story;
 };
 
-/** The lines for people among the actions, and each restart as "restart <cure> <cause>". */
+/** The lines for people among the actions, and each cure as "restart <cure> <cause>". */
 export const inWords = (actions: readonly Action[]): readonly string[] =>
   actions.map((action) => (action.kind === 'tell' ? action.text : `restart ${action.cure} ${action.cause}`));

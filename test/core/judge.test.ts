@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type Evidence, judge, type Verdict } from '../../src/core/health.ts';
+import { type Evidence, judge, type Verdict } from '../../src/core/decision.ts';
 import { UNKNOWN, WELL } from './health-story.ts';
 
 /** "failing crashed: start, once", "healthy up", "neutral waiting (upstream_down)" */
 const inShort = (verdict: Verdict): string =>
   verdict.kind === 'failing'
-    ? `failing ${verdict.cause}: ${verdict.cure}, ${verdict.at}`
+    ? `failing ${verdict.cause}: ${verdict.cures.join(' then ') || 'none'}, ${verdict.at}`
     : `${verdict.kind} ${verdict.state}${verdict.cause === null ? '' : ` (${verdict.cause})`}`;
 
 type Row = readonly [seen: Partial<Evidence>, verdict: string];
@@ -30,7 +30,7 @@ describe('each finding has its verdict', () => {
     [{ pm2: 'gave_up' }, 'failing crashed: start, once'],
     [{ pm2: 'waiting_restart' }, 'failing crashed: none, once'],
     [{ process: 'gone' }, 'failing crashed: start, threshold'],
-    [{ process: 'stopped' }, 'failing hung: forced, threshold'],
+    [{ process: 'stopped' }, 'failing suspended: forced, threshold'],
     [{ heartbeat: 'silent' }, 'failing hung: forced, threshold'],
     [{ heartbeat: 'unreachable' }, 'failing hung: forced, threshold'],
     [{ heartbeat: 'unreachable', process: 'unknown' }, 'failing crashed: start, threshold'],
@@ -38,36 +38,39 @@ describe('each finding has its verdict', () => {
     [{ pm2: 'unknown' }, 'healthy up'],
     [{ listening: 'not_needed' }, 'healthy not_needed'],
     [{ listening: 'in_use' }, 'failing port_in_use: none, threshold'],
-    [{ listening: 'none' }, 'failing not_listening: none, threshold'],
+    [{ listening: 'none' }, 'failing not_listening: listen then graceful then forced, threshold'],
     [{ listening: 'some' }, 'healthy degraded (port_in_use)'],
-    [{ accepts: 'failed' }, 'failing not_accepting: forced, threshold'],
-    [{ upstream: 'failed' }, 'failing upstream_down: none, threshold'],
-    [{ endToEnd: 'failed' }, 'failing forwarding_broken: graceful, threshold'],
+    [{ accepts: 'failed' }, 'failing not_accepting: listen then forced, threshold'],
+    [{ upstream: 'refused' }, 'failing upstream_down: none, threshold'],
+    [{ endToEnd: 'failed' }, 'failing forwarding_broken: graceful then forced, threshold'],
   ]);
 });
 
 describe('of two findings the one that explains the other decides', () => {
   check([
     [{ pm2: 'stopped', process: 'gone', heartbeat: 'unreachable' }, 'neutral stopped'],
-    [{ pm2: 'deleted', heartbeat: 'ok', upstream: 'failed' }, 'neutral stopped'],
+    [{ pm2: 'deleted', heartbeat: 'ok', upstream: 'refused' }, 'neutral stopped'],
     [{ pm2: 'gave_up', process: 'gone' }, 'failing crashed: start, once'],
     [{ pm2: 'waiting_restart', process: 'gone' }, 'failing crashed: none, once'],
     [{ pm2: 'launching', process: 'gone' }, 'failing crashed: start, threshold'],
-    [{ pm2: 'launching', process: 'stopped' }, 'failing hung: forced, threshold'],
+    [{ pm2: 'launching', process: 'stopped' }, 'failing suspended: forced, threshold'],
     [{ pm2: 'launching', heartbeat: 'silent' }, 'failing hung: forced, threshold'],
     [{ pm2: 'launching', heartbeat: 'unreachable' }, 'neutral starting'],
     [{ process: 'gone', heartbeat: 'silent' }, 'failing crashed: start, threshold'],
-    [{ process: 'stopped', upstream: 'failed' }, 'failing hung: forced, threshold'],
+    [{ process: 'stopped', upstream: 'refused' }, 'failing suspended: forced, threshold'],
     [{ heartbeat: 'silent', listening: 'not_needed' }, 'failing hung: forced, threshold'],
     [{ listening: 'not_needed', accepts: 'failed' }, 'healthy not_needed'],
-    [{ listening: 'not_needed', upstream: 'failed' }, 'failing upstream_down: none, threshold'],
+    [{ listening: 'not_needed', upstream: 'refused' }, 'failing upstream_down: none, threshold'],
     [{ listening: 'in_use', accepts: 'failed' }, 'failing port_in_use: none, threshold'],
-    [{ listening: 'none', upstream: 'failed' }, 'failing not_listening: none, threshold'],
-    [{ listening: 'some', accepts: 'failed' }, 'failing not_accepting: forced, threshold'],
-    [{ listening: 'some', upstream: 'failed' }, 'failing upstream_down: none, threshold'],
-    [{ listening: 'some', endToEnd: 'failed' }, 'failing forwarding_broken: graceful, threshold'],
-    [{ accepts: 'failed', upstream: 'failed' }, 'failing not_accepting: forced, threshold'],
-    [{ upstream: 'failed', endToEnd: 'failed' }, 'failing upstream_down: none, threshold'],
+    [
+      { listening: 'none', upstream: 'refused' },
+      'failing not_listening: listen then graceful then forced, threshold',
+    ],
+    [{ listening: 'some', accepts: 'failed' }, 'failing not_accepting: listen then forced, threshold'],
+    [{ listening: 'some', upstream: 'refused' }, 'failing upstream_down: none, threshold'],
+    [{ listening: 'some', endToEnd: 'failed' }, 'failing forwarding_broken: graceful then forced, threshold'],
+    [{ accepts: 'failed', upstream: 'refused' }, 'failing not_accepting: listen then forced, threshold'],
+    [{ upstream: 'refused', endToEnd: 'failed' }, 'failing upstream_down: none, threshold'],
   ]);
 });
 
@@ -87,11 +90,11 @@ describe('missing evidence is never a failure', () => {
 describe('the upstream of an optional proxy may be off, and everything else counts as always', () => {
   check(
     [
-      [{ upstream: 'failed' }, 'neutral waiting (upstream_down)'],
-      [{ upstream: 'failed', endToEnd: 'failed' }, 'neutral waiting (upstream_down)'],
-      [{ upstream: 'failed', accepts: 'failed' }, 'failing not_accepting: forced, threshold'],
-      [{ upstream: 'failed', heartbeat: 'silent' }, 'failing hung: forced, threshold'],
-      [{ endToEnd: 'failed' }, 'failing forwarding_broken: graceful, threshold'],
+      [{ upstream: 'refused' }, 'neutral waiting (upstream_down)'],
+      [{ upstream: 'refused', endToEnd: 'failed' }, 'neutral waiting (upstream_down)'],
+      [{ upstream: 'refused', accepts: 'failed' }, 'failing not_accepting: listen then forced, threshold'],
+      [{ upstream: 'refused', heartbeat: 'silent' }, 'failing hung: forced, threshold'],
+      [{ endToEnd: 'failed' }, 'failing forwarding_broken: graceful then forced, threshold'],
       [{}, 'healthy up'],
     ],
     WELL,

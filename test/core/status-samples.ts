@@ -1,3 +1,4 @@
+import { NO_TRACK, usageOf } from '../../src/core/limits.ts';
 import type { MonitorStatus, Paint, ProxyStatus, Snapshot } from '../../src/core/status.ts';
 
 export const NOW_MS = 1_761_902_000_000;
@@ -37,6 +38,11 @@ export const proxyStatus = (change: Partial<ProxyStatus>): ProxyStatus => {
     failures: { consecutive: 0, sinceHealthy: 0, total: 5 },
     failureThreshold: 3,
     recovery: { count: 0, lastMs: 0, meanMs: 0 },
+    uptimePercent: 99.5,
+    incidents: [],
+    warnings: [],
+    usage: usageOf(NO_TRACK),
+    nextTryMs: null,
     connections: { active: 3, total: 99 },
     probeMs: null,
     holder: null,

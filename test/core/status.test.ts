@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Cause, ProxyState } from '../../src/core/health.ts';
+import type { Cause } from '../../src/core/decision.ts';
+import type { ProxyState } from '../../src/core/health.ts';
 import { exitCode, formatHolder, renderStatus, type Snapshot, selectProxies } from '../../src/core/status.ts';
 import { MONITOR, NOW_MS, PLAIN, proxyStatus, snapshotOf } from './status-samples.ts';
 
@@ -20,6 +21,7 @@ test('the whole table of one port', () => {
       '    tcp-proxy-6274  pid 4242  PM2 online  restarts: 1 crash, 2 forced',
       '    failures 0/3 now, 0 since healthy, 5 in all  connections 3 active, 99 in all',
       '    probe 4 ms  recovery last 120 ms, mean 1.5 s',
+      '    uptime 99.5 %',
       '    from elsewhere: http://10.0.0.5:6274  (answers)',
       '',
       '✓ proxy-monitor  pid 77  looks every 1.0 s, last 300 ms ago  127.0.0.1:6270',
@@ -76,6 +78,15 @@ describe('what is broken says why and what to do next', () => {
     not_listening: 'no address could be bound; see: pm2 logs tcp-proxy-6274',
     not_accepting: 'the proxy runs but does not accept (ECONNREFUSED)',
     upstream_down: 'ECONNREFUSED. The proxy is fine: start the application, or correct "upstream"',
+    crash_loop: 'ever more slowly',
+    suspended: 'stopped by a signal',
+    uninterruptible: 'look at the disk',
+    data_path_stuck: 'the thread that moves the bytes',
+    out_of_files: 'ulimit -n',
+    out_of_memory: 'see "limits"',
+    out_of_cpu: 'see "limits"',
+    lagging: 'see "limits"',
+    upstream_silent: 'look at the application',
     forwarding_broken: 'localhost:6274 answers, but not through the proxy (ECONNREFUSED)',
   };
   for (const [cause, part] of Object.entries(table) as [Cause, string][])

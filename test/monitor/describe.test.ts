@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { parseConfig } from '../../src/core/config.ts';
 import { newTally } from '../../src/core/counters.ts';
 import { newHealth } from '../../src/core/health.ts';
+import { NO_TRACK, usageOf } from '../../src/core/limits.ts';
 import type { ProxyStatus } from '../../src/core/status.ts';
 import { describeProxy } from '../../src/monitor/describe.ts';
 import type { Sighting } from '../../src/monitor/evidence.ts';
@@ -19,11 +20,15 @@ const binding = (host: string, state: 'bound' | 'in_use', pid: number | null = n
 
 const SIGHTING: Sighting = {
   evidence: WELL,
+  isProbed: true,
+  usage: usageOf(NO_TRACK),
+  explain: () => null,
   pid: 4242,
   report: {
     pid: 4242,
     startedAtMs: 1_000,
     engine: 'portable',
+    dataPath: 'unknown',
     bindings: [binding('192.0.2.7', 'in_use', 9), binding('192.0.2.8', 'bound')],
     connections: {
       ...newTally(),

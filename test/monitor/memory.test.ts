@@ -26,7 +26,15 @@ const HEALTH: Health = {
   failures: { consecutive: 2, sinceHealthy: 4, total: 9 },
   restarts: { crash: 1, forced: 3 },
   recovery: { count: 2, lastMs: 300, totalMs: 900 },
-  incident: { atMs: 7, pid: 41, alerted: true, isOwn: true, backAtMs: null },
+  incident: {
+    atMs: 7,
+    pid: 41,
+    cause: 'hung',
+    cures: ['forced'],
+    alerted: true,
+    isOwn: true,
+    backAtMs: null,
+  },
 };
 
 const saved = (ports: Readonly<Record<number, Health>>): Home => {
@@ -63,18 +71,18 @@ test('a port that is new has an empty memory, beside one that is kept', () => {
 });
 
 describe('a file that is not ours is an empty memory', () => {
-  const ours = { version: 1, ports: { 6274: { health: HEALTH, seenBy: 77 } } };
+  const ours = { version: 2, ports: { 6274: { health: HEALTH, seenBy: 77 } } };
   const table: Readonly<Record<string, string | undefined>> = {
     'no file': undefined,
     'an empty one': '',
     'one that was cut off': JSON.stringify(ours).slice(0, -9),
-    'another version': JSON.stringify({ ...ours, version: 2 }),
+    'another version': JSON.stringify({ ...ours, version: 1 }),
     'no version': JSON.stringify({ ports: ours.ports }),
     null: 'null',
     'a number': '5',
-    'no ports': '{"version":1}',
-    'ports that are null': '{"version":1,"ports":null}',
-    'a port that is null': '{"version":1,"ports":{"6274":null}}',
+    'no ports': '{"version":2}',
+    'ports that are null': '{"version":2,"ports":null}',
+    'a port that is null': '{"version":2,"ports":{"6274":null}}',
   };
   for (const [name, text] of Object.entries(table))
     test(name, () => {
@@ -89,7 +97,7 @@ describe('a file that is not ours is an empty memory', () => {
 test('a field that an older monitor did not keep has its first value', () => {
   const path = join(tempFolder(), 'monitor.json');
   const { hasLeft: _, crashedPid: __, ...older } = HEALTH;
-  writeFileSync(path, JSON.stringify({ version: 1, ports: { 6274: { health: older, seenBy: null } } }));
+  writeFileSync(path, JSON.stringify({ version: 2, ports: { 6274: { health: older, seenBy: null } } }));
   const health = loadMemory(path, proxies(6274)).get('6274')?.health;
   assert.deepEqual([health?.hasLeft, health?.crashedPid, health?.failures.total], [false, null, 9]);
 });

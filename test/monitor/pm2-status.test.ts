@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { newHealth, type Pm2Evidence, type ProxyState } from '../../src/core/health.ts';
+import type { Pm2Evidence } from '../../src/core/decision.ts';
+import { newHealth, type ProxyState } from '../../src/core/health.ts';
 import { type PortMemory, pm2Status } from '../../src/monitor/memory.ts';
 import type { Pm2App } from '../../src/monitor/pm2.ts';
 

@@ -173,6 +173,13 @@ export const readBytes = (socket: Socket, bytes: number): Promise<Buffer> =>
 export const ending = (socket: Socket): Promise<'FIN' | string> =>
   new Promise((done) => {
     socket.once('error', (error: NodeJS.ErrnoException) => done(error.code ?? 'error'));
-    socket.once('end', () => done('FIN'));
+    socket.once('end', () => done(wasReset(socket) ? 'ECONNRESET' : 'FIN'));
     socket.resume();
   });
+
+/** libuv takes a reset that it finds together with the last data for an end (docs/decisions.md: a reset is not an end). */
+const wasReset = (socket: Socket): boolean => {
+  const isTcp = socket.localAddress !== undefined;
+  Object.assign(socket, { _peername: undefined });
+  return isTcp && !socket.writableEnded && socket.remoteAddress === undefined;
+};

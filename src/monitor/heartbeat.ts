@@ -1,0 +1,65 @@
+import type { Evidence } from '../core/decision.ts';
+import { type ControlClient, connectControl, type ProxyProtocol, type ProxyReport } from '../host/control.ts';
+
+/** One question to the proxy on its control socket. */
+export interface Beat {
+  readonly state: Evidence['heartbeat'];
+  readonly report: ProxyReport | null;
+  /** What the answer took; null without one. */
+  readonly lagMs: number | null;
+}
+
+export interface Heartbeat {
+  beat(timeoutMs: number): Promise<Beat>;
+  /** Asks over the same connection; rejects when there is none, or no answer in time. */
+  ask<A extends keyof ProxyProtocol>(name: A, argument: ProxyProtocol[A]['ask']): Promise<unknown>;
+  close(): void;
+}
+
+/** A time-out that fires this much too late says that the monitor was late, not the proxy: no verdict. */
+const LATE_MS = 150;
+const ASK_TIMEOUT_MS = 350;
+
+/** `onEnd` when the control connection ends, with a goodbye (`left`) or without. */
+export const createHeartbeat = (socketPath: string, onEnd: (how: 'left' | 'lost') => void): Heartbeat => {
+  let client: ControlClient<ProxyProtocol> | undefined;
+
+  const connected = async (timeoutMs: number): Promise<ControlClient<ProxyProtocol>> => {
+    if (client) return client;
+    const opened = await connectControl<ProxyProtocol>(socketPath, timeoutMs);
+    client = opened;
+    void opened.closed.then((how) => {
+      if (client !== opened) return;
+      client = undefined;
+      onEnd(how);
+    });
+    return opened;
+  };
+
+  return {
+    beat: async (timeoutMs) => {
+      const startedAt = performance.now();
+      try {
+        const asked = await connected(timeoutMs);
+        const askedAt = performance.now();
+        const report = await asked.ask('report', null, timeoutMs);
+        return { state: 'ok', report, lagMs: performance.now() - askedAt };
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ETIMEDOUT')
+          return { state: 'unreachable', report: null, lagMs: null };
+        // Two time-outs: one to connect, one to ask.
+        const isLate = performance.now() - startedAt > 2 * timeoutMs + LATE_MS;
+        return { state: isLate ? 'unknown' : 'silent', report: null, lagMs: null };
+      }
+    },
+    ask: async (name, argument) => {
+      if (!client) throw new Error('no connection to the proxy');
+      return client.ask(name, argument, ASK_TIMEOUT_MS);
+    },
+    close: () => {
+      const open = client;
+      client = undefined;
+      open?.close();
+    },
+  };
+};

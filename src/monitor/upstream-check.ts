@@ -1,0 +1,108 @@
+import { type Address, formatAddress, isUnix } from '../core/address.ts';
+import type { MonitorConfig, ProxyConfig } from '../core/config.ts';
+import type { Evidence } from '../core/decision.ts';
+import type { Heartbeat } from './heartbeat.ts';
+import {
+  checkPort,
+  isPortTaken,
+  type ProbeResult,
+  probeHttp,
+  probeUpstream,
+  reachable,
+  upstreamListens,
+} from './probes.ts';
+
+/** What is known of the upstream, and of the way to it. */
+export interface Finding extends Pick<Evidence, 'upstream' | 'endToEnd'> {
+  readonly probeMs: number | null;
+  /** What the failed check said. */
+  readonly detail: string | null;
+}
+
+export interface UpstreamCheck {
+  /**
+   * The latest finding, and whether it is a new one since the last call. A check that touches the upstream is
+   * started when it is due, but not awaited: `onNews` comes when it is done.
+   */
+  look(bound: readonly Address[], eager: boolean): { readonly finding: Finding; readonly isNew: boolean };
+  /** The first check, done. */
+  first(bound: readonly Address[]): Promise<void>;
+}
+
+const UNKNOWN: Finding = { upstream: 'unknown', endToEnd: 'unknown', probeMs: null, detail: null };
+
+/** Checks one upstream: the socket table at every look (it touches nobody), the probe at its own pace. */
+export const createUpstreamCheck = (
+  proxy: ProxyConfig,
+  monitor: MonitorConfig,
+  heartbeat: Heartbeat,
+  onNews: () => void,
+): UpstreamCheck => {
+  let latest = UNKNOWN;
+  let isNew = false;
+  let checkedAt = Number.NEGATIVE_INFINITY;
+  let underway: Promise<void> | undefined;
+
+  const throughProxy = async (bound: readonly Address[]): Promise<ProbeResult | undefined> => {
+    const [first] = bound;
+    if (!first || isUnix(first) || proxy.probe.type !== 'http') return undefined;
+    const localPort = checkPort();
+    await heartbeat.ask('expect_check', { localPort, forward: true });
+    const { upstream, probe } = proxy;
+    const result = await probeHttp(reachable(first), upstream, probe, monitor.probeTimeoutMs, localPort);
+    return !result.ok && isPortTaken(result.error) ? undefined : result;
+  };
+
+  const probe = async (bound: readonly Address[]): Promise<Finding> => {
+    const through = await throughProxy(bound).catch(() => undefined);
+    const direct = through?.ok
+      ? through
+      : await probeUpstream(proxy.upstream, proxy.probe, bound, monitor.probeTimeoutMs);
+    const result = through ?? direct;
+    return {
+      upstream: direct.ok ? 'ok' : 'refused',
+      endToEnd: through ? (through.ok ? 'ok' : 'failed') : 'unknown',
+      probeMs: result.ok ? result.durationMs : null,
+      detail: direct.ok ? (result.ok ? null : result.error) : direct.error,
+    };
+  };
+
+  const pauseMs = (eager: boolean): number => {
+    if (eager) return monitor.suspectIntervalMs;
+    return latest.upstream === 'ok' || latest === UNKNOWN ? monitor.upstreamIntervalMs : monitor.intervalMs;
+  };
+
+  const start = (bound: readonly Address[]): Promise<void> => {
+    checkedAt = performance.now();
+    underway ??= probe(bound)
+      .catch((error: Error): Finding => ({ ...UNKNOWN, detail: error.message }))
+      .then((finding) => {
+        underway = undefined;
+        // The table may have told in the meantime that nothing listens there any more.
+        latest = finding;
+        isNew = true;
+      });
+    return underway;
+  };
+
+  return {
+    look: (bound, eager) => {
+      const listens = upstreamListens(proxy.upstream, bound);
+      if (listens === false) {
+        const detail = `nothing listens on ${formatAddress(proxy.upstream)}`;
+        latest = { upstream: 'refused', endToEnd: 'unknown', probeMs: null, detail };
+        isNew = true;
+      } else if (proxy.probe.type === 'listen') {
+        latest = { ...UNKNOWN, upstream: listens ? 'ok' : 'unknown' };
+        isNew = true;
+      } else {
+        if (performance.now() - checkedAt >= pauseMs(eager) && !underway) void start(bound).then(onNews);
+      }
+      const told = { finding: latest, isNew };
+      isNew = false;
+      return told;
+    },
+    first: (bound) =>
+      proxy.probe.type === 'listen' || latest !== UNKNOWN ? Promise.resolve() : start(bound),
+  };
+};
