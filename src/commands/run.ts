@@ -24,8 +24,14 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
   if (!proxy) throw new UsageError(`${settings.configPath} has no proxy "${args._[0]}"`);
   const files = makeHome(settings.home, proxy.id).port(proxy.id);
   const log = createLog(settings.logFormat);
-  await replacePredecessor(files.socket);
+  const predecessor = await replacePredecessor(files.socket);
   const forwarder = await startForwarder(proxy, createPortableEngine, log);
+  if (predecessor) {
+    const awayMs = Math.round(performance.now() - predecessor.askedAt);
+    const from = `pid ${readInteger(files.pid) ?? 'unknown'}, which PM2 no longer has`;
+    log('taken_over', `${proxy.id}: taken over from ${from}; nobody listened for ${awayMs} ms`, { awayMs });
+    await predecessor.gone;
+  }
   let control: ControlServer | undefined;
   const leave = leaveOnSignal(async () => {
     control?.announce('leaving');
@@ -56,17 +62,21 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
 };
 
 /**
- * One process serves a port: one that outlived its PM2 daemon is asked to leave, so that the one that PM2 knows
- * can take its place.
+ * One process serves a port: one that outlived its PM2 daemon is asked to leave, so that the one that PM2 knows can take
+ * its place. It has given its listening sockets up when it answers, and may then finish its connections until `gone`.
  */
-const replacePredecessor = async (socketPath: string): Promise<void> => {
+const replacePredecessor = async (
+  socketPath: string,
+): Promise<{ readonly askedAt: number; readonly gone: Promise<unknown> } | undefined> => {
   try {
     const predecessor = await connectControl<ProxyProtocol>(socketPath, ANSWER_TIMEOUT_MS);
+    const askedAt = performance.now();
     await predecessor.ask('leave', null, ANSWER_TIMEOUT_MS);
-    await Promise.race([predecessor.closed, sleep(LEAVE_UNDER_PM2_MS + ANSWER_TIMEOUT_MS)]);
-    predecessor.close();
+    const gone = Promise.race([predecessor.closed, sleep(LEAVE_UNDER_PM2_MS + ANSWER_TIMEOUT_MS)]);
+    return { askedAt, gone: gone.finally(() => predecessor.close()) };
   } catch {
     // Nobody is there, or nobody answers: the port itself will tell.
+    return undefined;
   }
 };
 

@@ -312,6 +312,10 @@ describe('a station of its own', () => {
     const back = await station.proxyUntil(port, (proxy) => isUp(proxy) && proxy.pid !== pid);
     assert.equal(back.pm2, 'online');
     while (orphans.some(isAlive)) await new Promise((done) => setImmediate(done));
+    assert.match(
+      station.log(`tcp-proxy-${port}`),
+      new RegExp(`taken over from pid ${pid}, which PM2 no longer has; nobody listened for \\d+ ms`),
+    );
     assert.equal(await (await fetch(`http://127.0.0.1:${port}/`)).text(), 'the upstream');
   });
 });
