@@ -1,0 +1,76 @@
+// A client of the echo upstream, in this process.
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const BYTE = Buffer.from('x');
+const AT_A_TIME = 50;
+const PATIENCE_MS = 15_000;
+
+const open = async (port) => {
+  const socket = connect({ port, host: '127.0.0.1', noDelay: true });
+  socket.on('error', () => socket.destroy());
+  await once(socket, 'connect');
+  return socket;
+};
+
+/** @returns how long each of `count` one-byte round trips took, in ms */
+const roundTrips = (socket, count) =>
+  new Promise((done, fail) => {
+    const times = [];
+    let sentAt = 0;
+    const send = () => {
+      sentAt = performance.now();
+      socket.write(BYTE);
+    };
+    const onClose = () => fail(new Error(`the connection was closed after ${times.length} round trips`));
+    const onData = () => {
+      times.push(performance.now() - sentAt);
+      if (times.length < count) return send();
+      socket.off('data', onData).off('close', onClose);
+      done(times);
+    };
+    socket.on('data', onData).once('close', onClose);
+    send();
+  });
+
+/** Connects until a byte comes back. */
+export const waitForByte = async (server) => {
+  for (const giveUpAt = Date.now() + PATIENCE_MS; ; await sleep(1)) {
+    try {
+      const socket = await open(server.port);
+      await roundTrips(socket, 1);
+      const atMs = performance.now();
+      socket.destroy();
+      return atMs;
+    } catch (error) {
+      if (server.ended) throw new Error(server.ended, { cause: error });
+      if (Date.now() > giveUpAt) throw error;
+    }
+  }
+};
+
+/** @returns the round trips of each port, made in turns */
+export const compareRoundTrips = async (ports, { turns, count }) => {
+  const sockets = await Promise.all(ports.map(open));
+  for (const socket of sockets) await roundTrips(socket, count);
+  const times = ports.map(() => []);
+  for (let turn = 0; turn < turns; turn += 1)
+    for (const [index, socket] of sockets.entries()) times[index].push(...(await roundTrips(socket, count)));
+  for (const socket of sockets) socket.destroy();
+  return times;
+};
+
+/** Opens connections and keeps them, each with one byte sent and one received. */
+export const hold = async (port, count) => {
+  const sockets = [];
+  while (sockets.length < count) {
+    const some = Array.from({ length: Math.min(AT_A_TIME, count - sockets.length) }, () => open(port));
+    for (const socket of await Promise.all(some)) sockets.push(socket);
+    await Promise.all(sockets.slice(-some.length).map((socket) => roundTrips(socket, 1)));
+  }
+  const release = () => {
+    for (const socket of sockets) socket.destroy();
+  };
+  return { release, lost: () => sockets.filter(({ destroyed }) => destroyed).length };
+};
