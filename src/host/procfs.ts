@@ -1,7 +1,7 @@
-import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
-import { type Address, canonicalHost, ipFamily } from '../core/address.ts';
 import type { Holder } from '../core/status.ts';
+import type { Listener } from './socket-table.ts';
 
 /** What /proc says of a process (proc_pid_stat(5)). */
 export interface ProcessState {
@@ -9,16 +9,6 @@ export interface ProcessState {
   readonly state: string;
   /** Clock ticks since boot: with the pid it names one process for good. */
   readonly startTicks: number;
-}
-
-/** A listening TCP socket (proc_pid_net(5)). */
-export interface Listener {
-  readonly host: string;
-  readonly port: number;
-  readonly uid: number;
-  readonly inode: number;
-  /** Connections that the kernel has completed and that nobody has accepted yet (rx_queue). */
-  readonly backlog: number;
 }
 
 export const HAS_PROCFS = existsSync('/proc/self/stat');
@@ -63,98 +53,6 @@ export const isAlive = (pid: number): boolean => {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 };
-
-/**
- * The sockets that listen on `port` in this network namespace; undefined without /proc.
- * @param sinceMs a table that was read since then (performance.now()) will do. Default: now
- */
-export const listenersOn = (port: number, sinceMs = performance.now()): readonly Listener[] | undefined => {
-  if (!HAS_PROCFS) return undefined;
-  const tables = [readTable('/proc/net/tcp', sinceMs), readTable('/proc/net/tcp6', sinceMs)];
-  const suffix = `:${hexPort(port)}`;
-  return tables.flatMap((table) =>
-    table.split('\n').flatMap((line) => {
-      const [, local = '', , state, queues = '', , , uid, , inode] = line.trim().split(/\s+/);
-      if (state !== LISTEN || !local.endsWith(suffix)) return [];
-      const backlog = Number.parseInt(queues.slice(9), 16);
-      return [{ host: hexHost(local.slice(0, -5)), port, uid: Number(uid), inode: Number(inode), backlog }];
-    }),
-  );
-};
-
-/** The unix socket that listens on `path`, spelled as it was bound; undefined when there is none, or no /proc. */
-export const listenerOnFile = (path: string): Pick<Listener, 'uid' | 'inode'> | undefined => {
-  const lines = read('/proc/net/unix')?.split('\n') ?? [];
-  // Num RefCount Protocol Flags Type St Inode Path
-  const fields = lines
-    .map((line) => line.split(/\s+/, 7))
-    .find((one, row) => one[3] === ACCEPTING && lines[row]?.endsWith(` ${path}`));
-  const uid = statSync(path, { throwIfNoEntry: false })?.uid;
-  return fields && uid !== undefined ? { uid, inode: Number(fields[6]) } : undefined;
-};
-
-/** __SO_ACCEPTCON of include/uapi/linux/net.h. */
-const ACCEPTING = '00010000';
-
-/**
- * The bytes that the kernel has not sent, or that the peer has not acknowledged (tx_queue), on the connection
- * between two addresses; undefined when there is none, or no /proc.
- * @param sinceMs a table that was read since then (performance.now()) will do, however many ask: to read it takes
- * milliseconds. Default: now
- */
-export const unsentBytes = (
-  local: Address,
-  remote: Address,
-  sinceMs = performance.now(),
-): number | undefined => {
-  const table = readTable(ipFamily(local.host) === 4 ? '/proc/net/tcp' : '/proc/net/tcp6', sinceMs);
-  const ends = ` ${hexAddress(local)} ${hexAddress(remote)} `;
-  const at = table.indexOf(ends);
-  const queue =
-    at < 0 ? undefined : /^\w+ ([0-9A-F]+):/.exec(table.slice(at + ends.length, at + ends.length + 32))?.[1];
-  return queue === undefined ? undefined : Number.parseInt(queue, 16);
-};
-
-const tables = new Map<string, { readonly text: string; readonly atMs: number }>();
-
-const readTable = (path: string, sinceMs: number): string => {
-  const known = tables.get(path);
-  if (known && known.atMs >= sinceMs) return known.text;
-  const atMs = performance.now();
-  const text = read(path) ?? '';
-  tables.set(path, { text, atMs });
-  return text;
-};
-
-/** "127.0.0.1" and 80 → "0100007F:0050"; the inverse of {@link hexHost}. */
-const hexAddress = ({ host, port }: Address): string => {
-  const words = ipFamily(host) === 4 ? [host.split('.').map(Number)] : ipv6Words(host);
-  const hex = words.map((bytes) =>
-    [...bytes]
-      .reverse()
-      .map((byte) => byte.toString(16).padStart(2, '0'))
-      .join(''),
-  );
-  return `${hex.join('').toUpperCase()}:${hexPort(port)}`;
-};
-
-/** The four 4-byte words of an IPv6 address. */
-const ipv6Words = (host: string): number[][] => {
-  const [head = '', tail] = canonicalHost(host).replace(/%.*$/, '').split('::');
-  const groups = (text: string): string[] => (text === '' ? [] : text.split(':'));
-  const [left, right] = [groups(head), groups(tail ?? '')];
-  const zeros = tail === undefined ? [] : Array.from({ length: 8 - left.length - right.length }, () => '0');
-  const bytes = [...left, ...zeros, ...right].flatMap((group) => {
-    const value = Number.parseInt(group, 16);
-    return [value >> 8, value & 255];
-  });
-  return [0, 4, 8, 12].map((start) => bytes.slice(start, start + 4));
-};
-
-const hexPort = (port: number): string => port.toString(16).toUpperCase().padStart(4, '0');
-
-/** TCP_LISTEN of include/net/tcp_states.h. */
-const LISTEN = '0A';
 
 /** A process's limit of open files (default: this one's); undefined without /proc, or for another user's process. */
 export const openFilesLimit = (pid: number | 'self' = 'self'): number | undefined => {
@@ -224,13 +122,6 @@ const list = (folder: string): string[] => {
 const commandOf = (pid: string): string | null => {
   const line = read(`/proc/${pid}/cmdline`)?.split('\0').join(' ').trim();
   return line || read(`/proc/${pid}/comm`)?.trim() || null;
-};
-
-/** "0100007F" → "127.0.0.1"; an IPv6 address is four words, each in the machine's (little) byte order. */
-const hexHost = (hex: string): string => {
-  const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => (word.match(/../g) ?? []).reverse());
-  if (bytes.length === 4) return bytes.map((byte) => Number.parseInt(byte, 16)).join('.');
-  return canonicalHost(bytes.join('').replace(/(.{4})(?=.)/g, '$1:'));
 };
 
 const read = (path: string): string | undefined => {

@@ -12,8 +12,9 @@ import {
   literalHosts,
 } from '../core/address.ts';
 import type { Probe } from '../core/config-schema.ts';
-import { listenersOn, localAddresses } from '../host/procfs.ts';
+import { localAddresses } from '../host/procfs.ts';
 import { resolve } from '../host/resolve.ts';
+import { listenersOn } from '../host/socket-table.ts';
 
 /** An expected failure is a value; `error` names what went wrong and where. */
 export type ProbeResult =

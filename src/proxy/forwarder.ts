@@ -13,7 +13,8 @@ import { REASONS } from '../core/reasons.ts';
 import { formatHolder, type Holder } from '../core/status.ts';
 import type { Binding, ProxyReport } from '../host/control.ts';
 import type { Log } from '../host/log.ts';
-import { holderOf, type Listener, listenerOnFile, listenersOn, localAddresses } from '../host/procfs.ts';
+import { holderOf, localAddresses } from '../host/procfs.ts';
+import { type Listener, listenerOnFile, listenersOn } from '../host/socket-table.ts';
 import { isSocket } from '../host/unix-socket.ts';
 import type { ConnectionRecord, CreateEngine, Engine } from './engine.ts';
 

@@ -2,27 +2,15 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, symlinkSync } from 'node:fs';
-import { type AddressInfo, connect, createServer } from 'node:net';
-import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { describe, type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import {
-  HAS_PROCFS,
-  holderOf,
-  isAlive,
-  listenersOn,
-  localAddresses,
-  readProcess,
-} from '../../src/host/procfs.ts';
+import { HAS_PROCFS, isAlive, localAddresses, readProcess } from '../../src/host/procfs.ts';
 import { needs } from '../e2e/needs.ts';
 import { tempFolder } from '../temp-folder.ts';
 
 const skip = needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)');
-const hasIpv6 = Object.values(networkInterfaces()).some((list) =>
-  list?.some(({ address }) => address === '::1'),
-);
 
 const until = async (wanted: () => boolean, what: string): Promise<void> => {
   for (const giveUpAt = Date.now() + 30_000; !wanted(); await turn())
@@ -87,59 +75,6 @@ describe('a process', { skip }, () => {
     await once(child, 'exit');
     assert.equal(readProcess(pidOf(child)), undefined);
     assert.equal(isAlive(pidOf(child)), false);
-  });
-});
-
-const listen = async (t: TestContext, host: string): Promise<number> => {
-  const server = createServer((socket) => socket.on('error', () => {}));
-  await once(server.listen({ host, port: 0 }), 'listening');
-  t.after(() => server.close());
-  return (server.address() as AddressInfo).port;
-};
-
-describe('a listening socket is found with its address and its holder', { skip }, () => {
-  const table: readonly [bound: string, found: string][] = [
-    ['127.0.0.1', '127.0.0.1'],
-    ['127.1.2.3', '127.1.2.3'],
-    ['0.0.0.0', '0.0.0.0'],
-    ['::1', '::1'],
-    ['::', '::'],
-    ['::ffff:127.0.0.1', '127.0.0.1'],
-  ];
-  for (const [bound, found] of table)
-    test(bound, { skip: needs(bound.includes(':') && !hasIpv6 ? 'needs IPv6' : undefined) }, async (t) => {
-      const port = await listen(t, bound);
-      const listeners = listenersOn(port);
-      assert.deepEqual(
-        listeners?.map(({ host, port: at, uid }) => ({ host, port: at, uid })),
-        [{ host: found, port, uid: process.getuid?.() }],
-      );
-      const [listener] = listeners;
-      assert.ok(listener);
-      const { pid, command, uid } = holderOf(listener);
-      assert.deepEqual([pid, uid], [process.pid, process.getuid?.()]);
-      assert.match(command ?? '', /procfs\.test/);
-    });
-
-  test('and not the connections to it', async (t) => {
-    const port = await listen(t, '127.0.0.1');
-    const client = connect(port, '127.0.0.1');
-    await once(client, 'connect');
-    assert.equal(listenersOn(port)?.length, 1);
-    client.destroy();
-  });
-
-  test('and it is gone when it is closed', async () => {
-    const server = createServer();
-    await once(server.listen({ host: '127.0.0.1', port: 0 }), 'listening');
-    const { port } = server.address() as AddressInfo;
-    await once(server.close(), 'close');
-    assert.deepEqual(listenersOn(port), []);
-  });
-
-  test('a socket whose process is not to be seen has its user at least', () => {
-    const listener = { host: '::', port: 1, uid: 12_345, inode: -1 };
-    assert.deepEqual(holderOf(listener), { pid: null, command: null, uid: 12_345 });
   });
 });
 

@@ -1,7 +1,8 @@
 import { connect as netConnect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Address, canonicalHost, endpoint, formatAddress, isUnix } from '../../core/address.ts';
 import { dialReason, type Reason } from '../../core/reasons.ts';
-import { unsentBytes } from '../../host/procfs.ts';
+import { unsentBytes } from '../../host/socket-table.ts';
 import { type Connected, type Dialled, dial } from '../dial.ts';
 import type { ConnectionRecord, Policy } from '../engine.ts';
 
@@ -207,7 +208,7 @@ const isUnixSocket = (socket: Socket): boolean => socket.localAddress === undefi
 
 /** A reset overtakes what the kernel has not sent yet: wait for that, but not for long. */
 const MOST_DELIVERY_MS = 500;
-/** The pause doubles from here: a look reads the system's whole table of connections. */
+/** The pause doubles from here: a look reads the system's whole table of connections, if outside the event loop. */
 const FIRST_DELIVERY_LOOK_MS = 10;
 
 /**
@@ -220,28 +221,18 @@ const resetAfterDelivery = (sink: Socket, source: Socket, { halfCloseTimeoutMs }
   sink.unpipe(source);
   const rest = source.read() as Buffer | null;
   const [local, remote] = endsOf(sink);
-  let flushedAt = 0;
-  /** Connections that are reset together look together, at one reading of the table. */
-  const lookIn = (pauseMs: number): void => {
-    setTimeout(
-      (sinceMs: number) => {
-        if (sink.destroyed) return;
-        const isDelivered = isUnixSocket(sink) || (unsentBytes(local, remote, sinceMs) ?? 0) === 0;
-        if (isDelivered || sinceMs - flushedAt > MOST_DELIVERY_MS) reset(sink);
-        else lookIn(pauseMs * 2);
-      },
-      pauseMs,
-      performance.now(),
-    );
-  };
-  const onFlushed = (): void => {
-    flushedAt = performance.now();
-    lookIn(FIRST_DELIVERY_LOOK_MS);
+  const onFlushed = async (): Promise<void> => {
+    const giveUpAt = performance.now() + MOST_DELIVERY_MS;
+    for (let pauseMs = FIRST_DELIVERY_LOOK_MS; performance.now() < giveUpAt; pauseMs *= 2) {
+      await sleep(pauseMs);
+      if (sink.destroyed || isUnixSocket(sink) || !(await unsentBytes(local, remote))) break;
+    }
+    if (!sink.destroyed) reset(sink);
   };
   if (rest === null && sink.bytesWritten === 0) reset(sink);
-  else if (!sink.writableEnded) sink.write(rest ?? '', onFlushed);
-  else if (sink.writableFinished) onFlushed();
-  else sink.once('finish', onFlushed);
+  else if (!sink.writableEnded) sink.write(rest ?? '', () => void onFlushed());
+  else if (sink.writableFinished) void onFlushed();
+  else sink.once('finish', () => void onFlushed());
   sink.setTimeout(halfCloseTimeoutMs, () => reset(sink));
 };
 
