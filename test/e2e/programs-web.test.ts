@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import {
   type ClientHttp2Session,
@@ -12,9 +11,9 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
-import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
+import { makeCertificate } from '../certificate.ts';
 import { needs, needsProgram } from './needs.ts';
 import { openStage } from './servers.ts';
 import { loadWs, needsWs, type WebSocket } from './websocket.ts';
@@ -103,17 +102,14 @@ test('HTTP/2 over TLS: ALPN and the certificate pass, and 100 streams are open a
   skip: needs(needsProgram('openssl', 'openssl')),
 }, async (t) => {
   const stage = openStage(t);
-  const [key, cert] = ['key.pem', 'cert.pem'].map((name) => join(stage.folder, name)) as [string, string];
-  const made = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
-  const named = ['-subj', '/CN=steadyport', '-addext', 'subjectAltName=IP:127.0.0.1'];
-  await stage.run('openssl', ['req', ...made, ...named, '-keyout', key, '-out', cert]);
-  const server = createSecureServer({ key: readFileSync(key), cert: readFileSync(cert), ...OPTIONS });
+  const { key, cert } = makeCertificate(stage.folder);
+  const server = createSecureServer({ key, cert, ...OPTIONS });
   server.listen({ host: '127.0.0.1', port: 0 });
   t.after(() => server.close());
   await once(server, 'listening');
   echoOnceAllAreOpen(server);
   const proxy = await stage.proxy((server.address() as AddressInfo).port);
-  const session = connect(`https://127.0.0.1:${proxy.port}`, { ca: readFileSync(cert), ...OPTIONS });
+  const session = connect(`https://127.0.0.1:${proxy.port}`, { ca: cert, ...OPTIONS });
   await exchange(t, session);
   assert.equal(session.alpnProtocol, 'h2');
   assert.deepEqual(
