@@ -52,6 +52,7 @@ const REQUIRED: Readonly<Record<string, string>> = {
   proxies: EXPECTED.proxies,
   listen: EXPECTED.listen,
   upstream: EXPECTED.upstream,
+  expect: EXPECTED.expect,
 };
 
 const unknownKeys = (place: Path, found: unknown, name: Name): ConfigError[] => {

@@ -17,7 +17,9 @@ export const EXPECTED = {
   allow: 'an IP address, a CIDR block such as "192.0.2.0/24", or one of: loopback, private, any',
   path: 'a path that begins with "/"',
   probe: 'an object such as {"type": "tcp"}',
-  probeType: 'one of: listen, tcp, http',
+  probeType: 'one of: listen, tcp, http, expect',
+  expect: 'the text that the answer must have in it, such as "+PONG"',
+  tls: 'true, false or "verify"',
   engine: 'one of: auto, portable',
 };
 
@@ -49,6 +51,14 @@ const check = <T>(parse: (text: string) => T | undefined, expected: string, abou
     v.transform((value) => parse(value) as T),
   );
 
+const tls = v.optional(
+  v.pipe(
+    v.union([v.boolean(), v.literal('verify')], EXPECTED.tls),
+    v.description('True: over TLS, with any certificate; "verify": the certificate is verified too'),
+  ),
+  false,
+);
+
 /** How the monitor checks an upstream: see the README's config reference. */
 export const probeSchema = v.variant(
   'type',
@@ -60,6 +70,20 @@ export const probeSchema = v.variant(
       path: v.optional(v.pipe(v.string(EXPECTED.path), v.regex(/^\/[\x21-\x7e]*$/, EXPECTED.path)), '/'),
       status: v.optional(integer(100, 599, 'an HTTP status', 'The status to expect; default 200 to 399')),
       body: v.optional(text('What the body must have in it')),
+      tls,
+    }),
+    v.strictObject({
+      type: v.literal('expect'),
+      send: v.optional(
+        v.pipe(v.string('a text'), v.description('What is sent; default nothing: a greeting is waited for')),
+        '',
+      ),
+      expect: v.pipe(
+        v.string(EXPECTED.expect),
+        v.nonEmpty(EXPECTED.expect),
+        v.description('What the answer must have in it'),
+      ),
+      tls,
     }),
   ],
   ({ path }) => (path ? EXPECTED.probeType : EXPECTED.probe),

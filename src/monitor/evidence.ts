@@ -149,7 +149,7 @@ const checkAccept = async (
   if (result.ok) return { state: 'ok', detail: null, at };
   // An address that has just gone from this host is the host's affair: the proxy follows within seconds.
   if (!isLoopback(at.host) && !localAddresses().includes(at.host)) return NOT_CHECKED;
-  return isPortTaken(result.error) ? NOT_CHECKED : { state: 'failed', detail: result.error, at };
+  return isPortTaken(result) ? NOT_CHECKED : { state: 'failed', detail: result.error, at };
 };
 
 /** The connections that wait to be accepted; NaN without /proc. */

@@ -1,9 +1,6 @@
 import { existsSync } from 'node:fs';
-import { request } from 'node:http';
-import { connect, type Socket } from 'node:net';
 import {
   type Address,
-  endpoint,
   formatAddress,
   ipFamily,
   isCovered,
@@ -15,11 +12,8 @@ import type { Probe } from '../core/config-schema.ts';
 import { localAddresses } from '../host/procfs.ts';
 import { resolve } from '../host/resolve.ts';
 import { listenersOn } from '../host/socket-table.ts';
-
-/** An expected failure is a value; `error` names what went wrong and where. */
-export type ProbeResult =
-  | { readonly ok: true; readonly durationMs: number }
-  | { readonly ok: false; readonly durationMs: number; readonly error: string };
+import { asksApplication, probeApplication } from './application.ts';
+import { converse, elapsed, type ProbeResult } from './conversation.ts';
 
 /**
  * A port for a check to announce and to connect from: outside the range that Linux hands out by itself (ip(7): 32768
@@ -29,107 +23,23 @@ export const checkPort = (): number => 20_000 + Math.floor(Math.random() * 12_00
 
 /** Connects, and waits until the other end closes: only a process that accepts does that. */
 export const probeAccept = (address: Address, localPort: number, timeoutMs: number): Promise<ProbeResult> =>
-  timed((settle) => {
-    const socket = connect({ ...address, localPort });
-    const timer = setTimeout(() => fail(`accepted nothing within ${timeoutMs} ms`), timeoutMs);
-    const fail = (why: string): void => {
-      clearTimeout(timer);
-      discard(socket);
-      settle(`${formatAddress(address)} ${why}`);
-    };
-    socket.on('error', (error) => fail(error.message));
+  converse({ address, timeoutMs, localPort, name: formatAddress(address) }, (socket, settle) => {
     socket.on('end', () => {
-      clearTimeout(timer);
       socket.resetAndDestroy();
       settle();
     });
     socket.resume();
+    return () => 'accepted nothing';
   });
-
-/** resetAndDestroy() on a socket that is not connected yet would wait until it is; a unix socket has none. */
-const discard = (socket: Socket): void => {
-  if (socket.connecting || socket.localAddress === undefined) socket.destroy();
-  else socket.resetAndDestroy();
-};
 
 /** Connects and resets: no byte is sent. */
 const probeTcp = (address: Address, timeoutMs: number): Promise<ProbeResult> =>
-  timed((settle) => {
-    const socket = connect(endpoint(address));
-    const end = (why?: string): void => {
-      clearTimeout(timer);
-      discard(socket);
-      settle(why && `${formatAddress(address)} ${why}`);
-    };
-    const timer = setTimeout(() => end(`did not accept within ${timeoutMs} ms`), timeoutMs);
-    socket.on('error', (error: NodeJS.ErrnoException) => end(`refused (${error.code})`));
-    socket.on('connect', () => end());
+  converse({ address, timeoutMs, name: formatAddress(address) }, (socket, settle) => {
+    if (socket.localAddress === undefined) socket.destroy();
+    else socket.resetAndDestroy();
+    settle();
+    return () => undefined;
   });
-
-/**
- * One GET, with `upstream` as its Host whichever way it goes. The request is not followed by a FIN: the
- * MCP Inspector 1.x answers nothing to a client that half-closes (docs/decisions.md: the MCP Inspector).
- */
-export const probeHttp = (
-  address: Address,
-  upstream: Address,
-  probe: Extract<Probe, { type: 'http' }>,
-  timeoutMs: number,
-  localPort?: number,
-): Promise<ProbeResult> =>
-  timed((settle) => {
-    const where = `GET ${probe.path} at ${formatAddress(address)}`;
-    const call = request({
-      ...(isUnix(address) ? { socketPath: address.host } : endpoint(address)),
-      path: probe.path,
-      agent: false,
-      headers: {
-        host: isUnix(upstream) ? 'localhost' : formatAddress(upstream),
-        'user-agent': 'steadyport-probe',
-        connection: 'close',
-      },
-      ...(localPort === undefined ? {} : { localPort }),
-    });
-    const timer = setTimeout(() => call.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
-    call.on('close', () => {
-      clearTimeout(timer);
-      settle(`${where}: closed without an answer`);
-    });
-    call.on('error', (error) => settle(`${where}: ${error.message}`));
-    call.on('response', (response) => {
-      const verdict = (body: string | undefined): void => {
-        const wrong = mismatch(probe, response.statusCode ?? 0, body);
-        settle(wrong && `${where}: ${wrong}`);
-        call.destroy();
-      };
-      // Without a body to look for the headers decide: a stream of events has no end.
-      if (probe.body === undefined) return verdict(undefined);
-      let body = '';
-      response.on('error', (error) => settle(`${where}: ${error.message}`));
-      response.setEncoding('utf8').on('data', (text: string) => {
-        body += text;
-        if (body.includes(probe.body ?? '') || body.length > MOST_BODY_CHARACTERS) verdict(body);
-      });
-      response.on('end', () => verdict(body));
-    });
-    call.end();
-  });
-
-/** `body` is looked for in so much of the answer. */
-const MOST_BODY_CHARACTERS = 1_000_000;
-
-const mismatch = (
-  probe: Extract<Probe, { type: 'http' }>,
-  status: number,
-  body: string | undefined,
-): string | undefined => {
-  const expected = probe.status ?? '200 to 399';
-  const fits = probe.status === undefined ? status >= 200 && status < 400 : status === probe.status;
-  if (!fits) return `status ${status}, expected ${expected}`;
-  if (probe.body !== undefined && !body?.includes(probe.body))
-    return `the body has no ${JSON.stringify(probe.body)}`;
-  return undefined;
-};
 
 /**
  * The upstream itself, without the proxy: any of its addresses that is not one of the proxy's own listeners.
@@ -146,22 +56,24 @@ export const probeUpstream = async (
   const addresses = resolved.ok
     ? resolved.addresses.filter((address) => !isCovered(bound, address, localAddresses()))
     : [];
-  let error = resolved.ok
+  const error = resolved.ok
     ? `every address of ${upstream.host} is the proxy itself`
     : `the name ${upstream.host} cannot be resolved (${resolved.code})`;
+  let failure: Exclude<ProbeResult, { ok: true }> = { ok: false, phase: 'connect', error, durationMs: 0 };
   for (const address of addresses) {
-    const result =
-      probe.type === 'http'
-        ? await probeHttp(address, upstream, probe, timeoutMs)
-        : await probeTcp(address, timeoutMs);
+    const result = asksApplication(probe)
+      ? await probeApplication(address, upstream, probe, timeoutMs)
+      : await probeTcp(address, timeoutMs);
     if (result.ok) return result;
-    error = result.error;
+    // An application that has one of the addresses and answers badly is the cause; that it has not the other is not.
+    if (result.phase === 'answer' || failure.phase === 'connect') failure = result;
   }
-  return { ok: false, error, durationMs: elapsed(startedAt) };
+  return { ...failure, durationMs: elapsed(startedAt) };
 };
 
 /** The check's own port was not free after all: that says nothing of the proxy. */
-export const isPortTaken = (error: string): boolean => /EADDRINUSE|EADDRNOTAVAIL/.test(error);
+export const isPortTaken = (result: ProbeResult): boolean =>
+  !result.ok && result.phase === 'connect' && /EADDRINUSE|EADDRNOTAVAIL/.test(result.error);
 
 /** Where to connect for a bound address: a wildcard stands for what is reachable from elsewhere, if anything is. */
 export const reachable = ({ host, port }: Address): Address => {
@@ -186,20 +98,5 @@ export const upstreamListens = (upstream: Address, bound: readonly Address[]): b
     (listener) =>
       !bound.some((own) => own.host === listener.host && own.port === listener.port) &&
       wanted.some((address) => isCovered([listener], address, []) || listener.host === '::'),
-  );
-};
-
-const elapsed = (startedAt: number): number => Math.round(performance.now() - startedAt);
-
-const timed = (probe: (settle: (error?: string) => void) => void): Promise<ProbeResult> => {
-  const startedAt = performance.now();
-  return new Promise((done) =>
-    probe((error) =>
-      done(
-        error === undefined
-          ? { ok: true, durationMs: elapsed(startedAt) }
-          : { ok: false, durationMs: elapsed(startedAt), error },
-      ),
-    ),
   );
 };

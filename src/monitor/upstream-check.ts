@@ -1,16 +1,10 @@
 import { type Address, formatAddress, isUnix } from '../core/address.ts';
 import type { MonitorConfig, ProxyConfig } from '../core/config.ts';
 import type { Evidence } from '../core/decision.ts';
+import { asksApplication, probeApplication } from './application.ts';
+import type { ProbeResult } from './conversation.ts';
 import type { Heartbeat } from './heartbeat.ts';
-import {
-  checkPort,
-  isPortTaken,
-  type ProbeResult,
-  probeHttp,
-  probeUpstream,
-  reachable,
-  upstreamListens,
-} from './probes.ts';
+import { checkPort, isPortTaken, probeUpstream, reachable, upstreamListens } from './probes.ts';
 
 /** What is known of the upstream, and of the way to it. */
 export interface Finding extends Pick<Evidence, 'upstream' | 'endToEnd'> {
@@ -45,12 +39,13 @@ export const createUpstreamCheck = (
 
   const throughProxy = async (bound: readonly Address[]): Promise<ProbeResult | undefined> => {
     const [first] = bound;
-    if (!first || isUnix(first) || proxy.probe.type !== 'http') return undefined;
+    const { probe, upstream } = proxy;
+    if (!first || isUnix(first) || !asksApplication(probe)) return undefined;
     const localPort = checkPort();
     await heartbeat.ask('expect_check', { localPort, forward: true });
-    const { upstream, probe } = proxy;
-    const result = await probeHttp(reachable(first), upstream, probe, monitor.probeTimeoutMs, localPort);
-    return !result.ok && isPortTaken(result.error) ? undefined : result;
+    const at = reachable(first);
+    const result = await probeApplication(at, upstream, probe, monitor.probeTimeoutMs, localPort);
+    return isPortTaken(result) ? undefined : result;
   };
 
   const probe = async (bound: readonly Address[]): Promise<Finding> => {
@@ -60,7 +55,7 @@ export const createUpstreamCheck = (
       : await probeUpstream(proxy.upstream, proxy.probe, bound, monitor.probeTimeoutMs);
     const result = through ?? direct;
     return {
-      upstream: direct.ok ? 'ok' : 'refused',
+      upstream: direct.ok ? 'ok' : direct.phase === 'connect' ? 'refused' : 'silent',
       endToEnd: through ? (through.ok ? 'ok' : 'failed') : 'unknown',
       probeMs: result.ok ? result.durationMs : null,
       detail: direct.ok ? (result.ok ? null : result.error) : direct.error,

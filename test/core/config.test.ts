@@ -73,7 +73,7 @@ test('what is written is kept, at the ends of its range too', () => {
   };
   const proxy = {
     label: 'x',
-    probe: { type: 'http', path: '/health', status: 599, body: '"ok"' },
+    probe: { type: 'http', path: '/health', status: 599, body: '"ok"', tls: 'verify' },
     allow: ['any', '192.0.2.0/24', '2001:db8::/32', '10.1.2.3'],
     holdMs: 0,
     connectTimeoutMs: 1,
@@ -112,9 +112,13 @@ describe('the probe is by default one that does not touch an upstream of this ho
       assert.deepEqual(parse({ proxies: [{ ...UI, upstream }] }).proxies[0]?.probe, { type }));
 });
 
-test('an http probe asks for / by default', () => {
-  const { proxies } = parse({ proxies: [{ ...UI, probe: { type: 'http' } }] });
-  assert.deepEqual(proxies[0]?.probe, { type: 'http', path: '/' });
+test('an http probe asks for / by default, an expect probe sends nothing, and neither uses TLS', () => {
+  const probeOf = (probe: object) => parse({ proxies: [{ ...UI, probe }] }).proxies[0]?.probe;
+  assert.deepEqual(probeOf({ type: 'http' }), { type: 'http', path: '/', tls: false });
+  const greeting = { type: 'expect', expect: 'SSH-2.0' };
+  assert.deepEqual(probeOf(greeting), { ...greeting, send: '', tls: false });
+  const asked = { type: 'expect', send: 'PING\r\n', expect: '+PONG', tls: true };
+  assert.deepEqual(probeOf(asked), asked);
 });
 
 test('a proxy in front of localhost may listen on the wildcard or on one of the two loopbacks', () => {
