@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import type { Server } from 'node:net';
 import { test } from 'node:test';
 import { probeAccept, probeUpstream } from '../../src/monitor/probes.ts';
 import { freePort, serve } from '../proxy/harness.ts';
@@ -21,12 +20,15 @@ test('a direct check names what it could not reach, and never asks the proxy abo
   assert.ok(!self.ok && self.error === 'every address of 127.0.0.1 is the proxy itself');
 });
 
-test('a connection is closed again after a check', async (t) => {
-  const closed = new Promise((done) => {
-    void serve(t, (socket) => socket.once('close', done)).then(
-      (at: { host: string; port: number; server: Server }) =>
-        probeUpstream(at, { type: 'tcp' }, [], LIMIT_MS),
-    );
+test('a connection is closed again after a check, without a reset', async (t) => {
+  const seen: string[] = [];
+  const closed = new Promise<void>((done) => {
+    void serve(t, (socket) => {
+      socket.on('end', () => seen.push('end')).on('error', ({ message }) => seen.push(message));
+      socket.resume().on('end', () => socket.end());
+      socket.once('close', () => done());
+    }).then((at) => probeUpstream(at, { type: 'tcp' }, [], LIMIT_MS));
   });
   await closed;
+  assert.deepEqual(seen, ['end']);
 });
