@@ -65,12 +65,12 @@ const incidentsOf = ({ history, incident }: Health): ProxyStatus['incidents'] =>
     ? [...history, { fromMs: incident.atMs, toMs: null, cause: incident.cause, cures: incident.cures }]
     : history;
 
-/** What to open from another machine; http only where an http probe says so. Link-local addresses are left out. */
+/** What to open from another machine; http and https only where an http probe says so. Link-local addresses are left out. */
 const urls = (
   { probe, listen: { port } }: ProxyConfig,
   bound: readonly { readonly host: string }[],
 ): string[] => {
-  const scheme = probe.type === 'http' ? 'http' : 'tcp';
+  const scheme = probe.type !== 'http' ? 'tcp' : probe.tls ? 'https' : 'http';
   const outside = localAddresses().filter((host) => !isLoopback(host) && !host.includes('%'));
   const reached = outside.filter((host) =>
     bound.some(

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { formatAddress, isLoopback } from '../../src/core/address.ts';
 import { parseConfig } from '../../src/core/config.ts';
 import { newTally } from '../../src/core/counters.ts';
 import { newHealth } from '../../src/core/health.ts';
 import { NO_TRACK, usageOf } from '../../src/core/limits.ts';
 import type { ProxyStatus } from '../../src/core/status.ts';
+import { localAddresses } from '../../src/host/procfs.ts';
 import { describeProxy } from '../../src/monitor/describe.ts';
 import type { Sighting } from '../../src/monitor/evidence.ts';
 import { WELL } from '../core/health-story.ts';
@@ -47,8 +49,13 @@ const SIGHTING: Sighting = {
   accepted: { host: '192.0.2.8', port: 6274 },
 };
 
-const describe = (change: Partial<Sighting> | null, recovery = { count: 3, lastMs: 5, totalMs: 10 }) => {
-  const config = parseConfig({ proxies: [{ listen: '192.0.2.8:6274', upstream: 'localhost:6274' }] });
+const describe = (
+  change: Partial<Sighting> | null,
+  recovery = { count: 3, lastMs: 5, totalMs: 10 },
+  extra: object = {},
+) => {
+  const proxies = [{ listen: '192.0.2.8:6274', upstream: 'localhost:6274', ...extra }];
+  const config = parseConfig({ proxies });
   assert.ok(config.ok);
   const [proxy] = config.config.proxies;
   assert.ok(proxy);
@@ -107,4 +114,18 @@ test('whether a port answers outside is only said of an address that is outside'
 
 test('what a check said is told only where there is a cause', () => {
   assert.equal(describe({}).detail, null);
+});
+
+test('what to open from elsewhere is http or https only where the probe says so', () => {
+  const { report } = SIGHTING;
+  assert.ok(report);
+  const bound = { report: { ...report, bindings: [binding('0.0.0.0', 'bound'), binding('::', 'bound')] } };
+  const outside = localAddresses().filter((host) => !isLoopback(host) && !host.includes('%'));
+  const urls = (probe: object) => describe(bound, undefined, { probe }).urls;
+  const opened = (scheme: string) =>
+    outside.map((host) => `${scheme}://${formatAddress({ host, port: 6274 })}`);
+  assert.deepEqual(urls({ type: 'tcp' }), opened('tcp'));
+  assert.deepEqual(urls({ type: 'http' }), opened('http'));
+  assert.deepEqual(urls({ type: 'http', tls: true }), opened('https'));
+  assert.deepEqual(urls({ type: 'expect', expect: 'x', tls: true }), opened('tcp'));
 });
