@@ -40,6 +40,7 @@ test('a proxy whose Redis answers PING is up, and one whose upstream accepts and
 
   const down = await station.proxyUntil(silentPort, isDown);
   assert.equal(down.detail, `${on(silent.port)}: no answer within 2000 ms`);
+  assert.equal(down.cause, 'upstream_silent');
   assert.deepEqual(down.restarts, { crash: 0, forced: 0 });
   const { code, stdout } = await station.steadyport('status', String(silentPort));
   assert.equal(code, 1);
