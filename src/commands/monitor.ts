@@ -13,6 +13,8 @@ import { serveHttp } from '../web/server.ts';
 import { leaveOnSignal } from './leave.ts';
 
 const LOG_LINES = 10;
+/** An address that is taken, by a monitor that is still leaving or by a stranger, may be free again. */
+const PAGE_RETRY_MS = 2_000;
 
 /** `steadyport monitor`: watches every proxy of the config until it is told to leave. */
 export const run = async (): Promise<undefined> => {
@@ -56,13 +58,21 @@ export const run = async (): Promise<undefined> => {
     log,
     onSuperseded: leave,
   });
-  if (http !== false)
-    await serveHttp(http, { status, metrics: createMetrics() }).then(
-      () => {
-        page = `http://${formatAddress(http)}`;
-      },
-      (error: Error) => log('no_page', `No page: ${error.message}`),
-    );
+  if (http !== false) {
+    const sources = { status, metrics: createMetrics() };
+    const serve = (isFirst: boolean): Promise<void> =>
+      serveHttp(http, sources).then(
+        () => {
+          page = `http://${formatAddress(http)}`;
+          if (!isFirst) log('page', `The page is at ${page}`);
+        },
+        (error: Error) => {
+          if (isFirst) log('no_page', `No page: ${error.message}; trying again`);
+          setTimeout(() => void serve(false), PAGE_RETRY_MS).unref();
+        },
+      );
+    await serve(true);
+  }
   log(
     'monitor_started',
     `Monitoring ${config.proxies.map(({ id }) => id).join(', ')} every ${intervalMs} ms`,

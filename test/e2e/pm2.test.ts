@@ -268,6 +268,21 @@ describe('a station of its own', () => {
     rmSync(join(station.folder, 'pm2/pm2.pid'));
   });
 
+  test('has its page as soon as the port of the page is free', async (t) => {
+    const station = await open(t);
+    const holder = await openUpstream();
+    const page = `127.0.0.1:${holder.port}`;
+    station.configure([{ listen: `127.0.0.1:${await freePort()}`, upstream: 'localhost:1' }], { http: page });
+    await station.pm2('start', ECOSYSTEM);
+    assert.equal((await station.status()).monitor?.http, null);
+    assert.match(station.log('proxy-monitor'), /No page: listen EADDRINUSE/);
+    await holder.close();
+    let now = await station.status();
+    while (!now.monitor?.http) now = await station.status();
+    assert.equal(now.monitor.http, `http://${page}`);
+    assert.deepEqual(await (await fetch(`http://${page}/healthz`)).json(), { ok: true });
+  });
+
   test('brings back a proxy that PM2 does not have', async (t) => {
     const station = await open(t);
     const upstream = await openUpstream();
