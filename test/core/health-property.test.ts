@@ -1,28 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type Evidence, isSoft, judge } from '../../src/core/decision.ts';
+import { isSoft, judge } from '../../src/core/decision.ts';
 import { type Health, type HealthPolicy, newHealth, step } from '../../src/core/health.ts';
+import { anyEvidence } from './evidence-arbitrary.ts';
 
-const evidence: fc.Arbitrary<Evidence> = fc.record({
-  pm2: fc.constantFrom(
-    ...(['online', 'launching', 'stopping', 'stopped', 'deleted'] as const),
-    ...(['waiting_restart', 'gave_up', 'missing', 'unknown'] as const),
-  ),
-  monitor: fc.constantFrom('in_time', 'in_time', 'in_time', 'late'),
-  crashes: fc.constant('few'),
-  process: fc.constantFrom('alive', 'alive', 'stopped', 'uninterruptible', 'zombie', 'gone', 'unknown'),
-  dataPath: fc.constantFrom('ok', 'ok', 'stuck', 'unknown'),
-  openFiles: fc.constantFrom('ok', 'warn', 'act', 'unknown'),
-  memory: fc.constantFrom('ok', 'warn', 'growing', 'act', 'unknown'),
-  cpu: fc.constantFrom('ok', 'warn', 'act', 'unknown'),
-  lag: fc.constantFrom('ok', 'warn', 'act', 'unknown'),
-  heartbeat: fc.constantFrom('ok', 'ok', 'silent', 'unreachable', 'unknown'),
-  listening: fc.constantFrom('all', 'some', 'in_use', 'none', 'not_needed', 'unknown'),
-  accepts: fc.constantFrom('ok', 'failed', 'unknown'),
-  upstream: fc.constantFrom('ok', 'refused', 'silent', 'unknown'),
-  endToEnd: fc.constantFrom('ok', 'failed', 'unknown'),
-});
+const evidence = anyEvidence({ crashes: ['few'] });
 /** Most looks see the same as the last one: `repeat` makes incidents long enough to reach thresholds. */
 const happening = fc.oneof(
   fc.record({

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type Evidence, judge, type Verdict } from '../../src/core/decision.ts';
+import { type Evidence, judge, TABLE, type Verdict } from '../../src/core/decision.ts';
 import { UNKNOWN, WELL } from './health-story.ts';
 
 /** "failing crashed: start, once", "healthy up", "neutral waiting (upstream_down)" */
@@ -9,41 +9,81 @@ const inShort = (verdict: Verdict): string =>
     ? `failing ${verdict.cause}: ${verdict.cures.join(' then ') || 'none'}, ${verdict.at}`
     : `${verdict.kind} ${verdict.state}${verdict.cause === null ? '' : ` (${verdict.cause})`}`;
 
-type Row = readonly [seen: Partial<Evidence>, verdict: string];
+type Example = readonly [seen: Partial<Evidence>, verdict: string];
 
-const check = (table: readonly Row[], base: Evidence = WELL, optional = false): void => {
+const rowOf = (seen: Partial<Evidence>) => TABLE.find((row) => row.fits({ ...WELL, ...seen }));
+
+const check = (table: readonly Example[], base: Evidence = WELL, optional = false): void => {
   for (const [seen, verdict] of table)
     test(`${JSON.stringify(seen)} → ${verdict}`, () =>
       assert.equal(inShort(judge({ ...base, ...seen }, optional)), verdict));
 };
 
+/** From the finding that beats all others to the one that beats none; each beats those below that can come with it. */
+const EXAMPLES: readonly Example[] = [
+  [{ monitor: 'late' }, 'neutral same'],
+  [{ pm2: 'stopped' }, 'neutral stopped'],
+  [{ pm2: 'stopping' }, 'neutral stopped'],
+  [{ pm2: 'deleted' }, 'neutral stopped'],
+  [{ pm2: 'gave_up' }, 'failing crashed: start, once'],
+  [{ pm2: 'missing', heartbeat: 'unreachable' }, 'failing crashed: start, once'],
+  [{ pm2: 'missing', heartbeat: 'unknown' }, 'failing crashed: start, once'],
+  [{ pm2: 'missing', heartbeat: 'silent' }, 'failing crashed: start, once'],
+  [{ crashes: 'loop' }, 'failing crash_loop: none, once'],
+  [{ pm2: 'waiting_restart' }, 'failing crashed: none, once'],
+  [{ process: 'gone' }, 'failing crashed: start, threshold'],
+  [{ process: 'zombie' }, 'failing crashed: start, threshold'],
+  [{ process: 'stopped' }, 'failing suspended: forced, threshold'],
+  [{ heartbeat: 'silent', process: 'uninterruptible' }, 'failing uninterruptible: none, threshold'],
+  [{ heartbeat: 'silent' }, 'failing hung: forced, threshold'],
+  [{ dataPath: 'stuck' }, 'failing data_path_stuck: forced, threshold'],
+  [{ pm2: 'launching' }, 'neutral starting'],
+  [{ heartbeat: 'unreachable', process: 'unknown' }, 'failing crashed: start, threshold'],
+  [{ heartbeat: 'unreachable' }, 'failing hung: forced, threshold'],
+  [{ heartbeat: 'unknown' }, 'neutral same'],
+  [{ openFiles: 'act' }, 'failing out_of_files: graceful then forced, threshold'],
+  [{ memory: 'act' }, 'failing out_of_memory: graceful then forced, threshold'],
+  [{ cpu: 'act' }, 'failing out_of_cpu: graceful then forced, threshold'],
+  [{ lag: 'act' }, 'failing lagging: graceful then forced, threshold'],
+  [{ listening: 'in_use' }, 'failing port_in_use: none, threshold'],
+  [{ listening: 'none' }, 'failing not_listening: listen then graceful then forced, threshold'],
+  [{ accepts: 'failed', listening: 'all' }, 'failing not_accepting: listen then forced, threshold'],
+  [{ accepts: 'failed', listening: 'some' }, 'failing not_accepting: listen then forced, threshold'],
+  [{ upstream: 'refused' }, 'failing upstream_down: none, threshold'],
+  [{ upstream: 'silent' }, 'failing upstream_silent: none, threshold'],
+  [{ endToEnd: 'failed' }, 'failing forwarding_broken: graceful then forced, threshold'],
+  [{ listening: 'not_needed' }, 'healthy not_needed'],
+  [{ listening: 'some' }, 'healthy degraded (port_in_use)'],
+  [{ openFiles: 'warn', memory: 'growing', cpu: 'warn', lag: 'warn' }, 'healthy up'],
+  [{ pm2: 'missing', heartbeat: 'ok' }, 'healthy up'],
+  [{ pm2: 'unknown' }, 'healthy up'],
+  [{ process: 'uninterruptible', heartbeat: 'ok' }, 'healthy up'],
+  [{}, 'healthy up'],
+];
+
 describe('each finding has its verdict', () => {
-  check([
-    [{}, 'healthy up'],
-    [{ pm2: 'stopped' }, 'neutral stopped'],
-    [{ pm2: 'stopping' }, 'neutral stopped'],
-    [{ pm2: 'deleted' }, 'neutral stopped'],
-    [{ pm2: 'missing' }, 'healthy up'],
-    [{ pm2: 'missing', heartbeat: 'unreachable' }, 'failing crashed: start, once'],
-    [{ pm2: 'missing', heartbeat: 'unknown' }, 'failing crashed: start, once'],
-    [{ pm2: 'missing', heartbeat: 'silent' }, 'failing crashed: start, once'],
-    [{ pm2: 'gave_up' }, 'failing crashed: start, once'],
-    [{ pm2: 'waiting_restart' }, 'failing crashed: none, once'],
-    [{ process: 'gone' }, 'failing crashed: start, threshold'],
-    [{ process: 'stopped' }, 'failing suspended: forced, threshold'],
-    [{ heartbeat: 'silent' }, 'failing hung: forced, threshold'],
-    [{ heartbeat: 'unreachable' }, 'failing hung: forced, threshold'],
-    [{ heartbeat: 'unreachable', process: 'unknown' }, 'failing crashed: start, threshold'],
-    [{ pm2: 'launching' }, 'neutral starting'],
-    [{ pm2: 'unknown' }, 'healthy up'],
-    [{ listening: 'not_needed' }, 'healthy not_needed'],
-    [{ listening: 'in_use' }, 'failing port_in_use: none, threshold'],
-    [{ listening: 'none' }, 'failing not_listening: listen then graceful then forced, threshold'],
-    [{ listening: 'some' }, 'healthy degraded (port_in_use)'],
-    [{ accepts: 'failed' }, 'failing not_accepting: listen then forced, threshold'],
-    [{ upstream: 'refused' }, 'failing upstream_down: none, threshold'],
-    [{ endToEnd: 'failed' }, 'failing forwarding_broken: graceful then forced, threshold'],
-  ]);
+  check(EXAMPLES);
+
+  test('and each row of the table has an example of it', () => {
+    const shown = EXAMPLES.map(([seen]) => rowOf(seen));
+    const without = TABLE.filter((row) => !shown.includes(row)).map(({ finding }) => finding);
+    assert.deepEqual(without, []);
+  });
+});
+
+describe('a finding beats every one below it that can come with it', () => {
+  const canCome = (one: Partial<Evidence>, other: Partial<Evidence>): boolean =>
+    Object.entries(one).every(([kind, value]) => (other[kind as keyof Evidence] ?? value) === value);
+  for (const [at, [seen, verdict]] of EXAMPLES.entries())
+    test(`${JSON.stringify(seen)} → ${verdict}`, () => {
+      const below = EXAMPLES.slice(at + 1).filter(([other]) => canCome(seen, other));
+      for (const [other, beaten] of below)
+        assert.equal(
+          inShort(judge({ ...WELL, ...other, ...seen }, false)),
+          verdict,
+          `with ${JSON.stringify(other)}, which is ${beaten}`,
+        );
+    });
 });
 
 describe('of two findings the one that explains the other decides', () => {
@@ -71,6 +111,11 @@ describe('of two findings the one that explains the other decides', () => {
     [{ listening: 'some', endToEnd: 'failed' }, 'failing forwarding_broken: graceful then forced, threshold'],
     [{ accepts: 'failed', upstream: 'refused' }, 'failing not_accepting: listen then forced, threshold'],
     [{ upstream: 'refused', endToEnd: 'failed' }, 'failing upstream_down: none, threshold'],
+    [{ upstream: 'silent', endToEnd: 'failed' }, 'failing upstream_silent: none, threshold'],
+    [{ pm2: 'gave_up', heartbeat: 'ok' }, 'failing crashed: start, once'],
+    [{ crashes: 'loop', pm2: 'gave_up' }, 'failing crashed: start, once'],
+    [{ crashes: 'loop', pm2: 'waiting_restart' }, 'failing crash_loop: none, once'],
+    [{ process: 'uninterruptible', heartbeat: 'unreachable' }, 'failing hung: forced, threshold'],
   ]);
 });
 
@@ -92,6 +137,7 @@ describe('the upstream of an optional proxy may be off, and everything else coun
     [
       [{ upstream: 'refused' }, 'neutral waiting (upstream_down)'],
       [{ upstream: 'refused', endToEnd: 'failed' }, 'neutral waiting (upstream_down)'],
+      [{ upstream: 'silent' }, 'neutral waiting (upstream_silent)'],
       [{ upstream: 'refused', accepts: 'failed' }, 'failing not_accepting: listen then forced, threshold'],
       [{ upstream: 'refused', heartbeat: 'silent' }, 'failing hung: forced, threshold'],
       [{ endToEnd: 'failed' }, 'failing forwarding_broken: graceful then forced, threshold'],

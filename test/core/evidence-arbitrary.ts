@@ -1,0 +1,55 @@
+import fc from 'fast-check';
+import type { Evidence } from '../../src/core/decision.ts';
+
+/** How often each value comes; a kind or a value that is left out does not compile. */
+const WEIGHTS: { readonly [K in keyof Evidence]: Readonly<Record<Evidence[K], number>> } = {
+  monitor: { in_time: 3, late: 1 },
+  pm2: {
+    ...{ online: 3, launching: 1, stopping: 1, stopped: 1, deleted: 1 },
+    ...{ waiting_restart: 1, gave_up: 1, missing: 1, unknown: 1 },
+  },
+  crashes: { few: 4, loop: 1 },
+  process: { alive: 3, stopped: 1, uninterruptible: 1, zombie: 1, gone: 1, unknown: 1 },
+  heartbeat: { ok: 3, silent: 1, unreachable: 1, unknown: 1 },
+  dataPath: { ok: 2, stuck: 1, unknown: 1 },
+  listening: { all: 2, some: 1, in_use: 1, none: 1, not_needed: 1, unknown: 1 },
+  accepts: { ok: 2, failed: 1, unknown: 1 },
+  upstream: { ok: 2, refused: 1, silent: 1, unknown: 1 },
+  endToEnd: { ok: 1, failed: 1, unknown: 1 },
+  openFiles: { ok: 3, warn: 1, act: 1, unknown: 1 },
+  memory: { ok: 3, warn: 1, growing: 1, act: 1, unknown: 1 },
+  cpu: { ok: 3, warn: 1, act: 1, unknown: 1 },
+  lag: { ok: 3, warn: 1, act: 1, unknown: 1 },
+};
+export const KINDS = Object.keys(WEIGHTS) as readonly (keyof Evidence)[];
+
+type Values = { readonly [K in keyof Evidence]?: readonly Evidence[K][] };
+
+/** Any combination; of a kind that is named in `only` just those values. */
+export const anyEvidence = (only: Values = {}): fc.Arbitrary<Evidence> => {
+  const one = (kind: keyof Evidence): fc.Arbitrary<string> => {
+    const named: readonly string[] | undefined = only[kind];
+    const weighted = Object.entries(WEIGHTS[kind]).filter(([value]) => named?.includes(value) ?? true);
+    return fc.oneof(...weighted.map(([value, weight]) => ({ weight, arbitrary: fc.constant(value) })));
+  };
+  const model = Object.fromEntries(KINDS.map((kind) => [kind, one(kind)]));
+  return fc.record(model) as fc.Arbitrary<unknown> as fc.Arbitrary<Evidence>;
+};
+
+/** None of these is a fault, though not everything may be known, and a limit may warn. */
+export const NO_FAULT: Values = {
+  monitor: ['in_time'],
+  pm2: ['online', 'missing', 'unknown'],
+  crashes: ['few'],
+  process: ['alive', 'uninterruptible', 'unknown'],
+  heartbeat: ['ok'],
+  dataPath: ['ok', 'unknown'],
+  listening: ['all', 'some', 'not_needed', 'unknown'],
+  accepts: ['ok', 'unknown'],
+  upstream: ['ok', 'unknown'],
+  endToEnd: ['ok', 'unknown'],
+  openFiles: ['ok', 'warn', 'unknown'],
+  memory: ['ok', 'warn', 'growing', 'unknown'],
+  cpu: ['ok', 'warn', 'unknown'],
+  lag: ['ok', 'warn', 'unknown'],
+};
