@@ -106,6 +106,10 @@ describe('of two findings the one that explains the other decides', () => {
       { listening: 'none', upstream: 'refused' },
       'failing not_listening: listen then graceful then forced, threshold',
     ],
+    [
+      { listening: 'none', accepts: 'failed' },
+      'failing not_listening: listen then graceful then forced, threshold',
+    ],
     [{ listening: 'some', accepts: 'failed' }, 'failing not_accepting: listen then forced, threshold'],
     [{ listening: 'some', upstream: 'refused' }, 'failing upstream_down: none, threshold'],
     [{ listening: 'some', endToEnd: 'failed' }, 'failing forwarding_broken: graceful then forced, threshold'],
