@@ -49,11 +49,14 @@ export const afterCure = (breaker: Breaker, atMs: number, budget: Budget): Break
   return breaker.opened > 0 ? openBreaker(spent, atMs, budget) : spent;
 };
 
-/** What was spent stays spent until its time is over, unless it was the try of an open breaker that helped. */
+/**
+ * What was spent stays spent until its time is over, unless it was the try of an open breaker that helped: each try
+ * opens it once more. A port that comes back without one may be gone again as soon.
+ */
 export const afterRecovery = (breaker: Breaker): Breaker =>
   breaker.tries === 0 && breaker.opened === 0
     ? breaker
-    : { ...CLOSED, curesMs: breaker.opened > 0 ? [] : breaker.curesMs };
+    : { ...CLOSED, curesMs: breaker.opened > 1 ? [] : breaker.curesMs };
 
 const recent = ({ curesMs }: Breaker, atMs: number, { restartWindowMs }: Budget): readonly number[] =>
   curesMs.filter((oneMs) => atMs - oneMs < restartWindowMs);

@@ -97,4 +97,11 @@ describe('half open', () => {
     assert.deepEqual(breaker, CLOSED);
     assert.equal(useless(4_000, BUDGET, breaker).curesMs.length, 3);
   });
+
+  test('a port that comes back by itself closes it, and what was spent stays spent', () => {
+    const breaker = afterRecovery(opened());
+    assert.equal(breaker.opened, 0);
+    assert.equal(askBreaker(breaker, 20_000, BUDGET), 'give_up');
+    assert.equal(askBreaker(breaker, 600_000, BUDGET), 'cure');
+  });
 });
