@@ -62,7 +62,7 @@ export interface Health {
   readonly pid: number | null;
   /** When that process was first seen. */
   readonly bornMs: number;
-  /** `consecutive` is reset by a restart, `sinceHealthy` only by `successThreshold` successes. */
+  /** `consecutive` is reset by a restart and by another process, `sinceHealthy` only by `successThreshold` successes. */
   readonly failures: { readonly consecutive: number; readonly sinceHealthy: number; readonly total: number };
   readonly successes: number;
   readonly restarts: { readonly crash: number; readonly forced: number };
@@ -162,16 +162,23 @@ export const step = (health: Health, event: HealthEvent, policy: HealthPolicy): 
 const CRASH: Failing = { kind: 'failing', cause: 'crashed', cures: [], at: 'once' };
 
 const look = (before: Health, event: Look, policy: HealthPolicy): Step => {
-  const changedPid = event.pid !== null && event.pid !== before.pid;
-  const now = changedPid
-    ? { ...before, pid: event.pid, bornMs: event.atMs, graceUntilMs: event.atMs + GRACE_MS, hasLeft: false }
-    : before;
+  const now = event.pid === null || event.pid === before.pid ? before : begin(before, event.pid, event.atMs);
   const seen: Evidence = { ...event.evidence, crashes: isLoop(now, event.atMs) ? 'loop' : 'few' };
   const verdict = judge(seen, policy.optional);
   const warned = seen.monitor === 'late' ? { health: now, actions: [] } : warn(now, seen, policy);
   const next = conclude(warned.health, event, verdict, policy);
   return { health: next.health, actions: [...warned.actions, ...next.actions] };
 };
+
+/** Another process has its place: the failures of the one before say nothing of it. */
+const begin = (before: Health, pid: number, atMs: number): Health => ({
+  ...before,
+  pid,
+  bornMs: atMs,
+  graceUntilMs: atMs + GRACE_MS,
+  hasLeft: false,
+  failures: { ...before.failures, consecutive: 0 },
+});
 
 const conclude = (health: Health, event: Look, verdict: Verdict, policy: HealthPolicy): Step => {
   switch (verdict.kind) {

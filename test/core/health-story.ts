@@ -1,4 +1,4 @@
-import type { Evidence } from '../../src/core/decision.ts';
+import type { Cure, Evidence } from '../../src/core/decision.ts';
 import {
   type Action,
   type Health,
@@ -88,3 +88,7 @@ export const startStory = (policy: Partial<HealthPolicy> = {}): Story => {
 /** The lines for people among the actions, and each cure as "restart <cure> <cause>". */
 export const inWords = (actions: readonly Action[]): readonly string[] =>
   actions.map((action) => (action.kind === 'tell' ? action.text : `restart ${action.cure} ${action.cause}`));
+
+/** The cures among the actions. */
+export const cures = (actions: readonly Action[]): readonly Cure[] =>
+  actions.flatMap((action) => (action.kind === 'cure' ? [action.cure] : []));
