@@ -62,7 +62,10 @@ export interface Health {
   readonly pid: number | null;
   /** When that process was first seen. */
   readonly bornMs: number;
-  /** `consecutive` is reset by a restart and by another process, `sinceHealthy` only by `successThreshold` successes. */
+  /**
+   * `consecutive` begins anew with a restart, with another process, and where the fault goes over from the proxy to
+   * what is around it or back; `sinceHealthy` only with `successThreshold` successes.
+   */
   readonly failures: { readonly consecutive: number; readonly sinceHealthy: number; readonly total: number };
   readonly successes: number;
   readonly restarts: { readonly crash: number; readonly forced: number };
@@ -287,8 +290,10 @@ const closed = (health: Health, { atMs, cause, cures }: Incident, toMs: number):
 
 const fail = (before: Health, verdict: Failing, atMs: number, policy: HealthPolicy): Step => {
   const { cause } = verdict;
+  // A proxy that has just begun to fail is not to be restarted for what its upstream has done before.
+  const isNews = before.incident !== null && isOwn(before.incident.cause) !== isOwn(cause);
   const failures = {
-    consecutive: before.failures.consecutive + 1,
+    consecutive: (isNews ? 0 : before.failures.consecutive) + 1,
     sinceHealthy: before.failures.sinceHealthy + 1,
     total: before.failures.total + 1,
   };

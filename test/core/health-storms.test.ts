@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { cures, HUNG, type Story, startStory } from './health-story.ts';
+import type { Evidence } from '../../src/core/decision.ts';
+import { cures, HUNG, type Story, startStory, UPSTREAM_DOWN } from './health-story.ts';
 
 /** From when it is hung on; the time of each restart within so many looks, 250 ms apart. */
 const restartTimes = (story: Story, fromMs: number, looks: number, pid = 100): readonly number[] =>
@@ -46,5 +47,19 @@ describe('what has nothing to do with the process of now does not count towards 
       const story = startStory();
       happen(story);
       assert.deepEqual(restartTimes(story, 11_000, 3, 200), [11_500]);
+    });
+});
+
+describe("what is not the proxy's own fault does not count towards its restart", () => {
+  const faults: readonly Partial<Evidence>[] = [
+    UPSTREAM_DOWN,
+    { upstream: 'silent' },
+    { listening: 'in_use' },
+  ];
+  for (const fault of faults)
+    test(JSON.stringify(fault), () => {
+      const story = startStory();
+      for (let atMs = 10_000; atMs < 20_000; atMs += 1_000) story.look(atMs, fault);
+      assert.deepEqual(restartTimes(story, 20_000, 3), [20_500]);
     });
 });
