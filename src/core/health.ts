@@ -151,7 +151,7 @@ export interface Step {
 export const step = (health: Health, event: HealthEvent, policy: HealthPolicy): Step => {
   switch (event.kind) {
     case 'crash':
-      return fail(health, CRASH, event.atMs, policy);
+      return fail(health, CRASH, event.atMs, policy, true);
     case 'left':
       return { health: { ...health, hasLeft: true, graceUntilMs: event.atMs + GRACE_MS }, actions: [] };
     case 'cured':
@@ -195,9 +195,13 @@ const conclude = (health: Health, event: Look, verdict: Verdict, policy: HealthP
       if (isByProbe(verdict.cause) && !event.isProbed) return { health, actions: [] };
       return isOnItsWay(health, event, verdict)
         ? { health: enter(health, 'starting', health.cause, event.atMs), actions: [] }
-        : fail(health, verdict, event.atMs, policy);
+        : fail(health, verdict, event.atMs, policy, hasCrashed(event.evidence));
   }
 };
+
+/** In a crash loop, too, a process that is up for a moment has not crashed yet. */
+const hasCrashed = (evidence: Sight): boolean =>
+  judge({ ...evidence, crashes: 'few' }, false).cause === 'crashed';
 
 const isLoop = ({ crashesMs, bornMs }: Health, atMs: number): boolean =>
   crashesMs.filter((oneMs) => atMs - oneMs < CRASH_LOOP.withinMs).length >= CRASH_LOOP.crashes &&
@@ -288,7 +292,13 @@ const closed = (health: Health, { atMs, cause, cures }: Incident, toMs: number):
   history: [...health.history, { fromMs: atMs, toMs, cause, cures }].slice(-MOST_HISTORY),
 });
 
-const fail = (before: Health, verdict: Failing, atMs: number, policy: HealthPolicy): Step => {
+const fail = (
+  before: Health,
+  verdict: Failing,
+  atMs: number,
+  policy: HealthPolicy,
+  isCrash: boolean,
+): Step => {
   const { cause } = verdict;
   // A proxy that has just begun to fail is not to be restarted for what its upstream has done before.
   const isNews = before.incident !== null && isOwn(before.incident.cause) !== isOwn(cause);
@@ -316,7 +326,7 @@ const fail = (before: Health, verdict: Failing, atMs: number, policy: HealthPoli
       ),
     );
   const failed: Health = {
-    ...enter(countCrash(before, cause, atMs), acted ? 'down' : 'degraded', cause, atMs),
+    ...enter(isCrash ? countCrash(before, atMs) : before, acted ? 'down' : 'degraded', cause, atMs),
     failures,
     successes: 0,
     incident: {
@@ -330,8 +340,8 @@ const fail = (before: Health, verdict: Failing, atMs: number, policy: HealthPoli
   return { health: cure.health, actions: [...actions, ...cure.actions] };
 };
 
-const countCrash = (health: Health, cause: Cause, atMs: number): Health =>
-  (cause !== 'crashed' && cause !== 'crash_loop') || health.pid === null || health.pid === health.crashedPid
+const countCrash = (health: Health, atMs: number): Health =>
+  health.pid === null || health.pid === health.crashedPid
     ? health
     : {
         ...health,
