@@ -25,10 +25,10 @@ const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
 const LONGEST_BREAK_MS = 600_000;
 
-/** `cure`: now. `wait`: later. `give_up`: the budget is spent, and the breaker is to be opened. */
+/** `cure`: now. `wait`: later, or never. `give_up`: the budget is spent, and the breaker is to be opened. */
 export const askBreaker = (breaker: Breaker, atMs: number, budget: Budget): 'cure' | 'wait' | 'give_up' => {
-  if (atMs < breaker.nextAtMs) return 'wait';
-  if (breaker.opened > 0 && budget.restartBudget > 0) return 'cure';
+  if (budget.restartBudget === 0 || atMs < breaker.nextAtMs) return 'wait';
+  if (breaker.opened > 0) return 'cure';
   return recent(breaker, atMs, budget).length < budget.restartBudget ? 'cure' : 'give_up';
 };
 

@@ -118,6 +118,17 @@ describe('when the restart budget is spent', () => {
   });
 });
 
+test('a budget of 0 is told as what it is: the failure has its alert, and no next try is promised', () => {
+  const story = startStory({ restartBudget: 0 });
+  const { cures: done, lines } = suffer(story, NOT_THERE, { toMs: 1_000_000 });
+  assert.deepEqual(done, []);
+  assert.deepEqual(
+    lines.filter((line) => line.includes('ALERT')),
+    ['🚨 ALERT: Proxy for port 6274 is not running: 3 failures since it was last healthy'],
+  );
+  assert.equal(story.health().breaker.opened, 0);
+});
+
 describe('under the brake', () => {
   const soft: readonly Partial<Evidence>[] = [
     HUNG,
