@@ -23,7 +23,8 @@ export const brake = (before: Brake, healths: readonly Health[], atMs: number): 
   );
   const isOn = failing.length >= FEWEST && failing.length * 2 > healths.length;
   if (!isOn) return RELEASED;
-  return before.sinceMs === null ? { sinceMs: atMs } : before;
+  // A beginning that is still to come is of a time before the clock was set back.
+  return before.sinceMs === null || before.sinceMs > atMs ? { sinceMs: atMs } : before;
 };
 
 export const isBraking = ({ sinceMs }: Brake, atMs: number): boolean =>

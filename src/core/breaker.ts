@@ -1,3 +1,5 @@
+import { isWithin } from './duration.ts';
+
 /** How often a port may be restarted; core/health.ts asks before each cure. Times are wall-clock milliseconds. */
 export interface Breaker {
   /** The cures within the window of the budget. */
@@ -27,13 +29,16 @@ const LONGEST_BREAK_MS = 600_000;
 
 /** `cure`: now. `wait`: later, or never. `give_up`: the budget is spent, and the breaker is to be opened. */
 export const askBreaker = (breaker: Breaker, atMs: number, budget: Budget): 'cure' | 'wait' | 'give_up' => {
-  if (budget.restartBudget === 0 || atMs < breaker.nextAtMs) return 'wait';
+  const isEarly = atMs < breaker.nextAtMs && breaker.nextAtMs - atMs <= longestBreakMs(budget);
+  if (budget.restartBudget === 0 || isEarly) return 'wait';
   if (breaker.opened > 0) return 'cure';
   return recent(breaker, atMs, budget).length < budget.restartBudget ? 'cure' : 'give_up';
 };
 
-export const openBreaker = (breaker: Breaker, atMs: number, { breakerMs }: Budget): Breaker => {
-  const pauseMs = Math.min(breakerMs * 2 ** breaker.opened, Math.max(breakerMs, LONGEST_BREAK_MS));
+const longestBreakMs = ({ breakerMs }: Budget): number => Math.max(breakerMs, LONGEST_BREAK_MS);
+
+export const openBreaker = (breaker: Breaker, atMs: number, budget: Budget): Breaker => {
+  const pauseMs = Math.min(budget.breakerMs * 2 ** breaker.opened, longestBreakMs(budget));
   return { ...breaker, opened: breaker.opened + 1, nextAtMs: atMs + pauseMs };
 };
 
@@ -59,4 +64,4 @@ export const afterRecovery = (breaker: Breaker): Breaker =>
     : { ...CLOSED, curesMs: breaker.opened > 1 ? [] : breaker.curesMs };
 
 const recent = ({ curesMs }: Breaker, atMs: number, { restartWindowMs }: Budget): readonly number[] =>
-  curesMs.filter((oneMs) => atMs - oneMs < restartWindowMs);
+  curesMs.filter((oneMs) => isWithin(oneMs, atMs, restartWindowMs));

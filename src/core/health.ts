@@ -22,7 +22,7 @@ import {
   type Verdict,
   warningsOf,
 } from './decision.ts';
-import { formatSeconds } from './duration.ts';
+import { formatSeconds, isWithin } from './duration.ts';
 
 export type ProxyState = 'up' | 'degraded' | 'down' | 'starting' | 'stopped' | 'waiting' | 'not_needed';
 
@@ -204,8 +204,8 @@ const hasCrashed = (evidence: Sight): boolean =>
   judge({ ...evidence, crashes: 'few' }, false).cause === 'crashed';
 
 const isLoop = ({ crashesMs, bornMs }: Health, atMs: number): boolean =>
-  crashesMs.filter((oneMs) => atMs - oneMs < CRASH_LOOP.withinMs).length >= CRASH_LOOP.crashes &&
-  atMs - bornMs < CRASH_LOOP.stableMs;
+  crashesMs.filter((oneMs) => isWithin(oneMs, atMs, CRASH_LOOP.withinMs)).length >= CRASH_LOOP.crashes &&
+  isWithin(bornMs, atMs, CRASH_LOOP.stableMs);
 
 const warn = (health: Health, seen: Evidence, policy: HealthPolicy): Step => {
   const warnings = warningsOf(seen);
@@ -220,6 +220,7 @@ const tell = (event: string, text: string): Action => ({ kind: 'tell', event, te
 /** A young process that does not answer yet is starting, not failing. A stopped one is not on its way. */
 const isOnItsWay = (health: Health, { atMs, evidence }: Look, { cause }: Failing): boolean =>
   atMs < health.graceUntilMs &&
+  health.graceUntilMs - atMs <= GRACE_MS &&
   ((cause === 'hung' && evidence.heartbeat === 'unreachable') ||
     (cause === 'crashed' && health.hasLeft) ||
     (evidence.pm2 === 'missing' && health.incident === null));
