@@ -104,6 +104,8 @@ export const openUpstream = async (
   host = '127.0.0.1',
 ): Promise<{ port: number; close(): Promise<void> }> => {
   const server: Server = createServer((_, response) => response.end('the upstream'));
+  // An idle connection stays, however long a loaded machine takes.
+  server.keepAliveTimeout = 0;
   await new Promise<void>((done, fail) => server.once('error', fail).listen(port, host, () => done()));
   return {
     port: (server.address() as AddressInfo).port,
