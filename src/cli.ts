@@ -9,6 +9,8 @@ interface Command {
   readonly about: string;
   readonly options?: readonly string[];
   readonly flags?: readonly string[];
+  /** Their one-letter forms. */
+  readonly letters?: Readonly<Record<string, string>>;
   /** How many arguments it takes at most; default none. */
   readonly most?: number;
   load(): Promise<{ run(args: minimist.ParsedArgs): Promise<number | undefined> }>;
@@ -36,6 +38,15 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     flags: ['json', 'watch'],
     most: 1,
     load: () => import('./commands/status.ts'),
+  },
+  logs: {
+    usage: 'logs [NAME] [-n LINES] [-f]',
+    about: "the last lines of the apps' logs (20, or LINES), and with -f those to come",
+    options: ['lines'],
+    flags: ['follow'],
+    letters: { n: 'lines', f: 'follow' },
+    most: 1,
+    load: () => import('./commands/logs.ts'),
   },
   'check-config': {
     usage: 'check-config [PATH]',
@@ -89,12 +100,12 @@ const main = async (argv: readonly string[]): Promise<number | undefined> => {
   }
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (!command) throw new UsageError(`unknown command "${name}"${didYouMean(name, Object.keys(COMMANDS))}`);
-  const { options = [], flags = [], most = 0 } = command;
+  const { options = [], flags = [], letters = {}, most = 0 } = command;
   const known = [...options, ...flags].map((option) => `--${option}`);
   const args = minimist(rest, {
     string: ['_', ...options],
     boolean: ['help', ...flags],
-    alias: { h: 'help' },
+    alias: { h: 'help', ...letters },
     unknown: (option) => {
       if (!option.startsWith('-')) return true;
       const typed = option.replace(/=.*$/, '');

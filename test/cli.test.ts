@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { steadyport } from './cli-process.ts';
 import { tempFolder } from './temp-folder.ts';
 
-const COMMANDS = ['proxy', 'status', 'check-config', 'start', 'stop', 'run', 'monitor'];
+const COMMANDS = ['proxy', 'status', 'logs', 'check-config', 'start', 'stop', 'run', 'monitor'];
 const folder = tempFolder();
 const configPath = join(folder, 'steadyport.json');
 writeFileSync(
@@ -47,6 +47,16 @@ describe('what is wrong on the command line exits with 2 and says what would be 
     [['check-config', 'a', 'b'], 'unexpected argument "b"; expected: steadyport check-config [PATH]'],
     [['proxy', '1', 'a', '2', '3'], `unexpected argument "3"; expected: steadyport ${proxyUsage} [options]`],
     [['status', 'nobody'], 'no proxy "nobody"; there is: tcp-proxy-6274, tcp-proxy-6277'],
+    [['logs', 'nobody'], 'no app "nobody"; there is: tcp-proxy-6274, tcp-proxy-6277, proxy-monitor'],
+    [['logs', '-n', 'all'], '--lines is "all": expected a whole number'],
+    [['logs', '--lines=-5'], '--lines is "-5": expected a whole number'],
+    [['logs', '-n'], '--lines is "": expected a whole number'],
+    [['logs', '-n', '5', '-n', '6'], '--lines is ["5","6"]: expected a whole number'],
+    [['logs', '--folow'], 'unknown option "--folow" of "logs"; did you mean "--follow"?'],
+    [
+      ['logs', '6274', '6277'],
+      'unexpected argument "6277"; expected: steadyport logs [NAME] [-n LINES] [-f]',
+    ],
     [['run', 'tcp-proxy-1'], `${configPath} has no proxy "tcp-proxy-1"`],
     [
       ['proxy'],
@@ -99,6 +109,7 @@ describe('help is asked for and exits with 0, or is needed and exits with 2', { 
     [[], 2, 'Usage: steadyport <command>'],
     [['status', '--help'], 0, 'Usage: steadyport status [NAME] [--json] [--watch]'],
     [['stop', '-h'], 0, 'Usage: steadyport stop'],
+    [['logs', '-h'], 0, 'Usage: steadyport logs [NAME] [-n LINES] [-f]'],
   ];
   for (const [args, code, first] of table)
     test(`steadyport ${args.join(' ')}`, async () => {

@@ -87,11 +87,15 @@ const isFine = ({ state }: ProxyStatus): boolean =>
 
 /** Names, ports and labels match; undefined when nothing does. */
 export const selectProxies = (snapshot: Snapshot, wanted: string): Snapshot | undefined => {
-  const proxies = snapshot.proxies.filter(({ name, id, label }) =>
-    [name, id, label].some((word) => word.toLowerCase() === wanted.toLowerCase()),
-  );
+  const proxies = snapshot.proxies.filter((proxy) => isCalled(proxy, wanted));
   return proxies.length === 0 ? undefined : { ...snapshot, proxies };
 };
+
+/** By its PM2 app's name, its port or socket's name, or its label, in any case. */
+export const isCalled = (
+  { name, id, label }: Pick<ProxyStatus, 'name' | 'id' | 'label'>,
+  wanted: string,
+): boolean => [name, id, label].some((word) => word.toLowerCase() === wanted.toLowerCase());
 
 /** How text is marked; the identity where there are no colours. */
 export interface Paint {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { AppDefinition } from '../core/apps.ts';
 import type { Pm2Evidence } from '../core/decision.ts';
 import { readInteger } from '../host/home.ts';
+import type { LogPaths } from '../host/log-file.ts';
 import { isAppOf } from '../host/pm2-apps.ts';
 import { isAlive } from '../host/procfs.ts';
 import { isServed } from '../host/unix-socket.ts';
@@ -19,6 +20,8 @@ export interface Pm2App {
   readonly status: Pm2Evidence;
   /** PM2's own word. */
   readonly word: string;
+  /** The files that PM2 writes the app's output to; none when it does not say. */
+  readonly logs?: LogPaths;
   readonly env: Readonly<Record<string, unknown>>;
 }
 
@@ -45,7 +48,12 @@ interface Api {
 interface ListedApp {
   readonly name?: string;
   readonly pid?: number;
-  readonly pm2_env?: { readonly status?: string; readonly env?: Record<string, unknown> };
+  readonly pm2_env?: {
+    readonly status?: string;
+    readonly pm_out_log_path?: string;
+    readonly pm_err_log_path?: string;
+    readonly env?: Record<string, unknown>;
+  };
 }
 
 const require = createRequire(import.meta.url);
@@ -155,7 +163,9 @@ const connect = async (pm2Home: string): Promise<Api> => {
 
 const describeApp = ({ pid, pm2_env }: ListedApp): Pm2App => {
   const word = pm2_env?.status ?? 'unknown';
-  return { pid: pid || null, word, status: evidenceOf(word, pid ?? 0), env: pm2_env?.env ?? {} };
+  const { pm_out_log_path: out, pm_err_log_path: err, env = {} } = pm2_env ?? {};
+  const logs = out !== undefined && err !== undefined ? { logs: { out, err } } : {};
+  return { pid: pid || null, word, status: evidenceOf(word, pid ?? 0), ...logs, env };
 };
 
 /** PM2's words; a "waiting restart" without a pid is one that will never come (God.js: no restart_task). */

@@ -1,0 +1,134 @@
+import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { StringDecoder } from 'node:string_decoder';
+
+/** Where PM2 writes the output of an app. */
+export interface LogPaths {
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Where it does unless it was told otherwise; it spells the name so (pm2/lib/Common.js). */
+export const usualLogs = (pm2Home: string, app: string): LogPaths => {
+  const file = join(pm2Home, 'logs', app.replace(/[^a-zA-Z0-9.\\-]/g, '-'));
+  return { out: `${file}-out.log`, err: `${file}-error.log` };
+};
+
+/** A log file and what becomes of it: it grows, is renamed and made anew, or cut (logrotate's copytruncate). */
+export interface LogFile {
+  /** The last lines when it was opened. */
+  readonly tail: readonly string[];
+  /** When they were written; null when there was no file. */
+  readonly writtenMs: number | null;
+  /** The lines that were finished since; at most about a megabyte at a time. */
+  readNew(): readonly string[];
+  /** Closes it; gives the last line if it was never finished. */
+  close(): readonly string[];
+}
+
+const BLOCK_BYTES = 65_536;
+const MOST_AT_ONCE_BYTES = 1_048_576;
+/** Of a file no more than this is read for its tail, however many lines were asked for. */
+const MOST_TAIL_BYTES = 16_777_216;
+
+/**
+ * A file that is not there yet is read once it is.
+ * @param lines how many of its last lines to begin with
+ * @throws the system's error, unless it is ENOENT
+ */
+export const openLogFile = (path: string, lines: number): LogFile => {
+  let opened = openFile(path);
+  const { texts: tail, endsAt } = opened ? readTail(opened.fd, lines) : { texts: [], endsAt: 0 };
+  if (opened) opened.position = endsAt;
+  const writtenMs = opened ? fstatSync(opened.fd).mtimeMs : null;
+  return {
+    tail,
+    writtenMs,
+    readNew: () => {
+      // Asked before the last reading: what is in the new file was written after what is in the old one.
+      const hasSuccessor = isReplaced(path, opened);
+      const texts = opened ? readOn(opened) : [];
+      if (!hasSuccessor || opened?.hasMore) return texts;
+      const last = opened ? closeFile(opened) : [];
+      opened = openFile(path);
+      return [...texts, ...last];
+    },
+    close: () => (opened ? [...readOn(opened), ...closeFile(opened)] : []),
+  };
+};
+
+interface OpenedFile {
+  readonly fd: number;
+  position: number;
+  /** The last reading did not reach the end. */
+  hasMore: boolean;
+  /** The beginning of a line that has not ended yet. */
+  unfinished: string;
+  decoder: StringDecoder;
+}
+
+/** Undefined when there is none, or what is there is no regular file (PM2 may have been given /dev/null). */
+const openFile = (path: string): OpenedFile | undefined => {
+  if (!statSync(path, { throwIfNoEntry: false })?.isFile()) return undefined;
+  const fd = openSync(path, 'r');
+  return { fd, position: 0, hasMore: false, unfinished: '', decoder: new StringDecoder() };
+};
+
+const closeFile = (file: OpenedFile): readonly string[] => {
+  closeSync(file.fd);
+  return finishLine(file);
+};
+
+/** The line that will not go on, if any. */
+const finishLine = (file: OpenedFile): readonly string[] => {
+  const text = file.unfinished + file.decoder.end();
+  file.unfinished = '';
+  return text === '' ? [] : [text];
+};
+
+/**
+ * Whether another file has the name by now. An empty one does not count: logrotate makes it (`create`) before PM2 is
+ * told to use it, and what PM2 writes meanwhile is in the old one.
+ */
+const isReplaced = (path: string, opened: OpenedFile | undefined): boolean => {
+  const named = statSync(path, { throwIfNoEntry: false });
+  if (!named?.isFile() || named.size === 0) return false;
+  const own = opened && fstatSync(opened.fd);
+  return named.ino !== own?.ino || named.dev !== own.dev;
+};
+
+/** The lines from the position on; from the beginning when the file has become shorter. */
+const readOn = (file: OpenedFile): readonly string[] => {
+  const { size } = fstatSync(file.fd);
+  const isCut = size < file.position;
+  const cutOff = isCut ? finishLine(file) : [];
+  if (isCut) file.position = 0;
+  const block = Buffer.alloc(Math.min(size - file.position, MOST_AT_ONCE_BYTES));
+  const count = readSync(file.fd, block, 0, block.length, file.position);
+  file.position += count;
+  file.hasMore = file.position < size && count > 0;
+  const texts = (file.unfinished + file.decoder.write(block.subarray(0, count))).split('\n');
+  file.unfinished = texts.pop() ?? '';
+  return [...cutOff, ...texts, ...(file.unfinished.length > MOST_AT_ONCE_BYTES ? finishLine(file) : [])];
+};
+
+const NEWLINE = 10;
+
+/** Block by block from the end until there are enough lines; `endsAt` is where the last finished line ends. */
+const readTail = (fd: number, lines: number): { texts: readonly string[]; endsAt: number } => {
+  const { size } = fstatSync(fd);
+  const blocks: Buffer[] = [];
+  let start = size;
+  for (let found = 0; start > 0 && found <= lines && size - start < MOST_TAIL_BYTES; ) {
+    const block = Buffer.alloc(Math.min(BLOCK_BYTES, start));
+    start -= block.length;
+    const count = readSync(fd, block, 0, block.length, start);
+    found += block.filter((byte) => byte === NEWLINE).length;
+    blocks.unshift(block.subarray(0, count));
+  }
+  const read = Buffer.concat(blocks);
+  const end = read.lastIndexOf(NEWLINE) + 1;
+  const texts = read.toString('utf8', 0, end).split('\n').slice(0, -1);
+  // The first one is whole only at the beginning of the file.
+  return { texts: texts.slice(Math.max(start > 0 ? 1 : 0, texts.length - lines)), endsAt: start + end };
+};

@@ -1,0 +1,198 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { appendFileSync, copyFileSync, existsSync, readFileSync, renameSync, truncateSync } from 'node:fs';
+import { get, type IncomingMessage } from 'node:http';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { after, before, describe, test } from 'node:test';
+import { freePort } from '../proxy/harness.ts';
+import { tempFolder } from '../temp-folder.ts';
+import { ECOSYSTEM, openStation, openUpstream, type Station } from './station.ts';
+
+/** One connection through a proxy; resolves with the client's port, by which the log line is known. */
+const visit = async (port: number): Promise<number> => {
+  const call = get({ port, host: '127.0.0.1', agent: false });
+  const [response] = (await once(call, 'response')) as [IncomingMessage];
+  const { localPort = 0 } = response.socket;
+  assert.equal(await text(response), 'the upstream');
+  return localPort;
+};
+
+interface Follower {
+  readonly child: ChildProcess;
+  /** Resolves when the visit's line has been printed; the test's own limit of time ends the wait. */
+  sees(clientPort: number): Promise<void>;
+  output(): string;
+  complaints(): string;
+}
+
+const follow = (station: Station, ...args: string[]): Follower => {
+  const child = spawn(process.execPath, [join(process.cwd(), 'dist/cli.js'), 'logs', '-f', ...args], {
+    env: station.env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let [output, complaints] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (more: string) => {
+    output += more;
+  });
+  child.stderr.setEncoding('utf8').on('data', (more: string) => {
+    complaints += more;
+  });
+  return {
+    child,
+    sees: async (clientPort) => {
+      while (!output.includes(`127.0.0.1:${clientPort} → `)) await once(child.stdout, 'data');
+    },
+    output: () => output,
+    complaints: () => complaints,
+  };
+};
+
+describe('the logs of apps under PM2', { timeout: 240_000 }, () => {
+  let station: Station;
+  let upstream: { port: number; close(): Promise<void> };
+  let ports: [number, number];
+  const logs = (...args: string[]) => station.steadyport('logs', ...args);
+  const file = (port: number, kind: string): string =>
+    join(station.folder, `pm2/logs/tcp-proxy-${port}-${kind}.log`);
+  /** Waits until PM2 has written the line of a visit. */
+  const written = async (port: number, clientPort: number): Promise<void> => {
+    const line = `127.0.0.1:${clientPort} → `;
+    while (!readFileSync(file(port, 'out'), 'utf8').includes(line))
+      await new Promise((done) => setImmediate(done));
+  };
+
+  before(async () => {
+    upstream = await openUpstream();
+    ports = [await freePort(), await freePort()];
+    station = openStation();
+    station.configure(
+      ports.map((port, index) => ({
+        label: `number ${index}`,
+        listen: `127.0.0.1:${port}`,
+        upstream: `127.0.0.1:${upstream.port}`,
+      })),
+    );
+    assert.equal((await station.pm2('start', ECOSYSTEM)).code, 0);
+    for (const port of ports) await station.proxyUntil(port, ({ state }) => state === 'up');
+  });
+  after(async () => {
+    await upstream.close();
+    await station.close();
+  });
+
+  test('are told together, in the order of time, each line with its app in front', async () => {
+    for (const port of ports) await written(port, await visit(port));
+    const { code, stdout, stderr } = await logs();
+    assert.deepEqual([code, stderr], [0, '']);
+    const lines = stdout.trimEnd().split('\n');
+    const names = lines.map((line) => /^(\S+) +\| \[/.exec(line)?.[1]);
+    assert.deepEqual(
+      [...new Set(names)].sort(),
+      ['proxy-monitor', ...ports.map((port) => `tcp-proxy-${port}`)].sort(),
+    );
+    const stamps = lines.map((line) => /\[(.{19})\]/.exec(line)?.[1]);
+    assert.deepEqual(stamps, [...stamps].sort());
+    assert.equal((await logs('-n', '3')).stdout, `${lines.slice(-3).join('\n')}\n`);
+  });
+
+  test('are told of one app by any of its names, as they were written', async () => {
+    const [port] = ports;
+    const whole = readFileSync(file(port, 'out'), 'utf8');
+    for (const name of [`${port}`, `tcp-proxy-${port}`, 'Number 0'])
+      assert.deepEqual(await logs(name), { code: 0, stdout: whole, stderr: '' });
+    for (const name of ['monitor', 'proxy-monitor'])
+      assert.deepEqual(await logs(name, '--lines', '1000'), {
+        code: 0,
+        stdout: station.log('proxy-monitor'),
+        stderr: '',
+      });
+  });
+
+  test('have marks on what came by stderr', async () => {
+    const [port] = ports;
+    appendFileSync(file(port, 'error'), 'Error: planted\n');
+    const { stdout } = await logs(`${port}`);
+    truncateSync(file(port, 'error'));
+    assert.match(stdout, /^err \| Error: planted$/m);
+  });
+
+  test('are followed across a rename, a cut, and a restart of the app, until Ctrl-C', async () => {
+    const [port, other] = ports;
+    const follower = follow(station);
+    const clients: number[] = [];
+    const seesVisit = async (to: number): Promise<void> => {
+      clients.push(await visit(to));
+      await follower.sees(clients.at(-1) ?? 0);
+    };
+    await seesVisit(port);
+    assert.match(follower.output(), new RegExp(`^tcp-proxy-${port} +\\| \\[`, 'm'));
+
+    renameSync(file(port, 'out'), `${file(port, 'out')}.1`);
+    await seesVisit(port);
+    await station.pm2('reloadLogs');
+    await seesVisit(port);
+
+    copyFileSync(file(port, 'out'), `${file(port, 'out')}.2`);
+    truncateSync(file(port, 'out'));
+    await seesVisit(port);
+
+    await station.pm2('restart', `tcp-proxy-${port}`);
+    await station.proxyUntil(port, ({ state }) => state === 'up');
+    await seesVisit(port);
+    await seesVisit(other);
+    for (const client of clients)
+      assert.equal(follower.output().split(`127.0.0.1:${client} → `).length, 2, 'each line once');
+
+    follower.child.kill('SIGINT');
+    assert.deepEqual(await once(follower.child, 'close'), [0, null]);
+    assert.equal(follower.complaints(), '');
+  });
+
+  test('are followed until their reader goes', async () => {
+    const [port] = ports;
+    const follower = follow(station, `${port}`);
+    await follower.sees(await visit(port));
+    const closed = once(follower.child, 'close');
+    follower.child.stdout?.destroy();
+    await visit(port);
+    assert.deepEqual(await closed, [0, null]);
+    assert.equal(follower.complaints(), '');
+  });
+
+  test('are told while PM2 hangs, and when it is dead, and no daemon is started for it', async () => {
+    const [port] = ports;
+    const pid = Number(readFileSync(join(station.folder, 'pm2/pm2.pid'), 'utf8'));
+    const before = (await logs(`${port}`)).stdout;
+    process.kill(pid, 'SIGSTOP');
+    const hung = await logs(`${port}`);
+    process.kill(pid, 'SIGCONT');
+    assert.deepEqual([hung.code, hung.stdout], [0, before]);
+    assert.match(hung.stderr, /^steadyport: PM2 did not answer within 2000 ms, and nothing is written/);
+
+    assert.equal((await station.steadyport('stop')).code, 0);
+    await station.pm2('kill');
+    const dead = await logs(`${port}`);
+    assert.deepEqual([dead.code, dead.stdout.startsWith(before)], [0, true]);
+    assert.match(dead.stderr, /^steadyport: the PM2 daemon is not running, and nothing is written/);
+    assert.equal(existsSync(join(station.folder, 'pm2/rpc.sock')), false);
+  });
+});
+
+test('where PM2 was told to write elsewhere, that is read; and what is not there is said', async (t) => {
+  const elsewhere = tempFolder();
+  const station = openStation({ PM2_DEFAULT_LOG_PATH: elsewhere });
+  t.after(() => station.close());
+  const port = await freePort();
+  station.configure([{ listen: `127.0.0.1:${port}`, upstream: '127.0.0.1:9', optional: true }]);
+  const none = await station.steadyport('logs', `${port}`);
+  assert.deepEqual([none.code, none.stdout], [1, '']);
+  assert.match(none.stderr, new RegExp(`tcp-proxy-${port} has no log: there is no file /.*-out\\.log$`, 'm'));
+
+  assert.equal((await station.steadyport('start')).code, 0);
+  const { code, stdout } = await station.steadyport('logs', `${port}`);
+  assert.equal(code, 0);
+  assert.equal(stdout, readFileSync(join(elsewhere, `tcp-proxy-${port}-out.log`), 'utf8'));
+  assert.match(stdout, /listening on 127\.0\.0\.1/);
+});
