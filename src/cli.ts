@@ -64,6 +64,11 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     about: 'take the monitor and the proxies out of PM2',
     load: () => import('./commands/stop.ts'),
   },
+  uninstall: {
+    usage: 'uninstall',
+    about: "stop, and out of PM2's saved list; removes the state and says what remains",
+    load: () => import('./commands/uninstall.ts'),
+  },
   run: {
     usage: 'run <APP>',
     about: 'one proxy of the config, as PM2 runs it: tcp-proxy-PORT or unix-proxy-NAME',

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { steadyport } from './cli-process.ts';
 import { tempFolder } from './temp-folder.ts';
 
-const COMMANDS = ['proxy', 'status', 'logs', 'check-config', 'start', 'stop', 'run', 'monitor'];
+const COMMANDS = ['proxy', 'status', 'logs', 'check-config', 'start', 'stop', 'uninstall', 'run', 'monitor'];
 const folder = tempFolder();
 const configPath = join(folder, 'steadyport.json');
 writeFileSync(

@@ -1,3 +1,6 @@
+import type { Settings } from '../host/config-file.ts';
+import type { OrphanProtocol } from '../host/control.ts';
+
 /**
  * SIGINT and SIGTERM: once, to finish and leave with 0; twice, to leave at once. Returns what the first does,
  * for other reasons to leave. Also keeps a process that
@@ -14,3 +17,13 @@ export const leaveOnSignal = (finish: () => Promise<void>): (() => void) => {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   return leave;
 };
+
+/** The answer to `leave_orphan`; the IPC channel to the PM2 daemon ends with the daemon. */
+export const leaveOrphan =
+  ({ underPm2, configPath }: Settings, leave: () => void) =>
+  (asked: OrphanProtocol['leave_orphan']['ask']): boolean => {
+    const isOrphan = underPm2 && !process.connected && asked.configPath === configPath;
+    // The answer first: leaving ends the connection.
+    if (isOrphan) setImmediate(leave);
+    return isOrphan;
+  };

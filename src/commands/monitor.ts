@@ -10,7 +10,7 @@ import { type Monitor, startMonitor } from '../monitor/monitor.ts';
 import { createPm2 } from '../monitor/pm2.ts';
 import { createRestarter } from '../monitor/restarter.ts';
 import { serveHttp } from '../web/server.ts';
-import { leaveOnSignal } from './leave.ts';
+import { leaveOnSignal, leaveOrphan } from './leave.ts';
 
 const LOG_LINES = 10;
 /** An address that is taken, by a monitor that is still leaving or by a stranger, may be free again. */
@@ -40,7 +40,8 @@ export const run = async (): Promise<undefined> => {
     };
   };
 
-  const control = await serveControlWhenFree<MonitorProtocol>(home.monitorSocket, { status }, () =>
+  const handlers = { status, leave_orphan: leaveOrphan(settings, () => leave()) };
+  const control = await serveControlWhenFree<MonitorProtocol>(home.monitorSocket, handlers, () =>
     log('another_monitor', `Another monitor answers on ${home.monitorSocket}; waiting for it to leave`),
   );
   const leave = leaveOnSignal(async () => {

@@ -12,7 +12,7 @@ import { createLog } from '../host/log.ts';
 import { UsageError } from '../host/usage-error.ts';
 import { startForwarder } from '../proxy/forwarder.ts';
 import { createPortableEngine } from '../proxy/portable/engine.ts';
-import { leaveOnSignal } from './leave.ts';
+import { leaveOnSignal, leaveOrphan } from './leave.ts';
 
 /** Under PM2 nobody takes the port over meanwhile, and whoever stops or restarts a proxy waits for it. */
 const LEAVE_UNDER_PM2_MS = 1_500;
@@ -49,6 +49,7 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
       forwarder.listenAgain();
       return null;
     },
+    leave_orphan: leaveOrphan(settings, leave),
     expect_check: ({ localPort, forward }: ProxyProtocol['expect_check']['ask']) => {
       forwarder.engine.expectCheck(localPort, forward);
       return null;

@@ -1,8 +1,7 @@
 import { join } from 'node:path';
-import { MONITOR } from '../core/apps.ts';
 import { ROOT, requireConfig } from '../host/config-file.ts';
 import { pm2Apps, REVISION } from '../host/pm2-apps.ts';
-import { listOwnApps, pm2Command } from '../monitor/pm2.ts';
+import { deleteApps, listOwnApps, pm2Command } from '../monitor/pm2.ts';
 
 /**
  * `steadyport start`: apps that are no longer in the config go, those that changed or do not run are started
@@ -18,8 +17,7 @@ export const run = async (): Promise<number> => {
     return running?.word === 'online' && wanted !== undefined && running.env[REVISION] === wanted;
   };
   const outdated = [...listed.keys()].filter((name) => !isCurrent(name));
-  outdated.sort((a, b) => Number(b === MONITOR) - Number(a === MONITOR));
-  for (const name of outdated) if ((await pm2Command(['delete', name])) !== 0) return 1;
+  await deleteApps(settings.pm2Home, outdated);
   const wanted = apps.map(({ name }) => name).filter((name) => !isCurrent(name));
   if (wanted.length === 0) {
     process.stdout.write('Everything runs as configured; nothing was touched.\n');

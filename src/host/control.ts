@@ -11,7 +11,7 @@ import { listenOnFile } from './unix-socket.ts';
  * `{"id":1,"ask":"report"}` is answered by `{"id":1,"reply":{…}}` or `{"id":1,"error":"…"}`; a proxy that
  * leaves on purpose says `{"event":"leaving"}` first, so that an end of the stream without it is a crash.
  */
-export interface ProxyProtocol {
+export interface ProxyProtocol extends OrphanProtocol {
   /** The heartbeat: how the proxy is, from its own point of view. */
   report: { ask: null; reply: ProxyReport };
   /** A successor wants the port: finish and leave. */
@@ -22,8 +22,14 @@ export interface ProxyProtocol {
   expect_check: { ask: { localPort: number; forward: boolean }; reply: null };
 }
 
-export interface MonitorProtocol {
+export interface MonitorProtocol extends OrphanProtocol {
   status: { ask: null; reply: Snapshot };
+}
+
+/** What the monitor and the proxies answer alike. */
+export interface OrphanProtocol {
+  /** Leave, if PM2 started you for this config and its daemon has gone since; answers whether that is so. */
+  leave_orphan: { ask: { configPath: string }; reply: boolean };
 }
 
 type Protocol<P> = { [A in keyof P]: { ask: unknown; reply: unknown } };

@@ -1,6 +1,17 @@
-import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import { SOCKET_PATH_BYTES } from '../core/address.ts';
+import { isServed } from './unix-socket.ts';
 import { UsageError } from './usage-error.ts';
 
 /** The folder of sockets and state (STEADYPORT_HOME, mode 0700): who owns it may talk to the proxies. */
@@ -45,6 +56,41 @@ export const makeHome = (path: string, id?: string): Home => {
   chmodSync(path, 0o700);
   if (id !== undefined) mkdirSync(join(path, 'ports', id), { recursive: true, mode: 0o700 });
   return home;
+};
+
+/** The ids of the ports that have a folder. */
+export const portsOf = (path: string): readonly string[] => list(join(path, 'ports'));
+
+/**
+ * Removes what steadyport has put there, and the folders that are empty then. A folder that has other things too, or
+ * sockets that somebody serves, keeps them. @returns what is left in the home
+ */
+export const removeHome = async (path: string): Promise<readonly string[]> => {
+  const home = locateHome(path);
+  for (const { socket } of portsOf(path).map(home.port))
+    if (!(await isServed(socket))) removeFrom(dirname(socket), /^(control\.sock|(pid|failures)(\.\d+)?)$/);
+  removeFrom(join(path, 'ports'));
+  if (!(await isServed(home.monitorSocket))) removeFrom(path, /^monitor\.(sock|json(\.\d+)?)$/);
+  return list(path);
+};
+
+/** The files, and the folder when it is empty then. */
+const removeFrom = (folder: string, files?: RegExp): void => {
+  for (const name of list(folder)) if (files?.test(name)) remove(join(folder, name));
+  try {
+    rmdirSync(folder);
+  } catch {
+    // There is something else in it, or no such folder.
+  }
+};
+
+/** Empty when there is no such folder. */
+const list = (folder: string): readonly string[] => {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
 };
 
 /** Whoever reads the file sees the old text or the new one, never a part (rename(2)). */

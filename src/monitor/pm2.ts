@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import type { AppDefinition } from '../core/apps.ts';
+import { type AppDefinition, MONITOR } from '../core/apps.ts';
 import type { Pm2Evidence } from '../core/decision.ts';
 import { readInteger } from '../host/home.ts';
 import type { LogPaths } from '../host/log-file.ts';
@@ -32,6 +32,7 @@ export interface Pm2 {
   start(app: AppDefinition): Promise<void>;
   restart(name: string): Promise<void>;
   stop(name: string): Promise<void>;
+  delete(name: string): Promise<void>;
   close(): void;
 }
 
@@ -43,6 +44,7 @@ interface Api {
   start(app: object, done: (error: unknown) => void): void;
   restart(name: string, done: (error: unknown) => void): void;
   stop(name: string, done: (error: unknown) => void): void;
+  delete(name: string, done: (error: unknown) => void): void;
 }
 
 interface ListedApp {
@@ -127,6 +129,7 @@ export const createPm2 = (pm2Home: string): Pm2 => {
     restart: (name) =>
       call<void>(ACTION_TIMEOUT_MS, (api, done) => api.restart(name, (error) => done(error))),
     stop: (name) => call<void>(ACTION_TIMEOUT_MS, (api, done) => api.stop(name, (error) => done(error))),
+    delete: (name) => call<void>(ACTION_TIMEOUT_MS, (api, done) => api.delete(name, (error) => done(error))),
     close: drop,
   };
 };
@@ -146,6 +149,25 @@ export const listOwnApps = async (
     throw new UsageError(`PM2's list could not be had: ${view.problem}`);
   const apps = view.ok ? [...view.apps] : [];
   return new Map(apps.filter(([name, { env }]) => isAppOf(configPath, name, env)));
+};
+
+/**
+ * Takes apps out of PM2: the monitor first, or it would see the proxies go; then all at once, since each may take as
+ * long as its connections do.
+ * @throws UsageError with what PM2 says
+ */
+export const deleteApps = async (pm2Home: string, names: readonly string[]): Promise<void> => {
+  const pm2 = createPm2(pm2Home);
+  const remove = (name: string): Promise<void> =>
+    pm2.delete(name).catch((error: Error) => {
+      throw new UsageError(`${name} could not be taken out of PM2: ${error.message}`, { cause: error });
+    });
+  try {
+    if (names.includes(MONITOR)) await remove(MONITOR);
+    await Promise.all(names.filter((name) => name !== MONITOR).map(remove));
+  } finally {
+    pm2.close();
+  }
 };
 
 const NO_DAEMON = 'the PM2 daemon is not running';

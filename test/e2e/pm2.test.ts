@@ -250,7 +250,7 @@ describe('a station of its own', () => {
     assert.equal((await station.steadyport('start')).code, 0);
     await station.pm2('save');
     assert.equal(saved().length, 3);
-    assert.equal((await station.script('scripts/uninstall.js')).code, 0);
+    assert.equal((await station.steadyport('uninstall')).code, 0);
     assert.deepEqual(saved(), ['other']);
     assert.deepEqual(names((await station.pm2('jlist')).stdout.trim().split('\n').at(-1) ?? ''), ['other']);
     assert.equal(existsSync(station.env['STEADYPORT_HOME'] ?? ''), false);

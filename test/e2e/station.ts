@@ -25,8 +25,6 @@ export interface Station {
   configure(proxies: readonly object[], monitor?: object): void;
   pm2(...args: string[]): Promise<Outcome>;
   steadyport(...args: string[]): Promise<Outcome>;
-  /** A script of the project. */
-  script(path: string): Promise<Outcome>;
   status(): Promise<Snapshot>;
   /** Waits, for a minute at most, until the status of a proxy, by its port or its socket's name, is as wanted. */
   proxyUntil(id: number | string, wanted: (proxy: ProxyStatus) => boolean): Promise<ProxyStatus>;
@@ -69,7 +67,6 @@ export const openStation = (extraEnv: Readonly<Record<string, string>> = {}, pm2
       writeFileSync(config, JSON.stringify({ proxies, monitor: { http: false, ...monitor } })),
     pm2: (...args) => run(pm2Bin, args),
     steadyport,
-    script: (path) => run(join(ROOT, path), []),
     status,
     proxyUntil: async (id, wanted) => {
       let last: ProxyStatus | undefined;

@@ -8,9 +8,18 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { locateHome, makeHome, readInteger, readText, remove, writeAtomic } from '../../src/host/home.ts';
+import {
+  locateHome,
+  makeHome,
+  readInteger,
+  readText,
+  remove,
+  removeHome,
+  writeAtomic,
+} from '../../src/host/home.ts';
 import { UsageError } from '../../src/host/usage-error.ts';
 import { tempFolder } from '../temp-folder.ts';
 
@@ -113,4 +122,45 @@ test('a file that is not there has no text and no integer, and may be removed', 
   const path = join(tempFolder(), 'pid');
   remove(path);
   assert.deepEqual([readText(path), readInteger(path)], [undefined, undefined]);
+});
+
+describe('a home that is removed', () => {
+  const fill = (path: string): void => {
+    for (const id of ['6274', 'app.sock']) {
+      const { pid, failures, socket } = makeHome(path, id).port(id);
+      for (const file of [pid, failures, socket, `${pid}.4711`]) writeFileSync(file, '1\n');
+    }
+    const { monitorState } = locateHome(path);
+    for (const file of [monitorState, `${monitorState}.4711`]) writeFileSync(file, '{}');
+  };
+
+  test('is gone, and so it stays when it is removed again', async () => {
+    const path = join(tempFolder(), 'home');
+    fill(path);
+    assert.deepEqual(await removeHome(path), []);
+    assert.equal(existsSync(path), false);
+    assert.deepEqual(await removeHome(path), []);
+  });
+
+  test('keeps what steadyport did not put there, as when somebody gave it a folder of their own', async () => {
+    const path = tempFolder();
+    fill(path);
+    const own = ['letters.txt', 'ports/6274/pid.txt', 'ports/other', 'monitor.json.old'];
+    for (const name of own) writeFileSync(join(path, name), 'mine');
+    assert.deepEqual([...(await removeHome(path))].sort(), ['letters.txt', 'monitor.json.old', 'ports']);
+    assert.deepEqual(readdirSync(path, { recursive: true }).sort(), [...own, 'ports', 'ports/6274'].sort());
+  });
+
+  test('keeps the sockets that somebody serves, and what belongs to them', async (t) => {
+    const path = join(tempFolder(), 'home');
+    fill(path);
+    const { socket } = locateHome(path).port('6274');
+    remove(socket);
+    const server = createServer();
+    t.after(() => server.close());
+    await new Promise<void>((done) => server.listen(socket, done));
+    assert.deepEqual(await removeHome(path), ['ports']);
+    assert.deepEqual(readdirSync(join(path, 'ports')), ['6274']);
+    assert.equal(readInteger(locateHome(path).port('6274').pid), 1);
+  });
 });

@@ -1,0 +1,59 @@
+import { existsSync } from 'node:fs';
+import { MONITOR } from '../core/apps.ts';
+import { ROOT, readSettings, requireConfig, type Settings } from '../host/config-file.ts';
+import { removeHome } from '../host/home.ts';
+import { usualLogs } from '../host/log-file.ts';
+import { forgetSaved } from '../host/pm2-saved.ts';
+import { UsageError } from '../host/usage-error.ts';
+import { createPm2, listOwnApps } from '../monitor/pm2.ts';
+import { run as stop } from './stop.ts';
+
+/** `steadyport uninstall`: out of PM2, out of its saved lists, and no state. Says what remains. */
+export const run = async (): Promise<number> => {
+  const settings = readSettings();
+  const { pm2Home, home, configPath } = settings;
+  const listed = await listOwnApps(pm2Home, configPath);
+  if ((await stop()) !== 0) {
+    process.stderr.write('steadyport: nothing was removed, since not everything could be stopped\n');
+    return 1;
+  }
+  const { names, problems } = forgetSaved(pm2Home, configPath);
+  const others = await removeHome(home);
+  for (const problem of problems) process.stderr.write(`steadyport: ${problem}\n`);
+
+  const known = new Set([...listed.keys(), ...names, ...configuredApps()]);
+  const logs = [...known].flatMap((name) =>
+    Object.values(listed.get(name)?.logs ?? usualLogs(pm2Home, name)).filter((path) => existsSync(path)),
+  );
+  const saved = names.length > 0 ? ", their entries in PM2's saved list" : '';
+  process.stdout.write(`Removed: the PM2 apps${saved}, and the state in ${home}.\nWhat remains:\n`);
+  for (const line of [
+    `${ROOT} (this project), with the config ${configPath}`,
+    ...(others.length > 0 ? [`in ${home}, not steadyport's or in use: ${others.join(', ')}`] : []),
+    ...(logs.length > 0 ? [`the logs of the apps: ${logs.join(', ')}`] : []),
+    ...(await describeDaemon(settings)),
+    "PM2's start at boot, if you set that up; undo it with: pm2 unstartup",
+  ])
+    process.stdout.write(`  ${line}\n`);
+  return problems.length === 0 ? 0 : 1;
+};
+
+/** None when the config is broken: it is still to be uninstalled. */
+const configuredApps = (): readonly string[] => {
+  try {
+    return [...requireConfig().config.proxies.map(({ name }) => name), MONITOR];
+  } catch (error) {
+    if (error instanceof UsageError) return [];
+    throw error;
+  }
+};
+
+const describeDaemon = async ({ pm2Home }: Settings): Promise<readonly string[]> => {
+  const pm2 = createPm2(pm2Home);
+  const view = await pm2.list();
+  pm2.close();
+  if (!view.ok) return [];
+  const count = view.apps.size;
+  const work = count === 0 ? 'with nothing to run; end it with: pm2 kill' : `with ${count} other apps`;
+  return [`the PM2 daemon of ${pm2Home} (pid ${view.daemonPid}), ${work}`];
+};

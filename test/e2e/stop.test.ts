@@ -1,0 +1,215 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import type { ProxyStatus } from '../../src/core/status.ts';
+import { isAlive } from '../../src/host/procfs.ts';
+import { freePort } from '../proxy/harness.ts';
+import { ECOSYSTEM, openStation, openUpstream, type Station } from './station.ts';
+
+const isUp = ({ state }: ProxyStatus): boolean => state === 'up';
+
+const connects = (port: number): Promise<boolean> =>
+  new Promise((done) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.once('connect', () => done(true)).once('error', () => done(false));
+    socket.once('connect', () => socket.destroy());
+  });
+
+const untilRefused = async (port: number): Promise<void> => {
+  while (await connects(port)) await new Promise((done) => setImmediate(done));
+};
+
+/** Asks at every one of the monitor's next looks. */
+const staysRefused = async (station: Station, port: number): Promise<void> => {
+  for (const looks = new Set<number>(); looks.size < 8; ) {
+    const { monitor } = await station.status();
+    assert.ok(monitor, 'the monitor answers');
+    looks.add(monitor.lastLookMs);
+    assert.equal(await connects(port), false);
+  }
+};
+
+/** A client that has an answer and keeps its connection. */
+const openClient = async (t: TestContext, port: number): Promise<Socket> => {
+  const client = connect(port, '127.0.0.1').on('error', () => {});
+  t.after(() => client.destroy());
+  client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  await new Promise((done) => client.once('data', done));
+  return client;
+};
+
+interface Running {
+  readonly station: Station;
+  readonly ports: readonly number[];
+  /** Of the monitor and the proxies. */
+  readonly pids: readonly number[];
+}
+
+const run = async (t: TestContext, count: number): Promise<Running> => {
+  const [station, upstream] = [openStation(), await openUpstream()];
+  t.after(() => station.close());
+  t.after(() => upstream.close());
+  const ports: number[] = [];
+  while (ports.length < count) ports.push(await freePort());
+  station.configure(
+    ports.map((port) => ({ listen: `127.0.0.1:${port}`, upstream: `127.0.0.1:${upstream.port}` })),
+    { intervalMs: 100, suspectIntervalMs: 50 },
+  );
+  assert.equal((await station.pm2('start', ECOSYSTEM)).code, 0);
+  for (const port of ports) await station.proxyUntil(port, isUp);
+  const { monitor, proxies } = await station.status();
+  return { station, ports, pids: [monitor?.pid, ...proxies.map(({ pid }) => pid)].map(Number) };
+};
+
+const killDaemon = async ({ folder }: Station): Promise<void> => {
+  const pid = Number(readFileSync(join(folder, 'pm2/pm2.pid'), 'utf8'));
+  process.kill(pid, 'SIGKILL');
+  while (isAlive(pid)) await new Promise((done) => setImmediate(done));
+};
+
+describe('the port of a proxy with open connections refuses, and goes on refusing', () => {
+  for (const verb of ['stop', 'delete'])
+    test(`after pm2 ${verb}`, async (t) => {
+      const { station, ports } = await run(t, 1);
+      const [port = 0] = ports;
+      await openClient(t, port);
+      assert.equal((await station.pm2(verb, `tcp-proxy-${port}`)).code, 0);
+      await untilRefused(port);
+      await staysRefused(station, port);
+      assert.equal((await station.proxyUntil(port, () => true)).state, 'stopped');
+    });
+
+  test('after npm stop, and nothing is left', async (t) => {
+    const { station, ports, pids } = await run(t, 3);
+    for (const port of ports) await openClient(t, port);
+    const { code, stderr } = await station.steadyport('stop');
+    assert.deepEqual([code, stderr], [0, '']);
+    for (const port of ports) assert.equal(await connects(port), false);
+    assert.deepEqual(pids.filter(isAlive), []);
+    assert.equal((await station.pm2('jlist')).stdout.trim().split('\n').at(-1), '[]');
+  });
+});
+
+describe('npm stop after PM2 was killed', () => {
+  test('ends what goes on serving without it, and starts no daemon', async (t) => {
+    const { station, ports, pids } = await run(t, 2);
+    await killDaemon(station);
+    await openClient(t, ports[0] ?? 0);
+    const stopped = await station.steadyport('stop');
+    assert.deepEqual(
+      [stopped.code, stopped.stdout, stopped.stderr],
+      [
+        0,
+        `Stopped what had lost its PM2 daemon: the monitor, ${[...ports]
+          .sort()
+          .map((port) => `the proxy for ${port}`)
+          .join(', ')}.\n`,
+        '',
+      ],
+    );
+    for (const port of ports) await untilRefused(port);
+    for (const pid of pids) while (isAlive(pid)) await new Promise((done) => setImmediate(done));
+    assert.match((await station.steadyport('stop')).stdout, /^PM2 runs nothing of /);
+    assert.equal((await station.status()).monitor, null);
+  });
+
+  test('names what does not answer, and exits 1', async (t) => {
+    const { station, ports, pids } = await run(t, 1);
+    await killDaemon(station);
+    const [, pid = 0] = pids;
+    process.kill(pid, 'SIGSTOP');
+    t.after(() => isAlive(pid) && process.kill(pid, 'SIGKILL'));
+    const { code, stderr } = await station.steadyport('stop');
+    assert.deepEqual(
+      [code, stderr],
+      [
+        1,
+        `steadyport: the proxy for ${ports[0]} still runs and does not answer; end it with: kill -9 ${pid}\n`,
+      ],
+    );
+    const kept = await station.steadyport('uninstall');
+    assert.equal(kept.code, 1);
+    assert.match(kept.stderr, /nothing was removed, since not everything could be stopped/);
+    assert.ok(existsSync(join(station.folder, 'home/monitor.json')));
+  });
+
+  test('leaves alone what another PM2 runs with the same config and state', async (t) => {
+    const { station, ports } = await run(t, 1);
+    const other = openStation({
+      STEADYPORT_HOME: station.env['STEADYPORT_HOME'] ?? '',
+      STEADYPORT_CONFIG: station.env['STEADYPORT_CONFIG'] ?? '',
+    });
+    t.after(() => other.close());
+    assert.match((await other.steadyport('stop')).stdout, /^PM2 runs nothing of /);
+    const { stdout } = await other.steadyport('uninstall');
+    assert.match(stdout, /not steadyport's or in use: monitor\.json, monitor\.sock, ports$/m);
+    assert.equal((await station.proxyUntil(ports[0] ?? 0, isUp)).failures.total, 0);
+  });
+});
+
+describe('npm run uninstall', () => {
+  const names = (path: string): string[] =>
+    (JSON.parse(readFileSync(path, 'utf8')) as { name: string }[]).map(({ name }) => name);
+
+  test('with PM2 dead: no process, no saved entry but those of others, no state', async (t) => {
+    const { station, ports, pids } = await run(t, 1);
+    const [saved, backup] = ['dump.pm2', 'dump.pm2.bak'].map((name) => join(station.folder, 'pm2', name)) as [
+      string,
+      string,
+    ];
+    const script = join(station.folder, 'other.js');
+    writeFileSync(script, 'setInterval(() => {}, 1e6)');
+    await station.pm2('start', script);
+    for (let twice = 0; twice < 2; twice += 1) await station.pm2('save');
+    assert.equal(names(backup).length, 3);
+    const entry = (path: string): object | undefined =>
+      (JSON.parse(readFileSync(path, 'utf8')) as { name: string }[]).find(({ name }) => name === 'other');
+    const kept = [entry(saved), entry(backup)];
+    const other = Number((await station.pm2('pid', 'other')).stdout);
+    t.after(() => isAlive(other) && process.kill(other, 'SIGKILL'));
+    await killDaemon(station);
+    writeFileSync(join(station.folder, 'home/notes.txt'), 'of somebody else');
+
+    const { code, stdout, stderr } = await station.steadyport('uninstall');
+    assert.deepEqual([code, stderr], [0, '']);
+    assert.deepEqual([names(saved), names(backup)], [['other'], ['other']]);
+    assert.deepEqual([entry(saved), entry(backup)], kept);
+    for (const port of ports) await untilRefused(port);
+    for (const pid of pids) while (isAlive(pid)) await new Promise((done) => setImmediate(done));
+    assert.equal(existsSync(join(station.folder, 'home/monitor.json')), false);
+    assert.match(
+      stdout,
+      /^Removed: the PM2 apps, their entries in PM2's saved list, and the state in .*home\.$/m,
+    );
+    assert.match(stdout, /^ {2}in .*home, not steadyport's or in use: notes\.txt$/m);
+    assert.match(stdout, new RegExp(`^ {2}the logs of the apps: .*tcp-proxy-${ports[0]}-out\\.log`, 'm'));
+    assert.doesNotMatch(stdout, /the PM2 daemon/);
+  });
+
+  test('with PM2 alive, and says what it still runs', async (t) => {
+    const { station } = await run(t, 1);
+    await station.pm2('save');
+    const { code, stdout, stderr } = await station.steadyport('uninstall');
+    assert.deepEqual([code, stderr], [0, '']);
+    assert.deepEqual(names(join(station.folder, 'pm2/dump.pm2')), []);
+    assert.equal(existsSync(join(station.folder, 'home')), false);
+    assert.match(stdout, /^ {2}the PM2 daemon of .*, with nothing to run; end it with: pm2 kill$/m);
+    const again = await station.steadyport('uninstall');
+    assert.deepEqual([again.code, again.stderr], [0, '']);
+  });
+
+  test('leaves a saved list that it cannot read, and says so', async (t) => {
+    const station = openStation();
+    t.after(() => station.close());
+    station.configure([{ listen: 'nowhere', upstream: 'nobody' }]);
+    const saved = join(station.folder, 'pm2/dump.pm2');
+    mkdirSync(join(station.folder, 'pm2'));
+    writeFileSync(saved, '[{"name": "proxy-mon');
+    const { code, stderr } = await station.steadyport('uninstall');
+    assert.equal(code, 1);
+    assert.match(stderr, /^steadyport: .*dump\.pm2 was left as it is: .*JSON/);
+    assert.equal(readFileSync(saved, 'utf8'), '[{"name": "proxy-mon');
+  });
+});
