@@ -152,16 +152,18 @@ export const listOwnApps = async (
 };
 
 /**
- * Takes apps out of PM2: the monitor first, or it would see the proxies go; then all at once, since each may take as
- * long as its connections do.
+ * Takes apps out of PM2, and says so: the monitor first, or it would see the proxies go; then all at once, since each
+ * may take as long as its connections do.
  * @throws UsageError with what PM2 says
  */
 export const deleteApps = async (pm2Home: string, names: readonly string[]): Promise<void> => {
   const pm2 = createPm2(pm2Home);
-  const remove = (name: string): Promise<void> =>
-    pm2.delete(name).catch((error: Error) => {
+  const remove = async (name: string): Promise<void> => {
+    await pm2.delete(name).catch((error: Error) => {
       throw new UsageError(`${name} could not be taken out of PM2: ${error.message}`, { cause: error });
     });
+    process.stdout.write(`Taken out of PM2: ${name}\n`);
+  };
   try {
     if (names.includes(MONITOR)) await remove(MONITOR);
     await Promise.all(names.filter((name) => name !== MONITOR).map(remove));

@@ -68,15 +68,7 @@ export const openStation = (extraEnv: Readonly<Record<string, string>> = {}, pm2
     pm2: (...args) => run(pm2Bin, args),
     steadyport,
     status,
-    proxyUntil: async (id, wanted) => {
-      let last: ProxyStatus | undefined;
-      for (const giveUpAt = Date.now() + 60_000; Date.now() < giveUpAt; ) {
-        const { monitor, proxies } = await status();
-        last = proxies.find((proxy) => proxy.id === String(id));
-        if (monitor && last && wanted(last)) return last;
-      }
-      throw new Error(`${id} never came to be as wanted; last seen: ${JSON.stringify(last)}`);
-    },
+    proxyUntil: (id, wanted) => waitForProxy(status, id, wanted),
     log: (app) => readFileSync(join(folder, 'pm2', 'logs', `${app}-out.log`), 'utf8'),
     close: async () => {
       await run(pm2Bin, ['kill']);
@@ -85,6 +77,21 @@ export const openStation = (extraEnv: Readonly<Record<string, string>> = {}, pm2
       assert.equal(complaints, '', 'no app wrote to stderr');
     },
   };
+};
+
+/** Waits, for a minute at most, until the monitor says what is wanted of a proxy. */
+export const waitForProxy = async (
+  status: () => Promise<Snapshot>,
+  id: number | string,
+  wanted: (proxy: ProxyStatus) => boolean,
+): Promise<ProxyStatus> => {
+  let last: ProxyStatus | undefined;
+  for (const giveUpAt = Date.now() + 60_000; Date.now() < giveUpAt; ) {
+    const { monitor, proxies } = await status();
+    last = proxies.find((proxy) => proxy.id === String(id));
+    if (monitor && last && wanted(last)) return last;
+  }
+  throw new Error(`${id} never came to be as wanted; last seen: ${JSON.stringify(last)}`);
 };
 
 const readErrors = (logs: string): string =>
