@@ -58,7 +58,7 @@ export const track = (before: Track, sample: Sample): Track => {
 const sink = (troughs: Track['troughs'], atMs: number, rssBytes: number): Track['troughs'] => {
   const last = troughs.at(-1);
   if (!last || atMs - last.sinceMs >= TROUGH_MS)
-    return [...troughs, { sinceMs: atMs, rssBytes }].slice(-RISING_TROUGHS - 1);
+    return [...troughs, { sinceMs: atMs, rssBytes }].slice(-RISING_TROUGHS - 2);
   return rssBytes >= last.rssBytes ? troughs : [...troughs.slice(0, -1), { ...last, rssBytes }];
 };
 
@@ -124,7 +124,9 @@ const level = (value: number | null, { warn, act }: Limit): Level => {
   return warn > 0 && value >= warn ? 'warn' : 'ok';
 };
 
-const isGrowing = ({ troughs }: Track): boolean => {
+/** The last ten minutes are not over yet: what is their least so far may be a peak. */
+const isGrowing = (seen: Track): boolean => {
+  const troughs = seen.troughs.slice(0, -1);
   const [first, last] = [troughs[0], troughs.at(-1)];
   if (!first || !last || troughs.length <= RISING_TROUGHS) return false;
   const isRising = troughs.every((one, at) => at === 0 || one.rssBytes > (troughs[at - 1]?.rssBytes ?? 0));

@@ -184,6 +184,45 @@ test('what is kept does not grow with time', () => {
   assert.ok(seen.samples.length < 20 && seen.troughs.length < 10);
 });
 
+describe('memory grows without end', () => {
+  const TEN_MIN_MS = 600_000;
+  /** A saw-tooth whose trough in each ten minutes is as given, in MB, and then half a minute at the next peak. */
+  const teeth = (...troughs: readonly number[]): Track => {
+    const endMs = troughs.length * TEN_MIN_MS;
+    const peakMb = 2 * (troughs.at(-1) ?? 0);
+    return tracked([
+      ...troughs.flatMap((mb, at) =>
+        [2, 1, 1.5, 2].map((factor, part) =>
+          sample(at * TEN_MIN_MS + part * 150_000, { rssBytes: mb * factor * MB }),
+        ),
+      ),
+      ...Array.from({ length: 7 }, (_, at) => sample(endMs + at * 5_000, { rssBytes: peakMb * MB })),
+    ]);
+  };
+  const level = (seen: Track, act = 0) =>
+    levelsOf(seen, { ...LIMITS, memoryBytes: { warn: 0, act: act * MB } }).memory;
+
+  const table: Readonly<Record<string, readonly [troughs: readonly number[], level: string]>> = {
+    'when its trough rose each ten minutes for an hour, by half in all': [
+      [50, 55, 60, 65, 70, 75, 80],
+      'growing',
+    ],
+    'not when it rose for less than an hour': [[50, 60, 70, 80, 90, 100], 'ok'],
+    'not when it rose by less than half, whatever its peak is just now': [[50, 51, 52, 53, 54, 55, 56], 'ok'],
+    'not when it fell once': [[50, 55, 60, 58, 70, 75, 80], 'ok'],
+    'not when it stayed once': [[50, 55, 60, 60, 70, 75, 80], 'ok'],
+    'by the last hour alone': [[90, 20, 50, 55, 60, 65, 70, 75, 80], 'growing'],
+    'not when it has come to rest': [[50, 55, 60, 65, 70, 75, 80, 80], 'ok'],
+  };
+  for (const [name, [troughs, expected]] of Object.entries(table))
+    test(name, () => assert.equal(level(teeth(...troughs)), expected));
+
+  test('which is told only while no limit is reached', () => {
+    const seen = teeth(50, 55, 60, 65, 70, 75, 80);
+    assert.deepEqual([level(seen, 161), level(seen, 160)], ['growing', 'act']);
+  });
+});
+
 describe('what is over a limit, in words', () => {
   const usage = {
     memoryBytes: 210 * MB,
