@@ -10,13 +10,22 @@ const LATE_MS = 500;
 /** The wall clock goes on while a machine sleeps, the monotonic one (clock_gettime(2)) does not. */
 const SLEPT_MS = 2_000;
 
+/** Milliseconds of the wall clock and of the monotonic one. */
+export interface Clocks {
+  readonly wall: number;
+  readonly monotonic: number;
+}
+
 /** `pauseMs` from the start of one run to the start of the next; the first one comes at once. */
 export const createTimer = ({
   run,
   pauseMs,
+  readClocks = readOwnClocks,
 }: {
+  /** Must not reject. */
   run(late: boolean): Promise<void>;
   pauseMs(): number;
+  readClocks?(): Clocks;
 }): Timer => {
   let timer: NodeJS.Timeout | undefined;
   let isRunning = false;
@@ -33,14 +42,14 @@ export const createTimer = ({
     isCalled = false;
     await run(isLate);
     isRunning = false;
-    again(isCalled ? 0 : Math.max(0, pauseMs() - (performance.now() - now.monotonic)));
+    again(isCalled ? 0 : Math.max(0, pauseMs() - (readClocks().monotonic - now.monotonic)));
   };
 
   const again = (ms: number): void => {
     isCalled = true;
     if (isStopped || isRunning) return;
     clearTimeout(timer);
-    const dueAt = performance.now() + ms;
+    const dueAt = readClocks().monotonic + ms;
     timer = setTimeout(() => void start(dueAt), ms);
   };
   again(0);
@@ -54,4 +63,4 @@ export const createTimer = ({
   };
 };
 
-const readClocks = () => ({ wall: Date.now(), monotonic: performance.now() });
+const readOwnClocks = (): Clocks => ({ wall: Date.now(), monotonic: performance.now() });
