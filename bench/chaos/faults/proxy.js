@@ -1,0 +1,92 @@
+// Faults of one proxy.
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { order, pm2, signal } from '../station.js';
+
+const AGAIN_AFTER_HANG = {
+  text: 'serves again within 1.5 s',
+  holds: ({ serveMs }) => serveMs > 0 && serveMs <= 1_500,
+};
+/** Nobody waits in the kernel's queue: the next check of accepting comes after up to 10 s. */
+const AGAIN_AFTER_PROBE = {
+  text: 'serves again within 12 s',
+  holds: ({ serveMs }) => serveMs > 0 && serveMs <= 12_000,
+};
+const says = (...causes) => ({
+  text: `says ${causes.join(' or ')}`,
+  holds: (figures) => causes.some((cause) => figures.causes.includes(cause)),
+});
+const NO_OTHERS = { text: 'no wrong restart', holds: ({ wrongRestarts }) => wrongRestarts === 0 };
+
+const signalled = (key, title, name, expected) => ({
+  key,
+  title,
+  expected: [...expected, NO_OTHERS],
+  run: async ({ target, before, mark }) => {
+    const { pid } = before.proxies.find((proxy) => proxy.name === target.name);
+    mark();
+    signal(pid, name);
+    await seen();
+  },
+});
+
+/** The monitor looks once a second: by then it knows. */
+const seen = () => new Promise((done) => setTimeout(done, 1_500));
+
+const ordered = (key, title, word, expected) => ({
+  key,
+  title,
+  expected: [...expected, NO_OTHERS],
+  run: async ({ station, target, before, mark }) => {
+    const { pid } = before.proxies.find((proxy) => proxy.name === target.name);
+    order(station, target.name, word);
+    mark();
+    signal(pid, 'SIGUSR2');
+    await seen();
+    order(station, target.name);
+  },
+});
+
+const STOP_ACCEPTING = fileURLToPath(new URL('../stop-accepting.py', import.meta.url));
+
+const deaf = {
+  key: 'deaf',
+  title: 'a proxy that does not accept',
+  needs: ['python3', 'root'],
+  expected: [AGAIN_AFTER_HANG, says('not_accepting'), NO_OTHERS],
+  run: async ({ target, before, mark }) => {
+    const { pid } = before.proxies.find((proxy) => proxy.name === target.name);
+    execFileSync('python3', [STOP_ACCEPTING, `${pid}`, `${target.port}`]);
+    mark();
+    await seen();
+  },
+};
+
+const byPm2 = (key, title, command) => ({
+  key,
+  title,
+  expected: [{ text: 'no alert', holds: ({ alerts }) => alerts === 0 }, NO_OTHERS],
+  run: async ({ station, target, mark }) => {
+    mark();
+    await pm2(station, command, target.name);
+  },
+});
+
+export const PROXY_FAULTS = [
+  signalled('kill', 'kill -9 of a proxy', 'SIGKILL', [
+    { text: 'serves again within 300 ms', holds: ({ serveMs }) => serveMs > 0 && serveMs <= 300 },
+  ]),
+  signalled('stop', 'SIGSTOP of a proxy', 'SIGSTOP', [AGAIN_AFTER_HANG, says('suspended', 'hung')]),
+  signalled('term', 'SIGTERM of a proxy', 'SIGTERM', [
+    { text: 'serves again', holds: ({ serveMs }) => serveMs > 0 },
+  ]),
+  ordered('blocked', 'blocked main thread', 'block', [AGAIN_AFTER_HANG, says('hung')]),
+  ordered('spinning', 'busy main thread', 'spin', [AGAIN_AFTER_HANG, says('hung')]),
+  deaf,
+  ordered('mute', 'a proxy that accepts and serves nobody', 'mute', [
+    AGAIN_AFTER_PROBE,
+    says('not_accepting'),
+  ]),
+  byPm2('restart', 'pm2 restart', 'restart'),
+  byPm2('reload', 'pm2 reload', 'reload'),
+];

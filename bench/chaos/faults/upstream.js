@@ -1,0 +1,56 @@
+// Faults of an upstream: no restart cures them.
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const LASTS_MS = 8_000;
+const NO_RESTART = {
+  text: '0 restarts',
+  holds: ({ restarts, wrongRestarts }) => restarts + wrongRestarts === 0,
+};
+const says = (cause) => ({
+  text: `says only ${cause}`,
+  holds: ({ causes }) => causes.length === 1 && causes[0] === cause,
+});
+
+const fault = (key, title, expected, run) => ({
+  key,
+  title,
+  restarts: 0,
+  needsHttpProbe: true,
+  expected: [...expected, NO_RESTART],
+  run,
+});
+
+export const UPSTREAM_FAULTS = [
+  fault('dead', 'upstream dead for 8 s', [says('upstream_down')], async ({ upstream, target, mark }) => {
+    mark();
+    await upstream.ask('close', { port: target.upstreamPort });
+    await sleep(LASTS_MS);
+    await upstream.ask('open', { port: target.upstreamPort, host: '127.0.0.1' });
+  }),
+  fault(
+    'flapping',
+    'upstream 1 s up, 1 s down, for 10 s',
+    [says('upstream_down')],
+    async ({ upstream, target, mark }) => {
+      mark();
+      for (let turn = 0; turn < 5; turn += 1) {
+        await upstream.ask('close', { port: target.upstreamPort });
+        await sleep(1_000);
+        await upstream.ask('open', { port: target.upstreamPort, host: '127.0.0.1' });
+        await sleep(1_000);
+      }
+    },
+  ),
+  fault(
+    'silent',
+    'upstream accepts and does not answer',
+    [says('upstream_silent')],
+    async ({ upstream, target, mark }) => {
+      mark();
+      await upstream.ask('silence', { port: target.upstreamPort });
+      // A probe comes every 10 s, and waits for 2 s, twice.
+      await sleep(2 * LASTS_MS);
+      await upstream.ask('speak', { port: target.upstreamPort });
+    },
+  ),
+];

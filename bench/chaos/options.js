@@ -1,0 +1,54 @@
+import { parseArgs } from 'node:util';
+import { FAULTS } from './faults/index.js';
+
+const DEFAULT_ROUNDS = 5;
+const KEYS = FAULTS.map(({ key }) => key);
+
+const USAGE = `npm run chaos -- [--rounds N] [--only FAULT,…] [--write]
+npm run chaos -- --random --minutes M [--seed N] [--write]
+  --rounds   how often each fault; the figures are medians (default: ${DEFAULT_ROUNDS})
+  --only     ${KEYS.join(', ')}
+  --random   faults, ports and pauses by chance, for --minutes (default: 30)
+  --seed     the same number makes the same choices (default: 1)
+  --write    writes bench/CHAOS.md`;
+
+/** @throws Error with a text for whoever called, when an option or its value is not known */
+export const readOptions = (args) => {
+  try {
+    const { values } = parseArgs({
+      args,
+      options: {
+        rounds: { type: 'string', default: `${DEFAULT_ROUNDS}` },
+        minutes: { type: 'string', default: '30' },
+        seed: { type: 'string', default: '1' },
+        only: { type: 'string' },
+        random: { type: 'boolean', default: false },
+        write: { type: 'boolean', default: false },
+      },
+    });
+    return {
+      ...values,
+      rounds: numberOf('rounds', values.rounds),
+      minutes: numberOf('minutes', values.minutes),
+      seed: numberOf('seed', values.seed),
+      faults: chosen(values.only),
+    };
+  } catch (error) {
+    throw new Error(`${error.message}\n\n${USAGE}`, { cause: error });
+  }
+};
+
+const numberOf = (option, text) => {
+  if (/^[1-9]\d{0,6}$/.test(text)) return Number(text);
+  throw new Error(`--${option} is a whole number from 1, not "${text}"`);
+};
+
+/** In the order of the table. */
+const chosen = (list) => {
+  if (list === undefined) return FAULTS;
+  const keys = list.split(',');
+  const unknown = keys.find((key) => !KEYS.includes(key));
+  if (unknown !== undefined)
+    throw new Error(`--only does not know "${unknown}"; there is: ${KEYS.join(', ')}`);
+  return FAULTS.filter(({ key }) => keys.includes(key));
+};

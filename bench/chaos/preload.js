@@ -1,0 +1,60 @@
+// Loaded into the proxies of the chaos run before their own code. Orders are words in files of
+// $STEADYPORT_HOME/../orders: <app> is obeyed at SIGUSR2, <app>.start at each start.
+import { readFileSync } from 'node:fs';
+import net from 'node:net';
+import { join } from 'node:path';
+
+const BLOCK_MS = 120_000;
+/** After "ready": the process has been seen to serve. */
+const BLOCK_AGAIN_AFTER_MS = 200;
+
+const { STEADYPORT_HOME = '', name = '' } = process.env;
+const servers = new Set();
+
+const orderOf = (file) => {
+  try {
+    return readFileSync(join(STEADYPORT_HOME, '..', 'orders', file), 'utf8');
+  } catch {
+    return '';
+  }
+};
+
+const ORDERS = {
+  /** The main thread waits; the process sleeps. */
+  block: () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, BLOCK_MS),
+  /** The main thread works on something else. */
+  spin: () => {
+    for (const end = Date.now() + BLOCK_MS; Date.now() < end; );
+  },
+  /** What the kernel has accepted is never looked at. Sockets that listen later are as they should be. */
+  mute: () => {
+    for (const server of servers)
+      if (typeof server.address() === 'object' && server._handle) {
+        const waiting = [];
+        server._handle.onconnection = (_, handle) => waiting.push(handle);
+        // What nobody has accepted is reset by the kernel when the listening socket goes.
+        server.once('close', () => {
+          for (const handle of waiting) handle.reset(() => {});
+        });
+      }
+  },
+};
+
+const { listen } = net.Server.prototype;
+net.Server.prototype.listen = function (...args) {
+  servers.add(this);
+  this.once('close', () => servers.delete(this));
+  return listen.apply(this, args);
+};
+
+process.on('SIGUSR2', () => ORDERS[orderOf(name)]?.());
+
+const atStart = orderOf(`${name}.start`);
+if (atStart === 'exit') process.exit(1);
+if (atStart === 'block') {
+  const { send } = process;
+  process.send = (message, ...rest) => {
+    if (message === 'ready') setTimeout(ORDERS.block, BLOCK_AGAIN_AFTER_MS);
+    return send.call(process, message, ...rest);
+  };
+}

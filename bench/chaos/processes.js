@@ -1,0 +1,54 @@
+// What /proc says of the processes of one station.
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Every process that was started with this folder in its environment, by its pid: what it runs. */
+export const processesOf = (folder) => {
+  const found = new Map();
+  for (const entry of readdirSync('/proc')) {
+    if (!/^\d+$/.test(entry) || Number(entry) === process.pid) continue;
+    const environment = read(`/proc/${entry}/environ`);
+    const isOurs = environment.includes(`PM2_HOME=${folder}/`);
+    if (isOurs && stateOf(Number(entry)) !== 'Z') found.set(Number(entry), roleOf(entry, environment));
+  }
+  return found;
+};
+
+/** "daemon", or PM2's name of the app, such as "tcp-proxy-6274", or the command line. */
+const roleOf = (entry, environment) => {
+  const command = read(`/proc/${entry}/cmdline`).replaceAll('\0', ' ').trim();
+  if (/God Daemon/.test(command)) return 'daemon';
+  return /(?:^|\0)name=([^\0]*)/.exec(environment)?.[1] ?? command;
+};
+
+const stateOf = (pid) => statOf(pid)[0];
+
+export const openFilesOf = (pid) => {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).map((fd) => linkOf(join(`/proc/${pid}/fd`, fd)));
+  } catch {
+    return [];
+  }
+};
+
+/** The fields of proc_pid_stat(5) from the third on. */
+const statOf = (pid) => {
+  const stat = read(`/proc/${pid}/stat`);
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+};
+
+const linkOf = (path) => {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return '';
+  }
+};
+
+const read = (path) => {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+};
