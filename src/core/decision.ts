@@ -239,12 +239,6 @@ export const TABLE: readonly Row[] = [
     why: 'it tries again by itself, too',
   },
   {
-    finding: 'it listens, and does not accept',
-    fits: ({ accepts, listening }) => accepts === 'failed' && listening !== 'not_needed',
-    verdict: failing('not_accepting', ['listen', 'forced']),
-    why: 'to listen anew costs no open connection',
-  },
-  {
     finding: 'no connection to the upstream',
     fits: ({ upstream }) => upstream === 'refused',
     verdict: failing('upstream_down', []),
@@ -255,6 +249,12 @@ export const TABLE: readonly Row[] = [
     fits: ({ upstream }) => upstream === 'silent',
     verdict: failing('upstream_silent', []),
     why: 'a restart of the proxy cures no upstream',
+  },
+  {
+    finding: 'it listens, and does not accept',
+    fits: ({ accepts, listening }) => accepts === 'failed' && listening !== 'not_needed',
+    verdict: failing('not_accepting', ['listen', 'forced']),
+    why: 'to listen anew costs no open connection; while the upstream is away it would help nobody',
   },
   {
     finding: 'the upstream answers directly, and not through the proxy',

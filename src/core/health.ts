@@ -217,12 +217,16 @@ const warn = (health: Health, seen: Evidence, policy: HealthPolicy): Step => {
 
 const tell = (event: string, text: string): Action => ({ kind: 'tell', event, text });
 
-/** A young process that does not answer yet is starting, not failing. A stopped one is not on its way. */
+/**
+ * A young process that does not answer or listen yet is starting, not failing, and so is one that has said goodbye and
+ * finishes its connections. A stopped one is not on its way.
+ */
 const isOnItsWay = (health: Health, { atMs, evidence }: Look, { cause }: Failing): boolean =>
   atMs < health.graceUntilMs &&
   health.graceUntilMs - atMs <= GRACE_MS &&
-  ((cause === 'hung' && evidence.heartbeat === 'unreachable') ||
-    (cause === 'crashed' && health.hasLeft) ||
+  (cause === 'not_listening' ||
+    (cause === 'hung' && evidence.heartbeat === 'unreachable') ||
+    ((cause === 'crashed' || isSoft(cause)) && health.hasLeft) ||
     (evidence.pm2 === 'missing' && health.incident === null));
 
 const rest = (health: Health, verdict: Extract<Verdict, { kind: 'neutral' }>, atMs: number): Health => {

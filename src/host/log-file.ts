@@ -60,6 +60,8 @@ export const openLogFile = (path: string, lines: number): LogFile => {
 interface OpenedFile {
   readonly fd: number;
   position: number;
+  /** When the file was written last, as of a reading that reached its end; undefined after another one. */
+  endedMs: number | undefined;
   /** The last reading did not reach the end. */
   hasMore: boolean;
   /** The beginning of a line that has not ended yet. */
@@ -71,7 +73,14 @@ interface OpenedFile {
 const openFile = (path: string): OpenedFile | undefined => {
   if (!statSync(path, { throwIfNoEntry: false })?.isFile()) return undefined;
   const fd = openSync(path, 'r');
-  return { fd, position: 0, hasMore: false, unfinished: '', decoder: new StringDecoder() };
+  return {
+    fd,
+    position: 0,
+    endedMs: undefined,
+    hasMore: false,
+    unfinished: '',
+    decoder: new StringDecoder(),
+  };
 };
 
 const closeFile = (file: OpenedFile): readonly string[] => {
@@ -97,16 +106,22 @@ const isReplaced = (path: string, opened: OpenedFile | undefined): boolean => {
   return named.ino !== own?.ino || named.dev !== own.dev;
 };
 
-/** The lines from the position on; from the beginning when the file has become shorter. */
+/**
+ * The lines from the position on; from the beginning when the file was cut: it is shorter then, or has been written and
+ * yet ends where it did (what came after the cut is as long as what was there before).
+ */
 const readOn = (file: OpenedFile): readonly string[] => {
-  const { size } = fstatSync(file.fd);
-  const isCut = size < file.position;
+  const { size, mtimeMs } = fstatSync(file.fd);
+  const isRewritten = size === file.position && file.endedMs !== undefined && file.endedMs !== mtimeMs;
+  const isCut = size < file.position || isRewritten;
   const cutOff = isCut ? finishLine(file) : [];
   if (isCut) file.position = 0;
   const block = Buffer.alloc(Math.min(size - file.position, MOST_AT_ONCE_BYTES));
   const count = readSync(file.fd, block, 0, block.length, file.position);
   file.position += count;
   file.hasMore = file.position < size && count > 0;
+  const now = fstatSync(file.fd);
+  file.endedMs = now.size === file.position ? now.mtimeMs : undefined;
   const texts = (file.unfinished + file.decoder.write(block.subarray(0, count))).split('\n');
   file.unfinished = texts.pop() ?? '';
   return [...cutOff, ...texts, ...(file.unfinished.length > MOST_AT_ONCE_BYTES ? finishLine(file) : [])];

@@ -50,11 +50,11 @@ export interface Witness {
   close(): void;
 }
 
-/** A healthy proxy answers on its control socket in a few milliseconds. */
-const BEAT_TIMEOUT_MS = 300;
-/** A proxy that has just not answered is asked again, and waited for less. */
-const SUSPECT_BEAT_TIMEOUT_MS = 200;
-const ACCEPT_TIMEOUT_MS = 350;
+/**
+ * A healthy proxy answers on its control socket, and accepts, in a few milliseconds. One that has just not done so is
+ * asked again, and waited for less.
+ */
+const timeoutMs = (eager: boolean): number => (eager ? 200 : 300);
 /** Memory, CPU and open files do not change in a second. */
 const USAGE_MS = 5_000;
 
@@ -74,6 +74,8 @@ export const createWitness = (
   let measuredAt = Number.NEGATIVE_INFINITY;
   let accepted = NOT_CHECKED;
   let acceptedAt = Number.NEGATIVE_INFINITY;
+  /** Since when it has been silent, or not accepting; undefined while it is not. */
+  let silentAt: number | undefined;
 
   const measure = (pid: number | null, lagMs: number | null): void => {
     if (pid === null || performance.now() - measuredAt < USAGE_MS) return;
@@ -87,7 +89,7 @@ export const createWitness = (
     const isDue = performance.now() - acceptedAt >= monitor.upstreamIntervalMs;
     if (!isDue && !eager && accepted.state === 'ok' && backlogOf(bound) === 0) return accepted;
     acceptedAt = performance.now();
-    accepted = await checkAccept(reachable(first), (localPort) =>
+    accepted = await checkAccept(reachable(first), timeoutMs(eager), (localPort) =>
       heartbeat.ask('expect_check', { localPort, forward: false }),
     ).catch(() => NOT_CHECKED);
     return accepted;
@@ -102,12 +104,14 @@ export const createWitness = (
       const { state, report, lagMs } =
         isNobody || isStopped
           ? ({ state: 'unknown', report: null, lagMs: null } as const)
-          : await heartbeat.beat(eager ? SUSPECT_BEAT_TIMEOUT_MS : BEAT_TIMEOUT_MS);
+          : await heartbeat.beat(timeoutMs(eager));
       const pid = report?.pid ?? app?.pid ?? null;
       measure(pid, lagMs);
       const bound = (report?.bindings ?? []).filter((binding) => binding.state === 'bound');
       const accepting = await accepts(bound, eager);
-      const isExcused = (state === 'silent' || accepting.state === 'failed') && isStarved();
+      const isSilent = state === 'silent' || accepting.state === 'failed';
+      silentAt = isSilent ? (silentAt ?? performance.now()) : undefined;
+      const isExcused = silentAt !== undefined && isStarved(performance.now() - silentAt);
       if (report) await upstream.first(bound);
       const { finding, isNew } = upstream.look(bound, eager && report !== null);
       return {
@@ -141,11 +145,12 @@ export const createWitness = (
 /** A connection that only a process which accepts answers. */
 const checkAccept = async (
   at: Address,
+  timeoutMs: number,
   announce: (localPort: number) => Promise<unknown>,
 ): Promise<Accepted> => {
   const localPort = checkPort();
   await announce(localPort);
-  const result = await probeAccept(at, localPort, ACCEPT_TIMEOUT_MS);
+  const result = await probeAccept(at, localPort, timeoutMs);
   if (result.ok) return { state: 'ok', detail: null, at };
   // An address that has just gone from this host is the host's affair: the proxy follows within seconds.
   if (!isLoopback(at.host) && !localAddresses().includes(at.host)) return NOT_CHECKED;

@@ -49,10 +49,13 @@ export const createUpstreamCheck = (
   };
 
   const probe = async (bound: readonly Address[]): Promise<Finding> => {
-    const through = await throughProxy(bound).catch(() => undefined);
-    const direct = through?.ok
-      ? through
+    const first = await throughProxy(bound).catch(() => undefined);
+    const direct = first?.ok
+      ? first
       : await probeUpstream(proxy.upstream, proxy.probe, bound, monitor.probeTimeoutMs);
+    // The upstream, or the proxy, may have come back between the two: what blames the proxy is asked again.
+    const isDoubtful = first?.ok === false && direct.ok;
+    const through = isDoubtful ? await throughProxy(bound).catch(() => undefined) : first;
     const result = through ?? direct;
     return {
       upstream: direct.ok ? 'ok' : direct.phase === 'connect' ? 'refused' : 'silent',

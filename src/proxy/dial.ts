@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Address } from '../core/address.ts';
 import { resolve } from '../host/resolve.ts';
 
@@ -19,7 +18,24 @@ export type Dialled<S> = (
   readonly connectMs: number;
 };
 
+/**
+ * What those who wait for the same upstream share: one of them tries at a time, and when it gets through the others
+ * follow at once. Each for itself, a thousand of them would dial two thousand times a second.
+ */
+export interface Gate {
+  isTrying: boolean;
+  triedAtMs: number;
+  readonly wake: Set<() => void>;
+}
+
+export const createGate = (): Gate => ({
+  isTrying: false,
+  triedAtMs: Number.NEGATIVE_INFINITY,
+  wake: new Set(),
+});
+
 export interface DialOptions {
+  readonly gate: Gate;
   readonly holdMs: number;
   readonly signal: AbortSignal;
   isOwnListener(address: Address): boolean;
@@ -50,32 +66,81 @@ export const dial = async <S>(
   options: DialOptions,
 ): Promise<Dialled<S>> => {
   const startedAt = performance.now();
-  let [tries, holdMs, connectMs] = [0, 0, 0];
+  const { gate, signal } = options;
+  let tried: Dialled<S> = { ok: false, code: 'ELOOP', address: null, tries: 0, holdMs: 0, connectMs: 0 };
   let isHeld = false;
   for (let waitMs = FIRST_RETRY_MS; ; waitMs = Math.min(waitMs * 1.5, LONGEST_RETRY_MS)) {
-    const resolved = await resolve(upstream);
-    if (!resolved.ok) return { ok: false, code: resolved.code, address: null, tries, holdMs, connectMs };
-    const addresses = inOrder(resolved.addresses, options);
-    let code = 'ELOOP';
-    for (const address of addresses) {
-      tries += 1;
-      const triedAt = performance.now();
-      holdMs = triedAt - startedAt;
-      const outcome = await connect(address, options.signal);
-      connectMs = performance.now() - triedAt;
-      if (outcome.ok) return { ...outcome, address, tries, holdMs, connectMs };
-      options.onFailure(outcome.code);
-      code = moreTelling(code, outcome.code);
-      if (options.signal.aborted) break;
-    }
-    const failed = { ok: false, code, address: addresses.at(-1) ?? null, tries, holdMs, connectMs } as const;
-    const isOver = options.signal.aborted || performance.now() + waitMs - startedAt > options.holdMs;
-    if (isOver || !HOLDABLE.has(code)) return failed;
-    if (!isHeld && !options.mayHold()) return failed;
+    gate.isTrying ||= isHeld;
+    tried = await tryAll(upstream, connect, options, startedAt, tried.tries);
+    gate.triedAtMs = performance.now();
+    gate.isTrying &&= !isHeld;
+    if (tried.ok) for (const wake of gate.wake) wake();
+    const isOver = signal.aborted || performance.now() + waitMs - startedAt > options.holdMs;
+    if (tried.ok || isOver || !HOLDABLE.has(tried.code)) return tried;
+    if (!isHeld && !options.mayHold()) return tried;
     isHeld = true;
-    if (!(await waited(waitMs, options.signal))) return failed;
+    if (!(await hasTurn(gate, waitMs, startedAt + options.holdMs, signal))) return tried;
   }
 };
+
+/** Every address once. */
+const tryAll = async <S>(
+  upstream: Address,
+  connect: Connect<S>,
+  options: DialOptions,
+  startedAt: number,
+  before: number,
+): Promise<Dialled<S>> => {
+  let [tries, holdMs, connectMs] = [before, performance.now() - startedAt, 0];
+  const resolved = await resolve(upstream);
+  if (!resolved.ok) return { ok: false, code: resolved.code, address: null, tries, holdMs, connectMs };
+  const addresses = inOrder(resolved.addresses, options);
+  let code = 'ELOOP';
+  for (const address of addresses) {
+    tries += 1;
+    const triedAt = performance.now();
+    holdMs = triedAt - startedAt;
+    const outcome = await connect(address, options.signal);
+    connectMs = performance.now() - triedAt;
+    if (outcome.ok) return { ...outcome, address, tries, holdMs, connectMs };
+    options.onFailure(outcome.code);
+    code = moreTelling(code, outcome.code);
+    if (options.signal.aborted) break;
+  }
+  return { ok: false, code, address: addresses.at(-1) ?? null, tries, holdMs, connectMs };
+};
+
+/** Waits to try again; false when the client has gone, or its hold has ended. */
+const hasTurn = async (
+  gate: Gate,
+  waitMs: number,
+  untilMs: number,
+  signal: AbortSignal,
+): Promise<boolean> => {
+  for (;;) {
+    const end = await pause(gate, waitMs, signal);
+    if (end !== 'over') return end === 'woken';
+    const now = performance.now();
+    if (!gate.isTrying && now - gate.triedAtMs >= waitMs * 0.9) return true;
+    if (now + waitMs > untilMs) return false;
+  }
+};
+
+const pause = (gate: Gate, ms: number, signal: AbortSignal): Promise<'over' | 'woken' | 'aborted'> =>
+  new Promise((done) => {
+    const end = (how: 'over' | 'woken' | 'aborted'): void => {
+      clearTimeout(timer);
+      gate.wake.delete(wake);
+      signal.removeEventListener('abort', abort);
+      done(how);
+    };
+    const wake = (): void => end('woken');
+    const abort = (): void => end('aborted');
+    const timer = setTimeout(() => end('over'), ms);
+    gate.wake.add(wake);
+    signal.addEventListener('abort', abort);
+    if (signal.aborted) abort();
+  });
 
 const inOrder = (
   addresses: readonly Address[],
@@ -90,12 +155,3 @@ const inOrder = (
 const TELLING = ['ETIMEDOUT', 'ECONNREFUSED'];
 const moreTelling = (before: string, now: string): string =>
   TELLING.find((code) => code === before || code === now) ?? now;
-
-const waited = async (ms: number, signal: AbortSignal): Promise<boolean> => {
-  try {
-    await sleep(ms, undefined, { signal });
-    return true;
-  } catch {
-    return false;
-  }
-};

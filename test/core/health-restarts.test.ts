@@ -69,7 +69,8 @@ describe('for 5 s after a start, a process that does not answer yet is starting'
     [HUNG, 100, 'degraded'],
     [{ process: 'stopped', heartbeat: 'unreachable' }, 100, 'degraded'],
     [{ process: 'gone' }, 100, 'degraded'],
-    [{ listening: 'none' }, 100, 'degraded'],
+    [{ listening: 'none' }, 100, 'starting'],
+    [{ listening: 'none' }, 5_000, 'degraded'],
   ];
   for (const [seen, afterMs, state] of table)
     test(`${JSON.stringify(seen)} after ${afterMs} ms: ${state}`, () => {

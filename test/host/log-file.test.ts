@@ -9,6 +9,7 @@ import {
   renameSync,
   rmSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
@@ -133,6 +134,17 @@ describe('a file that is followed', () => {
     }
     write('d\n');
     assert.deepEqual([...file.readNew(), ...file.readNew()], ['d']);
+    file.close();
+  });
+
+  test('may be cut, and be as long as before when it is looked at again', () => {
+    write('one\n');
+    const file = openLogFile(path, 0);
+    assert.deepEqual(file.readNew(), []);
+    truncateSync(path);
+    write('two\n');
+    utimesSync(path, new Date(), new Date(Date.now() + 5_000));
+    assert.deepEqual([file.readNew(), file.readNew()], [['two'], []]);
     file.close();
   });
 

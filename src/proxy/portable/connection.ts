@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Address, canonicalHost, endpoint, formatAddress, isUnix } from '../../core/address.ts';
 import { dialReason, type Reason } from '../../core/reasons.ts';
 import { unsentBytes } from '../../host/socket-table.ts';
-import { type Connected, type Dialled, dial } from '../dial.ts';
+import { type Connected, type Dialled, dial, type Gate } from '../dial.ts';
 import type { ConnectionRecord, Policy } from '../engine.ts';
 
 /** 30 s of silence, then probes: a vanished peer is found, and NAT entries stay. */
@@ -14,6 +14,7 @@ export const HIGH_WATER_BYTES = 65_536;
 /** What a connection shares with the others of its port. */
 export interface Port {
   readonly policy: Policy;
+  readonly gate: Gate;
   /**
    * Both ends of the clients' connections, and of those to the upstream, the client's end first: one that is in
    * both sets came back. One end would not do: the system gives a local port to many connections at a time.
@@ -99,6 +100,7 @@ export const openConnection = (client: Socket, from: Address, port: Port): Conne
   const serve = async (): Promise<void> => {
     let isHeld = false;
     dialled = await dial(policy.upstream, (address, signal) => connectTo(address, port, signal), {
+      gate: port.gate,
       holdMs: policy.holdMs,
       signal: leaving.signal,
       isOwnListener: port.isOwnListener,

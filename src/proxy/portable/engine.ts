@@ -14,6 +14,7 @@ import type { Reason } from '../../core/reasons.ts';
 import { openFilesLimit } from '../../host/procfs.ts';
 import { listenOnFile } from '../../host/unix-socket.ts';
 import { createAllow } from '../allow.ts';
+import { createGate } from '../dial.ts';
 import type { CreateEngine, Engine, EngineHooks, Policy } from '../engine.ts';
 import { type Connection, HIGH_WATER_BYTES, KEEPALIVE_MS, openConnection } from './connection.ts';
 
@@ -93,6 +94,7 @@ const createClients = (
 
   const shared = {
     policy,
+    gate: createGate(),
     incoming: new Set<string>(),
     outgoing: new Set<string>(),
     preferred: () => winner,
@@ -164,6 +166,7 @@ const createClients = (
   const check = (client: Socket, from: Address): void => {
     const connection = openConnection(client, from, {
       ...shared,
+      gate: createGate(),
       onFailure: () => {},
       mayHold: () => false,
       onOpen: () => {},
