@@ -140,6 +140,19 @@ test('the config of the project itself is right', async () => {
   assert.equal((await steadyport(['check-config'], { HOME: folder })).code, 0);
 });
 
+describe('a folder that cannot be made is said before PM2 is started', { concurrency: 4 }, () => {
+  for (const name of ['PM2_HOME', 'STEADYPORT_HOME'])
+    test(name, async () => {
+      const path = join(configPath, 'below-a-file');
+      const { code, stdout, stderr } = await steadyport(['start'], { ...ENV, [name]: path });
+      assert.deepEqual([code, stdout], [2, '']);
+      assert.match(
+        stderr,
+        new RegExp(`^steadyport: ${name} is ".*": expected a folder that can be written to; ENOTDIR: .*\\n$`),
+      );
+    });
+});
+
 describe('a setting that is wrong exits with 2 and without a stack trace', { concurrency: 4 }, () => {
   const place = join(folder, 'with-a-folder-as-env');
   mkdirSync(join(place, '.env'), { recursive: true });

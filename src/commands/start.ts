@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { ROOT, requireConfig } from '../host/config-file.ts';
+import { requireFolder } from '../host/home.ts';
 import { pm2Apps, REVISION } from '../host/pm2-apps.ts';
 import { deleteApps, listOwnApps, pm2Command } from '../monitor/pm2.ts';
 
@@ -9,6 +10,8 @@ import { deleteApps, listOwnApps, pm2Command } from '../monitor/pm2.ts';
  */
 export const run = async (): Promise<number> => {
   const { config, settings } = requireConfig();
+  requireFolder('PM2_HOME', settings.pm2Home);
+  requireFolder('STEADYPORT_HOME', settings.home);
   const apps = pm2Apps(config, settings);
   const listed = await listOwnApps(settings.pm2Home, settings.configPath);
   const isCurrent = (name: string): boolean => {

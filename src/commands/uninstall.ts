@@ -54,6 +54,9 @@ const describeDaemon = async ({ pm2Home }: Settings): Promise<readonly string[]>
   pm2.close();
   if (!view.ok) return [];
   const count = view.apps.size;
-  const work = count === 0 ? 'with nothing to run; end it with: pm2 kill' : `with ${count} other apps`;
+  const work =
+    count === 0
+      ? 'with nothing to run; end it with: pm2 kill'
+      : `with ${count} other app${count === 1 ? '' : 's'}`;
   return [`the PM2 daemon of ${pm2Home} (pid ${view.daemonPid}), ${work}`];
 };

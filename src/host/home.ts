@@ -1,5 +1,7 @@
 import {
+  accessSync,
   chmodSync,
+  constants,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -56,6 +58,24 @@ export const makeHome = (path: string, id?: string): Home => {
   chmodSync(path, 0o700);
   if (id !== undefined) mkdirSync(join(path, 'ports', id), { recursive: true, mode: 0o700 });
   return home;
+};
+
+/**
+ * Makes a folder where there is none: PM2 answers one that cannot be made with a stack trace.
+ * @param variable what names it
+ * @throws UsageError when it cannot be made, or not be written to
+ */
+export const requireFolder = (variable: string, path: string): void => {
+  try {
+    mkdirSync(path, { recursive: true });
+    accessSync(path, constants.W_OK);
+  } catch (error) {
+    const { message } = error as Error;
+    throw new UsageError(
+      `${variable} is ${JSON.stringify(path)}: expected a folder that can be written to; ${message}`,
+      { cause: error },
+    );
+  }
 };
 
 /** The ids of the ports that have a folder. */

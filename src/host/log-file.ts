@@ -38,8 +38,7 @@ const MOST_TAIL_BYTES = 16_777_216;
  */
 export const openLogFile = (path: string, lines: number): LogFile => {
   let opened = openFile(path);
-  const { texts: tail, endsAt } = opened ? readTail(opened.fd, lines) : { texts: [], endsAt: 0 };
-  if (opened) opened.position = endsAt;
+  const tail = opened ? readTail(opened, lines) : [];
   const writtenMs = opened ? fstatSync(opened.fd).mtimeMs : null;
   return {
     tail,
@@ -60,8 +59,8 @@ export const openLogFile = (path: string, lines: number): LogFile => {
 interface OpenedFile {
   readonly fd: number;
   position: number;
-  /** When the file was written last, as of a reading that reached its end; undefined after another one. */
-  endedMs: number | undefined;
+  /** The bytes before the position: they are others when the file was cut and has grown past it again. */
+  before: Buffer;
   /** The last reading did not reach the end. */
   hasMore: boolean;
   /** The beginning of a line that has not ended yet. */
@@ -69,18 +68,15 @@ interface OpenedFile {
   decoder: StringDecoder;
 }
 
+const NOTHING = Buffer.alloc(0);
+/** More than one line: two may differ in their beginnings alone, their times and ports. */
+const BEFORE_BYTES = 1_024;
+
 /** Undefined when there is none, or what is there is no regular file (PM2 may have been given /dev/null). */
 const openFile = (path: string): OpenedFile | undefined => {
   if (!statSync(path, { throwIfNoEntry: false })?.isFile()) return undefined;
   const fd = openSync(path, 'r');
-  return {
-    fd,
-    position: 0,
-    endedMs: undefined,
-    hasMore: false,
-    unfinished: '',
-    decoder: new StringDecoder(),
-  };
+  return { fd, position: 0, before: NOTHING, hasMore: false, unfinished: '', decoder: new StringDecoder() };
 };
 
 const closeFile = (file: OpenedFile): readonly string[] => {
@@ -106,44 +102,52 @@ const isReplaced = (path: string, opened: OpenedFile | undefined): boolean => {
   return named.ino !== own?.ino || named.dev !== own.dev;
 };
 
-/**
- * The lines from the position on; from the beginning when the file was cut: it is shorter then, or has been written and
- * yet ends where it did (what came after the cut is as long as what was there before).
- */
+/** The lines from the position on; from the beginning when the file has been cut. */
 const readOn = (file: OpenedFile): readonly string[] => {
-  const { size, mtimeMs } = fstatSync(file.fd);
-  const isRewritten = size === file.position && file.endedMs !== undefined && file.endedMs !== mtimeMs;
-  const isCut = size < file.position || isRewritten;
-  const cutOff = isCut ? finishLine(file) : [];
-  if (isCut) file.position = 0;
-  const block = Buffer.alloc(Math.min(size - file.position, MOST_AT_ONCE_BYTES));
-  const count = readSync(file.fd, block, 0, block.length, file.position);
-  file.position += count;
-  file.hasMore = file.position < size && count > 0;
-  const now = fstatSync(file.fd);
-  file.endedMs = now.size === file.position ? now.mtimeMs : undefined;
-  const texts = (file.unfinished + file.decoder.write(block.subarray(0, count))).split('\n');
+  const { size } = fstatSync(file.fd);
+  const from = file.position - file.before.length;
+  const block = readAt(file.fd, from, Math.min(Math.max(0, size - from), MOST_AT_ONCE_BYTES));
+  if (!block.subarray(0, file.before.length).equals(file.before)) {
+    const cutOff = finishLine(file);
+    moveTo(file, 0, NOTHING);
+    return [...cutOff, ...readOn(file)];
+  }
+  const added = block.subarray(file.before.length);
+  moveTo(file, file.position + added.length, block);
+  file.hasMore = file.position < size && added.length > 0;
+  const texts = (file.unfinished + file.decoder.write(added)).split('\n');
   file.unfinished = texts.pop() ?? '';
-  return [...cutOff, ...texts, ...(file.unfinished.length > MOST_AT_ONCE_BYTES ? finishLine(file) : [])];
+  return file.unfinished.length > MOST_AT_ONCE_BYTES ? [...texts, ...finishLine(file)] : texts;
+};
+
+const moveTo = (file: OpenedFile, position: number, before: Buffer): void => {
+  file.position = position;
+  file.before = Buffer.from(before.subarray(Math.max(0, before.length - BEFORE_BYTES)));
+};
+
+const readAt = (fd: number, position: number, length: number): Buffer => {
+  const block = Buffer.alloc(length);
+  return block.subarray(0, readSync(fd, block, 0, length, position));
 };
 
 const NEWLINE = 10;
 
-/** Block by block from the end until there are enough lines; `endsAt` is where the last finished line ends. */
-const readTail = (fd: number, lines: number): { texts: readonly string[]; endsAt: number } => {
-  const { size } = fstatSync(fd);
+/** Block by block from the end until there are enough lines; the position is then behind the last finished line. */
+const readTail = (file: OpenedFile, lines: number): readonly string[] => {
+  const { size } = fstatSync(file.fd);
   const blocks: Buffer[] = [];
   let start = size;
   for (let found = 0; start > 0 && found <= lines && size - start < MOST_TAIL_BYTES; ) {
-    const block = Buffer.alloc(Math.min(BLOCK_BYTES, start));
-    start -= block.length;
-    const count = readSync(fd, block, 0, block.length, start);
+    const length = Math.min(BLOCK_BYTES, start);
+    start -= length;
+    const block = readAt(file.fd, start, length);
     found += block.filter((byte) => byte === NEWLINE).length;
-    blocks.unshift(block.subarray(0, count));
+    blocks.unshift(block);
   }
   const read = Buffer.concat(blocks);
   const end = read.lastIndexOf(NEWLINE) + 1;
+  moveTo(file, start + end, read.subarray(0, end));
   const texts = read.toString('utf8', 0, end).split('\n').slice(0, -1);
   // The first one is whole only at the beginning of the file.
-  return { texts: texts.slice(Math.max(start > 0 ? 1 : 0, texts.length - lines)), endsAt: start + end };
+  return texts.slice(Math.max(start > 0 ? 1 : 0, texts.length - lines));
 };

@@ -5,7 +5,7 @@ import { appendFileSync, copyFileSync, existsSync, readFileSync, renameSync, tru
 import { get, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { after, before, describe, test } from 'node:test';
+import { after, before, describe, type TestContext, test } from 'node:test';
 import { freePort } from '../proxy/harness.ts';
 import { tempFolder } from '../temp-folder.ts';
 import { ECOSYSTEM, openStation, openUpstream, type Station } from './station.ts';
@@ -27,11 +27,12 @@ interface Follower {
   complaints(): string;
 }
 
-const follow = (station: Station, ...args: string[]): Follower => {
+const follow = (t: TestContext, station: Station, ...args: string[]): Follower => {
   const child = spawn(process.execPath, [join(process.cwd(), 'dist/cli.js'), 'logs', '-f', ...args], {
     env: station.env,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  t.after(() => child.kill('SIGKILL'));
   let [output, complaints] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (more: string) => {
     output += more;
@@ -118,9 +119,9 @@ describe('the logs of apps under PM2', { timeout: 240_000 }, () => {
     assert.match(stdout, /^err \| Error: planted$/m);
   });
 
-  test('are followed across a rename, a cut, and a restart of the app, until Ctrl-C', async () => {
+  test('are followed across a rename, a cut, and a restart of the app, until Ctrl-C', async (t) => {
     const [port, other] = ports;
-    const follower = follow(station);
+    const follower = follow(t, station);
     const clients: number[] = [];
     const seesVisit = async (to: number): Promise<void> => {
       clients.push(await visit(to));
@@ -150,9 +151,9 @@ describe('the logs of apps under PM2', { timeout: 240_000 }, () => {
     assert.equal(follower.complaints(), '');
   });
 
-  test('are followed until their reader goes', async () => {
+  test('are followed until their reader goes', async (t) => {
     const [port] = ports;
-    const follower = follow(station, `${port}`);
+    const follower = follow(t, station, `${port}`);
     await follower.sees(await visit(port));
     const closed = once(follower.child, 'close');
     follower.child.stdout?.destroy();

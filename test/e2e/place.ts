@@ -75,6 +75,7 @@ export interface Place {
   proxyUntil(id: number | string, wanted: (proxy: ProxyStatus) => boolean): Promise<ProxyStatus>;
   /** Of a process by its pid in the place; `state` as in proc_pid_stat(5). Undefined when there is none. */
   look(pid: number): { readonly state: string; readonly parent: number; readonly uid: number } | undefined;
+  /** SIGKILL; resolves when it is dead. */
   kill(pid: number): Promise<void>;
   /** SIGTERM to PID 1; resolves with its exit code when it has ended, and with it the place. */
   terminate(): Promise<number | null>;
@@ -86,39 +87,23 @@ export interface Place {
 export const openPlace = (image: Image): Place => {
   const home = mkdtempSync(join(image.folder, 'home-'));
   chownSync(home, NOBODY, NOBODY);
-  const config = join(home, 'steadyport.json');
-  const app = join(image.folder, 'app');
-  const environment = [
-    `PATH=${join(image.folder, 'bin')}`,
-    `HOME=${home}`,
-    'NODE_ENV=production',
-    `STEADYPORT_CONFIG=${config}`,
-    'npm_config_update_notifier=false',
-  ];
-  const asNobody = (command: readonly string[]): string[] => [
-    ...[programOf('setpriv'), `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', '--inh-caps=-all'],
-    ...[programOf('env'), '-i', ...environment, ...command],
-  ];
+  const cwd = join(image.folder, 'app');
+  const asNobody = (command: readonly string[]) => [...beNobody(image, home), ...command];
   let unshare: ChildProcess | undefined;
   let first = 0;
   let output = '';
-  const proc = (pid: number, name: string): string | undefined => {
-    try {
-      return readFileSync(`/proc/${first}/root/proc/${pid}/${name}`, 'utf8');
-    } catch {
-      return undefined;
-    }
-  };
   const run = (...command: string[]): Promise<Outcome> =>
-    new Promise((done) => {
-      const finished = (error: ExecFileException | null, stdout: string, stderr: string): void =>
-        done({ code: typeof error?.code === 'number' ? error.code : error ? -1 : 0, stdout, stderr });
-      const inside = ['--target', `${first}`, '--pid', '--mount', '--net', `--wd=${app}`];
-      execFile('nsenter', [...inside, ...asNobody(command)], { timeout: 120_000 }, finished);
-    });
+    execute('nsenter', [
+      `--target=${first}`,
+      '--pid',
+      '--mount',
+      '--net',
+      `--wd=${cwd}`,
+      ...asNobody(command),
+    ]);
   const status = async (): Promise<Snapshot> =>
     JSON.parse((await run('node', 'dist/cli.js', 'status', '--json')).stdout) as Snapshot;
-  const ended = async (signal: NodeJS.Signals): Promise<number | null> => {
+  const end = async (signal: NodeJS.Signals): Promise<number | null> => {
     if (!unshare || unshare.exitCode !== null || unshare.signalCode !== null) return null;
     const exit = once(unshare, 'exit');
     process.kill(first, signal);
@@ -127,11 +112,11 @@ export const openPlace = (image: Image): Place => {
   return {
     home,
     configure: (proxies, monitor = {}) =>
-      writeFileSync(config, JSON.stringify({ proxies, monitor: { http: false, ...monitor } })),
+      writeFileSync(configOf(home), JSON.stringify({ proxies, monitor: { http: false, ...monitor } })),
     boot: async (command, netns) => {
       const own = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc', ...asNobody(command)];
       const [program = '', ...args] = [...(netns ? ['ip', 'netns', 'exec', netns] : []), ...own];
-      const child = spawn(program, args, { cwd: app, stdio: ['ignore', 'pipe', 'pipe'] });
+      const child = spawn(program, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
       unshare = child;
       for (const stream of [child.stdout, child.stderr])
         stream.setEncoding('utf8').on('data', (text: string) => {
@@ -142,22 +127,47 @@ export const openPlace = (image: Image): Place => {
     run,
     status,
     proxyUntil: (id, wanted) => waitForProxy(status, id, wanted),
-    look: (pid) => {
-      const stat = proc(pid, 'stat');
-      const [state = '', parent] = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? [];
-      const uid = Number(/^Uid:\s+(\d+)/m.exec(proc(pid, 'status') ?? '')?.[1]);
-      return stat === undefined ? undefined : { state, parent: Number(parent), uid };
-    },
+    look: (pid) => look(first, pid),
     kill: async (pid) => {
       await run('sh', '-c', `kill -9 ${pid}`);
+      while ((look(first, pid)?.state ?? 'Z') !== 'Z') await new Promise((done) => setImmediate(done));
     },
-    terminate: () => ended('SIGTERM'),
+    terminate: () => end('SIGTERM'),
     output: () => output,
     close: async () => {
-      await ended('SIGKILL');
+      await end('SIGKILL');
       rmSync(home, { recursive: true, force: true });
     },
   };
+};
+
+const configOf = (home: string): string => join(home, 'steadyport.json');
+
+/** What comes before a program, so that it runs without rights and with nothing of this environment. */
+const beNobody = (image: Image, home: string): readonly string[] => [
+  ...[programOf('setpriv'), `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', '--inh-caps=-all'],
+  ...[programOf('env'), '-i', `PATH=${join(image.folder, 'bin')}`, `HOME=${home}`, 'NODE_ENV=production'],
+  ...[`STEADYPORT_CONFIG=${configOf(home)}`, 'npm_config_update_notifier=false'],
+];
+
+const execute = (program: string, args: readonly string[]): Promise<Outcome> =>
+  new Promise((done) => {
+    const finished = (error: ExecFileException | null, stdout: string, stderr: string): void =>
+      done({ code: typeof error?.code === 'number' ? error.code : error ? -1 : 0, stdout, stderr });
+    execFile(program, args, { timeout: 120_000 }, finished);
+  });
+
+/** In the /proc that `first` sees. */
+const look = (first: number, pid: number): ReturnType<Place['look']> => {
+  try {
+    const [stat, status] = ['stat', 'status'].map((name) =>
+      readFileSync(`/proc/${first}/root/proc/${pid}/${name}`, 'utf8'),
+    ) as [string, string];
+    const [state = '', parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return { state, parent: Number(parent), uid: Number(/^Uid:\s+(\d+)/m.exec(status)?.[1]) };
+  } catch {
+    return undefined;
+  }
 };
 
 /** PID 1 of the place, by its pid outside. */
