@@ -1,32 +1,19 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
-import { setImmediate as turn } from 'node:timers/promises';
 import { readProcess, readSchedule } from '../../src/host/procfs.ts';
 import { watchStarvation } from '../../src/monitor/starvation.ts';
 import { needs, needsProgram } from '../e2e/needs.ts';
+import { startChild, until } from './child.ts';
 
 const skip = needs(readSchedule('self') ? undefined : 'needs /proc/self/schedstat (Linux)');
 const FOREVER = 'while :; do :; done';
 const LIMIT_MS = 120_000;
 
-const start = (t: TestContext, file: string, args: readonly string[]): ChildProcess & { pid: number } => {
-  const child = spawn(file, args, { stdio: 'ignore' });
-  t.after(() => child.kill('SIGKILL'));
-  assert.ok(child.pid);
-  return Object.assign(child, { pid: child.pid });
-};
-
-const until = async (wanted: () => boolean, what: string): Promise<void> => {
-  for (const giveUpAt = Date.now() + LIMIT_MS; !wanted(); await turn())
-    assert.ok(Date.now() < giveUpAt, `never: ${what}`);
-};
-
 /** Some 100 ms of a CPU, however long that takes. */
 const work = async (t: TestContext): Promise<void> => {
-  await once(start(t, 'sh', ['-c', 'i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done']), 'exit');
+  await once(startChild(t, 'sh', ['-c', 'i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done']), 'exit');
 };
 
 interface Share {
@@ -59,26 +46,26 @@ const watched = async (
 describe('a process is starved when it wants a CPU and gets none', { skip, concurrency: false }, () => {
   test('one that computes without end is not', async (t) => {
     // Without the right to come first it computes all the same, and has to wait for a machine that is not busy.
-    const { pid } = start(t, 'nice', ['-n', '-15', 'sh', '-c', FOREVER]);
+    const { pid } = startChild(t, 'nice', ['-n', '-15', 'sh', '-c', FOREVER]);
     const { isStarved, ran } = await watched(t, pid, (share) => share > 0.35);
     assert.equal(isStarved, false, `it ran for ${ran} of the time`);
   });
 
   test('one that sleeps is not', async (t) => {
-    const { pid } = start(t, 'sleep', ['1000']);
+    const { pid } = startChild(t, 'sleep', ['1000']);
     await until(() => readProcess(pid)?.state === 'S', 'asleep');
     assert.equal((await watched(t, pid, () => true)).isStarved, false);
   });
 
   test('one that is stopped is not', async (t) => {
-    const child = start(t, 'sh', ['-c', FOREVER]);
+    const child = startChild(t, 'sh', ['-c', FOREVER]);
     child.kill('SIGSTOP');
     await until(() => readProcess(child.pid)?.state === 'T', 'stopped');
     assert.equal((await watched(t, child.pid, () => true)).isStarved, false);
   });
 
   test('one that goes meanwhile is not, nor one that is gone', async (t) => {
-    const child = start(t, 'sh', ['-c', FOREVER]);
+    const child = startChild(t, 'sh', ['-c', FOREVER]);
     const kill = async (): Promise<void> => {
       child.kill('SIGKILL');
       if (child.signalCode === null) await once(child, 'exit');
@@ -93,8 +80,8 @@ describe('a process is starved when it wants a CPU and gets none', { skip, concu
   }, async (t) => {
     const [cpu = '0'] =
       /^Cpus_allowed_list:\s*(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.slice(1) ?? [];
-    for (let others = 0; others < 3; others += 1) start(t, 'taskset', ['-c', cpu, 'sh', '-c', FOREVER]);
-    const { pid } = start(t, 'taskset', ['-c', cpu, 'nice', '-n', '19', 'sh', '-c', FOREVER]);
+    for (let others = 0; others < 3; others += 1) startChild(t, 'taskset', ['-c', cpu, 'sh', '-c', FOREVER]);
+    const { pid } = startChild(t, 'taskset', ['-c', cpu, 'nice', '-n', '19', 'sh', '-c', FOREVER]);
     await until(() => readFileSync(`/proc/${pid}/comm`, 'utf8') === 'sh\n', 'computing');
     const { isStarved, ran } = await watched(t, pid, (share) => share < 0.25);
     assert.equal(isStarved, true, `it ran for ${ran} of the time`);

@@ -1,0 +1,68 @@
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { newTally } from '../../src/core/counters.ts';
+import { type Binding, type ProxyProtocol, type ProxyReport, serveControl } from '../../src/host/control.ts';
+import { tempFolder } from '../temp-folder.ts';
+
+export interface FakeProxy {
+  readonly socket: string;
+  /** What it has been asked, in order. */
+  readonly asked: string[];
+  /** What it says of itself from now on. */
+  say(change: Partial<ProxyReport>): void;
+  /** Its end, announced or not. */
+  end(how: 'left' | 'lost'): Promise<void>;
+}
+
+/** The control socket of a proxy that says what a test wants to hear. */
+export const fakeProxy = async (t: TestContext, says: Partial<ProxyReport> = {}): Promise<FakeProxy> => {
+  const socket = join(tempFolder(), 'control.sock');
+  const asked: string[] = [];
+  let report: ProxyReport = {
+    pid: process.pid,
+    startedAtMs: 1_000,
+    engine: 'portable',
+    dataPath: 'unknown',
+    bindings: [],
+    connections: {
+      ...newTally(),
+      ...{ active: 0, total: 0, held: 0, waiting: 0, maxConnections: 9 },
+      ...{ bytesToUpstream: 0, bytesToClient: 0, dialFailures: {} },
+    },
+    ...says,
+  };
+  const heard = (name: string) => () => {
+    asked.push(name);
+    return null;
+  };
+  const control = await serveControl<ProxyProtocol>(socket, {
+    report: () => {
+      asked.push('report');
+      return report;
+    },
+    leave: heard('leave'),
+    listen_again: heard('listen_again'),
+    expect_check: heard('expect_check'),
+  });
+  t.after(() => control.close());
+  return {
+    socket,
+    asked,
+    say: (change) => {
+      report = { ...report, ...change };
+    },
+    end: async (how) => {
+      if (how === 'left') control.announce('leaving');
+      await control.close();
+    },
+  };
+};
+
+export const bindingAt = (port: number, state: Binding['state'] = 'bound', host = '127.0.0.1'): Binding => ({
+  address: `${host}:${port}`,
+  host,
+  port,
+  state,
+  code: null,
+  holder: null,
+});
