@@ -78,7 +78,9 @@ export const createWitness = (
   let silentAt: number | undefined;
 
   const measure = (pid: number | null, lagMs: number | null): void => {
-    if (pid === null || performance.now() - measuredAt < USAGE_MS) return;
+    // What the process before has used is no reason to restart the one that took its place.
+    const isDue = performance.now() - measuredAt >= USAGE_MS || usage.samples.at(-1)?.pid !== pid;
+    if (pid === null || !isDue) return;
     measuredAt = performance.now();
     usage = track(usage, { atMs: measuredAt, pid, ...readUsage(pid), lagMs: lagMs ?? undefined });
   };

@@ -278,4 +278,11 @@ describe('what a process uses', { skip }, () => {
     assert.match(explain('out_of_files') ?? '', /^\d of 20 open files$/);
     assert.equal(explain('hung'), null);
   });
+
+  test('is that of the process of now, from its first look on', async (t) => {
+    const proxy = await fakeProxy(t);
+    const { look } = rig(t, proxy.socket, await freePort(), LIMITS);
+    assert.equal(await usedBy(proxy, await limited(t, 20), look), 'act');
+    assert.equal(await usedBy(proxy, await limited(t, 1_000), look), 'ok');
+  });
 });
