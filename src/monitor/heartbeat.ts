@@ -39,6 +39,8 @@ export const createHeartbeat = (socketPath: string, onEnd: (how: 'left' | 'lost'
   return {
     beat: async (timeoutMs) => {
       const startedAt = performance.now();
+      // One time-out to ask, and before it one to connect.
+      const longestMs = client ? timeoutMs : 2 * timeoutMs;
       try {
         const asked = await connected(timeoutMs);
         const askedAt = performance.now();
@@ -47,8 +49,7 @@ export const createHeartbeat = (socketPath: string, onEnd: (how: 'left' | 'lost'
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'ETIMEDOUT')
           return { state: 'unreachable', report: null, lagMs: null };
-        // Two time-outs: one to connect, one to ask.
-        const isLate = performance.now() - startedAt > 2 * timeoutMs + LATE_MS;
+        const isLate = performance.now() - startedAt > longestMs + LATE_MS;
         return { state: isLate ? 'unknown' : 'silent', report: null, lagMs: null };
       }
     },
