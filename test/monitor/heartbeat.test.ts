@@ -7,6 +7,7 @@ import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { createHeartbeat } from '../../src/monitor/heartbeat.ts';
 import { tempFolder } from '../temp-folder.ts';
+import { until } from './child.ts';
 import { fakeProxy } from './fake-proxy.ts';
 
 const LIMIT_MS = 30_000;
@@ -64,7 +65,12 @@ test('a proxy that has gone is told once, and then cannot be reached', async (t)
 
 test('no answer in time is silence', async (t) => {
   const { beat, close } = createHeartbeat(await mute(t, 0), () => {});
-  assert.equal((await beat(100)).state, 'silent');
+  // Where this process is too busy nothing is known.
+  await until(async () => {
+    const { state } = await beat(100);
+    assert.ok(state === 'silent' || state === 'unknown', state);
+    return state === 'silent';
+  }, 'silent');
   close();
 });
 
