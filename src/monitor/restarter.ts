@@ -1,7 +1,7 @@
 import type { AppDefinition } from '../core/apps.ts';
 import type { Cure } from '../core/decision.ts';
 import { readProcess } from '../host/procfs.ts';
-import type { Pm2 } from './pm2.ts';
+import type { Pm2, Pm2App } from './pm2.ts';
 
 /** After this long PM2 has sent its SIGINT and waits; a hung process will not heed it (docs/decisions.md: PM2). */
 const SIGKILL_AFTER_MS = 15;
@@ -21,6 +21,7 @@ export const createRestarter =
     // A daemon that hangs would do it when it wakes, whatever has become of the port by then.
     const view = await pm2.list();
     if (!view.ok) throw new Error(view.problem);
+    if (isOperators(view.apps.get(app.name))) throw new Error('it was stopped meanwhile');
     const seen = pid === null ? undefined : readProcess(pid);
     const restarted = pm2.restart(app.name);
     if (cure === 'forced' && pid !== null && seen)
@@ -29,6 +30,10 @@ export const createRestarter =
       }, SIGKILL_AFTER_MS);
     await restarted.catch((error: Error) => acceptReplacement(pm2, app.name, pid, error));
   };
+
+/** Stopped since the look that asked for the cure, as somebody wished. */
+const isOperators = (listed: Pm2App | undefined): boolean =>
+  listed?.status === 'stopped' || listed?.status === 'stopping';
 
 /**
  * A daemon that is slow has not begun to restart when the SIGKILL lands, takes it for a crash, and restarts by itself:
@@ -57,7 +62,7 @@ const bringBack = async (pm2: Pm2, app: AppDefinition): Promise<void> => {
   if (!view.ok) throw new Error(view.problem);
   const listed = view.apps.get(app.name);
   if (!listed) return pm2.start(app);
-  if (listed.status === 'stopped') return;
+  if (isOperators(listed)) return;
   if (listed.status !== 'online') await pm2.stop(app.name).catch(() => {});
   await pm2.restart(app.name);
 };

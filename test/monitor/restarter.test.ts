@@ -60,6 +60,7 @@ describe('to bring back', () => {
     ['waiting_restart', ['stop', 'restart']],
     ['online', ['restart']],
     ['stopped', []],
+    ['stopping', []],
   ];
   for (const [status, expected] of table)
     test(`an app that PM2 has as ${status ?? 'nothing'}: ${expected.join(', ') || 'nothing'}`, async () => {
@@ -78,6 +79,16 @@ describe('to bring back', () => {
     const { restart } = fakePm2([listed('online')], { restart: () => Promise.reject(new Error('no')) });
     await assert.rejects(restart('start', APP, null), /^Error: no$/);
   });
+});
+
+describe('what the operator stops between the look and the cure stays stopped', () => {
+  for (const cure of ['graceful', 'forced'] as const)
+    for (const status of ['stopped', 'stopping'] as const)
+      test(`${cure}, ${status}`, async () => {
+        const { calls, restart } = fakePm2([listed(status)]);
+        await assert.rejects(restart(cure, APP, 100), /^Error: it was stopped meanwhile$/);
+        assert.deepEqual(calls, []);
+      });
 });
 
 describe('a restart that PM2 rejects', () => {
