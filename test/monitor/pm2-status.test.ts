@@ -5,7 +5,7 @@ import { newHealth, type ProxyState } from '../../src/core/health.ts';
 import { type PortMemory, pm2Status } from '../../src/monitor/memory.ts';
 import type { Pm2App } from '../../src/monitor/pm2.ts';
 
-describe("an app that is not in PM2's list was deleted by somebody, or never came back", () => {
+describe("what stands for PM2's word: an app that is not in its list was deleted, or never came back", () => {
   const app: Pm2App = { pid: 1, status: 'online', word: 'online', env: {} };
   const table: readonly [
     daemonPid: number | null,
@@ -15,6 +15,8 @@ describe("an app that is not in PM2's list was deleted by somebody, or never cam
     Pm2Evidence,
   ][] = [
     [null, false, 77, 'up', 'unknown'],
+    [null, false, 77, 'stopped', 'stopped'],
+    [null, false, null, 'stopped', 'stopped'],
     [77, true, 77, 'up', 'online'],
     [77, true, null, 'stopped', 'online'],
     [77, false, 77, 'up', 'deleted'],
