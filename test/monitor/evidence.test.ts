@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { type MonitorConfig, parseConfig } from '../../src/core/config.ts';
 import type { Evidence, Pm2Evidence } from '../../src/core/decision.ts';
-import { HAS_PROCFS, listenersOn, readProcess } from '../../src/host/procfs.ts';
+import { HAS_PROCFS, readProcess } from '../../src/host/procfs.ts';
+import { listenersOn } from '../../src/host/socket-table.ts';
 import { createWitness, type Sighting } from '../../src/monitor/evidence.ts';
 import { needs } from '../e2e/needs.ts';
 import { freePort, serve } from '../proxy/harness.ts';
@@ -250,7 +251,7 @@ test('a listener that takes a connection and does nothing with it does not accep
     const sighting = await look({ pid });
     const [accepts] = some(sighting, 'accepts');
     assert.ok(accepts === 'failed' || accepts === 'unknown', accepts);
-    if (accepts === 'failed') assert.match(sighting.detail ?? '', /accepted nothing within 350 ms/);
+    if (accepts === 'failed') assert.match(sighting.detail ?? '', /accepted nothing within 300 ms/);
     return accepts === 'failed';
   }, 'not accepting');
 });

@@ -41,6 +41,7 @@ export const fakeProxy = async (t: TestContext, says: Partial<ProxyReport> = {})
       return report;
     },
     leave: heard('leave'),
+    leave_orphan: () => false,
     listen_again: heard('listen_again'),
     expect_check: heard('expect_check'),
   });

@@ -26,7 +26,7 @@ const listed = (status?: Pm2Evidence, pid: number | null = 100): Pm2View => ({
 const fakePm2 = (views: readonly Pm2View[], on: Partial<Pm2> = {}) => {
   const calls: string[] = [];
   const left = [...views];
-  const noted = (name: 'start' | 'restart' | 'stop') => async (argument: never) => {
+  const noted = (name: 'start' | 'restart' | 'stop' | 'delete') => async (argument: never) => {
     calls.push(name);
     await on[name]?.(argument);
   };
@@ -35,6 +35,7 @@ const fakePm2 = (views: readonly Pm2View[], on: Partial<Pm2> = {}) => {
     start: noted('start'),
     restart: noted('restart'),
     stop: noted('stop'),
+    delete: noted('delete'),
     close: () => {},
   };
   return { calls, restart: createRestarter(pm2) };
