@@ -5,7 +5,7 @@ import type { MonitorStatus, ProxyStatus } from '../core/status.ts';
 import type { Home } from '../host/home.ts';
 import type { Log } from '../host/log.ts';
 import { loadMemory, saveMemory } from './memory.ts';
-import type { Pm2, Pm2View } from './pm2.ts';
+import { PENDING, type Pm2, type Pm2View } from './pm2.ts';
 import type { Restart } from './restarter.ts';
 import { type Watch, watch } from './watch.ts';
 
@@ -126,12 +126,7 @@ const watchPm2 = (pm2: Pm2, { log, onSuperseded }: Pick<Dependencies, 'log' | 'o
       underway ??= refresh();
       const late = new Promise<Pm2View>((done) =>
         setTimeout(
-          () =>
-            done(
-              view && performance.now() - at < STALE_MS
-                ? view
-                : { ok: false, problem: 'it has not answered yet' },
-            ),
+          () => done(view && performance.now() - at < STALE_MS ? view : { ok: false, problem: PENDING }),
           PATIENCE_MS,
         ).unref(),
       );

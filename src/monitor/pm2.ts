@@ -15,6 +15,9 @@ export type Pm2View =
   | { readonly ok: true; readonly daemonPid: number; readonly apps: ReadonlyMap<string, Pm2App> }
   | { readonly ok: false; readonly problem: string };
 
+/** The problem of a view that is still being waited for. */
+export const PENDING = 'it has not answered yet';
+
 export interface Pm2App {
   readonly pid: number | null;
   readonly status: Pm2Evidence;

@@ -8,7 +8,7 @@ import type { Log } from '../host/log.ts';
 import { describeProxy } from './describe.ts';
 import { createWitness, type Sighting, type Witness } from './evidence.ts';
 import { type PortMemory, pm2Status, removeStalePid } from './memory.ts';
-import type { Pm2View } from './pm2.ts';
+import { PENDING, type Pm2View } from './pm2.ts';
 import type { Restart } from './restarter.ts';
 import { createTimer } from './timer.ts';
 
@@ -91,7 +91,8 @@ export const watch = (proxy: ProxyConfig, around: Surroundings): Watch => {
     const eager = isSuspect(remembered.health);
     const view = await around.listPm2((eager ? monitor.suspectIntervalMs : monitor.intervalMs) / 2);
     const listed = view.ok ? view.apps.get(proxy.name) : undefined;
-    pm2Word = view.ok ? (listed?.word ?? NOT_LISTED) : NOT_REACHABLE;
+    if (view.ok) pm2Word = listed?.word ?? NOT_LISTED;
+    else if (view.problem !== PENDING) pm2Word = NOT_REACHABLE;
     const status = pm2Status(view, listed, remembered);
     if (view.ok && listed) remember({ ...remembered, seenBy: view.daemonPid });
     sighting = await witness.look({ status, app: listed }, { eager, late });

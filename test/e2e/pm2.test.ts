@@ -324,8 +324,9 @@ describe('a station of its own', () => {
 
     assert.equal((await station.steadyport('start')).code, 0);
     const orphans = [now.monitor.pid, Number(pid)];
-    const back = await station.proxyUntil(port, (proxy) => isUp(proxy) && proxy.pid !== pid);
-    assert.equal(back.pm2, 'online');
+    const isBack = (proxy: ProxyStatus): boolean =>
+      isUp(proxy) && proxy.pid !== pid && proxy.pm2 === 'online';
+    await station.proxyUntil(port, isBack);
     while (orphans.some(isAlive)) await new Promise((done) => setImmediate(done));
     assert.match(
       station.log(`tcp-proxy-${port}`),
