@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { SOCKET_PATH_BYTES } from '../core/address.ts';
+import { isAlive } from './procfs.ts';
 import { isServed } from './unix-socket.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -118,6 +119,23 @@ export const writeAtomic = (path: string, text: string): void => {
   const draft = `${path}.${process.pid}`;
   writeFileSync(draft, text, { mode: 0o600 });
   renameSync(draft, path);
+};
+
+/** The names in a folder; none when there is no such folder. */
+export const filesIn = (folder: string): readonly string[] => {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+};
+
+/** Removes what processes that were killed in the middle of {@link writeAtomic} have left in the folder. */
+export const removeDrafts = (folder: string): void => {
+  for (const name of filesIn(folder)) {
+    const pid = Number(/^(?:monitor\.json|failures|pid)\.(\d+)$/.exec(name)?.[1]);
+    if (pid === process.pid || (pid > 0 && !isAlive(pid))) remove(join(folder, name));
+  }
 };
 
 /** The plain integer in the file; undefined when there is no file or no integer in it. */

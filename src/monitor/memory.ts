@@ -1,9 +1,19 @@
-import { readdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { ProxyConfig } from '../core/config.ts';
 import type { Pm2Evidence } from '../core/decision.ts';
 import { type Health, newHealth } from '../core/health.ts';
-import { type Home, makeHome, modifiedMs, readInteger, readText, remove, writeAtomic } from '../host/home.ts';
+import {
+  filesIn,
+  type Home,
+  makeHome,
+  modifiedMs,
+  readInteger,
+  readText,
+  remove,
+  removeDrafts,
+  writeAtomic,
+} from '../host/home.ts';
 import { isAlive, startedMs } from '../host/procfs.ts';
 import type { Pm2App, Pm2View } from './pm2.ts';
 
@@ -32,6 +42,12 @@ export const loadMemory = (path: string, proxies: readonly ProxyConfig[]): Map<s
       ];
     }),
   );
+};
+
+/** At its start, when nobody else writes: the drafts of a monitor, or of a proxy, that was killed while it wrote. */
+export const forgetDrafts = (home: Home): void => {
+  const ports = portsFolder(home);
+  for (const folder of [home.path, ...filesIn(ports).map((id) => join(ports, id))]) removeDrafts(folder);
 };
 
 /** Writes monitor.json and each port's `failures`, and forgets the ports that are no longer there. */
@@ -82,9 +98,11 @@ export const removeStalePid = (path: string, known: number | null): boolean => {
 /** The kernel counts a process's start in hundredths of a second since boot, the file has the wall clock. */
 const CLOCK_SLACK_MS = 2_000;
 
+const portsFolder = (home: Home): string => dirname(dirname(home.port('1').pid));
+
 const forgetOtherPorts = (home: Home, memory: ReadonlyMap<string, PortMemory>): void => {
-  const folder = dirname(dirname(home.port('1').pid));
-  for (const id of readdirSync(folder, { encoding: 'utf8' })) {
+  const folder = portsFolder(home);
+  for (const id of filesIn(folder)) {
     const [pid, failures] = [readInteger(join(folder, id, 'pid')), readInteger(join(folder, id, 'failures'))];
     const isPort = failures !== undefined;
     if (isPort && !memory.has(id) && (pid === undefined || !isAlive(pid)))

@@ -4,7 +4,7 @@ import type { Config } from '../core/config.ts';
 import type { MonitorStatus, ProxyStatus } from '../core/status.ts';
 import type { Home } from '../host/home.ts';
 import type { Log } from '../host/log.ts';
-import { loadMemory, saveMemory } from './memory.ts';
+import { forgetDrafts, loadMemory, saveMemory } from './memory.ts';
 import { PENDING, type Pm2, type Pm2View } from './pm2.ts';
 import type { Restart } from './restarter.ts';
 import { type Watch, watch } from './watch.ts';
@@ -29,6 +29,7 @@ export interface Dependencies {
 /** Watches every proxy, each in a loop of its own, so that none waits for another. */
 export const startMonitor = (deps: Dependencies): Monitor => {
   const { config, apps, home, pm2, restart, log } = deps;
+  forgetDrafts(home);
   const memory = loadMemory(home.monitorState, config.proxies);
   const save = keep(() => saveMemory(home, memory), log);
   const pm2List = watchPm2(pm2, deps);
