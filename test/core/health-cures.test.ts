@@ -11,15 +11,17 @@ const suffer = (
 ) => {
   const done: { readonly cure: Cure; readonly atMs: number }[] = [];
   const lines: string[] = [];
+  const events: string[] = [];
   for (let atMs = fromMs; atMs < toMs; atMs += 1_000) {
     const actions = story.look(atMs, seen);
     lines.push(...inWords(actions));
+    events.push(...actions.flatMap((action) => (action.kind === 'tell' ? [action.event] : [])));
     for (const cure of cures(actions)) {
       done.push({ cure, atMs });
       lines.push(...inWords(story.tell({ kind: 'cured', atMs, cure, error })));
     }
   }
-  return { cures: done.map(({ cure }) => cure), done, lines };
+  return { cures: done.map(({ cure }) => cure), done, lines, events };
 };
 
 describe('a cure that does not help is followed by the next one, and the last one by itself', () => {
@@ -92,8 +94,9 @@ describe('when the restart budget is spent', () => {
   const gaveUp = (lines: readonly string[]) => lines.filter((line) => line.includes('Gave up'));
 
   test('that is told once, however long it goes on, and tries become rare', () => {
-    const { done, lines } = suffer(startStory(policy), HUNG, { toMs: 1_000_000 });
+    const { done, lines, events } = suffer(startStory(policy), HUNG, { toMs: 1_000_000 });
     assert.deepEqual(gaveUp(lines), [GAVE_UP]);
+    assert.equal(events.filter((event) => event === 'gave_up').length, 1);
     // The second of the two is at 15 s; it gives up three failures later, at 18 s.
     const seconds = done.map(({ atMs }) => atMs / 1_000);
     assert.deepEqual(seconds, [12, 15, 78, 198, 438, 918]);
