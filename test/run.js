@@ -1,5 +1,5 @@
 // `npm test [-- WORD …]`: compiles the tests and runs those whose path has one of the words (default: all).
-// It passes file names, since Node 20 takes a folder and Node 24 a glob, and an unmatched glob exits 0.
+// Two files at a time: most of them wait for something. It passes file names, since Node 20 takes a folder and Node 24 a glob, and an unmatched glob exits 0.
 import { spawnSync } from 'node:child_process';
 import { cpSync, readdirSync, rmSync } from 'node:fs';
 
@@ -20,5 +20,7 @@ if (files.length === 0) {
   console.error(`No test file${words.length > 0 ? ` has ${words.join(' or ')} in its path` : ''}.`);
   process.exit(1);
 }
-const { status } = spawnSync(process.execPath, ['--test', ...files], { stdio: 'inherit' });
+const { status } = spawnSync(process.execPath, ['--test', '--test-concurrency=2', ...files], {
+  stdio: 'inherit',
+});
 process.exit(status ?? 1);
