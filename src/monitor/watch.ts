@@ -80,7 +80,8 @@ export const watch = (proxy: ProxyConfig, around: Surroundings): Watch => {
 
   const witness: Witness = createWitness(proxy, monitor, files.socket, {
     onEnd: (how) => {
-      if (isCuring || isStopped || remembered.health.state === 'stopped') return;
+      // A goodbye counts also from one that PM2 is stopping: for a moment PM2 then shows it as given up.
+      if (isCuring || isStopped || (how === 'lost' && remembered.health.state === 'stopped')) return;
       void handle({ kind: how === 'lost' ? 'crash' : 'left', atMs: Date.now() });
       timer.again(monitor.suspectIntervalMs);
     },
