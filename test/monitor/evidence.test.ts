@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
@@ -20,6 +21,8 @@ interface Looks {
   readonly pid?: number | null;
   readonly status?: Pm2Evidence;
   readonly eager?: boolean;
+  /** False: silence is what is wanted. Otherwise it says that this machine was too busy, and there is one more look. */
+  readonly answers?: boolean;
 }
 
 /** A witness of the proxy at `socket`, in front of an upstream of which only the socket table is asked. */
@@ -53,10 +56,21 @@ const rig = (
       new Promise<void>((done) => {
         onEnd = done;
       }),
-    look: ({ pid = process.pid, status = 'online', eager = false }: Looks = {}): Promise<Sighting> => {
-      listenersOn(1);
+    look: async ({
+      pid = process.pid,
+      status = 'online',
+      eager = false,
+      answers = status === 'online',
+    }: Looks = {}): Promise<Sighting> => {
       const app = { pid, status, word: status, env: {} };
-      return witness.look({ status, app }, { eager, late: false });
+      for (const giveUpAt = Date.now() + 60_000; ; ) {
+        listenersOn(1);
+        const sighting = await witness.look({ status, app }, { eager, late: false });
+        const { heartbeat, accepts, process } = sighting.evidence;
+        const isMute = heartbeat === 'silent' || (heartbeat === 'unknown' && process !== 'stopped');
+        if (!answers || (!isMute && accepts !== 'failed')) return sighting;
+        assert.ok(Date.now() < giveUpAt, 'no answer, look after look');
+      }
     },
   };
 };
@@ -90,7 +104,7 @@ describe('a proxy that is well', { skip }, () => {
       lag: 'unknown',
     });
     assert.deepEqual([isProbed, pid, accepted], [true, process.pid, { host: '127.0.0.1', port: own.port }]);
-    assert.deepEqual(proxy.asked, ['report', 'expect_check']);
+    assert.deepEqual([...new Set(proxy.asked)], ['report', 'expect_check']);
   });
 
   test('has its accepting checked in its own time, and at each look that has a doubt', async (t) => {
@@ -132,7 +146,7 @@ describe('the control socket', { skip }, () => {
     const { pid } = startChild(t, 'sleep', ['1000']);
     // Where the machine is too busy nothing is known.
     await until(async () => {
-      const [heartbeat] = some(await look({ pid }), 'heartbeat');
+      const [heartbeat] = some(await look({ pid, answers: false }), 'heartbeat');
       assert.ok(heartbeat === 'silent' || heartbeat === 'unknown', heartbeat);
       return heartbeat === 'silent';
     }, 'silent');
@@ -173,7 +187,7 @@ describe('the control socket', { skip }, () => {
     await assert.rejects(witness.listenAgain(), /no connection to the proxy/);
     await look();
     await witness.listenAgain();
-    assert.deepEqual(proxy.asked, ['report', 'listen_again']);
+    assert.deepEqual([...new Set(proxy.asked)], ['report', 'listen_again']);
   });
 });
 
@@ -199,10 +213,13 @@ describe('the process', { skip }, () => {
   });
 
   test('that is a zombie', async (t) => {
-    const parent = startChild(t, 'sh', ['-c', 'true & echo $!; exec sleep 1000']);
+    const parent = startChild(t, 'sh', ['-c', 'sleep 1000 & echo $!; exec sleep 1000']);
     assert.ok(parent.stdout);
     const [line] = (await once(parent.stdout, 'data')) as [Buffer];
     const pid = Number(String(line));
+    // A shell would take note of its end; what it has become by then does not.
+    await until(() => readFileSync(`/proc/${parent.pid}/comm`, 'utf8') === 'sleep\n', 'no shell any more');
+    process.kill(pid, 'SIGKILL');
     await until(() => readProcess(pid)?.state === 'Z', 'a zombie');
     const { look } = await nobody(t);
     assert.deepEqual(some(await look({ pid }), 'process'), ['zombie']);
@@ -248,7 +265,7 @@ test('a listener that takes a connection and does nothing with it does not accep
   const { look } = rig(t, proxy.socket, own.port);
   const { pid } = startChild(t, 'sleep', ['1000']);
   await until(async () => {
-    const sighting = await look({ pid });
+    const sighting = await look({ pid, answers: false });
     const [accepts] = some(sighting, 'accepts');
     assert.ok(accepts === 'failed' || accepts === 'unknown', accepts);
     if (accepts === 'failed') assert.match(sighting.detail ?? '', /accepted nothing within 300 ms/);
