@@ -1,7 +1,7 @@
 import { type Address, isLoopback, isUnix } from '../core/address.ts';
 import type { MonitorConfig, ProxyConfig } from '../core/config.ts';
 import type { Cause, Evidence, Pm2Evidence } from '../core/decision.ts';
-import type { Sight } from '../core/health.ts';
+import type { Sight } from '../core/events.ts';
 import { describeUsage, levelsOf, NO_TRACK, track, type Usage, usageOf } from '../core/limits.ts';
 import type { Binding, ProxyReport } from '../host/control.ts';
 import { HAS_PROCFS, localAddresses, readProcess, readUsage } from '../host/procfs.ts';

@@ -1,8 +1,10 @@
 import { formatAddress } from '../core/address.ts';
 import type { AppDefinition } from '../core/apps.ts';
 import type { MonitorConfig, ProxyConfig } from '../core/config.ts';
-import { type Action, type Health, type HealthEvent, newHealth, step } from '../core/health.ts';
+import type { Action, HealthEvent } from '../core/events.ts';
+import { type Health, newHealth } from '../core/health.ts';
 import { NOT_LISTED, NOT_REACHABLE, type ProxyStatus } from '../core/status.ts';
+import { step } from '../core/step.ts';
 import type { Home } from '../host/home.ts';
 import type { Log } from '../host/log.ts';
 import { describeProxy } from './describe.ts';

@@ -1,7 +1,8 @@
 import { formatAddress } from '../core/address.ts';
 import type { Config } from '../core/config.ts';
-import { newHealth, step } from '../core/health.ts';
+import { newHealth } from '../core/health.ts';
 import { NOT_LISTED, NOT_REACHABLE, type Snapshot } from '../core/status.ts';
+import { step } from '../core/step.ts';
 import type { Home } from '../host/home.ts';
 import { describeProxy } from './describe.ts';
 import { createWitness } from './evidence.ts';

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { isOwn, isSoft, judge } from '../../src/core/decision.ts';
-import { type Health, type HealthPolicy, newHealth, step } from '../../src/core/health.ts';
+import type { HealthPolicy } from '../../src/core/events.ts';
+import { type Health, newHealth } from '../../src/core/health.ts';
+import { step } from '../../src/core/step.ts';
 import { anyEvidence } from './evidence-arbitrary.ts';
 
 const evidence = anyEvidence({ crashes: ['few'] });

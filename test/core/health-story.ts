@@ -1,12 +1,7 @@
 import type { Cure, Evidence } from '../../src/core/decision.ts';
-import {
-  type Action,
-  type Health,
-  type HealthEvent,
-  type HealthPolicy,
-  newHealth,
-  step,
-} from '../../src/core/health.ts';
+import type { Action, HealthEvent, HealthPolicy } from '../../src/core/events.ts';
+import { type Health, newHealth } from '../../src/core/health.ts';
+import { step } from '../../src/core/step.ts';
 
 /** Everything was looked at, and all is well. */
 export const WELL: Evidence = {

@@ -1,0 +1,61 @@
+import { afterCure, askBreaker, openBreaker } from './breaker.ts';
+import { type Failing, isSoft } from './decision.ts';
+import { formatSeconds } from './duration.ts';
+import { type HealthEvent, type HealthPolicy, type Step, tell } from './events.ts';
+import { GRACE_MS, type Health, MOST_HISTORY } from './health.ts';
+
+/** The next cure of the verdict's, when the budget allows one. */
+export const chooseCure = (
+  health: Health,
+  { cause, cures }: Failing,
+  atMs: number,
+  policy: HealthPolicy,
+): Step => {
+  const cure = cures[Math.min(health.breaker.tries, cures.length - 1)];
+  if (cure === undefined || (policy.isBraked && isSoft(cause))) return { health, actions: [] };
+  const { place, restartBudget, restartWindowMs } = policy;
+  const answer = askBreaker(health.breaker, atMs, policy);
+  if (answer === 'wait') return { health, actions: [] };
+  if (answer === 'give_up') {
+    const breaker = openBreaker(health.breaker, atMs, policy);
+    const spent = `${restartBudget} restarts within ${formatSeconds(restartWindowMs)} did not help`;
+    const text = `🚨 ALERT: Gave up on the proxy for ${place}: ${spent}; next try in ${formatSeconds(breaker.nextAtMs - atMs)}`;
+    const isFirst = health.breaker.opened === 0;
+    return { health: { ...health, breaker }, actions: isFirst ? [tell('gave_up', text)] : [] };
+  }
+  const text =
+    cure === 'listen'
+      ? `Asking the proxy for ${place} to listen again...`
+      : `Attempting to restart proxy for ${place}...`;
+  return { health, actions: [tell('restart', text), { kind: 'cure', cure, cause }] };
+};
+
+export const cured = (
+  health: Health,
+  event: Extract<HealthEvent, { kind: 'cured' }>,
+  policy: HealthPolicy,
+): Step => {
+  const { incident } = health;
+  const tried: Health = {
+    ...health,
+    breaker: afterCure(health.breaker, event.atMs, policy),
+    incident: incident && { ...incident, cures: [...incident.cures, event.cure].slice(-MOST_HISTORY) },
+  };
+  if (event.error !== null)
+    return {
+      health: tried,
+      actions: [tell('restart_failed', `❌ Restart of proxy for ${policy.place} failed: ${event.error}`)],
+    };
+  const isRestart = event.cure === 'forced' || event.cure === 'graceful';
+  const forced = health.restarts.forced + (isRestart ? 1 : 0);
+  return {
+    health: {
+      ...tried,
+      crashedPid: isRestart ? health.pid : health.crashedPid,
+      graceUntilMs: event.atMs + GRACE_MS,
+      restarts: { ...health.restarts, forced },
+      failures: { ...health.failures, consecutive: 0 },
+    },
+    actions: [],
+  };
+};

@@ -1,0 +1,42 @@
+import type { Budget } from './breaker.ts';
+import type { MonitorConfig } from './config.ts';
+import type { Cause, Cure, Evidence } from './decision.ts';
+import type { Health } from './health.ts';
+
+/** What a look saw; that a port crashes again and again is remembered here. */
+export type Sight = Omit<Evidence, 'crashes'>;
+
+export interface Look {
+  readonly kind: 'look';
+  readonly atMs: number;
+  readonly pid: number | null;
+  readonly evidence: Sight;
+  /** The upstream was checked since the look before: without it there is no news of it. */
+  readonly isProbed: boolean;
+}
+
+export type HealthEvent =
+  | Look
+  /** The control connection ended: without a goodbye it was a crash, with one somebody restarts or stops the proxy. */
+  | { readonly kind: 'crash' | 'left'; readonly atMs: number }
+  | { readonly kind: 'cured'; readonly atMs: number; readonly cure: Cure; readonly error: string | null };
+
+export type Action =
+  | { readonly kind: 'tell'; readonly event: string; readonly text: string }
+  | { readonly kind: 'cure'; readonly cure: Cure; readonly cause: Cause };
+
+export interface HealthPolicy extends Pick<MonitorConfig, 'failureThreshold' | 'successThreshold'>, Budget {
+  /** "port 6274". */
+  readonly place: string;
+  readonly upstream: string;
+  readonly optional: boolean;
+  /** Most ports fail at once: what may be the machine's fault is not cured (core/brake.ts). */
+  readonly isBraked: boolean;
+}
+
+export interface Step {
+  readonly health: Health;
+  readonly actions: readonly Action[];
+}
+
+export const tell = (event: string, text: string): Action => ({ kind: 'tell', event, text });
