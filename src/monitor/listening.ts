@@ -1,0 +1,30 @@
+import { type Address, isUnix } from '../core/address.ts';
+import type { Evidence } from '../core/decision.ts';
+import type { Binding, ProxyReport } from '../host/control.ts';
+import { type Listener, listenersOn } from '../host/socket-table.ts';
+import { SHARED_TABLE_MS } from './probes.ts';
+
+/** What the proxy says of its addresses; those that it calls bound must be in the kernel's table as well. */
+export const listeningState = (
+  report: ProxyReport | null,
+  bound: readonly Address[],
+): Evidence['listening'] => {
+  if (!report) return 'unknown';
+  const has = (state: Binding['state']): boolean =>
+    report.bindings.some((binding) => binding.state === state);
+  if (bound.some((address) => isUnix(address) || ownListeners(address)?.length !== 0))
+    return has('in_use') ? 'some' : 'all';
+  if (has('in_use')) return 'in_use';
+  return has('not_needed') ? 'not_needed' : 'none';
+};
+
+/** The connections that wait to be accepted; NaN without /proc. */
+export const backlogOf = (bound: readonly Address[]): number =>
+  bound
+    .flatMap((address) => ownListeners(address)?.map(({ backlog }) => backlog) ?? Number.NaN)
+    .reduce((sum, backlog) => sum + backlog, 0);
+
+const ownListeners = ({ host, port }: Address): readonly Listener[] | undefined =>
+  listenersOn(port, performance.now() - SHARED_TABLE_MS)?.filter(
+    (listener) => listener.host === host.replace(/%.*$/, ''),
+  );
