@@ -1,0 +1,77 @@
+import { formatAddress } from '../core/address.ts';
+import type { AppDefinition } from '../core/apps.ts';
+import type { MonitorConfig, ProxyConfig } from '../core/config.ts';
+import type { Action, HealthEvent } from '../core/events.ts';
+import { step } from '../core/step.ts';
+import type { Log } from '../host/log.ts';
+import type { PortMemory } from './memory.ts';
+import type { Restart } from './restarter.ts';
+
+/** What a treatment needs of the monitor and of the proxy. */
+export interface Means {
+  readonly monitor: MonitorConfig;
+  readonly app: AppDefinition | undefined;
+  readonly restart: Restart;
+  readonly log: Log;
+  listenAgain(): Promise<unknown>;
+  /** Most ports fail at once. */
+  isBraked(): boolean;
+  onChange(memory: PortMemory): void;
+}
+
+/** What is remembered of a port, and what is done about it: event → step → actions, one cure at a time. */
+export interface Treatment {
+  memory(): PortMemory;
+  /** The PM2 daemon that has the app in its list. */
+  seenBy(daemonPid: number): void;
+  /** Settles when what follows from it is done, a cure too; its outcome is the next event. */
+  handle(event: HealthEvent): Promise<void>;
+  isCuring(): boolean;
+}
+
+export const createTreatment = (proxy: ProxyConfig, before: PortMemory, means: Means): Treatment => {
+  let memory = before;
+  let isCuring = false;
+
+  const remember = (next: PortMemory): void => {
+    const isChanged = next.health !== memory.health || next.seenBy !== memory.seenBy;
+    memory = next;
+    if (isChanged) means.onChange(next);
+  };
+
+  const handle = async (event: HealthEvent): Promise<void> => {
+    const policy = {
+      ...means.monitor,
+      place: proxy.place,
+      upstream: formatAddress(proxy.upstream),
+      optional: proxy.optional,
+      isBraked: means.isBraked(),
+    };
+    const result = step(memory.health, event, policy);
+    remember({ ...memory, health: result.health });
+    for (const action of result.actions) await act(action);
+  };
+
+  const act = async (action: Action): Promise<void> => {
+    if (action.kind === 'tell')
+      return means.log(action.event, action.text, { proxy: proxy.name, cause: memory.health.cause });
+    const { app } = means;
+    if (!app || isCuring) return;
+    const { cure } = action;
+    isCuring = true;
+    const done = cure === 'listen' ? means.listenAgain() : means.restart(cure, app, memory.health.pid);
+    const error = await done.then(
+      () => null,
+      (failure: Error) => failure.message,
+    );
+    isCuring = false;
+    await handle({ kind: 'cured', atMs: Date.now(), cure, error });
+  };
+
+  return {
+    memory: () => memory,
+    seenBy: (daemonPid) => remember({ ...memory, seenBy: daemonPid }),
+    handle,
+    isCuring: () => isCuring,
+  };
+};
