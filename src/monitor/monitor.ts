@@ -1,11 +1,12 @@
-import { type AppDefinition, MONITOR } from '../core/apps.ts';
+import type { AppDefinition } from '../core/apps.ts';
 import { brake, isBraking, RELEASED } from '../core/brake.ts';
 import type { Config } from '../core/config.ts';
 import type { MonitorStatus, ProxyStatus } from '../core/status.ts';
 import type { Home } from '../host/home.ts';
 import type { Log } from '../host/log.ts';
 import { forgetDrafts, loadMemory, saveMemory } from './memory.ts';
-import { PENDING, type Pm2, type Pm2View } from './pm2.ts';
+import type { Pm2 } from './pm2.ts';
+import { watchPm2 } from './pm2-list.ts';
 import type { Restart } from './restarter.ts';
 import { type Watch, watch } from './watch.ts';
 
@@ -32,7 +33,7 @@ export const startMonitor = (deps: Dependencies): Monitor => {
   forgetDrafts(home);
   const memory = loadMemory(home.monitorState, config.proxies);
   const save = keep(() => saveMemory(home, memory), log);
-  const pm2List = watchPm2(pm2, deps);
+  const pm2List = watchPm2(pm2, log, deps.onSuperseded);
   const watches: Watch[] = [];
   const isBraked = watchFleet(watches, log);
   for (const proxy of config.proxies)
@@ -95,49 +96,4 @@ const watchFleet = (watches: readonly Watch[], log: Log): (() => boolean) => {
       );
     return isBraking(state, nowMs);
   };
-};
-
-/** How long a look waits for PM2's list; a daemon that hangs must not keep it from the rest of the evidence. */
-const PATIENCE_MS = 300;
-/** What is this old is no evidence of anything. */
-const STALE_MS = 5_000;
-
-/** One list for all proxies, however many ask. */
-const watchPm2 = (pm2: Pm2, { log, onSuperseded }: Pick<Dependencies, 'log' | 'onSuperseded'>) => {
-  let underway: Promise<Pm2View> | undefined;
-  let view: Pm2View | undefined;
-  let at = Number.NEGATIVE_INFINITY;
-  let problem: string | null = null;
-
-  const refresh = async (): Promise<Pm2View> => {
-    const next = await pm2.list();
-    [view, at, underway] = [next, performance.now(), undefined];
-    const now = next.ok ? null : next.problem;
-    if (now !== problem)
-      log('pm2', now === null ? 'PM2 answers again' : `⚠️  PM2: ${now}; the proxies go on without it`);
-    problem = now;
-    if (isSuperseded(next)) onSuperseded();
-    return next;
-  };
-
-  return {
-    problem: () => problem,
-    get: async (maxAgeMs: number): Promise<Pm2View> => {
-      if (view && performance.now() - at < maxAgeMs) return view;
-      underway ??= refresh();
-      const late = new Promise<Pm2View>((done) =>
-        setTimeout(
-          () => done(view && performance.now() - at < STALE_MS ? view : { ok: false, problem: PENDING }),
-          PATIENCE_MS,
-        ).unref(),
-      );
-      return Promise.race([underway, late]);
-    },
-  };
-};
-
-const isSuperseded = (view: Pm2View): boolean => {
-  const other = view.ok ? view.apps.get(MONITOR) : undefined;
-  const isThere = other?.status === 'online' || other?.status === 'launching';
-  return isThere && other.pid !== null && other.pid !== process.pid;
 };

@@ -6,18 +6,22 @@ import type { Pm2, Pm2App } from './pm2.ts';
 /** After this long PM2 has sent its SIGINT and waits; a hung process will not heed it (docs/decisions.md: PM2). */
 const SIGKILL_AFTER_MS = 15;
 
-/** What PM2 does; to listen again is asked of the proxy itself. */
+/**
+ * What PM2 does; to listen again is asked of the proxy itself.
+ * @param seenBy the PM2 daemon that has had the app in its list; null: none that is known of
+ */
 export type Restart = (
   cure: Exclude<Cure, 'listen'>,
   app: AppDefinition,
   pid: number | null,
+  seenBy: number | null,
 ) => Promise<void>;
 
 /** Rejects with the reason when PM2 could not do it. */
 export const createRestarter =
   (pm2: Pm2): Restart =>
-  async (cure, app, pid) => {
-    if (cure === 'start') return bringBack(pm2, app);
+  async (cure, app, pid, seenBy) => {
+    if (cure === 'start') return bringBack(pm2, app, seenBy);
     // A daemon that hangs would do it when it wakes, whatever has become of the port by then.
     const view = await pm2.list();
     if (!view.ok) throw new Error(view.problem);
@@ -56,12 +60,15 @@ const kill = (pid: number): void => {
   }
 };
 
-/** A restart during a backoff fails ("Process with pid N already exists"): stop first (docs/decisions.md: PM2). */
-const bringBack = async (pm2: Pm2, app: AppDefinition): Promise<void> => {
+/**
+ * A restart during a backoff fails ("Process with pid N already exists"): stop first (docs/decisions.md: PM2). What the
+ * operator has stopped since the look stays so, and so does what this very daemon had before and has no more.
+ */
+const bringBack = async (pm2: Pm2, app: AppDefinition, seenBy: number | null): Promise<void> => {
   const view = await pm2.list();
   if (!view.ok) throw new Error(view.problem);
   const listed = view.apps.get(app.name);
-  if (!listed) return pm2.start(app);
+  if (!listed) return view.daemonPid === seenBy ? undefined : pm2.start(app);
   if (isOperators(listed)) return;
   if (listed.status !== 'online') await pm2.stop(app.name).catch(() => {});
   await pm2.restart(app.name);

@@ -27,11 +27,14 @@ export interface Treatment {
   /** Settles when what follows from it is done, a cure too; its outcome is the next event. */
   handle(event: HealthEvent): Promise<void>;
   isCuring(): boolean;
+  /** When the last cure ended (performance.now()): what was seen before is of another process. */
+  curedAt(): number;
 }
 
 export const createTreatment = (proxy: ProxyConfig, before: PortMemory, means: Means): Treatment => {
   let memory = before;
   let isCuring = false;
+  let curedAt = Number.NEGATIVE_INFINITY;
 
   const remember = (next: PortMemory): void => {
     const isChanged = next.health !== memory.health || next.seenBy !== memory.seenBy;
@@ -59,12 +62,14 @@ export const createTreatment = (proxy: ProxyConfig, before: PortMemory, means: M
     if (!app || isCuring) return;
     const { cure } = action;
     isCuring = true;
-    const done = cure === 'listen' ? means.listenAgain() : means.restart(cure, app, memory.health.pid);
+    const { health, seenBy } = memory;
+    const done = cure === 'listen' ? means.listenAgain() : means.restart(cure, app, health.pid, seenBy);
     const error = await done.then(
       () => null,
       (failure: Error) => failure.message,
     );
     isCuring = false;
+    curedAt = performance.now();
     await handle({ kind: 'cured', atMs: Date.now(), cure, error });
   };
 
@@ -73,5 +78,6 @@ export const createTreatment = (proxy: ProxyConfig, before: PortMemory, means: M
     seenBy: (daemonPid) => remember({ ...memory, seenBy: daemonPid }),
     handle,
     isCuring: () => isCuring,
+    curedAt: () => curedAt,
   };
 };

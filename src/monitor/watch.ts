@@ -5,7 +5,8 @@ import type { Home } from '../host/home.ts';
 import { describeProxy } from './describe.ts';
 import { createWitness, type Sighting, type Witness } from './evidence.ts';
 import { type PortMemory, pm2Status, removeStalePid } from './memory.ts';
-import { PENDING, type Pm2View } from './pm2.ts';
+import { PENDING } from './pm2.ts';
+import type { Pm2List } from './pm2-list.ts';
 import { createTimer } from './timer.ts';
 import { createTreatment, type Means } from './treatment.ts';
 
@@ -13,8 +14,7 @@ import { createTreatment, type Means } from './treatment.ts';
 export interface Surroundings extends Omit<Means, 'listenAgain'> {
   readonly files: ReturnType<Home['port']>;
   readonly remembered: PortMemory | undefined;
-  /** PM2's list, at most `maxAgeMs` old, or what is known of it when PM2 takes its time. */
-  listPm2(maxAgeMs: number): Promise<Pm2View>;
+  readonly listPm2: Pm2List['get'];
 }
 
 export interface Watch {
@@ -31,9 +31,12 @@ export const watch = (proxy: ProxyConfig, around: Surroundings): Watch => {
   let pm2Word = 'unknown';
   let lastLookMs = Date.now();
   let isStopped = false;
+  /** How often the control connection has ended. */
+  let ends = 0;
 
   const witness: Witness = createWitness(proxy, monitor, files.socket, {
     onEnd: (how) => {
+      ends += 1;
       // A goodbye counts also from one that PM2 is stopping: for a moment PM2 then shows it as given up.
       const isKnown = how === 'lost' && health().state === 'stopped';
       if (treatment.isCuring() || isStopped || isKnown) return;
@@ -51,17 +54,24 @@ export const watch = (proxy: ProxyConfig, around: Surroundings): Watch => {
 
   const look = async (late: boolean): Promise<void> => {
     const eager = isSuspect(health());
-    const view = await around.listPm2((eager ? monitor.suspectIntervalMs : monitor.intervalMs) / 2);
+    const maxAgeMs = (eager ? monitor.suspectIntervalMs : monitor.intervalMs) / 2;
+    // In the middle of a restart PM2 has the app as one that somebody stopped.
+    const view = await around.listPm2(maxAgeMs, treatment.curedAt());
     const listed = view.ok ? view.apps.get(proxy.name) : undefined;
     if (view.ok) pm2Word = listed?.word ?? NOT_LISTED;
     else if (view.problem !== PENDING) pm2Word = NOT_REACHABLE;
     const status = pm2Status(view, listed, treatment.memory());
     if (view.ok && listed) treatment.seenBy(view.daemonPid);
-    sighting = await witness.look({ status, app: listed }, { eager, late });
+    const endsBefore = ends;
+    const seen = await witness.look({ status, app: listed }, { eager, late });
+    if (isStopped) return;
     lastLookMs = Date.now();
-    if (removeStalePid(files.pid, sighting.pid))
+    // It answered, and has gone since: what was seen is the process before.
+    if (seen.evidence.heartbeat === 'ok' && ends !== endsBefore) return;
+    sighting = seen;
+    if (removeStalePid(files.pid, seen.pid))
       log('stale_pid', `Stale PID file found for ${proxy.place}, removing...`, { proxy: proxy.name });
-    const { pid, evidence, isProbed } = sighting;
+    const { pid, evidence, isProbed } = seen;
     await treatment.handle({ kind: 'look', atMs: lastLookMs, pid, evidence, isProbed });
   };
 

@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { AppDefinition } from '../../src/core/apps.ts';
-import type { Pm2Evidence } from '../../src/core/decision.ts';
+import type { Cure, Pm2Evidence } from '../../src/core/decision.ts';
 import { HAS_PROCFS, readProcess } from '../../src/host/procfs.ts';
 import type { Pm2, Pm2View } from '../../src/monitor/pm2.ts';
 import { createRestarter } from '../../src/monitor/restarter.ts';
@@ -15,10 +15,12 @@ const NAME = 'tcp-proxy-6274';
 const APP = { name: NAME } as AppDefinition;
 const AWAY: Pm2View = { ok: false, problem: 'the PM2 daemon is not running' };
 
+const DAEMON = 1;
+
 /** PM2's list, with the app in it, or without. */
 const listed = (status?: Pm2Evidence, pid: number | null = 100): Pm2View => ({
   ok: true,
-  daemonPid: 1,
+  daemonPid: DAEMON,
   apps: new Map(status ? [[NAME, { pid, status, word: status, env: {} }]] : []),
 });
 
@@ -38,7 +40,16 @@ const fakePm2 = (views: readonly Pm2View[], on: Partial<Pm2> = {}) => {
     delete: noted('delete'),
     close: () => {},
   };
-  return { calls, restart: createRestarter(pm2) };
+  const restart = createRestarter(pm2);
+  return {
+    calls,
+    restart: (
+      cure: Exclude<Cure, 'listen'>,
+      app: AppDefinition,
+      pid: number | null,
+      seenBy: number | null = null,
+    ) => restart(cure, app, pid, seenBy),
+  };
 };
 
 const sleeper = (t: TestContext) => startChild(t, 'sleep', ['1000']);
@@ -69,6 +80,18 @@ describe('to bring back', () => {
       await restart('start', APP, null);
       assert.deepEqual(calls, expected);
     });
+
+  test('an app that this very daemon had before: nothing, somebody has deleted it since the look', async () => {
+    const { calls, restart } = fakePm2([listed()]);
+    await restart('start', APP, null, DAEMON);
+    assert.deepEqual(calls, []);
+  });
+
+  test('an app that another daemon had before: it is started', async () => {
+    const { calls, restart } = fakePm2([listed()]);
+    await restart('start', APP, null, DAEMON + 1);
+    assert.deepEqual(calls, ['start']);
+  });
 
   test('an app whose stop fails goes on with the restart', async () => {
     const { calls, restart } = fakePm2([listed('gave_up')], { stop: () => Promise.reject(new Error('no')) });
