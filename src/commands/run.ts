@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ParsedArgs } from 'minimist';
+import { LEAVE_UNDER_PM2_MS } from '../core/leaving.ts';
 import { requireConfig } from '../host/config-file.ts';
 import {
   type ControlServer,
@@ -13,9 +14,6 @@ import { UsageError } from '../host/usage-error.ts';
 import { startForwarder } from '../proxy/forwarder.ts';
 import { createPortableEngine } from '../proxy/portable/engine.ts';
 import { leaveOnSignal, leaveOrphan } from './leave.ts';
-
-/** Under PM2 nobody takes the port over meanwhile, and whoever stops or restarts a proxy waits for it. */
-const LEAVE_UNDER_PM2_MS = 1_500;
 
 /** `steadyport run tcp-proxy-<port>`: one proxy of the config, with its control socket and pid file. */
 export const run = async (args: ParsedArgs): Promise<undefined> => {

@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { ROOT, requireConfig } from '../host/config-file.ts';
-import { requireFolder } from '../host/home.ts';
+import { locateHome, requireFolder } from '../host/home.ts';
 import { pm2Apps, REVISION } from '../host/pm2-apps.ts';
-import { deleteApps, listOwnApps, pm2Command } from '../monitor/pm2.ts';
+import { listOwnApps, pm2Command } from '../monitor/pm2.ts';
+import { deleteApps } from '../monitor/removal.ts';
 
 /**
  * `steadyport start`: apps that are no longer in the config go, those that changed or do not run are started
@@ -19,8 +20,8 @@ export const run = async (): Promise<number> => {
     const wanted = apps.find((app) => app.name === name)?.env[REVISION];
     return running?.word === 'online' && wanted !== undefined && running.env[REVISION] === wanted;
   };
-  const outdated = [...listed.keys()].filter((name) => !isCurrent(name));
-  await deleteApps(settings.pm2Home, outdated);
+  const outdated = new Map([...listed].filter(([name]) => !isCurrent(name)));
+  await deleteApps(settings.pm2Home, locateHome(settings.home), outdated);
   const wanted = apps.map(({ name }) => name).filter((name) => !isCurrent(name));
   if (wanted.length === 0) {
     process.stdout.write('Everything runs as configured; nothing was touched.\n');

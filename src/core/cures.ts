@@ -1,7 +1,7 @@
 import { afterCure, askBreaker, openBreaker } from './breaker.ts';
 import { type Failing, isSoft } from './decision.ts';
 import { formatSeconds } from './duration.ts';
-import { type HealthEvent, type HealthPolicy, type Step, tell } from './events.ts';
+import { type HealthEvent, type HealthPolicy, type Look, type Step, tell } from './events.ts';
 import { GRACE_MS, type Health, MOST_HISTORY } from './health.ts';
 
 /** The next cure of the verdict's, when the budget allows one. */
@@ -35,6 +35,10 @@ export const cured = (
   event: Extract<HealthEvent, { kind: 'cured' }>,
   policy: HealthPolicy,
 ): Step => {
+  if (event.cure === 'kill') {
+    const text = `❌ Could not kill the proxy for ${policy.place}: ${event.error}`;
+    return { health, actions: event.error === null ? [] : [tell('restart_failed', text)] };
+  }
   const { incident } = health;
   const tried: Health = {
     ...health,
@@ -57,5 +61,18 @@ export const cured = (
       failures: { ...health.failures, consecutive: 0 },
     },
     actions: [],
+  };
+};
+
+/**
+ * What PM2 is stopping and what does not go: each process once. It is no failure, and no restart; its end is as good as
+ * one with a goodbye.
+ */
+export const kill = (health: Health, { pid, atMs }: Look, { place }: HealthPolicy): Step => {
+  if (pid === null || pid === health.killedPid) return { health, actions: [] };
+  const text = `Killing the proxy for ${place} (PID: ${pid}): PM2 is stopping it, and it does not leave`;
+  return {
+    health: { ...health, killedPid: pid, hasLeft: true, graceUntilMs: atMs + GRACE_MS },
+    actions: [tell('kill', text), { kind: 'cure', cure: 'kill', cause: null }],
   };
 };

@@ -18,6 +18,8 @@ export interface Evidence {
   /** `late`: the monitor came late to its own look, or the machine slept. */
   readonly monitor: 'in_time' | 'late';
   readonly pm2: Pm2Evidence;
+  /** While PM2 stops it: `overdue` when it does not go by itself (core/leaving.ts). */
+  readonly leaving: 'no' | 'in_time' | 'overdue';
   /** `loop`: {@link CRASH_LOOP}. Not seen but remembered. */
   readonly crashes: 'few' | 'loop';
   /** From /proc: `stopped` is SIGSTOP or a debugger, `uninterruptible` a system call that no signal ends. */
@@ -58,9 +60,9 @@ export type Cause =
 
 /**
  * `start`: bring back what is not running. `listen`: ask the proxy to listen again. `graceful`: a plain restart.
- * `forced`: SIGKILL and restart.
+ * `forced`: SIGKILL and restart. `kill`: SIGKILL to what PM2 is stopping, and no restart.
  */
-export type Cure = 'start' | 'listen' | 'graceful' | 'forced';
+export type Cure = 'start' | 'listen' | 'graceful' | 'forced' | 'kill';
 
 /** `same`: nothing is known that would change it. */
 export type Verdict =
@@ -74,6 +76,13 @@ export type Verdict =
       readonly state: 'stopped' | 'starting' | 'waiting' | 'same';
       readonly cause: Cause | null;
     }
+  /** No failure: what is wanted of it is that it goes. */
+  | {
+      readonly kind: 'ending';
+      readonly state: 'stopped';
+      readonly cause: null;
+      readonly cures: readonly ['kill'];
+    }
   | Failing;
 
 /** Acted on at failure #1 (`once`) or at `failureThreshold`. */
@@ -81,7 +90,7 @@ export interface Failing {
   readonly kind: 'failing';
   readonly cause: Cause;
   /** Tried in this order, the last one again and again; none where a restart does not help. */
-  readonly cures: readonly Cure[];
+  readonly cures: readonly Exclude<Cure, 'kill'>[];
   readonly at: 'once' | 'threshold';
 }
 
@@ -95,7 +104,7 @@ export interface Row {
   readonly why: string;
 }
 
-const failing = (cause: Cause, cures: readonly Cure[], at: Failing['at'] = 'threshold'): Failing => ({
+const failing = (cause: Cause, cures: Failing['cures'], at: Failing['at'] = 'threshold'): Failing => ({
   kind: 'failing',
   cause,
   cures,
@@ -122,6 +131,13 @@ export const TABLE: readonly Row[] = [
     fits: ({ monitor }) => monitor === 'late',
     verdict: neutral('same'),
     why: 'what was measured is the monitor; a fresh round decides',
+  },
+  {
+    finding:
+      'PM2 is stopping it, and it does not go: stopped by a signal, without an answer twice, or for longer than a proxy takes',
+    fits: ({ pm2, leaving }) => pm2 === 'stopping' && leaving === 'overdue',
+    verdict: { kind: 'ending', state: 'stopped', cause: null, cures: ['kill'] },
+    why: "the operator's wish: it would keep the port until PM2's kill_timeout, 11 s",
   },
   {
     finding: 'PM2 has it stopped, stopping, or deleted',

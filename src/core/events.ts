@@ -23,7 +23,8 @@ export type HealthEvent =
 
 export type Action =
   | { readonly kind: 'tell'; readonly event: string; readonly text: string }
-  | { readonly kind: 'cure'; readonly cure: Cure; readonly cause: Cause };
+  | { readonly kind: 'cure'; readonly cure: Exclude<Cure, 'kill'>; readonly cause: Cause }
+  | { readonly kind: 'cure'; readonly cure: 'kill'; readonly cause: null };
 
 export interface HealthPolicy extends Pick<MonitorConfig, 'failureThreshold' | 'successThreshold'>, Budget {
   /** "port 6274". */

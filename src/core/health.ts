@@ -49,6 +49,8 @@ export interface Health {
   readonly recovery: { readonly count: number; readonly lastMs: number; readonly totalMs: number };
   /** The process whose crash was counted last: it may be seen twice, by its socket and by PM2's list. */
   readonly crashedPid: number | null;
+  /** The process that was killed because it did not leave: once is enough. */
+  readonly killedPid: number | null;
   /** The crashes that may make a loop. */
   readonly crashesMs: readonly number[];
   readonly incident: Incident | null;
@@ -77,6 +79,7 @@ export const newHealth = (atMs: number): Health => ({
   successes: 0,
   restarts: { crash: 0, forced: 0 },
   crashedPid: null,
+  killedPid: null,
   crashesMs: [],
   recovery: { count: 0, lastMs: 0, totalMs: 0 },
   incident: null,

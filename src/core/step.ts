@@ -1,6 +1,6 @@
 import { afterRecovery } from './breaker.ts';
 import { describeCause } from './causes.ts';
-import { cured } from './cures.ts';
+import { cured, kill } from './cures.ts';
 import {
   CRASH_LOOP,
   type Evidence,
@@ -48,6 +48,8 @@ const conclude = (health: Health, event: Look, verdict: Verdict, policy: HealthP
       return health.incident && isByProbe(health.incident.cause) && !event.isProbed
         ? { health, actions: [] }
         : succeed(health, verdict, event.atMs, policy);
+    case 'ending':
+      return kill(rest(health, verdict, event.atMs), event, policy);
     case 'neutral':
       return { health: rest(health, verdict, event.atMs), actions: [] };
     case 'failing':
@@ -86,7 +88,11 @@ const isOnItsWay = (health: Health, { atMs, evidence }: Look, { cause }: Failing
     ((cause === 'crashed' || isSoft(cause)) && health.hasLeft) ||
     (evidence.pm2 === 'missing' && health.incident === null));
 
-const rest = (health: Health, verdict: Extract<Verdict, { kind: 'neutral' }>, atMs: number): Health => {
+const rest = (
+  health: Health,
+  verdict: Extract<Verdict, { kind: 'neutral' | 'ending' }>,
+  atMs: number,
+): Health => {
   if (verdict.state === 'same') return health;
   const entered = enter(health, verdict.state, verdict.cause, atMs);
   const { consecutive, sinceHealthy } = health.failures;

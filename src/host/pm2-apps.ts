@@ -31,7 +31,7 @@ export const REVISION = 'STEADYPORT_REVISION';
  * that is started in a shell which has it the shell's whole environment.
  */
 export const isAppOf = (
-  configPath: string,
+  configPath: string | undefined,
   name: string,
   env: Readonly<Record<string, unknown>> | undefined,
 ): boolean =>

@@ -2,6 +2,7 @@ import type { Address } from '../core/address.ts';
 import type { MonitorConfig, ProxyConfig } from '../core/config.ts';
 import type { Cause, Pm2Evidence } from '../core/decision.ts';
 import type { Sight } from '../core/events.ts';
+import { follow, type Leave, leavingOf } from '../core/leaving.ts';
 import { describeUsage, type Usage } from '../core/limits.ts';
 import type { ProxyReport } from '../host/control.ts';
 import { createAcceptCheck } from './accepting.ts';
@@ -65,6 +66,7 @@ export const createWitness = (
   const gauge = createGauge(proxy.limits);
   /** Since when it has been silent, or not accepting; undefined while it is not. */
   let silentAt: number | undefined;
+  let leave: Leave | null = null;
 
   const beat = async (status: Pm2Evidence, pid: number | null, eager: boolean): Promise<Beat> => {
     const isNobody = status === 'deleted' || status === 'stopped' || status === 'gave_up';
@@ -77,18 +79,26 @@ export const createWitness = (
     const { state, report, lagMs } = await beat(status, app?.pid ?? null, eager);
     const pid = report?.pid ?? app?.pid ?? null;
     gauge.measure(pid, lagMs);
-    const bound = (report?.bindings ?? []).filter((binding) => binding.state === 'bound');
+    // Of what PM2 is stopping nothing more is asked: its sockets are closed, or soon will be.
+    const isLeaving = status === 'stopping';
+    const bound = isLeaving ? [] : (report?.bindings ?? []).filter(({ state }) => state === 'bound');
     const accepted = await acceptCheck.look(bound, eager, timeoutMs(eager));
     const isSilent = state === 'silent' || accepted.state === 'failed';
     silentAt = isSilent ? (silentAt ?? performance.now()) : undefined;
     const isExcused = silentAt !== undefined && isStarved(performance.now() - silentAt);
-    if (report) await upstream.first(bound);
-    const { finding, isNew } = upstream.look(bound, eager && report !== null);
-    const evidence: Sight = {
-      monitor: late ? 'late' : 'in_time',
+    if (report && !isLeaving) await upstream.first(bound);
+    const { finding, isNew } = upstream.look(bound, eager && report !== null && !isLeaving);
+    const seen = {
       pm2: status,
       process: processState(pid),
-      heartbeat: isExcused && state === 'silent' ? 'unknown' : state,
+      heartbeat: isExcused && state === 'silent' ? ('unknown' as const) : state,
+    };
+    const leaver = { ...seen, pid, atMs: performance.now() };
+    leave = follow(leave, leaver);
+    const evidence: Sight = {
+      monitor: late ? 'late' : 'in_time',
+      ...seen,
+      leaving: leavingOf(leave, leaver),
       dataPath: report?.dataPath ?? 'unknown',
       listening: listeningState(report, bound),
       accepts: isExcused ? 'unknown' : accepted.state,

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { type AppDefinition, MONITOR } from '../core/apps.ts';
+import type { AppDefinition } from '../core/apps.ts';
 import type { Pm2Evidence } from '../core/decision.ts';
 import { readInteger } from '../host/home.ts';
 import type { LogPaths } from '../host/log-file.ts';
@@ -152,27 +152,6 @@ export const listOwnApps = async (
     throw new UsageError(`PM2's list could not be had: ${view.problem}`);
   const apps = view.ok ? [...view.apps] : [];
   return new Map(apps.filter(([name, { env }]) => isAppOf(configPath, name, env)));
-};
-
-/**
- * Takes apps out of PM2, and says so: the monitor first, or it would see the proxies go; then all at once, since each
- * may take as long as its connections do.
- * @throws UsageError with what PM2 says
- */
-export const deleteApps = async (pm2Home: string, names: readonly string[]): Promise<void> => {
-  const pm2 = createPm2(pm2Home);
-  const remove = async (name: string): Promise<void> => {
-    await pm2.delete(name).catch((error: Error) => {
-      throw new UsageError(`${name} could not be taken out of PM2: ${error.message}`, { cause: error });
-    });
-    process.stdout.write(`Taken out of PM2: ${name}\n`);
-  };
-  try {
-    if (names.includes(MONITOR)) await remove(MONITOR);
-    await Promise.all(names.filter((name) => name !== MONITOR).map(remove));
-  } finally {
-    pm2.close();
-  }
 };
 
 const NO_DAEMON = 'the PM2 daemon is not running';

@@ -1,5 +1,7 @@
 import type { AppDefinition } from '../core/apps.ts';
 import type { Cure } from '../core/decision.ts';
+import { killSame } from '../host/kill.ts';
+import { isAppOf } from '../host/pm2-apps.ts';
 import { readProcess } from '../host/procfs.ts';
 import type { Pm2, Pm2App } from './pm2.ts';
 
@@ -21,6 +23,7 @@ export type Restart = (
 export const createRestarter =
   (pm2: Pm2): Restart =>
   async (cure, app, pid, seenBy) => {
+    if (cure === 'kill') return end(pm2, app, pid);
     if (cure === 'start') return bringBack(pm2, app, seenBy);
     // A daemon that hangs would do it when it wakes, whatever has become of the port by then.
     const view = await pm2.list();
@@ -29,9 +32,7 @@ export const createRestarter =
     const seen = pid === null ? undefined : readProcess(pid);
     const restarted = pm2.restart(app.name);
     if (cure === 'forced' && pid !== null && seen)
-      setTimeout(() => {
-        if (readProcess(pid)?.startTicks === seen.startTicks) kill(pid);
-      }, SIGKILL_AFTER_MS);
+      setTimeout(() => killSame(pid, seen.startTicks), SIGKILL_AFTER_MS);
     await restarted.catch((error: Error) => acceptReplacement(pm2, app.name, pid, error));
   };
 
@@ -51,13 +52,17 @@ const acceptReplacement = async (pm2: Pm2, name: string, pid: number | null, err
   if (!isReplaced) throw error;
 };
 
-/** It may have died by itself just now, or be another user's: PM2 then goes on alone. */
-const kill = (pid: number): void => {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // ESRCH or EPERM
-  }
+/** Kills what PM2 is stopping at this moment, and nothing else: the same process, of an app of this config. */
+const end = async (pm2: Pm2, { name, env }: AppDefinition, pid: number | null): Promise<void> => {
+  const seen = pid === null ? undefined : readProcess(pid);
+  const view = await pm2.list();
+  if (!view.ok) throw new Error(view.problem);
+  const listed = view.apps.get(name);
+  const isIt =
+    listed?.status === 'stopping' &&
+    listed.pid === pid &&
+    isAppOf(env['STEADYPORT_CONFIG'], name, listed.env);
+  if (isIt && pid !== null && seen) killSame(pid, seen.startTicks);
 };
 
 /**

@@ -52,8 +52,10 @@ export const watch = (proxy: ProxyConfig, around: Surroundings): Watch => {
   });
   const health = (): Health => treatment.memory().health;
 
+  const isUrgent = (): boolean => isSuspect(health()) || (sighting?.evidence.leaving ?? 'no') !== 'no';
+
   const look = async (late: boolean): Promise<void> => {
-    const eager = isSuspect(health());
+    const eager = isUrgent();
     const maxAgeMs = (eager ? monitor.suspectIntervalMs : monitor.intervalMs) / 2;
     // In the middle of a restart PM2 has the app as one that somebody stopped.
     const view = await around.listPm2(maxAgeMs, treatment.curedAt());
@@ -80,7 +82,7 @@ export const watch = (proxy: ProxyConfig, around: Surroundings): Watch => {
       look(late).catch((error: Error) =>
         log('look_failed', `The look at ${proxy.place} failed: ${error.message}`, { error: error.stack }),
       ),
-    pauseMs: () => (isSuspect(health()) ? monitor.suspectIntervalMs : monitor.intervalMs),
+    pauseMs: () => (isUrgent() ? monitor.suspectIntervalMs : monitor.intervalMs),
   });
 
   return {

@@ -26,7 +26,11 @@ const render = ({ finding, verdict, why }: Row, at: number): string => {
           verdict.cures.join(', then ') || 'none',
           verdict.at === 'once' ? 'at failure 1' : 'at the threshold',
         ]
-      : [verdict.state === 'same' ? 'as it was' : verdict.state, '', ''];
+      : [
+          verdict.state === 'same' ? 'as it was' : verdict.state,
+          verdict.kind === 'ending' ? verdict.cures.join() : '',
+          verdict.kind === 'ending' ? 'at once' : '',
+        ];
   const cells = [at + 1, finding, state, verdict.cause ? `\`${verdict.cause}\`` : '', cures, when, why];
   return `| ${cells.join(' | ')} |\n`;
 };

@@ -56,7 +56,13 @@ test('whatever happens: only a verdict with a cure restarts, and the counters st
           const { actions, health: next } = step(health, { ...event, atMs }, policy);
           const verdict = event.kind === 'look' ? judge(event.evidence, policy.optional) : undefined;
           const cures = verdict?.kind === 'failing' ? verdict.cures : [];
-          const restarts = actions.flatMap((action) => (action.kind === 'cure' ? [action] : []));
+          const done = actions.flatMap((action) => (action.kind === 'cure' ? [action] : []));
+          const restarts = done.flatMap((action) => (action.cure === 'kill' ? [] : [action]));
+          if (done.length > restarts.length) {
+            assert.equal(verdict?.kind, 'ending', 'only what PM2 is stopping is killed');
+            assert.notEqual(health.killedPid, next.killedPid, 'and each process once');
+            assert.deepEqual([next.failures.total, next.restarts], [health.failures.total, health.restarts]);
+          }
           assert.ok(restarts.length <= 1);
           for (const restart of restarts) {
             assert.ok(cures.includes(restart.cure));

@@ -6,6 +6,7 @@ import { step } from '../../src/core/step.ts';
 /** Everything was looked at, and all is well. */
 export const WELL: Evidence = {
   monitor: 'in_time',
+  leaving: 'no',
   crashes: 'few',
   dataPath: 'ok',
   openFiles: 'ok',
@@ -24,6 +25,7 @@ export const WELL: Evidence = {
 /** Nothing could be found out. */
 export const UNKNOWN: Evidence = {
   monitor: 'in_time',
+  leaving: 'no',
   crashes: 'few',
   dataPath: 'unknown',
   openFiles: 'unknown',

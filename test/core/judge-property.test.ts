@@ -71,11 +71,14 @@ test("an upstream's fault is never cured, alone or with anything that is no faul
   );
 });
 
-test('what the operator stopped is left alone, whatever else was seen', () => {
+test('what the operator stopped is left alone, whatever else was seen, or helped to go', () => {
   fc.assert(
     fc.property(anyEvidence({ pm2: ['stopped', 'stopping', 'deleted'] }), fc.boolean(), (seen, optional) => {
       const state = seen.monitor === 'late' ? 'same' : 'stopped';
-      assert.deepEqual(judge(seen, optional), { kind: 'neutral', state, cause: null });
+      const isOverdue = state === 'stopped' && seen.pm2 === 'stopping' && seen.leaving === 'overdue';
+      const ending = { kind: 'ending', state, cause: null, cures: ['kill'] };
+      const neutral = { kind: 'neutral', state, cause: null };
+      assert.deepEqual(judge(seen, optional), isOverdue ? ending : neutral);
     }),
     RUNS,
   );

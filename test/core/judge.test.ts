@@ -7,7 +7,9 @@ import { UNKNOWN, WELL } from './health-story.ts';
 const inShort = (verdict: Verdict): string =>
   verdict.kind === 'failing'
     ? `failing ${verdict.cause}: ${verdict.cures.join(' then ') || 'none'}, ${verdict.at}`
-    : `${verdict.kind} ${verdict.state}${verdict.cause === null ? '' : ` (${verdict.cause})`}`;
+    : verdict.kind === 'ending'
+      ? `${verdict.kind}: ${verdict.cures.join()}`
+      : `${verdict.kind} ${verdict.state}${verdict.cause === null ? '' : ` (${verdict.cause})`}`;
 
 type Example = readonly [seen: Partial<Evidence>, verdict: string];
 
@@ -22,8 +24,10 @@ const check = (table: readonly Example[], base: Evidence = WELL, optional = fals
 /** From the finding that beats all others to the one that beats none; each beats those below that can come with it. */
 const EXAMPLES: readonly Example[] = [
   [{ monitor: 'late' }, 'neutral same'],
+  [{ pm2: 'stopping', leaving: 'overdue' }, 'ending: kill'],
   [{ pm2: 'stopped' }, 'neutral stopped'],
   [{ pm2: 'stopping' }, 'neutral stopped'],
+  [{ pm2: 'stopping', leaving: 'in_time' }, 'neutral stopped'],
   [{ pm2: 'deleted' }, 'neutral stopped'],
   [{ pm2: 'gave_up' }, 'failing crashed: start, once'],
   [{ pm2: 'missing', heartbeat: 'unreachable' }, 'failing crashed: start, once'],
@@ -90,6 +94,10 @@ describe('of two findings the one that explains the other decides', () => {
   check([
     [{ pm2: 'stopped', process: 'gone', heartbeat: 'unreachable' }, 'neutral stopped'],
     [{ pm2: 'deleted', heartbeat: 'ok', upstream: 'refused' }, 'neutral stopped'],
+    [{ pm2: 'stopping', leaving: 'overdue', process: 'stopped' }, 'ending: kill'],
+    [{ pm2: 'stopping', leaving: 'overdue', heartbeat: 'silent' }, 'ending: kill'],
+    [{ pm2: 'stopping', leaving: 'in_time', heartbeat: 'silent' }, 'neutral stopped'],
+    [{ pm2: 'stopped', leaving: 'overdue' }, 'neutral stopped'],
     [{ pm2: 'gave_up', process: 'gone' }, 'failing crashed: start, once'],
     [{ pm2: 'waiting_restart', process: 'gone' }, 'failing crashed: none, once'],
     [{ pm2: 'launching', process: 'gone' }, 'failing crashed: start, threshold'],

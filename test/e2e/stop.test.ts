@@ -47,7 +47,13 @@ interface Running {
   readonly pids: readonly number[];
 }
 
-const run = async (t: TestContext, count: number): Promise<Running> => {
+/** @param ecosystem makes the file that PM2 is started with. Default: the project's own */
+const run = async (
+  t: TestContext,
+  count: number,
+  ecosystem: (station: Station) => string = () => ECOSYSTEM,
+  settings = {},
+): Promise<Running> => {
   const [station, upstream] = [openStation(), await openUpstream()];
   t.after(() => station.close());
   t.after(() => upstream.close());
@@ -55,9 +61,9 @@ const run = async (t: TestContext, count: number): Promise<Running> => {
   while (ports.length < count) ports.push(await freePort());
   station.configure(
     ports.map((port) => ({ listen: `127.0.0.1:${port}`, upstream: `127.0.0.1:${upstream.port}` })),
-    { intervalMs: 100, suspectIntervalMs: 50 },
+    { intervalMs: 100, suspectIntervalMs: 50, ...settings },
   );
-  assert.equal((await station.pm2('start', ECOSYSTEM)).code, 0);
+  assert.equal((await station.pm2('start', ecosystem(station))).code, 0);
   for (const port of ports) await station.proxyUntil(port, isUp);
   const { monitor, proxies } = await station.status();
   return { station, ports, pids: [monitor?.pid, ...proxies.map(({ pid }) => pid)].map(Number) };
@@ -90,6 +96,66 @@ describe('the port of a proxy with open connections refuses, and goes on refusin
     assert.deepEqual(pids.filter(isAlive), []);
     assert.equal((await station.pm2('jlist')).stdout.trim().split('\n').at(-1), '[]');
   });
+});
+
+/** The project's apps, whose main threads block for good at SIGUSR2. */
+const blockable = ({ folder }: Station): string => {
+  const [block, file] = [join(folder, 'block.cjs'), join(folder, 'blockable.config.cjs')];
+  const wait = 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)';
+  writeFileSync(block, `process.on('SIGUSR2', () => ${wait});`);
+  writeFileSync(
+    file,
+    `const { apps } = require(${JSON.stringify(ECOSYSTEM)});
+     module.exports = { apps: apps.map((app) => ({ ...app, node_args: ['--require', ${JSON.stringify(block)}] })) };`,
+  );
+  return file;
+};
+
+describe('the port of a proxy that hangs refuses long before the kill_timeout, and goes on refusing', () => {
+  /** Or the monitor would have restarted it before PM2 is told to stop it. */
+  const NO_RESTARTS = { restartBudget: 0 };
+  const hangs = { 'is stopped by a signal': 'SIGSTOP', 'is blocked': 'SIGUSR2' } as const;
+  /** PM2's own log has a line when it had to wait for the kill_timeout, 11 s. */
+  const waited = ({ folder }: Station): boolean =>
+    /still alive after/.test(readFileSync(join(folder, 'pm2/pm2.log'), 'utf8'));
+
+  for (const [how, signal] of Object.entries(hangs)) {
+    for (const verb of ['stop', 'delete'])
+      test(`after pm2 ${verb}, when it ${how}`, async (t) => {
+        const { station, ports, pids } = await run(t, 1, blockable, NO_RESTARTS);
+        const [port = 0, pid = 0] = [ports[0], pids[1]];
+        process.kill(pid, signal);
+        const before = await station.proxyUntil(port, () => true);
+        assert.equal((await station.pm2(verb, `tcp-proxy-${port}`)).code, 0);
+        assert.equal(await connects(port), false);
+        assert.equal(waited(station), false);
+        await staysRefused(station, port);
+        const { state, restarts } = await station.proxyUntil(port, () => true);
+        assert.deepEqual([state, restarts], ['stopped', before.restarts]);
+        const told = `Killing the proxy for port ${port} (PID: ${pid}): PM2 is stopping it, and it does not leave`;
+        assert.ok(station.log('proxy-monitor').includes(told));
+      });
+
+    test(`after npm stop, when it and the monitor ${how}`, async (t) => {
+      const { station, ports, pids } = await run(t, 2, blockable, NO_RESTARTS);
+      const [monitor = 0, hung = 0] = pids;
+      for (const pid of [monitor, hung]) process.kill(pid, signal);
+      const { code, stdout, stderr } = await station.steadyport('stop');
+      assert.deepEqual([code, stderr], [0, '']);
+      for (const port of ports) assert.equal(await connects(port), false);
+      assert.equal(waited(station), false);
+      const killed = '; it did not leave by itself, and was killed';
+      assert.deepEqual(
+        stdout.trim().split('\n').sort(),
+        [
+          `Taken out of PM2: proxy-monitor${killed}`,
+          `Taken out of PM2: tcp-proxy-${ports[0]}${killed}`,
+          `Taken out of PM2: tcp-proxy-${ports[1]}`,
+        ].sort(),
+      );
+      assert.deepEqual(pids.filter(isAlive), []);
+    });
+  }
 });
 
 describe('npm stop after PM2 was killed', () => {

@@ -91,6 +91,7 @@ describe('a proxy that is well', { skip }, () => {
     assert.deepEqual(evidence, {
       monitor: 'in_time',
       pm2: 'online',
+      leaving: 'no',
       process: 'alive',
       heartbeat: 'ok',
       dataPath: 'unknown',

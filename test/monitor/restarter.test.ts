@@ -6,7 +6,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { AppDefinition } from '../../src/core/apps.ts';
 import type { Cure, Pm2Evidence } from '../../src/core/decision.ts';
 import { HAS_PROCFS, readProcess } from '../../src/host/procfs.ts';
-import type { Pm2, Pm2View } from '../../src/monitor/pm2.ts';
+import type { Pm2, Pm2App, Pm2View } from '../../src/monitor/pm2.ts';
 import { createRestarter } from '../../src/monitor/restarter.ts';
 import { needs } from '../e2e/needs.ts';
 import { type Child, startChild } from './child.ts';
@@ -18,10 +18,10 @@ const AWAY: Pm2View = { ok: false, problem: 'the PM2 daemon is not running' };
 const DAEMON = 1;
 
 /** PM2's list, with the app in it, or without. */
-const listed = (status?: Pm2Evidence, pid: number | null = 100): Pm2View => ({
+const listed = (status?: Pm2Evidence, pid: number | null = 100, env: Pm2App['env'] = {}): Pm2View => ({
   ok: true,
   daemonPid: DAEMON,
-  apps: new Map(status ? [[NAME, { pid, status, word: status, env: {} }]] : []),
+  apps: new Map(status ? [[NAME, { pid, status, word: status, env }]] : []),
 });
 
 /** A PM2 that has these lists, one after the other and then the last one, and does what `on` says. */
@@ -164,6 +164,43 @@ const replace = async (t: TestContext, pid: number, startTicks: number): Promise
   }
   return assert.fail('the pid did not come again');
 };
+
+describe('to kill what PM2 is stopping', {
+  skip: needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)'),
+}, () => {
+  const OURS = { STEADYPORT_CONFIG: '/etc/steadyport.json', STEADYPORT_REVISION: '0' };
+  const app = { name: NAME, env: OURS } as unknown as AppDefinition;
+  const table: Readonly<Record<string, readonly [view: (pid: number) => Pm2View, isKilled: boolean]>> = {
+    'that is so still': [(pid) => listed('stopping', pid, OURS), true],
+    'that has been stopped since': [() => listed('stopped', null, OURS), false],
+    'that runs again': [(pid) => listed('online', pid, OURS), false],
+    'that is another process by now': [(pid) => listed('stopping', pid + 1, OURS), false],
+    'that is deleted': [() => listed(), false],
+    'that was made from another config': [
+      (pid) => listed('stopping', pid, { ...OURS, STEADYPORT_CONFIG: '/srv/steadyport.json' }),
+      false,
+    ],
+    'that was made from no config': [(pid) => listed('stopping', pid), false],
+  };
+  for (const [name, [view, isKilled]] of Object.entries(table))
+    test(`${name}: ${isKilled ? 'killed' : 'left alone'}`, async (t) => {
+      const child = sleeper(t);
+      const { calls, restart } = fakePm2([view(child.pid)]);
+      await restart('kill', app, child.pid);
+      assert.deepEqual(calls, []);
+      if (!isKilled) child.kill('SIGTERM');
+      await once(child, 'exit');
+      assert.equal(child.signalCode, isKilled ? 'SIGKILL' : 'SIGTERM');
+    });
+
+  test('kills nobody while PM2 cannot be asked', async (t) => {
+    const child = sleeper(t);
+    await assert.rejects(fakePm2([AWAY]).restart('kill', app, child.pid), /daemon is not running/);
+    child.kill('SIGTERM');
+    await once(child, 'exit');
+    assert.equal(child.signalCode, 'SIGTERM');
+  });
+});
 
 describe('a forced restart', { skip: needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)') }, () => {
   /** One that PM2 has begun, and ends when `goes` does; time goes by only when the test says so. */
