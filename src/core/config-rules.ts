@@ -11,6 +11,7 @@ import {
   parseListen,
   sharesPort,
 } from './address.ts';
+import { pm2FileName } from './apps.ts';
 import type { ConfigError, Name } from './config-errors.ts';
 import { isRecord, monitorSchema } from './config-schema.ts';
 import type { Overlay } from './config-variables.ts';
@@ -53,14 +54,9 @@ const checkPorts = (list: unknown, page: unknown, name: Name): ConfigError[] => 
   const proxies = (Array.isArray(list) ? list : []).map(readAddresses);
   return proxies.flatMap(({ written, listen, upstream }, index) => {
     if (!listen) return [];
-    const id = listenName(listen);
-    const twin = proxies.findIndex((other) => other.listen && listenName(other.listen) === id);
     const problems: [key: 'listen' | 'upstream', problem: string][] = [];
-    if (twin !== index)
-      problems.push([
-        'listen',
-        `expected a ${listen.port === 0 ? 'file name' : 'port'} of its own; ${name(['proxies', twin, 'listen'])} has ${id} already`,
-      ]);
+    const sameName = checkName(listen, index, proxies, name);
+    if (sameName !== undefined) problems.push(['listen', sameName]);
     if (httpPort === listen.port)
       problems.push(['listen', `expected another port than that of monitor.http, ${formatPage(page)}`]);
     if (upstream && dialsItself(listen, upstream))
@@ -74,6 +70,25 @@ const checkPorts = (list: unknown, page: unknown, name: Name): ConfigError[] => 
       problem,
     }));
   });
+};
+
+/** Two proxies of one name would share an app, a folder of state, or, where PM2 spells both alike, a log. */
+const checkName = (
+  listen: Listen,
+  index: number,
+  proxies: readonly { readonly listen: Listen | undefined }[],
+  name: Name,
+): string | undefined => {
+  const id = listenName(listen);
+  const firstWith = (spell: (id: string) => string): number =>
+    proxies.findIndex((other) => other.listen && spell(listenName(other.listen)) === spell(id));
+  const twin = firstWith(String);
+  if (twin !== index)
+    return `expected a ${listen.port === 0 ? 'file name' : 'port'} of its own; ${name(['proxies', twin, 'listen'])} has ${id} already`;
+  const alike = firstWith(pm2FileName);
+  const other = proxies[alike]?.listen;
+  if (alike === index || !other) return undefined;
+  return `expected a file name that PM2 tells apart; it writes "_" as "-" in the names of its logs, and ${name(['proxies', alike, 'listen'])} has ${listenName(other)}`;
 };
 
 const formatPage = (page: unknown): string =>

@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
+import { pm2FileName } from '../core/apps.ts';
 
 /** Where PM2 writes the output of an app. */
 export interface LogPaths {
@@ -10,7 +11,7 @@ export interface LogPaths {
 
 /** Where it does unless it was told otherwise; it spells the name so (pm2/lib/Common.js). */
 export const usualLogs = (pm2Home: string, app: string): LogPaths => {
-  const file = join(pm2Home, 'logs', app.replace(/[^a-zA-Z0-9.\\-]/g, '-'));
+  const file = join(pm2Home, 'logs', pm2FileName(app));
   return { out: `${file}-out.log`, err: `${file}-error.log` };
 };
 
