@@ -39,6 +39,7 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
   });
   const handlers = {
     report: forwarder.report,
+    pulse: () => null,
     leave: () => {
       leave();
       return null;

@@ -14,6 +14,8 @@ import { listenOnFile } from './unix-socket.ts';
 export interface ProxyProtocol extends OrphanProtocol {
   /** The heartbeat: how the proxy is, from its own point of view. */
   report: { ask: null; reply: ProxyReport };
+  /** Are you there: the answer is all that is asked for. */
+  pulse: { ask: null; reply: null };
   /** A successor wants the port: finish and leave. */
   leave: { ask: null; reply: null };
   /** Close the listening sockets and open them anew. */

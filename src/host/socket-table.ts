@@ -18,21 +18,27 @@ const HAS_TABLES = existsSync(TABLES[0]);
 /**
  * The sockets that listen on `port` in this network namespace; undefined without /proc.
  * @param sinceMs what was read since then (performance.now()) will do. Default: now
+ * @param family only those of it, which saves the time for the other table: the kernel walks all of an empty one. Default: both
  */
-export const listenersOn = (port: number, sinceMs = performance.now()): readonly Listener[] | undefined => {
+export const listenersOn = (
+  port: number,
+  sinceMs = performance.now(),
+  family?: 4 | 6,
+): readonly Listener[] | undefined => {
   if (!HAS_TABLES) return undefined;
-  if (listeners.atMs < sinceMs)
-    listeners = {
-      atMs: performance.now(),
-      all: TABLES.flatMap((path) => readHead(path).flatMap(parseListener)),
-    };
-  return listeners.all.filter((listener) => listener.port === port);
+  const tables = family === undefined ? TABLES : [family === 4 ? TABLES[0] : TABLES[1]];
+  return tables.flatMap((path) => listenersIn(path, sinceMs).filter((listener) => listener.port === port));
 };
 
-let listeners: { readonly atMs: number; readonly all: readonly Listener[] } = {
-  atMs: Number.NEGATIVE_INFINITY,
-  all: [],
+const listenersIn = (path: string, sinceMs: number): readonly Listener[] => {
+  const known = heads.get(path);
+  if (known && known.atMs >= sinceMs) return known.listeners;
+  const head = { atMs: performance.now(), listeners: readHead(path).flatMap(parseListener) };
+  heads.set(path, head);
+  return head.listeners;
 };
+
+const heads = new Map<string, { readonly atMs: number; readonly listeners: readonly Listener[] }>();
 
 /** The lines up to the first connection: the kernel lists the listeners first, and connections may be many thousands. */
 const readHead = (path: string): readonly string[] => {

@@ -4,9 +4,10 @@ import type { Cause, Pm2Evidence } from '../core/decision.ts';
 import type { Sight } from '../core/events.ts';
 import { follow, type Leave, leavingOf } from '../core/leaving.ts';
 import { describeUsage, type Usage } from '../core/limits.ts';
-import type { ProxyReport } from '../host/control.ts';
+import type { Binding, ProxyReport } from '../host/control.ts';
 import { createAcceptCheck } from './accepting.ts';
 import { createGauge, processState } from './gauge.ts';
+import { glance } from './glance.ts';
 import { type Beat, createHeartbeat } from './heartbeat.ts';
 import { listeningState } from './listening.ts';
 import type { Pm2App } from './pm2.ts';
@@ -33,12 +34,16 @@ export interface Sighting {
 export interface Manner {
   /** Something is wrong, or on its way: every check is due, and answers are waited for less. */
   readonly eager: boolean;
+  /** A glance has found it silent: its own checks are due, and answers are waited for less. */
+  readonly hurried: boolean;
   /** The monitor came late to this look. */
   readonly late: boolean;
 }
 
 export interface Witness {
   look(pm2: { status: Pm2Evidence; app: Pm2App | undefined }, manner: Manner): Promise<Sighting>;
+  /** Whether there is reason to look at once; nothing is asked of one that did not answer at the last look. */
+  glance(): Promise<boolean>;
   /** Asks the proxy to give its listening sockets up and to open them anew. */
   listenAgain(): Promise<unknown>;
   close(): void;
@@ -68,21 +73,25 @@ export const createWitness = (
   let silentAt: number | undefined;
   let leave: Leave | null = null;
 
-  const beat = async (status: Pm2Evidence, pid: number | null, eager: boolean): Promise<Beat> => {
+  let last: ProxyReport | null = null;
+
+  const beat = async (status: Pm2Evidence, pid: number | null, waitMs: number): Promise<Beat> => {
     const isNobody = status === 'deleted' || status === 'stopped' || status === 'gave_up';
     // A process that is stopped answers nobody: to wait for it would only take time.
-    return isNobody || processState(pid) === 'stopped' ? NOT_ASKED : heartbeat.beat(timeoutMs(eager));
+    return isNobody || processState(pid) === 'stopped' ? NOT_ASKED : heartbeat.beat(waitMs);
   };
 
-  const look: Witness['look'] = async ({ status, app }, { eager, late }) => {
+  const look: Witness['look'] = async ({ status, app }, { eager, hurried, late }) => {
+    const waitMs = timeoutMs(eager || hurried);
     const isStarved = watchStarvation(app?.pid ?? null);
-    const { state, report, lagMs } = await beat(status, app?.pid ?? null, eager);
+    const { state, report, lagMs } = await beat(status, app?.pid ?? null, waitMs);
+    last = report;
     const pid = report?.pid ?? app?.pid ?? null;
     gauge.measure(pid, lagMs);
     // Of what PM2 is stopping nothing more is asked: its sockets are closed, or soon will be.
     const isLeaving = status === 'stopping';
-    const bound = isLeaving ? [] : (report?.bindings ?? []).filter(({ state }) => state === 'bound');
-    const accepted = await acceptCheck.look(bound, eager, timeoutMs(eager));
+    const bound = isLeaving ? [] : boundOf(report);
+    const accepted = await acceptCheck.look(bound, eager || hurried, waitMs);
     const isSilent = state === 'silent' || accepted.state === 'failed';
     silentAt = isSilent ? (silentAt ?? performance.now()) : undefined;
     const isExcused = silentAt !== undefined && isStarved(performance.now() - silentAt);
@@ -115,7 +124,16 @@ export const createWitness = (
     };
   };
 
-  return { look, listenAgain: () => heartbeat.ask('listen_again', null), close: heartbeat.close };
+  return {
+    look,
+    glance: async () =>
+      last !== null && glance(heartbeat, last.pid, boundOf(last), monitor.suspectIntervalMs),
+    listenAgain: () => heartbeat.ask('listen_again', null),
+    close: heartbeat.close,
+  };
 };
+
+const boundOf = (report: ProxyReport | null): readonly Binding[] =>
+  (report?.bindings ?? []).filter(({ state }) => state === 'bound');
 
 const NOT_ASKED: Beat = { state: 'unknown', report: null, lagMs: null };

@@ -11,6 +11,8 @@ export interface Beat {
 
 export interface Heartbeat {
   beat(timeoutMs: number): Promise<Beat>;
+  /** False when the proxy has not answered in time; true also when there is nobody to ask. */
+  pulse(timeoutMs: number): Promise<boolean>;
   /** Asks over the same connection; rejects when there is none, or no answer in time. */
   ask<A extends keyof ProxyProtocol>(name: A, argument: ProxyProtocol[A]['ask']): Promise<unknown>;
   close(): void;
@@ -51,6 +53,14 @@ export const createHeartbeat = (socketPath: string, onEnd: (how: 'left' | 'lost'
           return { state: 'unreachable', report: null, lagMs: null };
         const isLate = performance.now() - startedAt > longestMs + LATE_MS;
         return { state: isLate ? 'unknown' : 'silent', report: null, lagMs: null };
+      }
+    },
+    pulse: async (timeoutMs) => {
+      try {
+        await client?.ask('pulse', null, timeoutMs);
+        return true;
+      } catch (error) {
+        return (error as NodeJS.ErrnoException).code !== 'ETIMEDOUT';
       }
     },
     ask: async (name, argument) => {

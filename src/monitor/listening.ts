@@ -1,4 +1,4 @@
-import { type Address, isUnix } from '../core/address.ts';
+import { type Address, ipFamily, isUnix } from '../core/address.ts';
 import type { Evidence } from '../core/decision.ts';
 import type { Binding, ProxyReport } from '../host/control.ts';
 import { type Listener, listenersOn } from '../host/socket-table.ts';
@@ -18,13 +18,19 @@ export const listeningState = (
   return has('not_needed') ? 'not_needed' : 'none';
 };
 
-/** The connections that wait to be accepted; NaN without /proc. */
-export const backlogOf = (bound: readonly Address[]): number =>
+/**
+ * The connections that wait to be accepted; NaN without /proc.
+ * @param sinceMs what was read since then (performance.now()) will do. Default: what proxies that are looked at together share
+ */
+export const backlogOf = (bound: readonly Address[], sinceMs?: number): number =>
   bound
-    .flatMap((address) => ownListeners(address)?.map(({ backlog }) => backlog) ?? Number.NaN)
+    .flatMap((address) => ownListeners(address, sinceMs)?.map(({ backlog }) => backlog) ?? Number.NaN)
     .reduce((sum, backlog) => sum + backlog, 0);
 
-const ownListeners = ({ host, port }: Address): readonly Listener[] | undefined =>
-  listenersOn(port, performance.now() - SHARED_TABLE_MS)?.filter(
+const ownListeners = (
+  { host, port }: Address,
+  sinceMs = performance.now() - SHARED_TABLE_MS,
+): readonly Listener[] | undefined =>
+  listenersOn(port, sinceMs, ipFamily(host) || undefined)?.filter(
     (listener) => listener.host === host.replace(/%.*$/, ''),
   );

@@ -31,6 +31,8 @@ export const watch = (proxy: ProxyConfig, around: Surroundings): Watch => {
   let pm2Word = 'unknown';
   let lastLookMs = Date.now();
   let isStopped = false;
+  let isLooking = false;
+  let isHurried = false;
   /** How often the control connection has ended. */
   let ends = 0;
 
@@ -65,7 +67,8 @@ export const watch = (proxy: ProxyConfig, around: Surroundings): Watch => {
     const status = pm2Status(view, listed, treatment.memory());
     if (view.ok && listed) treatment.seenBy(view.daemonPid);
     const endsBefore = ends;
-    const seen = await witness.look({ status, app: listed }, { eager, late });
+    const seen = await witness.look({ status, app: listed }, { eager, hurried: isHurried, late });
+    isHurried = false;
     if (isStopped) return;
     lastLookMs = Date.now();
     // It answered, and has gone since: what was seen is the process before.
@@ -78,11 +81,24 @@ export const watch = (proxy: ProxyConfig, around: Surroundings): Watch => {
   };
 
   const timer = createTimer({
-    run: (late) =>
-      look(late).catch((error: Error) =>
+    run: async (late) => {
+      isLooking = true;
+      await look(late).catch((error: Error) =>
         log('look_failed', `The look at ${proxy.place} failed: ${error.message}`, { error: error.stack }),
-      ),
+      );
+      isLooking = false;
+    },
     pauseMs: () => (isUrgent() ? monitor.suspectIntervalMs : monitor.intervalMs),
+  });
+
+  /** A proxy that hangs just after a look is not to wait for the next one. */
+  const glances = createTimer({
+    run: async () => {
+      if (isLooking || isUrgent() || !(await witness.glance()) || isLooking) return;
+      isHurried = true;
+      timer.again(0);
+    },
+    pauseMs: () => monitor.suspectIntervalMs,
   });
 
   return {
@@ -92,6 +108,7 @@ export const watch = (proxy: ProxyConfig, around: Surroundings): Watch => {
     stop: () => {
       isStopped = true;
       timer.stop();
+      glances.stop();
       witness.close();
     },
   };

@@ -26,7 +26,7 @@ export const lookWithoutMonitor = async (config: Config, home: Home, pm2Home: st
         onEnd: () => {},
         onNews: () => {},
       });
-      const sighting = await witness.look({ status, app }, { eager: true, late: false });
+      const sighting = await witness.look({ status, app }, { eager: true, hurried: false, late: false });
       witness.close();
       const health = { ...remembered.health, graceUntilMs: 0 };
       const event = {

@@ -65,7 +65,7 @@ const rig = (
       const app = { pid, status, word: status, env: {} };
       for (const giveUpAt = Date.now() + 60_000; ; ) {
         listenersOn(1);
-        const sighting = await witness.look({ status, app }, { eager, late: false });
+        const sighting = await witness.look({ status, app }, { eager, hurried: false, late: false });
         const { heartbeat, accepts, process } = sighting.evidence;
         const isMute = heartbeat === 'silent' || (heartbeat === 'unknown' && process !== 'stopped');
         if (!answers || (!isMute && accepts !== 'failed')) return sighting;

@@ -1,4 +1,7 @@
+import { once } from 'node:events';
+import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 import { newTally } from '../../src/core/counters.ts';
 import { type Binding, type ProxyProtocol, type ProxyReport, serveControl } from '../../src/host/control.ts';
@@ -40,6 +43,7 @@ export const fakeProxy = async (t: TestContext, says: Partial<ProxyReport> = {})
       asked.push('report');
       return report;
     },
+    pulse: heard('pulse'),
     leave: heard('leave'),
     leave_orphan: () => false,
     listen_again: heard('listen_again'),
@@ -67,3 +71,24 @@ export const bindingAt = (port: number, state: Binding['state'] = 'bound', host 
   code: null,
   holder: null,
 });
+
+/** A control socket that answers so many questions, and then none. */
+export const muteProxy = async (t: TestContext, answers: number): Promise<string> => {
+  const path = join(tempFolder(), 'control.sock');
+  const sockets = new Set<Socket>();
+  let left = answers;
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    createInterface({ input: socket }).on('line', (line) => {
+      left -= 1;
+      const { id } = JSON.parse(line) as { id: number };
+      if (left >= 0) socket.write(`${JSON.stringify({ id, reply: {} })}\n`);
+    });
+  });
+  await once(server.listen(path), 'listening');
+  t.after(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  return path;
+};

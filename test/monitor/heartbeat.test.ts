@@ -1,36 +1,10 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer, type Socket } from 'node:net';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { createHeartbeat } from '../../src/monitor/heartbeat.ts';
-import { tempFolder } from '../temp-folder.ts';
 import { until } from './child.ts';
-import { fakeProxy } from './fake-proxy.ts';
+import { fakeProxy, muteProxy } from './fake-proxy.ts';
 
 const LIMIT_MS = 30_000;
-
-/** A control socket that answers so many questions, and then none. */
-const mute = async (t: TestContext, answers: number): Promise<string> => {
-  const path = join(tempFolder(), 'control.sock');
-  const sockets = new Set<Socket>();
-  let left = answers;
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    createInterface({ input: socket }).on('line', (line) => {
-      left -= 1;
-      const { id } = JSON.parse(line) as { id: number };
-      if (left >= 0) socket.write(`${JSON.stringify({ id, reply: {} })}\n`);
-    });
-  });
-  await once(server.listen(path), 'listening');
-  t.after(() => {
-    server.close();
-    for (const socket of sockets) socket.destroy();
-  });
-  return path;
-};
 
 /** Keeps this process from doing anything else. */
 const block = (ms: number): void => {
@@ -63,7 +37,7 @@ test('a proxy that has gone is told once, and then cannot be reached', async (t)
 });
 
 test('no answer in time is silence', async (t) => {
-  const { beat, close } = createHeartbeat(await mute(t, 0), () => {});
+  const { beat, close } = createHeartbeat(await muteProxy(t, 0), () => {});
   // Where this process is too busy nothing is known.
   await until(async () => {
     const { state } = await beat(100);
@@ -74,7 +48,7 @@ test('no answer in time is silence', async (t) => {
 });
 
 test('no answer in time is nothing known when it is this process that was late', async (t) => {
-  const { beat, close } = createHeartbeat(await mute(t, 1), () => {});
+  const { beat, close } = createHeartbeat(await muteProxy(t, 1), () => {});
   assert.equal((await beat(LIMIT_MS)).state, 'ok');
   const late = beat(100);
   // It is asked within a few microtasks; a turn of the loop may take as long as its time-out.
@@ -93,4 +67,18 @@ test('without a connection nothing can be asked', async (t) => {
   close();
   await assert.rejects(ask('listen_again', null), /no connection to the proxy/);
   assert.deepEqual(proxy.asked, ['report', 'listen_again']);
+});
+
+test('a pulse is missed when there is no answer in time, and only then', async (t) => {
+  const proxy = await fakeProxy(t);
+  const alive = createHeartbeat(proxy.socket, () => {});
+  assert.equal(await alive.pulse(1), true, 'nobody to ask');
+  await alive.beat(LIMIT_MS);
+  assert.equal(await alive.pulse(LIMIT_MS), true);
+  assert.deepEqual(proxy.asked, ['report', 'pulse']);
+  alive.close();
+  const hung = createHeartbeat(await muteProxy(t, 1), () => {});
+  await hung.beat(LIMIT_MS);
+  assert.equal(await hung.pulse(50), false);
+  hung.close();
 });

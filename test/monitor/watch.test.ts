@@ -8,12 +8,11 @@ import type { Cure, Pm2Evidence } from '../../src/core/decision.ts';
 import { newHealth } from '../../src/core/health.ts';
 import { HAS_PROCFS } from '../../src/host/procfs.ts';
 import { listenersOn } from '../../src/host/socket-table.ts';
-import type { PortMemory } from '../../src/monitor/memory.ts';
 import type { Pm2App, Pm2View } from '../../src/monitor/pm2.ts';
 import { watch } from '../../src/monitor/watch.ts';
 import { needs } from '../e2e/needs.ts';
 import { serve } from '../proxy/harness.ts';
-import { until } from './child.ts';
+import { startChild, until } from './child.ts';
 import { bindingAt, type FakeProxy, fakeProxy } from './fake-proxy.ts';
 
 const skip = needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)');
@@ -29,13 +28,13 @@ interface Scene {
 }
 
 /** The watch of a fake proxy, under a PM2 that says what a test wants. */
-const rig = async (t: TestContext, proxy: FakeProxy, remembered?: Partial<PortMemory>) => {
+const rig = async (t: TestContext, proxy: FakeProxy, { intervalMs = 50 } = {}) => {
   const upstream = await serve(t, () => {});
   // What the looks of another test have read of the table is without it.
   listenersOn(1);
   const parsed = parseConfig({
     proxies: [{ listen: '127.0.0.1:6274', upstream: `127.0.0.1:${upstream.port}` }],
-    monitor: { intervalMs: 50, suspectIntervalMs: 20 },
+    monitor: { intervalMs, suspectIntervalMs: 20 },
   });
   assert.ok(parsed.ok);
   const [config] = parsed.config.proxies;
@@ -53,7 +52,7 @@ const rig = async (t: TestContext, proxy: FakeProxy, remembered?: Partial<PortMe
     monitor: parsed.config.monitor,
     app: { name: config.name } as AppDefinition,
     files: { socket: proxy.socket, pid: `${proxy.socket}.pid`, failures: `${proxy.socket}.failures` },
-    remembered: { health: newHealth(Date.now()), seenBy: null, ...remembered },
+    remembered: { health: newHealth(Date.now()), seenBy: null },
     restart: async (cure, _, pid, seenBy) => {
       cures.push([cure, pid, seenBy]);
       await scene.cure();
@@ -121,6 +120,20 @@ describe('a look', { skip }, () => {
     const { incident, successes } = watched.health();
     assert.deepEqual([incident?.backAtMs, successes], [null, 0]);
   });
+});
+
+test('a proxy that hangs just after a look is found and cured long before the next one', {
+  skip,
+}, async (t) => {
+  const child = startChild(t, 'sleep', ['1000']);
+  const own = await serve(t, (socket) => socket.end());
+  const proxy = await fakeProxy(t, { pid: child.pid, bindings: [bindingAt(own.port)] });
+  const { watched, say, cures, lines } = await rig(t, proxy, { intervalMs: 3_600_000 });
+  say('online', child.pid);
+  await until(() => watched.health().state === 'up', 'up');
+  child.kill('SIGSTOP');
+  await until(() => cures.some(([cure]) => cure === 'forced'), 'cured');
+  assert.ok(lines.some((line) => line.includes('the process is stopped')));
 });
 
 describe('after a cure', { skip }, () => {
