@@ -47,7 +47,14 @@ const monitor = {
 };
 
 test('the page answers what the status says, and what it does not have with a list of what it has', async (t) => {
-  let snapshot: Snapshot = { version: 1, takenAtMs: 3, monitor, proxies: [proxy], log: [] };
+  let snapshot: Snapshot = {
+    version: 1,
+    monitorProblem: null,
+    takenAtMs: 3,
+    monitor,
+    proxies: [proxy],
+    log: [],
+  };
   const server = await serveHttp(
     { host: '127.0.0.1', port: 0 },
     { status: () => snapshot, metrics: createMetrics() },

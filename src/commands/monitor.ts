@@ -35,6 +35,7 @@ export const run = async (): Promise<undefined> => {
       version: 1,
       takenAtMs: Date.now(),
       monitor: { ...about, ...looked, http: page },
+      monitorProblem: null,
       proxies,
       log: recent,
     };

@@ -18,8 +18,11 @@ export const run = async (args: ParsedArgs): Promise<number> => {
   process.stdout.once('error', () => process.exit(0));
   const home = locateHome(settings.home);
   for (;;) {
+    const answer = await askMonitor(home.monitorSocket);
     const whole =
-      (await askMonitor(home.monitorSocket)) ?? (await lookWithoutMonitor(config, home, settings.pm2Home));
+      typeof answer === 'object'
+        ? answer
+        : await lookWithoutMonitor(config, home, settings.pm2Home, answer === 'silent');
     const [name] = args._;
     const snapshot = name === undefined ? whole : selectProxies(whole, name);
     if (!snapshot)
@@ -38,8 +41,8 @@ export const run = async (args: ParsedArgs): Promise<number> => {
 
 const paint: Paint = { good: colours.green, bad: colours.red, dim: colours.dim };
 
-/** Undefined when there is no monitor, or it does not answer in time. */
-const askMonitor = async (socketPath: string): Promise<Snapshot | undefined> => {
+/** `silent`: there is one, and it does not answer in time. */
+const askMonitor = async (socketPath: string): Promise<Snapshot | 'none' | 'silent'> => {
   try {
     const client = await connectControl<MonitorProtocol>(socketPath, ANSWER_TIMEOUT_MS);
     try {
@@ -47,7 +50,8 @@ const askMonitor = async (socketPath: string): Promise<Snapshot | undefined> => 
     } finally {
       client.close();
     }
-  } catch {
-    return undefined;
+  } catch (error) {
+    // EAGAIN: so many wait for its answer already that nobody more may (connect(2)).
+    return ['ETIMEDOUT', 'EAGAIN'].includes((error as NodeJS.ErrnoException).code ?? '') ? 'silent' : 'none';
   }
 };

@@ -11,6 +11,8 @@ export interface Snapshot {
   readonly takenAtMs: number;
   /** Null when the monitor could not be reached. */
   readonly monitor: MonitorStatus | null;
+  /** Of a monitor that is there and does not answer: what is wrong with it, and what to do. */
+  readonly monitorProblem: string | null;
   readonly proxies: readonly ProxyStatus[];
   /** The last lines of the monitor's log, oldest first. */
   readonly log: readonly string[];
@@ -113,13 +115,7 @@ export const renderStatus = (snapshot: Snapshot, columns: number, paint: Paint, 
     ...proxies.map((proxy) =>
       renderProxy(proxy, columns, nowMs).map((line, row) => mark(fit(line), row, proxy, paint)),
     ),
-    [
-      fit(
-        monitor
-          ? renderMonitor(monitor, nowMs)
-          : '✗ proxy-monitor  not reachable; start it with: npm start. This is from PM2 and one look',
-      ),
-    ],
+    monitor ? [fit(renderMonitor(monitor, nowMs))] : renderNoMonitor(snapshot, columns),
     log.length > 0 ? [fit('Last lines of the log:'), ...log.map((line) => paint.dim(fit(`  ${line}`)))] : [],
   ];
   return `${blocks
@@ -148,9 +144,9 @@ const WORDS: Readonly<Record<ProxyState, string>> = {
   not_needed: 'not needed: the upstream listens on every address itself',
 };
 
-const headline = ({ monitor, proxies }: Snapshot): string => {
+const headline = ({ monitor, monitorProblem, proxies }: Snapshot): string => {
   const bad = proxies.filter((proxy) => !isFine(proxy));
-  const without = monitor === null ? 'No monitor. ' : '';
+  const without = monitorProblem ? 'The monitor does not answer. ' : monitor === null ? 'No monitor. ' : '';
   if (bad.length === 0)
     return `${without}All ${proxies.length} ports are up.`.replace('All 1 ports are', 'The port is');
   return `${without}${bad.length} of ${proxies.length} ports not up: ${bad.map(({ id, state, cause }) => `${id} ${cause ?? state}`).join(', ')}`;
@@ -247,6 +243,36 @@ const renderMonitor = (
 ): string =>
   `✓ proxy-monitor  pid ${pid}  looks every ${formatSeconds(intervalMs)}, last ${formatSeconds(Math.max(0, nowMs - lastLookMs))} ago` +
   `${http ? `  ${http}` : ''}${pm2Problem ? `  PM2: ${pm2Problem}` : ''}`;
+
+const renderNoMonitor = ({ monitorProblem }: Snapshot, columns: number): string[] => {
+  const [what, next] =
+    monitorProblem === null
+      ? ['not reachable', 'start it with: npm start']
+      : ['does not answer', monitorProblem];
+  return [
+    cut(`✗ proxy-monitor  ${what}. This is from PM2 and one look`, columns),
+    ...wrap(next, columns, '    → ', '      '),
+  ];
+};
+
+/** A monitor that is there and does not answer; null is what nobody knows. */
+export interface SilentMonitor {
+  readonly pid: number | null;
+  /** As in proc_pid_stat(5). */
+  readonly state: string | null;
+}
+
+/** What is wrong with it, and what to do. */
+export const describeSilence = ({ pid, state }: SilentMonitor): string => {
+  const restart = 'pm2 restart proxy-monitor';
+  if (pid === null || state === null) return `it is there, and does not answer: ${restart}`;
+  const its = `the monitor's process ${pid}`;
+  if (state === 'T' || state === 't')
+    return `${its} is stopped by a signal (state ${state}): kill -CONT ${pid}, or ${restart}`;
+  if (state === 'D')
+    return `${its} waits for the kernel (state D), and no signal ends that: look at the disk and at dmesg`;
+  return `${its} runs (state ${state}), and does not answer: ${restart}`;
+};
 
 const cut = (text: string, columns: number): string => {
   const letters = [...text];

@@ -1,16 +1,33 @@
 import { formatAddress } from '../core/address.ts';
+import { MONITOR } from '../core/apps.ts';
 import type { Config } from '../core/config.ts';
 import { newHealth } from '../core/health.ts';
-import { NOT_LISTED, NOT_REACHABLE, type Snapshot } from '../core/status.ts';
+import {
+  describeSilence,
+  NOT_LISTED,
+  NOT_REACHABLE,
+  type SilentMonitor,
+  type Snapshot,
+} from '../core/status.ts';
 import { step } from '../core/step.ts';
 import type { Home } from '../host/home.ts';
+import { holderOf, readProcess } from '../host/procfs.ts';
+import { listenerOnFile } from '../host/socket-table.ts';
 import { describeProxy } from './describe.ts';
 import { createWitness } from './evidence.ts';
 import { loadMemory, pm2Status } from './memory.ts';
 import { createPm2 } from './pm2.ts';
 
-/** What can be said without the monitor: PM2's list, one look of its own at every port, and the counters as last kept. */
-export const lookWithoutMonitor = async (config: Config, home: Home, pm2Home: string): Promise<Snapshot> => {
+/**
+ * What can be said without the monitor: PM2's list, one look of its own at every port, and the counters as last kept.
+ * @param isSilent there is a monitor, and it does not answer
+ */
+export const lookWithoutMonitor = async (
+  config: Config,
+  home: Home,
+  pm2Home: string,
+  isSilent: boolean,
+): Promise<Snapshot> => {
   const pm2 = createPm2(pm2Home);
   const view = await pm2.list();
   pm2.close();
@@ -54,5 +71,14 @@ export const lookWithoutMonitor = async (config: Config, home: Home, pm2Home: st
       );
     }),
   );
-  return { version: 1, takenAtMs: Date.now(), monitor: null, proxies, log: [] };
+  const listed = view.ok ? view.apps.get(MONITOR)?.pid : undefined;
+  const monitorProblem = isSilent ? describeSilence(findMonitor(home, listed ?? null)) : null;
+  return { version: 1, takenAtMs: Date.now(), monitor: null, monitorProblem, proxies, log: [] };
+};
+
+/** Who has its socket; who PM2 says it is, where that may not be looked at. */
+const findMonitor = ({ monitorSocket }: Home, listed: number | null): SilentMonitor => {
+  const socket = listenerOnFile(monitorSocket);
+  const pid = (socket && holderOf(socket).pid) ?? listed;
+  return { pid, state: (pid === null ? undefined : readProcess(pid)?.state) ?? null };
 };

@@ -56,6 +56,7 @@ export const snapshotOf = (...proxies: readonly ProxyStatus[]): Snapshot => ({
   version: 1,
   takenAtMs: NOW_MS,
   monitor: MONITOR,
+  monitorProblem: null,
   proxies,
   log: [],
 });

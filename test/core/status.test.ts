@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Cause } from '../../src/core/decision.ts';
 import type { ProxyState } from '../../src/core/health.ts';
-import { exitCode, formatHolder, renderStatus, type Snapshot, selectProxies } from '../../src/core/status.ts';
+import {
+  describeSilence,
+  exitCode,
+  formatHolder,
+  renderStatus,
+  type Snapshot,
+  selectProxies,
+} from '../../src/core/status.ts';
 import { MONITOR, NOW_MS, PLAIN, proxyStatus, snapshotOf } from './status-samples.ts';
 
 const render = (snapshot: Snapshot, columns = 120): string => renderStatus(snapshot, columns, PLAIN, NOW_MS);
@@ -117,6 +124,43 @@ test('without the monitor the table says so', () => {
     render({ ...snapshotOf(proxyStatus({})), monitor: null }),
     /^✗ proxy-monitor {2}not reachable/m,
   );
+});
+
+describe('of a monitor that is there and does not answer it is said what is wrong, and what to do', () => {
+  const table: readonly [pid: number | null, state: string | null, text: string][] = [
+    [
+      77,
+      'T',
+      "the monitor's process 77 is stopped by a signal (state T): kill -CONT 77, or pm2 restart proxy-monitor",
+    ],
+    [
+      77,
+      't',
+      "the monitor's process 77 is stopped by a signal (state t): kill -CONT 77, or pm2 restart proxy-monitor",
+    ],
+    [
+      77,
+      'D',
+      "the monitor's process 77 waits for the kernel (state D), and no signal ends that: look at the disk and at dmesg",
+    ],
+    [77, 'R', "the monitor's process 77 runs (state R), and does not answer: pm2 restart proxy-monitor"],
+    [77, 'S', "the monitor's process 77 runs (state S), and does not answer: pm2 restart proxy-monitor"],
+    [77, null, 'it is there, and does not answer: pm2 restart proxy-monitor'],
+    [null, null, 'it is there, and does not answer: pm2 restart proxy-monitor'],
+  ];
+  for (const [pid, state, text] of table)
+    test(`pid ${pid}, state ${state}`, () => assert.equal(describeSilence({ pid, state }), text));
+
+  test('in the table, whole, and in its first line', () => {
+    const [, , told = ''] = table[0] ?? [];
+    const snapshot = { ...snapshotOf(proxyStatus({})), monitor: null, monitorProblem: told };
+    const lines = render(snapshot).split('\n');
+    assert.equal(lines[0], 'The monitor does not answer. The port is up.');
+    const at = lines.findIndex((line) => line.startsWith('✗ proxy-monitor  does not answer'));
+    const said = lines.slice(at + 1).map((line) => line.trim());
+    assert.equal(said.join(' ').trim(), `→ ${told}`);
+    assert.equal(exitCode(snapshot), 3);
+  });
 });
 
 test("the monitor's row says why PM2's list could not be had", () => {

@@ -6,6 +6,7 @@ import { describe, type TestContext, test } from 'node:test';
 import type { ProxyStatus } from '../../src/core/status.ts';
 import { isAlive } from '../../src/host/procfs.ts';
 import { freePort } from '../proxy/harness.ts';
+import { blockable } from './blockable.ts';
 import { ECOSYSTEM, openStation, openUpstream, type Station } from './station.ts';
 
 const isUp = ({ state }: ProxyStatus): boolean => state === 'up';
@@ -97,19 +98,6 @@ describe('the port of a proxy with open connections refuses, and goes on refusin
     assert.equal((await station.pm2('jlist')).stdout.trim().split('\n').at(-1), '[]');
   });
 });
-
-/** The project's apps, whose main threads block for good at SIGUSR2. */
-const blockable = ({ folder }: Station): string => {
-  const [block, file] = [join(folder, 'block.cjs'), join(folder, 'blockable.config.cjs')];
-  const wait = 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)';
-  writeFileSync(block, `process.on('SIGUSR2', () => ${wait});`);
-  writeFileSync(
-    file,
-    `const { apps } = require(${JSON.stringify(ECOSYSTEM)});
-     module.exports = { apps: apps.map((app) => ({ ...app, node_args: ['--require', ${JSON.stringify(block)}] })) };`,
-  );
-  return file;
-};
 
 describe('the port of a proxy that hangs refuses long before the kill_timeout, and goes on refusing', () => {
   /** Or the monitor would have restarted it before PM2 is told to stop it. */

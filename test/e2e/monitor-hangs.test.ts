@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { HAS_PROCFS } from '../../src/host/procfs.ts';
+import { freePort } from '../proxy/harness.ts';
+import { blockable } from './blockable.ts';
+import { needs } from './needs.ts';
+import { openStation, openUpstream, type Station } from './station.ts';
+
+const skip = needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)');
+
+describe('a monitor that does not answer', { skip }, () => {
+  let station: Station;
+  let upstream: { port: number; close(): Promise<void> };
+
+  before(async () => {
+    [station, upstream] = [openStation(), await openUpstream()];
+    const port = await freePort();
+    station.configure([{ listen: `127.0.0.1:${port}`, upstream: `127.0.0.1:${upstream.port}` }]);
+    assert.equal((await station.pm2('start', blockable(station))).code, 0);
+    await station.proxyUntil(port, ({ state }) => state === 'up');
+  });
+  after(async () => {
+    await upstream.close();
+    await station.close();
+  });
+
+  const monitorPid = async (): Promise<number> => {
+    const { monitor } = await station.status();
+    assert.ok(monitor, 'the monitor answers');
+    return monitor.pid;
+  };
+
+  test('because it is stopped by a signal is named with its pid, its state and what to do', async () => {
+    const pid = await monitorPid();
+    process.kill(pid, 'SIGSTOP');
+    const { code, stdout } = await station.steadyport('status');
+    assert.equal(code, 3);
+    assert.match(stdout, /^The monitor does not answer\. The port is up\.$/m);
+    const said = stdout.replaceAll(/\n +/g, ' ');
+    assert.ok(
+      said.includes(
+        `→ the monitor's process ${pid} is stopped by a signal (state T): kill -CONT ${pid}, or pm2 restart proxy-monitor`,
+      ),
+      stdout,
+    );
+    const { monitor, monitorProblem, proxies } = await station.status();
+    assert.deepEqual([monitor, proxies[0]?.state], [null, 'up']);
+    assert.match(monitorProblem ?? '', new RegExp(`process ${pid} is stopped`));
+    process.kill(pid, 'SIGCONT');
+    assert.equal(await monitorPid(), pid);
+    assert.equal((await station.status()).monitorProblem, null);
+  });
+
+  test('because it hangs is told in other words, and helped as they say', async () => {
+    const pid = await monitorPid();
+    process.kill(pid, 'SIGUSR2');
+    const { monitor, monitorProblem } = await station.status();
+    assert.equal(monitor, null);
+    assert.match(
+      monitorProblem ?? '',
+      new RegExp(
+        `^the monitor's process ${pid} runs \\(state [SR]\\), and does not answer: pm2 restart proxy-monitor$`,
+      ),
+    );
+    assert.equal((await station.pm2('restart', 'proxy-monitor')).code, 0);
+    assert.notEqual(await monitorPid(), pid);
+  });
+
+  test('because there is none is told as that', async () => {
+    await station.pm2('stop', 'proxy-monitor');
+    const { code, stdout } = await station.steadyport('status');
+    assert.equal(code, 3);
+    assert.match(stdout, /^No monitor\./);
+    assert.match(stdout, /→ start it with: npm start/);
+    assert.equal((await station.status()).monitorProblem, null);
+  });
+});
