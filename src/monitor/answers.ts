@@ -1,6 +1,7 @@
 import type { MonitorConfig } from '../core/config.ts';
 import type { Evidence, Pm2Evidence } from '../core/decision.ts';
 import type { Binding, ProxyReport } from '../host/control.ts';
+import { readProcess } from '../host/procfs.ts';
 import { type Accepted, createAcceptCheck } from './accepting.ts';
 import { processState } from './gauge.ts';
 import { glance } from './glance.ts';
@@ -46,14 +47,26 @@ export const createQuestioning = (heartbeat: Heartbeat, monitor: MonitorConfig):
   /** Since when it has been silent, or not accepting; undefined while it is not. */
   let silentAt: number | undefined;
   let last: ProxyReport | null = null;
+  /** The process that reported last; the pid alone may be another's by now. */
+  let reporter: { readonly pid: number; readonly startTicks: number | undefined } | undefined;
+
+  /** As PM2 has it; while PM2 does not tell, that of the last report, if it is the same process still. */
+  const pidOf = (status: Pm2Evidence, app: Pm2App | undefined): number | null => {
+    if (app?.pid || status !== 'unknown' || !reporter) return app?.pid ?? null;
+    const now = readProcess(reporter.pid);
+    return now === undefined || now.startTicks === reporter.startTicks ? reporter.pid : null;
+  };
 
   return {
     ask: async (status, app, { eager, hurried }) => {
+      const listed = pidOf(status, app);
       const isDoubted = eager || hurried;
       const timeoutMs = isDoubted ? NEXT_TIMEOUT_MS : TIMEOUT_MS;
-      const isStarved = watchStarvation(app?.pid ?? null);
-      const { state, report, lagMs } = isMute(status, app) ? NOT_ASKED : await heartbeat.beat(timeoutMs);
+      const isStarved = watchStarvation(listed);
+      const { state, report, lagMs } = isMute(status, listed) ? NOT_ASKED : await heartbeat.beat(timeoutMs);
       last = report;
+      if (report && report.pid !== reporter?.pid)
+        reporter = { pid: report.pid, startTicks: readProcess(report.pid)?.startTicks };
       // Of what PM2 is stopping nothing more is asked: its sockets are closed, or soon will be.
       const bound = status === 'stopping' ? [] : boundOf(report);
       const accepted = await acceptCheck.look(bound, isDoubted, timeoutMs);
@@ -61,7 +74,7 @@ export const createQuestioning = (heartbeat: Heartbeat, monitor: MonitorConfig):
       silentAt = isSilent ? (silentAt ?? performance.now()) : undefined;
       const isExcused = silentAt !== undefined && isStarved(performance.now() - silentAt);
       return {
-        ...{ report, lagMs, bound, accepted, pid: report?.pid ?? app?.pid ?? null },
+        ...{ report, lagMs, bound, accepted, pid: report?.pid ?? listed },
         heartbeat: isExcused && state === 'silent' ? 'unknown' : state,
         accepts: isExcused ? 'unknown' : accepted.state,
       };
@@ -72,8 +85,8 @@ export const createQuestioning = (heartbeat: Heartbeat, monitor: MonitorConfig):
 };
 
 /** There is nobody, or a process that is stopped by a signal: to wait for its answer would only take time. */
-const isMute = (status: Pm2Evidence, app: Pm2App | undefined): boolean =>
-  ['deleted', 'stopped', 'gave_up'].includes(status) || processState(app?.pid ?? null) === 'stopped';
+const isMute = (status: Pm2Evidence, pid: number | null): boolean =>
+  ['deleted', 'stopped', 'gave_up'].includes(status) || processState(pid) === 'stopped';
 
 const boundOf = (report: ProxyReport | null): readonly Binding[] =>
   (report?.bindings ?? []).filter(({ state }) => state === 'bound');

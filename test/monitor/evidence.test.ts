@@ -206,6 +206,23 @@ describe('the process', { skip }, () => {
     assert.deepEqual(proxy.asked, []);
   });
 
+  test('is that of the last report while PM2 does not tell', async (t) => {
+    const child = startChild(t, 'sleep', ['1000']);
+    const proxy = await fakeProxy(t, { pid: child.pid });
+    const { look } = rig(t, proxy.socket, await freePort());
+    await look({ pid: child.pid });
+    const unknown = { pid: null, status: 'unknown', answers: false } as const;
+    child.kill('SIGSTOP');
+    await until(() => readProcess(child.pid)?.state === 'T', 'stopped');
+    const stopped = await look(unknown);
+    assert.deepEqual([stopped.pid, ...some(stopped, 'process')], [child.pid, 'stopped']);
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    await proxy.end('lost');
+    const gone = await look(unknown);
+    assert.deepEqual([gone.pid, ...some(gone, 'process', 'heartbeat')], [child.pid, 'gone', 'unreachable']);
+  });
+
   test('that has gone', async (t) => {
     const child = startChild(t, 'true', []);
     await once(child, 'exit');
