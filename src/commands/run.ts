@@ -57,9 +57,23 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
   control = await serveControlWhenFree<ProxyProtocol>(files.socket, handlers, () =>
     log('another_proxy', `Another process answers on ${files.socket}; waiting for it to leave`),
   );
-  writeAtomic(files.pid, `${process.pid}\n`);
+  keepPid(files.pid, (error) =>
+    log('no_pid_file', `${proxy.id}: cannot write ${files.pid}: ${error.message}; serving without it`),
+  );
   process.send?.('ready');
 };
+
+/** Nothing hangs on the file: on a full disk the proxy serves without it, and writes it once there is room. */
+const keepPid = (path: string, onFirstFailure: (error: Error) => void): void => {
+  try {
+    writeAtomic(path, `${process.pid}\n`);
+  } catch (error) {
+    onFirstFailure(error as Error);
+    setTimeout(() => keepPid(path, () => {}), PID_RETRY_MS).unref();
+  }
+};
+
+const PID_RETRY_MS = 2_000;
 
 /**
  * One process serves a port: one that outlived its PM2 daemon is asked to leave, so that the one that PM2 knows can take

@@ -114,11 +114,16 @@ const list = (folder: string): readonly string[] => {
   }
 };
 
-/** Whoever reads the file sees the old text or the new one, never a part (rename(2)). */
+/** Whoever reads the file sees the old text or the new one, never a part (rename(2)). Throws when the disk is full. */
 export const writeAtomic = (path: string, text: string): void => {
   const draft = `${path}.${process.pid}`;
-  writeFileSync(draft, text, { mode: 0o600 });
-  renameSync(draft, path);
+  try {
+    writeFileSync(draft, text, { mode: 0o600 });
+    renameSync(draft, path);
+  } catch (error) {
+    remove(draft);
+    throw error;
+  }
 };
 
 /** The names in a folder; none when there is no such folder. */

@@ -98,6 +98,14 @@ test('a file is replaced as a whole, for its owner only, and no draft is left', 
   assert.deepEqual(readdirSync(folder), ['pid']);
 });
 
+test('what cannot be written throws, and leaves no draft', () => {
+  const folder = tempFolder();
+  const path = join(folder, 'pid');
+  mkdirSync(path);
+  assert.throws(() => writeAtomic(path, 'new\n'), { code: 'EISDIR' });
+  assert.deepEqual(readdirSync(folder), ['pid']);
+});
+
 describe('a pid or failures file is one plain integer', () => {
   const table: readonly [text: string, number: number | undefined][] = [
     ['439841\n', 439_841],
