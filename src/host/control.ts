@@ -60,7 +60,7 @@ export interface Binding {
 }
 
 export interface ControlServer {
-  /** Tells every connected monitor. */
+  /** Tells every monitor that is connected, and those that still come. */
   announce(event: 'leaving'): void;
   close(): Promise<void>;
 }
@@ -74,8 +74,10 @@ export const serveControl = async <P extends Protocol<P>>(
   handlers: Handlers<P>,
 ): Promise<ControlServer> => {
   const sockets = new Set<Socket>();
+  let announced = '';
   const server = createServer((socket) => {
     sockets.add(socket);
+    if (announced) socket.write(announced);
     socket.on('close', () => sockets.delete(socket)).on('error', () => socket.destroy());
     onLine(socket, (line) => socket.write(answer(handlers, line)));
   });
@@ -84,7 +86,8 @@ export const serveControl = async <P extends Protocol<P>>(
   server.on('error', () => {});
   return {
     announce: (event) => {
-      for (const socket of sockets) socket.write(frame({ event }));
+      announced = frame({ event });
+      for (const socket of sockets) socket.write(announced);
     },
     close: () =>
       new Promise((done) => {

@@ -45,6 +45,17 @@ test('a server that announces that it is leaving has left', async (t) => {
   assert.equal(await client.closed, 'left');
 });
 
+test('who comes when the server has announced that it is leaving is told, too', async (t) => {
+  const path = newPath();
+  const server = await serveControl<Echo>(path, HANDLERS);
+  server.announce('leaving');
+  const client = await connectControl<Echo>(path, LONG_MS);
+  t.after(() => client.close());
+  await client.ask('echo', 'still there', LONG_MS);
+  await server.close();
+  assert.equal(await client.closed, 'left');
+});
+
 test('a server that ends without a word is lost', async () => {
   const path = newPath();
   const server = await serveControl<Echo>(path, HANDLERS);
