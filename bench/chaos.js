@@ -1,11 +1,12 @@
 // `npm run chaos [-- OPTIONS]`: one fault after another, under load, and what became of it.
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { measureCost } from './chaos/cost.js';
+import { runFaults } from './chaos/faults.js';
+import { IS_ALL_REQUIRED, missing } from './chaos/needs.js';
 import { readOptions } from './chaos/options.js';
-import { page, verdicts } from './chaos/page.js';
-import { openPlace } from './chaos/place.js';
-import { runRound } from './chaos/round.js';
+import { costPart, faultsPart, randomPart, replacePart } from './chaos/page.js';
+import { runRandom } from './chaos/random.js';
 
 const RESULTS = fileURLToPath(new URL('CHAOS.md', import.meta.url));
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 };
@@ -15,12 +16,19 @@ const progress = (text) => process.stderr.write(`${text}\n`);
 const main = async (args) => {
   const options = optionsOrExit(args);
   for (const [name, number] of Object.entries(SIGNALS)) process.on(name, () => process.exit(128 + number));
-  const place = await openPlace();
-  const rows = await runAll(options, place);
-  const text = page({ rows, args, rounds: options.rounds, versions: versions() });
-  process.stdout.write(`${text}\n`);
-  if (options.write) writeFileSync(RESULTS, `${text}\n`);
-  process.exit(/\b(MISS|FAIL)\b/.test(text) ? 1 : 0);
+  const part = await MODES[options.mode]({ ...options, ...possible(options.faults) }, args);
+  process.stdout.write(`${part.text}\n`);
+  if (options.write) writeFileSync(RESULTS, replacePart(earlier(), part));
+  process.exit(/\b(MISS|FAIL)\b/.test(part.text) ? 1 : 0);
+};
+
+const MODES = {
+  faults: async (options, args) => {
+    const rows = await runFaults(options, progress);
+    return faultsPart({ rows, args, ...options });
+  },
+  random: async (options, args) => randomPart({ ...(await runRandom(options, progress)), args, ...options }),
+  cost: async ({ cost }, args) => costPart({ rows: await measureCost(cost, progress), args }),
 };
 
 const optionsOrExit = (args) => {
@@ -32,44 +40,25 @@ const optionsOrExit = (args) => {
   }
 };
 
-/** Each round takes the next port: a port rests while the others are under fault. */
-const runAll = async ({ faults, rounds }, place) => {
-  const rows = [];
-  let turn = 0;
-  for (const fault of faults) {
-    const figures = [];
-    for (let round = 1; round <= rounds; round += 1) {
-      turn += 1;
-      const some = await runRound(fault, place, targetsOf(fault, place.proxies, turn));
-      figures.push(some);
-      progress(`${fault.key} ${round}/${rounds}: ${oneLine(some)} ${verdicts(fault, [some])}`);
-      for (const failure of some.failures) progress(`  FAIL: ${failure}`);
-      if (isBad(fault, some))
-        for (const { time, text, cause } of some.lines) progress(`  | ${time} ${text} [${cause}]`);
-    }
-    rows.push({ fault, figures });
+/** What this machine cannot do is left out, and said. */
+const possible = (wanted) => {
+  const [faults, leftOut] = [[], []];
+  for (const fault of wanted) {
+    const lacks = missing(fault.needs);
+    if (lacks.length === 0) faults.push(fault);
+    else leftOut.push(`${fault.key} (needs ${lacks.join(', ')})`);
   }
-  return rows;
+  if (leftOut.length > 0) progress(`LEFT OUT: ${leftOut.join('; ')}`);
+  if (leftOut.length > 0 && IS_ALL_REQUIRED) process.exit(2);
+  return { faults, leftOut };
 };
 
-/** Worth the monitor's own words. */
-const isBad = (fault, figures) => /MISS|FAIL/.test(verdicts(fault, [figures]));
-
-const targetsOf = (fault, proxies, turn) => {
-  if (fault.isAboutAll) return proxies;
-  const fitting = proxies.filter(({ isHttp }) => isHttp || !fault.needsHttpProbe);
-  return [fitting[turn % fitting.length]];
-};
-
-const oneLine = ({ lines, causes, failures, after, ...figures }) =>
-  `${Object.entries(figures)
-    .map(([name, value]) => `${name} ${value}`)
-    .join(', ')}, ${causes.join('+') || 'no cause'};`;
-
-const versions = () => {
-  const version = (path) =>
-    JSON.parse(readFileSync(createRequire(import.meta.url).resolve(path), 'utf8')).version;
-  return `Node.js ${process.version}, PM2 ${version('pm2/package.json')}, steadyport ${version('../package.json')}`;
+const earlier = () => {
+  try {
+    return readFileSync(RESULTS, 'utf8');
+  } catch {
+    return '';
+  }
 };
 
 await main(process.argv.slice(2));

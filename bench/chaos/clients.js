@@ -9,6 +9,7 @@ const PATIENCE_MS = 5_000;
 
 let results = [];
 let held = [];
+let flooding = [];
 let timer;
 let ports = [];
 let underway = 0;
@@ -77,6 +78,14 @@ const ORDERS = {
       results.filter((one) => one.outcome === 'ok' && one.startMs >= sinceMs).map(({ port }) => port),
     );
     return ports.every((port) => served.has(port));
+  },
+  /** Clients that come at once and stay; what becomes of them is not counted. */
+  flood: ({ port, count }) => {
+    flooding = Array.from({ length: count }, () => hold(port));
+  },
+  ebb: () => {
+    for (const one of flooding) one.release();
+    flooding = [];
   },
   /** Whoever still waits is waited for. */
   stop: async () => {

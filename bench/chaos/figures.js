@@ -3,12 +3,6 @@
 /** A pause between two answers that a busy machine may make by itself. */
 const NO_GAP_MS = 100;
 
-export const median = (numbers) => {
-  const sorted = numbers.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-};
-
 export const figuresOf = ({ clients, followed, before, after, faultAt, endAt, targets, isExpected }) => {
   const seen = clients.results.filter(({ endMs }) => endMs >= faultAt && endMs <= endAt);
   const count = (outcome) => seen.filter((one) => one.outcome === outcome).length;
@@ -67,7 +61,7 @@ const longestGap = (results, faultAt) => {
 };
 
 /** By the processes, not by the monitor's counters: it might have missed one. */
-const restarts = (before, after, which) =>
+export const restarts = (before, after, which) =>
   before.proxies.filter(which).reduce((sum, proxy) => {
     const now = after.proxies.find(({ name }) => name === proxy.name);
     const counted = now.restarts.crash + now.restarts.forced - proxy.restarts.crash - proxy.restarts.forced;

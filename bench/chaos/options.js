@@ -2,15 +2,18 @@ import { parseArgs } from 'node:util';
 import { FAULTS } from './faults/index.js';
 
 const DEFAULT_ROUNDS = 5;
+const DEFAULT_PROXIES = '2,20,100';
 const KEYS = FAULTS.map(({ key }) => key);
 
 const USAGE = `npm run chaos -- [--rounds N] [--only FAULT,…] [--write]
-npm run chaos -- --random --minutes M [--seed N] [--write]
+npm run chaos -- --random [--minutes M] [--seed N] [--only FAULT,…] [--write]
+npm run chaos -- --cost [--proxies N,…] [--write]
   --rounds   how often each fault; the figures are medians (default: ${DEFAULT_ROUNDS})
   --only     ${KEYS.join(', ')}
   --random   faults, ports and pauses by chance, for --minutes (default: 30)
   --seed     the same number makes the same choices (default: 1)
-  --write    writes bench/CHAOS.md`;
+  --cost     the CPU and the memory of the monitor, with so many idle --proxies (default: ${DEFAULT_PROXIES})
+  --write    writes its part of bench/CHAOS.md`;
 
 /** @throws Error with a text for whoever called, when an option or its value is not known */
 export const readOptions = (args) => {
@@ -23,11 +26,15 @@ export const readOptions = (args) => {
         seed: { type: 'string', default: '1' },
         only: { type: 'string' },
         random: { type: 'boolean', default: false },
+        cost: { type: 'boolean', default: false },
+        proxies: { type: 'string', default: DEFAULT_PROXIES },
         write: { type: 'boolean', default: false },
       },
     });
     return {
-      ...values,
+      mode: values.random ? 'random' : values.cost ? 'cost' : 'faults',
+      write: values.write,
+      cost: values.proxies.split(',').map((text) => numberOf('proxies', text)),
       rounds: numberOf('rounds', values.rounds),
       minutes: numberOf('minutes', values.minutes),
       seed: numberOf('seed', values.seed),

@@ -1,7 +1,13 @@
 // The figures as Markdown whose tables are aligned, so that a terminal shows the same text.
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { cpus, loadavg, release, totalmem } from 'node:os';
-import { median } from './figures.js';
-import { RESTART_BUDGET } from './place.js';
+import { median } from '../median.js';
+import { PLACES } from './place.js';
+
+const TITLE = '# Chaos';
+/** In the order of the page. */
+const PARTS = ['Faults', 'Random', 'Cost'];
 
 const HEADER = [
   'fault',
@@ -12,31 +18,112 @@ const HEADER = [
   'reset',
   'timed out',
   'held lost',
+  'restarts',
   'wrong restarts',
   'the status said',
   'expected',
 ];
 
+/** The page with this part as it is now, and the others as they were. */
+export const replacePart = (earlier, { name, text }) => {
+  const parts = new Map(
+    earlier
+      .split(/^(?=## )/m)
+      .filter((part) => part.startsWith('## '))
+      .map((part) => [/^## (.*)/.exec(part)[1], part.trimEnd()]),
+  );
+  parts.set(name, text);
+  return `${[TITLE, ...PARTS.flatMap((one) => parts.get(one) ?? [])].join('\n\n')}\n`;
+};
+
 /** @param rows one entry for each fault, with the figures of its rounds */
-export const page = ({ rows, args, versions, rounds }) =>
-  [
-    `# Chaos\n\n\`npm run chaos ${args.length > 0 ? `-- ${args.join(' ')}` : ''}\``.trimEnd(),
-    `${new Date().toISOString().slice(0, 10)}, ${cpus().length} cores (${cpus()[0].model}), ${Math.round(totalmem() / 2 ** 30)} GB, Linux ${release()}, ${versions}. Load average at the end: ${loadavg()[2].toFixed(1)} over 15 min.`,
-    `Medians of ${rounds} rounds (the worst in brackets). 200 new connections a second and 50 held ones on the port under fault. Intervals and thresholds are the defaults, but for a restartBudget of ${RESTART_BUDGET}: many rounds on few ports are no reason to give up.`,
+export const faultsPart = ({ rows, args, rounds, leftOut }) =>
+  part('Faults', args, [
+    `Medians of ${rounds} rounds (the worst in brackets). 200 new connections a second and 50 held ones on the port under fault, or on all where it is about all. Intervals and thresholds are the defaults, but for a restartBudget of ${PLACES.usual.monitor.restartBudget}: many rounds on few ports are no reason to give up. "Restarts" are those of the ports under fault, whoever restarted them.`,
     table([HEADER, ...rows.map(lineOf)]),
+    ...omissions(leftOut),
     ...rows.flatMap(({ fault, figures }) =>
       figures.flatMap(({ failures }, round) =>
         failures.map((text) => `FAIL ${fault.key}, round ${round + 1}: ${text}`),
       ),
     ),
-  ].join('\n\n');
+  ]);
+
+export const randomPart = ({ counts, totals, memory, failures, args, minutes, seed, leftOut }) =>
+  part('Random', args, [
+    `${minutes} minutes with seed ${seed}: faults, ports and pauses by chance, a third of the faults two at once on different ports. 200 new connections a second and 50 held ones on the ports under fault. What ends the monitor came in the first third only, so that one monitor lived through the rest.`,
+    table([
+      ['fault', 'times', 'seconds until all was up again, median', 'longest', 'wrong restarts'],
+      ...counts.map(({ title, seconds, wrong }) => [
+        title,
+        `${seconds.length}`,
+        median(seconds).toFixed(1),
+        Math.max(...seconds).toFixed(1),
+        `${wrong}`,
+      ]),
+    ]),
+    `${totals.attempts} connections: ${totals.refused} refused, ${totals.reset} reset, ${totals.timedOut} timed out.`,
+    memory,
+    failures.length === 0
+      ? 'At the end everything was up; no orphan, no leaked file, no stale socket, pid or lock file: ok'
+      : failures.map((text) => `FAIL ${text}`).join('\n\n'),
+    ...omissions(leftOut),
+  ]);
+
+export const costPart = ({ rows, args }) =>
+  part('Cost', args, [
+    'Proxies at rest, with the defaults, each before an application on the same machine (probe: listen). CPU is milliseconds for each second, user and system; medians of six times ten seconds, the worst in brackets. The daemon is measured with the monitor and without.',
+    table([
+      [
+        'proxies',
+        'monitor, CPU ms/s',
+        'monitor, RSS MB',
+        'PM2 daemon with it, CPU ms/s',
+        'without it',
+        'caused by it',
+        'one proxy, CPU ms/s',
+        'one proxy, RSS MB',
+      ],
+      ...rows.map(({ count, monitor, rss, daemon, daemonAlone, proxy, proxyRss }) => [
+        `${count}`,
+        spread(monitor, 1),
+        spread(rss, 1),
+        spread(daemon, 1),
+        spread(daemonAlone, 1),
+        (median(daemon) - median(daemonAlone)).toFixed(1),
+        spread(proxy, 2),
+        spread(proxyRss, 1),
+      ]),
+    ]),
+  ]);
+
+const part = (name, args, paragraphs) => ({
+  name,
+  text: [
+    `## ${name}`,
+    `\`npm run chaos${args.length > 0 ? ` -- ${args.join(' ')}` : ''}\``,
+    machine(),
+    ...paragraphs,
+  ].join('\n\n'),
+});
+
+const omissions = (leftOut) => (leftOut.length > 0 ? [`LEFT OUT: ${leftOut.join('; ')}`] : []);
+
+const machine = () =>
+  `${new Date().toISOString().slice(0, 10)}, ${cpus().length} cores (${cpus()[0].model}), ${Math.round(totalmem() / 2 ** 30)} GB, Linux ${release()}, ${versions()}. Load average at the end: ${loadavg()[2].toFixed(1)} over 15 min.`;
+
+const versions = () => {
+  const version = (path) =>
+    JSON.parse(readFileSync(createRequire(import.meta.url).resolve(path), 'utf8')).version;
+  return `Node.js ${process.version}, PM2 ${version('pm2/package.json')}, steadyport ${version('../../package.json')}`;
+};
 
 const lineOf = ({ fault, figures }) => [
   fault.title,
   spread(figures.map(({ detectMs }) => detectMs)),
   spread(figures.map(({ serveMs }) => serveMs)),
   spread(figures.map(({ gapMs }) => gapMs)),
-  ...['refused', 'reset', 'timedOut', 'lost', 'wrongRestarts'].map((field) =>
+  ...['refused', 'reset', 'timedOut', 'lost', 'restarts', 'wrongRestarts'].map((field) =>
     spread(figures.map((one) => one[field])),
   ),
   [...new Set(figures.flatMap(({ causes, said }) => [...causes, ...(said ? [said] : [])]))].join(', ') || '–',
@@ -54,16 +141,19 @@ export const verdicts = (fault, figures) => {
   return [...lines, ...(isLeft ? ['FAIL'] : [])].join('; ');
 };
 
-const middleOf = (figures) => ({
-  serveMs: median(figures.map(({ serveMs }) => serveMs)),
-  monitorMs: median(figures.map(({ monitorMs }) => monitorMs ?? Number.POSITIVE_INFINITY)),
-});
+/** A time that is missing in a round is a long one. */
+const middleOf = (figures) => {
+  const names = new Set(figures.flatMap((one) => Object.keys(one).filter((name) => name.endsWith('Ms'))));
+  return Object.fromEntries(
+    [...names].map((name) => [name, median(figures.map((one) => one[name] ?? Number.POSITIVE_INFINITY))]),
+  );
+};
 
-const spread = (numbers) => {
+const spread = (numbers, digits = 0) => {
   const known = numbers.filter((one) => one !== undefined);
   if (known.length === 0) return '–';
-  const [middle, most] = [Math.round(median(known)), Math.max(...known)];
-  return middle === most ? `${middle}` : `${middle} (${most})`;
+  const [middle, most] = [median(known).toFixed(digits), Math.max(...known).toFixed(digits)];
+  return middle === most ? middle : `${middle} (${most})`;
 };
 
 const table = ([header, ...lines]) => {

@@ -1,40 +1,82 @@
 // Where the faults happen: proxies with their upstreams, the clients, the station, all of them running.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { startHelper } from './helper.js';
+import { openHole } from './hole.js';
 import { takeBaseline } from './leftovers.js';
 import { configure, freePort, isAllUp, openStation, startApps, statusUntil } from './station.js';
 
-/** So many that rounds on one port are far apart: five crashes within two minutes are a crash loop. */
-const PROXIES = 8;
 const START_LIMIT_MS = 60_000;
 /** What is young is not counted as it will be: connections of PM2's command line, first probes. */
 const SETTLE_MS = 12_000;
-/** Many rounds on few ports are no reason to give up. */
-export const RESTART_BUDGET = 1_000;
 
-export const openPlace = async () => {
-  const station = openStation();
-  const upstream = startHelper('upstream.js');
-  const clients = startHelper('clients.js');
-  process.on('exit', () => {
-    upstream.end();
-    clients.end();
-  });
+export const PLACES = {
+  usual: {
+    /** So many that rounds on one port are far apart: five crashes within two minutes are a crash loop. */
+    count: 8,
+    /** Many rounds on few ports are no reason to give up. */
+    monitor: { restartBudget: 1_000 },
+  },
+  /** Where a port is given up, and tried again, within one round. */
+  impatient: { count: 3, monitor: { restartBudget: 3, breakerMs: 4_000 } },
+  /** Of open files, for the daemon and everything that it starts. */
+  narrow: { count: 3, monitor: {}, files: 512 },
+};
+
+/** @param name of {@link PLACES} */
+export const openPlace = async (name) => {
+  const { count, monitor, files } = PLACES[name];
+  const station = openStation(files === undefined ? [] : ['prlimit', `--nofile=${files}:${files}`]);
+  const [upstream, clients, thief] = ['upstream.js', 'clients.js', 'thief.js'].map((file) =>
+    startHelper(file),
+  );
+  const helpers = [upstream, clients, thief];
+  const end = () => {
+    for (const helper of helpers) helper.end();
+  };
+  process.on('exit', end);
+  const hole = name === 'usual' ? openHole() : undefined;
+  const application = async (helper, host) => {
+    const port = await freePort();
+    await helper.ask('open', { port, host });
+    return port;
+  };
   const proxies = [];
-  while (proxies.length < PROXIES) {
-    const [port, upstreamPort] = [await freePort(), await freePort()];
-    await upstream.ask('open', { port: upstreamPort, host: '127.0.0.1' });
-    proxies.push({ port, upstreamPort, name: `tcp-proxy-${port}`, isHttp: proxies.length % 2 === 0 });
+  while (proxies.length < count)
+    proxies.push(
+      describe(
+        await freePort(),
+        '127.0.0.1',
+        await application(upstream, '127.0.0.1'),
+        proxies.length % 2 === 0,
+      ),
+    );
+  if (hole) {
+    const port = await application(hole.upstream, hole.host);
+    proxies.push({ ...describe(await freePort(), hole.host, port, true), isBeyond: true });
   }
   await configure(station, {
-    proxies: proxies.map(({ port, upstreamPort, isHttp }) => ({
+    proxies: proxies.map(({ port, upstreamHost, upstreamPort, isHttp }) => ({
       listen: `127.0.0.1:${port}`,
-      upstream: `127.0.0.1:${upstreamPort}`,
+      upstream: `${upstreamHost}:${upstreamPort}`,
       ...(isHttp ? { probe: { type: 'http' } } : {}),
     })),
-    monitor: { restartBudget: RESTART_BUDGET },
+    monitor,
   });
   await startApps(station);
   await statusUntil(station, isAllUp, START_LIMIT_MS, 'all up after the start');
-  await new Promise((done) => setTimeout(done, SETTLE_MS));
-  return { station, upstream, clients, proxies, baseline: takeBaseline(station) };
+  await sleep(SETTLE_MS);
+  const close = () => {
+    process.off('exit', end);
+    end();
+    station.close();
+  };
+  return { station, upstream, clients, thief, hole, proxies, baseline: takeBaseline(station), close };
 };
+
+const describe = (port, upstreamHost, upstreamPort, isHttp) => ({
+  port,
+  upstreamHost,
+  upstreamPort,
+  name: `tcp-proxy-${port}`,
+  isHttp,
+});

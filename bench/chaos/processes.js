@@ -23,18 +23,30 @@ const roleOf = (entry, environment) => {
 
 const stateOf = (pid) => statOf(pid)[0];
 
-export const openFilesOf = (pid) => {
-  try {
-    return readdirSync(`/proc/${pid}/fd`).map((fd) => linkOf(join(`/proc/${pid}/fd`, fd)));
-  } catch {
-    return [];
-  }
-};
+export const openFilesOf = (pid) => list(`/proc/${pid}/fd`).map((fd) => linkOf(join(`/proc/${pid}/fd`, fd)));
 
 /** The fields of proc_pid_stat(5) from the third on. */
 const statOf = (pid) => {
   const stat = read(`/proc/${pid}/stat`);
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+};
+
+export const residentBytes = (pid) =>
+  Number(/VmRSS:\s+(\d+) kB/.exec(read(`/proc/${pid}/status`))?.[1] ?? 0) * 1_024;
+
+/** What its threads have had of the CPUs so far (sched-stats.rst), finer than proc_pid_stat(5) has it. */
+export const cpuMs = (pid) =>
+  list(`/proc/${pid}/task`).reduce(
+    (sum, thread) => sum + Number.parseInt(read(`/proc/${pid}/task/${thread}/schedstat`) || '0', 10) / 1e6,
+    0,
+  );
+
+const list = (folder) => {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
 };
 
 const linkOf = (path) => {

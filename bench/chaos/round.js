@@ -2,9 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { figuresOf } from './figures.js';
 import { leftovers } from './leftovers.js';
-import { follow, isAllUp, readStatus, statusUntil } from './station.js';
+import { cutLogs, follow, isAllUp, readStatus, statusUntil } from './station.js';
 
-const CLIENTS = { rate: 200, count: 50 };
+export const CLIENTS = { rate: 200, count: 50 };
 const BEFORE_MS = 1_000;
 const AFTER_MS = 1_000;
 /** On the slowest port each client comes 40 ms after the one before. */
@@ -19,6 +19,7 @@ const UP_AGAIN_LIMIT_MS = 90_000;
 export const runRound = async (fault, place, targets) => {
   const { station, clients, baseline } = place;
   await statusUntil(station, isAllUp, UP_AGAIN_LIMIT_MS, 'all up before the fault');
+  cutLogs(station);
   const before = await readStatus(station);
   await clients.ask('start', { ...CLIENTS, ports: targets.map(({ port }) => port) });
   await sleep(BEFORE_MS);
@@ -54,7 +55,7 @@ export const runRound = async (fault, place, targets) => {
 };
 
 /** The clients are served, and the monitor says so. */
-const recovered = async ({ station, clients }) => {
+export const recovered = async ({ station, clients }) => {
   for (
     const giveUpAt = Date.now() + UP_AGAIN_LIMIT_MS;
     !(await clients.ask('isServed', SERVED));

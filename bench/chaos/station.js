@@ -1,6 +1,15 @@
 // A real PM2 daemon with a PM2_HOME and a STEADYPORT_HOME of its own, and the proxies and the monitor in it.
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { get } from 'node:http';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
@@ -8,17 +17,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { openDisks } from './disks.js';
 import { processesOf } from './processes.js';
 
 const ECOSYSTEM = fileURLToPath(new URL('ecosystem.config.cjs', import.meta.url));
+/** The apps as they are, without the orders of the chaos run. */
+export const PROJECT = fileURLToPath(new URL('../../ecosystem.config.js', import.meta.url));
 const PM2 = createRequire(import.meta.url).resolve('pm2/bin/pm2');
 /** Below what Linux hands out, and below the monitor's own 20000 to 31999. */
 const PORTS = { first: 12_000, count: 8_000 };
-const COMMAND_LIMIT_MS = 120_000;
+const COMMAND_LIMIT_MS = 300_000;
 const STATUS_LIMIT_MS = 1_000;
 const LOOK_EVERY_MS = 100;
 
-export const openStation = () => {
+/** @param prefix what PM2's command line is started by */
+export const openStation = (prefix = []) => {
   const folder = mkdtempSync(join(tmpdir(), 'steadyport-chaos-'));
   const env = {
     PATH: process.env.PATH,
@@ -29,13 +42,29 @@ export const openStation = () => {
     LOG_FORMAT: 'json',
     NO_COLOR: '1',
   };
-  const station = { folder, env, page: undefined, pm2Pid: () => integerOf(join(folder, 'pm2/pm2.pid')) };
+  const station = {
+    folder,
+    env,
+    prefix,
+    page: undefined,
+    pm2Pid: () => integerOf(join(folder, 'pm2/pm2.pid')),
+  };
   mkdirSync(join(folder, 'orders'));
-  process.on('exit', () => {
+  station.disks = openDisks([env.STEADYPORT_HOME, join(folder, 'pm2/logs')]);
+  station.close = () => {
+    process.off('exit', station.close);
     for (const pid of processesOf(folder).keys()) signal(pid, 'SIGKILL');
+    station.disks?.close();
     rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
-  });
+  };
+  process.on('exit', station.close);
   return station;
+};
+
+/** PM2 appends: a file that is cut goes on from there. */
+export const cutLogs = ({ folder }) => {
+  const logs = join(folder, 'pm2/logs');
+  for (const name of existsSync(logs) ? readdirSync(logs) : []) truncateSync(join(logs, name));
 };
 
 /** Writes the config; the thresholds and intervals are the defaults but for what is given. */
@@ -47,9 +76,10 @@ export const configure = async (station, { proxies, monitor }) => {
 };
 
 /** PM2's command line; rejects when it fails. */
-export const pm2 = ({ env, folder }, ...args) => run(PM2, args, { env, cwd: folder });
+export const pm2 = ({ env, folder, prefix }, ...args) =>
+  run([...prefix, process.execPath, PM2, ...args], { env, cwd: folder });
 
-export const startApps = (station) => pm2(station, 'start', ECOSYSTEM);
+export const startApps = (station, ecosystem = ECOSYSTEM) => pm2(station, 'start', ecosystem);
 
 export const order = ({ folder }, app, word) => {
   if (word === undefined) rmSync(join(folder, 'orders', app), { force: true });
@@ -126,6 +156,13 @@ export const freePort = async () => {
   }
 };
 
+/** Each another. */
+export const freePorts = async (count) => {
+  const ports = new Set();
+  while (ports.size < count) ports.add(await freePort());
+  return [...ports];
+};
+
 const isFree = (port) =>
   new Promise((done) => {
     const server = createServer()
@@ -142,17 +179,32 @@ export const signal = (pid, name) => {
   }
 };
 
-const run = (script, args, { env, cwd }) =>
+/** The JSON lines of an app's log, since it was last flushed. */
+export const logLines = ({ folder }, app) =>
+  (textOf(join(folder, 'pm2/logs', `${app}-out.log`)) ?? '')
+    .split('\n')
+    .filter((line) => line.startsWith('{') && line.endsWith('}'))
+    .map((line) => JSON.parse(line));
+
+/** How often PM2 has started each app again, by its name. */
+export const pm2Restarts = async (station) =>
+  new Map(JSON.parse(await pm2(station, 'jlist')).map(({ name, pm2_env }) => [name, pm2_env.restart_time]));
+
+const run = ([program, ...args], { env, cwd }) =>
   new Promise((done, fail) => {
     const options = { env, cwd, maxBuffer: 1e8, timeout: COMMAND_LIMIT_MS };
-    execFile(process.execPath, [script, ...args], options, (error, stdout, stderr) =>
-      error ? fail(new Error(`${args.join(' ')}: ${stderr || stdout}`, { cause: error })) : done(stdout),
+    execFile(program, args, options, (error, stdout, stderr) =>
+      error
+        ? fail(new Error(`${args.slice(-2).join(' ')}: ${stderr || stdout}`, { cause: error }))
+        : done(stdout),
     );
   });
 
-const integerOf = (path) => {
+const integerOf = (path) => Number(textOf(path)) || undefined;
+
+const textOf = (path) => {
   try {
-    return Number(readFileSync(path, 'utf8')) || undefined;
+    return readFileSync(path, 'utf8');
   } catch {
     return undefined;
   }

@@ -2,21 +2,11 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { order, pm2, signal } from '../station.js';
+import { NO_ALERT, NO_OTHERS, says, servesWithin } from './expected.js';
 
-const AGAIN_AFTER_HANG = {
-  text: 'serves again within 1.5 s',
-  holds: ({ serveMs }) => serveMs > 0 && serveMs <= 1_500,
-};
+const AGAIN_AFTER_HANG = servesWithin(1_500);
 /** Nobody waits in the kernel's queue: the next check of accepting comes after up to 10 s. */
-const AGAIN_AFTER_PROBE = {
-  text: 'serves again within 12 s',
-  holds: ({ serveMs }) => serveMs > 0 && serveMs <= 12_000,
-};
-const says = (...causes) => ({
-  text: `says ${causes.join(' or ')}`,
-  holds: (figures) => causes.some((cause) => figures.causes.includes(cause)),
-});
-const NO_OTHERS = { text: 'no wrong restart', holds: ({ wrongRestarts }) => wrongRestarts === 0 };
+const AGAIN_AFTER_PROBE = servesWithin(12_000);
 
 const signalled = (key, title, name, expected) => ({
   key,
@@ -65,7 +55,7 @@ const deaf = {
 const byPm2 = (key, title, command) => ({
   key,
   title,
-  expected: [{ text: 'no alert', holds: ({ alerts }) => alerts === 0 }, NO_OTHERS],
+  expected: [NO_ALERT, NO_OTHERS],
   run: async ({ station, target, mark }) => {
     mark();
     await pm2(station, command, target.name);
@@ -73,12 +63,11 @@ const byPm2 = (key, title, command) => ({
 });
 
 export const PROXY_FAULTS = [
-  signalled('kill', 'kill -9 of a proxy', 'SIGKILL', [
-    { text: 'serves again within 300 ms', holds: ({ serveMs }) => serveMs > 0 && serveMs <= 300 },
-  ]),
+  signalled('kill', 'kill -9 of a proxy', 'SIGKILL', [servesWithin(300)]),
   signalled('stop', 'SIGSTOP of a proxy', 'SIGSTOP', [AGAIN_AFTER_HANG, says('suspended', 'hung')]),
   signalled('term', 'SIGTERM of a proxy', 'SIGTERM', [
     { text: 'serves again', holds: ({ serveMs }) => serveMs > 0 },
+    NO_ALERT,
   ]),
   ordered('blocked', 'blocked main thread', 'block', [AGAIN_AFTER_HANG, says('hung')]),
   ordered('spinning', 'busy main thread', 'spin', [AGAIN_AFTER_HANG, says('hung')]),

@@ -1,19 +1,12 @@
 // Faults of those who watch: the monitor, and the PM2 daemon.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readStatus, signal, startApps, statusUntil } from '../station.js';
+import { logLines, readStatus, signal, startApps, statusUntil } from '../station.js';
+import { NO_RESTART, NONE_LOST } from './expected.js';
 
 const STOPPED_MS = 10_000;
 /** The monitor has seen that PM2 is gone. */
 const GONE_MS = 3_000;
 const ANSWER_LIMIT_MS = 60_000;
-const NO_RESTART = {
-  text: '0 restarts',
-  holds: ({ restarts, wrongRestarts }) => restarts + wrongRestarts === 0,
-};
-const NONE_LOST = {
-  text: '0 refused, 0 reset',
-  holds: ({ refused, reset, timedOut }) => refused + reset + timedOut === 0,
-};
 const answersAgain = (limitMs) => ({
   text: `the monitor answers again within ${limitMs / 1_000} s`,
   holds: ({ monitorMs }) => monitorMs !== undefined && monitorMs <= limitMs,
@@ -28,6 +21,8 @@ const untilAnotherMonitor = async (station, before, faultAt) => {
 export const SUPERVISOR_FAULTS = [
   {
     key: 'monitor-kill',
+    isAlone: true,
+    endsMonitor: true,
     title: 'kill -9 of the monitor',
     restarts: 0,
     expected: [answersAgain(3_000), NO_RESTART, NONE_LOST],
@@ -39,6 +34,7 @@ export const SUPERVISOR_FAULTS = [
   },
   {
     key: 'monitor-stop',
+    isAlone: true,
     title: 'SIGSTOP of the monitor for 10 s',
     restarts: 0,
     expected: [NO_RESTART, NONE_LOST],
@@ -53,6 +49,8 @@ export const SUPERVISOR_FAULTS = [
   },
   {
     key: 'daemon-kill',
+    isAlone: true,
+    endsMonitor: true,
     title: 'kill -9 of the PM2 daemon, 10 s without one',
     restarts: 0,
     expected: [
@@ -74,18 +72,37 @@ export const SUPERVISOR_FAULTS = [
   },
   {
     key: 'daemon-back',
+    isAlone: true,
+    endsMonitor: true,
     title: 'PM2 daemon killed; pm2 start ecosystem',
     isAboutAll: true,
-    expected: [{ text: 'every port serves again', holds: ({ serveMs }) => serveMs < 10_000 }],
-    run: async ({ station, mark }) => {
+    expected: [
+      { text: 'every port serves again', holds: ({ serveMs }) => serveMs < 10_000 },
+      {
+        text: 'no false alarm',
+        holds: ({ detectMs }) => detectMs === undefined,
+      },
+      {
+        text: 'each proxy says how long its port was away',
+        holds: ({ took, proxies }) => took === proxies,
+      },
+    ],
+    run: async ({ station, proxies, mark, faultAt }) => {
       signal(station.pm2Pid(), 'SIGKILL');
       await sleep(GONE_MS);
       mark();
       await startApps(station);
+      const away = proxies.flatMap(({ name }) =>
+        logLines(station, name)
+          .filter(({ event, time }) => event === 'taken_over' && Date.parse(time) >= faultAt())
+          .map(({ awayMs }) => awayMs),
+      );
+      return { took: away.length, proxies: proxies.length, awayMs: Math.max(...away) };
     },
   },
   {
     key: 'daemon-stop',
+    isAlone: true,
     title: 'SIGSTOP of the PM2 daemon for 20 s',
     restarts: 0,
     expected: [

@@ -1,16 +1,9 @@
 // Faults of an upstream: no restart cures them.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { HOLE_NEEDS } from '../hole.js';
+import { NO_RESTART, saysOnly } from './expected.js';
 
 const LASTS_MS = 8_000;
-const NO_RESTART = {
-  text: '0 restarts',
-  holds: ({ restarts, wrongRestarts }) => restarts + wrongRestarts === 0,
-};
-const says = (cause) => ({
-  text: `says only ${cause}`,
-  holds: ({ causes }) => causes.length === 1 && causes[0] === cause,
-});
-
 const fault = (key, title, expected, run) => ({
   key,
   title,
@@ -21,7 +14,7 @@ const fault = (key, title, expected, run) => ({
 });
 
 export const UPSTREAM_FAULTS = [
-  fault('dead', 'upstream dead for 8 s', [says('upstream_down')], async ({ upstream, target, mark }) => {
+  fault('dead', 'upstream dead for 8 s', [saysOnly('upstream_down')], async ({ upstream, target, mark }) => {
     mark();
     await upstream.ask('close', { port: target.upstreamPort });
     await sleep(LASTS_MS);
@@ -30,7 +23,7 @@ export const UPSTREAM_FAULTS = [
   fault(
     'flapping',
     'upstream 1 s up, 1 s down, for 10 s',
-    [says('upstream_down')],
+    [saysOnly('upstream_down')],
     async ({ upstream, target, mark }) => {
       mark();
       for (let turn = 0; turn < 5; turn += 1) {
@@ -44,7 +37,7 @@ export const UPSTREAM_FAULTS = [
   fault(
     'silent',
     'upstream accepts and does not answer',
-    [says('upstream_silent')],
+    [saysOnly('upstream_silent')],
     async ({ upstream, target, mark }) => {
       mark();
       await upstream.ask('silence', { port: target.upstreamPort });
@@ -53,4 +46,19 @@ export const UPSTREAM_FAULTS = [
       await upstream.ask('speak', { port: target.upstreamPort });
     },
   ),
+  {
+    ...fault(
+      'black-hole',
+      'upstream whose packets are dropped, both ways',
+      [saysOnly('upstream_down')],
+      async ({ hole, mark }) => {
+        mark();
+        hole.swallow();
+        await sleep(2 * LASTS_MS);
+        hole.release();
+      },
+    ),
+    needs: HOLE_NEEDS,
+    isBeyond: true,
+  },
 ];

@@ -1,0 +1,33 @@
+// What is expected of a fault. A text with "within" is held against the median of the rounds, any other against each.
+
+export const servesWithin = (limitMs) => ({
+  text: `serves again within ${limitMs < 1_000 ? `${limitMs} ms` : `${limitMs / 1_000} s`}`,
+  holds: ({ serveMs }) => serveMs > 0 && serveMs <= limitMs,
+});
+
+/** One of them, at any time. */
+export const says = (...causes) => ({
+  text: `says ${causes.join(' or ')}`,
+  holds: (figures) => causes.some((cause) => figures.causes.includes(cause)),
+});
+
+export const saysOnly = (cause) => ({
+  text: `says only ${cause}`,
+  holds: ({ causes }) => causes.length === 1 && causes[0] === cause,
+});
+
+export const NO_OTHERS = { text: 'no wrong restart', holds: ({ wrongRestarts }) => wrongRestarts === 0 };
+
+export const NO_RESTART = {
+  text: '0 restarts',
+  holds: ({ restarts, wrongRestarts }) => restarts + wrongRestarts === 0,
+};
+
+export const NONE_LOST = {
+  text: '0 refused, 0 reset',
+  holds: ({ refused, reset, timedOut }) => refused + reset + timedOut === 0,
+};
+
+export const NO_ALERT = { text: 'no alert', holds: ({ alerts }) => alerts === 0 };
+
+export const ONE_ALERT = { text: 'one ALERT', holds: ({ alerts }) => alerts === 1 };
