@@ -2,16 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startHelper } from './helper.js';
 import { cpuMs, processesOf, residentBytes } from './processes.js';
-import {
-  configure,
-  freePorts,
-  isAllUp,
-  openStation,
-  PROJECT,
-  pm2,
-  startApps,
-  statusUntil,
-} from './station.js';
+import { configure, freePorts, openStation, PROJECT, pm2, startApps } from './station.js';
+import { isAllUp, statusUntil } from './status.js';
 
 const WINDOWS = 6;
 const WINDOW_MS = 10_000;

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openFilesOf, processesOf } from './processes.js';
-import { readStatus } from './station.js';
+import { readStatus } from './status.js';
 
 /** Connections that end, and PM2's own of a command, are given so long to go. */
 const PATIENCE_MS = 8_000;

@@ -3,7 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { startHelper } from './helper.js';
 import { openHole } from './hole.js';
 import { takeBaseline } from './leftovers.js';
-import { configure, freePort, isAllUp, openStation, startApps, statusUntil } from './station.js';
+import { configure, freePort, openStation, startApps } from './station.js';
+import { isAllUp, statusUntil } from './status.js';
 
 const START_LIMIT_MS = 60_000;
 /** What is young is not counted as it will be: connections of PM2's command line, first probes. */

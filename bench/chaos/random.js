@@ -8,7 +8,8 @@ import { leftovers } from './leftovers.js';
 import { openPlace } from './place.js';
 import { residentBytes } from './processes.js';
 import { CLIENTS, recovered } from './round.js';
-import { cutLogs, isAllUp, readStatus, statusUntil } from './station.js';
+import { cutLogs } from './station.js';
+import { isAllUp, readStatus, statusUntil } from './status.js';
 
 const LONGEST_PAUSE_MS = 5_000;
 /** One in so many is joined by another. */

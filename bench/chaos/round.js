@@ -2,7 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { figuresOf } from './figures.js';
 import { leftovers } from './leftovers.js';
-import { cutLogs, follow, isAllUp, readStatus, statusUntil } from './station.js';
+import { cutLogs } from './station.js';
+import { follow, isAllUp, readStatus, statusUntil } from './status.js';
 
 export const CLIENTS = { rate: 200, count: 50 };
 const BEFORE_MS = 1_000;

@@ -6,7 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DISK_NEEDS } from '../disks.js';
 import { PLACES } from '../place.js';
 import { openFilesOf } from '../processes.js';
-import { cutLogs, isAllUp, logLines, readStatus, signal, statusUntil } from '../station.js';
+import { cutLogs, logLines, signal } from '../station.js';
+import { isAllUp, readStatus, statusUntil } from '../status.js';
 import { NO_OTHERS, NO_RESTART, says, servesWithin } from './expected.js';
 
 const SEEN_LIMIT_MS = 20_000;
