@@ -127,9 +127,16 @@ const lineOf = ({ fault, figures }) => [
   ...['refused', 'reset', 'timedOut', 'lost', 'restarts', 'wrongRestarts'].map((field) =>
     spread(figures.map((one) => one[field])),
   ),
-  [...new Set(figures.flatMap(({ causes, said }) => [...causes, ...(said ? [said] : [])]))].join(', ') || '–',
+  [
+    ...new Set(figures.flatMap(({ causes, said }) => [...causes, ...(said ? [said] : [])])),
+    ...shown(fault, figures),
+  ].join(', ') || '–',
   verdicts(fault, figures),
 ];
+
+/** What only this fault has a figure of. */
+const shown = ({ shows = {} }, figures) =>
+  Object.entries(shows).map(([name, text]) => `${text}: ${spread(figures.map((one) => one[name]))}`);
 
 const spread = (numbers, digits = 0) => {
   const known = numbers.filter((one) => one !== undefined);

@@ -16,6 +16,7 @@ const of =
 
 const crashLoop = {
   key: 'crash-loop',
+  shows: { starts: 'starts' },
   title: 'a proxy that exits at each start, until 10 s after that is known',
   expected: [
     says('crash_loop'),

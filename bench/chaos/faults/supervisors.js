@@ -22,6 +22,7 @@ const untilAnotherMonitor = async (station, before, faultAt) => {
 export const SUPERVISOR_FAULTS = [
   {
     key: 'monitor-kill',
+    shows: { monitorMs: 'it answers again after, ms' },
     isAlone: true,
     endsMonitor: true,
     title: 'kill -9 of the monitor',
@@ -73,6 +74,7 @@ export const SUPERVISOR_FAULTS = [
   },
   {
     key: 'daemon-back',
+    shows: { awayMs: 'nobody listened on a port for at most, ms' },
     isAlone: true,
     endsMonitor: true,
     title: 'PM2 daemon killed; pm2 start ecosystem',

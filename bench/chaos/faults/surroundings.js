@@ -16,6 +16,7 @@ const LASTS_MS = 5_000;
 const stolen = {
   key: 'stolen',
   title: 'port taken by another process, for 5 s, after kill -9 of its proxy',
+  shows: { backMs: 'served after its leaving, ms' },
   expected: [
     says('port_in_use'),
     { text: 'names its holder', holds: ({ isNamed }) => isNamed },
@@ -89,6 +90,7 @@ const disk = {
   isAlone: true,
   title: 'disk full for logs and state; kill -9 of a proxy then, and once there is room',
   needs: DISK_NEEDS,
+  shows: { keptMs: 'state kept again after, ms' },
   expected: [
     { text: 'serves again within 1 s, both times', holds: ({ gapMs }) => gapMs > 0 && gapMs <= 1_000 },
     { text: 'told once', holds: ({ told }) => told === 1 },
