@@ -76,7 +76,9 @@ export const createWitness = (
     };
     const usage = gauge.usage();
     return {
-      ...{ evidence, isProbed: isNew, pid, report, usage, probeMs: finding.probeMs },
+      ...{ evidence, isProbed: isNew, report, usage, probeMs: finding.probeMs },
+      // Nobody has it any more, whoever still names it.
+      pid: ['gone', 'zombie'].includes(seen.process) ? null : pid,
       detail: accepted.detail ?? finding.detail,
       explain: (cause) => describeUsage(cause, usage, proxy.limits),
       accepted: accepted.at,
