@@ -37,6 +37,9 @@ export const replacePart = (earlier, { name, text }) => {
   return `${[TITLE, ...PARTS.flatMap((one) => parts.get(one) ?? [])].join('\n\n')}\n`;
 };
 
+const CLEAN =
+  'At the end everything was up; no orphan, no leaked file, no stale socket, pid or lock file: ok';
+
 /** @param rows one entry for each fault, with the figures of its rounds */
 export const faultsPart = ({ rows, args, rounds, leftOut }) =>
   part('Faults', args, [
@@ -50,9 +53,21 @@ export const faultsPart = ({ rows, args, rounds, leftOut }) =>
     ),
   ]);
 
-export const randomPart = ({ counts, totals, memory, failures, args, minutes, seed, leftOut }) =>
+export const randomPart = ({
+  counts,
+  totals,
+  memory,
+  failures,
+  left,
+  turns,
+  pairs,
+  args,
+  minutes,
+  seed,
+  leftOut,
+}) =>
   part('Random', args, [
-    `${minutes} minutes with seed ${seed}: faults, ports and pauses by chance, a third of the faults two at once on different ports. 200 new connections a second and 50 held ones on the ports under fault. What ends the monitor came in the first third only, so that one monitor lived through the rest.`,
+    `${minutes} minutes with seed ${seed}: faults, ports and pauses by chance, ${turns} turns, ${pairs} of them with two faults at once on different ports. 200 new connections a second and 50 held ones on the ports under fault. What ends the monitor came in the first third only, so that one monitor lived through the rest.`,
     table([
       ['fault', 'times', 'seconds until all was up again, median', 'longest', 'wrong restarts'],
       ...counts.map(({ title, seconds, wrong }) => [
@@ -65,9 +80,8 @@ export const randomPart = ({ counts, totals, memory, failures, args, minutes, se
     ]),
     `${totals.attempts} connections: ${totals.refused} refused, ${totals.reset} reset, ${totals.timedOut} timed out.`,
     memory,
-    failures.length === 0
-      ? 'At the end everything was up; no orphan, no leaked file, no stale socket, pid or lock file: ok'
-      : failures.map((text) => `FAIL ${text}`).join('\n\n'),
+    ...failures.map((text) => `FAIL ${text}`),
+    ...(left.length === 0 ? [CLEAN] : left.map((text) => `FAIL at the end: ${text}`)),
     ...omissions(leftOut),
   ]);
 

@@ -11,6 +11,8 @@ import { CLIENTS, recovered } from './round.js';
 import { cutLogs } from './station.js';
 import { isAllUp, readStatus, statusUntil } from './status.js';
 
+/** Of which each proxy has as large a share as any other, nearly. */
+const MANY = 1_000_000;
 const LONGEST_PAUSE_MS = 5_000;
 /** One in so many is joined by another. */
 const JOINED = 3;
@@ -28,12 +30,15 @@ export const runRandom = async ({ faults, minutes, seed }, progress) => {
   const pool = faults.filter(({ place: name = 'usual' }) => name === 'usual');
   const counts = new Map(pool.map(({ title }) => [title, { title, seconds: [], wrong: 0 }]));
   const [totals, failures] = [{ attempts: 0, refused: 0, reset: 0, timedOut: 0 }, []];
+  let [turns, pairs] = [0, 0];
   const choose = chance(seed);
   const startedAt = Date.now();
   const share = () => (Date.now() - startedAt) / (minutes * 60_000);
   const memory = watchMemory(place.station);
   while (share() < 1) {
     const turn = chooseTurn(choose, share() < 1 / 3 ? pool : pool.filter((one) => !one.endsMonitor), place);
+    turns += 1;
+    pairs += turn.length - 1;
     const result = await playTurn(turn, place).catch((error) => ({ failures: [error.message] }));
     const what = turn.map(({ fault, targets: [{ port }] }) => `${fault.key} ${fault.isAboutAll ? '' : port}`);
     progress(`${(100 * share()).toFixed(0)} % ${what.join(' + ')}: ${JSON.stringify(result)}`);
@@ -47,21 +52,22 @@ export const runRandom = async ({ faults, minutes, seed }, progress) => {
     for (const name of Object.keys(totals)) totals[name] += result[name] ?? 0;
     await sleep(choose.below(LONGEST_PAUSE_MS));
   }
+  const left = [];
   await statusUntil(place.station, isAllUp, UP_LIMIT_MS, 'all up at the end').catch((error) =>
-    failures.push(error.message),
+    left.push(error.message),
   );
   await sleep(SETTLE_MS);
-  failures.push(...(await leftovers(place.station, place.baseline)));
+  left.push(...(await leftovers(place.station, place.baseline)));
   const { text, isFlat } = memory.end();
-  if (!isFlat) failures.push("the monitor's memory grows");
+  if (!isFlat) left.push("the monitor's memory grows");
   place.close();
   const played = [...counts.values()].filter(({ seconds }) => seconds.length > 0);
-  return { counts: played, totals, failures, memory: text };
+  return { counts: played, totals, failures, left, turns, pairs, memory: text };
 };
 
 /** One fault, or two that do not disturb each other, each with its targets. */
 const chooseTurn = (choose, pool, { proxies }) => {
-  const take = (fault) => ({ fault, targets: targetsOf(fault, proxies, choose.below(proxies.length)) });
+  const take = (fault) => ({ fault, targets: targetsOf(fault, proxies, choose.below(MANY)) });
   const first = take(choose.oneOf(pool));
   const fits = ({ fault, targets }) =>
     !fault.isAlone && fault !== first.fault && targets[0] !== first.targets[0];

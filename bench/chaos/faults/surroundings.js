@@ -10,7 +10,8 @@ import { cutLogs, logLines, signal } from '../station.js';
 import { isAllUp, readStatus, statusUntil } from '../status.js';
 import { NO_OTHERS, NO_RESTART, says, servesWithin } from './expected.js';
 
-const SEEN_LIMIT_MS = 20_000;
+/** A port that is counted as in a crash loop is so for 30 s. */
+const SEEN_LIMIT_MS = 60_000;
 const LASTS_MS = 5_000;
 
 const stolen = {
