@@ -88,6 +88,7 @@ export const randomPart = ({
 export const costPart = ({ rows, args }) =>
   part('Cost', args, [
     'Proxies at rest, with the defaults, each before an application on the same machine (probe: listen). CPU is milliseconds for each second, user and system; medians of six times ten seconds, the worst in brackets. The daemon is measured with the monitor and without.',
+    `TCP sockets on the machine at the end, TIME_WAIT included: ${sockets()}. The monitor reads the kernel's tables of them.`,
     table([
       [
         'proxies',
@@ -126,6 +127,13 @@ const omissions = (leftOut) => (leftOut.length > 0 ? [`LEFT OUT: ${leftOut.join(
 
 const machine = () =>
   `${new Date().toISOString().slice(0, 10)}, ${cpus().length} cores (${cpus()[0].model}), ${Math.round(totalmem() / 2 ** 30)} GB, Linux ${release()}, ${versions()}. Load average at the end: ${loadavg()[2].toFixed(1)} over 15 min.`;
+
+/** Of every process (/proc/net/sockstat). */
+const sockets = () => {
+  const [, inUse, waiting] =
+    /TCP: inuse (\d+) .*tw (\d+)/.exec(readFileSync('/proc/net/sockstat', 'utf8')) ?? [];
+  return Number(inUse) + Number(waiting);
+};
 
 const versions = () => {
   const version = (path) =>
