@@ -9,9 +9,13 @@ export interface Engine {
   listen(address: Address): Promise<Address>;
   /** Stops listening on the address; open connections go on. */
   unlisten(address: Address): Promise<void>;
+  /** This host's own addresses, whenever they may have changed; until then it has none but those of loopback. */
+  setLocalAddresses(addresses: readonly string[]): void;
   /** See `expect_check` of the control socket. */
   expectCheck(localPort: number, forward: boolean): void;
   counts(): EngineCounts;
+  /** Whether the thread that moves the bytes lives; `unknown` where it is the one that asks. */
+  dataPath(): 'ok' | 'stuck' | 'unknown';
   /** Stops listening, lets what is open finish for `limitMs` (0: at once), then resets the rest. */
   drain(limitMs: number): Promise<void>;
 }
@@ -31,14 +35,12 @@ export interface Policy {
 }
 
 export interface EngineHooks {
-  /** Every connection to the upstream, when it is there; checks excepted. */
-  onOpen(client: Address, upstream: Address): void;
+  /** Every connection to the upstream, when it is there; checks excepted. Left out where nobody wants to know. */
+  readonly onOpen?: (client: Address, upstream: Address) => void;
   /** Every finished connection, once; checks excepted. */
   onEnd(record: ConnectionRecord): void;
   /** An accept failed; the listener goes on. */
   onError(error: Error): void;
-  /** This host's own addresses. */
-  localAddresses(): readonly string[];
 }
 
 export interface ConnectionRecord {
@@ -61,4 +63,5 @@ export interface ConnectionRecord {
   readonly active: number;
 }
 
-export type CreateEngine = (policy: Policy, hooks: EngineHooks) => Engine;
+/** Rejects, with the reason, when the engine cannot be had here. */
+export type CreateEngine = (policy: Policy, hooks: EngineHooks) => Promise<Engine>;

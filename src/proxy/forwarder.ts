@@ -40,17 +40,14 @@ export const startForwarder = async (
   const bindings = new Map<string, Binding>();
   let leaving = false;
   let tally = newTally();
-  let local = localAddresses();
-  const engine = createEngine(proxy, {
-    localAddresses: () => local,
-    onOpen: (client, upstream) => {
-      if (proxy.logOpen)
-        log('open', `${proxy.id}: ${formatAddress(client)} → ${formatAddress(upstream)} open`, {
-          proxy: proxy.name,
-          client,
-          upstream,
-        });
-    },
+  const onOpen = (client: Address, upstream: Address): void =>
+    log('open', `${proxy.id}: ${formatAddress(client)} → ${formatAddress(upstream)} open`, {
+      proxy: proxy.name,
+      client,
+      upstream,
+    });
+  const engine = await createEngine(proxy, {
+    ...(proxy.logOpen ? { onOpen } : {}),
     onError: (error) => log('accept_failed', `${proxy.id}: ${error.message}`, { proxy: proxy.name }),
     onEnd: (record) => {
       const { reason, connectMs, totalMs } = record;
@@ -84,7 +81,8 @@ export const startForwarder = async (
   };
 
   const rebind = async (): Promise<void> => {
-    local = localAddresses();
+    const local = localAddresses();
+    engine.setLocalAddresses(local);
     const wanted = bindAddresses(proxy.listen, proxy.upstream, local);
     for (const [key, binding] of bindings) {
       if (wanted.some((address) => formatAddress(address) === key)) continue;
@@ -112,7 +110,7 @@ export const startForwarder = async (
       pid: process.pid,
       startedAtMs,
       engine: engine.name,
-      dataPath: 'unknown',
+      dataPath: engine.dataPath(),
       bindings: [...bindings.values()],
       connections: { ...engine.counts(), ...tally },
     }),

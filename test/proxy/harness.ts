@@ -41,12 +41,10 @@ export const rig = async (
 ): Promise<Rig> => {
   const records: ConnectionRecord[] = [];
   let waiting: { n: number; done: (record: ConnectionRecord) => void }[] = [];
-  const engine = createEngine(
+  const engine = await createEngine(
     { ...LIMITS, upstream, ...policy },
     {
-      onOpen: () => {},
       onError: (error) => assert.fail(error),
-      localAddresses: () => ['127.0.0.1', '::1'],
       onEnd: (record) => {
         records.push(record);
         for (const { n, done } of waiting) if (n === records.length - 1) done(record);

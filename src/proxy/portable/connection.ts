@@ -3,47 +3,32 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Address, canonicalHost, endpoint, formatAddress, isUnix } from '../../core/address.ts';
 import { dialReason, type Reason } from '../../core/reasons.ts';
 import { unsentBytes } from '../../host/socket-table.ts';
+import type { Connection, Port } from '../clients.ts';
 import { type Connected, type Dialled, dial, type Gate } from '../dial.ts';
-import type { ConnectionRecord, Policy } from '../engine.ts';
+import type { Policy } from '../engine.ts';
 
 /** 30 s of silence, then probes: a vanished peer is found, and NAT entries stay. */
 export const KEEPALIVE_MS = 30_000;
 /** One direction of one connection buffers at most about this much here. */
 export const HIGH_WATER_BYTES = 65_536;
 
-/** What a connection shares with the others of its port. */
-export interface Port {
-  readonly policy: Policy;
-  readonly gate: Gate;
-  /**
-   * Both ends of the clients' connections, and of those to the upstream, the client's end first: one that is in
-   * both sets came back. One end would not do: the system gives a local port to many connections at a time.
-   */
+/**
+ * Both ends of the clients' connections, and of those to the upstream, the client's end first: one that is in
+ * both sets came back. One end would not do: the system gives a local port to many connections at a time.
+ */
+export interface Ends {
   readonly incoming: Set<string>;
   readonly outgoing: Set<string>;
-  isOwnListener(address: Address): boolean;
-  /** The address that answered last. */
-  preferred(): Address | undefined;
-  onFailure(code: string): void;
-  /** A place for one more client that waits for the upstream; `onHeld(-1)` gives it back. */
-  mayHold(): boolean;
-  onHeld(change: 1 | -1): void;
-  onOpen(client: Address, upstream: Address): void;
-  onEnd(record: Omit<ConnectionRecord, 'active'>): void;
-}
-
-export interface Connection {
-  /** The proxy dialled itself: the client's connection is one of its own. */
-  isLoop(): boolean;
-  /** Dials the upstream; until then the client waits, its first bytes in the socket's own buffer. */
-  serve(): void;
-  /** Resets both sides. */
-  abort(reason: Reason): void;
-  bytes(): { readonly toUpstream: number; readonly toClient: number };
 }
 
 /** One client, from accept to its record. */
-export const openConnection = (client: Socket, from: Address, port: Port): Connection => {
+export const openConnection = (
+  client: Socket,
+  from: Address,
+  port: Port,
+  { incoming, outgoing }: Ends,
+  gate: Gate,
+): Connection => {
   const { policy } = port;
   const acceptedAt = performance.now();
   const leaving = new AbortController();
@@ -52,7 +37,7 @@ export const openConnection = (client: Socket, from: Address, port: Port): Conne
   let why: { readonly reason: Reason; readonly code: string | null } | undefined;
   let isFinished = false;
   const key = `${formatAddress(from)} ${localEnd(client)}`;
-  port.incoming.add(key);
+  incoming.add(key);
 
   const bytes = (): { toUpstream: number; toClient: number } => ({
     toUpstream: upstream?.bytesWritten ?? 0,
@@ -62,9 +47,9 @@ export const openConnection = (client: Socket, from: Address, port: Port): Conne
   const finish = (): void => {
     if (isFinished || !client.closed || (upstream && !upstream.closed)) return;
     isFinished = true;
-    port.incoming.delete(key);
+    incoming.delete(key);
     const { reason, code } = why ?? { reason: 'done', code: null };
-    port.onEnd({
+    port.onEnd(connection, {
       client: from,
       upstream: dialled?.address ?? null,
       isConnected: dialled?.ok ?? false,
@@ -99,8 +84,8 @@ export const openConnection = (client: Socket, from: Address, port: Port): Conne
 
   const serve = async (): Promise<void> => {
     let isHeld = false;
-    dialled = await dial(policy.upstream, (address, signal) => connectTo(address, port, signal), {
-      gate: port.gate,
+    dialled = await dial(policy.upstream, (address, signal) => connectTo(address, policy, outgoing, signal), {
+      gate,
       holdMs: policy.holdMs,
       signal: leaving.signal,
       isOwnListener: port.isOwnListener,
@@ -124,7 +109,7 @@ export const openConnection = (client: Socket, from: Address, port: Port): Conne
     socket.once('close', finish);
     socket.on('error', (error: NodeJS.ErrnoException) => end('upstream_reset', error.code ?? null, socket));
     if (socket.destroyed) end('upstream_reset');
-    else if (port.incoming.has(bothEnds(socket, address))) end('loop');
+    else if (incoming.has(bothEnds(socket, address))) end('loop');
     else {
       port.onOpen(from, address);
       relay(client, socket, policy, end);
@@ -133,7 +118,13 @@ export const openConnection = (client: Socket, from: Address, port: Port): Conne
 
   client.on('readable', notice).once('end', notice).once('close', finish);
   client.on('error', (error: NodeJS.ErrnoException) => end('client_reset', error.code ?? null, client));
-  return { serve: () => void serve(), abort: end, bytes, isLoop: () => port.outgoing.has(key) };
+  const connection: Connection = {
+    serve: () => void serve(),
+    abort: end,
+    bytes,
+    isLoop: () => outgoing.has(key),
+  };
+  return connection;
 };
 
 /** Both directions by `pipe`, which does the back-pressure; a FIN is passed on after the data. */
@@ -238,7 +229,12 @@ const resetAfterDelivery = (sink: Socket, source: Socket, { halfCloseTimeoutMs }
   sink.setTimeout(halfCloseTimeoutMs, () => reset(sink));
 };
 
-const connectTo = (address: Address, port: Port, signal: AbortSignal): Promise<Connected<Socket>> =>
+const connectTo = (
+  address: Address,
+  { connectTimeoutMs }: Policy,
+  outgoing: Set<string>,
+  signal: AbortSignal,
+): Promise<Connected<Socket>> =>
   new Promise((done) => {
     const options = { ...endpoint(address), allowHalfOpen: true, highWaterMark: HIGH_WATER_BYTES };
     const socket = netConnect({
@@ -247,7 +243,7 @@ const connectTo = (address: Address, port: Port, signal: AbortSignal): Promise<C
       keepAlive: true,
       keepAliveInitialDelay: KEEPALIVE_MS,
     });
-    rememberEnds(socket, address, port.outgoing);
+    rememberEnds(socket, address, outgoing);
     let settled = false;
     const settle = (code?: string): void => {
       if (settled) return;
@@ -259,7 +255,7 @@ const connectTo = (address: Address, port: Port, signal: AbortSignal): Promise<C
       done(code === undefined ? { ok: true, socket } : { ok: false, code });
     };
     const onAbort = (): void => settle('ECANCELED');
-    const timer = setTimeout(() => settle('ETIMEDOUT'), port.policy.connectTimeoutMs);
+    const timer = setTimeout(() => settle('ETIMEDOUT'), connectTimeoutMs);
     signal.addEventListener('abort', onAbort);
     socket.on('error', (error: NodeJS.ErrnoException) => settle(error.code ?? 'EUNKNOWN'));
     socket.once('connect', () => {
