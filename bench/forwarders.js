@@ -39,6 +39,7 @@ const haproxy = (key, name, splicing) => ({
 
 /** `own` is compared to the best `peer`; the others are there to see where the field is. */
 export const FORWARDERS = [
+  steadyport('kernel'),
   steadyport('portable'),
   haproxy('haproxy', 'HAProxy', ['splice-auto']),
   haproxy('haproxy-splice', 'HAProxy splicing', ['splice-request', 'splice-response']),

@@ -47,6 +47,7 @@ for (const [file, line] of [
   ['src/host/resolve.ts', "export * from '../proxy/dial.ts';"],
   ['src/proxy/dial.ts', "export * from '../monitor/pm2.ts';"],
   ['src/proxy/portable/connection.ts', "export * from '../../web/server.ts';"],
+  ['src/proxy/kernel/relay.ts', "export * from 'koffi';"],
   ['src/monitor/memory.ts', "export * from '../proxy/dial.ts';"],
   ['src/web/server.ts', "export * from '../monitor/pm2.ts';"],
   ['src/metrics.ts', "export * from './web/server.ts';"],

@@ -89,7 +89,10 @@ describe('an argument is the text that was typed, never a number', { concurrency
       ['6274', 'a', '80', '--max-connections=-1'],
       /^steadyport: maxConnections is "-1": expected a whole number/,
     ],
-    [['6274', 'a', '80', '--engine', 'kernel'], /^steadyport: engine is "kernel": not in this build; /],
+    [
+      ['6274', 'a', '80', '--engine', 'fast'],
+      /^steadyport: engine is "fast": expected one of: auto, kernel, portable/,
+    ],
     [['6274', 'a', '80', '--allow', 'lan,any'], /^steadyport: allow\[0\] is "lan": expected an IP address/],
     [['[::]:80', '::1', '80'], /^steadyport: upstream is "\[::1\]:80": expected an address that is not the/],
   ];

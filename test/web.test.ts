@@ -21,6 +21,7 @@ const proxy: ProxyStatus = {
   pid: 7,
   pm2: 'online',
   engine: 'portable',
+  engineReason: null,
   restarts: { crash: 1, forced: 2 },
   failures: { consecutive: 0, sinceHealthy: 0, total: 3 },
   failureThreshold: 3,

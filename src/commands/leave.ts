@@ -18,6 +18,9 @@ export const leaveOnSignal = (finish: () => Promise<void>): (() => void) => {
   return leave;
 };
 
+/** What is left cannot serve: PM2, or whoever started this, is to start it anew. */
+export const exitFailed = (): void => process.exit(1);
+
 /** The answer to `leave_orphan`; the IPC channel to the PM2 daemon ends with the daemon. */
 export const leaveOrphan =
   ({ underPm2, configPath }: Settings, leave: () => void) =>

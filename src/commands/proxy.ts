@@ -4,9 +4,9 @@ import { formatConfigError } from '../core/config-errors.ts';
 import { readSettings } from '../host/config-file.ts';
 import { createLog } from '../host/log.ts';
 import { UsageError } from '../host/usage-error.ts';
+import { chooseEngine } from '../proxy/choose-engine.ts';
 import { startForwarder } from '../proxy/forwarder.ts';
-import { createPortableEngine } from '../proxy/portable/engine.ts';
-import { leaveOnSignal } from './leave.ts';
+import { exitFailed, leaveOnSignal } from './leave.ts';
 
 /** `steadyport proxy <listen> <upstreamHost> <upstreamPort>`: by hand, without PM2 and without a config file. */
 export const run = async (args: ParsedArgs): Promise<undefined> => {
@@ -23,7 +23,8 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
     throw new UsageError(parsed.errors.map(formatConfigError).join('\n').replaceAll('proxies[0].', ''));
   const [proxy] = parsed.config.proxies;
   if (!proxy) return;
-  const forwarder = await startForwarder(proxy, createPortableEngine, createLog(readSettings().logFormat));
+  const log = createLog(readSettings().logFormat);
+  const forwarder = await startForwarder(proxy, chooseEngine(proxy.engine), log, exitFailed);
   leaveOnSignal(() => forwarder.drain(proxy.drainMs));
 };
 

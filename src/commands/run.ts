@@ -11,9 +11,9 @@ import {
 import { makeHome, readInteger, remove, writeAtomic } from '../host/home.ts';
 import { createLog } from '../host/log.ts';
 import { UsageError } from '../host/usage-error.ts';
+import { chooseEngine } from '../proxy/choose-engine.ts';
 import { startForwarder } from '../proxy/forwarder.ts';
-import { createPortableEngine } from '../proxy/portable/engine.ts';
-import { leaveOnSignal, leaveOrphan } from './leave.ts';
+import { exitFailed, leaveOnSignal, leaveOrphan } from './leave.ts';
 
 /** `steadyport run tcp-proxy-<port>`: one proxy of the config, with its control socket and pid file. */
 export const run = async (args: ParsedArgs): Promise<undefined> => {
@@ -23,7 +23,7 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
   const files = makeHome(settings.home, proxy.id).port(proxy.id);
   const log = createLog(settings.logFormat);
   const predecessor = await replacePredecessor(files.socket);
-  const forwarder = await startForwarder(proxy, createPortableEngine, log);
+  const forwarder = await startForwarder(proxy, chooseEngine(proxy.engine), log, exitFailed);
   if (predecessor) {
     const awayMs = Math.round(performance.now() - predecessor.askedAt);
     const from = `pid ${readInteger(files.pid) ?? 'unknown'}, which PM2 no longer has`;

@@ -44,8 +44,7 @@ export const describeIssue = (issue: BaseIssue<unknown>, name: Name): readonly C
     return unknownKeys(path.slice(0, -1), issue.path?.at(-1)?.input, name);
   const required = path.length === 2 ? EXPECTED.proxy : (REQUIRED[key] ?? 'an object');
   const expected = issue.type === 'strict_object' ? required : issue.message;
-  const refused = key === 'engine' && issue.input === 'kernel' ? 'not in this build; ' : '';
-  return [{ path: name(path), value: issue.input, problem: `${refused}expected ${expected}` }];
+  return [{ path: name(path), value: issue.input, problem: `expected ${expected}` }];
 };
 
 const REQUIRED: Readonly<Record<string, string>> = {

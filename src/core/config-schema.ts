@@ -20,7 +20,7 @@ export const EXPECTED = {
   probeType: 'one of: listen, tcp, http, expect',
   expect: 'the text that the answer must have in it, such as "+PONG"',
   tls: 'true, false or "verify"',
-  engine: 'one of: auto, portable',
+  engine: 'one of: auto, kernel, portable',
 };
 
 /** What JSON calls an object. */
@@ -161,8 +161,8 @@ export const proxySchema = v.strictObject({
   ),
   engine: v.optional(
     v.pipe(
-      v.picklist(['auto', 'portable'], EXPECTED.engine),
-      v.description('What moves the bytes; auto is portable for now'),
+      v.picklist(['auto', 'kernel', 'portable'], EXPECTED.engine),
+      v.description('What moves the bytes; auto is kernel on Linux where it can be had, otherwise portable'),
     ),
     'auto',
   ),

@@ -47,6 +47,8 @@ export interface ProxyStatus {
   readonly pid: number | null;
   readonly pm2: string;
   readonly engine: string | null;
+  /** Why this engine, in words. */
+  readonly engineReason: string | null;
   readonly restarts: { readonly crash: number; readonly forced: number };
   readonly failures: { readonly consecutive: number; readonly sinceHealthy: number; readonly total: number };
   readonly failureThreshold: number;
@@ -160,7 +162,7 @@ const renderProxy = (proxy: ProxyStatus, columns: number, nowMs: number): string
   const lines = [
     `${GLYPHS[proxy.state]} ${proxy.id}  ${proxy.label}  ${WORDS[proxy.state]}${proxy.cause ? ` (${proxy.cause})` : ''} for ${formatSeconds(Math.max(0, nowMs - proxy.sinceMs))}`,
     `    ${proxy.listen.join(', ') || 'nothing bound'} → ${proxy.upstream}`,
-    `    ${proxy.name}  pid ${proxy.pid ?? '-'}  PM2 ${proxy.pm2}  restarts: ${restarts.crash} crash, ${restarts.forced} forced`,
+    `    ${proxy.name}  pid ${proxy.pid ?? '-'}  PM2 ${proxy.pm2}${engineOf(proxy)}  restarts: ${restarts.crash} crash, ${restarts.forced} forced`,
     `    failures ${failures.consecutive}/${proxy.failureThreshold} now, ${failures.sinceHealthy} since healthy, ${failures.total} in all` +
       `  connections ${connections.active} active, ${connections.total} in all`,
     `    probe ${probeMs === null ? '-' : `${probeMs} ms`}  recovery ${recovery.count === 0 ? '-' : `last ${formatSeconds(recovery.lastMs)}, mean ${formatSeconds(recovery.meanMs)}`}`,
@@ -176,6 +178,12 @@ const renderProxy = (proxy: ProxyStatus, columns: number, nowMs: number): string
       ? ''
       : `; restarts did not help: next try in ${formatSeconds(Math.max(0, proxy.nextTryMs - nowMs))}`;
   return why === undefined ? lines : [...lines, ...wrap(why + nextTry, columns, '    → ', '      ')];
+};
+
+/** The reason is of interest where the better engine could not be had. */
+const engineOf = ({ engine, engineReason }: ProxyStatus): string => {
+  if (engine === null) return '';
+  return `  engine ${engine}${engine === 'portable' && engineReason ? ` (${engineReason})` : ''}`;
 };
 
 /** What the process uses, and what is over a limit. */

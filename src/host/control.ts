@@ -42,6 +42,8 @@ export interface ProxyReport {
   readonly pid: number;
   readonly startedAtMs: number;
   readonly engine: string;
+  /** Why this one, in words. */
+  readonly engineReason: string | null;
   /** Whether the thread that moves the bytes lives, where it is not the one that makes this report. */
   readonly dataPath: 'ok' | 'stuck' | 'unknown';
   readonly bindings: readonly Binding[];

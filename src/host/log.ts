@@ -20,16 +20,29 @@ export const createLog =
 const MOST_UNREAD_BYTES = 4_000_000;
 let dropped = 0;
 
+/** Lines of one moment are written together: under load, a system call for each would cost more than the lines. */
+let together = '';
+
 /** Lines that nobody takes are dropped, and counted in a line once somebody does again. */
 const writeStdout = (line: string): void => {
   if (process.stdout.writableLength > MOST_UNREAD_BYTES) {
     dropped += 1;
     return;
   }
-  if (dropped > 0) process.stdout.write(`${dropped} lines were dropped: nobody read them\n`);
+  if (together === '') queueMicrotask(flush);
+  if (dropped > 0) together += `${dropped} lines were dropped: nobody read them\n`;
   dropped = 0;
-  process.stdout.write(line);
+  together += line;
 };
+
+const flush = (): void => {
+  const lines = together;
+  together = '';
+  if (lines !== '') process.stdout.write(lines);
+};
+
+// A process that exits at once does not come to the end of the moment.
+process.on('exit', flush);
 
 /** Writes to stdout and keeps the last `most` lines in `recent`, oldest first. */
 export const keepRecent = (

@@ -5,25 +5,28 @@ import { connect, type ListenOptions, type Server } from 'node:net';
  * Listens on a unix socket. A socket file that nobody answers on is replaced.
  * @throws EADDRINUSE when somebody does answer on it, or when something that is no socket is there
  */
-export const listenOnFile = async (
-  server: Server,
-  options: ListenOptions & { path: string },
-): Promise<void> => {
-  const listen = (): Promise<void> =>
-    new Promise((done, fail) => {
-      server.once('error', fail);
-      server.listen({ ...options, exclusive: true }, () => {
-        server.off('error', fail);
-        done();
-      });
-    });
+export const listenOnFile = (server: Server, options: ListenOptions & { path: string }): Promise<void> =>
+  replacingStaleFile(
+    options.path,
+    () =>
+      new Promise((done, fail) => {
+        server.once('error', fail);
+        server.listen({ ...options, exclusive: true }, () => {
+          server.off('error', fail);
+          done();
+        });
+      }),
+  );
+
+/** Calls `listen`, and once more without the file when it is a socket that nobody answers on; see {@link listenOnFile}. */
+export const replacingStaleFile = async <T>(path: string, listen: () => Promise<T>): Promise<T> => {
   try {
-    await listen();
+    return await listen();
   } catch (error) {
     const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
-    if (!isTaken || !isSocket(options.path) || (await isServed(options.path))) throw error;
-    unlinkSync(options.path);
-    await listen();
+    if (!isTaken || !isSocket(path) || (await isServed(path))) throw error;
+    unlinkSync(path);
+    return listen();
   }
 };
 

@@ -34,6 +34,7 @@ export const describeProxy = (
     pid: sighting ? sighting.pid : health.pid,
     pm2,
     engine: report?.engine ?? null,
+    engineReason: report?.engineReason ?? null,
     restarts,
     failures,
     failureThreshold,

@@ -48,13 +48,16 @@ export interface DialOptions {
 }
 
 /** Hold: again after 100 ms, growing to 500 ms: an upstream back after 1.5 s serves its clients by about 2 s. */
-const FIRST_RETRY_MS = 100;
+export const FIRST_RETRY_MS = 100;
+export const nextRetryMs = (retryMs: number): number => Math.min(retryMs * 1.5, LONGEST_RETRY_MS);
 const LONGEST_RETRY_MS = 500;
 /**
  * Worth waiting for: the upstream's port is closed, its address or socket file not there yet, or its unix socket's
  * queue full (EAGAIN, connect(2)).
  */
-const HOLDABLE = new Set(['ECONNREFUSED', 'ENOENT', 'EAGAIN', 'EADDRNOTAVAIL', 'ESELF']);
+const HOLDABLE: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOENT', 'EAGAIN', 'EADDRNOTAVAIL', 'ESELF']);
+
+export const isHoldable = (code: string): boolean => HOLDABLE.has(code);
 
 /**
  * Dials the upstream's addresses in order, and again for up to `holdMs` while they refuse; a time-out is not
@@ -69,14 +72,14 @@ export const dial = async <S>(
   const { gate, signal } = options;
   let tried: Dialled<S> = { ok: false, code: 'ELOOP', address: null, tries: 0, holdMs: 0, connectMs: 0 };
   let isHeld = false;
-  for (let waitMs = FIRST_RETRY_MS; ; waitMs = Math.min(waitMs * 1.5, LONGEST_RETRY_MS)) {
+  for (let waitMs = FIRST_RETRY_MS; ; waitMs = nextRetryMs(waitMs)) {
     gate.isTrying ||= isHeld;
     tried = await tryAll(upstream, connect, options, startedAt, tried.tries);
     gate.triedAtMs = performance.now();
     gate.isTrying &&= !isHeld;
     if (tried.ok) for (const wake of gate.wake) wake();
     const isOver = signal.aborted || performance.now() + waitMs - startedAt > options.holdMs;
-    if (tried.ok || isOver || !HOLDABLE.has(tried.code)) return tried;
+    if (tried.ok || isOver || !isHoldable(tried.code)) return tried;
     if (!isHeld && !options.mayHold()) return tried;
     isHeld = true;
     if (!(await hasTurn(gate, waitMs, startedAt + options.holdMs, signal))) return tried;
@@ -153,5 +156,5 @@ const inOrder = (
 
 /** Of the addresses' codes: a time-out forbids to hold, a refusal says that the host is there. */
 const TELLING = ['ETIMEDOUT', 'ECONNREFUSED'];
-const moreTelling = (before: string, now: string): string =>
+export const moreTelling = (before: string, now: string): string =>
   TELLING.find((code) => code === before || code === now) ?? now;

@@ -5,6 +5,8 @@ import type { Reason } from '../core/reasons.ts';
 /** Moves the bytes of one port. What an engine must do is the conformance suite's, under test/proxy. */
 export interface Engine {
   readonly name: 'portable' | 'kernel';
+  /** Why this engine and not the other, in words. */
+  readonly why?: string;
   /** The address that was bound (port 0: any free one). Rejects with the system's error (EADDRINUSE, …). */
   listen(address: Address): Promise<Address>;
   /** Stops listening on the address; open connections go on. */
@@ -41,6 +43,8 @@ export interface EngineHooks {
   onEnd(record: ConnectionRecord): void;
   /** An accept failed; the listener goes on. */
   onError(error: Error): void;
+  /** The engine is gone, and every connection with it; it cannot be used any more. */
+  onDeath(cause: Error): void;
 }
 
 export interface ConnectionRecord {

@@ -30,11 +30,15 @@ export interface Forwarder {
   drain(limitMs: number): Promise<void>;
 }
 
-/** Listens for one proxy and keeps on trying: settles after the first try at every address. */
+/**
+ * Listens for one proxy and keeps on trying: settles after the first try at every address.
+ * @param onDeath the engine has failed, which was logged: nothing is served any more
+ */
 export const startForwarder = async (
   proxy: ProxyConfig,
   createEngine: CreateEngine,
   log: Log,
+  onDeath: () => void,
 ): Promise<Forwarder> => {
   const startedAtMs = Date.now();
   const bindings = new Map<string, Binding>();
@@ -48,6 +52,11 @@ export const startForwarder = async (
     });
   const engine = await createEngine(proxy, {
     ...(proxy.logOpen ? { onOpen } : {}),
+    onDeath: (cause) => {
+      const why = cause.cause instanceof Error ? cause.cause : cause;
+      log('engine_failed', `${proxy.id}: ${cause.message}: ${why.message}`, { error: why.stack });
+      onDeath();
+    },
     onError: (error) => log('accept_failed', `${proxy.id}: ${error.message}`, { proxy: proxy.name }),
     onEnd: (record) => {
       const { reason, connectMs, totalMs } = record;
@@ -102,6 +111,11 @@ export const startForwarder = async (
   };
 
   await rebind();
+  log('engine', `${proxy.id}: ${engine.name} engine${engine.why ? ` (${engine.why})` : ''}`, {
+    proxy: proxy.name,
+    engine: engine.name,
+    why: engine.why ?? null,
+  });
   const timer = setInterval(() => void rebind(), REBIND_MS);
 
   return {
@@ -110,6 +124,7 @@ export const startForwarder = async (
       pid: process.pid,
       startedAtMs,
       engine: engine.name,
+      engineReason: engine.why ?? null,
       dataPath: engine.dataPath(),
       bindings: [...bindings.values()],
       connections: { ...engine.counts(), ...tally },

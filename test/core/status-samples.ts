@@ -34,6 +34,7 @@ export const proxyStatus = (change: Partial<ProxyStatus>): ProxyStatus => {
     pid: 4242,
     pm2: 'online',
     engine: 'portable',
+    engineReason: null,
     restarts: { crash: 1, forced: 2 },
     failures: { consecutive: 0, sinceHealthy: 0, total: 5 },
     failureThreshold: 3,

@@ -25,7 +25,7 @@ test('the whole table of one port', () => {
       '',
       '✓ 6274  MCP Inspector Web UI  up for 60.0 s',
       '    10.0.0.5:6274 → localhost:6274',
-      '    tcp-proxy-6274  pid 4242  PM2 online  restarts: 1 crash, 2 forced',
+      '    tcp-proxy-6274  pid 4242  PM2 online  engine portable  restarts: 1 crash, 2 forced',
       '    failures 0/3 now, 0 since healthy, 5 in all  connections 3 active, 99 in all',
       '    probe 4 ms  recovery last 120 ms, mean 1.5 s',
       '    uptime 99.5 %',

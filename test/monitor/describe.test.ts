@@ -30,6 +30,7 @@ const SIGHTING: Sighting = {
     pid: 4242,
     startedAtMs: 1_000,
     engine: 'portable',
+    engineReason: null,
     dataPath: 'unknown',
     bindings: [binding('192.0.2.7', 'in_use', 9), binding('192.0.2.8', 'bound')],
     connections: {

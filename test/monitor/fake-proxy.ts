@@ -25,6 +25,7 @@ export const fakeProxy = async (t: TestContext, says: Partial<ProxyReport> = {})
     pid: process.pid,
     startedAtMs: 1_000,
     engine: 'portable',
+    engineReason: null,
     dataPath: 'unknown',
     bindings: [],
     connections: {

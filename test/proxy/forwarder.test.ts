@@ -29,6 +29,7 @@ const start = async (t: TestContext, entry: Partial<ProxyConfig>) => {
       lines.push({ event, text, fields });
       wake();
     },
+    assert.fail,
   );
   t.after(() => forwarder.drain(0));
   const line = async (event: string): Promise<Line> => {
@@ -60,7 +61,7 @@ test('a finished connection is one line, with both ends, bytes, durations and th
   assert.deepEqual([proxy, reason, haproxy, tries], [`tcp-proxy-${port}`, 'done', '--', 1]);
   assert.deepEqual(
     lines.map(({ event }) => event),
-    ['listen', 'connection'],
+    ['listen', 'engine', 'connection'],
   );
 });
 

@@ -5,10 +5,14 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import type { TestContext } from 'node:test';
 import { type Address, endpoint, isUnix } from '../../src/core/address.ts';
 import type { ConnectionRecord, CreateEngine, Engine, Policy } from '../../src/proxy/engine.ts';
+import { createKernelEngine } from '../../src/proxy/kernel/engine.ts';
 import { createPortableEngine } from '../../src/proxy/portable/engine.ts';
 
 /** Every behaviour is tested on each of these. */
-export const ENGINES: Readonly<Record<string, CreateEngine>> = { portable: createPortableEngine };
+export const ENGINES: Readonly<Record<string, CreateEngine>> = {
+  portable: createPortableEngine,
+  kernel: createKernelEngine,
+};
 
 export interface Rig {
   readonly engine: Engine;
@@ -45,6 +49,7 @@ export const rig = async (
     { ...LIMITS, upstream, ...policy },
     {
       onError: (error) => assert.fail(error),
+      onDeath: (cause) => assert.fail(cause),
       onEnd: (record) => {
         records.push(record);
         for (const { n, done } of waiting) if (n === records.length - 1) done(record);
@@ -52,8 +57,8 @@ export const rig = async (
       },
     },
   );
-  const address = await engine.listen(listen);
   t.after(() => engine.drain(0));
+  const address = await engine.listen(listen);
   return {
     engine,
     address,

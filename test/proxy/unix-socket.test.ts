@@ -122,7 +122,7 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       const told: string[] = [];
       const { host, port } = await serve(t, (socket) => socket.end('served'));
       const proxy = proxyOf({ listen: `unix:${listen.host}`, upstream: `${host}:${port}` });
-      const forwarder = await startForwarder(proxy, createEngine, (_, text) => told.push(text));
+      const forwarder = await startForwarder(proxy, createEngine, (_, text) => told.push(text), assert.fail);
       t.after(() => forwarder.drain(0));
       rmSync(listen.host);
       const folder = watch(dirname(listen.host));
@@ -137,7 +137,7 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
     }, async (t) => {
       const theirs = await serve(t, echo, file());
       const proxy = proxyOf({ listen: `unix:${theirs.host}`, upstream: 'localhost:1' });
-      const forwarder = await startForwarder(proxy, createEngine, () => {});
+      const forwarder = await startForwarder(proxy, createEngine, () => {}, assert.fail);
       t.after(() => forwarder.drain(0));
       const [binding] = forwarder.report().bindings;
       assert.deepEqual([binding?.state, binding?.holder?.pid], ['in_use', process.pid]);

@@ -1,0 +1,316 @@
+import { type Address, isUnix } from '../../core/address.ts';
+import { dialReason, type Reason } from '../../core/reasons.ts';
+import type { Connection, Port } from '../clients.ts';
+import type { Timed } from './deadlines.ts';
+import { type Caller, Dialling, type Line } from './dialling.ts';
+import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, errorName } from './libc.ts';
+import type { Unfinished, Watched } from './loop.ts';
+import { type End, newEnd, type Relay } from './relay.ts';
+import { readAddress } from './sockaddr.ts';
+
+/** What all connections of a port share. */
+export interface Shared extends Line {
+  readonly relay: Relay;
+  onMoved(isToUpstream: boolean, bytes: number): void;
+}
+
+/** How long the kernel may take to send what came before a reset, until the reset is passed on. */
+const MOST_DELIVERY_MS = 500;
+const FIRST_DELIVERY_LOOK_MS = 2;
+
+const READABLE = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
+const HUNG = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
+
+/** An end of a connection, with what is known of how it failed. */
+class Side implements Watched, Unfinished {
+  readonly end: End;
+  readonly isUnix: boolean;
+  /** Everything that came from here has been passed on, or nobody takes it any more. */
+  isDone = false;
+  isReset = false;
+  readonly #connection: KernelConnection;
+
+  constructor(connection: KernelConnection, fd: number, isUnixSocket: boolean) {
+    this.#connection = connection;
+    this.end = newEnd(fd);
+    this.isUnix = isUnixSocket;
+  }
+
+  onEvents(mask: number): void {
+    const { end } = this;
+    if (mask & READABLE) end.canRead = true;
+    if (mask & HUNG) end.isHung = true;
+    if (mask & EPOLLOUT) end.canWrite = true;
+    this.#connection.onSide(this, mask);
+  }
+
+  goOn(): void {
+    this.#connection.goOn(this);
+  }
+}
+
+/** One client, from accept to its record; see the portable engine's connection.ts, which does the same on node:net. */
+export class KernelConnection implements Connection, Caller, Timed {
+  dueMs = 0;
+  place = -1;
+  readonly #shared: Shared;
+  readonly #port: Port;
+  readonly #from: Address;
+  readonly #client: Side;
+  readonly #acceptedMs: number;
+  /** The address that the client has connected to, where the connection may be one of the proxy's own. */
+  readonly #own: Address | undefined;
+  readonly #isLoop: boolean;
+  #dialling: Dialling | undefined;
+  #upstream: Side | undefined;
+  #reason: Reason | undefined;
+  #code: string | null = null;
+  #activeMs = 0;
+  #isHalfClosed = false;
+  /** What was sent before a reset is on its way: the look at it comes again, at growing pauses. */
+  #delivering: Side | undefined;
+  #deliverUntilMs = 0;
+  #lookMs = FIRST_DELIVERY_LOOK_MS;
+  #isOver = false;
+
+  constructor(fd: number, from: Address, port: Port, shared: Shared) {
+    this.#shared = shared;
+    this.#port = port;
+    this.#from = from;
+    this.#acceptedMs = shared.loop.nowMs;
+    this.#client = new Side(this, fd, isUnix(from));
+    this.#own = shared.guard.isNeeded(port.policy.upstream) ? this.#ownAddress() : undefined;
+    this.#isLoop = this.#own !== undefined && shared.guard.accepted(from, this.#own);
+  }
+
+  get client(): Watched {
+    return this.#client;
+  }
+
+  isLoop(): boolean {
+    return this.#isLoop;
+  }
+
+  serve(): void {
+    this.#dialling = new Dialling(this.#shared, this.#port, this);
+    this.#dialling.retry();
+  }
+
+  abort(reason: Reason): void {
+    this.#because(reason, null);
+    this.#reset();
+  }
+
+  bytes(): { readonly toUpstream: number; readonly toClient: number } {
+    return { toUpstream: this.#client.end.moved, toClient: this.#upstream?.end.moved ?? 0 };
+  }
+
+  onConnected(fd: number, address: Address, mask: number): void {
+    const { loop, guard } = this.#shared;
+    const upstream = new Side(this, fd, isUnix(address));
+    this.#upstream = upstream;
+    loop.adopt(fd, upstream);
+    if (guard.isNeeded(address) && guard.isClients(this.#addressOf(fd), address)) return this.abort('loop');
+    this.#port.onOpen(this.#from, address);
+    this.#activeMs = loop.nowMs;
+    this.#setTimeout();
+    this.#client.end.canWrite = true;
+    upstream.onEvents(mask);
+    if (!this.#isOver) this.#pump(this.#client, upstream);
+  }
+
+  onRefused(code: string): void {
+    this.#because(dialReason(code), code);
+    this.#reset();
+  }
+
+  mayWait(): boolean {
+    if (this.#hasLeft()) this.abort('client_gone');
+    return !this.#isOver;
+  }
+
+  onSide(side: Side, mask: number): void {
+    const upstream = this.#upstream;
+    if (this.#isOver) return;
+    if (!upstream) return this.#early(mask);
+    if (this.#delivering) {
+      if (mask & (EPOLLERR | EPOLLHUP)) this.#reset();
+      return;
+    }
+    const other = side === this.#client ? upstream : this.#client;
+    if (mask & EPOLLERR && this.#hasFailed(side, other)) return;
+    if (mask & READABLE) this.#pump(side, other);
+    if (mask & EPOLLOUT && !this.#isOver && isWaiting(other.end)) this.#pump(other, side);
+  }
+
+  goOn(side: Side): void {
+    if (this.#isOver || !this.#upstream) return;
+    this.#pump(side, side === this.#client ? this.#upstream : this.#client);
+  }
+
+  onDue(): void {
+    if (this.#delivering) return this.#deliver(this.#delivering);
+    const { policy } = this.#port;
+    const limitMs = this.#isHalfClosed ? policy.halfCloseTimeoutMs : policy.idleTimeoutMs;
+    if (this.#shared.loop.nowMs - this.#activeMs < limitMs) return this.#setTimeout();
+    this.abort(this.#isHalfClosed ? 'half_close_timeout' : 'idle_timeout');
+  }
+
+  /**
+   * Of a client that waits: its bytes are left in the socket; that it leaves is noticed. One that has only closed its
+   * half may want an answer: it is served when the upstream is there at once, and not waited with when it is not.
+   */
+  #early(mask: number): void {
+    if (mask & EPOLLERR) {
+      this.#because('client_reset', errorName(this.#shared.libc.socketError(this.#client.end.fd)));
+      return this.#reset();
+    }
+    const isDialling = this.#dialling !== undefined && !this.#dialling.isHeld;
+    if (!isDialling && this.#hasLeft()) this.abort('client_gone');
+  }
+
+  #hasLeft(): boolean {
+    const { fd, isHung } = this.#client.end;
+    return isHung && this.#shared.libc.unread(fd) === 0;
+  }
+
+  #pump(side: Side, other: Side): void {
+    if (side.isDone) return;
+    const { relay, loop } = this.#shared;
+    const before = side.end.moved;
+    const outcome = relay.pump(side.end, other.end);
+    if (side.end.moved !== before) {
+      this.#activeMs = loop.nowMs;
+      if (!this.#port.isCheck) this.#shared.onMoved(side === this.#client, side.end.moved - before);
+    }
+    switch (outcome) {
+      case 'waiting':
+        return;
+      case 'unfinished':
+        return loop.putOff(side);
+      case 'ended':
+        return this.#passEnd(side, other);
+      case 'from_failed':
+        return this.#fail(side, other, relay.errno);
+      case 'to_failed':
+        return this.#fail(other, side, relay.errno);
+    }
+  }
+
+  #passEnd(side: Side, other: Side): void {
+    side.isDone = true;
+    if (side.isReset) return this.#deliver(other);
+    if (other.isDone) return this.#finish();
+    this.#shared.libc.shutdown(other.end.fd);
+    this.#halfClose();
+  }
+
+  /** True when EPOLLERR was a failure of the connection. */
+  #hasFailed(side: Side, other: Side): boolean {
+    const errno = this.#shared.libc.socketError(side.end.fd);
+    if (errno === 0) return false;
+    this.#fail(side, other, errno);
+    return true;
+  }
+
+  /** What it had sent before its reset is passed on, for as long as the other side takes it. */
+  #fail(side: Side, other: Side, errno: number): void {
+    const { relay } = this.#shared;
+    this.#because(side === this.#client ? 'client_reset' : 'upstream_reset', errorName(errno));
+    side.isReset = true;
+    other.isDone = true;
+    relay.drop(other.end);
+    if (other.isReset) return this.#reset();
+    if (!side.end.hasEnded) side.end.canRead = true;
+    side.isDone = false;
+    this.#halfClose();
+    this.#pump(side, other);
+  }
+
+  /** A reset overtakes what the kernel has not sent yet: that is waited for, but not for long. */
+  #deliver(to: Side): void {
+    const { loop, libc } = this.#shared;
+    this.#deliverUntilMs ||= loop.nowMs + MOST_DELIVERY_MS;
+    this.#delivering = to;
+    const isDelivered = to.isUnix || libc.unsent(to.end.fd) <= 0;
+    if (isDelivered || loop.nowMs >= this.#deliverUntilMs) return this.#reset();
+    loop.setDeadline(this, Math.min(loop.nowMs + this.#lookMs, this.#deliverUntilMs));
+    this.#lookMs *= 2;
+  }
+
+  #halfClose(): void {
+    this.#isHalfClosed = true;
+    this.#activeMs = this.#shared.loop.nowMs;
+    this.#setTimeout();
+  }
+
+  /** It is looked at when it may be due: a byte that passes costs no change of the deadline. */
+  #setTimeout(): void {
+    const { loop } = this.#shared;
+    const { halfCloseTimeoutMs, idleTimeoutMs } = this.#port.policy;
+    const limitMs = this.#isHalfClosed ? halfCloseTimeoutMs : idleTimeoutMs;
+    if (limitMs > 0) loop.setDeadline(this, this.#activeMs + limitMs);
+    else loop.clearDeadline(this);
+  }
+
+  /** The first reason counts. */
+  #because(reason: Reason, code: string | null): void {
+    if (this.#reason !== undefined) return;
+    this.#reason = reason;
+    this.#code = code;
+  }
+
+  #reset(): void {
+    if (this.#isOver) return;
+    const { libc } = this.#shared;
+    for (const side of [this.#client, this.#upstream])
+      if (side && !side.isUnix) libc.resetOnClose(side.end.fd);
+    this.#finish();
+  }
+
+  #finish(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const { loop, relay, guard } = this.#shared;
+    this.#dialling?.cancel();
+    loop.clearDeadline(this);
+    for (const side of [this.#client, this.#upstream]) {
+      if (!side) continue;
+      relay.drop(side.end);
+      loop.close(side.end.fd);
+    }
+    if (this.#own) guard.left(this.#from, this.#own);
+    this.#record(this.#dialling);
+  }
+
+  #record(dialling: Dialling | undefined): void {
+    const { nowMs } = this.#shared.loop;
+    const { toUpstream, toClient } = this.bytes();
+    this.#port.onEnd(this, {
+      client: this.#from,
+      upstream: dialling?.address ?? null,
+      isConnected: this.#upstream !== undefined,
+      reason: this.#reason ?? 'done',
+      code: this.#code,
+      tries: dialling?.tries ?? 0,
+      bytesToUpstream: toUpstream,
+      bytesToClient: toClient,
+      holdMs: Math.round(dialling?.holdMs ?? nowMs - this.#acceptedMs),
+      connectMs: Math.round(dialling?.connectMs ?? 0),
+      totalMs: Math.round(nowMs - this.#acceptedMs),
+    });
+  }
+
+  #ownAddress(): Address | undefined {
+    return this.#addressOf(this.#client.end.fd);
+  }
+
+  #addressOf(fd: number): Address | undefined {
+    const { libc, address } = this.#shared;
+    return libc.getsockname(fd, address) < 0 ? undefined : readAddress(address);
+  }
+}
+
+/** It has something for the other end, read or to be read. */
+const isWaiting = ({ rest, bytesInPipe, canRead, hasEnded }: End): boolean =>
+  rest !== undefined || bytesInPipe > 0 || canRead || hasEnded;

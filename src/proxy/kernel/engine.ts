@@ -1,0 +1,206 @@
+import { closeSync, unlinkSync, writeSync } from 'node:fs';
+import { endianness } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { type Address, isUnix } from '../../core/address.ts';
+import type { EngineCounts } from '../../core/counters.ts';
+import { resolve } from '../../host/resolve.ts';
+import { replacingStaleFile } from '../../host/unix-socket.ts';
+import type { CreateEngine, EngineHooks, Policy } from '../engine.ts';
+import { Cells, type Command, type Report, readRecords, type Start, toError } from './threads.ts';
+
+/**
+ * The engine for Linux: an epoll loop in a thread of its own, on the C library through koffi. What the main thread does,
+ * or whether it is blocked, does not stop a byte.
+ */
+export const createKernelEngine: CreateEngine = async (policy, hooks) => {
+  const thread = await startThread(limitsOf(policy), hooks);
+  const listenOnce = async (address: Address): Promise<Address> =>
+    (await thread.ask({ kind: 'listen', address })) ?? address;
+  const files = new Set<string>();
+
+  const unlisten = async (address: Address): Promise<void> => {
+    await thread.ask({ kind: 'unlisten', address });
+    removeFile(address);
+  };
+  /** As net.Server does it: a socket file goes with its listener. */
+  const removeFile = ({ host }: Address): void => {
+    if (!files.delete(host)) return;
+    try {
+      unlinkSync(host);
+    } catch {
+      // It has gone already.
+    }
+  };
+
+  return {
+    name: 'kernel',
+    listen: async (address) => {
+      if (!isUnix(address)) return listenOnce(address);
+      const bound = await replacingStaleFile(address.host, () => listenOnce(address));
+      files.add(address.host);
+      return bound;
+    },
+    unlisten,
+    setLocalAddresses: (addresses) => thread.tell({ kind: 'local', addresses }),
+    expectCheck: (localPort, forward) => thread.tell({ kind: 'check', localPort, forward }),
+    counts: thread.counts,
+    dataPath: thread.dataPath,
+    drain: async (limitMs) => {
+      thread.tell({ kind: 'drain', limitMs });
+      // Nobody who connects from now on is to be accepted.
+      thread.cells.waitForCommands(UNLISTEN_LIMIT_MS);
+      for (const host of files) removeFile({ host, port: 0 });
+      await thread.ended;
+    },
+  };
+};
+
+/** A loop that is not stuck takes well under 1 ms. */
+const UNLISTEN_LIMIT_MS = 100;
+
+/** What a proxy's config has beside the policy is not for the other thread. */
+const limitsOf = (policy: Policy): Policy => ({
+  upstream: { host: policy.upstream.host, port: policy.upstream.port },
+  allow: policy.allow,
+  holdMs: policy.holdMs,
+  connectTimeoutMs: policy.connectTimeoutMs,
+  idleTimeoutMs: policy.idleTimeoutMs,
+  halfCloseTimeoutMs: policy.halfCloseTimeoutMs,
+  maxConnections: policy.maxConnections,
+  maxHeld: policy.maxHeld,
+});
+
+/** A loop that has not taken a turn for so long after it was woken is stuck. */
+const STUCK_MS = 1_000;
+const ONE = Buffer.alloc(8);
+ONE.writeUInt8(1, endianness() === 'LE' ? 0 : 7);
+
+/**
+ * Small, since a thread with the defaults takes megabytes more; connections live in the old generation, a kilobyte or
+ * two each.
+ */
+const LIMITS = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 512 };
+
+interface Thread {
+  readonly cells: Cells;
+  counts(): EngineCounts;
+  tell(command: Command): void;
+  /** @returns the address that was bound. Rejects with the system's error */
+  ask(command: { readonly kind: 'listen' | 'unlisten'; readonly address: Address }): Promise<Address | null>;
+  dataPath(): 'ok' | 'stuck';
+  readonly ended: Promise<unknown>;
+}
+
+const startThread = async (policy: Policy, hooks: EngineHooks): Promise<Thread> => {
+  const cells = new Cells();
+  const workerData: Start = { policy, cells: cells.buffer, isOpenTold: hooks.onOpen !== undefined };
+  const worker = new Worker(new URL('./worker.js', import.meta.url), {
+    workerData,
+    resourceLimits: LIMITS,
+    trackUnmanagedFds: false,
+  });
+  const answers = new Map<number, (report: Extract<Report, { kind: 'done' }>) => void>();
+  let [lastId, told] = [0, 0];
+  let isDrained = false;
+  const wakeFd = await ready(worker);
+  const live = { cells, wake: () => void writeSync(wakeFd, ONE) };
+  LIVE.add(live);
+  let cause = new Error('the thread of the data path has ended');
+  const ended = new Promise<void>((done) => {
+    worker.once('exit', () => {
+      LIVE.delete(live);
+      closeSync(wakeFd);
+      if (!isDrained) hooks.onDeath(cause);
+      done();
+    });
+  });
+  worker.on('error', (error) => {
+    cause = new Error('the thread of the data path has failed', { cause: error });
+  });
+
+  const tell = (command: Command): void => {
+    if (!LIVE.has(live)) return;
+    worker.postMessage(command);
+    cells.countCommand();
+    live.wake();
+  };
+  const onReport = (report: Report): void => {
+    switch (report.kind) {
+      case 'records':
+        for (const record of readRecords(report.fields)) {
+          told += 1;
+          hooks.onEnd(record);
+        }
+        return;
+      case 'open':
+        return hooks.onOpen?.(report.client, report.upstream);
+      case 'error':
+        return hooks.onError(toError(report.failure));
+      case 'done':
+        return answers.get(report.id)?.(report);
+      case 'resolve':
+        return void resolve(policy.upstream).then((resolved) => tell({ kind: 'resolved', resolved }));
+      case 'drained':
+        isDrained = true;
+        return;
+      case 'ready':
+        return;
+    }
+  };
+  worker.on('message', onReport);
+
+  return {
+    cells,
+    counts: () => cells.counts(told),
+    tell,
+    ask: ({ kind, address }) =>
+      new Promise((done, fail) => {
+        const id = ++lastId;
+        answers.set(id, ({ bound, failure }) => {
+          answers.delete(id);
+          if (failure) fail(toError(failure));
+          else done(bound);
+        });
+        tell({ kind, id, address: { host: address.host, port: address.port } });
+      }),
+    dataPath: watchTurns(cells, live.wake),
+    ended,
+  };
+};
+
+/** Settles with the eventfd; rejects when the thread cannot do its work here. */
+const ready = (worker: Worker): Promise<number> =>
+  new Promise((done, fail) => {
+    worker.once('error', fail);
+    worker.once('message', (report: Report) => {
+      worker.off('error', fail);
+      if (report.kind === 'ready') done(report.wake);
+    });
+  });
+
+/** Wakes the loop at each question: at the next one it must have taken a turn. */
+const watchTurns = (cells: Cells, wake: () => void): (() => 'ok' | 'stuck') => {
+  let asked = { turns: -1, atMs: 0 };
+  return () => {
+    const { turns } = cells;
+    const isStuck = turns === asked.turns && performance.now() - asked.atMs > STUCK_MS;
+    if (turns !== asked.turns) asked = { turns, atMs: performance.now() };
+    wake();
+    return isStuck ? 'stuck' : 'ok';
+  };
+};
+
+/**
+ * While a thread sits in a call of the C library, process.exit() and an uncaught exception wait for it for ever. So every
+ * way out wakes the loops first; one that does not end even so is ended with the process.
+ */
+const LIVE = new Set<{ readonly cells: Cells; wake(): void }>();
+const EXIT_LIMIT_MS = 1_000;
+
+process.on('exit', () => {
+  for (const { cells, wake } of LIVE) {
+    cells.stop();
+    wake();
+  }
+  for (const { cells } of LIVE) if (!cells.waitForEnd(EXIT_LIMIT_MS)) process.kill(process.pid, 'SIGKILL');
+});

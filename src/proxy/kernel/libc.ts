@@ -1,0 +1,212 @@
+import { createRequire } from 'node:module';
+import { constants } from 'node:os';
+
+/**
+ * Memory that the kernel reads and writes. Its address is of use only as long as `bytes` is referenced: once collected,
+ * the kernel would write into what is others' by then. So {@link Libc} keeps it until it is released.
+ */
+export interface Memory {
+  readonly bytes: Buffer;
+  readonly address: number;
+}
+
+/** An expected failure is a value: a negative number is an error of errno(3) with its sign turned. */
+export interface Libc {
+  memory(size: number): Memory;
+  /** From now on it may be collected, and must not be used. */
+  release(memory: Memory): void;
+
+  /** socket(2), a stream, non-blocking and close-on-exec. */
+  socket(family: number): number;
+  bind(fd: number, address: Memory, size: number): number;
+  listen(fd: number, backlog: number): number;
+  /** accept4(2), as {@link Libc.socket}; the peer's address goes into `address`. */
+  accept(fd: number, address: Memory): number;
+  connect(fd: number, address: Memory, size: number): number;
+  getsockname(fd: number, address: Memory): number;
+  setOption(fd: number, level: number, name: number, value: number): number;
+  /** SO_ERROR of socket(7): why the socket failed, as a positive errno, 0 for nothing. Asking forgets it. */
+  socketError(fd: number): number;
+  /** SO_LINGER of socket(7) with 0 s: close(2) then sends a reset, and drops what is unsent. */
+  resetOnClose(fd: number): number;
+  /** shutdown(2) of the sending half: FIN after what has been written. */
+  shutdown(fd: number): number;
+  close(fd: number): number;
+
+  read(fd: number, into: Memory, size: number): number;
+  write(fd: number, from: Memory, offset: number, size: number): number;
+  /** splice(2), one of them a pipe, without waiting. */
+  splice(from: number, to: number, size: number): number;
+  /** SIOCINQ of tcp(7): what has come and was not read. */
+  unread(fd: number): number;
+  /** SIOCOUTQ of tcp(7): what was written and is not acknowledged yet. */
+  unsent(fd: number): number;
+  /** pipe2(2), non-blocking; the reading and the writing end go into `ends`, 4 bytes each. */
+  pipe(ends: Memory): number;
+  /** F_SETPIPE_SZ of fcntl(2): the size that it has now. */
+  setPipeSize(fd: number, size: number): number;
+
+  epollCreate(): number;
+  /** What comes back with each event is `fd` and `turn`. */
+  epollAdd(epoll: number, fd: number, mask: number, turn: number): number;
+  epollDelete(epoll: number, fd: number): number;
+  /** Into `events`, {@link EVENT} apart. @param timeoutMs negative: for ever */
+  epollWait(epoll: number, events: Memory, most: number, timeoutMs: number): number;
+  eventfd(): number;
+}
+
+/** struct epoll_event in 4-byte words; packed on x86-64 alone (include/uapi/linux/eventpoll.h). */
+export const EVENT = process.arch === 'x64' ? { words: 3, fd: 1, turn: 2 } : { words: 4, fd: 2, turn: 3 };
+
+/** epoll_ctl(2). */
+export const EPOLLIN = 0x1;
+export const EPOLLOUT = 0x4;
+export const EPOLLERR = 0x8;
+export const EPOLLHUP = 0x10;
+export const EPOLLRDHUP = 0x2000;
+export const EPOLLET = -0x80000000;
+
+/** address_families(7). */
+export const AF_UNIX = 1;
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+
+/** socket(7), tcp(7) and ipv6(7), as option of which level. */
+export const SOL_SOCKET = 1;
+export const SO_REUSEADDR = 2;
+export const SO_KEEPALIVE = 9;
+export const IPPROTO_TCP = 6;
+export const TCP_NODELAY = 1;
+export const TCP_KEEPIDLE = 4;
+export const TCP_KEEPINTVL = 5;
+export const TCP_KEEPCNT = 6;
+export const IPPROTO_IPV6 = 41;
+export const IPV6_V6ONLY = 26;
+
+/** sockaddr_un of unix(7) is the longest; the length that getsockname(2) and accept(2) want lies behind it. */
+const SOCKADDR_BYTES = 128;
+const ADDRESS_LENGTH_AT = SOCKADDR_BYTES;
+export const ADDRESS_MEMORY_BYTES = SOCKADDR_BYTES + 4;
+
+const { errno } = constants;
+export const { EAGAIN, ECONNABORTED, EINPROGRESS, EINTR } = errno;
+
+const NAMES = new Map(Object.entries(errno).map(([name, number]) => [number, name]));
+/** "ECONNRESET"; the name of a number that has two is the first (EAGAIN, not EWOULDBLOCK). */
+export const errorName = (number: number): string => NAMES.get(number) ?? `E${number}`;
+
+/** SOCK_NONBLOCK and SOCK_CLOEXEC of socket(2); pipe2(2) and eventfd(2) have the same bits for them. */
+const SOCK_FLAGS = 0x80800;
+const CLOSE_ON_EXEC = 0x80000;
+const SOCK_STREAM = 1;
+const SO_LINGER = 13;
+const SO_ERROR = 4;
+const SHUT_WR = 1;
+/** SPLICE_F_MOVE and SPLICE_F_NONBLOCK. */
+const SPLICE_FLAGS = 0x3;
+const FIONREAD = 0x541b;
+const TIOCOUTQ = 0x5411;
+const F_SETPIPE_SZ = 1031;
+const EPOLL_CTL_ADD = 1;
+const EPOLL_CTL_DEL = 2;
+
+/** The constants above are those of these. */
+const ARCHITECTURES = ['x64', 'arm64'];
+
+/**
+ * The C library of this process, through koffi. This is the only file that knows koffi.
+ * @throws Error when this is not Linux, an architecture without koffi, or one whose constants are not known here
+ */
+export const loadLibc = (): Libc => {
+  if (process.platform !== 'linux')
+    throw new Error(`epoll and splice are of Linux, not of ${process.platform}`);
+  if (!ARCHITECTURES.includes(process.arch)) throw new Error(`not made for ${process.arch}`);
+  const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
+  // Node.js has a C library in it already, be it glibc or musl.
+  const libc = koffi.load(null);
+  const checked = (result: number): number => (result < 0 ? -koffi.errno() : result);
+
+  const kept = new Set<Memory>();
+  const memory = (size: number): Memory => {
+    const bytes = Buffer.from(new ArrayBuffer(size));
+    // Below 2^47 on these architectures: a plain number, which costs less than a BigInt at each call.
+    const made = { bytes, address: Number(koffi.address(bytes)) };
+    kept.add(made);
+    return made;
+  };
+  const [word, event, linger] = [memory(8), memory(EVENT.words * 4), memory(8)];
+  linger.bytes.writeInt32LE(1, 0);
+  const events = new Int32Array(event.bytes.buffer);
+
+  const c = {
+    socket: libc.func('int socket(int, int, int)'),
+    bind: libc.func('int bind(int, uintptr_t, uint)'),
+    listen: libc.func('int listen(int, int)'),
+    accept4: libc.func('int accept4(int, uintptr_t, uintptr_t, int)'),
+    connect: libc.func('int connect(int, uintptr_t, uint)'),
+    getsockname: libc.func('int getsockname(int, uintptr_t, uintptr_t)'),
+    setsockopt: libc.func('int setsockopt(int, int, int, uintptr_t, uint)'),
+    getsockopt: libc.func('int getsockopt(int, int, int, uintptr_t, uintptr_t)'),
+    shutdown: libc.func('int shutdown(int, int)'),
+    close: libc.func('int close(int)'),
+    read: libc.func('int read(int, uintptr_t, uint)'),
+    write: libc.func('int write(int, uintptr_t, uint)'),
+    splice: libc.func('int splice(int, uintptr_t, int, uintptr_t, uint, uint)'),
+    ioctl: libc.func('int ioctl(int, ulong, uintptr_t)'),
+    pipe2: libc.func('int pipe2(uintptr_t, int)'),
+    fcntl: libc.func('int fcntl(int, int, int)'),
+    epollCreate1: libc.func('int epoll_create1(int)'),
+    epollCtl: libc.func('int epoll_ctl(int, int, int, uintptr_t)'),
+    epollWait: libc.func('int epoll_wait(int, uintptr_t, int, int)'),
+    eventfd: libc.func('int eventfd(uint, int)'),
+  };
+
+  const prepareLength = (address: Memory): number => {
+    address.bytes.writeInt32LE(SOCKADDR_BYTES, ADDRESS_LENGTH_AT);
+    return address.address + ADDRESS_LENGTH_AT;
+  };
+  const askInteger = (fd: number, what: number): number => {
+    const failed = checked(c.ioctl(fd, what, word.address));
+    return failed < 0 ? failed : word.bytes.readInt32LE();
+  };
+
+  return {
+    memory,
+    release: (memory) => kept.delete(memory),
+    socket: (family) => checked(c.socket(family, SOCK_STREAM | SOCK_FLAGS, 0)),
+    bind: (fd, address, size) => checked(c.bind(fd, address.address, size)),
+    listen: (fd, backlog) => checked(c.listen(fd, backlog)),
+    accept: (fd, address) => checked(c.accept4(fd, address.address, prepareLength(address), SOCK_FLAGS)),
+    connect: (fd, address, size) => checked(c.connect(fd, address.address, size)),
+    getsockname: (fd, address) => checked(c.getsockname(fd, address.address, prepareLength(address))),
+    setOption: (fd, level, name, value) => {
+      word.bytes.writeInt32LE(value);
+      return checked(c.setsockopt(fd, level, name, word.address, 4));
+    },
+    socketError: (fd) => {
+      word.bytes.writeInt32LE(4, 4);
+      const failed = checked(c.getsockopt(fd, SOL_SOCKET, SO_ERROR, word.address, word.address + 4));
+      return failed < 0 ? -failed : word.bytes.readInt32LE();
+    },
+    resetOnClose: (fd) => checked(c.setsockopt(fd, SOL_SOCKET, SO_LINGER, linger.address, 8)),
+    shutdown: (fd) => checked(c.shutdown(fd, SHUT_WR)),
+    close: (fd) => checked(c.close(fd)),
+    read: (fd, into, size) => checked(c.read(fd, into.address, size)),
+    write: (fd, from, offset, size) => checked(c.write(fd, from.address + offset, size)),
+    splice: (from, to, size) => checked(c.splice(from, 0, to, 0, size, SPLICE_FLAGS)),
+    unread: (fd) => askInteger(fd, FIONREAD),
+    unsent: (fd) => askInteger(fd, TIOCOUTQ),
+    pipe: (ends) => checked(c.pipe2(ends.address, SOCK_FLAGS)),
+    setPipeSize: (fd, size) => checked(c.fcntl(fd, F_SETPIPE_SZ, size)),
+    epollCreate: () => checked(c.epollCreate1(CLOSE_ON_EXEC)),
+    epollAdd: (epoll, fd, mask, turn) => {
+      events[0] = mask;
+      events[EVENT.fd] = fd;
+      events[EVENT.turn] = turn;
+      return checked(c.epollCtl(epoll, EPOLL_CTL_ADD, fd, event.address));
+    },
+    epollDelete: (epoll, fd) => checked(c.epollCtl(epoll, EPOLL_CTL_DEL, fd, 0)),
+    epollWait: (epoll, into, most, timeoutMs) => checked(c.epollWait(epoll, into.address, most, timeoutMs)),
+    eventfd: () => checked(c.eventfd(0, SOCK_FLAGS)),
+  };
+};

@@ -1,0 +1,209 @@
+import { EAGAIN, type Libc, type Memory } from './libc.ts';
+import type { Loop } from './loop.ts';
+import { type Pipe, Pipes } from './pipes.ts';
+
+/** One end of a connection, and the way from there to the other end. */
+export interface End {
+  readonly fd: number;
+  /** What epoll has said, until a call says otherwise. */
+  canRead: boolean;
+  canWrite: boolean;
+  /** FIN or a reset has come: a short read does not mean that all is read. */
+  isHung: boolean;
+  /** Its FIN has been read, or its reset: nothing more is to be read. */
+  hasEnded: boolean;
+  /** Read, and not written to the other end yet. */
+  rest: Rest | undefined;
+  pipe: Pipe | undefined;
+  bytesInPipe: number;
+  /** How often in a row the buffer was filled, or hardly anything came through the pipe. */
+  streak: number;
+  /** So much comes that it is spliced, not copied. */
+  isBulk: boolean;
+  /** Bytes that were written to the other end. */
+  moved: number;
+}
+
+interface Rest {
+  readonly memory: Memory;
+  at: number;
+  readonly end: number;
+}
+
+export const newEnd = (fd: number): End => ({
+  fd,
+  canRead: false,
+  canWrite: false,
+  isHung: false,
+  hasEnded: false,
+  rest: undefined,
+  pipe: undefined,
+  bytesInPipe: 0,
+  streak: 0,
+  isBulk: false,
+  moved: 0,
+});
+
+/**
+ * `waiting`: for one of both ends. `unfinished`: it has had its turn, and there is more. `ended`: everything was passed
+ * on, and nothing more comes. `from_failed`, `to_failed`: that end was reset; {@link Relay.errno} says how.
+ */
+export type Outcome = 'waiting' | 'unfinished' | 'ended' | 'from_failed' | 'to_failed';
+type Step = Outcome | 'going';
+
+/** What is read at once; a read that does not fill it has taken everything. */
+const BUFFER_BYTES = 65_536;
+/** Reads that fill the buffer, until a pipe is used. */
+const FULL_READS = 2;
+/** Less than this through the pipe, so often in a row, and it is copied again. */
+const CALM_BYTES = 16_384;
+const CALM_SPLICES = 4;
+/** Of one connection, until others have their turn. */
+const BYTES_A_TURN = 1_048_576;
+/** Buffers of what could not be written at once are kept for the next time, but not more than this. */
+const MOST_SPARE = 16;
+
+/** Moves the bytes of all connections of a loop, through one buffer or through pipes. */
+export class Relay {
+  /** Of the last failure. */
+  errno = 0;
+  readonly #libc: Libc;
+  readonly #buffer: Memory;
+  readonly #pipes: Pipes;
+  readonly #spare: Memory[] = [];
+
+  constructor(libc: Libc, loop: Loop) {
+    this.#libc = libc;
+    this.#buffer = libc.memory(BUFFER_BYTES);
+    this.#pipes = new Pipes(libc, loop);
+  }
+
+  /** Moves what can be moved from one end to the other just now. */
+  pump(from: End, to: End): Outcome {
+    const before = from.moved;
+    let step: Step = 'going';
+    while (step === 'going') {
+      if (from.bytesInPipe > 0 || from.rest) step = this.#flush(from, to);
+      else if (from.hasEnded) step = 'ended';
+      else if (!from.canRead || !to.canWrite) step = 'waiting';
+      else if (from.moved - before >= BYTES_A_TURN) step = 'unfinished';
+      else step = this.#read(from, to);
+    }
+    if (from.pipe && from.bytesInPipe === 0) this.#giveBack(from);
+    return step;
+  }
+
+  /** Drops what was read and not written. */
+  drop(from: End): void {
+    if (from.pipe) this.#pipes.discard(from.pipe);
+    if (from.rest) this.#spareOrRelease(from.rest.memory);
+    from.pipe = undefined;
+    from.rest = undefined;
+    from.bytesInPipe = 0;
+  }
+
+  close(): void {
+    this.#pipes.close();
+  }
+
+  #read(from: End, to: End): Step {
+    if (from.isBulk) from.pipe ??= this.#pipes.take();
+    return from.pipe ? this.#spliceIn(from, from.pipe) : this.#copy(from, to);
+  }
+
+  #copy(from: End, to: End): Step {
+    const size = this.#libc.read(from.fd, this.#buffer, BUFFER_BYTES);
+    if (size <= 0) return this.#nothingRead(from, size);
+    if (size < BUFFER_BYTES) {
+      from.canRead = from.isHung;
+      from.streak = 0;
+    } else {
+      from.streak += 1;
+      if (from.streak >= FULL_READS) from.isBulk = true;
+    }
+    const written = this.#libc.write(to.fd, this.#buffer, 0, size);
+    if (written === size) {
+      from.moved += size;
+      return 'going';
+    }
+    const step = written < 0 ? this.#notWritten(to, written) : 'waiting';
+    to.canWrite = false;
+    if (step === 'waiting') this.#keep(from, Math.max(0, written), size);
+    return step;
+  }
+
+  #keep(from: End, written: number, size: number): void {
+    const memory = this.#spare.pop() ?? this.#libc.memory(BUFFER_BYTES);
+    this.#buffer.bytes.copy(memory.bytes, written, written, size);
+    from.rest = { memory, at: written, end: size };
+    from.moved += written;
+  }
+
+  #spliceIn(from: End, pipe: Pipe): Step {
+    const size = this.#libc.splice(from.fd, pipe.in, pipe.size);
+    if (size <= 0) return this.#nothingRead(from, size);
+    from.bytesInPipe = size;
+    from.streak = size < CALM_BYTES ? from.streak + 1 : 0;
+    if (from.streak >= CALM_SPLICES) {
+      from.isBulk = false;
+      from.streak = 0;
+    }
+    return 'going';
+  }
+
+  #nothingRead(from: End, result: number): Step {
+    if (result === -EAGAIN) {
+      from.canRead = false;
+      return 'waiting';
+    }
+    from.hasEnded = true;
+    if (result === 0) return 'going';
+    this.errno = -result;
+    return 'from_failed';
+  }
+
+  #flush(from: End, to: End): Step {
+    if (!to.canWrite) return 'waiting';
+    return from.rest ? this.#writeRest(from, from.rest, to) : this.#spliceOut(from, to);
+  }
+
+  /** A socket that takes a part is full; epoll tells when it no longer is. */
+  #writeRest(from: End, rest: Rest, to: End): Step {
+    const size = rest.end - rest.at;
+    const written = this.#libc.write(to.fd, rest.memory, rest.at, size);
+    if (written < size) to.canWrite = false;
+    if (written < 0) return this.#notWritten(to, written);
+    from.moved += written;
+    rest.at += written;
+    if (written < size) return 'waiting';
+    from.rest = undefined;
+    this.#spareOrRelease(rest.memory);
+    return 'going';
+  }
+
+  /** Less than was asked for need not mean that the socket is full: it is asked again until it says so. */
+  #spliceOut(from: End, to: End): Step {
+    const written = from.pipe ? this.#libc.splice(from.pipe.out, to.fd, from.bytesInPipe) : 0;
+    if (written < 0) return this.#notWritten(to, written);
+    from.moved += written;
+    from.bytesInPipe -= written;
+    return 'going';
+  }
+
+  #notWritten(to: End, result: number): Step {
+    to.canWrite = false;
+    if (result === -EAGAIN) return 'waiting';
+    this.errno = -result;
+    return 'to_failed';
+  }
+
+  #giveBack(from: End): void {
+    if (from.pipe) this.#pipes.give(from.pipe);
+    from.pipe = undefined;
+  }
+
+  #spareOrRelease(memory: Memory): void {
+    if (this.#spare.length < MOST_SPARE) this.#spare.push(memory);
+    else this.#libc.release(memory);
+  }
+}

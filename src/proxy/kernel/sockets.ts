@@ -1,0 +1,71 @@
+import { type Address, ipFamily, isUnix } from '../../core/address.ts';
+import {
+  ADDRESS_MEMORY_BYTES,
+  errorName,
+  IPPROTO_IPV6,
+  IPPROTO_TCP,
+  IPV6_V6ONLY,
+  type Libc,
+  SO_KEEPALIVE,
+  SO_REUSEADDR,
+  SOL_SOCKET,
+  TCP_KEEPCNT,
+  TCP_KEEPIDLE,
+  TCP_KEEPINTVL,
+  TCP_NODELAY,
+} from './libc.ts';
+import { readAddress, writeAddress } from './sockaddr.ts';
+
+/** As the portable engine has it: 30 s of silence, then 10 probes, one a second. */
+const KEEPALIVE = [
+  [TCP_KEEPIDLE, 30],
+  [TCP_KEEPINTVL, 1],
+  [TCP_KEEPCNT, 10],
+] as const;
+
+/** The kernel cuts it to net.core.somaxconn (listen(2)). */
+const BACKLOG = 4_096;
+
+/** Sends at once, and finds a peer that has vanished. What a listener accepts has its options (tcp(7)). */
+export const makePrompt = (libc: Libc, fd: number, address: Address): void => {
+  if (isUnix(address)) return;
+  libc.setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  libc.setOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  for (const [option, value] of KEEPALIVE) libc.setOption(fd, IPPROTO_TCP, option, value);
+};
+
+/**
+ * A listening socket of this process alone: without SO_REUSEPORT, so that a port in use is EADDRINUSE.
+ * @throws Error with the system's code
+ */
+export const openListener = (
+  libc: Libc,
+  address: Address,
+): { readonly fd: number; readonly bound: Address } => {
+  const memory = libc.memory(ADDRESS_MEMORY_BYTES);
+  const { size, family } = writeAddress(address, memory);
+  const fd = must('socket', address, libc.socket(family));
+  try {
+    if (!isUnix(address)) must('setsockopt', address, libc.setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1));
+    if (ipFamily(address.host) === 6)
+      must('setsockopt', address, libc.setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1));
+    must('bind', address, libc.bind(fd, memory, size));
+    makePrompt(libc, fd, address);
+    must('listen', address, libc.listen(fd, BACKLOG));
+    must('getsockname', address, libc.getsockname(fd, memory));
+    const port = readAddress(memory)?.port ?? 0;
+    return { fd, bound: { host: address.host, port } };
+  } catch (error) {
+    libc.close(fd);
+    throw error;
+  } finally {
+    libc.release(memory);
+  }
+};
+
+const must = (call: string, { host, port }: Address, result: number): number => {
+  if (result >= 0) return result;
+  const code = errorName(-result);
+  const at = port === 0 ? host : `${host}:${port}`;
+  throw Object.assign(new Error(`${call} ${code}: ${at}`), { code, syscall: call });
+};
