@@ -59,8 +59,15 @@ export const keepRecent = (
   };
 };
 
-/** "2025-10-31 09:13:17", as the old system wrote it. */
+/** "2025-10-31 09:13:17", as the old system wrote it; made once a second. */
 const localTime = (at: Date): string => {
+  const second = Math.floor(at.getTime() / 1_000);
+  if (second !== lastTime.second) lastTime = { second, text: formatTime(at) };
+  return lastTime.text;
+};
+let lastTime = { second: Number.NaN, text: '' };
+
+const formatTime = (at: Date): string => {
   const two = (number: number): string => String(number).padStart(2, '0');
   const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
   return `${day} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;

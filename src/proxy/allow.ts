@@ -24,14 +24,26 @@ export const createAllow = (
     if (bits === undefined) list.addAddress(host, family);
     else list.addSubnet(host, Number(bits), family);
   }
-  return (client) => {
+  const isListed = remember((client) => {
     const host = canonicalHost(client).replace(/%.*$/, '');
-    return (
-      isUnix({ host: client, port: 0 }) ||
-      list.check(host, familyName(host)) ||
-      (entries.includes('loopback') && localAddresses().includes(client))
-    );
+    return isUnix({ host: client, port: 0 }) || list.check(host, familyName(host));
+  });
+  const hasLoopback = entries.includes('loopback');
+  return (client) => isListed(client) || (hasLoopback && localAddresses().includes(client));
+};
+
+/** Clients come from few hosts, often: a look into the list costs more than all else that is done to let one in. */
+const remember = (ask: (host: string) => boolean): ((host: string) => boolean) => {
+  const known = new Map<string, boolean>();
+  return (host) => {
+    const before = known.get(host);
+    if (before !== undefined) return before;
+    if (known.size >= MOST_REMEMBERED) known.clear();
+    const answer = ask(host);
+    known.set(host, answer);
+    return answer;
   };
 };
+const MOST_REMEMBERED = 4_096;
 
 const familyName = (host: string): 'ipv4' | 'ipv6' => (ipFamily(host) === 6 ? 'ipv6' : 'ipv4');

@@ -5,7 +5,7 @@ import type { Timed } from './deadlines.ts';
 import { type Caller, Dialling, type Line } from './dialling.ts';
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, errorName } from './libc.ts';
 import type { Unfinished, Watched } from './loop.ts';
-import { type End, newEnd, type Relay } from './relay.ts';
+import { End, type Relay } from './relay.ts';
 import { readAddress } from './sockaddr.ts';
 
 /** What all connections of a port share. */
@@ -22,8 +22,7 @@ const READABLE = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 const HUNG = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 
 /** An end of a connection, with what is known of how it failed. */
-class Side implements Watched, Unfinished {
-  readonly end: End;
+class Side extends End implements Watched, Unfinished {
   readonly isUnix: boolean;
   /** Everything that came from here has been passed on, or nobody takes it any more. */
   isDone = false;
@@ -31,16 +30,15 @@ class Side implements Watched, Unfinished {
   readonly #connection: KernelConnection;
 
   constructor(connection: KernelConnection, fd: number, isUnixSocket: boolean) {
+    super(fd);
     this.#connection = connection;
-    this.end = newEnd(fd);
     this.isUnix = isUnixSocket;
   }
 
   onEvents(mask: number): void {
-    const { end } = this;
-    if (mask & READABLE) end.canRead = true;
-    if (mask & HUNG) end.isHung = true;
-    if (mask & EPOLLOUT) end.canWrite = true;
+    if (mask & READABLE) this.canRead = true;
+    if (mask & HUNG) this.isHung = true;
+    if (mask & EPOLLOUT) this.canWrite = true;
     this.#connection.onSide(this, mask);
   }
 
@@ -102,7 +100,7 @@ export class KernelConnection implements Connection, Caller, Timed {
   }
 
   bytes(): { readonly toUpstream: number; readonly toClient: number } {
-    return { toUpstream: this.#client.end.moved, toClient: this.#upstream?.end.moved ?? 0 };
+    return { toUpstream: this.#client.moved, toClient: this.#upstream?.moved ?? 0 };
   }
 
   onConnected(fd: number, address: Address, mask: number): void {
@@ -114,7 +112,7 @@ export class KernelConnection implements Connection, Caller, Timed {
     this.#port.onOpen(this.#from, address);
     this.#activeMs = loop.nowMs;
     this.#setTimeout();
-    this.#client.end.canWrite = true;
+    this.#client.canWrite = true;
     upstream.onEvents(mask);
     if (!this.#isOver) this.#pump(this.#client, upstream);
   }
@@ -140,7 +138,7 @@ export class KernelConnection implements Connection, Caller, Timed {
     const other = side === this.#client ? upstream : this.#client;
     if (mask & EPOLLERR && this.#hasFailed(side, other)) return;
     if (mask & READABLE) this.#pump(side, other);
-    if (mask & EPOLLOUT && !this.#isOver && isWaiting(other.end)) this.#pump(other, side);
+    if (mask & EPOLLOUT && !this.#isOver && isWaiting(other)) this.#pump(other, side);
   }
 
   goOn(side: Side): void {
@@ -162,7 +160,7 @@ export class KernelConnection implements Connection, Caller, Timed {
    */
   #early(mask: number): void {
     if (mask & EPOLLERR) {
-      this.#because('client_reset', errorName(this.#shared.libc.socketError(this.#client.end.fd)));
+      this.#because('client_reset', errorName(this.#shared.libc.socketError(this.#client.fd)));
       return this.#reset();
     }
     const isDialling = this.#dialling !== undefined && !this.#dialling.isHeld;
@@ -170,18 +168,18 @@ export class KernelConnection implements Connection, Caller, Timed {
   }
 
   #hasLeft(): boolean {
-    const { fd, isHung } = this.#client.end;
+    const { fd, isHung } = this.#client;
     return isHung && this.#shared.libc.unread(fd) === 0;
   }
 
   #pump(side: Side, other: Side): void {
     if (side.isDone) return;
     const { relay, loop } = this.#shared;
-    const before = side.end.moved;
-    const outcome = relay.pump(side.end, other.end);
-    if (side.end.moved !== before) {
+    const before = side.moved;
+    const outcome = relay.pump(side, other);
+    if (side.moved !== before) {
       this.#activeMs = loop.nowMs;
-      if (!this.#port.isCheck) this.#shared.onMoved(side === this.#client, side.end.moved - before);
+      if (!this.#port.isCheck) this.#shared.onMoved(side === this.#client, side.moved - before);
     }
     switch (outcome) {
       case 'waiting':
@@ -201,13 +199,13 @@ export class KernelConnection implements Connection, Caller, Timed {
     side.isDone = true;
     if (side.isReset) return this.#deliver(other);
     if (other.isDone) return this.#finish();
-    this.#shared.libc.shutdown(other.end.fd);
+    this.#shared.libc.shutdown(other.fd);
     this.#halfClose();
   }
 
   /** True when EPOLLERR was a failure of the connection. */
   #hasFailed(side: Side, other: Side): boolean {
-    const errno = this.#shared.libc.socketError(side.end.fd);
+    const errno = this.#shared.libc.socketError(side.fd);
     if (errno === 0) return false;
     this.#fail(side, other, errno);
     return true;
@@ -219,9 +217,9 @@ export class KernelConnection implements Connection, Caller, Timed {
     this.#because(side === this.#client ? 'client_reset' : 'upstream_reset', errorName(errno));
     side.isReset = true;
     other.isDone = true;
-    relay.drop(other.end);
+    relay.drop(other);
     if (other.isReset) return this.#reset();
-    if (!side.end.hasEnded) side.end.canRead = true;
+    if (!side.hasEnded) side.canRead = true;
     side.isDone = false;
     this.#halfClose();
     this.#pump(side, other);
@@ -232,7 +230,7 @@ export class KernelConnection implements Connection, Caller, Timed {
     const { loop, libc } = this.#shared;
     this.#deliverUntilMs ||= loop.nowMs + MOST_DELIVERY_MS;
     this.#delivering = to;
-    const isDelivered = to.isUnix || libc.unsent(to.end.fd) <= 0;
+    const isDelivered = to.isUnix || libc.unsent(to.fd) <= 0;
     if (isDelivered || loop.nowMs >= this.#deliverUntilMs) return this.#reset();
     loop.setDeadline(this, Math.min(loop.nowMs + this.#lookMs, this.#deliverUntilMs));
     this.#lookMs *= 2;
@@ -263,24 +261,26 @@ export class KernelConnection implements Connection, Caller, Timed {
   #reset(): void {
     if (this.#isOver) return;
     const { libc } = this.#shared;
-    for (const side of [this.#client, this.#upstream])
-      if (side && !side.isUnix) libc.resetOnClose(side.end.fd);
+    if (!this.#client.isUnix) libc.resetOnClose(this.#client.fd);
+    if (this.#upstream && !this.#upstream.isUnix) libc.resetOnClose(this.#upstream.fd);
     this.#finish();
   }
 
   #finish(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    const { loop, relay, guard } = this.#shared;
+    const { loop, guard } = this.#shared;
     this.#dialling?.cancel();
     loop.clearDeadline(this);
-    for (const side of [this.#client, this.#upstream]) {
-      if (!side) continue;
-      relay.drop(side.end);
-      loop.close(side.end.fd);
-    }
+    this.#close(this.#client);
+    if (this.#upstream) this.#close(this.#upstream);
     if (this.#own) guard.left(this.#from, this.#own);
     this.#record(this.#dialling);
+  }
+
+  #close(side: Side): void {
+    this.#shared.relay.drop(side);
+    this.#shared.loop.close(side.fd);
   }
 
   #record(dialling: Dialling | undefined): void {
@@ -302,7 +302,7 @@ export class KernelConnection implements Connection, Caller, Timed {
   }
 
   #ownAddress(): Address | undefined {
-    return this.#addressOf(this.#client.end.fd);
+    return this.#addressOf(this.#client.fd);
   }
 
   #addressOf(fd: number): Address | undefined {

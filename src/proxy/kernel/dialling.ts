@@ -19,7 +19,7 @@ import type { Loop, Watched } from './loop.ts';
 import type { LoopGuard } from './loop-guard.ts';
 import { readAddress } from './sockaddr.ts';
 import { makePrompt } from './sockets.ts';
-import type { Target, Targets } from './targets.ts';
+import type { Target, Targets, Waiter } from './targets.ts';
 
 /** What all dials of a port share. */
 export interface Line {
@@ -44,7 +44,7 @@ export interface Caller {
 export const ALL_EVENTS = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 
 /** From the first try at an address to the connection, or to giving up: see `dial` of proxy/dial.ts, which does the same. */
-export class Dialling implements Watched, Timed, Held {
+export class Dialling implements Watched, Timed, Held, Waiter {
   dueMs = 0;
   place = -1;
   /** Of the record. */
@@ -57,7 +57,8 @@ export class Dialling implements Watched, Timed, Held {
   readonly #caller: Caller;
   readonly #startedMs: number;
   #triedMs = 0;
-  #left: Target[] = [];
+  #left: readonly Target[] = [];
+  #at = 0;
   #code = 'ELOOP';
   #fd = -1;
   #isHeld = false;
@@ -80,11 +81,17 @@ export class Dialling implements Watched, Timed, Held {
     if (this.#isTrying || this.#isOver) return;
     this.#isTrying = true;
     const { targets, loop } = this.#line;
-    const known = targets.get(loop.nowMs, () => this.#resume());
+    const known = targets.get(loop.nowMs, this);
     if (known === undefined) return;
     this.#code = 'code' in known ? known.code : 'ELOOP';
     this.#left = 'code' in known ? [] : inOrder(known, this.#port);
+    this.#at = 0;
     this.#next();
+  }
+
+  onTargets(): void {
+    this.#isTrying = false;
+    this.retry();
   }
 
   /** The client has gone, or the hold is over. */
@@ -110,14 +117,12 @@ export class Dialling implements Watched, Timed, Held {
     this.#refuse();
   }
 
-  #resume(): void {
-    this.#isTrying = false;
-    this.retry();
-  }
-
   #next(): void {
-    for (let target = this.#left.shift(); target; target = this.#left.shift())
-      if (this.#connect(target)) return;
+    while (this.#at < this.#left.length) {
+      const target = this.#left[this.#at];
+      this.#at += 1;
+      if (target && this.#connect(target)) return;
+    }
     this.#roundOver();
   }
 
@@ -217,7 +222,9 @@ export class Dialling implements Watched, Timed, Held {
 }
 
 /** Without the proxy's own listeners; the one that answered last goes first. */
-const inOrder = (targets: readonly Target[], port: Port): Target[] => {
+const inOrder = (targets: readonly Target[], port: Port): readonly Target[] => {
+  const [only] = targets;
+  if (only && targets.length === 1 && !port.isOwnListener(only.address)) return targets;
   const dialled = targets.filter(({ address }) => !port.isOwnListener(address));
   const preferred = port.preferred();
   const at = preferred ? dialled.findIndex(({ address }) => address.host === preferred.host) : -1;

@@ -27,6 +27,8 @@ export interface Accepting {
 
 /** The listening sockets of a port. */
 export class Listeners {
+  /** Asked for at each connection. */
+  addresses: readonly Address[] = [];
   readonly #libc: Libc;
   readonly #loop: Loop;
   readonly #accepting: Accepting;
@@ -38,15 +40,12 @@ export class Listeners {
     this.#accepting = accepting;
   }
 
-  get addresses(): readonly Address[] {
-    return [...this.#open.values()].map(({ address }) => address);
-  }
-
   /** @throws Error with the system's code */
   listen(address: Address): Address {
     const { fd, bound } = openListener(this.#libc, address);
     const listener = new Listener(fd, bound, this.#libc, this.#loop, this.#accepting);
     this.#open.set(formatAddress(bound), listener);
+    this.#list();
     listener.begin();
     return bound;
   }
@@ -55,6 +54,11 @@ export class Listeners {
     const key = formatAddress(address);
     this.#open.get(key)?.end();
     this.#open.delete(key);
+    this.#list();
+  }
+
+  #list(): void {
+    this.addresses = [...this.#open.values()].map(({ address }) => address);
   }
 }
 

@@ -3,25 +3,29 @@ import type { Loop } from './loop.ts';
 import { type Pipe, Pipes } from './pipes.ts';
 
 /** One end of a connection, and the way from there to the other end. */
-export interface End {
+export class End {
   readonly fd: number;
   /** What epoll has said, until a call says otherwise. */
-  canRead: boolean;
-  canWrite: boolean;
+  canRead = false;
+  canWrite = false;
   /** FIN or a reset has come: a short read does not mean that all is read. */
-  isHung: boolean;
+  isHung = false;
   /** Its FIN has been read, or its reset: nothing more is to be read. */
-  hasEnded: boolean;
+  hasEnded = false;
   /** Read, and not written to the other end yet. */
-  rest: Rest | undefined;
-  pipe: Pipe | undefined;
-  bytesInPipe: number;
+  rest: Rest | undefined = undefined;
+  pipe: Pipe | undefined = undefined;
+  bytesInPipe = 0;
   /** How often in a row the buffer was filled, or hardly anything came through the pipe. */
-  streak: number;
+  streak = 0;
   /** So much comes that it is spliced, not copied. */
-  isBulk: boolean;
+  isBulk = false;
   /** Bytes that were written to the other end. */
-  moved: number;
+  moved = 0;
+
+  constructor(fd: number) {
+    this.fd = fd;
+  }
 }
 
 interface Rest {
@@ -29,20 +33,6 @@ interface Rest {
   at: number;
   readonly end: number;
 }
-
-export const newEnd = (fd: number): End => ({
-  fd,
-  canRead: false,
-  canWrite: false,
-  isHung: false,
-  hasEnded: false,
-  rest: undefined,
-  pipe: undefined,
-  bytesInPipe: 0,
-  streak: 0,
-  isBulk: false,
-  moved: 0,
-});
 
 /**
  * `waiting`: for one of both ends. `unfinished`: it has had its turn, and there is more. `ended`: everything was passed

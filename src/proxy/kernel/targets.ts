@@ -14,9 +14,13 @@ export interface Target {
 /** A name is asked for again after so long; what it was serves until there is an answer. */
 const FRESH_MS = 5_000;
 
+export interface Waiter {
+  onTargets(): void;
+}
+
 export interface Targets {
-  /** All addresses of the upstream; undefined: they are being asked for, and `onKnown` is called when that is over. */
-  get(nowMs: number, onKnown: () => void): readonly Target[] | { readonly code: string } | undefined;
+  /** All addresses of the upstream; undefined: they are being asked for, and the waiter is told when that is over. */
+  get(nowMs: number, waiter: Waiter): readonly Target[] | { readonly code: string } | undefined;
   /** The answer to `ask`. */
   set(resolved: Resolved, nowMs: number): void;
 }
@@ -49,17 +53,17 @@ export const createTargets = (upstream: Address, libc: Libc, ask: () => void): T
     : literal.map(targetOf);
   let askedAtMs = Number.NEGATIVE_INFINITY;
   let isAsking = false;
-  let waiting: (() => void)[] = [];
+  let waiting: Waiter[] = [];
 
   return {
-    get: (nowMs, onKnown) => {
+    get: (nowMs, waiter) => {
       if (isName && !isAsking && nowMs - askedAtMs >= FRESH_MS) {
         isAsking = true;
         askedAtMs = nowMs;
         ask();
       }
       if (known === undefined || (isAsking && 'code' in known)) {
-        waiting.push(onKnown);
+        waiting.push(waiter);
         return undefined;
       }
       return known;
@@ -71,7 +75,7 @@ export const createTargets = (upstream: Address, libc: Libc, ask: () => void): T
       forgetAllBut(known);
       const all = waiting;
       waiting = [];
-      for (const onKnown of all) onKnown();
+      for (const waiter of all) waiter.onTargets();
     },
   };
 };

@@ -65,43 +65,24 @@ export const pushRecord = (fields: Field[], record: ConnectionRecord): void => {
 };
 
 export const readRecords = (fields: readonly Field[]): ConnectionRecord[] =>
-  Array.from({ length: fields.length / FIELDS }, (_, row) =>
-    toRecord(fields.slice(row * FIELDS, (row + 1) * FIELDS) as unknown as Row),
-  );
-type Row = [string, number, string | null, number, boolean, number, string | null, ...number[]];
+  Array.from({ length: fields.length / FIELDS }, (_, row) => readRecord(fields, row * FIELDS));
 
-const toRecord = ([
-  host,
-  port,
-  upHost,
-  upPort,
-  isConnected,
-  reason,
-  code,
-  ...rest
-]: Row): ConnectionRecord => {
-  const [
-    tries = 0,
-    bytesToUpstream = 0,
-    bytesToClient = 0,
-    holdMs = 0,
-    connectMs = 0,
-    totalMs = 0,
-    active = 0,
-  ] = rest;
+const readRecord = (fields: readonly Field[], at: number): ConnectionRecord => {
+  const number = (field: number): number => fields[at + field] as number;
+  const upstreamHost = fields[at + 2] as string | null;
   return {
-    client: { host, port },
-    upstream: upHost === null ? null : { host: upHost, port: upPort },
-    isConnected,
-    reason: REASON_NAMES[reason] ?? 'done',
-    code,
-    tries,
-    bytesToUpstream,
-    bytesToClient,
-    holdMs,
-    connectMs,
-    totalMs,
-    active,
+    client: { host: fields[at] as string, port: number(1) },
+    upstream: upstreamHost === null ? null : { host: upstreamHost, port: number(3) },
+    isConnected: fields[at + 4] as boolean,
+    reason: REASON_NAMES[number(5)] ?? 'done',
+    code: fields[at + 6] as string | null,
+    tries: number(7),
+    bytesToUpstream: number(8),
+    bytesToClient: number(9),
+    holdMs: number(10),
+    connectMs: number(11),
+    totalMs: number(12),
+    active: number(13),
   };
 };
 
