@@ -1,5 +1,3 @@
-import * as v from 'valibot';
-
 /**
  * A TCP address: `host` is an IP literal (IPv6 with its `%scope` where it has one) or a name. Or a unix socket: `host`
  * is its absolute path, and `port` 0.
@@ -23,16 +21,17 @@ export type Listen =
 const LOCALHOST = ['127.0.0.1', '::1'] as const;
 const WILDCARDS = ['0.0.0.0', '::'] as const;
 
-const ipv4 = v.pipe(v.string(), v.ipv4());
+/** Four numbers up to 255, without leading zeros, which inet_aton(3) takes for octal. */
+const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
 const NAME = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\.?$/i;
 const ALL_NUMERIC = /^[\d.]+$/;
 
 export const ipFamily = (host: string): 4 | 6 | 0 => {
   const bare = host.replace(/%.*$/, '');
-  return v.is(ipv4, bare) ? 4 : isIpv6(bare) ? 6 : 0;
+  return IPV4.test(bare) ? 4 : isIpv6(bare) ? 6 : 0;
 };
 
-/** valibot's `ipv6` refuses some with an IPv4 tail, such as 64:ff9b::192.0.2.1 (RFC 6052). */
+/** By the URL parser: patterns for it refuse some with an IPv4 tail, such as 64:ff9b::192.0.2.1 (RFC 6052). */
 const isIpv6 = (text: string): boolean =>
   /^[\da-f:.]*:[\da-f:.]*$/i.test(text) && URL.canParse(`http://[${text}]`);
 

@@ -30,11 +30,16 @@ const defineProxy = (
   root: string,
   env: Readonly<Record<string, string>>,
 ): AppDefinition => ({
-  ...common(root, env),
+  ...common(root, { ...env, ...SPARING_ENV }),
   name: proxy.name,
   args: ['run', proxy.name],
+  node_args: SPARING_OPTIONS,
   kill_timeout: proxy.drainMs + 1_000,
 });
+
+/** What keeps an idle proxy small (docs/decisions.md: 64 MB). */
+const SPARING_ENV = { MALLOC_ARENA_MAX: '1' };
+const SPARING_OPTIONS = ['--max-semi-space-size=1'];
 
 const common = (root: string, env: Readonly<Record<string, string>>) => ({
   script: `${root}/dist/cli.js`.replace('//', '/'),
@@ -45,6 +50,7 @@ const common = (root: string, env: Readonly<Record<string, string>>) => ({
   env,
   pmx: false,
   treekill: false,
+  disable_source_map_support: true,
   wait_ready: true,
   listen_timeout: 5_000,
   kill_retry_time: 10,

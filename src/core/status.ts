@@ -72,16 +72,6 @@ export interface ProxyStatus {
   readonly answersOutside: boolean | null;
 }
 
-/** Who holds a port: `pid` and `command` are unknown when the process is another user's. */
-export interface Holder {
-  readonly pid: number | null;
-  readonly command: string | null;
-  readonly uid: number;
-}
-
-export const formatHolder = ({ pid, command, uid }: Holder): string =>
-  pid === null ? `a process of user ${uid}` : `pid ${pid} (${command ?? 'unknown'})`;
-
 /** 0: all up (an optional proxy may wait, a proxy that is not needed counts as up); 1: anything else; 3: no monitor. */
 export const exitCode = ({ monitor, proxies }: Snapshot): 0 | 1 | 3 =>
   monitor === null ? 3 : proxies.length > 0 && proxies.every(isFine) ? 0 : 1;

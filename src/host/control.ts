@@ -3,7 +3,8 @@ import { connect, createServer, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EngineCounts, Tally } from '../core/counters.ts';
-import type { Holder, Snapshot } from '../core/status.ts';
+import type { Holder } from '../core/holder.ts';
+import type { Snapshot } from '../core/status.ts';
 import { listenOnFile } from './unix-socket.ts';
 
 /**

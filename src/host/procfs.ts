@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
-import type { Holder } from '../core/status.ts';
+import type { Holder } from '../core/holder.ts';
 import type { Listener } from './socket-table.ts';
 
 /** What /proc says of a process (proc_pid_stat(5)). */

@@ -1,8 +1,9 @@
 import { bindAddresses, formatAddress, formatListen, ipFamily, isLoopback } from '../core/address.ts';
 import type { ProxyConfig } from '../core/config.ts';
 import { type Health, uptimeOf } from '../core/health.ts';
+import { formatHolder } from '../core/holder.ts';
 import { NO_TRACK, usageOf } from '../core/limits.ts';
-import { formatHolder, type ProxyStatus } from '../core/status.ts';
+import type { ProxyStatus } from '../core/status.ts';
 import { localAddresses } from '../host/procfs.ts';
 import type { Sighting } from './evidence.ts';
 

@@ -1,5 +1,6 @@
 import type { Address } from '../core/address.ts';
 import { resolve } from '../host/resolve.ts';
+import { FIRST_RETRY_MS, isHoldable, moreTelling, nextRetryMs } from './retry.ts';
 
 /** A connection to one address: it settles within the connect time-out, with the system's code when it fails. */
 export type Connect<S> = (address: Address, signal: AbortSignal) => Promise<Connected<S>>;
@@ -46,18 +47,6 @@ export interface DialOptions {
   /** Before the first wait; false when there is no place to wait in, and the dial fails at once. */
   mayHold(): boolean;
 }
-
-/** Hold: again after 100 ms, growing to 500 ms: an upstream back after 1.5 s serves its clients by about 2 s. */
-export const FIRST_RETRY_MS = 100;
-export const nextRetryMs = (retryMs: number): number => Math.min(retryMs * 1.5, LONGEST_RETRY_MS);
-const LONGEST_RETRY_MS = 500;
-/**
- * Worth waiting for: the upstream's port is closed, its address or socket file not there yet, or its unix socket's
- * queue full (EAGAIN, connect(2)).
- */
-const HOLDABLE: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOENT', 'EAGAIN', 'EADDRNOTAVAIL', 'ESELF']);
-
-export const isHoldable = (code: string): boolean => HOLDABLE.has(code);
 
 /**
  * Dials the upstream's addresses in order, and again for up to `holdMs` while they refuse; a time-out is not
@@ -153,8 +142,3 @@ const inOrder = (
   const first = dialled.find(({ host }) => host === preferred()?.host);
   return first ? [first, ...dialled.filter((address) => address !== first)] : dialled;
 };
-
-/** Of the addresses' codes: a time-out forbids to hold, a refusal says that the host is there. */
-const TELLING = ['ETIMEDOUT', 'ECONNREFUSED'];
-export const moreTelling = (before: string, now: string): string =>
-  TELLING.find((code) => code === before || code === now) ?? now;

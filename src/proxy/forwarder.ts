@@ -9,8 +9,8 @@ import {
 } from '../core/address.ts';
 import type { ProxyConfig } from '../core/config.ts';
 import { newTally, tallied } from '../core/counters.ts';
+import { formatHolder, type Holder } from '../core/holder.ts';
 import { REASONS } from '../core/reasons.ts';
-import { formatHolder, type Holder } from '../core/status.ts';
 import type { Binding, ProxyReport } from '../host/control.ts';
 import type { Log } from '../host/log.ts';
 import { holderOf, localAddresses } from '../host/procfs.ts';

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Cause } from '../../src/core/decision.ts';
 import type { ProxyState } from '../../src/core/health.ts';
+import { formatHolder } from '../../src/core/holder.ts';
 import {
   describeSilence,
   exitCode,
-  formatHolder,
   renderStatus,
   type Snapshot,
   selectProxies,

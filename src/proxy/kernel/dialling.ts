@@ -1,7 +1,8 @@
 import { type Address, isUnix } from '../../core/address.ts';
 import type { Port } from '../clients.ts';
-import { isHoldable, moreTelling } from '../dial.ts';
+import { isHoldable, moreTelling } from '../retry.ts';
 import type { Timed } from './deadlines.ts';
+import { errorName } from './errno.ts';
 import type { Gate, Held } from './gate.ts';
 import {
   EINPROGRESS,
@@ -11,7 +12,6 @@ import {
   EPOLLIN,
   EPOLLOUT,
   EPOLLRDHUP,
-  errorName,
   type Libc,
   type Memory,
 } from './libc.ts';

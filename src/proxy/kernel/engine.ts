@@ -3,7 +3,7 @@ import { endianness } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { type Address, isUnix } from '../../core/address.ts';
 import type { EngineCounts } from '../../core/counters.ts';
-import { resolve } from '../../host/resolve.ts';
+import type { Resolved } from '../../host/resolve.ts';
 import { replacingStaleFile } from '../../host/unix-socket.ts';
 import type { CreateEngine, EngineHooks, Policy } from '../engine.ts';
 import { Cells, type Command, type Report, readRecords, type Start, toError } from './threads.ts';
@@ -139,7 +139,7 @@ const startThread = async (policy: Policy, hooks: EngineHooks): Promise<Thread> 
       case 'done':
         return answers.get(report.id)?.(report);
       case 'resolve':
-        return void resolve(policy.upstream).then((resolved) => tell({ kind: 'resolved', resolved }));
+        return void lookUp(policy.upstream).then((resolved) => tell({ kind: 'resolved', resolved }));
       case 'drained':
         isDrained = true;
         return;
@@ -167,6 +167,10 @@ const startThread = async (policy: Policy, hooks: EngineHooks): Promise<Thread> 
     ended,
   };
 };
+
+/** Most upstreams have no name, and a resolver takes 4 MB. */
+const lookUp = async (address: Address): Promise<Resolved> =>
+  (await import('../../host/resolve.ts')).resolve(address);
 
 /** Settles with the eventfd; rejects when the thread cannot do its work here. */
 const ready = (worker: Worker): Promise<number> =>

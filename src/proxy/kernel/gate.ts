@@ -1,4 +1,4 @@
-import { FIRST_RETRY_MS, nextRetryMs } from '../dial.ts';
+import { FIRST_RETRY_MS, nextRetryMs } from '../retry.ts';
 import type { Timed } from './deadlines.ts';
 import type { Loop } from './loop.ts';
 

@@ -91,10 +91,6 @@ export const ADDRESS_MEMORY_BYTES = SOCKADDR_BYTES + 4;
 const { errno } = constants;
 export const { EAGAIN, ECONNABORTED, EINPROGRESS, EINTR } = errno;
 
-const NAMES = new Map(Object.entries(errno).map(([name, number]) => [number, name]));
-/** "ECONNRESET"; the name of a number that has two is the first (EAGAIN, not EWOULDBLOCK). */
-export const errorName = (number: number): string => NAMES.get(number) ?? `E${number}`;
-
 /** SOCK_NONBLOCK and SOCK_CLOEXEC of socket(2); pipe2(2) and eventfd(2) have the same bits for them. */
 const SOCK_FLAGS = 0x80800;
 const CLOSE_ON_EXEC = 0x80000;

@@ -1,12 +1,12 @@
 import { type Address, formatAddress, isUnix } from '../../core/address.ts';
 import type { Timed } from './deadlines.ts';
+import { errorName } from './errno.ts';
 import {
   ADDRESS_MEMORY_BYTES,
   EAGAIN,
   ECONNABORTED,
   EINTR,
   EPOLLIN,
-  errorName,
   type Libc,
   type Memory,
 } from './libc.ts';

@@ -1,5 +1,6 @@
 import { Deadlines, type Timed } from './deadlines.ts';
-import { EINTR, EVENT, errorName, type Libc, type Memory } from './libc.ts';
+import { errorName } from './errno.ts';
+import { EINTR, EVENT, type Libc, type Memory } from './libc.ts';
 
 /** What is told of the events of a file. */
 export interface Watched {

@@ -1,7 +1,7 @@
 import { type Address, ipFamily, isUnix } from '../../core/address.ts';
+import { errorName } from './errno.ts';
 import {
   ADDRESS_MEMORY_BYTES,
-  errorName,
   IPPROTO_IPV6,
   IPPROTO_TCP,
   IPV6_V6ONLY,

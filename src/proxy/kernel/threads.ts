@@ -1,9 +1,9 @@
-import { constants } from 'node:os';
 import type { Address } from '../../core/address.ts';
 import type { EngineCounts } from '../../core/counters.ts';
 import { REASONS, type Reason } from '../../core/reasons.ts';
 import type { Resolved } from '../../host/resolve.ts';
 import type { ConnectionRecord, Policy } from '../engine.ts';
+import { errorName, errorNumber } from './errno.ts';
 
 /**
  * Between the main thread and the data path's: commands one way, reports the other, and counters in memory that both
@@ -96,8 +96,9 @@ const CELL = {
   toUpstream: 5,
   toClient: 6,
   ended: 7,
+  failed: 8,
 };
-const FAILURES_AT = 8;
+const FAILURES_AT = 9;
 /** errno(3) ends at 133; the place of 0 is for what is no error of the system's (ESELF). */
 const MOST_ERRORS = 160;
 /** 32-bit integers behind them, for what must be seen at once: commands that were sent, turns of the loop, the end. */
@@ -137,14 +138,14 @@ export class Cells {
   }
 
   addFailure(code: string): void {
-    const cell = FAILURES_AT + (ERRORS.get(code) ?? 0);
+    const cell = FAILURES_AT + errorNumber(code);
     this.#numbers[cell] = (this.#numbers[cell] ?? 0) + 1;
+    this.#numbers[CELL.failed] = (this.#numbers[CELL.failed] ?? 0) + 1;
   }
 
   /** @param told the ends that this thread has been told of: a connection is active until then */
   counts(told: number): EngineCounts {
     const of = (cell: number): number => this.#numbers[cell] ?? 0;
-    const failures = [...ERRORS].map(([code, number]) => [code, of(FAILURES_AT + number)] as const);
     return {
       active: of(CELL.active) + of(CELL.ended) - told,
       total: of(CELL.total),
@@ -153,8 +154,18 @@ export class Cells {
       maxConnections: of(CELL.maxConnections),
       bytesToUpstream: of(CELL.toUpstream),
       bytesToClient: of(CELL.toClient),
-      dialFailures: Object.fromEntries(failures.filter(([, count]) => count > 0)),
+      dialFailures: this.#failures(),
     };
+  }
+
+  #failures(): Record<string, number> {
+    const failures: Record<string, number> = {};
+    if (this.#numbers[CELL.failed] === 0) return failures;
+    for (let number = 0; number < MOST_ERRORS; number += 1) {
+      const count = this.#numbers[FAILURES_AT + number] ?? 0;
+      if (count > 0) failures[number === 0 ? 'ESELF' : errorName(number)] = count;
+    }
+    return failures;
   }
 
   get turns(): number {
@@ -209,8 +220,3 @@ export class Cells {
     return Atomics.wait(this.#flags, FLAG.ended, 0, limitMs) !== 'timed-out';
   }
 }
-
-/** One name for each number: EWOULDBLOCK is EAGAIN. */
-const ERRORS = new Map<string, number>([['ESELF', 0]]);
-for (const [name, number] of Object.entries(constants.errno))
-  if (![...ERRORS.values()].includes(number)) ERRORS.set(name, number);

@@ -1,6 +1,7 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { createDataPath } from './data-path.ts';
-import { EPOLLIN, errorName, loadLibc } from './libc.ts';
+import { errorName } from './errno.ts';
+import { EPOLLIN, loadLibc } from './libc.ts';
 import { Cells, type Command, type Report, type Start } from './threads.ts';
 
 /** The thread of the data path: it never returns to Node.js's own loop until it is to end. */
