@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import minimist from 'minimist';
 import { nearest } from './core/nearest.ts';
-import { UsageError } from './host/usage-error.ts';
+import { isUsageError, UsageError } from './host/usage-error.ts';
 
 /** A command's options and its module; the module is loaded only when the command runs. */
 interface Command {
@@ -133,7 +133,7 @@ try {
   const code = await main(process.argv.slice(2));
   if (code !== undefined) process.exitCode = code;
 } catch (error) {
-  if (!(error instanceof UsageError)) throw error;
+  if (!isUsageError(error)) throw error;
   process.stderr.write(`steadyport: ${error.message}\n`);
   process.exitCode = 2;
 }

@@ -3,6 +3,7 @@ import type { Snapshot } from '../core/status.ts';
 import { requireConfig, VERSION } from '../host/config-file.ts';
 import { type MonitorProtocol, serveControlWhenFree } from '../host/control.ts';
 import { makeHome } from '../host/home.ts';
+import { leaveOnSignal, leaveOrphan } from '../host/leave.ts';
 import { createLog, keepRecent } from '../host/log.ts';
 import { pm2Apps } from '../host/pm2-apps.ts';
 import { createMetrics } from '../metrics.ts';
@@ -10,7 +11,6 @@ import { type Monitor, startMonitor } from '../monitor/monitor.ts';
 import { createPm2 } from '../monitor/pm2.ts';
 import { createRestarter } from '../monitor/restarter.ts';
 import { serveHttp } from '../web/server.ts';
-import { leaveOnSignal, leaveOrphan } from './leave.ts';
 
 const LOG_LINES = 10;
 /** An address that is taken, by a monitor that is still leaving or by a stranger, may be free again. */

@@ -2,11 +2,11 @@ import type { ParsedArgs } from 'minimist';
 import { parseConfig } from '../core/config.ts';
 import { formatConfigError } from '../core/config-errors.ts';
 import { readSettings } from '../host/config-file.ts';
+import { exitFailed, leaveOnSignal } from '../host/leave.ts';
 import { createLog } from '../host/log.ts';
 import { UsageError } from '../host/usage-error.ts';
 import { chooseEngine } from '../proxy/choose-engine.ts';
 import { startForwarder } from '../proxy/forwarder.ts';
-import { exitFailed, leaveOnSignal } from './leave.ts';
 
 /** `steadyport proxy <listen> <upstreamHost> <upstreamPort>`: by hand, without PM2 and without a config file. */
 export const run = async (args: ParsedArgs): Promise<undefined> => {

@@ -9,11 +9,11 @@ import {
   serveControlWhenFree,
 } from '../host/control.ts';
 import { makeHome, readInteger, remove, writeAtomic } from '../host/home.ts';
+import { exitFailed, leaveOnSignal, leaveOrphan } from '../host/leave.ts';
 import { createLog } from '../host/log.ts';
 import { UsageError } from '../host/usage-error.ts';
 import { chooseEngine } from '../proxy/choose-engine.ts';
 import { startForwarder } from '../proxy/forwarder.ts';
-import { exitFailed, leaveOnSignal, leaveOrphan } from './leave.ts';
 
 /** `steadyport run tcp-proxy-<port>`: one proxy of the config, with its control socket and pid file. */
 export const run = async (args: ParsedArgs): Promise<undefined> => {

@@ -4,7 +4,7 @@ import { ROOT, readSettings, requireConfig, type Settings } from '../host/config
 import { removeHome } from '../host/home.ts';
 import { usualLogs } from '../host/log-file.ts';
 import { forgetSaved } from '../host/pm2-saved.ts';
-import { UsageError } from '../host/usage-error.ts';
+import { isUsageError } from '../host/usage-error.ts';
 import { createPm2, listOwnApps } from '../monitor/pm2.ts';
 import { run as stop } from './stop.ts';
 
@@ -43,7 +43,7 @@ const configuredApps = (): readonly string[] => {
   try {
     return [...requireConfig().config.proxies.map(({ name }) => name), MONITOR];
   } catch (error) {
-    if (error instanceof UsageError) return [];
+    if (isUsageError(error)) return [];
     throw error;
   }
 };

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,8 +8,12 @@ import { formatConfigError } from '../core/config-errors.ts';
 import { CONFIG_VARIABLES, type ConfigVariables } from '../core/config-variables.ts';
 import { UsageError } from './usage-error.ts';
 
+function rootAbove(folder: string): string {
+  return existsSync(join(folder, 'ecosystem.config.js')) ? folder : rootAbove(dirname(folder));
+}
+
 /** The project's root: the folder of ecosystem.config.js. */
-export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+export const ROOT = rootAbove(dirname(fileURLToPath(import.meta.url)));
 
 /** This package's version. */
 export const VERSION: string = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).version;

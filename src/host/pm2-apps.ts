@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type AppDefinition, defineApps, MONITOR } from '../core/apps.ts';
 import type { Config } from '../core/config.ts';
 import { keepOnlyAppEnv, ROOT, requireConfig, type Settings } from './config-file.ts';
-import { UsageError } from './usage-error.ts';
+import { isUsageError } from './usage-error.ts';
 
 /**
  * What ecosystem.config.js exports. A broken config is its errors and exit code 2: PM2 would show an
@@ -17,7 +17,7 @@ export const ecosystemApps = (): readonly AppDefinition[] => {
     keepOnlyAppEnv();
     return pm2Apps(config, settings);
   } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
+    if (!isUsageError(error)) throw error;
     process.stderr.write(`steadyport: ${error.message}\n`);
     process.exit(2);
   }

@@ -1,5 +1,5 @@
-import type { Settings } from '../host/config-file.ts';
-import type { OrphanProtocol } from '../host/control.ts';
+import type { Settings } from './config-file.ts';
+import type { OrphanProtocol } from './control.ts';
 
 /**
  * SIGINT and SIGTERM: once, to finish and leave with 0; twice, to leave at once. Returns what the first does,
