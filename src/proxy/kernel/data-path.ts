@@ -29,8 +29,9 @@ export const createDataPath = (
   cells: Cells,
   libc: Libc,
   tell: (report: Report) => void,
+  now?: () => number,
 ): DataPath => {
-  const loop = new Loop(libc);
+  const loop = new Loop(libc, now);
   const listeners = new Listeners(libc, loop, {
     onClient: (fd, from) => clients.accept(fd, from),
     onError: (error) => tell({ kind: 'error', failure: toFailure(error) }),

@@ -19,9 +19,10 @@ const MOST_EVENTS = 512;
 /** One epoll loop: waits, tells the files' owners of their events, then the deadlines, then what was left to do. */
 export class Loop {
   /** When this turn began. */
-  nowMs = performance.now();
+  nowMs: number;
   isStopped = false;
   readonly #libc: Libc;
+  readonly #now: () => number;
   readonly #epoll: number;
   readonly #events: Memory;
   readonly #words: Int32Array;
@@ -31,8 +32,11 @@ export class Loop {
   readonly #deadlines = new Deadlines();
   #unfinished: Unfinished[] = [];
 
-  constructor(libc: Libc) {
+  /** @param now in ms, as performance.now() */
+  constructor(libc: Libc, now = () => performance.now()) {
     this.#libc = libc;
+    this.#now = now;
+    this.nowMs = now();
     this.#epoll = libc.epollCreate();
     if (this.#epoll < 0) throw new Error(`epoll_create1: ${errorName(-this.#epoll)}`);
     this.#events = libc.memory(MOST_EVENTS * EVENT.words * 4);
@@ -86,7 +90,7 @@ export class Loop {
   turn(onWake: () => void, onTurn: () => void): void {
     const count = this.#libc.epollWait(this.#epoll, this.#events, MOST_EVENTS, this.#patienceMs());
     if (count < 0 && count !== -EINTR) throw new Error(`epoll_wait: ${errorName(-count)}`);
-    this.nowMs = performance.now();
+    this.nowMs = this.#now();
     onWake();
     const words = this.#words;
     for (let at = 0, left = count; left > 0; at += EVENT.words, left -= 1) {
@@ -104,7 +108,7 @@ export class Loop {
     const { nextMs } = this.#deadlines;
     return nextMs === Number.POSITIVE_INFINITY
       ? -1
-      : Math.max(0, Math.min(Math.ceil(nextMs - performance.now()), LONGEST_MS));
+      : Math.max(0, Math.min(Math.ceil(nextMs - this.#now()), LONGEST_MS));
   }
 
   #goOn(): void {
