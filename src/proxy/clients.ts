@@ -67,11 +67,12 @@ export const createClients = <S>(
   policy: Policy,
   hooks: Pick<EngineHooks, 'onOpen' | 'onEnd'>,
   maker: Maker<S>,
+  now = () => performance.now(),
 ): Clients<S> => {
   const { maxConnections, maxHeld } = countPlaces(policy);
   let local: readonly string[] = LOOPBACK;
   const isAllowed = createAllow(policy.allow, () => local);
-  const expected = createExpectedChecks((host) => isLoopback(host) || local.includes(host));
+  const expected = createExpectedChecks((host) => isLoopback(host) || local.includes(host), now);
   const open = new Set<Connection>();
   const checking = new Set<Connection>();
   const placed = new Set<Connection>();
@@ -166,17 +167,17 @@ const CHECK_EXPECTED_MS = 1_000;
 const MOST_EXPECTED_CHECKS = 64;
 
 /** The ports from which the monitor has said that it would come; only this host can come from them. */
-const createExpectedChecks = (isLocal: (host: string) => boolean) => {
+const createExpectedChecks = (isLocal: (host: string) => boolean, now: () => number) => {
   const expected = new Map<number, { readonly forward: boolean; readonly untilMs: number }>();
   return {
     add: (localPort: number, forward: boolean): void => {
       expected.delete(localPort);
-      expected.set(localPort, { forward, untilMs: performance.now() + CHECK_EXPECTED_MS });
+      expected.set(localPort, { forward, untilMs: now() + CHECK_EXPECTED_MS });
       if (expected.size > MOST_EXPECTED_CHECKS) expected.delete(expected.keys().next().value ?? 0);
     },
     take: (from: Address): { readonly forward: boolean } | undefined => {
       const announced = expected.size > 0 ? expected.get(from.port) : undefined;
-      if (!announced || !isLocal(from.host) || performance.now() > announced.untilMs) return undefined;
+      if (!announced || !isLocal(from.host) || now() > announced.untilMs) return undefined;
       expected.delete(from.port);
       return announced;
     },

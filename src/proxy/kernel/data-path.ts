@@ -67,6 +67,7 @@ export const createDataPath = (
       listeners: () => listeners.addresses,
       onFailure: (code) => cells.addFailure(code),
     },
+    now,
   );
   const drain = createDrain(loop, clients, listeners);
 

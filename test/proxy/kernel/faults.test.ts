@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { constants } from 'node:os';
+import { test } from 'node:test';
+import type { Policy } from '../../../src/proxy/engine.ts';
+import { World } from './world.ts';
+
+const { EMFILE } = constants.errno;
+
+const worldOf = (policy: Partial<Policy> = {}): World =>
+  new World({
+    sizes: { inBytes: 200_000, outBytes: 20_000, pipeBytes: 1_048_576, dice: [] },
+    policy: {
+      upstream: { host: '127.0.0.1', port: 9_000 },
+      allow: ['loopback'],
+      holdMs: 0,
+      connectTimeoutMs: 5_000,
+      idleTimeoutMs: 0,
+      halfCloseTimeoutMs: 60_000,
+      maxConnections: 0,
+      maxHeld: 100,
+      ...policy,
+    },
+    listen: { host: '127.0.0.1', port: 8_000 },
+  });
+
+test('out of files, accepting goes on after a pause, and it is said once', () => {
+  const world = worldOf();
+  world.kernel.faults.set('accept', [EMFILE]);
+  for (let n = 0; n < 3; n += 1) world.dial('127.0.0.1', false);
+  world.settle();
+  assert.deepEqual([world.errors, world.upstreams.length], [['accept EMFILE: 127.0.0.1:8000'], 0]);
+  world.passTime();
+  assert.deepEqual([world.errors.length, world.upstreams.length], [1, 3]);
+});
+

@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict';
+import type { Address } from '../../../src/core/address.ts';
+import type { ConnectionRecord, Policy } from '../../../src/proxy/engine.ts';
+import { createDataPath, type DataPath } from '../../../src/proxy/kernel/data-path.ts';
+import { Cells, type Command, type Report, readRecords } from '../../../src/proxy/kernel/threads.ts';
+import { type CheckedLibc, createCheckedLibc } from './checked-libc.ts';
+import { type Call, FakeKernel, type Route, type Sizes } from './fake-libc.ts';
+import type { Stream } from './fake-stream.ts';
+import { Peer } from './peer.ts';
+
+export interface Setting {
+  readonly sizes: Sizes;
+  readonly policy: Policy;
+  /** A port of 0: a unix socket. */
+  readonly listen: Address;
+}
+
+export interface Client {
+  readonly peer: Peer;
+  readonly from: Address;
+  readonly isCheck: boolean;
+  /** Connected to the upstream. */
+  isOpen: boolean;
+}
+
+/** The data path of one port on a kernel of its own, with its clients and its upstream, and a clock that is set by hand. */
+export class World {
+  nowMs = 1_000;
+  /** Those that there were, the latest last. */
+  readonly routes: Route[] = ['later'];
+  readonly faults = new Set<Call>();
+  wasUnknown = false;
+  readonly setting: Setting;
+  readonly kernel: FakeKernel;
+  readonly libc: CheckedLibc;
+  readonly path: DataPath;
+  readonly cells = new Cells();
+  readonly clients: Client[] = [];
+  readonly upstreams: Peer[] = [];
+  readonly peers: Peer[] = [];
+  readonly records: ConnectionRecord[] = [];
+  readonly errors: string[] = [];
+  isResolving = false;
+  /** Everybody reads what comes, and says goodbye. */
+  isLeaving = false;
+  isDrained = false;
+  readonly memoriesAtFirst: number;
+  #commands: Command[] = [];
+
+  constructor(setting: Setting) {
+    this.setting = setting;
+    this.kernel = new FakeKernel(setting.sizes, {
+      route: () => this.routes.at(-1) ?? 'later',
+      onUpstream: (far) => this.upstreams.push(this.#meet(far)),
+    });
+    this.libc = createCheckedLibc(this.kernel);
+    const start = { policy: setting.policy, isOpenTold: true };
+    this.path = createDataPath(
+      start,
+      this.cells,
+      this.libc,
+      (report) => this.#hear(report),
+      () => this.nowMs,
+    );
+    this.memoriesAtFirst = this.libc.memories;
+    this.listen();
+  }
+
+  listen(): void {
+    this.tell({ kind: 'listen', id: 1, address: this.setting.listen });
+    this.turn();
+  }
+
+  /** Carried out in the next turn. */
+  tell(command: Command): void {
+    this.#commands.push(command);
+  }
+
+  /** @param host a unix socket's client has none */
+  dial(host: string, isCheck: boolean): void {
+    const port = 40_000 + this.clients.length;
+    const stream = this.kernel.dial(this.setting.listen, { host, port });
+    if (!stream) return;
+    if (isCheck) this.tell({ kind: 'check', localPort: port, forward: this.clients.length % 2 === 0 });
+    this.clients.push({ peer: this.#meet(stream), from: { host, port }, isOpen: false, isCheck });
+  }
+
+  reset(peer: Peer | undefined): void {
+    if (!peer) return;
+    const client = this.clients.find((client) => client.peer === peer || client.peer === peer.sender);
+    peer.hasResetOpen = client?.isOpen ?? false;
+    peer.reset(this.nowMs);
+  }
+
+  turn(): void {
+    if (this.path.loop.isStopped) return;
+    this.path.loop.turn(() => {
+      const commands = this.#commands;
+      this.#commands = [];
+      for (const command of commands) this.path.receive(command);
+    }, this.path.onTurn);
+  }
+
+  /** The network brings what it has, those who read do, and the loop takes a turn. */
+  pass(): void {
+    this.deliver();
+    this.turn();
+  }
+
+  deliver(): void {
+    this.kernel.flow();
+    for (const peer of this.peers) if (!peer.isStalled) peer.read(this.peers);
+  }
+
+  /** The network brings what it has, those who read do, and the loop takes as many turns as it takes. */
+  settle(): void {
+    for (let turns = 0; ; turns += 1) {
+      if (turns > MOST_TURNS) assert.fail('the loop does not come to rest');
+      this.answer();
+      if (this.isLeaving) for (const peer of this.peers) peer.leave();
+      const [before, isTold] = [this.#moved(), this.#commands.length > 0];
+      this.pass();
+      this.kernel.flow();
+      const isQuiet = this.kernel.told === 0 && this.#moved() === before && !isTold && !this.isResolving;
+      if (this.path.loop.isStopped || (isQuiet && this.kernel.timeoutMs !== 0)) return;
+    }
+  }
+
+  /** Until nothing is due any more. */
+  passTime(): void {
+    for (let times = 0; ; times += 1) {
+      if (times > MOST_TURNS) assert.fail('deadlines without end');
+      this.settle();
+      if (this.path.loop.isStopped || this.kernel.timeoutMs < 0) return;
+      this.nowMs += this.kernel.timeoutMs;
+    }
+  }
+
+  /** The upstream's name is looked up. */
+  answer(ok = true): void {
+    if (!this.isResolving) return;
+    this.wasUnknown ||= !ok;
+    this.isResolving = false;
+    const { port } = this.setting.policy.upstream;
+    const addresses = ['10.0.0.7', '10.0.0.8'].map((host) => ({ host, port }));
+    this.tell({ kind: 'resolved', resolved: ok ? { ok, addresses } : { ok, code: 'ENOTFOUND' } });
+  }
+
+  #moved(): number {
+    return this.peers.reduce((sum, { received }) => sum + received, this.records.length);
+  }
+
+  #meet(stream: Stream): Peer {
+    stream.inBytes = this.setting.sizes.inBytes;
+    if (stream.isUnix) stream.outBytes = this.setting.sizes.inBytes;
+    const peer = new Peer(this.peers.length, stream);
+    this.peers.push(peer);
+    return peer;
+  }
+
+  #hear(report: Report): void {
+    if (report.kind === 'records') this.records.push(...readRecords(report.fields));
+    else if (report.kind === 'resolve') this.isResolving = true;
+    else if (report.kind === 'error') this.errors.push(report.failure.message);
+    else if (report.kind === 'drained') this.isDrained = true;
+    else if (report.kind === 'done' && report.failure) this.errors.push(report.failure.message);
+    else if (report.kind === 'open') {
+      const { port } = report.client;
+      // A unix socket's clients are not known apart.
+      const [only, another] = this.clients;
+      const client = port === 0 && !another ? only : this.clients.find(({ from }) => from.port === port);
+      if (client) client.isOpen = true;
+    }
+  }
+}
+
+const MOST_TURNS = 20_000;
