@@ -105,6 +105,8 @@ export const createDataPath = (
     onTurn: () => {
       publish();
       if (!drain.isOver()) return;
+      // Only checks are left, and nobody waits for those.
+      clients.abort('drained');
       records.flush();
       shared.relay.close();
       loop.isStopped = true;

@@ -23,6 +23,17 @@ const worldOf = (policy: Partial<Policy> = {}): World =>
     listen: { host: '127.0.0.1', port: 8_000 },
   });
 
+test('a check that is under way at the end of a drain leaves no open file', () => {
+  const world = worldOf();
+  world.dial('127.0.0.1', true);
+  world.settle();
+  assert.equal(world.upstreams.length, 1);
+  world.tell({ kind: 'drain', limitMs: 60_000 });
+  world.passTime();
+  assert.ok(world.isDrained);
+  assert.deepEqual([...world.libc.files.values()].sort(), ['epoll']);
+});
+
 test('out of files, accepting goes on after a pause, and it is said once', () => {
   const world = worldOf();
   world.kernel.faults.set('accept', [EMFILE]);
