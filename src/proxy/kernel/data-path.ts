@@ -60,7 +60,9 @@ export const createDataPath = (
         // Before the client can see anything of it.
         publish();
         const connection = new KernelConnection(fd, from, port, shared);
-        loop.watch(fd, ALL_EVENTS, connection.client);
+        // Nothing would be heard of it: the limit of epoll(7), max_user_watches.
+        if (loop.watch(fd, ALL_EVENTS, connection.client) < 0)
+          loop.putOff({ goOn: () => connection.abort('too_many') });
         return connection;
       },
       answerCheck: (fd) => libc.close(fd),

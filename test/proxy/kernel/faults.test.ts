@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { Policy } from '../../../src/proxy/engine.ts';
 import { World } from './world.ts';
 
-const { EMFILE } = constants.errno;
+const { EMFILE, ENOSPC } = constants.errno;
 
 const worldOf = (policy: Partial<Policy> = {}): World =>
   new World({
@@ -23,6 +23,8 @@ const worldOf = (policy: Partial<Policy> = {}): World =>
     listen: { host: '127.0.0.1', port: 8_000 },
   });
 
+const reasons = ({ records }: World): readonly string[] => records.map(({ reason }) => reason);
+
 test('a check that is under way at the end of a drain leaves no open file', () => {
   const world = worldOf();
   world.dial('127.0.0.1', true);
@@ -32,6 +34,21 @@ test('a check that is under way at the end of a drain leaves no open file', () =
   world.passTime();
   assert.ok(world.isDrained);
   assert.deepEqual([...world.libc.files.values()].sort(), ['epoll']);
+});
+
+test('a client of whom epoll would tell nothing is reset', () => {
+  const world = worldOf();
+  world.kernel.faults.set('epollAdd', [ENOSPC]);
+  world.dial('127.0.0.1', false);
+  world.passTime();
+  world.dial('127.0.0.1', false);
+  world.passTime();
+  assert.deepEqual(reasons(world), ['too_many']);
+  assert.deepEqual(
+    world.clients.map(({ peer }) => peer.sawReset),
+    [true, false],
+  );
+  assert.equal(world.cells.counts(1).active, 1);
 });
 
 test('out of files, accepting goes on after a pause, and it is said once', () => {
