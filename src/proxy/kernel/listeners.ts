@@ -83,7 +83,8 @@ class Listener implements Watched, Timed {
 
   /** Told again in each turn while somebody waits: those who do not fit into one come in the next. */
   begin(): void {
-    this.#loop.watch(this.#fd, EPOLLIN, this);
+    const failed = this.#loop.watch(this.#fd, EPOLLIN, this);
+    if (failed < 0) this.#pause(-failed);
   }
 
   onEvents(): void {

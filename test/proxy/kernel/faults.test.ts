@@ -51,6 +51,19 @@ test('a client of whom epoll would tell nothing is reset', () => {
   assert.equal(world.cells.counts(1).active, 1);
 });
 
+test('a listener of which epoll would tell nothing is watched after a pause, and it is said', () => {
+  const world = worldOf();
+  world.tell({ kind: 'unlisten', id: 0, address: world.setting.listen });
+  world.turn();
+  world.kernel.faults.set('epollAdd', [ENOSPC]);
+  world.listen();
+  world.dial('127.0.0.1', false);
+  world.settle();
+  assert.deepEqual([world.errors, world.upstreams.length], [['accept ENOSPC: 127.0.0.1:8000'], 0]);
+  world.passTime();
+  assert.equal(world.upstreams.length, 1);
+});
+
 test('out of files, accepting goes on after a pause, and it is said once', () => {
   const world = worldOf();
   world.kernel.faults.set('accept', [EMFILE]);
