@@ -133,7 +133,8 @@ export class KernelConnection implements Connection, Caller, Timed {
     if (this.#isOver) return;
     if (!upstream) return this.#early(mask);
     if (this.#delivering) {
-      if (mask & (EPOLLERR | EPOLLHUP)) this.#reset();
+      // The other one's reset may be told twice.
+      if (side === this.#delivering && mask & (EPOLLERR | EPOLLHUP)) this.#reset();
       return;
     }
     const other = side === this.#client ? upstream : this.#client;

@@ -74,3 +74,21 @@ test('out of files, accepting goes on after a pause, and it is said once', () =>
   assert.deepEqual([world.errors.length, world.upstreams.length], [1, 3]);
 });
 
+test('a reset that is told twice does not cut off what was sent before it', () => {
+  const world = worldOf();
+  world.dial('127.0.0.1', false);
+  world.settle();
+  const [client, upstream] = world.peers;
+  assert.ok(client && upstream);
+  client.isStalled = true;
+  upstream.send(10_000);
+  world.pass();
+  upstream.reset(world.nowMs);
+  world.turn();
+  for (let n = 0; n < 4; n += 1) world.kernel.wakeUp(n);
+  world.turn();
+  client.isStalled = false;
+  world.passTime();
+  assert.deepEqual([client.received, client.sawReset, reasons(world)], [10_001, true, ['upstream_reset']]);
+});
+
