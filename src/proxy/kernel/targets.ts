@@ -52,12 +52,13 @@ export const createTargets = (upstream: Address, libc: Libc, ask: () => void): T
     ? undefined
     : literal.map(targetOf);
   let askedAtMs = Number.NEGATIVE_INFINITY;
+  let freshMs = 0;
   let isAsking = false;
   let waiting: Waiter[] = [];
 
   return {
     get: (nowMs, waiter) => {
-      if (isName && !isAsking && nowMs - askedAtMs >= FRESH_MS) {
+      if (isName && !isAsking && nowMs - askedAtMs > freshMs) {
         isAsking = true;
         askedAtMs = nowMs;
         ask();
@@ -70,7 +71,9 @@ export const createTargets = (upstream: Address, libc: Libc, ask: () => void): T
     },
     set: (resolved, nowMs) => {
       isAsking = false;
-      askedAtMs = resolved.ok ? nowMs : Number.NEGATIVE_INFINITY;
+      askedAtMs = nowMs;
+      // A failure is for those who have waited for it, in this turn of the loop.
+      freshMs = resolved.ok ? FRESH_MS : 0;
       known = resolved.ok ? resolved.addresses.map(targetOf) : { code: resolved.code };
       forgetAllBut(known);
       const all = waiting;

@@ -92,3 +92,17 @@ test('a reset that is told twice does not cut off what was sent before it', () =
   assert.deepEqual([client.received, client.sawReset, reasons(world)], [10_001, true, ['upstream_reset']]);
 });
 
+test('a name that cannot be found refuses the client, and the next one has it looked up again', () => {
+  const world = worldOf({ upstream: { host: 'a.name', port: 9_000 }, holdMs: 30_000 });
+  for (const isFound of [false, true]) {
+    world.dial('127.0.0.1', false);
+    for (let turns = 0; turns < 3; turns += 1) world.pass();
+    assert.ok(world.isResolving);
+    world.answer(isFound);
+    for (let turns = 0; turns < 3; turns += 1) world.pass();
+    assert.ok(!world.isResolving);
+    world.passTime();
+  }
+  assert.deepEqual(reasons(world), ['upstream_not_found']);
+  assert.equal(world.upstreams.length, 1);
+});
