@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { isUnix } from '../../../src/core/address.ts';
+import { endsRightly } from './invariants.ts';
+import { act, type Ending, scripts } from './script.ts';
+import { World } from './world.ts';
+
+const RUNS = Number(process.env['STEADYPORT_FUZZ_RUNS'] ?? 2_000);
+
+test('no script of clients, upstreams and faults makes the loop lose a byte, a file or an end', () => {
+  fc.assert(
+    fc.property(scripts, ({ setting, steps, ending }) => {
+      const world = new World(setting);
+      for (const step of steps) act(world, step);
+      end(world, ending);
+      world.libc.verify();
+    }),
+    { numRuns: RUNS, includeErrorInReport: true },
+  );
+});
+
+const end = (world: World, ending: Ending): void => {
+  world.kernel.faults.clear();
+  if (ending === 'goodbye') sayGoodbye(world);
+  else if (ending === 'silence') fallSilent(world);
+  drain(world);
+};
+
+const sayGoodbye = (world: World): void => {
+  const leftAtMs = world.nowMs;
+  world.isLeaving = true;
+  world.routes.push('later');
+  world.settle();
+  const isPolite = !world.peers.some(({ hasReset }) => hasReset);
+  for (const { peer, isOpen } of world.clients)
+    assert.ok(!isOpen || !isPolite || peer.isOver || peer.sawFin, `client ${peer.number} waits for its end`);
+  world.passTime();
+  isEmpty(world);
+  endsRightly(world, leftAtMs);
+};
+
+/** Nobody closes what is open, but the time-outs. */
+const fallSilent = (world: World): void => {
+  world.passTime();
+  const { idleTimeoutMs, halfCloseTimeoutMs } = world.setting.policy;
+  if (idleTimeoutMs === 0 || halfCloseTimeoutMs === 0) return;
+  isEmpty(world);
+  endsRightly(world, world.nowMs);
+};
+
+const drain = (world: World): void => {
+  world.tell({ kind: 'drain', limitMs: 1_000 });
+  world.passTime();
+  assert.ok(world.isDrained, 'not drained');
+  world.path.loop.run(
+    () => {},
+    () => {},
+  );
+  assert.deepEqual([...world.libc.files.values()], [], 'files that nobody has closed');
+  world.deliver();
+  endsRightly(world, world.nowMs);
+};
+
+/** No connection is left, and nothing of one. */
+const isEmpty = (world: World): void => {
+  const { active, held, waiting } = world.cells.counts(world.records.length);
+  assert.deepEqual([active, held, waiting], [0, 0, 0], 'still counted');
+  const files = [...world.libc.files.values()].sort().join();
+  assert.match(files, /^epoll(,pipe in,pipe out)?(,socket)?$/, 'files left');
+  const targets = isUnix(world.setting.policy.upstream) ? 0 : 2;
+  const most = world.memoriesAtFirst + 1 + MOST_SPARE + targets;
+  assert.ok(
+    world.libc.memories <= most,
+    `${world.libc.memories} memories, ${world.memoriesAtFirst} at first`,
+  );
+};
+
+/** See relay.ts. */
+const MOST_SPARE = 16;
