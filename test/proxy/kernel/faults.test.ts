@@ -106,3 +106,53 @@ test('a name that cannot be found refuses the client, and the next one has it lo
   assert.deepEqual(reasons(world), ['upstream_not_found']);
   assert.equal(world.upstreams.length, 1);
 });
+
+test('a stalled reader costs a buffer, of which not all are kept when the bytes have gone', () => {
+  const world = worldOf();
+  const [clients, spare] = [40, 16];
+  for (let n = 0; n < clients; n += 1) world.dial('127.0.0.1', false);
+  world.settle();
+  assert.equal(world.upstreams.length, clients);
+  const before = world.libc.memories;
+  for (const { peer } of world.clients) peer.stream.inBytes = 0;
+  for (const upstream of world.upstreams) upstream.send(60_000);
+  world.settle();
+  assert.equal(world.libc.memories, before + clients);
+  for (const { peer } of world.clients) peer.stream.inBytes = 60_001;
+  world.settle();
+  assert.equal(world.libc.memories, before + spare);
+  assert.deepEqual(
+    world.clients.map(({ peer }) => peer.received),
+    Array(clients).fill(60_001),
+  );
+});
+
+test('bytes in a pipe go with their connection, not to the next one', () => {
+  const world = worldOf({ halfCloseTimeoutMs: 100 });
+  for (let n = 0; n < 2; n += 1) {
+    world.dial('127.0.0.1', false);
+    world.settle();
+    const [client, upstream] = [world.clients[n]?.peer, world.upstreams[n]];
+    assert.ok(client && upstream);
+    client.isStalled = n === 0;
+    for (let sent = 0; sent < 10; sent += 1) {
+      upstream.send(200_000);
+      world.settle();
+    }
+    const pipes = [...world.libc.files.values()].filter((kind) => kind === 'pipe in');
+    assert.equal(pipes.length, 1);
+    if (n === 0) client.reset(world.nowMs);
+    else assert.equal(client.received, 2_000_001);
+    world.settle();
+  }
+});
+
+test('who had connected before the listener was closed is served', () => {
+  const world = worldOf();
+  for (let n = 0; n < 3; n += 1) world.dial('127.0.0.1', false);
+  world.tell({ kind: 'unlisten', id: 0, address: world.setting.listen });
+  world.settle();
+  assert.equal(world.upstreams.length, 3);
+  world.dial('127.0.0.1', false);
+  assert.equal(world.clients.length, 3, 'nobody listens any more');
+});

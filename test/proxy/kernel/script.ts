@@ -50,10 +50,10 @@ export const OUTSIDE = '8.8.8.8';
 
 const who = fc.nat({ max: 7 });
 const bytes = fc.oneof(
-  { weight: 4, arbitrary: fc.nat({ max: 100 }) },
-  { weight: 4, arbitrary: fc.nat({ max: 80_000 }) },
-  { weight: 4, arbitrary: fc.nat({ max: 400_000 }) },
-  { weight: 1, arbitrary: fc.nat({ max: 3_000_000 }) },
+  { weight: 3, arbitrary: fc.nat({ max: 100 }) },
+  { weight: 3, arbitrary: fc.nat({ max: 80_000 }) },
+  { weight: 6, arbitrary: fc.nat({ max: 400_000 }) },
+  { weight: 2, arbitrary: fc.nat({ max: 3_000_000 }) },
 );
 const turns = fc.constantFrom(0, 1, 1, 1, 2);
 const call = fc.constantFrom(...(Object.keys(FAULTS) as Call[]));
@@ -110,7 +110,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ op: fc.constant('listen' as const), turns }) },
 );
 
-const BUFFERS = [4_000, 20_000, 70_000, 200_000, 3_000_000];
+const BUFFERS = [4_000, 70_000, 200_000, 200_000, 3_000_000];
 const settings: fc.Arbitrary<Setting> = fc.record({
   sizes: fc.record({
     inBytes: fc.constantFrom(...BUFFERS),
