@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { errorName } from '../../../src/proxy/kernel/errno.ts';
 import {
   ADDRESS_MEMORY_BYTES,
   AF_INET,
@@ -11,7 +12,6 @@ import {
   EPOLLOUT,
   EPOLLRDHUP,
   EVENT,
-  errorName,
   IPPROTO_TCP,
   loadLibc,
   SO_KEEPALIVE,
