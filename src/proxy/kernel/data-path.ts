@@ -33,6 +33,7 @@ export const createDataPath = (
 ): DataPath => {
   const loop = new Loop(libc, now);
   const listeners = new Listeners(libc, loop, {
+    mayAccept: () => !cells.isBehind,
     onClient: (fd, from) => clients.accept(fd, from),
     onError: (error) => tell({ kind: 'error', failure: toFailure(error) }),
   });

@@ -20,6 +20,8 @@ const ACCEPTS_A_TURN = 64;
 const PAUSE_MS = 100;
 
 export interface Accepting {
+  /** False: there is a word to be heard first, perhaps on the next client. Accepting goes on in the next turn. */
+  mayAccept(): boolean;
   onClient(fd: number, from: Address): void;
   /** Not for each accept that fails, but once before each pause. */
   onError(error: Error): void;
@@ -88,7 +90,7 @@ class Listener implements Watched, Timed {
   }
 
   onEvents(): void {
-    for (let left = ACCEPTS_A_TURN; left > 0; left -= 1) {
+    for (let left = ACCEPTS_A_TURN; left > 0 && this.#accepting.mayAccept(); left -= 1) {
       const failed = this.#accept();
       if (failed === EAGAIN) return;
       if (failed > 0) return this.#pause(failed);

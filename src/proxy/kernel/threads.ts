@@ -176,6 +176,11 @@ export class Cells {
     return Atomics.load(this.#flags, FLAG.commands);
   }
 
+  /** Commands wait to be carried out. */
+  get isBehind(): boolean {
+    return this.commands !== Atomics.load(this.#flags, FLAG.handled);
+  }
+
   countCommand(): void {
     Atomics.add(this.#flags, FLAG.commands, 1);
   }
