@@ -150,6 +150,8 @@ const TAKEN_RETRY_MS = 2_000;
 export interface ControlClient<P extends Protocol<P>> {
   /** Rejects when there is no answer within `timeoutMs`, or the other end has gone. */
   ask<A extends keyof P & string>(name: A, argument: P[A]['ask'], timeoutMs: number): Promise<P[A]['reply']>;
+  /** Settles when the other end says that it leaves; it may still answer for a while. */
+  readonly leaving: Promise<void>;
   /** Settles when the other end has gone: `left` when it said so first. */
   readonly closed: Promise<'left' | 'lost'>;
   close(): void;
@@ -199,9 +201,16 @@ const createClient = <P extends Protocol<P>>(socket: Socket, path: string): Cont
   const waiting = new Map<number, Waiting>();
   let lastId = 0;
   let left = false;
+  let say = (): void => {};
+  const leaving = new Promise<void>((done) => {
+    say = done;
+  });
   onLine(socket, (line) => {
     const message = parseMessage(line);
-    if (message?.event === 'leaving') left = true;
+    if (message?.event === 'leaving') {
+      left = true;
+      say();
+    }
     const entry = waiting.get(message?.id ?? 0);
     if (!message || !entry) return;
     if (message.error === undefined) entry.done(message.reply);
@@ -233,6 +242,7 @@ const createClient = <P extends Protocol<P>>(socket: Socket, path: string): Cont
           waiting.get(id)?.fail(Object.assign(new Error(`${path} was closed`), { code: 'EPIPE' }));
         else socket.write(frame({ id, ask: name, with: argument }));
       }),
+    leaving,
     closed,
     close: () => socket.destroy(),
   };

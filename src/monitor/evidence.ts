@@ -38,16 +38,16 @@ export interface Witness {
 }
 
 /**
- * Gathers the evidence on one proxy. `onEnd` when its control connection ends; `onNews` when a check of its upstream,
+ * Gathers the evidence on one proxy. `onLeaving` when it says goodbye; `onEnd` when its control connection ends; `onNews` when a check of its upstream,
  * which no look waits for, has come to an end.
  */
 export const createWitness = (
   proxy: ProxyConfig,
   monitor: MonitorConfig,
   socketPath: string,
-  { onEnd, onNews }: { onEnd(how: 'left' | 'lost'): void; onNews(): void },
+  { onLeaving, onEnd, onNews }: { onLeaving(): void; onEnd(how: 'left' | 'lost'): void; onNews(): void },
 ): Witness => {
-  const heartbeat = createHeartbeat(socketPath, onEnd);
+  const heartbeat = createHeartbeat(socketPath, onEnd, onLeaving);
   const questioning = createQuestioning(heartbeat, monitor);
   const upstream = createUpstreamCheck(proxy, monitor, heartbeat, onNews);
   const gauge = createGauge(proxy.limits);

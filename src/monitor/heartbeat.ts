@@ -22,14 +22,21 @@ export interface Heartbeat {
 const LATE_MS = 150;
 const ASK_TIMEOUT_MS = 350;
 
-/** `onEnd` when the control connection ends, with a goodbye (`left`) or without. */
-export const createHeartbeat = (socketPath: string, onEnd: (how: 'left' | 'lost') => void): Heartbeat => {
+/** `onEnd` when the control connection ends, with a goodbye (`left`) or without; `onLeaving` at the goodbye itself. */
+export const createHeartbeat = (
+  socketPath: string,
+  onEnd: (how: 'left' | 'lost') => void,
+  onLeaving = (): void => {},
+): Heartbeat => {
   let client: ControlClient<ProxyProtocol> | undefined;
 
   const connected = async (timeoutMs: number): Promise<ControlClient<ProxyProtocol>> => {
     if (client) return client;
     const opened = await connectControl<ProxyProtocol>(socketPath, timeoutMs);
     client = opened;
+    void opened.leaving.then(() => {
+      if (client === opened) onLeaving();
+    });
     void opened.closed.then((how) => {
       if (client !== opened) return;
       client = undefined;

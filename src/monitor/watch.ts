@@ -43,7 +43,12 @@ export const watch = (proxy: ProxyConfig, around: Surroundings): Watch => {
     void treatment.handle({ kind: how === 'lost' ? 'crash' : 'left', atMs: Date.now() });
     pace.again(monitor.suspectIntervalMs);
   };
-  const witness = createWitness(proxy, monitor, files.socket, { onEnd, onNews: () => pace.again(0) });
+  /** From here on its sockets are closed, though it may answer for a while. */
+  const onLeaving = (): void => {
+    if (!treatment.isCuring() && !isStopped) void treatment.handle({ kind: 'left', atMs: Date.now() });
+  };
+  const onNews = (): void => pace.again(0);
+  const witness = createWitness(proxy, monitor, files.socket, { onLeaving, onEnd, onNews });
   const treatment = createTreatment(
     proxy,
     around.remembered ?? { health: newHealth(Date.now()), seenBy: null },

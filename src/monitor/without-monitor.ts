@@ -40,6 +40,7 @@ export const lookWithoutMonitor = async (
       const remembered = memory.get(proxy.id) ?? { health: newHealth(0), seenBy: null };
       const status = pm2Status(view, app, remembered);
       const witness = createWitness(proxy, config.monitor, home.port(proxy.id).socket, {
+        onLeaving: () => {},
         onEnd: () => {},
         onNews: () => {},
       });

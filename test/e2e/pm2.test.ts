@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -74,6 +75,16 @@ describe('a proxy under PM2', () => {
       new RegExp(`\\[[-\\d: ]{19}\\] ⚠️  Proxy for port ${port} is not running \\(failure #1\\)`),
     );
     assert.match(log, new RegExp(`✅ Proxy for port ${port} started successfully \\(PID: ${back.pid}\\)`));
+  });
+
+  test('that is told to leave and finishes its connections has not failed', async (t) => {
+    const { pid, failures, restarts } = await station.proxyUntil(port, isUp);
+    const client = connect({ host: '127.0.0.1', port }).on('error', () => {});
+    t.after(() => client.destroy());
+    await once(client, 'connect');
+    process.kill(Number(pid), 'SIGTERM');
+    const back = await station.proxyUntil(port, (now) => isUp(now) && now.pid !== pid);
+    assert.deepEqual([back.failures.total, back.restarts], [failures.total, restarts]);
   });
 
   test('that hangs is restarted by force at the threshold', async () => {

@@ -42,6 +42,7 @@ const rig = (
   const ends: string[] = [];
   let onEnd: () => void = () => {};
   const witness = createWitness(config, { ...parsed.config.monitor, ...monitor }, socket, {
+    onLeaving: () => {},
     onEnd: (how) => {
       ends.push(how);
       onEnd();

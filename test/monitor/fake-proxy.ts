@@ -13,6 +13,8 @@ export interface FakeProxy {
   readonly asked: string[];
   /** What it says of itself from now on. */
   say(change: Partial<ProxyReport>): void;
+  /** It leaves, and still answers. */
+  sayGoodbye(): void;
   /** Its end, announced or not. */
   end(how: 'left' | 'lost'): Promise<void>;
 }
@@ -57,6 +59,7 @@ export const fakeProxy = async (t: TestContext, says: Partial<ProxyReport> = {})
     say: (change) => {
       report = { ...report, ...change };
     },
+    sayGoodbye: () => control.announce('leaving'),
     end: async (how) => {
       if (how === 'left') control.announce('leaving');
       await control.close();

@@ -36,6 +36,24 @@ test('a proxy that has gone is told once, and then cannot be reached', async (t)
   close();
 });
 
+test('a goodbye is heard when it is said, while the proxy still answers', async (t) => {
+  const proxy = await fakeProxy(t);
+  let onLeaving = (): void => {};
+  const { beat, close } = createHeartbeat(
+    proxy.socket,
+    () => {},
+    () => onLeaving(),
+  );
+  assert.equal((await beat(LIMIT_MS)).state, 'ok');
+  const heard = new Promise<void>((done) => {
+    onLeaving = done;
+  });
+  proxy.sayGoodbye();
+  await heard;
+  assert.equal((await beat(LIMIT_MS)).state, 'ok');
+  close();
+});
+
 test('no answer in time is silence', async (t) => {
   const { beat, close } = createHeartbeat(await muteProxy(t, 0), () => {});
   // Where this process is too busy nothing is known.
