@@ -14,8 +14,25 @@ const open = async (port) => {
   return socket;
 };
 
+/** Opens connections, a few at a time. */
+export const openMany = async (port, count) => {
+  const sockets = [];
+  while (sockets.length < count) {
+    const some = Array.from({ length: Math.min(AT_A_TIME, count - sockets.length) }, () => open(port));
+    sockets.push(...(await Promise.all(some)));
+  }
+  return sockets;
+};
+
+/** A connection, a byte there and back, and its end. */
+export const visit = async (port) => {
+  const socket = await open(port);
+  await roundTrips(socket, 1);
+  socket.destroy();
+};
+
 /** @returns how long each of `count` one-byte round trips took, in ms */
-const roundTrips = (socket, count) =>
+export const roundTrips = (socket, count) =>
   new Promise((done, fail) => {
     const times = [];
     let sentAt = 0;
@@ -65,12 +82,12 @@ export const compareRoundTrips = async (ports, { turns, count }) => {
 export const hold = async (port, count) => {
   const sockets = [];
   while (sockets.length < count) {
-    const some = Array.from({ length: Math.min(AT_A_TIME, count - sockets.length) }, () => open(port));
-    for (const socket of await Promise.all(some)) sockets.push(socket);
-    await Promise.all(sockets.slice(-some.length).map((socket) => roundTrips(socket, 1)));
+    const some = await openMany(port, Math.min(AT_A_TIME, count - sockets.length));
+    await Promise.all(some.map((socket) => roundTrips(socket, 1)));
+    sockets.push(...some);
   }
   const release = () => {
     for (const socket of sockets) socket.destroy();
   };
-  return { release, lost: () => sockets.filter(({ destroyed }) => destroyed).length };
+  return { sockets, release, lost: () => sockets.filter(({ destroyed }) => destroyed).length };
 };

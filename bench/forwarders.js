@@ -1,19 +1,19 @@
 // What is measured. A further forwarder is one more entry in FORWARDERS.
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { haproxyCommand } from './peers/haproxy.js';
+import { nginxStreamCommand, STREAM_MODULE } from './peers/nginx.js';
 import { pathOf } from './tools.js';
 
 const fileOf = (path) => fileURLToPath(new URL(path, import.meta.url));
 
-const STREAM_MODULE = '/usr/lib/nginx/modules/ngx_stream_module.so';
-
+/** `logLine` is how the line of a connection that is over looks. */
 const steadyport = (engine) => ({
   key: engine,
   name: `steadyport ${engine}`,
   role: 'own',
   tools: [],
+  logLine: / done, \d+ B up, /g,
   command: ({ listen, upstream }) => [
     process.execPath,
     fileOf('../dist/cli.js'),
@@ -22,34 +22,50 @@ const steadyport = (engine) => ({
   ],
 });
 
-/**
- * With `splice-auto` HAProxy 2.6 splices few reads of a stream (1,300 of 40,000); told to, it splices
- * every one, small ones too.
- */
-const haproxy = (key, name, splicing) => ({
+/** @param options of its section `defaults` */
+const haproxy = (key, name, options, rest = {}) => ({
   key,
   name,
   role: 'peer',
   tools: ['haproxy'],
-  command: (place) => {
-    const config = written(`${key}.cfg`, haproxyConfig(place, splicing), place);
-    return [pathOf('haproxy'), '-db', '-f', config];
-  },
+  command: (place) => haproxyCommand(key, place, options),
+  ...rest,
 });
 
-/** `own` is compared to the best `peer`; the others are there to see where the field is. */
+const nginx = (key, name, more, rest = {}) => ({
+  key,
+  name,
+  role: 'peer',
+  tools: ['nginx', STREAM_MODULE],
+  command: (place) => nginxStreamCommand(key, place, more),
+  ...rest,
+});
+
+/** By nginx as written to the file of its output, a buffer at a time. */
+const NGINX_LOG = `log_format bench '$time_iso8601 $remote_addr:$remote_port $status up $bytes_received '
+    'down $bytes_sent connect $upstream_connect_time total $session_time';
+  access_log /dev/stdout bench buffer=32k flush=1s;`;
+
+/** `own` is compared to the best `peer`; `other` shows where the field is; `logged` are peers that write a log. */
 export const FORWARDERS = [
   steadyport('kernel'),
   steadyport('portable'),
-  haproxy('haproxy', 'HAProxy', ['splice-auto']),
-  haproxy('haproxy-splice', 'HAProxy splicing', ['splice-request', 'splice-response']),
-  {
-    key: 'nginx',
-    name: 'nginx stream',
-    role: 'peer',
-    tools: ['nginx', STREAM_MODULE],
-    command: (place) => nginxCommand('nginx-stream.conf', nginxConfig(place), place),
-  },
+  haproxy('haproxy', 'HAProxy', ['option splice-auto']),
+  haproxy('haproxy-splice', 'HAProxy splicing', ['option splice-request', 'option splice-response']),
+  nginx('nginx', 'nginx stream'),
+  haproxy(
+    'haproxy-log',
+    'HAProxy tcplog',
+    ['option splice-auto', 'option tcplog', 'log stdout format raw local0'],
+    {
+      role: 'logged',
+      logLine: / bench bench\/upstream /g,
+    },
+  ),
+  nginx('nginx-log', 'nginx access_log', NGINX_LOG, {
+    role: 'logged',
+    logLine: / up \d+ down \d+ connect /g,
+  }),
   {
     key: 'socat',
     name: 'socat',
@@ -87,47 +103,6 @@ export const FORWARDERS = [
   },
 ];
 
-/** In the foreground, with every file that nginx writes inside the folder. */
-export const nginxCommand = (name, config, place) => {
-  const files = ['-p', place.folder, '-c', written(name, config, place), '-e', 'stderr'];
-  return [pathOf('nginx'), ...files, '-g', `daemon off; pid ${name}.pid;`];
-};
-
-const written = (name, text, { folder }) => {
-  const path = join(folder, name);
-  writeFileSync(path, text);
-  return path;
-};
-
 /** The interpreter: a `python3` on the PATH may be a script that starts it (pyenv), which costs time. */
 const pythonItself = () =>
   execFileSync(pathOf('python3'), ['-c', 'import sys; print(sys.executable)'], { encoding: 'utf8' }).trim();
-
-const haproxyConfig = ({ listen, upstream }, splicing) => `
-global
-  nbthread 1
-  maxconn 4500
-  tune.pipesize 1048576
-defaults
-  mode tcp
-${splicing.map((option) => `  option ${option}`).join('\n')}
-  timeout connect 5s
-  timeout client 1h
-  timeout server 1h
-listen bench
-  bind 127.0.0.1:${listen}
-  server upstream 127.0.0.1:${upstream}
-`;
-
-const nginxConfig = ({ listen, upstream }) => `
-load_module ${STREAM_MODULE};
-worker_processes 1;
-events { worker_connections 16384; }
-stream {
-  server {
-    listen 127.0.0.1:${listen} backlog=4096;
-    proxy_pass 127.0.0.1:${upstream};
-    proxy_timeout 1h;
-  }
-}
-`;

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { FORWARDERS } from './forwarders.js';
-import { MEASURES, SIZES } from './measures.js';
+import { MEASURES } from './measures/index.js';
+import { SIZES } from './sizes.js';
 
 const DEFAULT_ROUNDS = 5;
 const MOST_ROUNDS = 100;

@@ -3,13 +3,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { killAll } from './children.js';
+import { forwardersOf } from './measures/index.js';
 import { readOptions } from './options.js';
-import { circumstances, page } from './page.js';
-import { killAll, stopAll } from './system.js';
+import { circumstances } from './page-parts.js';
+import { measureAll } from './rounds.js';
 import { missingOf } from './tools.js';
 
 const RESULTS = fileURLToPath(new URL('RESULTS.md', import.meta.url));
-const LONGEST_MEASURE_MS = 120_000;
 
 const say = (text) => process.stdout.write(`${text}\n`);
 const progress = (text) => process.stderr.write(`${text}\n`);
@@ -30,8 +31,8 @@ const main = async (args) => {
   const folder = mkdtempSync(join(tmpdir(), 'steadyport-bench-'));
   cleanUpAtExit(folder);
   const before = circumstances(args, chosen);
-  const { results, failures } = await runRounds({ ...options, ...chosen, folder });
-  const text = page({ ...options, ...chosen, before, results, failures, leftOut });
+  const run = { ...options, ...chosen, folder, before, leftOut };
+  const { text, failures } = await measureAll(run);
   say(text);
   if (options.write) writeFileSync(RESULTS, `${text}\n`);
   process.exitCode = failures.length > 0 ? 1 : 0;
@@ -53,68 +54,16 @@ const withoutMissing = ({ measures, forwarders }) => {
     if (missing) leftOut.push(`${kind} ${entry.key}: not installed: ${missing}`);
     return !missing;
   };
-  return {
-    measures: measures.filter(isThere('measure')),
-    forwarders: forwarders.filter(isThere('forwarder')),
-    leftOut,
-  };
-};
-
-const runRounds = async ({ rounds, measures, forwarders, sizes, folder }) => {
-  const results = {};
-  const failures = [];
-  for (let round = 1; round <= rounds; round += 1)
-    for (const measure of measures)
-      for (const forwarder of forwarders) {
-        const what = `round ${round} of ${rounds}: ${measure.key}, ${forwarder.name}`;
-        progress(what);
-        const outcome = await attempt(measure, { forwarder, folder, sizes });
-        if (outcome.failure) {
-          failures.push(`${what}: ${outcome.failure}`);
-          progress(`  failed: ${outcome.failure}`);
-        }
-        if (outcome.figures) keep(results, measure, forwarder, outcome.figures);
-      }
-  return { results, failures };
-};
-
-/** One measure of one forwarder; afterwards nothing of it runs any more. */
-const attempt = async (measure, place) => {
-  try {
-    const figures = await withinLimit(measure.run(place));
-    return { figures, failure: figures.errors > 0 ? figures.errorText : undefined };
-  } catch (error) {
-    return { failure: error.message };
-  } finally {
-    await stopAll();
-  }
-};
-
-const withinLimit = async (work) => {
-  let timer;
-  const limit = new Promise((_, fail) => {
-    const error = new Error(`not done after ${LONGEST_MEASURE_MS / 1000} s`);
-    timer = setTimeout(() => fail(error), LONGEST_MEASURE_MS);
-  });
-  try {
-    return await Promise.race([work, limit]);
-  } finally {
-    clearTimeout(timer);
-  }
-};
-
-const keep = (results, measure, forwarder, figures) => {
-  results[measure.key] ??= {};
-  results[measure.key][forwarder.key] ??= {};
-  const kept = results[measure.key][forwarder.key];
-  for (const { field } of measure.rows) kept[field] = [...(kept[field] ?? []), figures[field]];
+  const left = forwarders.filter(isThere('forwarder'));
+  const isOfSome = (measure) => forwardersOf(measure, left).length > 0;
+  return { measures: measures.filter(isThere('measure')).filter(isOfSome), forwarders: left, leftOut };
 };
 
 /** Whatever ends this process, what it started and its folder go with it. */
 const cleanUpAtExit = (folder) => {
   process.on('exit', () => {
     killAll();
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
   });
   for (const [signal, number] of [
     ['SIGHUP', 1],

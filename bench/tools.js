@@ -10,9 +10,10 @@ const PACKAGES = {
   python3: 'python3',
   wrk: 'wrk',
   iperf3: 'iperf3',
+  strace: 'strace',
   '/usr/lib/nginx/modules/ngx_stream_module.so': 'libnginx-mod-stream',
 };
-const VERSION_OPTION = { iperf3: '--version', socat: '-V', python3: '-V' };
+const VERSION_OPTION = { iperf3: '--version', socat: '-V', python3: '-V', strace: '-V' };
 
 /** @returns the whole path; undefined when it is not installed */
 export const pathOf = (tool) => {

@@ -1,0 +1,38 @@
+// Every measure of every forwarder in rounds.
+import { attempt } from './attempt.js';
+import { forwardersOf } from './measures/index.js';
+import { page } from './page.js';
+
+const LONGEST_MEASURE_MS = 120_000;
+
+const progress = (text) => process.stderr.write(`${text}\n`);
+
+/** @returns its page, and what failed */
+export const measureAll = async (run) => {
+  const { rounds, measures, forwarders, sizes, folder } = run;
+  const [results, failures] = [{}, []];
+  for (let round = 1; round <= rounds; round += 1)
+    for (const measure of measures)
+      for (const forwarder of forwardersOf(measure, forwarders)) {
+        const what = `round ${round} of ${rounds}: ${measure.key}, ${forwarder.name}`;
+        progress(what);
+        const work = () => measure.run({ forwarder, folder, sizes });
+        const { figures, failure } = await attempt(work, LONGEST_MEASURE_MS);
+        note(failures, what, failure ?? (figures.errors > 0 ? figures.errorText : ''));
+        if (figures) keep(results, measure, forwarder, figures);
+      }
+  return { text: page({ ...run, results, failures }), failures };
+};
+
+const note = (failures, what, failure) => {
+  if (!failure) return;
+  failures.push(`${what}: ${failure}`);
+  progress(`  failed: ${failure}`);
+};
+
+const keep = (results, measure, forwarder, figures) => {
+  results[measure.key] ??= {};
+  results[measure.key][forwarder.key] ??= {};
+  const kept = results[measure.key][forwarder.key];
+  for (const [field, figure] of Object.entries(figures)) kept[field] = [...(kept[field] ?? []), figure];
+};

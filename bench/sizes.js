@@ -1,0 +1,38 @@
+// How much each measure loads.
+
+/**
+ * `warmUp` is the share of the load that comes before the one that counts: by then code is compiled and
+ * buffers have grown.
+ * `settleMs` is for what is left to do after a load: connections close, socat's children are reaped.
+ */
+export const SIZES = {
+  full: {
+    warmUp: 0.2,
+    settleMs: 300,
+    bytes: 2e9,
+    seconds: 4,
+    turns: 10,
+    roundTrips: 500,
+    connections: 3_500,
+    quietMs: 2_000,
+    starts: 5,
+    counted: { requests: 20_000, connections: 2_000 },
+    small: { count: 1_000, everyMs: 500, seconds: 4 },
+  },
+  quick: {
+    warmUp: 0,
+    settleMs: 50,
+    bytes: 1e8,
+    seconds: 1,
+    turns: 2,
+    roundTrips: 200,
+    connections: 100,
+    quietMs: 200,
+    starts: 1,
+    counted: { requests: 640, connections: 64 },
+    small: { count: 100, everyMs: 100, seconds: 0.3 },
+  },
+};
+
+/** In wrk's measures and where system calls are counted. */
+export const CONNECTIONS_AT_ONCE = 64;
