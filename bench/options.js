@@ -1,18 +1,22 @@
 import { parseArgs } from 'node:util';
 import { FORWARDERS } from './forwarders.js';
 import { MEASURES } from './measures/index.js';
-import { SIZES } from './sizes.js';
+import { SIZES, SOAK_SIZES } from './sizes.js';
 
 const DEFAULT_ROUNDS = 5;
 const MOST_ROUNDS = 100;
+const MOST_SECONDS = 3_600;
 const keysOf = (table) => table.map(({ key }) => key).join(', ');
 
 const USAGE = `npm run bench -- [--rounds N] [--only MEASURE,…] [--forwarders NAME,…] [--quick] [--write]
+npm run bench -- --soak [--seconds N] [--forwarders NAME,…] [--quick] [--write]
   --rounds      how often; the figures are medians (default: ${DEFAULT_ROUNDS}; with --quick: 1)
   --only        ${keysOf(MEASURES)}
   --forwarders  ${keysOf(FORWARDERS)}
   --quick       little loads, to see that it works: the figures mean nothing
-  --write       writes bench/RESULTS.md`;
+  --soak        ${SOAK_SIZES.full.held} connections held and ${SOAK_SIZES.full.rate} new ones a second, through kernel, then portable
+  --seconds     for how long the new ones come (default: ${SOAK_SIZES.full.seconds}; with --quick: ${SOAK_SIZES.quick.seconds})
+  --write       writes this run's part of bench/RESULTS.md`;
 
 /** @throws Error with a text for whoever called, when an option or its value is not known */
 export const readOptions = (args) => {
@@ -25,25 +29,42 @@ export const readOptions = (args) => {
         forwarders: { type: 'string' },
         quick: { type: 'boolean', default: false },
         write: { type: 'boolean', default: false },
+        soak: { type: 'boolean', default: false },
+        seconds: { type: 'string' },
       },
     });
-    return {
-      ...values,
-      rounds: roundsOf(values),
-      sizes: values.quick ? SIZES.quick : SIZES.full,
-      measures: chosen('only', values.only, MEASURES),
-      forwarders: chosen('forwarders', values.forwarders, FORWARDERS),
-    };
+    return values.soak ? soakOptions(values) : measureOptions(values);
   } catch (error) {
     throw new Error(`${error.message}\n\n${USAGE}`, { cause: error });
   }
 };
 
-const roundsOf = ({ rounds, quick }) => {
-  if (rounds === undefined) return quick ? 1 : DEFAULT_ROUNDS;
-  const number = Number(rounds);
-  if (!/^\d+$/.test(rounds) || number < 1 || number > MOST_ROUNDS)
-    throw new Error(`--rounds is a number from 1 to ${MOST_ROUNDS}, not "${rounds}"`);
+const measureOptions = (values) => {
+  if (values.seconds !== undefined) throw new Error('--seconds goes with --soak');
+  return {
+    ...values,
+    rounds: numberOf('rounds', values.rounds, MOST_ROUNDS) ?? (values.quick ? 1 : DEFAULT_ROUNDS),
+    sizes: values.quick ? SIZES.quick : SIZES.full,
+    measures: chosen('only', values.only, MEASURES),
+    forwarders: chosen('forwarders', values.forwarders, FORWARDERS),
+  };
+};
+
+const soakOptions = (values) => {
+  for (const option of ['rounds', 'only'])
+    if (values[option] !== undefined) throw new Error(`--${option} does not go with --soak`);
+  const sizes = values.quick ? SOAK_SIZES.quick : SOAK_SIZES.full;
+  const seconds = numberOf('seconds', values.seconds, MOST_SECONDS) ?? sizes.seconds;
+  const own = FORWARDERS.filter(({ role }) => role === 'own');
+  const forwarders = chosen('forwarders', values.forwarders, own);
+  return { ...values, sizes: { ...sizes, seconds }, measures: [], forwarders };
+};
+
+const numberOf = (option, text, most) => {
+  if (text === undefined) return undefined;
+  const number = Number(text);
+  if (!/^\d+$/.test(text) || number < 1 || number > most)
+    throw new Error(`--${option} is a number from 1 to ${most}, not "${text}"`);
   return number;
 };
 

@@ -41,6 +41,8 @@ export const isTraced = ({ pid }) =>
 
 export const pidsOf = ({ pid }) => groupOf(pid).map((process) => process.pid);
 
+export const openFiles = ({ pid }) => readdirSync(`/proc/${pid}/fd`).length;
+
 const threadsOf = (pid) => {
   try {
     return readdirSync(`/proc/${pid}/task`).map((thread) => `/proc/${pid}/task/${thread}`);

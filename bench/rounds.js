@@ -1,7 +1,9 @@
-// Every measure of every forwarder in rounds.
+// The two runs: every measure of every forwarder in rounds, and the soak of one after another.
 import { attempt } from './attempt.js';
 import { forwardersOf } from './measures/index.js';
 import { page } from './page.js';
+import { failureOf, soakPage } from './soak/page.js';
+import { soak } from './soak/soak.js';
 
 const LONGEST_MEASURE_MS = 120_000;
 
@@ -22,6 +24,20 @@ export const measureAll = async (run) => {
         if (figures) keep(results, measure, forwarder, figures);
       }
   return { text: page({ ...run, results, failures }), failures };
+};
+
+/** @returns its page, and what failed */
+export const soakAll = async (run) => {
+  const { forwarders, sizes, folder } = run;
+  const [results, failures] = [{}, []];
+  for (const forwarder of forwarders) {
+    progress(`${sizes.held} held, ${sizes.rate} new ones a second for ${sizes.seconds} s: ${forwarder.name}`);
+    const limitMs = LONGEST_MEASURE_MS + sizes.seconds * 1_000;
+    const { figures, failure } = await attempt(() => soak({ forwarder, folder, sizes }), limitMs);
+    if (figures) results[forwarder.key] = figures;
+    note(failures, forwarder.name, failure ?? failureOf(figures));
+  }
+  return { text: soakPage({ ...run, results, failures }), failures };
 };
 
 const note = (failures, what, failure) => {

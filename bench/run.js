@@ -1,16 +1,14 @@
 // `npm run bench [-- OPTIONS]`: what forwarding costs here, and what it costs others.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { killAll } from './children.js';
 import { forwardersOf } from './measures/index.js';
 import { readOptions } from './options.js';
 import { circumstances } from './page-parts.js';
-import { measureAll } from './rounds.js';
+import { writeResults } from './results-file.js';
+import { measureAll, soakAll } from './rounds.js';
 import { missingOf } from './tools.js';
-
-const RESULTS = fileURLToPath(new URL('RESULTS.md', import.meta.url));
 
 const say = (text) => process.stdout.write(`${text}\n`);
 const progress = (text) => process.stderr.write(`${text}\n`);
@@ -26,15 +24,15 @@ const main = async (args) => {
   for (const line of leftOut) progress(`bench: left out: ${line}`);
   if (leftOut.length > 0 && process.env.STEADYPORT_REQUIRE_ALL === '1')
     exitWith(1, 'STEADYPORT_REQUIRE_ALL=1 and something is missing');
-  if (chosen.measures.length === 0 || chosen.forwarders.length === 0)
+  if (chosen.forwarders.length === 0 || !(options.soak || chosen.measures.length > 0))
     exitWith(1, 'nothing is left to measure');
   const folder = mkdtempSync(join(tmpdir(), 'steadyport-bench-'));
   cleanUpAtExit(folder);
   const before = circumstances(args, chosen);
   const run = { ...options, ...chosen, folder, before, leftOut };
-  const { text, failures } = await measureAll(run);
+  const { text, failures } = await (options.soak ? soakAll(run) : measureAll(run));
   say(text);
-  if (options.write) writeFileSync(RESULTS, `${text}\n`);
+  if (options.write) writeResults(text, { isSoak: options.soak });
   process.exitCode = failures.length > 0 ? 1 : 0;
 };
 

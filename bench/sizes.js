@@ -36,3 +36,9 @@ export const SIZES = {
 
 /** In wrk's measures and where system calls are counted. */
 export const CONNECTIONS_AT_ONCE = 64;
+
+/** `warmUpMs`: the RSS at the start of the minute is taken after it. */
+export const SOAK_SIZES = {
+  full: { held: 9_000, rate: 1_000, seconds: 60, warmUpMs: 5_000, restMs: 2_000 },
+  quick: { held: 300, rate: 100, seconds: 2, warmUpMs: 500, restMs: 300 },
+};
