@@ -43,7 +43,10 @@ export const targetsOf = (fault, proxies, turn) => {
   if (fault.isAboutAll) return proxies;
   const fitting = fault.isBeyond
     ? proxies.filter(({ isBeyond }) => isBeyond)
-    : proxies.filter(({ isHttp, isBeyond }) => !isBeyond && (isHttp || !fault.needsHttpProbe));
+    : proxies.filter(
+        ({ isHttp, isBeyond, engine }) =>
+          !isBeyond && (isHttp || !fault.needsHttpProbe) && (!fault.engine || engine === fault.engine),
+      );
   return [fitting[turn % fitting.length]];
 };
 

@@ -49,16 +49,18 @@ export const openPlace = async (name) => {
         '127.0.0.1',
         await application(upstream, '127.0.0.1'),
         proxies.length % 2 === 0,
+        proxies.length % 4 < 2 ? 'kernel' : 'portable',
       ),
     );
   if (hole) {
     const port = await application(hole.upstream, hole.host);
-    proxies.push({ ...describe(await freePort(), hole.host, port, true), isBeyond: true });
+    proxies.push({ ...describe(await freePort(), hole.host, port, true, 'kernel'), isBeyond: true });
   }
   await configure(station, {
-    proxies: proxies.map(({ port, upstreamHost, upstreamPort, isHttp }) => ({
+    proxies: proxies.map(({ port, upstreamHost, upstreamPort, isHttp, engine }) => ({
       listen: `127.0.0.1:${port}`,
       upstream: `${upstreamHost}:${upstreamPort}`,
+      engine,
       ...(isHttp ? { probe: { type: 'http' } } : {}),
     })),
     monitor,
@@ -74,10 +76,11 @@ export const openPlace = async (name) => {
   return { station, upstream, clients, thief, hole, proxies, baseline: takeBaseline(station), close };
 };
 
-const describe = (port, upstreamHost, upstreamPort, isHttp) => ({
+const describe = (port, upstreamHost, upstreamPort, isHttp, engine) => ({
   port,
   upstreamHost,
   upstreamPort,
   name: `tcp-proxy-${port}`,
   isHttp,
+  engine,
 });

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
+import { isMainThread } from 'node:worker_threads';
 
 const BLOCK_MS = 120_000;
 /** After "ready": the process has been seen to serve. */
@@ -48,6 +49,15 @@ net.Server.prototype.listen = function (...args) {
 };
 
 process.on('SIGUSR2', () => ORDERS[orderOf(name)]?.());
+
+// The data path's thread asks for the time at each turn of its loop.
+if (!isMainThread) {
+  const now = performance.now.bind(performance);
+  performance.now = () => {
+    if (orderOf(name) === `stick ${process.pid}`) ORDERS.block();
+    return now();
+  };
+}
 
 const atStart = orderOf(`${name}.start`);
 if (atStart === 'exit') process.exit(1);

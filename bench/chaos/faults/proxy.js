@@ -37,6 +37,20 @@ const ordered = (key, title, word, expected) => ({
   },
 });
 
+/** The order has the pid in it: the next process is not to obey it. */
+const stuck = {
+  key: 'stuck',
+  title: 'stuck data path (kernel engine)',
+  engine: 'kernel',
+  expected: [servesWithin(3_000), says('data_path_stuck', 'not_accepting'), NO_OTHERS],
+  run: async ({ station, target, before, mark }) => {
+    const { pid } = before.proxies.find((proxy) => proxy.name === target.name);
+    mark();
+    order(station, target.name, `stick ${pid}`);
+    await seen();
+  },
+};
+
 const STOP_ACCEPTING = fileURLToPath(new URL('../stop-accepting.py', import.meta.url));
 
 const deaf = {
@@ -72,10 +86,14 @@ export const PROXY_FAULTS = [
   ordered('blocked', 'blocked main thread', 'block', [AGAIN_AFTER_HANG, says('hung')]),
   ordered('spinning', 'busy main thread', 'spin', [AGAIN_AFTER_HANG, says('hung')]),
   deaf,
-  ordered('mute', 'a proxy that accepts and serves nobody', 'mute', [
-    AGAIN_AFTER_PROBE,
-    says('not_accepting'),
-  ]),
+  {
+    ...ordered('mute', 'a proxy that accepts and serves nobody (portable engine)', 'mute', [
+      AGAIN_AFTER_PROBE,
+      says('not_accepting'),
+    ]),
+    engine: 'portable',
+  },
+  stuck,
   byPm2('restart', 'pm2 restart', 'restart'),
   byPm2('reload', 'pm2 reload', 'reload'),
 ];
