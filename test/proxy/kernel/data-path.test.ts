@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { isUnix } from '../../../src/core/address.ts';
-import { endsRightly } from './invariants.ts';
+import { endsRightly, farEnd } from './invariants.ts';
 import { act, type Ending, scripts } from './script.ts';
 import { World } from './world.ts';
 
@@ -22,15 +22,19 @@ test('no script of clients, upstreams and faults makes the loop lose a byte, a f
 
 const end = (world: World, ending: Ending): void => {
   world.kernel.faults.clear();
-  if (ending === 'goodbye') sayGoodbye(world);
+  if (ending === 'client leaves' || ending === 'upstream leaves') sayGoodbye(world, ending);
   else if (ending === 'silence') fallSilent(world);
   drain(world);
 };
 
-const sayGoodbye = (world: World): void => {
+/** First everybody reads what there is, then one side leaves, and the other one when it sees that. */
+const sayGoodbye = (world: World, ending: Ending): void => {
   const leftAtMs = world.nowMs;
-  world.isLeaving = true;
   world.routes.push('later');
+  for (const peer of world.peers) peer.isStalled = false;
+  world.settle();
+  hasEverything(world);
+  world.leaving = ending === 'client leaves' ? 'clients' : 'upstreams';
   world.settle();
   const isPolite = !world.peers.some(({ hasReset }) => hasReset);
   for (const { peer, isOpen } of world.clients)
@@ -38,6 +42,17 @@ const sayGoodbye = (world: World): void => {
   world.passTime();
   isEmpty(world);
   endsRightly(world, leftAtMs);
+};
+
+/** Nothing is held back between those who read. */
+const hasEverything = ({ clients, upstreams }: World): void => {
+  for (const { peer, isOpen } of clients) {
+    const far = farEnd(peer, upstreams);
+    const isOver = !isOpen || peer.stream.isDead || (far ?? peer).stream.isDead;
+    if (isOver || (far ? far.hasReset : upstreams.some(({ hasReset }) => hasReset))) continue;
+    assert.equal(far?.received ?? 0, peer.sent, `what client ${peer.number} has sent is held back`);
+    if (far) assert.equal(peer.received, far.sent, `what client ${peer.number} is to get is held back`);
+  }
 };
 
 /** Nobody closes what is open, but the time-outs. */

@@ -164,10 +164,11 @@ export class Stream implements Ends {
     this.isClosed = true;
     if (this.isUnix) return this.#closeUnix();
     if (this.isDead) return;
-    if (this.lingersNot || this.inbox.size > 0) {
+    if (this.peer === undefined) this.isDead = true;
+    else if (this.lingersNot || this.inbox.size > 0) {
       this.isDead = true;
       this.outbox.clear();
-      this.peer?.receiveReset();
+      this.peer.receiveReset();
     } else this.hasSentFin = true;
   }
 

@@ -25,6 +25,10 @@ export const endsRightly = (world: World, leftAtMs: number): void => {
   }
 };
 
+/** Undefined: no byte has come through. */
+export const farEnd = (client: Peer, upstreams: readonly Peer[]): Peer | undefined =>
+  upstreams.find((one) => one.sender === client || client.sender === one);
+
 const sum = ({ records }: World, field: 'bytesToUpstream' | 'bytesToClient'): number =>
   records.reduce((bytes, record) => bytes + record[field], 0);
 
@@ -35,7 +39,7 @@ const recordsOf = (world: World, { from }: Client): readonly ConnectionRecord[] 
 
 const fits = (world: World, client: Client, record: ConnectionRecord, leftAtMs: number): void => {
   const { peer } = client;
-  const far = world.upstreams.find((one) => one.sender === peer || peer.sender === one);
+  const far = farEnd(peer, world.upstreams);
   const what = `${record.reason} (${record.code}) of client ${peer.number}`;
   assert.ok(isPossible(world, client, far, record), `${what} cannot be`);
   assert.equal(record.bytesToClient, peer.stream.peer?.written, `${what}: bytes to the client`);

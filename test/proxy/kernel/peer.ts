@@ -54,11 +54,6 @@ export class Peer {
     this.stream.reset();
   }
 
-  leave(): void {
-    this.isStalled = false;
-    this.finish();
-  }
-
   /** What has come is read, all of it unless told otherwise, and looked at. */
   read(peers: readonly Peer[], most = Number.POSITIVE_INFINITY): void {
     for (let left = most; left > 0 && !this.isOver; ) {

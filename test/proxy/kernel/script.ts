@@ -15,8 +15,8 @@ export type Step = { readonly turns: number } & (
   | { readonly op: 'listen' }
 );
 
-/** How a script ends: everybody says goodbye, or nobody does anything any more, or the proxy leaves. */
-export type Ending = 'goodbye' | 'silence' | 'drain';
+/** How a script ends; `silence`: nobody does anything any more. */
+export type Ending = 'client leaves' | 'upstream leaves' | 'silence' | 'drain';
 
 const { errno } = constants;
 const FAULTS: Readonly<Record<Call, readonly number[]>> = {
@@ -143,7 +143,7 @@ const settings: fc.Arbitrary<Setting> = fc.record({
 export const scripts = fc.record({
   setting: settings,
   steps: fc.array(step, { maxLength: 40, size: 'max' }),
-  ending: fc.constantFrom<Ending>('goodbye', 'goodbye', 'silence', 'drain'),
+  ending: fc.constantFrom<Ending>('client leaves', 'upstream leaves', 'silence', 'drain'),
 });
 
 export const act = (world: World, step: Step): void => {

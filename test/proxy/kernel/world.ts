@@ -41,8 +41,8 @@ export class World {
   readonly records: ConnectionRecord[] = [];
   readonly errors: string[] = [];
   isResolving = false;
-  /** Everybody reads what comes, and says goodbye. */
-  isLeaving = false;
+  /** These say goodbye, and the others when they see it; all read what comes. */
+  leaving: 'nobody' | 'clients' | 'upstreams' = 'nobody';
   isDrained = false;
   readonly memoriesAtFirst: number;
   #commands: Command[] = [];
@@ -117,7 +117,7 @@ export class World {
     for (let turns = 0; ; turns += 1) {
       if (turns > MOST_TURNS) assert.fail('the loop does not come to rest');
       this.answer();
-      if (this.isLeaving) for (const peer of this.peers) peer.leave();
+      if (this.leaving !== 'nobody') for (const peer of this.peers) this.#leave(peer);
       const [before, isTold] = [this.#moved(), this.#commands.length > 0];
       this.pass();
       this.kernel.flow();
@@ -146,6 +146,12 @@ export class World {
     const { port } = this.setting.policy.upstream;
     const addresses = ['10.0.0.7', '10.0.0.8'].map((host) => ({ host, port }));
     this.tell({ kind: 'resolved', resolved: ok ? { ok, addresses } : { ok, code: 'ENOTFOUND' } });
+  }
+
+  #leave(peer: Peer): void {
+    peer.isStalled = false;
+    const isFirst = this.upstreams.includes(peer) === (this.leaving === 'upstreams');
+    if (isFirst || peer.sawFin) peer.finish();
   }
 
   /** No connection is there, not even a check's. */
