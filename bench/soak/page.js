@@ -52,9 +52,11 @@ const sumOf = (problems) => Object.values(problems).reduce((sum, one) => sum + o
 
 const notes = ({ held, rate, seconds, warmUpMs }) =>
   `
-- ${format(held)} connections are held through one proxy; then ${format(rate)} new ones a second
-  come for ${seconds} s, each with a byte there and back. At the end each of the held ones is asked once more.
+- ${format(held)} connections are held through one proxy; then ${format(rate)} new ones a second come for ${seconds} s,
+  each with a byte there and back, then closed by the upstream. At the end each of the held ones is asked once more.
 - The time of a new connection is from its beginning to its answer. CPU is that of the proxy in those ${seconds} s.
 - "At the start": after ${warmUpMs / 1_000} s of the same load. "All gone": after the held ones have left.
+- Whatever is open at once is on one loopback here: each connection has four ends on this machine, and its queue is
+  \`net.core.netdev_max_backlog\` long.
 - The clients that are held, those that come, and the upstream have a process each, on the same cores.
 `.trim();

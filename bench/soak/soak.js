@@ -1,7 +1,7 @@
 // Many connections that stay, and new ones all the time, through one proxy.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { launchHelper } from '../children.js';
-import { startEcho, startForwarder } from '../parties.js';
+import { startForwarder, startProgram } from '../parties.js';
 import { cpuSeconds, openFiles, residentBytes } from '../proc.js';
 
 const holder = new URL('../clients/holder.js', import.meta.url);
@@ -14,7 +14,7 @@ const arrivals = new URL('../clients/arrivals.js', import.meta.url);
  */
 export const soak = async (place) => {
   const { held, rate, seconds, warmUpMs, restMs } = place.sizes;
-  const forwarder = await startForwarder(await startEcho(place), place);
+  const forwarder = await startForwarder(await startProgram('upstream/echo-or-end.js', place), place);
   const [staying, coming] = [launchHelper(holder), launchHelper(arrivals)];
   await sleep(restMs);
   const rss = { idle: residentBytes(forwarder) };
