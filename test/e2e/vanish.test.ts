@@ -7,8 +7,8 @@ import { needs, needsProgram, needsRoot } from './needs.ts';
 import { createHost, type Host, join, type Program, until } from './netns.ts';
 
 const skip = needs(needsRoot(), needsProgram('ip', 'iproute2'));
-/** Keepalive takes 40 s: 30 of silence, then libuv's 10 probes, one a second. */
-const LIMIT_MS = 90_000;
+/** Keepalive takes 30 s of silence and six probes, 8 s apart at most. */
+const LIMIT_MS = 120_000;
 /** EHOSTUNREACH: the neighbour's hardware address was given up before the connection. */
 const SILENCE = /^(ETIMEDOUT|EHOSTUNREACH)$/;
 

@@ -12,10 +12,10 @@ import {
 } from './libc.ts';
 import type { Loop, Watched } from './loop.ts';
 import { readAddress } from './sockaddr.ts';
-import { openListener } from './sockets.ts';
+import { openListener, spreadProbes } from './sockets.ts';
 
 /** Of one listener, until others have their turn. */
-const ACCEPTS_A_TURN = 64;
+const ACCEPTS_A_TURN = 16;
 /** Out of files or of memory: accepting goes on after so long. */
 const PAUSE_MS = 100;
 
@@ -90,6 +90,8 @@ class Listener implements Watched, Timed {
   }
 
   onEvents(): void {
+    // Whoever is accepted has the listener's options, and the next ones are to have another.
+    if (!isUnix(this.address)) spreadProbes(this.#libc, this.#fd);
     for (let left = ACCEPTS_A_TURN; left > 0 && this.#accepting.mayAccept(); left -= 1) {
       const failed = this.#accept();
       if (failed === EAGAIN) return;
