@@ -32,7 +32,7 @@ export const describeProxy = (
     cause,
     sinceMs,
     detail: cause === null ? null : (sighting?.explain(cause) ?? sighting?.detail ?? null),
-    pid: sighting ? sighting.pid : health.pid,
+    pid: sighting ? pidOf(sighting) : health.pid,
     pm2,
     engine: report?.engine ?? null,
     engineReason: report?.engineReason ?? null,
@@ -61,6 +61,10 @@ export const describeProxy = (
     answersOutside: accepted && !isLoopback(accepted.host) ? sighting.evidence.accepts === 'ok' : null,
   };
 };
+
+/** That of a process that is gone is of use to count its crash, and to nobody else. */
+const pidOf = ({ pid, evidence }: Sighting): number | null =>
+  ['gone', 'zombie'].includes(evidence.process) ? null : pid;
 
 const incidentsOf = ({ history, incident }: Health): ProxyStatus['incidents'] =>
   incident

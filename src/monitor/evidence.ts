@@ -76,9 +76,7 @@ export const createWitness = (
     };
     const usage = gauge.usage();
     return {
-      ...{ evidence, isProbed: isNew, report, usage, probeMs: finding.probeMs },
-      // Nobody has it any more, whoever still names it.
-      pid: ['gone', 'zombie'].includes(seen.process) ? null : pid,
+      ...{ evidence, isProbed: isNew, pid, report, usage, probeMs: finding.probeMs },
       detail: accepted.detail ?? finding.detail,
       explain: (cause) => describeUsage(cause, usage, proxy.limits),
       accepted: accepted.at,

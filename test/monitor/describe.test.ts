@@ -130,3 +130,12 @@ test('what to open from elsewhere is http or https only where the probe says so'
   assert.deepEqual(urls({ type: 'http', tls: true }), opened('https'));
   assert.deepEqual(urls({ type: 'expect', expect: 'x', tls: true }), opened('tcp'));
 });
+
+test('the pid of a process that is gone is not shown', () => {
+  for (const [process, pid] of [
+    ['alive', 4242],
+    ['gone', null],
+    ['zombie', null],
+  ] as const)
+    assert.equal(describe({ evidence: { ...WELL, process } }).pid, pid, process);
+});

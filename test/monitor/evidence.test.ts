@@ -221,7 +221,7 @@ describe('the process', { skip }, () => {
     await once(child, 'exit');
     await proxy.end('lost');
     const gone = await look(unknown);
-    assert.deepEqual([gone.pid, ...some(gone, 'process', 'heartbeat')], [null, 'gone', 'unreachable']);
+    assert.deepEqual([gone.pid, ...some(gone, 'process', 'heartbeat')], [child.pid, 'gone', 'unreachable']);
   });
 
   test('that has gone', async (t) => {

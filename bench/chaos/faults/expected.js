@@ -5,6 +5,12 @@ export const servesWithin = (limitMs) => ({
   holds: ({ serveMs }) => serveMs > 0 && serveMs <= limitMs,
 });
 
+/** It may never have been away: the kernel engine does not need the main thread. */
+export const isServedWithin = (limitMs) => ({
+  text: `is served within ${limitMs / 1_000} s`,
+  holds: ({ serveMs }) => serveMs <= limitMs,
+});
+
 /** One of them, at any time. */
 export const says = (...causes) => ({
   text: `says ${causes.join(' or ')}`,

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { order, pm2, signal } from '../station.js';
-import { NO_ALERT, NO_OTHERS, says, servesWithin } from './expected.js';
+import { isServedWithin, NO_ALERT, NO_OTHERS, says, servesWithin } from './expected.js';
 
 const AGAIN_AFTER_HANG = servesWithin(1_500);
 /** Nobody waits in the kernel's queue: the next check of accepting comes after up to 10 s. */
@@ -83,8 +83,8 @@ export const PROXY_FAULTS = [
     { text: 'serves again', holds: ({ serveMs }) => serveMs > 0 },
     NO_ALERT,
   ]),
-  ordered('blocked', 'blocked main thread', 'block', [AGAIN_AFTER_HANG, says('hung')]),
-  ordered('spinning', 'busy main thread', 'spin', [AGAIN_AFTER_HANG, says('hung')]),
+  ordered('blocked', 'blocked main thread', 'block', [isServedWithin(1_500), says('hung')]),
+  ordered('spinning', 'busy main thread', 'spin', [isServedWithin(1_500), says('hung')]),
   deaf,
   {
     ...ordered('mute', 'a proxy that accepts and serves nobody (portable engine)', 'mute', [
