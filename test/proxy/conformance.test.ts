@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readdirSync, statSync } from 'node:fs';
@@ -119,6 +119,30 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       assert.equal((await readAll(client)).toString(), 'you said hello');
       const { reason, bytesToUpstream, bytesToClient } = await record(0);
       assert.deepEqual([reason, bytesToUpstream, bytesToClient], ['done', 5, 14]);
+    });
+
+    test('what comes after urgent data arrives without it', {
+      skip: needs(needsProgram('perl', 'perl-base')),
+    }, async (t) => {
+      const port = await freePort();
+      const { engine, address } = await rig(t, createEngine, { host: '127.0.0.1', port }, { holdMs: 60_000 });
+      const script = `use Socket; socket(my $s, PF_INET, SOCK_STREAM, 0);
+        connect $s, sockaddr_in(${address.port}, INADDR_LOOPBACK) or die;
+        send $s, 'abc', 0; send $s, 'd', MSG_OOB; send $s, 'efg', 0; $| = 1; print 'sent'; <STDIN>`;
+      const client = spawn('perl', ['-e', script], { stdio: ['pipe', 'pipe', 'inherit'] });
+      t.after(() => client.kill('SIGKILL'));
+      await once(client.stdout, 'data');
+      await until(() => engine.counts().held === 1);
+      let arrived: Promise<Buffer> | undefined;
+      await serve(
+        t,
+        (socket) => {
+          arrived = readBytes(socket, 6);
+        },
+        { port },
+      );
+      await until(() => arrived !== undefined);
+      assert.equal(String(await arrived), 'abcefg');
     });
 
     test("an upstream's FIN is passed on, and the client may go on sending", async (t) => {

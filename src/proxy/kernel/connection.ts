@@ -4,7 +4,7 @@ import type { Connection, Port } from '../clients.ts';
 import type { Timed } from './deadlines.ts';
 import { type Caller, Dialling, type Line } from './dialling.ts';
 import { errorName } from './errno.ts';
-import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from './libc.ts';
+import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } from './libc.ts';
 import type { Unfinished, Watched } from './loop.ts';
 import { End, type Relay } from './relay.ts';
 import { readAddress } from './sockaddr.ts';
@@ -39,6 +39,7 @@ class Side extends End implements Watched, Unfinished {
   onEvents(mask: number): void {
     if (mask & READABLE) this.canRead = true;
     if (mask & HUNG) this.isHung = true;
+    if (mask & EPOLLPRI) this.hasMark = true;
     if (mask & EPOLLOUT) this.canWrite = true;
     this.#connection.onSide(this, mask);
   }

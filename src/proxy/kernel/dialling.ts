@@ -11,6 +11,7 @@ import {
   EPOLLHUP,
   EPOLLIN,
   EPOLLOUT,
+  EPOLLPRI,
   EPOLLRDHUP,
   type Libc,
   type Memory,
@@ -41,7 +42,7 @@ export interface Caller {
 }
 
 /** Every event once, when it comes: nothing is to be changed while a connection lasts (epoll(7), edge-triggered). */
-export const ALL_EVENTS = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+export const ALL_EVENTS = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 
 /** From the first try at an address to the connection, or to giving up: see `dial` of proxy/dial.ts, which does the same. */
 export class Dialling implements Watched, Timed, Held, Waiter {

@@ -60,6 +60,7 @@ export const EVENT = process.arch === 'x64' ? { words: 3, fd: 1, turn: 2 } : { w
 
 /** epoll_ctl(2). */
 export const EPOLLIN = 0x1;
+export const EPOLLPRI = 0x2;
 export const EPOLLOUT = 0x4;
 export const EPOLLERR = 0x8;
 export const EPOLLHUP = 0x10;

@@ -10,6 +10,8 @@ export class End {
   canWrite = false;
   /** FIN or a reset has come: a short read does not mean that all is read. */
   isHung = false;
+  /** Urgent data has come: a read ends at its place, and splice(2) does not get past it (tcp(7)). */
+  hasMark = false;
   /** Its FIN has been read, or its reset: nothing more is to be read. */
   hasEnded = false;
   /** Read, and not written to the other end yet. */
@@ -97,7 +99,8 @@ export class Relay {
   }
 
   #read(from: End, to: End): Step {
-    if (from.isBulk) from.pipe ??= this.#pipes.take();
+    if (from.hasMark) this.#giveBack(from);
+    else if (from.isBulk) from.pipe ??= this.#pipes.take();
     return from.pipe ? this.#spliceIn(from, from.pipe) : this.#copy(from, to);
   }
 
@@ -105,7 +108,7 @@ export class Relay {
     const size = this.#libc.read(from.fd, this.#buffer, BUFFER_BYTES);
     if (size <= 0) return this.#nothingRead(from, size);
     if (size < BUFFER_BYTES) {
-      from.canRead = from.isHung;
+      from.canRead = from.isHung || from.hasMark;
       from.streak = 0;
     } else {
       from.streak += 1;

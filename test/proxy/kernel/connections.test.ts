@@ -195,6 +195,11 @@ test('a connection with much to do gives way to the others in each turn', () => 
   );
   world.settle();
   assert.equal(busy.stream.peer?.inbox.size, 0);
+  busy.send(2_900_000);
+  world.kernel.flow();
+  world.turn();
+  world.turn();
+  assert.equal(world.kernel.timeoutMs, 0, 'the loop does not wait while there is something to do');
 });
 
 test('what has been put off is over when its connection is', () => {
@@ -206,9 +211,10 @@ test('what has been put off is over when its connection is', () => {
   upstream.send(2_500_000);
   world.kernel.flow();
   // After the event of the upstream, in the same turn.
-  client.reset(world.nowMs);
-  world.passTime();
-  assert.deepEqual(reasons(world), ['client_reset']);
+  world.tell({ kind: 'drain', limitMs: 0 });
+  world.turn();
+  assert.ok(client.stream.isDead && world.isDrained);
+  assert.deepEqual(reasons(world), ['drained']);
   world.libc.verify();
 });
 
@@ -329,4 +335,42 @@ test('every address of the upstream is tried, whatever is wrong with one of them
   refused.dial('127.0.0.1', false);
   refused.passTime();
   assert.deepEqual([reasons(refused), refused.records[0]?.tries], [['upstream_refused'], 2]);
+});
+
+for (const [bytes, what] of [
+  [100, 'copied'],
+  [500_000, 'spliced'],
+] as const)
+  test(`what comes after urgent data is passed on, where bytes are ${what}`, () => {
+    const world = worldOf({}, MUCH);
+    world.dial('127.0.0.1', false);
+    world.settle();
+    const [client, upstream] = world.peers;
+    assert.ok(client && upstream);
+    for (let n = 0; n < 3; n += 1) {
+      client.send(bytes);
+      world.settle();
+      client.send(bytes);
+      client.sendUrgent();
+      client.send(bytes);
+      world.settle();
+      assert.equal(upstream.received, client.sent);
+    }
+  });
+
+test('an event of a file that was closed is not one of the next file of that number', () => {
+  const world = worldOf({ maxConnections: 1 });
+  for (let n = 0; n < 2; n += 1) world.dial('127.0.0.1', false);
+  world.settle();
+  const [first, second] = world.clients;
+  assert.ok(first && second && world.upstreams.length === 1);
+  world.routes.push('deaf');
+  // Both in one turn: the upstream's ends the connection, and the next client's dial gets the first one's number.
+  world.upstreams[0]?.reset(world.nowMs);
+  first.peer.finish();
+  world.kernel.flow();
+  world.turn();
+  assert.deepEqual([first.peer.stream.isDead, second.isOpen], [true, false]);
+  world.passTime();
+  assert.deepEqual(reasons(world), ['upstream_reset', 'upstream_timeout']);
 });

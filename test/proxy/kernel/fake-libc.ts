@@ -222,7 +222,7 @@ export class FakeKernel implements Libc {
     let at = 0;
     for (const chunk of chunks) at += chunk.copy(into.bytes, at);
     // A short read has taken everything: what was left comes just now.
-    if (at < size && stream.inbox.size > 0) stream.onWake();
+    if (at === most && at < size && stream.inbox.size > 0) stream.onWake();
     return at;
   }
 
@@ -243,7 +243,7 @@ export class FakeKernel implements Libc {
       const stream = this.#stream(from);
       const { bytes, size: most } = sink.pipe;
       if (bytes.size >= most) return -EAGAIN;
-      const chunks = stream.read(this.#part(Math.min(size, most - bytes.size), stream.inbox.size));
+      const chunks = stream.read(this.#part(Math.min(size, most - bytes.size), stream.inbox.size), true);
       if (typeof chunks === 'number') return chunks;
       for (const chunk of chunks) bytes.push(chunk);
       return total(chunks);

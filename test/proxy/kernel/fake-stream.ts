@@ -1,6 +1,13 @@
 import { constants } from 'node:os';
 import type { Address } from '../../../src/core/address.ts';
-import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from '../../../src/proxy/kernel/libc.ts';
+import {
+  EPOLLERR,
+  EPOLLHUP,
+  EPOLLIN,
+  EPOLLOUT,
+  EPOLLPRI,
+  EPOLLRDHUP,
+} from '../../../src/proxy/kernel/libc.ts';
 import { ByteQueue } from './fake-bytes.ts';
 
 const { EAGAIN, ECONNRESET, EPIPE } = constants.errno;
@@ -42,6 +49,8 @@ export class Stream implements Ends {
   /** All that was ever written into the outbox, and that has ever come into the inbox. */
   written = 0;
   arrived = 0;
+  /** After so many bytes, urgent data has been sent to here. */
+  mark = -1;
 
   constructor({ local, remote }: Ends, isUnix: boolean) {
     this.local = local;
@@ -63,6 +72,7 @@ export class Stream implements Ends {
     if (this.isDead || (this.hasSentFin && this.hasFin)) mask |= EPOLLHUP;
     if (this.isDead || this.hasFin) mask |= EPOLLIN | EPOLLRDHUP;
     if (this.inbox.size > 0) mask |= EPOLLIN;
+    if (this.mark >= this.#taken && this.mark <= this.arrived) mask |= EPOLLPRI;
     if (!this.isConnecting) {
       if (this.isDead || this.hasSentFin || this.#isRoomy()) mask |= EPOLLOUT;
       else this.wantsRoom = true;
@@ -71,10 +81,15 @@ export class Stream implements Ends {
     return mask;
   }
 
-  /** @returns what was queued, 0 at the end, or a negative errno */
-  read(most: number): readonly Buffer[] | number {
-    if (this.inbox.size > 0) {
-      const taken = this.inbox.take(most);
+  /**
+   * Urgent data ends a read, though there is more; splice(2) does not get past it (tcp_recvmsg, tcp_read_sock).
+   * @returns what was queued, 0 at the end, or a negative errno
+   */
+  read(most: number, isSplice = false): readonly Buffer[] | number {
+    const isAtMark = isSplice && this.mark === this.#taken;
+    if (this.inbox.size > 0 && !isAtMark) {
+      const left = this.mark > this.#taken ? this.mark - this.#taken : most;
+      const taken = this.inbox.take(Math.min(most, left));
       if (this.isUnix) this.peer?.tellRoom();
       return taken;
     }
@@ -180,6 +195,10 @@ export class Stream implements Ends {
     if (this.inbox.size > 0) peer.error = ECONNRESET;
     else peer.hasFin = true;
     peer.onWake();
+  }
+
+  get #taken(): number {
+    return this.arrived - this.inbox.size;
   }
 
   #isRoomy(): boolean {

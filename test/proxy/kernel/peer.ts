@@ -40,6 +40,14 @@ export class Peer {
       this.#write(bytesOf(this.number, this.sent, Math.min(left, LONGEST)));
   }
 
+  /** A byte that is not one of the stream (tcp(7), SO_OOBINLINE), behind what was sent. */
+  sendUrgent(): void {
+    const to = this.stream.peer;
+    if (this.isOver || this.hasFinished || !to || to.isUnix) return;
+    to.mark = this.sent;
+    to.onWake();
+  }
+
   finish(): void {
     if (this.isOver || this.hasFinished) return;
     this.hasFinished = true;

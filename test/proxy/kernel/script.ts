@@ -7,7 +7,7 @@ import type { Setting, World } from './world.ts';
 export type Step = { readonly turns: number } & (
   | { readonly op: 'dial'; readonly host: string; readonly isCheck: boolean }
   | { readonly op: 'send' | 'read' | 'flow'; readonly who: number; readonly bytes: number }
-  | { readonly op: 'finish' | 'reset' | 'stall' | 'resume' | 'event'; readonly who: number }
+  | { readonly op: 'finish' | 'reset' | 'urgent' | 'stall' | 'resume' | 'event'; readonly who: number }
   | { readonly op: 'upstream'; readonly route: Route }
   | { readonly op: 'time'; readonly ms: number }
   | { readonly op: 'fault'; readonly call: Call; readonly errno: number; readonly times: number }
@@ -81,7 +81,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       turns,
     }),
   },
-  { weight: 1, arbitrary: fc.record({ op: fc.constant('reset' as const), who, turns }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ op: fc.constantFrom('reset' as const, 'urgent' as const), who, turns }),
+  },
   {
     weight: 1,
     arbitrary: fc.record({ op: fc.constant('upstream' as const), route: fc.constantFrom(...ROUTES), turns }),
@@ -166,6 +169,9 @@ export const act = (world: World, step: Step): void => {
       break;
     case 'reset':
       world.reset(peer);
+      break;
+    case 'urgent':
+      peer?.sendUrgent();
       break;
     case 'stall':
     case 'resume':
