@@ -374,3 +374,21 @@ test('an event of a file that was closed is not one of the next file of that num
   world.passTime();
   assert.deepEqual(reasons(world), ['upstream_reset', 'upstream_timeout']);
 });
+
+test('a connection that was given up before it was accepted keeps nobody waiting', () => {
+  const world = worldOf();
+  world.kernel.faults.set('accept', [constants.errno.ECONNABORTED, constants.errno.EINTR]);
+  world.dial('127.0.0.1', false);
+  world.settle();
+  assert.deepEqual([world.errors, world.upstreams.length], [[], 1]);
+});
+
+test('a listener that is closed and opened again costs no more memory', () => {
+  const world = worldOf();
+  const before = world.libc.memories;
+  for (let n = 0; n < 5; n += 1) {
+    world.tell({ kind: 'unlisten', id: 0, address: world.setting.listen });
+    world.listen();
+  }
+  assert.equal(world.libc.memories, before);
+});
