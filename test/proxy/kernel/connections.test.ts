@@ -1,13 +1,18 @@
 import assert from 'node:assert/strict';
 import { constants } from 'node:os';
 import { test } from 'node:test';
+import type { Address } from '../../../src/core/address.ts';
 import type { Policy } from '../../../src/proxy/engine.ts';
 import type { Sizes } from './fake-libc.ts';
 import { World } from './world.ts';
 
 const { EMFILE, ENOSPC } = constants.errno;
 
-const worldOf = (policy: Partial<Policy> = {}, sizes: Partial<Sizes> = {}): World =>
+const worldOf = (
+  policy: Partial<Policy> = {},
+  sizes: Partial<Sizes> = {},
+  listen: Address = { host: '127.0.0.1', port: 8_000 },
+): World =>
   new World({
     sizes: { inBytes: 200_000, outBytes: 20_000, pipeBytes: 1_048_576, dice: [], ...sizes },
     policy: {
@@ -21,7 +26,7 @@ const worldOf = (policy: Partial<Policy> = {}, sizes: Partial<Sizes> = {}): Worl
       maxHeld: 100,
       ...policy,
     },
-    listen: { host: '127.0.0.1', port: 8_000 },
+    listen,
   });
 
 const reasons = ({ records }: World): readonly string[] => records.map(({ reason }) => reason);
@@ -391,4 +396,17 @@ test('a listener that is closed and opened again costs no more memory', () => {
     world.listen();
   }
   assert.equal(world.libc.memories, before);
+});
+
+test('a connection that comes back to the proxy is cut at once, and leaves nothing', () => {
+  const world = worldOf(
+    { upstream: { host: '10.9.9.9', port: 8_000 }, allow: ['any'], holdMs: 30_000 },
+    {},
+    { host: '0.0.0.0', port: 8_000 },
+  );
+  world.dial('127.0.0.1', false);
+  world.passTime();
+  assert.ok(reasons(world).includes('loop'));
+  assert.ok(world.records.length <= 2, `${world.records.length} connections from one`);
+  assert.deepEqual([world.isEmpty, world.clients[0]?.peer.sawReset], [true, true]);
 });
