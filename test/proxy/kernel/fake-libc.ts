@@ -1,17 +1,9 @@
 import { constants } from 'node:os';
 import { type Address, isUnix } from '../../../src/core/address.ts';
-import {
-  AF_UNIX,
-  EPOLLERR,
-  EPOLLET,
-  EPOLLHUP,
-  EPOLLIN,
-  EVENT,
-  type Libc,
-  type Memory,
-} from '../../../src/proxy/kernel/libc.ts';
+import { AF_UNIX, EPOLLHUP, EPOLLIN, type Libc, type Memory } from '../../../src/proxy/kernel/libc.ts';
 import { readAddress, writeAddress } from '../../../src/proxy/kernel/sockaddr.ts';
 import { ByteQueue } from './fake-bytes.ts';
+import { FakeEpoll } from './fake-epoll.ts';
 import { join, Stream } from './fake-stream.ts';
 
 const { EAGAIN, EBADF, ECONNREFUSED, EINPROGRESS, EINVAL, ENETUNREACH, ENOENT, ENOTCONN } = constants.errno;
@@ -56,18 +48,7 @@ interface PipeEnd {
   readonly kind: 'pipe';
   readonly pipe: { readonly bytes: ByteQueue; size: number };
 }
-interface Watch {
-  readonly fd: number;
-  readonly mask: number;
-  readonly turn: number;
-  readonly socket: Socket;
-}
-interface Epoll {
-  readonly kind: 'epoll';
-  readonly watched: Map<number, Watch>;
-  readonly ready: Set<number>;
-}
-type File = Socket | PipeEnd | Epoll | { readonly kind: 'eventfd' };
+type File = Socket | PipeEnd | FakeEpoll | { readonly kind: 'eventfd' };
 
 /** A kernel with what the engine uses of it, and with the faults that it is told to have. Nothing in it waits. */
 export class FakeKernel implements Libc {
@@ -206,7 +187,7 @@ export class FakeKernel implements Libc {
   close(fd: number): number {
     const file = this.#files.get(fd);
     if (!file || !this.#files.delete(fd)) return -EBADF;
-    for (const epoll of this.#files.values()) if (epoll.kind === 'epoll') forget(epoll, fd);
+    for (const epoll of this.#files.values()) if (epoll.kind === 'epoll') epoll.delete(fd);
     if (file.kind !== 'socket') return 0;
     file.onWake = () => {};
     file.stream?.close();
@@ -286,45 +267,28 @@ export class FakeKernel implements Libc {
   }
 
   epollCreate(): number {
-    return this.#add({ kind: 'epoll', watched: new Map(), ready: new Set() });
+    return this.#add(new FakeEpoll());
   }
 
   epollAdd(epoll: number, fd: number, mask: number, turn: number): number {
     const [file, failed] = [this.#epoll(epoll), this.#fault('epollAdd')];
     if (failed !== 0) return failed;
     const socket = this.#socket(fd);
-    file.watched.set(fd, { fd, mask, turn, socket });
-    socket.onWake = () => file.watched.has(fd) && file.ready.add(fd);
-    if (this.#poll(socket) !== 0) file.ready.add(fd);
+    socket.onWake = file.add({ fd, mask, turn, poll: () => this.#poll(socket) });
     return 0;
   }
 
   epollDelete(epoll: number, fd: number): number {
-    const file = this.#epoll(epoll);
-    if (!file.watched.has(fd)) return -ENOENT;
-    forget(file, fd);
-    return 0;
+    return this.#epoll(epoll).delete(fd) ? 0 : -ENOENT;
   }
 
   epollWait(epoll: number, events: Memory, most: number, timeoutMs: number): number {
-    const { watched, ready } = this.#epoll(epoll);
+    const file = this.#epoll(epoll);
     this.timeoutMs = timeoutMs;
     this.told = 0;
     const failed = this.#fault('epollWait');
     if (failed !== 0) return failed;
-    const words = new Int32Array(events.bytes.buffer);
-    for (const fd of [...ready].slice(0, most)) {
-      ready.delete(fd);
-      const watch = watched.get(fd);
-      const mask = watch ? this.#poll(watch.socket) & (watch.mask | EPOLLERR | EPOLLHUP) : 0;
-      if (!watch || mask === 0) continue;
-      if (!(watch.mask & EPOLLET)) ready.add(fd);
-      const at = this.told * EVENT.words;
-      words[at] = mask;
-      words[at + EVENT.fd] = fd;
-      words[at + EVENT.turn] = watch.turn;
-      this.told += 1;
-    }
+    this.told = file.wait(new Int32Array(events.bytes.buffer), most);
     return this.told;
   }
 
@@ -413,7 +377,7 @@ export class FakeKernel implements Libc {
     return stream;
   }
 
-  #epoll(fd: number): Epoll {
+  #epoll(fd: number): FakeEpoll {
     const file = this.#files.get(fd);
     if (file?.kind !== 'epoll') throw new Error(`${fd} is no epoll`);
     return file;
@@ -436,11 +400,6 @@ const connected = (socket: Socket, stream: Stream): Socket => {
   socket.stream = stream;
   stream.onWake = () => socket.onWake();
   return socket;
-};
-
-const forget = ({ watched, ready }: Epoll, fd: number): void => {
-  watched.delete(fd);
-  ready.delete(fd);
 };
 
 const addressIn = (memory: Memory): Address => {
