@@ -11,6 +11,8 @@ export interface CheckedLibc extends Libc {
 }
 
 const POISON = 0xdd;
+/** Between two waits of a loop: more is one that never gives way. */
+const MOST_CALLS = 200_000;
 
 /** @param libc the real one, or a fake */
 export const createCheckedLibc = (libc: Libc): CheckedLibc => {
@@ -28,6 +30,12 @@ export const createCheckedLibc = (libc: Libc): CheckedLibc => {
     const kind = files.get(fd);
     if (kind === undefined) return fail(`${call}: file ${fd} is not open`);
     return kinds.includes(kind) ? fd : fail(`${call}: file ${fd} is of the kind ${kind}`);
+  };
+  /** In one turn of the loop. */
+  let calls = 0;
+  const countCall = (): void => {
+    calls += 1;
+    if (calls > MOST_CALLS) fail('the loop does not give way');
   };
   const opened = (fd: number, kind: string): number => {
     if (fd >= 0) files.set(fd, kind);
@@ -84,11 +92,17 @@ export const createCheckedLibc = (libc: Libc): CheckedLibc => {
       if (!files.delete(fd)) fail(`close: file ${fd} is not open`);
       return libc.close(fd);
     },
-    read: (fd, into, size) =>
-      libc.read(file('read', fd, 'socket', 'eventfd'), room('read', into, 0, size), size),
-    write: (fd, from, offset, size) =>
-      libc.write(file('write', fd, 'socket', 'eventfd'), room('write', from, offset, size), offset, size),
+    read: (fd, into, size) => {
+      countCall();
+      return libc.read(file('read', fd, 'socket', 'eventfd'), room('read', into, 0, size), size);
+    },
+    write: (fd, from, offset, size) => {
+      countCall();
+      const at = room('write', from, offset, size);
+      return libc.write(file('write', fd, 'socket', 'eventfd'), at, offset, size);
+    },
     splice: (from, to, size) => {
+      countCall();
       const isIn = files.get(to) === 'pipe in';
       file('splice', from, isIn ? 'socket' : 'pipe out');
       file('splice', to, isIn ? 'pipe in' : 'socket');
@@ -116,13 +130,11 @@ export const createCheckedLibc = (libc: Libc): CheckedLibc => {
       ),
     epollDelete: (epoll, fd) =>
       libc.epollDelete(file('epoll_ctl', epoll, 'epoll'), file('epoll_ctl', fd, 'socket', 'eventfd')),
-    epollWait: (epoll, events, most, timeoutMs) =>
-      libc.epollWait(
-        file('epoll_wait', epoll, 'epoll'),
-        room('epoll_wait', events, 0, most * EVENT.words * 4),
-        most,
-        timeoutMs,
-      ),
+    epollWait: (epoll, events, most, timeoutMs) => {
+      calls = 0;
+      const into = room('epoll_wait', events, 0, most * EVENT.words * 4);
+      return libc.epollWait(file('epoll_wait', epoll, 'epoll'), into, most, timeoutMs);
+    },
     eventfd: () => opened(libc.eventfd(), 'eventfd'),
   };
 };

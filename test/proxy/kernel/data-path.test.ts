@@ -6,7 +6,7 @@ import { endsRightly, farEnd } from './invariants.ts';
 import { act, type Ending, scripts } from './script.ts';
 import { World } from './world.ts';
 
-const RUNS = Number(process.env['STEADYPORT_FUZZ_RUNS'] ?? 4_000);
+const RUNS = Number(process.env['STEADYPORT_FUZZ_RUNS'] ?? 3_000);
 
 test('no script of clients, upstreams and faults makes the loop lose a byte, a file or an end', () => {
   fc.assert(
