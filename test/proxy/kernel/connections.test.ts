@@ -410,3 +410,21 @@ test('a connection that comes back to the proxy is cut at once, and leaves nothi
   assert.ok(world.records.length <= 2, `${world.records.length} connections from one`);
   assert.deepEqual([world.isEmpty, world.clients[0]?.peer.sawReset], [true, true]);
 });
+
+test('a reset waits 500 ms at most for what came before it', () => {
+  const world = worldOf();
+  world.dial('127.0.0.1', false);
+  world.settle();
+  const [client, upstream] = world.peers;
+  assert.ok(client && upstream);
+  client.stream.inBytes = 0;
+  upstream.send(10_000);
+  world.settle();
+  const resetAtMs = world.nowMs;
+  upstream.reset(resetAtMs);
+  for (let times = 0; times < 20 && !client.stream.isDead; times += 1) {
+    world.settle();
+    if (!client.stream.isDead) world.nowMs += world.kernel.timeoutMs;
+  }
+  assert.deepEqual([client.stream.isDead, world.nowMs - resetAtMs], [true, 500]);
+});
