@@ -32,11 +32,12 @@ test('PM2 waits a second longer than the proxy drains before it kills it', () =>
   );
 });
 
-test('every app runs the same script, with the environment it was given and no other', () => {
+test('every app runs the same script, with the environment it was given and what keeps a proxy small', () => {
   for (const root of ['/srv', '/srv/'])
     for (const { script, env, ...app } of define(root)) {
       assert.equal(script, '/srv/dist/cli.js');
-      assert.deepEqual(env, { STEADYPORT_HOME: '/h' });
+      const sparing = app.name === 'proxy-monitor' ? {} : { MALLOC_ARENA_MAX: '1' };
+      assert.deepEqual(env, { STEADYPORT_HOME: '/h', ...sparing });
       assert.deepEqual([app['filter_env'], app['exec_mode']], [[''], 'fork']);
     }
 });
