@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { type Address, ipFamily, parseAddress, parseListen } from './address.ts';
+import { OUT_OF_FILES_PERCENT } from './limits.ts';
 
 const LISTEN =
   '"6274" (every non-loopback address), "IP:PORT", "[IPv6]:PORT", "localhost:PORT", "external:PORT" or ' +
@@ -122,7 +123,7 @@ const MOST_BYTES = 2 ** 50;
 const limitsSchema = v.strictObject({
   memoryBytes: limit(268_435_456, 536_870_912, MOST_BYTES, 'Resident memory, the least within 30 s'),
   cpuPercent: limit(90, 0, 100_000, 'Of one core, over a minute'),
-  openFilesPercent: limit(80, 95, 100, 'Of the limit of open files'),
+  openFilesPercent: limit(80, OUT_OF_FILES_PERCENT, 100, 'Of the limit of open files'),
   lagMs: limit(100, 0, 60_000, 'What an answer to the monitor takes, the least within 30 s'),
 });
 

@@ -16,6 +16,9 @@ export interface Limits {
   readonly lagMs: Limit;
 }
 
+/** The default of `openFilesPercent.act`; a proxy takes no more clients than fit below it. */
+export const OUT_OF_FILES_PERCENT = 95;
+
 /** What one look measured of a process; undefined where the system does not tell. */
 export interface Sample {
   readonly atMs: number;

@@ -1,4 +1,5 @@
 import { type Address, isCovered, isLoopback } from '../core/address.ts';
+import { OUT_OF_FILES_PERCENT } from '../core/limits.ts';
 import type { Reason } from '../core/reasons.ts';
 import { openFilesLimit } from '../host/procfs.ts';
 import { createAllow } from './allow.ts';
@@ -189,16 +190,22 @@ interface Places {
   readonly maxHeld: number;
 }
 
-/**
- * Files that are neither a client nor its way to the upstream: listeners, PM2's pipes, the control socket, the event
- * loops' own, pipes to splice through.
- */
+/** Files that are neither a client nor its way to the upstream: listeners, PM2's pipes, the control socket, the loops' own. */
 const OTHER_FILES = 48;
+/** Those of pipes to splice through: one in so many, and no more than that. */
+const [FILES_FOR_EACH_OF_PIPES, MOST_OF_PIPES] = [32, 64];
+/** Of the files that are for clients. */
+const WAITING_SHARE = 0.04;
 
-/** Two open files for each connection and one for each client that waits, a tenth of the files being for those. */
+/**
+ * Two open files for each connection and one for each client that waits. A proxy that is full of clients is not out of
+ * files yet: a restart would only send them away.
+ */
 const countPlaces = ({ maxConnections, maxHeld }: Policy): Places => {
-  const files = Math.max(4, (openFilesLimit() ?? Number.POSITIVE_INFINITY) - OTHER_FILES);
-  const waiting = Math.min(maxHeld, Math.ceil(files / 10));
+  const limit = openFilesLimit() ?? Number.POSITIVE_INFINITY;
+  const others = OTHER_FILES + Math.min(limit / FILES_FOR_EACH_OF_PIPES, MOST_OF_PIPES);
+  const files = Math.max(4, (limit * OUT_OF_FILES_PERCENT) / 100 - others);
+  const waiting = Math.min(maxHeld, Math.ceil(files * WAITING_SHARE));
   const possible = Math.max(1, Math.floor((files - waiting) / 2));
   return { maxConnections: Math.min(maxConnections || possible, possible), maxHeld: waiting };
 };

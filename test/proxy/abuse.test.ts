@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
-import { describe, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
+import { OUT_OF_FILES_PERCENT } from '../../src/core/limits.ts';
 import { dial, ENGINES, echo, ending, freePort, readAll, readBytes, rig, serve } from './harness.ts';
 
 /** What a public port gets to see; afterwards nothing of it must be left. */
@@ -54,14 +55,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
   });
 
 test('at 96 open files 150 clients do not kill a proxy, and the next one is served', async (t) => {
-  const upstream = await serve(t, echo);
-  const port = await freePort();
-  const command = `ulimit -n 96; exec "$0" dist/cli.js proxy 127.0.0.1:${port} 127.0.0.1 ${upstream.port}`;
-  const proxy = spawn('bash', ['-c', command, process.execPath], { stdio: ['ignore', 'pipe', 'inherit'] });
-  t.after(() => proxy.kill('SIGKILL'));
-  const lines = createInterface({ input: proxy.stdout });
-  await once(lines, 'line');
-  const address = { host: '127.0.0.1', port };
+  const { proxy, address } = await proxyWithFiles(t, 96);
   const clients = Array.from({ length: 150 }, () => dial(t, address));
   const seen = { served: 0, refused: 0 };
   for (const client of clients) {
@@ -83,6 +77,37 @@ test('at 96 open files 150 clients do not kill a proxy, and the next one is serv
   }
   assert.equal(proxy.exitCode, null);
 });
+
+const skip = process.platform !== 'linux' && 'there is no /proc';
+test('a proxy that is full of clients is not out of files', { skip }, async (t) => {
+  const { proxy, address } = await proxyWithFiles(t, 512);
+  const clients = Array.from({ length: 400 }, () => dial(t, address));
+  let served = 0;
+  let refused = 0;
+  for (const client of clients) {
+    client.once('data', () => {
+      served += 1;
+    });
+    client.once('error', () => {
+      refused += 1;
+    });
+    client.write('x');
+  }
+  await until(() => refused > 0 && served + refused > 350);
+  const open = readdirSync(`/proc/${proxy.pid}/fd`).length;
+  assert.ok(open > 2 * served && open < (512 * OUT_OF_FILES_PERCENT) / 100, `${open} open files`);
+});
+
+const proxyWithFiles = async (t: TestContext, files: number) => {
+  const upstream = await serve(t, echo);
+  const port = await freePort();
+  const command = `ulimit -n ${files}; exec "$0" dist/cli.js proxy 127.0.0.1:${port} 127.0.0.1 ${upstream.port}`;
+  const proxy = spawn('bash', ['-c', command, process.execPath], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => proxy.kill('SIGKILL'));
+  const lines = createInterface({ input: proxy.stdout });
+  await once(lines, 'line');
+  return { proxy, address: { host: '127.0.0.1', port } };
+};
 
 /** Sends, half-closes, resets, leaves, or sends nonsense. */
 const misbehave = (socket: Socket): void => {
