@@ -22,7 +22,7 @@ test('a proxy that answers is asked over one connection, and says how it is', as
   close();
 });
 
-test('a proxy that has gone is told once, and then cannot be reached', async (t) => {
+test('a proxy that has gone is told once, and then cannot be reached', { timeout: LIMIT_MS }, async (t) => {
   const proxy = await fakeProxy(t);
   let onEnd: (how: string) => void = () => {};
   const { beat, close } = createHeartbeat(proxy.socket, (how) => onEnd(how));
@@ -36,7 +36,9 @@ test('a proxy that has gone is told once, and then cannot be reached', async (t)
   close();
 });
 
-test('a goodbye is heard when it is said, while the proxy still answers', async (t) => {
+test('a goodbye is heard when it is said, while the proxy still answers', {
+  timeout: LIMIT_MS,
+}, async (t) => {
   const proxy = await fakeProxy(t);
   let onLeaving = (): void => {};
   const { beat, close } = createHeartbeat(

@@ -7,6 +7,7 @@ import { type Address, endpoint, isUnix } from '../../src/core/address.ts';
 import type { ConnectionRecord, CreateEngine, Engine, Policy } from '../../src/proxy/engine.ts';
 import { createKernelEngine } from '../../src/proxy/kernel/engine.ts';
 import { createPortableEngine } from '../../src/proxy/portable/engine.ts';
+import { LIMITS } from './limits.ts';
 
 /** Every behaviour is tested on each of these. */
 export const ENGINES: Readonly<Record<string, CreateEngine>> = {
@@ -24,16 +25,6 @@ export interface Rig {
   readonly records: readonly ConnectionRecord[];
   dial(): Socket;
 }
-
-const LIMITS = {
-  allow: ['loopback'],
-  holdMs: 0,
-  connectTimeoutMs: 5_000,
-  idleTimeoutMs: 0,
-  halfCloseTimeoutMs: 60_000,
-  maxConnections: 0,
-  maxHeld: 100,
-};
 
 /** A proxy on a free loopback port in front of `upstream`; everything is gone when the test ends. */
 export const rig = async (

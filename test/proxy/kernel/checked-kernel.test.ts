@@ -7,6 +7,7 @@ import { createDataPath } from '../../../src/proxy/kernel/data-path.ts';
 import { loadLibc } from '../../../src/proxy/kernel/libc.ts';
 import { Cells, type Report, readRecords } from '../../../src/proxy/kernel/threads.ts';
 import { needs } from '../../e2e/needs.ts';
+import { LIMITS } from '../limits.ts';
 import { createCheckedLibc } from './checked-libc.ts';
 
 const UPSTREAM = `require('node:net').createServer({ allowHalfOpen: true }, (socket) => {
@@ -53,14 +54,10 @@ test('on the real kernel no memory and no file is used wrongly', {
   });
   const reports: Report[] = [];
   const policy = {
+    ...LIMITS,
     upstream: { host: '127.0.0.1', port: Number(upstreamPort) },
-    allow: ['loopback'],
-    holdMs: 0,
     connectTimeoutMs: 30_000,
     idleTimeoutMs: 60_000,
-    halfCloseTimeoutMs: 60_000,
-    maxConnections: 0,
-    maxHeld: 100,
   };
   const path = createDataPath({ policy, isOpenTold: false }, new Cells(), libc, (report) =>
     reports.push(report),

@@ -3,6 +3,7 @@ import { constants } from 'node:os';
 import { test } from 'node:test';
 import type { Address } from '../../../src/core/address.ts';
 import type { Policy } from '../../../src/proxy/engine.ts';
+import { LIMITS } from '../limits.ts';
 import type { Sizes } from './fake-libc.ts';
 import { World } from './world.ts';
 
@@ -15,17 +16,7 @@ const worldOf = (
 ): World =>
   new World({
     sizes: { inBytes: 200_000, outBytes: 20_000, pipeBytes: 1_048_576, dice: [], ...sizes },
-    policy: {
-      upstream: { host: '127.0.0.1', port: 9_000 },
-      allow: ['loopback'],
-      holdMs: 0,
-      connectTimeoutMs: 5_000,
-      idleTimeoutMs: 0,
-      halfCloseTimeoutMs: 60_000,
-      maxConnections: 0,
-      maxHeld: 100,
-      ...policy,
-    },
+    policy: { ...LIMITS, upstream: { host: '127.0.0.1', port: 9_000 }, ...policy },
     listen,
   });
 
