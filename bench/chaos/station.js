@@ -29,15 +29,7 @@ const COMMAND_LIMIT_MS = 300_000;
 /** @param prefix what PM2's command line is started by */
 export const openStation = (prefix = []) => {
   const folder = mkdtempSync(join(tmpdir(), 'steadyport-chaos-'));
-  const env = {
-    PATH: process.env.PATH,
-    HOME: folder,
-    PM2_HOME: join(folder, 'pm2'),
-    STEADYPORT_HOME: join(folder, 'home'),
-    STEADYPORT_CONFIG: join(folder, 'steadyport.json'),
-    LOG_FORMAT: 'json',
-    NO_COLOR: '1',
-  };
+  const env = { ...envIn(folder), LOG_FORMAT: 'json', NO_COLOR: '1' };
   const station = {
     folder,
     env,
@@ -57,6 +49,15 @@ export const openStation = (prefix = []) => {
   return station;
 };
 
+/** Everything that PM2 and the apps keep is in the folder, and nothing of the caller's environment reaches them. */
+export const envIn = (folder) => ({
+  PATH: process.env.PATH,
+  HOME: folder,
+  PM2_HOME: join(folder, 'pm2'),
+  STEADYPORT_HOME: join(folder, 'home'),
+  STEADYPORT_CONFIG: join(folder, 'steadyport.json'),
+});
+
 /** PM2 appends: a file that is cut goes on from there. */
 export const cutLogs = ({ folder }) => {
   const logs = join(folder, 'pm2/logs');
@@ -72,7 +73,7 @@ export const configure = async (station, { proxies, monitor }) => {
 };
 
 /** PM2's command line; rejects when it fails. */
-export const pm2 = ({ env, folder, prefix }, ...args) =>
+export const pm2 = ({ env, folder, prefix = [] }, ...args) =>
   run([...prefix, process.execPath, PM2, ...args], { env, cwd: folder });
 
 export const startApps = (station, ecosystem = ECOSYSTEM) => pm2(station, 'start', ecosystem);

@@ -1,20 +1,14 @@
 // What one proxy takes where it lives: started by a real PM2, with its control socket and its log.
-import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { processesOf } from '../chaos/processes.js';
+import { envIn, PROJECT, pm2, signal } from '../chaos/station.js';
 import { alongWith } from '../children.js';
 import { waitForByte } from '../echo-client.js';
 import { startEcho } from '../parties.js';
 import { freePort } from '../ports.js';
 import { residentBytesOf } from '../proc.js';
-
-const ECOSYSTEM = fileURLToPath(new URL('../../ecosystem.config.js', import.meta.url));
-const PM2 = createRequire(import.meta.url).resolve('pm2/bin/pm2');
-const COMMAND_LIMIT_MS = 60_000;
 
 export const underPm2 = {
   key: 'pm2',
@@ -27,7 +21,7 @@ export const underPm2 = {
     const port = await freePort();
     const app = `tcp-proxy-${port}`;
     configure(station, { listen: port, upstream: upstream.port, engine: place.forwarder.key });
-    await pm2(station, 'start', ECOSYSTEM, '--only', app);
+    await pm2(station, 'start', PROJECT, '--only', app);
     await waitForByte({ port });
     await sleep(place.sizes.quietMs);
     const pid = readFileSync(join(station.env.STEADYPORT_HOME, 'ports', `${port}`, 'pid'), 'utf8').trim();
@@ -38,21 +32,9 @@ export const underPm2 = {
 /** PM2's daemon leaves our process group: it is found by what it has in its environment. */
 const openStation = (parent) => {
   const folder = mkdtempSync(join(parent, 'pm2-'));
-  const env = {
-    PATH: process.env.PATH,
-    HOME: folder,
-    PM2_HOME: join(folder, 'pm2'),
-    STEADYPORT_HOME: join(folder, 'home'),
-    STEADYPORT_CONFIG: join(folder, 'steadyport.json'),
-  };
+  const env = envIn(folder);
   alongWith(() => {
-    for (const pid of processesOf(folder).keys()) {
-      try {
-        process.kill(pid, 'SIGKILL');
-      } catch {
-        // It ended just now.
-      }
-    }
+    for (const pid of processesOf(folder).keys()) signal(pid, 'SIGKILL');
   });
   return { folder, env };
 };
@@ -61,11 +43,3 @@ const configure = ({ env }, { listen, upstream, engine }) => {
   const proxy = { listen: `127.0.0.1:${listen}`, upstream: `127.0.0.1:${upstream}`, engine };
   writeFileSync(env.STEADYPORT_CONFIG, JSON.stringify({ proxies: [proxy] }));
 };
-
-const pm2 = ({ env, folder }, ...args) =>
-  new Promise((done, fail) => {
-    const options = { env, cwd: folder, timeout: COMMAND_LIMIT_MS };
-    execFile(process.execPath, [PM2, ...args], options, (error, stdout, stderr) =>
-      error ? fail(new Error(`pm2 ${args[0]}: ${stderr || stdout}`, { cause: error })) : done(),
-    );
-  });
