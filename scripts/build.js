@@ -1,6 +1,6 @@
-// `npm run build`: src/ → dist/. Each program and each command is one file: a proxy then starts sooner, and takes less
-// memory, than with a file for each module (docs/decisions.md: the build).
-import { copyFileSync, readdirSync } from 'node:fs';
+// `npm run build`: src/ → dist/. Each program and each command is one file, the small packages in it, and CommonJS: a proxy
+// then starts sooner, and takes less memory, than with a file for each module (docs/decisions.md: the build).
+import { readdirSync } from 'node:fs';
 import { basename } from 'node:path';
 import { build } from 'esbuild';
 
@@ -26,11 +26,15 @@ await build({
   },
   outdir: 'dist',
   bundle: true,
-  packages: 'external',
+  // What a proxy never loads, and what brings a library for the system.
+  external: ['koffi', 'pm2', 'prom-client'],
   plugins: [loadedLater],
-  format: 'esm',
+  format: 'cjs',
+  // Else import() would bring Node.js's loader of modules along.
+  supported: { 'dynamic-import': false },
+  define: { 'import.meta.url': 'moduleUrl' },
+  banner: { js: "'use strict'; const moduleUrl = require('node:url').pathToFileURL(__filename).href;" },
   platform: 'node',
   target: 'node20.19',
   logLevel: 'warning',
 });
-copyFileSync('src/package.json', 'dist/package.json');

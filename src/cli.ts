@@ -129,11 +129,18 @@ const main = async (argv: readonly string[]): Promise<number | undefined> => {
   return (await command.load()).run(args);
 };
 
-try {
-  const code = await main(process.argv.slice(2));
-  if (code !== undefined) process.exitCode = code;
-} catch (error) {
-  if (!isUsageError(error)) throw error;
-  process.stderr.write(`steadyport: ${error.message}\n`);
-  process.exitCode = 2;
-}
+/** Node.js's own code for a program that ends while it still waits for something. */
+const UNFINISHED = 13;
+
+const start = async (): Promise<void> => {
+  process.exitCode = UNFINISHED;
+  try {
+    process.exitCode = (await main(process.argv.slice(2))) ?? 0;
+  } catch (error) {
+    if (!isUsageError(error)) throw error;
+    process.stderr.write(`steadyport: ${error.message}\n`);
+    process.exitCode = 2;
+  }
+};
+
+void start();
