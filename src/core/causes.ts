@@ -14,23 +14,25 @@ interface About {
   readonly upstream: string;
   /** "port 6274" or "the socket". */
   readonly place: string;
-  /** What the failed check said. */
+  /** What the failed check said, or how the process ended. */
   readonly detail: string | null;
   readonly holder: string | null;
 }
 
 const LOGS = 'pm2 logs';
 
+const inBrackets = (detail: string | null): string => (detail === null ? '' : ` (${detail})`);
+
 const WORDS: Readonly<Record<Cause, Words>> = {
   crashed: {
     log: () => 'is not running',
-    next: ({ name }) =>
-      `the process is gone; PM2 and the monitor bring it back. Why it died: ${LOGS} ${name}`,
+    next: ({ name, detail }) =>
+      `the process is gone${inBrackets(detail)}; PM2 and the monitor bring it back. Why it died: ${LOGS} ${name}`,
   },
   crash_loop: {
     log: () => 'crashes again and again',
-    next: ({ name }) =>
-      `PM2 restarts it ever more slowly, at most every 15 s; a restart will not cure it. Why it dies: ${LOGS} ${name}`,
+    next: ({ name, detail }) =>
+      `PM2 restarts it ever more slowly, at most every 15 s; a restart will not cure it. Why it dies${inBrackets(detail)}: ${LOGS} ${name}`,
   },
   suspended: {
     log: () => 'is not responding',

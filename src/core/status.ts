@@ -42,7 +42,7 @@ export interface ProxyStatus {
   readonly state: ProxyState;
   readonly cause: Cause | null;
   readonly sinceMs: number;
-  /** What the failed check said. */
+  /** What the failed check said, or how the process ended. */
   readonly detail: string | null;
   readonly pid: number | null;
   readonly pm2: string;

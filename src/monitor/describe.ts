@@ -1,5 +1,6 @@
 import { bindAddresses, formatAddress, formatListen, ipFamily, isLoopback } from '../core/address.ts';
 import type { ProxyConfig } from '../core/config.ts';
+import type { Cause } from '../core/decision.ts';
 import { type Health, uptimeOf } from '../core/health.ts';
 import { formatHolder } from '../core/holder.ts';
 import { NO_TRACK, usageOf } from '../core/limits.ts';
@@ -7,12 +8,18 @@ import type { ProxyStatus } from '../core/status.ts';
 import { localAddresses } from '../host/procfs.ts';
 import type { Sighting } from './evidence.ts';
 
+/** What PM2 says of an app, for people: its own word, and how the process ended, where it told. */
+interface Pm2Words {
+  readonly word: string;
+  readonly ending: string | null;
+}
+
 /** What is known of a proxy, in the words of the status. */
 export const describeProxy = (
   proxy: ProxyConfig,
   health: Health,
   sighting: Sighting | undefined,
-  pm2: string,
+  { word: pm2, ending }: Pm2Words,
   failureThreshold: number,
 ): ProxyStatus => {
   const { state, cause, sinceMs, failures, restarts, recovery } = health;
@@ -31,7 +38,7 @@ export const describeProxy = (
     state,
     cause,
     sinceMs,
-    detail: cause === null ? null : (sighting?.explain(cause) ?? sighting?.detail ?? null),
+    detail: cause === null ? null : detailOf(cause, sighting, ending),
     pid: sighting ? pidOf(sighting) : health.pid,
     pm2,
     engine: report?.engine ?? null,
@@ -61,6 +68,12 @@ export const describeProxy = (
     answersOutside: accepted && !isLoopback(accepted.host) ? sighting.evidence.accepts === 'ok' : null,
   };
 };
+
+/** Of a process that is gone no check has anything to say. */
+const detailOf = (cause: Cause, sighting: Sighting | undefined, ending: string | null): string | null =>
+  cause === 'crashed' || cause === 'crash_loop'
+    ? ending
+    : (sighting?.explain(cause) ?? sighting?.detail ?? null);
 
 /** That of a process that is gone is of use to count its crash, and to nobody else. */
 const pidOf = ({ pid, evidence }: Sighting): number | null =>

@@ -53,6 +53,8 @@ export const startMonitor = (deps: Dependencies): Monitor => {
         },
       }),
     );
+  const named = new Map(config.proxies.map(({ name }, at) => [name, watches[at]]));
+  pm2.follow((news) => named.get(news.app)?.hear(news));
   save();
   return {
     status: () => ({

@@ -6,9 +6,9 @@ import type { Pm2Evidence } from '../core/decision.ts';
 import { readInteger } from '../host/home.ts';
 import type { LogPaths } from '../host/log-file.ts';
 import { isAppOf } from '../host/pm2-apps.ts';
-import { isAlive } from '../host/procfs.ts';
-import { isServed } from '../host/unix-socket.ts';
 import { UsageError } from '../host/usage-error.ts';
+import { createPm2Bus, type Pm2Bus, type Pm2News } from './pm2-bus.ts';
+import { type Api, createCalls, type ListedApp, NO_DAEMON } from './pm2-calls.ts';
 
 /** What one look at PM2's list says; `problem` when it could not be had. */
 export type Pm2View =
@@ -36,29 +36,9 @@ export interface Pm2 {
   restart(name: string): Promise<void>;
   stop(name: string): Promise<void>;
   delete(name: string): Promise<void>;
+  /** From the next list on, what PM2 says of its apps by itself, while there is a daemon that answers. */
+  follow(onNews: (news: Pm2News) => void): void;
   close(): void;
-}
-
-/** The part of PM2's API class that is used here; the types that come with PM2 leave out `custom`. */
-interface Api {
-  connect(done: (error: Error | null) => void): void;
-  disconnect(): void;
-  list(done: (error: Error | null, apps: readonly ListedApp[]) => void): void;
-  start(app: object, done: (error: unknown) => void): void;
-  restart(name: string, done: (error: unknown) => void): void;
-  stop(name: string, done: (error: unknown) => void): void;
-  delete(name: string, done: (error: unknown) => void): void;
-}
-
-interface ListedApp {
-  readonly name?: string;
-  readonly pid?: number;
-  readonly pm2_env?: {
-    readonly status?: string;
-    readonly pm_out_log_path?: string;
-    readonly pm_err_log_path?: string;
-    readonly env?: Record<string, unknown>;
-  };
 }
 
 const require = createRequire(import.meta.url);
@@ -74,66 +54,41 @@ const LIST_TIMEOUT_MS = 2_000;
 /** Longer than kill_timeout and listen_timeout of one app together at the defaults; a longer drain is not awaited. */
 const ACTION_TIMEOUT_MS = 30_000;
 
-/**
- * PM2's API with the traps taken out (docs/decisions.md: PM2): it connects only to a daemon that is there, times every
- * call out, and drops the connection after a time-out or a death, since calls would be queued and replayed.
- */
+/** PM2 as the monitor needs it. The daemon that is asked may be another one each time. */
 export const createPm2 = (pm2Home: string): Pm2 => {
-  let connection: { readonly daemonPid: number; readonly api: Promise<Api> } | undefined;
+  const { call, drop } = createCalls(pm2Home);
+  let bus: Pm2Bus | undefined;
 
-  const drop = (): void => {
-    void connection?.api.then((api) => api.disconnect()).catch(() => {});
-    connection = undefined;
-  };
-
-  const connected = (daemonPid: number): Promise<Api> => {
-    if (connection?.daemonPid !== daemonPid) {
-      drop();
-      connection = { daemonPid, api: connect(pm2Home) };
-    }
-    return connection.api;
-  };
-
-  const call = async <T>(
-    timeoutMs: number,
-    run: (api: Api, done: (error: unknown, value?: T) => void) => void,
-  ): Promise<T> => {
-    const daemonPid = readInteger(join(pm2Home, 'pm2.pid'));
-    // The pid alone does not do: another process may have it, and PM2 would then start a daemon.
-    if (daemonPid === undefined || !isAlive(daemonPid) || !(await isServed(join(pm2Home, 'rpc.sock')))) {
-      drop();
-      throw new Error(NO_DAEMON);
-    }
+  const list = async (): Promise<Pm2View> => {
     try {
-      return await bounded(timeoutMs, async () => {
-        const api = await connected(daemonPid);
-        return new Promise<T>((done, fail) =>
-          run(api, (error, value) => (error ? fail(toError(error)) : done(value as T))),
-        );
-      });
+      const listed = await call<readonly ListedApp[]>(LIST_TIMEOUT_MS, (api, done) => api.list(done));
+      const daemonPid = readInteger(join(pm2Home, 'pm2.pid')) ?? 0;
+      bus?.join(daemonPid);
+      const apps = new Map(listed.map((app) => [app.name ?? '', describeApp(app)]));
+      return { ok: true, daemonPid, apps };
     } catch (error) {
-      if (error instanceof TimeoutError || error instanceof ConnectError) drop();
-      throw error;
+      bus?.leave();
+      return { ok: false, problem: (error as Error).message };
     }
   };
+  const act = (run: (api: Api, done: (error: unknown) => void) => void): Promise<void> =>
+    call<void>(ACTION_TIMEOUT_MS, run);
 
   return {
-    list: async () => {
-      try {
-        const listed = await call<readonly ListedApp[]>(LIST_TIMEOUT_MS, (api, done) => api.list(done));
-        const apps = new Map(listed.map((app) => [app.name ?? '', describeApp(app)]));
-        return { ok: true, daemonPid: readInteger(join(pm2Home, 'pm2.pid')) ?? 0, apps };
-      } catch (error) {
-        return { ok: false, problem: (error as Error).message };
-      }
+    list,
+    start: (app) => act((api, done) => api.start({ ...app }, done)),
+    restart: (name) => act((api, done) => api.restart(name, done)),
+    stop: (name) => act((api, done) => api.stop(name, done)),
+    delete: (name) => act((api, done) => api.delete(name, done)),
+    follow: (onNews) => {
+      bus?.leave();
+      bus = createPm2Bus(join(pm2Home, 'pub.sock'), onNews);
     },
-    start: (app) =>
-      call<void>(ACTION_TIMEOUT_MS, (api, done) => api.start({ ...app }, (error) => done(error))),
-    restart: (name) =>
-      call<void>(ACTION_TIMEOUT_MS, (api, done) => api.restart(name, (error) => done(error))),
-    stop: (name) => call<void>(ACTION_TIMEOUT_MS, (api, done) => api.stop(name, (error) => done(error))),
-    delete: (name) => call<void>(ACTION_TIMEOUT_MS, (api, done) => api.delete(name, (error) => done(error))),
-    close: drop,
+    close: () => {
+      bus?.leave();
+      bus = undefined;
+      drop();
+    },
   };
 };
 
@@ -152,19 +107,6 @@ export const listOwnApps = async (
     throw new UsageError(`PM2's list could not be had: ${view.problem}`);
   const apps = view.ok ? [...view.apps] : [];
   return new Map(apps.filter(([name, { env }]) => isAppOf(configPath, name, env)));
-};
-
-const NO_DAEMON = 'the PM2 daemon is not running';
-
-const connect = async (pm2Home: string): Promise<Api> => {
-  const { custom: PmApi } = require('pm2') as { custom: new (options: { pm2_home: string }) => Api };
-  const api = new PmApi({ pm2_home: pm2Home });
-  await new Promise<void>((done, fail) =>
-    api.connect((error) =>
-      error ? fail(new ConnectError('PM2 cannot be reached', { cause: error })) : done(),
-    ),
-  );
-  return api;
 };
 
 const describeApp = ({ pid, pm2_env }: ListedApp): Pm2App => {
@@ -190,24 +132,3 @@ const evidenceOf = (word: string, pid: number): Pm2Evidence => {
       return 'unknown';
   }
 };
-
-class TimeoutError extends Error {}
-class ConnectError extends Error {}
-
-const bounded = async <T>(timeoutMs: number, run: () => Promise<T>): Promise<T> => {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, fail) => {
-    timer = setTimeout(() => fail(new TimeoutError(`PM2 did not answer within ${timeoutMs} ms`)), timeoutMs);
-  });
-  try {
-    return await Promise.race([run(), late]);
-  } finally {
-    clearTimeout(timer);
-  }
-};
-
-/** PM2 rejects with strings and arrays too. */
-const toError = (error: unknown): Error =>
-  error instanceof Error
-    ? error
-    : new Error(typeof error === 'string' ? error : JSON.stringify(error), { cause: error });

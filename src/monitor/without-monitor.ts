@@ -67,7 +67,7 @@ export const lookWithoutMonitor = async (
         proxy,
         { ...health, state, cause, sinceMs },
         sighting,
-        word,
+        { word, ending: null },
         config.monitor.failureThreshold,
       );
     }),

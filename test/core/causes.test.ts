@@ -75,8 +75,9 @@ describe('an advice', () => {
   for (const cause of [
     ...(['not_accepting', 'out_of_files', 'out_of_memory', 'out_of_cpu', 'lagging'] as const),
     ...(['upstream_down', 'upstream_silent', 'forwarding_broken'] as const),
+    ...(['crashed', 'crash_loop'] as const),
   ])
-    test(`on ${cause} has in it what the check said`, () => {
+    test(`on ${cause} has in it what the check said, or how the process ended`, () => {
       assert.ok(adviceOn(cause, { ...ABOUT, detail }).includes(detail));
       assert.ok(!adviceOn(cause, ABOUT).includes('null'));
     });

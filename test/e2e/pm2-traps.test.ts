@@ -93,7 +93,7 @@ test('a proxy that crashes again and again is told once and left to PM2, and the
     return { ...app, node_args: ['--require', preload] };
   }`;
   const crash = `const { existsSync } = require('node:fs');
-    if (existsSync(__dirname + '/crash-' + process.argv.at(-1))) process.exit(1);`;
+    if (existsSync(__dirname + '/crash-' + process.argv.at(-1))) process.exit(3);`;
   const { station, ports } = await run(t, `(app) => { ${writing(preload, crash)} return (${change})(app); }`);
   const [port, other] = ports;
   const untouched = await station.proxyUntil(other, isUp);
@@ -103,6 +103,7 @@ test('a proxy that crashes again and again is told once and left to PM2, and the
   process.kill(Number(pid), 'SIGKILL');
   const looping = await station.proxyUntil(port, (proxy) => proxy.cause === 'crash_loop');
   assert.ok(looping.restarts.crash >= 5, `${looping.restarts.crash} crashes`);
+  assert.equal(looping.detail, 'exited with code 3');
   await looks(station, 20);
   const alerts = station.log('proxy-monitor').split(/ALERT: Proxy for port/).length - 1;
   const now = await station.proxyUntil(port, () => true);

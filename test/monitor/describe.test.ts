@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { formatAddress, isLoopback } from '../../src/core/address.ts';
 import { parseConfig } from '../../src/core/config.ts';
 import { newTally } from '../../src/core/counters.ts';
+import type { Cause } from '../../src/core/decision.ts';
 import { newHealth } from '../../src/core/health.ts';
 import { NO_TRACK, usageOf } from '../../src/core/limits.ts';
 import type { ProxyStatus } from '../../src/core/status.ts';
@@ -61,7 +62,13 @@ const describe = (
   const [proxy] = config.config.proxies;
   assert.ok(proxy);
   const health = { ...newHealth(1_761_902_000_000), recovery };
-  return describeProxy(proxy, health, change ? { ...SIGHTING, ...change } : undefined, 'online', 3);
+  return describeProxy(
+    proxy,
+    health,
+    change ? { ...SIGHTING, ...change } : undefined,
+    { word: 'online', ending: null },
+    3,
+  );
 };
 
 const numbers = (value: unknown): readonly number[] =>
@@ -115,6 +122,25 @@ test('whether a port answers outside is only said of an address that is outside'
 
 test('what a check said is told only where there is a cause', () => {
   assert.equal(describe({}).detail, null);
+});
+
+test('of a crash it is told how the process ended, and of anything else what the check said', () => {
+  const parsed = parseConfig({ proxies: [{ listen: '6274', upstream: 'localhost:6274' }] });
+  assert.ok(parsed.ok);
+  const [proxy] = parsed.config.proxies;
+  assert.ok(proxy);
+  const detailOf = (cause: Cause, ending: string | null) =>
+    describeProxy(
+      proxy,
+      { ...newHealth(0), state: 'down', cause },
+      { ...SIGHTING, detail: 'the check' },
+      { word: 'online', ending },
+      3,
+    ).detail;
+  assert.equal(detailOf('crashed', 'killed by SIGKILL'), 'killed by SIGKILL');
+  assert.equal(detailOf('crash_loop', 'exited with code 3'), 'exited with code 3');
+  assert.equal(detailOf('crashed', null), null);
+  assert.equal(detailOf('upstream_down', 'killed by SIGKILL'), 'the check');
 });
 
 test('what to open from elsewhere is http or https only where the probe says so', () => {

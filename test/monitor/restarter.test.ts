@@ -38,6 +38,7 @@ const fakePm2 = (views: readonly Pm2View[], on: Partial<Pm2> = {}) => {
     restart: noted('restart'),
     stop: noted('stop'),
     delete: noted('delete'),
+    follow: () => {},
     close: () => {},
   };
   const restart = createRestarter(pm2);
