@@ -11,7 +11,7 @@ import {
 import type { Probe } from '../core/config-schema.ts';
 import { localAddresses } from '../host/procfs.ts';
 import { resolve } from '../host/resolve.ts';
-import { listenersOn } from '../host/socket-table.ts';
+import { type Listener, listenersOn } from '../host/socket-table.ts';
 import { asksApplication, probeApplication } from './application.ts';
 import { converse, elapsed, type ProbeResult } from './conversation.ts';
 
@@ -92,9 +92,12 @@ export const upstreamListens = (upstream: Address, bound: readonly Address[]): b
   if (isUnix(upstream)) return existsSync(upstream.host) ? undefined : false;
   if (!isLoopback(upstream.host)) return undefined;
   const wanted = literalHosts(upstream.host).map((host) => ({ host, port: upstream.port }));
-  return listenersOn(upstream.port, performance.now() - SHARED_TABLE_MS)?.some(
-    (listener) =>
-      !bound.some((own) => own.host === listener.host && own.port === listener.port) &&
-      wanted.some((address) => isCovered([listener], address, []) || listener.host === '::'),
-  );
+  const isIt = (listener: Listener): boolean =>
+    !bound.some((own) => own.host === listener.host && own.port === listener.port) &&
+    wanted.some((address) => isCovered([listener], address, []) || listener.host === '::');
+  const sinceMs = performance.now() - SHARED_TABLE_MS;
+  // Mostly it is in the first one, and the kernel walks all of the other: it is read only when it is needed.
+  const isIn = (family: 4 | 6): boolean | undefined =>
+    listenersOn(upstream.port, sinceMs, family)?.some(isIt);
+  return isIn(4) || isIn(6);
 };
