@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFileSync, copyFileSync, existsSync, readFileSync, renameSync, truncateSync } from 'node:fs';
 import { get, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { freePort } from '../proxy/harness.ts';
@@ -33,6 +34,30 @@ const follow = (t: TestContext, station: Station, ...args: string[]): Follower =
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   t.after(() => child.kill('SIGKILL'));
+  return followerOf(child);
+};
+
+/** As somebody types it, in a terminal of its own: Ctrl-C reaches all of its processes. */
+const followByNpm = (t: TestContext, station: Station, ...args: string[]): Follower => {
+  const child = spawn('npm', ['run', 'logs', '--', ...args], {
+    env: station.env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
+  t.after(() => signalGroup(child, 'SIGKILL'));
+  return followerOf(child);
+};
+
+/** False when there is no process left in it. */
+const signalGroup = ({ pid }: ChildProcess, signal: NodeJS.Signals | 0): boolean => {
+  try {
+    return process.kill(-Number(pid), signal);
+  } catch {
+    return false;
+  }
+};
+
+const followerOf = (child: ChildProcessByStdio<null, Readable, Readable>): Follower => {
   let [output, complaints] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (more: string) => {
     output += more;
@@ -148,6 +173,22 @@ describe('the logs of apps under PM2', { timeout: 240_000 }, () => {
 
     follower.child.kill('SIGINT');
     assert.deepEqual(await once(follower.child, 'close'), [0, null]);
+    assert.equal(follower.complaints(), '');
+  });
+
+  test('are followed by npm run logs too, which Ctrl-C ends, and nothing is left of it', async (t) => {
+    const [port, other] = ports;
+    await written(port, await visit(port));
+    const follower = followByNpm(t, station, `${port}`, '-n', '50', '-f');
+    while (!follower.output().includes('listening on'))
+      await once(follower.child.stdout ?? follower.child, 'data');
+    await visit(other);
+    await follower.sees(await visit(port));
+    assert.doesNotMatch(follower.output(), new RegExp(`tcp-proxy-${other}`));
+    const closed = once(follower.child, 'close');
+    assert.equal(signalGroup(follower.child, 'SIGINT'), true);
+    await closed;
+    while (signalGroup(follower.child, 0)) await new Promise((done) => setImmediate(done));
     assert.equal(follower.complaints(), '');
   });
 

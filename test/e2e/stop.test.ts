@@ -96,6 +96,15 @@ describe('the port of a proxy with open connections refuses, and goes on refusin
     for (const port of ports) assert.equal(await connects(port), false);
     assert.deepEqual(pids.filter(isAlive), []);
     assert.equal((await station.pm2('jlist')).stdout.trim().split('\n').at(-1), '[]');
+    const daemon = readFileSync(join(station.folder, 'pm2/pm2.log'), 'utf8');
+    const [monitorGone, firstProxy] = [/App \[proxy-monitor:\d+\] exited/, /Stopping app:tcp-proxy/].map(
+      (line) => daemon.search(line),
+    );
+    assert.ok(
+      Number(monitorGone) > 0 && Number(monitorGone) < Number(firstProxy),
+      'the monitor is ended first',
+    );
+    assert.doesNotMatch(station.log('proxy-monitor'), /⚠️|🚨/);
   });
 });
 
