@@ -35,31 +35,41 @@ export interface Tally {
 const CONNECT_BOUNDS_MS = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000];
 const DURATION_BOUNDS_MS = [10, 100, 1_000, 10_000, 60_000, 600_000, 3_600_000];
 
-export const newTally = (): Tally => ({
-  byReason: {},
-  connect: newHistogram(CONNECT_BOUNDS_MS),
-  duration: newHistogram(DURATION_BOUNDS_MS),
-});
+/** Adds up; {@link Counter.tally} is a copy. */
+export interface Counter {
+  /** @param connectMs null when the upstream was not reached */
+  add(reason: Reason, connectMs: number | null, totalMs: number): void;
+  tally(): Tally;
+}
 
-/** @param connectMs null when the upstream was not reached */
-export const tallied = (tally: Tally, reason: Reason, connectMs: number | null, totalMs: number): Tally => ({
-  byReason: { ...tally.byReason, [reason]: (tally.byReason[reason] ?? 0) + 1 },
-  connect: connectMs === null ? tally.connect : observed(tally.connect, connectMs),
-  duration: observed(tally.duration, totalMs),
-});
-
-const newHistogram = (boundsMs: readonly number[]): Histogram => ({
-  boundsMs,
-  counts: [...boundsMs.map(() => 0), 0],
-  sumMs: 0,
-});
-
-const observed = (histogram: Histogram, ms: number): Histogram => {
-  const bucket = histogram.boundsMs.findIndex((bound) => ms <= bound);
-  const hit = bucket < 0 ? histogram.boundsMs.length : bucket;
+export const createCounter = (): Counter => {
+  const byReason = new Map<Reason, number>();
+  const connect = createHistogram(CONNECT_BOUNDS_MS);
+  const duration = createHistogram(DURATION_BOUNDS_MS);
   return {
-    ...histogram,
-    counts: histogram.counts.map((count, index) => (index === hit ? count + 1 : count)),
-    sumMs: histogram.sumMs + ms,
+    add: (reason, connectMs, totalMs) => {
+      byReason.set(reason, (byReason.get(reason) ?? 0) + 1);
+      if (connectMs !== null) connect.add(connectMs);
+      duration.add(totalMs);
+    },
+    tally: () => ({
+      byReason: Object.fromEntries(byReason),
+      connect: connect.read(),
+      duration: duration.read(),
+    }),
+  };
+};
+
+const createHistogram = (boundsMs: readonly number[]) => {
+  const counts = [...boundsMs.map(() => 0), 0];
+  let sumMs = 0;
+  return {
+    add: (ms: number): void => {
+      let bucket = 0;
+      while (bucket < boundsMs.length && ms > (boundsMs[bucket] ?? 0)) bucket += 1;
+      counts[bucket] = (counts[bucket] ?? 0) + 1;
+      sumMs += ms;
+    },
+    read: (): Histogram => ({ boundsMs, counts: [...counts], sumMs }),
   };
 };

@@ -2,8 +2,10 @@
  * Writes lines for people in local time, or one JSON object a line (`LOG_FORMAT=json`).
  * @param event a stable name for machines
  * @param text the sentence for people
+ * @param fields what machines get beside it; asked for where there are many lines, of which most are for people
  */
-export type Log = (event: string, text: string, fields?: Readonly<Record<string, unknown>>) => void;
+export type Log = (event: string, text: string, fields?: Fields | (() => Fields)) => void;
+type Fields = Readonly<Record<string, unknown>>;
 
 export const createLog =
   (format: 'text' | 'json', write: (line: string) => void = writeStdout): Log =>
@@ -11,7 +13,7 @@ export const createLog =
     const now = new Date();
     write(
       format === 'json'
-        ? `${JSON.stringify({ time: now.toISOString(), event, text, ...fields })}\n`
+        ? `${JSON.stringify({ time: now.toISOString(), event, text, ...(typeof fields === 'function' ? fields() : fields) })}\n`
         : `[${localTime(now)}] ${text}\n`,
     );
   };

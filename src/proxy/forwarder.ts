@@ -8,7 +8,7 @@ import {
   sharesPort,
 } from '../core/address.ts';
 import type { ProxyConfig } from '../core/config.ts';
-import { newTally, tallied } from '../core/counters.ts';
+import { createCounter } from '../core/counters.ts';
 import { formatHolder, type Holder } from '../core/holder.ts';
 import { REASONS } from '../core/reasons.ts';
 import type { Binding, ProxyReport } from '../host/control.ts';
@@ -43,7 +43,7 @@ export const startForwarder = async (
   const startedAtMs = Date.now();
   const bindings = new Map<string, Binding>();
   let leaving = false;
-  let tally = newTally();
+  const counter = createCounter();
   const onOpen = (client: Address, upstream: Address): void =>
     log('open', `${proxy.id}: ${formatAddress(client)} → ${formatAddress(upstream)} open`, {
       proxy: proxy.name,
@@ -60,12 +60,12 @@ export const startForwarder = async (
     onError: (error) => log('accept_failed', `${proxy.id}: ${error.message}`, { proxy: proxy.name }),
     onEnd: (record) => {
       const { reason, connectMs, totalMs } = record;
-      tally = tallied(tally, reason, record.isConnected ? connectMs : null, totalMs);
-      log('connection', describe(proxy, record), {
+      counter.add(reason, record.isConnected ? connectMs : null, totalMs);
+      log('connection', describe(proxy, record), () => ({
         proxy: proxy.name,
         ...record,
         haproxy: REASONS[reason].haproxy,
-      });
+      }));
     },
   });
 
@@ -127,7 +127,7 @@ export const startForwarder = async (
       engineReason: engine.why ?? null,
       dataPath: engine.dataPath(),
       bindings: [...bindings.values()],
-      connections: { ...engine.counts(), ...tally },
+      connections: { ...engine.counts(), ...counter.tally() },
     }),
     listenAgain: () => void listenAgain(),
     drain: async (limitMs) => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { newTally, tallied } from '../../src/core/counters.ts';
+import { createCounter } from '../../src/core/counters.ts';
 
 test('finished connections add up by reason, and by how long they took', () => {
   const ended = [
@@ -8,10 +8,9 @@ test('finished connections add up by reason, and by how long they took', () => {
     ['done', 6_000, 7_000],
     ['upstream_refused', null, 11],
   ] as const;
-  const { byReason, connect, duration } = ended.reduce(
-    (sum, [reason, connectMs, totalMs]) => tallied(sum, reason, connectMs, totalMs),
-    newTally(),
-  );
+  const counter = createCounter();
+  for (const [reason, connectMs, totalMs] of ended) counter.add(reason, connectMs, totalMs);
+  const { byReason, connect, duration } = counter.tally();
   assert.deepEqual(byReason, { done: 2, upstream_refused: 1 });
   assert.deepEqual(connect.counts, [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
   assert.equal(connect.sumMs, 6_001);
@@ -19,9 +18,10 @@ test('finished connections add up by reason, and by how long they took', () => {
   assert.equal(duration.sumMs, 7_021);
 });
 
-test('a new tally is empty, and adding to one leaves it as it was', () => {
-  const empty = newTally();
-  tallied(empty, 'done', 1, 1);
-  assert.deepEqual(empty, newTally());
+test('what was read of a counter stays as it is while that counts on', () => {
+  const counter = createCounter();
+  const empty = counter.tally();
+  counter.add('done', 1, 1);
+  assert.deepEqual(empty, createCounter().tally());
   assert.equal(empty.connect.counts.length, empty.connect.boundsMs.length + 1);
 });

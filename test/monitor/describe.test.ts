@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatAddress, isLoopback } from '../../src/core/address.ts';
 import { parseConfig } from '../../src/core/config.ts';
-import { newTally } from '../../src/core/counters.ts';
+import { createCounter } from '../../src/core/counters.ts';
 import type { Cause } from '../../src/core/decision.ts';
 import { newHealth } from '../../src/core/health.ts';
 import { NO_TRACK, usageOf } from '../../src/core/limits.ts';
@@ -35,7 +35,7 @@ const SIGHTING: Sighting = {
     dataPath: 'unknown',
     bindings: [binding('192.0.2.7', 'in_use', 9), binding('192.0.2.8', 'bound')],
     connections: {
-      ...newTally(),
+      ...createCounter().tally(),
       active: 1,
       total: 2,
       held: 0,

@@ -3,7 +3,7 @@ import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
-import { newTally } from '../../src/core/counters.ts';
+import { createCounter } from '../../src/core/counters.ts';
 import { type Binding, type ProxyProtocol, type ProxyReport, serveControl } from '../../src/host/control.ts';
 import { tempFolder } from '../temp-folder.ts';
 
@@ -31,7 +31,7 @@ export const fakeProxy = async (t: TestContext, says: Partial<ProxyReport> = {})
     dataPath: 'unknown',
     bindings: [],
     connections: {
-      ...newTally(),
+      ...createCounter().tally(),
       ...{ active: 0, total: 0, held: 0, waiting: 0, maxConnections: 9 },
       ...{ bytesToUpstream: 0, bytesToClient: 0, dialFailures: {} },
     },

@@ -26,7 +26,7 @@ const start = async (t: TestContext, entry: Partial<ProxyConfig>) => {
     parsed.config.proxies[0],
     createPortableEngine,
     (event, text, fields = {}) => {
-      lines.push({ event, text, fields });
+      lines.push({ event, text, fields: typeof fields === 'function' ? fields() : fields });
       wake();
     },
     assert.fail,
