@@ -119,6 +119,13 @@ const list = (folder: string): string[] => {
   }
 };
 
+/** The local ports that the system gives to connections (ip(7)); all, where it does not tell. */
+export const ephemeralPorts = (): { readonly first: number; readonly last: number } => {
+  const [first = 1, last = 65_535] =
+    read('/proc/sys/net/ipv4/ip_local_port_range')?.trim().split(/\s+/).map(Number) ?? [];
+  return { first, last };
+};
+
 const commandOf = (pid: string): string | null => {
   const line = read(`/proc/${pid}/cmdline`)?.split('\0').join(' ').trim();
   return line || read(`/proc/${pid}/comm`)?.trim() || null;

@@ -31,7 +31,10 @@ export interface Port {
   mayHold(): boolean;
   onHeld(change: 1 | -1): void;
   onOpen(client: Address, upstream: Address): void;
-  onEnd(connection: Connection, record: Omit<ConnectionRecord, 'active'>): void;
+  /** It has ended. @returns how many are left, of those that have a place */
+  remove(connection: Connection): number;
+  /** Then follows its record, and whoever has waited for the place. */
+  onEnd(record: ConnectionRecord): void;
 }
 
 /** How an engine makes its connections. `S` is what it accepts: a socket, or the number of one. */
@@ -104,11 +107,14 @@ export const createClients = <S>(
       winner = upstream;
       hooks.onOpen?.(client, upstream);
     },
-    onEnd: (connection, record) => {
+    remove: (connection) => {
       open.delete(connection);
       queue.delete(connection);
       placed.delete(connection);
-      hooks.onEnd({ ...record, active: placed.size });
+      return placed.size;
+    },
+    onEnd: (record) => {
+      hooks.onEnd(record);
       if (queue.size === 0 || placed.size >= maxConnections) return;
       const [next] = queue;
       if (next && queue.delete(next)) admit(next);
@@ -122,7 +128,11 @@ export const createClients = <S>(
     mayHold: () => false,
     onHeld: () => {},
     onOpen: () => {},
-    onEnd: (connection) => checking.delete(connection),
+    remove: (connection) => {
+      checking.delete(connection);
+      return 0;
+    },
+    onEnd: () => {},
   };
 
   const refuse = (from: Address): Reason | undefined => {

@@ -8,6 +8,7 @@ import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } from './l
 import type { Unfinished, Watched } from './loop.ts';
 import { End, type Relay } from './relay.ts';
 import { readAddress } from './sockaddr.ts';
+import { spreadProbes } from './sockets.ts';
 
 /** What all connections of a port share. */
 export interface Shared extends Line {
@@ -18,6 +19,8 @@ export interface Shared extends Line {
 /** How long the kernel may take to send what came before a reset, until the reset is passed on. */
 const MOST_DELIVERY_MS = 500;
 const FIRST_DELIVERY_LOOK_MS = 2;
+/** Before the first probe that they are for. */
+const PROBES_SET_AFTER_MS = 10_000;
 
 const READABLE = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 const HUNG = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
@@ -27,7 +30,6 @@ class Side extends End implements Watched, Unfinished {
   readonly isUnix: boolean;
   /** Everything that came from here has been passed on, or nobody takes it any more. */
   isDone = false;
-  isReset = false;
   readonly #connection: KernelConnection;
 
   constructor(connection: KernelConnection, fd: number, isUnixSocket: boolean) {
@@ -66,6 +68,7 @@ export class KernelConnection implements Connection, Caller, Timed {
   #reason: Reason | undefined;
   #code: string | null = null;
   #activeMs = 0;
+  #probesDueMs = Number.POSITIVE_INFINITY;
   #isHalfClosed = false;
   /** What was sent before a reset is on its way: the look at it comes again, at growing pauses. */
   #delivering: Side | undefined;
@@ -113,6 +116,7 @@ export class KernelConnection implements Connection, Caller, Timed {
     if (guard.isNeeded(address) && guard.isClients(this.#addressOf(fd), address)) return this.abort('loop');
     this.#port.onOpen(this.#from, address);
     this.#activeMs = loop.nowMs;
+    this.#probesDueMs = loop.nowMs + PROBES_SET_AFTER_MS;
     this.#setTimeout();
     this.#client.canWrite = true;
     upstream.onEvents(mask);
@@ -151,10 +155,20 @@ export class KernelConnection implements Connection, Caller, Timed {
 
   onDue(): void {
     if (this.#delivering) return this.#deliver(this.#delivering);
-    const { policy } = this.#port;
-    const limitMs = this.#isHalfClosed ? policy.halfCloseTimeoutMs : policy.idleTimeoutMs;
-    if (this.#shared.loop.nowMs - this.#activeMs < limitMs) return this.#setTimeout();
+    const { nowMs } = this.#shared.loop;
+    if (nowMs >= this.#probesDueMs) this.#spreadProbes();
+    if (nowMs < this.#timeoutDueMs()) return this.#setTimeout();
     this.abort(this.#isHalfClosed ? 'half_close_timeout' : 'idle_timeout');
+  }
+
+  /** Most connections are over by then, and are spared the calls. */
+  #spreadProbes(): void {
+    this.#probesDueMs = Number.POSITIVE_INFINITY;
+    const sides = [this.#client, this.#upstream].filter((side) => side && !side.isUnix);
+    spreadProbes(
+      this.#shared.libc,
+      sides.map((side) => side?.fd ?? -1),
+    );
   }
 
   /**
@@ -248,10 +262,15 @@ export class KernelConnection implements Connection, Caller, Timed {
   /** It is looked at when it may be due: a byte that passes costs no change of the deadline. */
   #setTimeout(): void {
     const { loop } = this.#shared;
+    const dueMs = Math.min(this.#timeoutDueMs(), this.#probesDueMs);
+    if (dueMs < Number.POSITIVE_INFINITY) loop.setDeadline(this, dueMs);
+    else loop.clearDeadline(this);
+  }
+
+  #timeoutDueMs(): number {
     const { halfCloseTimeoutMs, idleTimeoutMs } = this.#port.policy;
     const limitMs = this.#isHalfClosed ? halfCloseTimeoutMs : idleTimeoutMs;
-    if (limitMs > 0) loop.setDeadline(this, this.#activeMs + limitMs);
-    else loop.clearDeadline(this);
+    return limitMs > 0 ? this.#activeMs + limitMs : Number.POSITIVE_INFINITY;
   }
 
   /** The first reason counts. */
@@ -289,7 +308,8 @@ export class KernelConnection implements Connection, Caller, Timed {
   #record(dialling: Dialling | undefined): void {
     const { nowMs } = this.#shared.loop;
     const { toUpstream, toClient } = this.bytes();
-    this.#port.onEnd(this, {
+    const active = this.#port.remove(this);
+    this.#port.onEnd({
       client: this.#from,
       upstream: dialling?.address ?? null,
       isConnected: this.#upstream !== undefined,
@@ -301,6 +321,7 @@ export class KernelConnection implements Connection, Caller, Timed {
       holdMs: Math.round(dialling?.holdMs ?? nowMs - this.#acceptedMs),
       connectMs: Math.round(dialling?.connectMs ?? 0),
       totalMs: Math.round(nowMs - this.#acceptedMs),
+      active,
     });
   }
 

@@ -13,8 +13,8 @@ import { createTargets } from './targets.ts';
 import { type Cells, type Command, pushRecord, type Report, type Start, toFailure } from './threads.ts';
 
 /** Records are told together, so many or after so long: each message costs the main thread a turn. */
-const MOST_RECORDS = 64;
-const RECORDS_MS = 5;
+const MOST_RECORDS = 256;
+const RECORDS_MS = 20;
 
 export interface DataPath {
   readonly loop: Loop;
@@ -25,7 +25,7 @@ export interface DataPath {
 
 /** All of one port that happens on the thread of its loop. */
 export const createDataPath = (
-  { policy, isOpenTold }: Omit<Start, 'cells'>,
+  { policy, isOpenTold, ephemeralPorts: { first, last } }: Omit<Start, 'cells'>,
   cells: Cells,
   libc: Libc,
   tell: (report: Report) => void,
@@ -46,6 +46,7 @@ export const createDataPath = (
     relay: new Relay(libc, loop),
     guard: createLoopGuard(() => listeners.addresses),
     address: libc.memory(ADDRESS_MEMORY_BYTES),
+    mayBeItself: ({ port }) => port >= first && port <= last,
     onMoved: (isToUpstream, bytes) => cells.addBytes(isToUpstream, bytes),
   };
   const publish = (): void => cells.publish(clients.counts());

@@ -31,6 +31,8 @@ export interface Line {
   readonly guard: LoopGuard;
   /** Where getsockname(2) puts an address. */
   readonly address: Memory;
+  /** A dead port that the system may give to the dialling end can connect to itself. */
+  mayBeItself(address: Address): boolean;
 }
 
 export interface Caller {
@@ -209,10 +211,10 @@ export class Dialling implements Watched, Timed, Held, Waiter {
     this.#fd = -1;
   }
 
-  /** A dead port of the ephemeral range can connect to itself. */
   #isItself(fd: number): boolean {
+    if (this.address === null || !this.#line.mayBeItself(this.address)) return false;
     const own = this.#ownAddress(fd);
-    return own !== undefined && own.port === this.address?.port && own.host === this.address.host;
+    return own !== undefined && own.port === this.address.port && own.host === this.address.host;
   }
 
   #ownAddress(fd: number): Address | undefined {

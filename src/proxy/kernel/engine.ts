@@ -3,6 +3,7 @@ import { endianness } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { type Address, isUnix } from '../../core/address.ts';
 import type { EngineCounts } from '../../core/counters.ts';
+import { ephemeralPorts } from '../../host/procfs.ts';
 import type { Resolved } from '../../host/resolve.ts';
 import { replacingStaleFile } from '../../host/unix-socket.ts';
 import type { CreateEngine, EngineHooks, Policy } from '../engine.ts';
@@ -93,7 +94,12 @@ interface Thread {
 
 const startThread = async (policy: Policy, hooks: EngineHooks): Promise<Thread> => {
   const cells = new Cells();
-  const workerData: Start = { policy, cells: cells.buffer, isOpenTold: hooks.onOpen !== undefined };
+  const workerData: Start = {
+    policy,
+    cells: cells.buffer,
+    isOpenTold: hooks.onOpen !== undefined,
+    ephemeralPorts: ephemeralPorts(),
+  };
   const worker = new Worker(new URL('./worker.js', import.meta.url), {
     workerData,
     resourceLimits: LIMITS,

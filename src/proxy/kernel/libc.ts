@@ -33,8 +33,12 @@ export interface Libc {
   shutdown(fd: number): number;
   close(fd: number): number;
 
+  /** Of an eventfd. */
   read(fd: number, into: Memory, size: number): number;
-  write(fd: number, from: Memory, offset: number, size: number): number;
+  /** recv(2) */
+  receive(fd: number, into: Memory, size: number): number;
+  /** send(2). @param hasMore MSG_MORE: it goes out together with the FIN, or with what is sent next */
+  send(fd: number, from: Memory, offset: number, size: number, hasMore: boolean): number;
   /** splice(2), one of them a pipe, without waiting. */
   splice(from: number, to: number, size: number): number;
   /** SIOCINQ of tcp(7): what has come and was not read. */
@@ -99,6 +103,7 @@ const SOCK_STREAM = 1;
 const SO_LINGER = 13;
 const SO_ERROR = 4;
 const SHUT_WR = 1;
+const MSG_MORE = 0x8000;
 /** SPLICE_F_MOVE and SPLICE_F_NONBLOCK. */
 const SPLICE_FLAGS = 0x3;
 const FIONREAD = 0x541b;
@@ -147,7 +152,8 @@ export const loadLibc = (): Libc => {
     shutdown: libc.func('int shutdown(int, int)'),
     close: libc.func('int close(int)'),
     read: libc.func('int read(int, uintptr_t, uint)'),
-    write: libc.func('int write(int, uintptr_t, uint)'),
+    recv: libc.func('int recv(int, uintptr_t, size_t, int)'),
+    send: libc.func('int send(int, uintptr_t, size_t, int)'),
     splice: libc.func('int splice(int, uintptr_t, int, uintptr_t, uint, uint)'),
     ioctl: libc.func('int ioctl(int, ulong, uintptr_t)'),
     pipe2: libc.func('int pipe2(uintptr_t, int)'),
@@ -189,7 +195,9 @@ export const loadLibc = (): Libc => {
     shutdown: (fd) => checked(c.shutdown(fd, SHUT_WR)),
     close: (fd) => checked(c.close(fd)),
     read: (fd, into, size) => checked(c.read(fd, into.address, size)),
-    write: (fd, from, offset, size) => checked(c.write(fd, from.address + offset, size)),
+    receive: (fd, into, size) => checked(c.recv(fd, into.address, size, 0)),
+    send: (fd, from, offset, size, hasMore) =>
+      checked(c.send(fd, from.address + offset, size, hasMore ? MSG_MORE : 0)),
     splice: (from, to, size) => checked(c.splice(from, 0, to, 0, size, SPLICE_FLAGS)),
     unread: (fd) => askInteger(fd, FIONREAD),
     unsent: (fd) => askInteger(fd, TIOCOUTQ),

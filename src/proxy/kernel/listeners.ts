@@ -12,7 +12,7 @@ import {
 } from './libc.ts';
 import type { Loop, Watched } from './loop.ts';
 import { readAddress } from './sockaddr.ts';
-import { openListener, spreadProbes } from './sockets.ts';
+import { openListener } from './sockets.ts';
 
 /** Of one listener, until others have their turn. */
 const ACCEPTS_A_TURN = 16;
@@ -90,8 +90,6 @@ class Listener implements Watched, Timed {
   }
 
   onEvents(): void {
-    // Whoever is accepted has the listener's options, and the next ones are to have another.
-    if (!isUnix(this.address)) spreadProbes(this.#libc, this.#fd);
     for (let left = ACCEPTS_A_TURN; left > 0 && this.#accepting.mayAccept(); left -= 1) {
       const failed = this.#accept();
       if (failed === EAGAIN) return;

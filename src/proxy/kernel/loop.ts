@@ -31,6 +31,7 @@ export class Loop {
   readonly #turns: number[] = [];
   readonly #deadlines = new Deadlines();
   #unfinished: Unfinished[] = [];
+  #goingOn: Unfinished[] = [];
 
   /** @param now in ms, as performance.now() */
   constructor(libc: Libc, now = () => performance.now()) {
@@ -113,8 +114,10 @@ export class Loop {
 
   #goOn(): void {
     const all = this.#unfinished;
-    this.#unfinished = [];
-    for (const one of all) one.goOn();
+    this.#unfinished = this.#goingOn;
+    this.#goingOn = all;
+    for (let at = 0; at < all.length; at += 1) all[at]?.goOn();
+    all.length = 0;
   }
 }
 

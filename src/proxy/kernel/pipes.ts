@@ -27,6 +27,8 @@ export class Pipes implements Timed {
   readonly #libc: Libc;
   readonly #loop: Loop;
   readonly #ends: Memory;
+  /** For whoever comes next. */
+  #kept: Pipe | undefined;
   readonly #idle: Pipe[] = [];
   readonly #most = Math.min(MOST_PIPES, Math.ceil((openFilesLimit() ?? 1_024) / FILES_FOR_EACH));
   #count = 0;
@@ -43,7 +45,8 @@ export class Pipes implements Timed {
 
   /** Undefined when there are enough, or no more to be had: then the bytes are copied. */
   take(): Pipe | undefined {
-    const idle = this.#idle.pop();
+    const idle = this.#kept ?? this.#idle.pop();
+    this.#kept = undefined;
     if (idle || this.#count >= this.#most || this.#loop.nowMs < this.#againAtMs) return idle;
     const made = this.#make();
     if (made) this.#count += 1;
@@ -53,8 +56,11 @@ export class Pipes implements Timed {
 
   /** @param pipe with nothing in it */
   give(pipe: Pipe): void {
-    this.#idle.push(pipe);
-    if (this.#idle.length > 1 && this.place < 0) this.#loop.setDeadline(this, this.#loop.nowMs + IDLE_MS);
+    if (this.#kept === undefined) this.#kept = pipe;
+    else {
+      this.#idle.push(pipe);
+      if (this.place < 0) this.#loop.setDeadline(this, this.#loop.nowMs + IDLE_MS);
+    }
   }
 
   /** With what is in it. */
@@ -63,13 +69,14 @@ export class Pipes implements Timed {
     this.#close(pipe);
   }
 
-  /** One is kept for whoever comes next. */
   onDue(): void {
-    for (const pipe of this.#idle.splice(1)) this.discard(pipe);
+    for (const pipe of this.#idle.splice(0)) this.discard(pipe);
   }
 
   close(): void {
-    for (const pipe of this.#idle.splice(0)) this.discard(pipe);
+    if (this.#kept) this.discard(this.#kept);
+    this.#kept = undefined;
+    this.onDue();
   }
 
   #make(): Pipe | undefined {

@@ -8,8 +8,9 @@ export class End {
   /** What epoll has said, until a call says otherwise. */
   canRead = false;
   canWrite = false;
-  /** FIN or a reset has come: a short read does not mean that all is read. */
+  /** FIN or a reset has come. */
   isHung = false;
+  isReset = false;
   /** Urgent data has come: a read ends at its place, and splice(2) does not get past it (tcp(7)). */
   hasMark = false;
   /** Its FIN has been read, or its reset: nothing more is to be read. */
@@ -105,16 +106,19 @@ export class Relay {
   }
 
   #copy(from: End, to: End): Step {
-    const size = this.#libc.read(from.fd, this.#buffer, BUFFER_BYTES);
+    const size = this.#libc.receive(from.fd, this.#buffer, BUFFER_BYTES);
     if (size <= 0) return this.#nothingRead(from, size);
     if (size < BUFFER_BYTES) {
-      from.canRead = from.isHung || from.hasMark;
+      from.canRead = from.hasMark;
+      // What came before the end has been read: nothing more can come, and nobody need be asked.
+      from.hasEnded = from.isHung && !from.hasMark;
       from.streak = 0;
     } else {
       from.streak += 1;
       if (from.streak >= FULL_READS) from.isBulk = true;
     }
-    const written = this.#libc.write(to.fd, this.#buffer, 0, size);
+    const isLast = from.hasEnded && !from.isReset;
+    const written = this.#libc.send(to.fd, this.#buffer, 0, size, isLast);
     if (written === size) {
       from.moved += size;
       return 'going';
@@ -163,7 +167,7 @@ export class Relay {
   /** A socket that takes a part is full; epoll tells when it no longer is. */
   #writeRest(from: End, rest: Rest, to: End): Step {
     const size = rest.end - rest.at;
-    const written = this.#libc.write(to.fd, rest.memory, rest.at, size);
+    const written = this.#libc.send(to.fd, rest.memory, rest.at, size, false);
     if (written < size) to.canWrite = false;
     if (written < 0) return this.#notWritten(to, written);
     from.moved += written;

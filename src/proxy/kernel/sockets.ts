@@ -16,33 +16,37 @@ import {
 } from './libc.ts';
 import { readAddress, writeAddress } from './sockaddr.ts';
 
-/**
- * 30 s of silence, then 6 probes: a peer that has vanished is found within 80 s. Thousands of connections that were opened
- * at once probe at once, and loopback drops what is over net.core.netdev_max_backlog (1,000): with the same pause for
- * all, those that were dropped the first time were dropped each time, and their connections lost.
- */
+/** 30 s of silence, then 6 probes: a peer that has vanished is found within 80 s. */
 const KEEPALIVE_SECONDS = 30;
 const PROBES = 6;
 const [LEAST_PAUSE_SECONDS, PAUSES] = [4, 5];
 let turn = 0;
 
-/** Another pause between probes than the one before. */
-export const spreadProbes = (libc: Libc, fd: number): void => {
+/**
+ * Thousands of connections that were opened at once probe at once, and loopback drops what is over
+ * net.core.netdev_max_backlog (1,000): with the same pause for all, those that were dropped the first time were dropped
+ * each time, and their connections lost. So each has another pause than the one before.
+ */
+export const spreadProbes = (libc: Libc, fds: readonly number[]): void => {
   turn = (turn + 1) % PAUSES;
-  libc.setOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, LEAST_PAUSE_SECONDS + turn);
+  for (const fd of fds) {
+    libc.setOption(fd, IPPROTO_TCP, TCP_KEEPCNT, PROBES);
+    libc.setOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, LEAST_PAUSE_SECONDS + turn);
+  }
 };
 
 /** The kernel cuts it to net.core.somaxconn (listen(2)). */
 const BACKLOG = 4_096;
 
-/** Sends at once, and finds a peer that has vanished. What a listener accepts has its options (tcp(7)). */
+/**
+ * Sends at once, and asks after a peer that is silent; {@link spreadProbes} is for when the first answer may be due.
+ * What a listener accepts has its options (tcp(7)).
+ */
 export const makePrompt = (libc: Libc, fd: number, address: Address): void => {
   if (isUnix(address)) return;
   libc.setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   libc.setOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
   libc.setOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_SECONDS);
-  libc.setOption(fd, IPPROTO_TCP, TCP_KEEPCNT, PROBES);
-  spreadProbes(libc, fd);
 };
 
 /**
@@ -62,6 +66,8 @@ export const openListener = (
       must('setsockopt', address, libc.setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1));
     must('bind', address, libc.bind(fd, memory, size));
     makePrompt(libc, fd, address);
+    // For clients that wait for the upstream.
+    if (!isUnix(address)) spreadProbes(libc, [fd]);
     must('listen', address, libc.listen(fd, BACKLOG));
     must('getsockname', address, libc.getsockname(fd, memory));
     const port = readAddress(memory)?.port ?? 0;

@@ -49,6 +49,8 @@ export interface Start {
   readonly policy: Policy;
   readonly cells: SharedArrayBuffer;
   readonly isOpenTold: boolean;
+  /** A connection may get one of these at its own end. */
+  readonly ephemeralPorts: { readonly first: number; readonly last: number };
 }
 
 /** A record as a row of plain values: of many at once, that is a third of the work of as many objects. */

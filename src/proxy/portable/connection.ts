@@ -49,7 +49,8 @@ export const openConnection = (
     isFinished = true;
     incoming.delete(key);
     const { reason, code } = why ?? { reason: 'done', code: null };
-    port.onEnd(connection, {
+    const active = port.remove(connection);
+    port.onEnd({
       client: from,
       upstream: dialled?.address ?? null,
       isConnected: dialled?.ok ?? false,
@@ -61,6 +62,7 @@ export const openConnection = (
       holdMs: Math.round(dialled?.holdMs ?? performance.now() - acceptedAt),
       connectMs: Math.round(dialled?.connectMs ?? 0),
       totalMs: Math.round(performance.now() - acceptedAt),
+      active,
     });
   };
 

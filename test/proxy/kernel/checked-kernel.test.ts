@@ -59,8 +59,11 @@ test('on the real kernel no memory and no file is used wrongly', {
     connectTimeoutMs: 30_000,
     idleTimeoutMs: 60_000,
   };
-  const path = createDataPath({ policy, isOpenTold: false }, new Cells(), libc, (report) =>
-    reports.push(report),
+  const path = createDataPath(
+    { policy, isOpenTold: false, ephemeralPorts: { first: 1, last: 65_535 } },
+    new Cells(),
+    libc,
+    (report) => reports.push(report),
   );
   path.receive({ kind: 'listen', id: 1, address: { host: '127.0.0.1', port: 0 } });
   const [listening] = reports;

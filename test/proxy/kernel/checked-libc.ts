@@ -94,12 +94,15 @@ export const createCheckedLibc = (libc: Libc): CheckedLibc => {
     },
     read: (fd, into, size) => {
       countCall();
-      return libc.read(file('read', fd, 'socket', 'eventfd'), room('read', into, 0, size), size);
+      return libc.read(file('read', fd, 'eventfd'), room('read', into, 0, size), size);
     },
-    write: (fd, from, offset, size) => {
+    receive: (fd, into, size) => {
       countCall();
-      const at = room('write', from, offset, size);
-      return libc.write(file('write', fd, 'socket', 'eventfd'), at, offset, size);
+      return libc.receive(file('recv', fd, 'socket'), room('recv', into, 0, size), size);
+    },
+    send: (fd, from, offset, size, hasMore) => {
+      countCall();
+      return libc.send(file('send', fd, 'socket'), room('send', from, offset, size), offset, size, hasMore);
     },
     splice: (from, to, size) => {
       countCall();

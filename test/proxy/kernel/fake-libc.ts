@@ -195,9 +195,14 @@ export class FakeKernel implements Libc {
     return 0;
   }
 
-  read(fd: number, into: Memory, size: number): number {
+  read(): number {
+    return -EAGAIN;
+  }
+
+  receive(fd: number, into: Memory, size: number): number {
     const stream = this.#stream(fd);
-    const most = this.#part(size, stream.inbox.size);
+    // Once the end has come, a read takes all that came before it.
+    const most = stream.isOver ? Math.min(size, stream.inbox.size) : this.#part(size, stream.inbox.size);
     const chunks = stream.read(most);
     if (typeof chunks === 'number') return chunks;
     let at = 0;
@@ -207,7 +212,8 @@ export class FakeKernel implements Libc {
     return at;
   }
 
-  write(fd: number, from: Memory, offset: number, size: number): number {
+  /** `hasMore` may delay what is sent, and does no more. */
+  send(fd: number, from: Memory, offset: number, size: number): number {
     const stream = this.#stream(fd);
     const room = stream.mayWrite(size);
     if (room <= 0) return room;

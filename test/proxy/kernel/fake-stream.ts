@@ -67,10 +67,15 @@ export class Stream implements Ends {
     return Math.max(0, this.outBytes - size);
   }
 
+  /** Nothing more arrives. */
+  get isOver(): boolean {
+    return this.isDead || this.hasFin;
+  }
+
   poll(): number {
     let mask = 0;
     if (this.isDead || (this.hasSentFin && this.hasFin)) mask |= EPOLLHUP;
-    if (this.isDead || this.hasFin) mask |= EPOLLIN | EPOLLRDHUP;
+    if (this.isOver) mask |= EPOLLIN | EPOLLRDHUP;
     if (this.inbox.size > 0) mask |= EPOLLIN;
     if (this.mark >= this.#taken && this.mark <= this.arrived) mask |= EPOLLPRI;
     if (!this.isConnecting) {

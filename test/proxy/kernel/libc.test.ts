@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -48,7 +49,8 @@ test('a failed call is a negative error, whichever call it is', { skip }, () => 
     shutdown: libc.shutdown(none),
     close: libc.close(none),
     read: libc.read(none, memory, 1),
-    write: libc.write(none, memory, 0, 1),
+    receive: libc.receive(none, memory, 1),
+    send: libc.send(none, memory, 0, 1, false),
     splice: libc.splice(none, none, 1),
     unread: libc.unread(none),
     unsent: libc.unsent(none),
@@ -89,18 +91,21 @@ test('a connection from listen to its end, on real sockets', { skip }, (t) => {
   assert.deepEqual(readAddress(peer), readAddress(address));
 
   const memory = libc.memory(16);
-  assert.equal(libc.read(server, memory, 16), -EAGAIN);
+  assert.equal(libc.receive(server, memory, 16), -EAGAIN);
   memory.bytes.write('0123456789');
-  assert.equal(libc.write(client, memory, 3, 5), 5);
+  assert.equal(libc.send(client, memory, 3, 5, false), 5);
   until(() => libc.unread(server) === 5);
   until(() => libc.unsent(client) === 0);
   memory.bytes.fill(0);
-  assert.equal(libc.read(server, memory, 16), 5);
+  assert.equal(libc.receive(server, memory, 16), 5);
   assert.equal(memory.bytes.toString('latin1', 0, 6), '34567\0');
 
+  assert.equal(libc.send(client, memory, 0, 2, true), 2);
   assert.equal(libc.shutdown(client), 0);
-  until(() => libc.read(server, memory, 1) === 0);
-  assert.equal(libc.write(client, memory, 0, 1), -EPIPE);
+  until(() => libc.unread(server) === 2);
+  assert.equal(libc.receive(server, memory, 16), 2);
+  until(() => libc.receive(server, memory, 1) === 0);
+  assert.equal(libc.send(client, memory, 0, 1, false), -EPIPE);
   assert.equal(libc.resetOnClose(server), 0);
   assert.equal(libc.close(server), 0);
   assert.equal(libc.epollWait(epoll, events, 8, 10_000), 1);
@@ -121,13 +126,13 @@ test('bytes are spliced through a pipe, and a pipe has a size', { skip }, (t) =>
   const memory = libc.memory(5);
   memory.bytes.write('hello');
   assert.equal(libc.splice(near, end, 5), -EAGAIN);
-  libc.write(far, memory, 0, 5);
+  libc.send(far, memory, 0, 5, false);
   until(() => libc.unread(near) === 5);
   assert.equal(libc.splice(near, end, 65_536), 5);
   assert.equal(libc.splice(out, near, 5), 5);
   until(() => libc.unread(far) === 5);
   memory.bytes.fill(0);
-  assert.equal(libc.read(far, memory, 5), 5);
+  assert.equal(libc.receive(far, memory, 5), 5);
   assert.equal(memory.bytes.toString(), 'hello');
   assert.equal(libc.splice(out, near, 5), -EAGAIN);
 });
@@ -139,7 +144,7 @@ test('an eventfd is told of by epoll', { skip }, (t) => {
   libc.epollAdd(epoll, wake, EPOLLIN, 1);
   assert.equal(libc.epollWait(epoll, events, 1, 0), 0);
   counter.bytes.writeBigUInt64LE(2n);
-  assert.equal(libc.write(wake, counter, 0, 8), 8);
+  writeSync(wake, counter.bytes);
   assert.equal(libc.epollWait(epoll, events, 1, 10_000), 1);
   counter.bytes.fill(0);
   assert.equal(libc.read(wake, counter, 8), 8);

@@ -54,7 +54,11 @@ export class World {
       onUpstream: (far) => this.upstreams.push(this.#meet(far)),
     });
     this.libc = createCheckedLibc(this.kernel);
-    const start = { policy: setting.policy, isOpenTold: true };
+    const start = {
+      policy: setting.policy,
+      isOpenTold: true,
+      ephemeralPorts: { first: 1, last: 65_535 },
+    };
     this.path = createDataPath(
       start,
       this.cells,
