@@ -1,4 +1,4 @@
-import { type Address, isUnix } from '../../core/address.ts';
+import { type Address, isLoopback, isUnix } from '../../core/address.ts';
 import { dialReason, type Reason } from '../../core/reasons.ts';
 import type { Connection, Port } from '../clients.ts';
 import type { Timed } from './deadlines.ts';
@@ -27,15 +27,13 @@ const HUNG = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 
 /** An end of a connection, with what is known of how it failed. */
 class Side extends End implements Watched, Unfinished {
-  readonly isUnix: boolean;
   /** Everything that came from here has been passed on, or nobody takes it any more. */
   isDone = false;
   readonly #connection: KernelConnection;
 
-  constructor(connection: KernelConnection, fd: number, isUnixSocket: boolean) {
-    super(fd);
+  constructor(connection: KernelConnection, fd: number, peer: Address) {
+    super(fd, isUnix(peer), isLoopback(peer.host));
     this.#connection = connection;
-    this.isUnix = isUnixSocket;
   }
 
   onEvents(mask: number): void {
@@ -48,6 +46,10 @@ class Side extends End implements Watched, Unfinished {
 
   goOn(): void {
     this.#connection.goOn(this);
+  }
+
+  override onDue(): void {
+    this.#connection.onLate(this);
   }
 }
 
@@ -81,7 +83,7 @@ export class KernelConnection implements Connection, Caller, Timed {
     this.#port = port;
     this.#from = from;
     this.#acceptedMs = shared.loop.nowMs;
-    this.#client = new Side(this, fd, isUnix(from));
+    this.#client = new Side(this, fd, from);
     this.#own = shared.guard.isNeeded(port.policy.upstream) ? this.#ownAddress() : undefined;
     this.#isLoop = this.#own !== undefined && shared.guard.accepted(from, this.#own);
   }
@@ -110,7 +112,7 @@ export class KernelConnection implements Connection, Caller, Timed {
 
   onConnected(fd: number, address: Address, mask: number): void {
     const { loop, guard } = this.#shared;
-    const upstream = new Side(this, fd, isUnix(address));
+    const upstream = new Side(this, fd, address);
     this.#upstream = upstream;
     loop.adopt(fd, upstream);
     if (guard.isNeeded(address) && guard.isClients(this.#addressOf(fd), address)) return this.abort('loop');
@@ -151,6 +153,12 @@ export class KernelConnection implements Connection, Caller, Timed {
   goOn(side: Side): void {
     if (this.#isOver || !this.#upstream) return;
     this.#pump(side, side === this.#client ? this.#upstream : this.#client);
+  }
+
+  onLate(side: Side): void {
+    this.#shared.relay.hurry(side);
+    side.canRead = true;
+    this.goOn(side);
   }
 
   onDue(): void {

@@ -30,6 +30,7 @@ export const createDataPath = (
   libc: Libc,
   tell: (report: Report) => void,
   now?: () => number,
+  patientAfterBytes?: number,
 ): DataPath => {
   const loop = new Loop(libc, now);
   const listeners = new Listeners(libc, loop, {
@@ -43,7 +44,7 @@ export const createDataPath = (
     loop,
     targets,
     gate: new Gate(loop),
-    relay: new Relay(libc, loop),
+    relay: new Relay(libc, loop, patientAfterBytes),
     guard: createLoopGuard(() => listeners.addresses),
     address: libc.memory(ADDRESS_MEMORY_BYTES),
     mayBeItself: ({ port }) => port >= first && port <= last,

@@ -25,6 +25,8 @@ export interface Libc {
   connect(fd: number, address: Memory, size: number): number;
   getsockname(fd: number, address: Memory): number;
   setOption(fd: number, level: number, name: number, value: number): number;
+  /** TCP_CONGESTION of tcp(7): "reno", which every kernel has, and which sends without pauses. */
+  sendWithoutPacing(fd: number): number;
   /** SO_ERROR of socket(7): why the socket failed, as a positive errno, 0 for nothing. Asking forgets it. */
   socketError(fd: number): number;
   /** SO_LINGER of socket(7) with 0 s: close(2) then sends a reset, and drops what is unsent. */
@@ -80,6 +82,7 @@ export const AF_INET6 = 10;
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
 export const SO_KEEPALIVE = 9;
+export const SO_RCVLOWAT = 18;
 export const IPPROTO_TCP = 6;
 export const TCP_NODELAY = 1;
 export const TCP_KEEPIDLE = 4;
@@ -102,6 +105,8 @@ const CLOSE_ON_EXEC = 0x80000;
 const SOCK_STREAM = 1;
 const SO_LINGER = 13;
 const SO_ERROR = 4;
+const TCP_CONGESTION = 13;
+const RENO = Buffer.from('reno');
 const SHUT_WR = 1;
 const MSG_MORE = 0x8000;
 /** SPLICE_F_MOVE and SPLICE_F_NONBLOCK. */
@@ -136,7 +141,8 @@ export const loadLibc = (): Libc => {
     kept.add(made);
     return made;
   };
-  const [word, event, linger] = [memory(8), memory(EVENT.words * 4), memory(8)];
+  const [word, event, linger, reno] = [memory(8), memory(EVENT.words * 4), memory(8), memory(RENO.length)];
+  reno.bytes.set(RENO);
   linger.bytes.writeInt32LE(1, 0);
   const events = new Int32Array(event.bytes.buffer);
 
@@ -186,6 +192,8 @@ export const loadLibc = (): Libc => {
       word.bytes.writeInt32LE(value);
       return checked(c.setsockopt(fd, level, name, word.address, 4));
     },
+    sendWithoutPacing: (fd) =>
+      checked(c.setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, reno.address, RENO.length)),
     socketError: (fd) => {
       word.bytes.writeInt32LE(4, 4);
       const failed = checked(c.getsockopt(fd, SOL_SOCKET, SO_ERROR, word.address, word.address + 4));

@@ -1,10 +1,16 @@
-import { EAGAIN, type Libc, type Memory } from './libc.ts';
+import type { Timed } from './deadlines.ts';
+import { EAGAIN, type Libc, type Memory, SO_RCVLOWAT, SOL_SOCKET } from './libc.ts';
 import type { Loop } from './loop.ts';
 import { type Pipe, Pipes } from './pipes.ts';
 
-/** One end of a connection, and the way from there to the other end. */
-export class End {
+/** One end of a connection, and the way from there to the other end. Its deadline is that of its patience. */
+export abstract class End implements Timed {
+  dueMs = 0;
+  place = -1;
   readonly fd: number;
+  readonly isUnix: boolean;
+  /** The peer is on this host. */
+  readonly isLocal: boolean;
   /** What epoll has said, until a call says otherwise. */
   canRead = false;
   canWrite = false;
@@ -23,12 +29,21 @@ export class End {
   streak = 0;
   /** So much comes that it is spliced, not copied. */
   isBulk = false;
+  /** What was spliced since it last had to be waited for. */
+  sustainedBytes = 0;
+  /** epoll tells of it only when much has come. */
+  isPatient = false;
   /** Bytes that were written to the other end. */
   moved = 0;
 
-  constructor(fd: number) {
+  constructor(fd: number, isUnix: boolean, isLocal: boolean) {
     this.fd = fd;
+    this.isUnix = isUnix;
+    this.isLocal = isLocal;
   }
+
+  /** Not enough has come in time: what there is is to be moved, and {@link Relay.hurry} called before. */
+  abstract onDue(): void;
 }
 
 interface Rest {
@@ -53,6 +68,13 @@ const CALM_BYTES = 16_384;
 const CALM_SPLICES = 4;
 /** Of one connection, until others have their turn. */
 const BYTES_A_TURN = 1_048_576;
+/**
+ * A stream that never had to be waited for in so many bytes is looked at less often, each time for more: half the CPU of a
+ * gigabyte. Its last bytes may then wait for so long; after that it has to prove itself anew.
+ */
+const PATIENT_AFTER_BYTES = 16_777_216;
+const PATIENT_BYTES = 524_288;
+const PATIENCE_MS = 2;
 /** Buffers of what could not be written at once are kept for the next time, but not more than this. */
 const MOST_SPARE = 16;
 
@@ -61,12 +83,16 @@ export class Relay {
   /** Of the last failure. */
   errno = 0;
   readonly #libc: Libc;
+  readonly #loop: Loop;
+  readonly #patientAfterBytes: number;
   readonly #buffer: Memory;
   readonly #pipes: Pipes;
   readonly #spare: Memory[] = [];
 
-  constructor(libc: Libc, loop: Loop) {
+  constructor(libc: Libc, loop: Loop, patientAfterBytes = PATIENT_AFTER_BYTES) {
     this.#libc = libc;
+    this.#loop = loop;
+    this.#patientAfterBytes = patientAfterBytes;
     this.#buffer = libc.memory(BUFFER_BYTES);
     this.#pipes = new Pipes(libc, loop);
   }
@@ -93,6 +119,16 @@ export class Relay {
     from.pipe = undefined;
     from.rest = undefined;
     from.bytesInPipe = 0;
+    this.#loop.clearDeadline(from);
+  }
+
+  /** Each byte is told of again. */
+  hurry(from: End): void {
+    from.sustainedBytes = 0;
+    if (!from.isPatient) return;
+    from.isPatient = false;
+    this.#loop.clearDeadline(from);
+    this.#libc.setOption(from.fd, SOL_SOCKET, SO_RCVLOWAT, 1);
   }
 
   close(): void {
@@ -102,7 +138,7 @@ export class Relay {
   #read(from: End, to: End): Step {
     if (from.hasMark) this.#giveBack(from);
     else if (from.isBulk) from.pipe ??= this.#pipes.take();
-    return from.pipe ? this.#spliceIn(from, from.pipe) : this.#copy(from, to);
+    return from.pipe ? this.#spliceIn(from, from.pipe, to) : this.#copy(from, to);
   }
 
   #copy(from: End, to: End): Step {
@@ -136,21 +172,32 @@ export class Relay {
     from.moved += written;
   }
 
-  #spliceIn(from: End, pipe: Pipe): Step {
+  #spliceIn(from: End, pipe: Pipe, to: End): Step {
     const size = this.#libc.splice(from.fd, pipe.in, pipe.size);
     if (size <= 0) return this.#nothingRead(from, size);
     from.bytesInPipe = size;
     from.streak = size < CALM_BYTES ? from.streak + 1 : 0;
+    from.sustainedBytes += size;
     if (from.streak >= CALM_SPLICES) {
       from.isBulk = false;
       from.streak = 0;
-    }
+      this.hurry(from);
+    } else if (!from.isPatient && from.sustainedBytes >= this.#patientAfterBytes) this.#bePatient(from, to);
     return 'going';
+  }
+
+  /** Bulk within this host needs no pacing either, which some congestion controls do with a timer for each few packets. */
+  #bePatient(from: End, to: End): void {
+    if (from.isUnix) return;
+    from.isPatient = true;
+    this.#libc.setOption(from.fd, SOL_SOCKET, SO_RCVLOWAT, PATIENT_BYTES);
+    if (to.isLocal && !to.isUnix) this.#libc.sendWithoutPacing(to.fd);
   }
 
   #nothingRead(from: End, result: number): Step {
     if (result === -EAGAIN) {
       from.canRead = false;
+      if (from.isPatient) this.#loop.setDeadline(from, this.#loop.nowMs + PATIENCE_MS);
       return 'waiting';
     }
     from.hasEnded = true;

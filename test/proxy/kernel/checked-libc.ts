@@ -85,6 +85,7 @@ export const createCheckedLibc = (libc: Libc): CheckedLibc => {
     getsockname: (fd, at) => libc.getsockname(file('getsockname', fd, 'socket'), address('getsockname', at)),
     setOption: (fd, level, name, value) =>
       libc.setOption(file('setsockopt', fd, 'socket'), level, name, value),
+    sendWithoutPacing: (fd) => libc.sendWithoutPacing(file('setsockopt', fd, 'socket')),
     socketError: (fd) => libc.socketError(file('getsockopt', fd, 'socket')),
     resetOnClose: (fd) => libc.resetOnClose(file('setsockopt', fd, 'socket')),
     shutdown: (fd) => libc.shutdown(file('shutdown', fd, 'socket')),

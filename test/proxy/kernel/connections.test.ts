@@ -18,6 +18,7 @@ const worldOf = (
     sizes: { inBytes: 200_000, outBytes: 20_000, pipeBytes: 1_048_576, dice: [], ...sizes },
     policy: { ...LIMITS, upstream: { host: '127.0.0.1', port: 9_000 }, ...policy },
     listen,
+    patientAfterBytes: 3_000_000,
   });
 
 const reasons = ({ records }: World): readonly string[] => records.map(({ reason }) => reason);
@@ -196,6 +197,36 @@ test('a connection with much to do gives way to the others in each turn', () => 
   world.turn();
   world.turn();
   assert.equal(world.kernel.timeoutMs, 0, 'the loop does not wait while there is something to do');
+});
+
+test('a stream that never had to be waited for is told of when much has come, or after 2 ms', () => {
+  const world = worldOf({}, MUCH);
+  world.dial('127.0.0.1', false);
+  world.settle();
+  const [client, upstream] = world.peers;
+  assert.ok(client && upstream);
+  const own = upstream.stream.peer;
+  const sendsAtOnce = (bytes: number): boolean => {
+    upstream.send(bytes);
+    world.settle();
+    return own?.inbox.size === 0;
+  };
+  assert.ok(sendsAtOnce(2_900_000) && sendsAtOnce(10), 'no patience yet');
+  assert.ok(sendsAtOnce(400_000));
+  assert.equal(own?.lowBytes, 524_288);
+  assert.ok(sendsAtOnce(600_000), 'much');
+  assert.ok(!sendsAtOnce(200_000), 'little');
+  assert.equal(world.kernel.timeoutMs, 2);
+  world.nowMs += 2;
+  world.settle();
+  assert.deepEqual([own?.inbox.size, own?.lowBytes], [0, 1]);
+  assert.ok(sendsAtOnce(10), 'patience is over');
+  assert.ok(sendsAtOnce(2_900_000), 'and is there again');
+  assert.equal(own?.lowBytes, 524_288);
+  upstream.send(10);
+  upstream.finish();
+  world.settle();
+  assert.deepEqual([client.received, client.sawFin], [upstream.sent, true], 'an end waits for nothing');
 });
 
 test('what has been put off is over when its connection is', () => {

@@ -33,6 +33,8 @@ const sayGoodbye = (world: World, ending: Ending): void => {
   world.routes.push('later');
   for (const peer of world.peers) peer.isStalled = false;
   world.settle();
+  world.nowMs += PATIENCE_MS;
+  world.settle();
   hasEverything(world);
   world.leaving = ending === 'client leaves' ? 'clients' : 'upstreams';
   world.settle();
@@ -93,3 +95,4 @@ const isEmpty = (world: World): void => {
 
 /** See relay.ts. */
 const MOST_SPARE = 16;
+const PATIENCE_MS = 2;

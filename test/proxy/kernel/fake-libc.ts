@@ -1,6 +1,14 @@
 import { constants } from 'node:os';
 import { type Address, isUnix } from '../../../src/core/address.ts';
-import { AF_UNIX, EPOLLHUP, EPOLLIN, type Libc, type Memory } from '../../../src/proxy/kernel/libc.ts';
+import {
+  AF_UNIX,
+  EPOLLHUP,
+  EPOLLIN,
+  type Libc,
+  type Memory,
+  SO_RCVLOWAT,
+  SOL_SOCKET,
+} from '../../../src/proxy/kernel/libc.ts';
 import { readAddress, writeAddress } from '../../../src/proxy/kernel/sockaddr.ts';
 import { ByteQueue } from './fake-bytes.ts';
 import { FakeEpoll } from './fake-epoll.ts';
@@ -162,7 +170,15 @@ export class FakeKernel implements Libc {
     return 0;
   }
 
-  setOption(fd: number): number {
+  setOption(fd: number, level: number, name: number, value: number): number {
+    const { stream } = this.#socket(fd);
+    if (level !== SOL_SOCKET || name !== SO_RCVLOWAT || !stream) return 0;
+    stream.lowBytes = value;
+    if (stream.hasEnough) stream.onWake();
+    return 0;
+  }
+
+  sendWithoutPacing(fd: number): number {
     this.#socket(fd);
     return 0;
   }

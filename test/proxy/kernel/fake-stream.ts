@@ -46,6 +46,8 @@ export class Stream implements Ends {
   lingersNot = false;
   /** SOCK_NOSPACE: somebody wants to be told that there is room again. */
   wantsRoom = false;
+  /** SO_RCVLOWAT */
+  lowBytes = 1;
   /** All that was ever written into the outbox, and that has ever come into the inbox. */
   written = 0;
   arrived = 0;
@@ -62,6 +64,11 @@ export class Stream implements Ends {
     return this.peer === undefined && !this.isDead;
   }
 
+  /** tcp_epollin_ready: as much as is wanted, or as fits. */
+  get hasEnough(): boolean {
+    return this.inbox.size > 0 && this.inbox.size >= Math.min(this.lowBytes, this.inBytes);
+  }
+
   get room(): number {
     const size = this.isUnix ? (this.peer?.inbox.size ?? 0) : this.outbox.size;
     return Math.max(0, this.outBytes - size);
@@ -76,7 +83,7 @@ export class Stream implements Ends {
     let mask = 0;
     if (this.isDead || (this.hasSentFin && this.hasFin)) mask |= EPOLLHUP;
     if (this.isOver) mask |= EPOLLIN | EPOLLRDHUP;
-    if (this.inbox.size > 0) mask |= EPOLLIN;
+    if (this.hasEnough) mask |= EPOLLIN;
     if (this.mark >= this.#taken && this.mark <= this.arrived) mask |= EPOLLPRI;
     if (!this.isConnecting) {
       if (this.isDead || this.hasSentFin || this.#isRoomy()) mask |= EPOLLOUT;
@@ -143,7 +150,7 @@ export class Stream implements Ends {
       peer.inbox.push(chunk);
       peer.arrived += chunk.length;
     }
-    if (chunks.length > 0) peer.onWake();
+    if (chunks.length > 0 && peer.hasEnough) peer.onWake();
     if (this.outbox.size === 0 && this.hasSentFin && !this.isFinDelivered) {
       this.isFinDelivered = true;
       peer.hasFin = true;

@@ -13,6 +13,7 @@ export interface Setting {
   readonly policy: Policy;
   /** A port of 0: a unix socket. */
   readonly listen: Address;
+  readonly patientAfterBytes: number;
 }
 
 export interface Client {
@@ -65,6 +66,7 @@ export class World {
       this.libc,
       (report) => this.#hear(report),
       () => this.nowMs,
+      setting.patientAfterBytes,
     );
     this.memoriesAtFirst = this.libc.memories;
     this.listen();
