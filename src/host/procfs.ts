@@ -45,7 +45,8 @@ const TICK_MS = 10;
 
 /** Alive means: there, and not a zombie. Without /proc, whether a signal could be sent. */
 export const isAlive = (pid: number): boolean => {
-  if (HAS_PROCFS) return !'ZX'.includes(readProcess(pid)?.state ?? 'X');
+  const state = HAS_PROCFS ? readProcess(pid)?.state : undefined;
+  if (state !== undefined) return !'ZX'.includes(state);
   try {
     process.kill(pid, 0);
     return true;

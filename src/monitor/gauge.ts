@@ -1,6 +1,6 @@
 import type { Evidence } from '../core/decision.ts';
 import { type Limits, levelsOf, NO_TRACK, track, type Usage, usageOf } from '../core/limits.ts';
-import { HAS_PROCFS, readProcess, readUsage } from '../host/procfs.ts';
+import { HAS_PROCFS, isAlive, readProcess, readUsage } from '../host/procfs.ts';
 
 /** What the process of a proxy uses, held against its limits. */
 export interface Gauge {
@@ -34,6 +34,8 @@ export const processState = (pid: number | null): Evidence['process'] => {
   if (pid === null || !HAS_PROCFS) return 'unknown';
   switch (readProcess(pid)?.state) {
     case undefined:
+      // /proc may be mounted so that it hides the processes of others (hidepid of proc(5)).
+      return isAlive(pid) ? 'unknown' : 'gone';
     case 'X':
       return 'gone';
     case 'Z':

@@ -7,10 +7,38 @@ import { promisify } from 'node:util';
 import { HAS_PROCFS } from '../../src/host/procfs.ts';
 import { needs, needsRoot } from '../e2e/needs.ts';
 
-test("what may not be read of another user's process is unknown, and no failure", {
-  skip: needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)', needsRoot()),
-}, async () => {
-  const gauge = pathToFileURL(join(import.meta.dirname, '../../src/monitor/gauge.js')).href;
+const skip = needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)', needsRoot());
+const module = (path: string): string => pathToFileURL(join(import.meta.dirname, '../../src', path)).href;
+
+for (const [where, state, command] of [
+  ['', 'alive', [process.execPath]],
+  [
+    ', where /proc hides it,',
+    'unknown',
+    [
+      'unshare',
+      '--mount',
+      'sh',
+      '-c',
+      'mount -t proc -o hidepid=2 proc /proc && exec "$0" "$@"',
+      process.execPath,
+    ],
+  ],
+] as const)
+  test(`what may not be read of another user's process${where} is unknown, and no failure`, {
+    skip,
+  }, async () => {
+    const seen = await lookAsNobody(command);
+    assert.equal(seen.uid, 65_534);
+    assert.equal(seen.state, state);
+    assert.equal(seen.gone, 'gone');
+    assert.equal(seen.levels['openFiles'], 'unknown');
+    assert.equal(seen.usage['openFiles'], null);
+    for (const level of Object.values(seen.levels)) assert.ok(['ok', 'unknown'].includes(level), level);
+  });
+
+/** At this process. */
+const lookAsNobody = async ([program, ...args]: readonly [string, ...string[]]) => {
   const code = `process.setgroups([]); process.setgid(65534);
     const [{ createGauge, processState }, { parseConfig }] = await Promise.all(process.argv.slice(1, 3).map((url) => import(url)));
     process.setuid(65534);
@@ -18,20 +46,21 @@ test("what may not be read of another user's process is unknown, and no failure"
     const gauge = createGauge(config.proxies[0].limits);
     const pid = Number(process.argv[3]);
     gauge.measure(pid, null);
-    console.log(JSON.stringify({ uid: process.getuid(), state: processState(pid), levels: gauge.levels(), usage: gauge.usage() }));`;
-  const config = pathToFileURL(join(import.meta.dirname, '../../src/core/config.js')).href;
-  const { stdout } = await promisify(execFile)(process.execPath, [
-    ...['--input-type=module', '-e', code, gauge, config, String(process.pid)],
+    const [state, gone] = [pid, ${PID_THAT_IS_NONE}].map(processState);
+    console.log(JSON.stringify({ uid: process.getuid(), state, gone, levels: gauge.levels(), usage: gauge.usage() }));`;
+  const modules = [module('monitor/gauge.js'), module('core/config.js')];
+  const { stdout } = await promisify(execFile)(program, [
+    ...args,
+    ...['--input-type=module', '-e', code, ...modules, String(process.pid)],
   ]);
-  const seen = JSON.parse(stdout) as {
-    uid: number;
-    state: string;
-    levels: Record<string, string>;
-    usage: Record<string, unknown>;
+  return JSON.parse(stdout) as {
+    readonly uid: number;
+    readonly state: string;
+    readonly gone: string;
+    readonly levels: Record<string, string>;
+    readonly usage: Record<string, unknown>;
   };
-  assert.equal(seen.uid, 65_534);
-  assert.equal(seen.state, 'alive');
-  assert.equal(seen.levels['openFiles'], 'unknown');
-  assert.equal(seen.usage['openFiles'], null);
-  for (const level of Object.values(seen.levels)) assert.ok(['ok', 'unknown'].includes(level), level);
-});
+};
+
+/** Above the most that Linux gives (PID_MAX_LIMIT, 2^22). */
+const PID_THAT_IS_NONE = 4_200_000;
