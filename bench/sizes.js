@@ -7,7 +7,7 @@
  */
 export const SIZES = {
   full: {
-    warmUp: 0.2,
+    warmUp: 0.5,
     settleMs: 300,
     bytes: 2e9,
     seconds: 4,
