@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connectControl, type OrphanProtocol } from './control.ts';
 import { type Home, portsOf, readInteger } from './home.ts';
 
-const ANSWER_TIMEOUT_MS = 1_000;
+/** On a busy machine an answer may take a second. */
+const ANSWER_TIMEOUT_MS = 3_000;
 /** Longer than a process takes to leave under PM2. */
 const LEAVE_TIMEOUT_MS = 3_000;
 

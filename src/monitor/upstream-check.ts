@@ -37,34 +37,6 @@ export const createUpstreamCheck = (
   let checkedAt = Number.NEGATIVE_INFINITY;
   let underway: Promise<void> | undefined;
 
-  const throughProxy = async (bound: readonly Address[]): Promise<ProbeResult | undefined> => {
-    const [first] = bound;
-    const { probe, upstream } = proxy;
-    if (!first || isUnix(first) || !asksApplication(probe)) return undefined;
-    const localPort = checkPort();
-    await heartbeat.ask('expect_check', { localPort, forward: true });
-    const at = reachable(first);
-    const result = await probeApplication(at, upstream, probe, monitor.probeTimeoutMs, localPort);
-    return isPortTaken(result) ? undefined : result;
-  };
-
-  const probe = async (bound: readonly Address[]): Promise<Finding> => {
-    const first = await throughProxy(bound).catch(() => undefined);
-    const direct = first?.ok
-      ? first
-      : await probeUpstream(proxy.upstream, proxy.probe, bound, monitor.probeTimeoutMs);
-    // The upstream, or the proxy, may have come back between the two: what blames the proxy is asked again.
-    const isDoubtful = first?.ok === false && direct.ok;
-    const through = isDoubtful ? await throughProxy(bound).catch(() => undefined) : first;
-    const result = through ?? direct;
-    return {
-      upstream: direct.ok ? 'ok' : direct.phase === 'connect' ? 'refused' : 'silent',
-      endToEnd: through ? (through.ok ? 'ok' : 'failed') : 'unknown',
-      probeMs: result.ok ? result.durationMs : null,
-      detail: direct.ok ? (result.ok ? null : result.error) : direct.error,
-    };
-  };
-
   const pauseMs = (eager: boolean): number => {
     if (eager) return monitor.suspectIntervalMs;
     return latest.upstream === 'ok' || latest === UNKNOWN ? monitor.upstreamIntervalMs : monitor.intervalMs;
@@ -72,7 +44,7 @@ export const createUpstreamCheck = (
 
   const start = (bound: readonly Address[]): Promise<void> => {
     checkedAt = performance.now();
-    underway ??= probe(bound)
+    underway ??= probeBothWays(proxy, monitor.probeTimeoutMs, heartbeat, bound)
       .catch((error: Error): Finding => ({ ...UNKNOWN, detail: error.message }))
       .then((finding) => {
         underway = undefined;
@@ -103,4 +75,40 @@ export const createUpstreamCheck = (
     first: (bound) =>
       proxy.probe.type === 'listen' || latest !== UNKNOWN ? Promise.resolve() : start(bound),
   };
+};
+
+/** Through the proxy, and directly where that does not tell. */
+const probeBothWays = async (
+  proxy: ProxyConfig,
+  timeoutMs: number,
+  heartbeat: Heartbeat,
+  bound: readonly Address[],
+): Promise<Finding> => {
+  const through = () => throughProxy(proxy, timeoutMs, heartbeat, bound).catch(() => undefined);
+  const first = await through();
+  const direct = first?.ok ? first : await probeUpstream(proxy.upstream, proxy.probe, bound, timeoutMs);
+  // The upstream, or the proxy, may have come back between the two: what blames the proxy is asked again.
+  const isDoubtful = first?.ok === false && direct.ok;
+  const last = isDoubtful ? await through() : first;
+  const result = last ?? direct;
+  return {
+    upstream: direct.ok ? 'ok' : direct.phase === 'connect' ? 'refused' : 'silent',
+    endToEnd: last ? (last.ok ? 'ok' : 'failed') : 'unknown',
+    probeMs: result.ok ? result.durationMs : null,
+    detail: direct.ok ? (result.ok ? null : result.error) : direct.error,
+  };
+};
+
+/** Undefined where the probe asks nothing of the application, or the proxy cannot be asked. */
+const throughProxy = async (
+  { probe, upstream }: ProxyConfig,
+  timeoutMs: number,
+  heartbeat: Heartbeat,
+  [first]: readonly Address[],
+): Promise<ProbeResult | undefined> => {
+  if (!first || isUnix(first) || !asksApplication(probe)) return undefined;
+  const localPort = checkPort();
+  await heartbeat.ask('expect_check', { localPort, forward: true });
+  const result = await probeApplication(reachable(first), upstream, probe, timeoutMs, localPort);
+  return isPortTaken(result) ? undefined : result;
 };
