@@ -116,8 +116,8 @@ describe("PM2's bus", { skip: needs(HAS_PROCFS ? undefined : 'needs /proc (Linux
     const module = pathToFileURL(join(import.meta.dirname, '../../src/monitor/pm2-bus.js')).href;
     const code = `const { createPm2Bus } = await import(process.argv[1]);
       createPm2Bus(process.argv[2], () => {}).join(1);
-      // Long enough to be connected.
-      await new Promise((done) => setTimeout(done, 200));
+      // Who connects to a unix socket is connected, and is told so in the next turn of the loop.
+      for (let turns = 0; turns < 10; turns += 1) await new Promise((done) => setImmediate(done));
       console.log('over');`;
     const args = ['--input-type=module', '-e', code, module, join(station.folder, 'pm2/pub.sock')];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
