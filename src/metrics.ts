@@ -1,29 +1,170 @@
-import { Gauge, Registry } from 'prom-client';
+import { Counter, Gauge, type Metric, Registry } from 'prom-client';
+import type { Histogram } from './core/counters.ts';
+import type { ProxyState } from './core/health.ts';
+import type { Measures } from './core/measures.ts';
 import type { Snapshot } from './core/status.ts';
 
-/** Every Prometheus metric is declared here; the values are those of the status. */
-export const createMetrics = (): {
+export interface Metrics {
   readonly contentType: string;
-  render(snapshot: Snapshot): Promise<string>;
-} => {
+  /** The text of a scrape. */
+  render(snapshot: Snapshot, measures: readonly Measures[]): Promise<string>;
+}
+
+const STATES: readonly ProxyState[] = [
+  'up',
+  'degraded',
+  'down',
+  'starting',
+  'stopped',
+  'waiting',
+  'not_needed',
+];
+/** Reasons of connections that were never to be served. */
+const REJECTED: readonly string[] = ['not_allowed', 'too_many', 'loop'];
+
+/**
+ * Every Prometheus metric is declared here, in base units and with labels of few values: never a client's address
+ * (https://prometheus.io/docs/practices/naming/). Counts are those of all processes of a port.
+ */
+export const createMetrics = (): Metrics => {
   const registry = new Registry();
-  const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[]): Gauge<L> =>
-    new Gauge({ name: `steadyport_${name}`, help, labelNames, registers: [registry] });
+  const define = <L extends string>(name: string, help: string, labelNames: readonly L[]) => ({
+    ...{ name: `steadyport_${name}`, help, labelNames, registers: [registry] },
+  });
+  const gauge = <L extends string = 'proxy'>(name: string, help: string, labels?: readonly L[]) =>
+    new Gauge(define(name, help, labels ?? (['proxy'] as unknown as readonly L[])));
+  const counter = <L extends string = 'proxy'>(name: string, help: string, labels?: readonly L[]) =>
+    new Counter(define(name, help, labels ?? (['proxy'] as unknown as readonly L[])));
+  const histogram = (name: string, help: string) => defineHistogram(registry, `steadyport_${name}`, help);
+
   const build = gauge('build_info', 'The version that runs; always 1.', ['version']);
-  const up = gauge('up', '1 when the proxy serves its port and its upstream answers.', ['proxy']);
-  const active = gauge('connections_active', 'Connections open now.', ['proxy']);
-  const failures = gauge('consecutive_failures', 'Failed looks in a row.', ['proxy']);
+  const reload = gauge('config_last_reload_success_timestamp_seconds', 'When the config was read.', []);
+  const pm2 = gauge('pm2_up', '1 when the PM2 daemon answers.', []);
+  const up = gauge('up', '1 when the proxy serves its port and its upstream answers.');
+  const state = gauge('state', '1 for the state that the proxy is in.', ['proxy', 'state']);
+  const consecutive = gauge('consecutive_failures', 'Failed looks in a row.');
+  const failures = counter('failures_total', 'Failed looks.');
+  const restarts = counter('restarts_total', 'Crashes, and restarts by the monitor.', ['proxy', 'cause']);
+  const recovery = histogram('recovery_duration_seconds', 'From the first failure to the first success.');
+  const active = gauge('connections_active', 'Connections that have a place.');
+  const held = gauge('connections_held', 'Clients that wait for the upstream.');
+  const waiting = gauge('connections_waiting', 'Clients that wait for a place.');
+  const limit = gauge('connections_limit', 'The most connections at a time.');
+  const accepted = counter('connections_total', 'Connections that were accepted.');
+  const closed = counter('connections_closed_total', 'Connections that have ended.', ['proxy', 'reason']);
+  const rejected = counter('connections_rejected_total', 'Clients that were not served.', [
+    'proxy',
+    'reason',
+  ]);
+  const bytes = counter('bytes_total', 'Bytes that were passed on.', ['proxy', 'side', 'direction']);
+  const dials = counter('upstream_connect_failures_total', 'Failed tries at one address of the upstream.', [
+    'proxy',
+    'reason',
+  ]);
+  const dialling = histogram('upstream_connect_duration_seconds', 'Of the tries that reached the upstream.');
+  const duration = histogram('connection_duration_seconds', 'From accept to the end.');
+  const probed = ['proxy', 'probe'] as const;
+  const probe = gauge('probe_success', '1 when the upstream answered its last probe.', probed);
+  const probeTime = gauge('probe_duration_seconds', 'What the last probe that succeeded took.', probed);
+  const probeLast = gauge('probe_last_success_timestamp_seconds', 'When the upstream last answered.', probed);
+  const cpu = counter('process_cpu_seconds_total', 'User and system time.');
+  const memory = gauge('process_resident_memory_bytes', 'Resident memory.');
+  const files = gauge('process_open_fds', 'Open files.');
+  const mostFiles = gauge('process_max_fds', 'The limit of open files.');
+  const started = gauge('process_start_time_seconds', 'When the process began.');
+  const lag = gauge('event_loop_lag_seconds', 'What the last answer to the monitor took.');
+
+  const count = ({ proxy, totals, health }: Measures): void => {
+    accepted.inc({ proxy }, totals.total);
+    for (const [reason, sum] of Object.entries(totals.byReason))
+      (REJECTED.includes(reason) ? rejected : closed).inc({ proxy, reason }, sum);
+    for (const [side, direction, sum] of [
+      ['client', 'in', totals.bytesToUpstream],
+      ['client', 'out', totals.bytesToClient],
+      ['upstream', 'in', totals.bytesToClient],
+      ['upstream', 'out', totals.bytesToUpstream],
+    ] as const)
+      bytes.inc({ proxy, side, direction }, sum);
+    for (const [reason, sum] of Object.entries(totals.dialFailures)) dials.inc({ proxy, reason }, sum);
+    dialling.set(proxy, totals.connect);
+    duration.set(proxy, totals.duration);
+    cpu.inc({ proxy }, totals.cpuMs / 1_000);
+    failures.inc({ proxy }, health.failures.total);
+    restarts.inc({ proxy, cause: 'crashed' }, health.restarts.crash);
+    for (const [cause, sum] of Object.entries(health.forcedFor)) restarts.inc({ proxy, cause }, sum);
+    recovery.set(proxy, health.recoveries);
+  };
+
+  const look = ({ proxy, health, now, startedAtMs, sample, probe: { type, ...last } }: Measures): void => {
+    const set = (one: Gauge<'proxy'>, value: number | null | undefined): void => {
+      if (value !== null && value !== undefined) one.set({ proxy }, value);
+    };
+    up.set({ proxy }, health.state === 'up' || health.state === 'not_needed' ? 1 : 0);
+    for (const one of STATES) state.set({ proxy, state: one }, one === health.state ? 1 : 0);
+    set(consecutive, health.failures.consecutive);
+    set(active, now?.active ?? 0);
+    set(held, now?.held ?? 0);
+    set(waiting, now?.waiting ?? 0);
+    set(limit, now?.maxConnections);
+    set(memory, sample?.rssBytes);
+    set(files, sample?.openFiles);
+    set(mostFiles, sample?.openFilesLimit);
+    set(started, seconds(startedAtMs));
+    set(lag, seconds(sample?.lagMs));
+    const labels = { proxy, probe: type };
+    if (last.isOk !== null) probe.set(labels, last.isOk ? 1 : 0);
+    if (last.durationMs !== null) probeTime.set(labels, last.durationMs / 1_000);
+    if (last.lastOkMs !== null) probeLast.set(labels, last.lastOkMs / 1_000);
+  };
+
   return {
     contentType: registry.contentType,
-    render: ({ monitor, proxies }) => {
+    render: ({ monitor }, measures) => {
       registry.resetMetrics();
-      if (monitor) build.set({ version: monitor.version }, 1);
-      for (const { name: proxy, state, connections, failures: failed } of proxies) {
-        up.set({ proxy }, state === 'up' || state === 'not_needed' ? 1 : 0);
-        active.set({ proxy }, connections.active);
-        failures.set({ proxy }, failed.consecutive);
+      if (monitor) {
+        build.set({ version: monitor.version }, 1);
+        reload.set(monitor.startedAtMs / 1_000);
+        pm2.set(monitor.pm2Problem === null ? 1 : 0);
+      }
+      for (const one of measures) {
+        count(one);
+        look(one);
       }
       return registry.metrics();
     },
   };
+};
+
+const seconds = (ms: number | null | undefined): number | null =>
+  ms === null || ms === undefined ? null : ms / 1_000;
+
+/** A histogram whose counts come from elsewhere: prom-client's own counts only what it has observed itself. */
+const defineHistogram = (registry: Registry, name: string, help: string) => {
+  const histograms = new Map<string, Histogram>();
+  const metric = {
+    ...{ name, help, type: 'histogram', aggregator: 'sum' },
+    reset: () => histograms.clear(),
+    get: async () => ({
+      ...{ name, help, type: 'histogram', aggregator: 'sum' },
+      values: [...histograms].flatMap(([proxy, one]) => samplesOf(name, proxy, one)),
+    }),
+  };
+  registry.registerMetric(metric as unknown as Metric);
+  return { set: (proxy: string, one: Histogram) => void histograms.set(proxy, one) };
+};
+
+/** Each bucket has those before it in it; the last one has all. */
+const samplesOf = (name: string, proxy: string, { boundsMs, counts, sumMs }: Histogram) => {
+  let sum = 0;
+  const buckets = counts.map((count, bucket) => {
+    sum += count;
+    const bound = boundsMs[bucket];
+    const le = bound === undefined ? '+Inf' : bound / 1_000;
+    return { metricName: `${name}_bucket`, labels: { proxy, le }, value: sum };
+  });
+  return [
+    ...buckets,
+    { metricName: `${name}_sum`, labels: { proxy }, value: sumMs / 1_000 },
+    { metricName: `${name}_count`, labels: { proxy }, value: sum },
+  ];
 };

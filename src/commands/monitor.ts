@@ -61,7 +61,9 @@ export const run = async (): Promise<undefined> => {
     onSuperseded: leave,
   });
   if (http !== false) {
-    const sources = { status, metrics: createMetrics() };
+    const measures = () => monitor?.measures() ?? [];
+    const metrics = createMetrics();
+    const sources = { status, metrics: { ...metrics, render: () => metrics.render(status(), measures()) } };
     const serve = (isFirst: boolean): Promise<void> =>
       serveHttp(http, sources).then(
         () => {

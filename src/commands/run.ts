@@ -34,7 +34,7 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
   const leave = leaveOnSignal(async () => {
     control?.announce('leaving');
     await forwarder.drain(settings.underPm2 ? Math.min(proxy.drainMs, LEAVE_UNDER_PM2_MS) : proxy.drainMs);
-    await control?.close();
+    await control?.close(forwarder.report());
     if (readInteger(files.pid) === process.pid) remove(files.pid);
   });
   const handlers = {

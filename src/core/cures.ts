@@ -1,5 +1,5 @@
 import { afterCure, askBreaker, openBreaker } from './breaker.ts';
-import { type Failing, isSoft } from './decision.ts';
+import { type Cause, type Failing, isSoft } from './decision.ts';
 import { formatSeconds } from './duration.ts';
 import { type HealthEvent, type HealthPolicy, type Look, type Step, tell } from './events.ts';
 import { GRACE_MS, type Health, MOST_HISTORY } from './health.ts';
@@ -51,18 +51,24 @@ export const cured = (
       actions: [tell('restart_failed', `❌ Restart of proxy for ${policy.place} failed: ${event.error}`)],
     };
   const isRestart = event.cure === 'forced' || event.cure === 'graceful';
-  const forced = health.restarts.forced + (isRestart ? 1 : 0);
   return {
     health: {
-      ...tried,
-      crashedPid: isRestart ? health.pid : health.crashedPid,
+      ...(isRestart ? countForced(tried, incident?.cause ?? null) : tried),
       graceUntilMs: event.atMs + GRACE_MS,
-      restarts: { ...health.restarts, forced },
       failures: { ...health.failures, consecutive: 0 },
     },
     actions: [],
   };
 };
+
+/** @param cause what it is of now: while the cure went on, another one may have come to light */
+const countForced = (health: Health, cause: Cause | null): Health => ({
+  ...health,
+  crashedPid: health.pid,
+  restarts: { ...health.restarts, forced: health.restarts.forced + 1 },
+  forcedFor:
+    cause === null ? health.forcedFor : { ...health.forcedFor, [cause]: (health.forcedFor[cause] ?? 0) + 1 },
+});
 
 /**
  * What PM2 is stopping and what does not go: each process once. It is no failure, and no restart; its end is as good as

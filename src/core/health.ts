@@ -1,4 +1,5 @@
 import { type Breaker, CLOSED } from './breaker.ts';
+import { emptyHistogram, type Histogram } from './counters.ts';
 import type { Cause, Cure } from './decision.ts';
 
 export type ProxyState = 'up' | 'degraded' | 'down' | 'starting' | 'stopped' | 'waiting' | 'not_needed';
@@ -46,7 +47,11 @@ export interface Health {
   readonly failures: { readonly consecutive: number; readonly sinceHealthy: number; readonly total: number };
   readonly successes: number;
   readonly restarts: { readonly crash: number; readonly forced: number };
+  /** The forced ones, by what they were to cure. */
+  readonly forcedFor: Readonly<Partial<Record<Cause, number>>>;
   readonly recovery: { readonly count: number; readonly lastMs: number; readonly totalMs: number };
+  /** How long those took. */
+  readonly recoveries: Histogram;
   /** The process whose crash was counted last: it may be seen twice, by its socket and by PM2's list. */
   readonly crashedPid: number | null;
   /** The process that was killed because it did not leave: once is enough. */
@@ -66,6 +71,8 @@ export interface Health {
 /** So many incidents are kept, and so many cures of each. */
 export const MOST_HISTORY = 20;
 
+const RECOVERY_BOUNDS_MS = [250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000, 1_800_000];
+
 export const newHealth = (atMs: number): Health => ({
   state: 'starting',
   cause: null,
@@ -78,10 +85,12 @@ export const newHealth = (atMs: number): Health => ({
   failures: { consecutive: 0, sinceHealthy: 0, total: 0 },
   successes: 0,
   restarts: { crash: 0, forced: 0 },
+  forcedFor: {},
   crashedPid: null,
   killedPid: null,
   crashesMs: [],
   recovery: { count: 0, lastMs: 0, totalMs: 0 },
+  recoveries: emptyHistogram(RECOVERY_BOUNDS_MS),
   incident: null,
   graceUntilMs: atMs + GRACE_MS,
   hasLeft: false,

@@ -1,5 +1,6 @@
 import { afterRecovery } from './breaker.ts';
 import { describeCause } from './causes.ts';
+import { observed } from './counters.ts';
 import { cured, kill } from './cures.ts';
 import {
   CRASH_LOOP,
@@ -146,6 +147,7 @@ const recover = (health: Health, incident: Incident, backAtMs: number, policy: H
       ...closed(health, incident, backAtMs),
       failures: { ...health.failures, consecutive: 0, sinceHealthy: 0 },
       recovery: incident.isOwn ? { count: count + 1, lastMs, totalMs: totalMs + lastMs } : health.recovery,
+      recoveries: incident.isOwn ? observed(health.recoveries, lastMs) : health.recoveries,
       breaker: afterRecovery(health.breaker),
     },
     actions: [tell('recovered', text)],

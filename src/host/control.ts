@@ -10,7 +10,8 @@ import { listenOnFile } from './unix-socket.ts';
 /**
  * The protocol of the control sockets: one JSON object a line over a unix socket in STEADYPORT_HOME.
  * `{"id":1,"ask":"report"}` is answered by `{"id":1,"reply":{…}}` or `{"id":1,"error":"…"}`; a proxy that
- * leaves on purpose says `{"event":"leaving"}` first, so that an end of the stream without it is a crash.
+ * leaves on purpose says `{"event":"leaving"}` first, so that an end of the stream without it is a crash, and
+ * `{"event":"last","report":{…}}` when it has finished.
  */
 export interface ProxyProtocol extends OrphanProtocol {
   /** The heartbeat: how the proxy is, from its own point of view. */
@@ -49,6 +50,8 @@ export interface ProxyReport {
   readonly dataPath: 'ok' | 'stuck' | 'unknown';
   readonly bindings: readonly Binding[];
   readonly connections: EngineCounts & Tally;
+  /** User and system time of this process, all threads. */
+  readonly cpuMs: number;
 }
 
 /** One address that the proxy is to listen on. */
@@ -65,7 +68,8 @@ export interface Binding {
 export interface ControlServer {
   /** Tells every monitor that is connected, and those that still come. */
   announce(event: 'leaving'): void;
-  close(): Promise<void>;
+  /** @param last its last report, to whoever is connected */
+  close(last?: ProxyReport): Promise<void>;
 }
 
 /**
@@ -92,10 +96,14 @@ export const serveControl = async <P extends Protocol<P>>(
       announced = frame({ event });
       for (const socket of sockets) socket.write(announced);
     },
-    close: () =>
+    close: (last) =>
       new Promise((done) => {
         server.close(() => done());
-        for (const socket of sockets) socket.destroy();
+        for (const socket of sockets) {
+          // What fits into the socket is there at once: a monitor that hangs keeps nobody.
+          if (last) socket.write(frame({ event: 'last', report: last }));
+          socket.destroy();
+        }
       }),
   };
 };
@@ -152,6 +160,8 @@ export interface ControlClient<P extends Protocol<P>> {
   ask<A extends keyof P & string>(name: A, argument: P[A]['ask'], timeoutMs: number): Promise<P[A]['reply']>;
   /** Settles when the other end says that it leaves; it may still answer for a while. */
   readonly leaving: Promise<void>;
+  /** The other end's last report, when it has said one. */
+  lastReport(): ProxyReport | undefined;
   /** Settles when the other end has gone: `left` when it said so first. */
   readonly closed: Promise<'left' | 'lost'>;
   close(): void;
@@ -181,6 +191,7 @@ interface Message {
   readonly reply?: unknown;
   readonly error?: string;
   readonly event?: string;
+  readonly report?: ProxyReport;
 }
 
 /** Undefined for what is no message: a peer that is killed while it writes leaves half a line. */
@@ -201,6 +212,7 @@ const createClient = <P extends Protocol<P>>(socket: Socket, path: string): Cont
   const waiting = new Map<number, Waiting>();
   let lastId = 0;
   let left = false;
+  let lastReport: ProxyReport | undefined;
   let say = (): void => {};
   const leaving = new Promise<void>((done) => {
     say = done;
@@ -211,6 +223,7 @@ const createClient = <P extends Protocol<P>>(socket: Socket, path: string): Cont
       left = true;
       say();
     }
+    if (message?.event === 'last') lastReport = message.report;
     const entry = waiting.get(message?.id ?? 0);
     if (!message || !entry) return;
     if (message.error === undefined) entry.done(message.reply);
@@ -243,6 +256,7 @@ const createClient = <P extends Protocol<P>>(socket: Socket, path: string): Cont
         else socket.write(frame({ id, ask: name, with: argument }));
       }),
     leaving,
+    lastReport: () => lastReport,
     closed,
     close: () => socket.destroy(),
   };

@@ -22,6 +22,7 @@ export interface Home {
   readonly path: string;
   readonly monitorSocket: string;
   readonly monitorState: string;
+  readonly counts: string;
   /** @param id {@link ProxyConfig.id} */
   port(id: string): { readonly socket: string; readonly pid: string; readonly failures: string };
 }
@@ -41,6 +42,7 @@ export const locateHome = (path: string): Home => {
     path,
     monitorSocket: join(path, 'monitor.sock'),
     monitorState: join(path, 'monitor.json'),
+    counts: join(path, 'monitor-counts.json'),
     port: (id) => {
       const folder = portFolder(id);
       return {
@@ -91,7 +93,7 @@ export const removeHome = async (path: string): Promise<readonly string[]> => {
   for (const { socket } of portsOf(path).map(home.port))
     if (!(await isServed(socket))) removeFrom(dirname(socket), /^(control\.sock|(pid|failures)(\.\d+)?)$/);
   removeFrom(join(path, 'ports'));
-  if (!(await isServed(home.monitorSocket))) removeFrom(path, /^monitor\.(sock|json(\.\d+)?)$/);
+  if (!(await isServed(home.monitorSocket))) removeFrom(path, /^monitor(\.sock|(-counts)?\.json(\.\d+)?)$/);
   return list(path);
 };
 
@@ -138,7 +140,7 @@ export const filesIn = (folder: string): readonly string[] => {
 /** Removes what processes that were killed in the middle of {@link writeAtomic} have left in the folder. */
 export const removeDrafts = (folder: string): void => {
   for (const name of filesIn(folder)) {
-    const pid = Number(/^(?:monitor\.json|failures|pid)\.(\d+)$/.exec(name)?.[1]);
+    const pid = Number(/^(?:monitor(?:-counts)?\.json|failures|pid)\.(\d+)$/.exec(name)?.[1]);
     if (pid === process.pid || (pid > 0 && !isAlive(pid))) remove(join(folder, name));
   }
 };

@@ -3,7 +3,7 @@ import type { MonitorConfig, ProxyConfig } from '../core/config.ts';
 import type { Cause, Pm2Evidence } from '../core/decision.ts';
 import type { Sight } from '../core/events.ts';
 import { follow, type Leave, leavingOf } from '../core/leaving.ts';
-import { describeUsage, type Usage } from '../core/limits.ts';
+import { describeUsage, type Sample, type Usage } from '../core/limits.ts';
 import type { ProxyReport } from '../host/control.ts';
 import { createQuestioning, type Manner, type Questioning } from './answers.ts';
 import { createGauge, processState } from './gauge.ts';
@@ -21,6 +21,8 @@ export interface Sighting {
   readonly report: ProxyReport | null;
   readonly usage: Usage;
   readonly probeMs: number | null;
+  /** The latest sample of its process; null before the first. */
+  readonly sample: Sample | null;
   /** What the last failed probe said. */
   readonly detail: string | null;
   /** What a limit says, by its cause. */
@@ -37,17 +39,26 @@ export interface Witness {
   close(): void;
 }
 
-/**
- * Gathers the evidence on one proxy. `onLeaving` when it says goodbye; `onEnd` when its control connection ends; `onNews` when a check of its upstream,
- * which no look waits for, has come to an end.
- */
+/** What comes by itself. */
+export interface Hears {
+  /** The proxy says goodbye. */
+  onLeaving(): void;
+  /** Its control connection has ended. */
+  onEnd(how: 'left' | 'lost'): void;
+  /** A check of its upstream, which no look waits for, has come to an end. */
+  onNews(): void;
+  /** What it says of itself: at each look, and at its end. */
+  onReport(report: ProxyReport): void;
+}
+
+/** Gathers the evidence on one proxy. */
 export const createWitness = (
   proxy: ProxyConfig,
   monitor: MonitorConfig,
   socketPath: string,
-  { onLeaving, onEnd, onNews }: { onLeaving(): void; onEnd(how: 'left' | 'lost'): void; onNews(): void },
+  { onLeaving, onEnd, onNews, onReport }: Hears,
 ): Witness => {
-  const heartbeat = createHeartbeat(socketPath, onEnd, onLeaving);
+  const heartbeat = createHeartbeat(socketPath, onEnd, onLeaving, onReport);
   const questioning = createQuestioning(heartbeat, monitor);
   const upstream = createUpstreamCheck(proxy, monitor, heartbeat, onNews);
   const gauge = createGauge(proxy.limits);
@@ -74,9 +85,9 @@ export const createWitness = (
       endToEnd: finding.endToEnd,
       ...gauge.levels(),
     };
-    const usage = gauge.usage();
+    const [usage, sample] = [gauge.usage(), gauge.latest()];
     return {
-      ...{ evidence, isProbed: isNew, pid, report, usage, probeMs: finding.probeMs },
+      ...{ evidence, isProbed: isNew, pid, report, usage, sample, probeMs: finding.probeMs },
       detail: accepted.detail ?? finding.detail,
       explain: (cause) => describeUsage(cause, usage, proxy.limits),
       accepted: accepted.at,

@@ -1,5 +1,5 @@
 import type { Evidence } from '../core/decision.ts';
-import { type Limits, levelsOf, NO_TRACK, track, type Usage, usageOf } from '../core/limits.ts';
+import { type Limits, levelsOf, NO_TRACK, type Sample, track, type Usage, usageOf } from '../core/limits.ts';
 import { HAS_PROCFS, isAlive, readProcess, readUsage } from '../host/procfs.ts';
 
 /** What the process of a proxy uses, held against its limits. */
@@ -7,6 +7,8 @@ export interface Gauge {
   /** @param lagMs what its last answer took; null without one */
   measure(pid: number | null, lagMs: number | null): void;
   usage(): Usage;
+  /** Null before the first. */
+  latest(): Sample | null;
   levels(): ReturnType<typeof levelsOf>;
 }
 
@@ -25,6 +27,7 @@ export const createGauge = (limits: Limits): Gauge => {
       samples = track(samples, { atMs: measuredAt, pid, ...readUsage(pid), lagMs: lagMs ?? undefined });
     },
     usage: () => usageOf(samples),
+    latest: () => samples.samples.at(-1) ?? null,
     levels: () => levelsOf(samples, limits),
   };
 };

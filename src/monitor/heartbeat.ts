@@ -22,11 +22,15 @@ export interface Heartbeat {
 const LATE_MS = 150;
 const ASK_TIMEOUT_MS = 350;
 
-/** `onEnd` when the control connection ends, with a goodbye (`left`) or without; `onLeaving` at the goodbye itself. */
+/**
+ * `onEnd` when the control connection ends, with a goodbye (`left`) or without; `onLeaving` at the goodbye itself;
+ * `onReport` at each report, the last one of a proxy that leaves too.
+ */
 export const createHeartbeat = (
   socketPath: string,
   onEnd: (how: 'left' | 'lost') => void,
   onLeaving = (): void => {},
+  onReport = (_: ProxyReport): void => {},
 ): Heartbeat => {
   let client: ControlClient<ProxyProtocol> | undefined;
 
@@ -40,6 +44,8 @@ export const createHeartbeat = (
     void opened.closed.then((how) => {
       if (client !== opened) return;
       client = undefined;
+      const last = opened.lastReport();
+      if (last) onReport(last);
       onEnd(how);
     });
     return opened;
@@ -54,6 +60,7 @@ export const createHeartbeat = (
         const asked = await connected(timeoutMs);
         const askedAt = performance.now();
         const report = await asked.ask('report', null, timeoutMs);
+        onReport(report);
         return { state: 'ok', report, lagMs: performance.now() - askedAt };
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'ETIMEDOUT')

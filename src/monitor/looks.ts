@@ -23,6 +23,8 @@ export interface Looks {
   /** A look that is underway leads to nothing. */
   stop(): void;
   last(): Sighting | undefined;
+  /** When the upstream was last found well, by the wall clock; null: never yet. */
+  upstreamOkMs(): number | null;
   /** What PM2 said of it last. */
   pm2Word(): string;
   lastLookMs(): number;
@@ -39,6 +41,7 @@ export const createLooks = (
   let last: Sighting | undefined;
   let pm2Word = 'unknown';
   let lastLookMs = Date.now();
+  let upstreamOkMs: number | null = null;
   let isStopped = false;
   /** How often the control connection has ended. */
   let ends = 0;
@@ -66,6 +69,7 @@ export const createLooks = (
       const seen = await see(manner);
       if (!seen) return;
       last = seen;
+      if (seen.isProbed && seen.evidence.upstream === 'ok') upstreamOkMs = lastLookMs;
       const { pid, evidence, isProbed } = seen;
       if (removeStalePid(files.pid, pid))
         log('stale_pid', `Stale PID file found for ${proxy.place}, removing...`, { proxy: proxy.name });
@@ -78,6 +82,7 @@ export const createLooks = (
       isStopped = true;
     },
     last: () => last,
+    upstreamOkMs: () => upstreamOkMs,
     pm2Word: () => pm2Word,
     lastLookMs: () => lastLookMs,
   };

@@ -1,9 +1,11 @@
 import type { AppDefinition } from '../core/apps.ts';
 import { brake, isBraking, RELEASED } from '../core/brake.ts';
 import type { Config } from '../core/config.ts';
+import type { Measures } from '../core/measures.ts';
 import type { MonitorStatus, ProxyStatus } from '../core/status.ts';
 import type { Home } from '../host/home.ts';
 import type { Log } from '../host/log.ts';
+import { openLedgers } from './ledgers.ts';
 import { forgetDrafts, loadMemory, saveMemory } from './memory.ts';
 import type { Pm2 } from './pm2.ts';
 import { watchPm2 } from './pm2-list.ts';
@@ -12,6 +14,8 @@ import { type Watch, watch } from './watch.ts';
 
 export interface Monitor {
   status(): { readonly proxies: readonly ProxyStatus[] } & Pick<MonitorStatus, 'lastLookMs' | 'pm2Problem'>;
+  /** For the metrics; what it gives of the counts is kept by then. */
+  measures(): readonly Measures[];
   stop(): void;
 }
 
@@ -33,6 +37,10 @@ export const startMonitor = (deps: Dependencies): Monitor => {
   forgetDrafts(home);
   const memory = loadMemory(home.monitorState, config.proxies);
   const save = keep(() => saveMemory(home, memory), log);
+  const ledgers = openLedgers(
+    home.counts,
+    config.proxies.map(({ id }) => id),
+  );
   const pm2List = watchPm2(pm2, log, deps.onSuperseded);
   const watches: Watch[] = [];
   const isBraked = watchFleet(watches, log);
@@ -47,6 +55,7 @@ export const startMonitor = (deps: Dependencies): Monitor => {
         log,
         listPm2: pm2List.get,
         isBraked,
+        onReport: (report) => ledgers.enter(proxy.id, report),
         onChange: (next) => {
           memory.set(proxy.id, next);
           save();
@@ -62,7 +71,15 @@ export const startMonitor = (deps: Dependencies): Monitor => {
       lastLookMs: Math.min(...watches.map((one) => one.lastLookMs())),
       pm2Problem: pm2List.problem(),
     }),
+    measures: () => {
+      const totals = ledgers.shown();
+      return config.proxies.flatMap(({ id }, at) => {
+        const [one, sum] = [watches[at]?.measures(), totals.get(id)];
+        return one && sum ? [{ ...one, totals: sum }] : [];
+      });
+    },
     stop: () => {
+      ledgers.shown();
       for (const one of watches) one.stop();
       pm2.close();
     },

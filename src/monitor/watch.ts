@@ -1,9 +1,10 @@
 import type { ProxyConfig } from '../core/config.ts';
 import { type Health, newHealth } from '../core/health.ts';
+import type { Measures } from '../core/measures.ts';
 import type { ProxyStatus } from '../core/status.ts';
 import { describeProxy } from './describe.ts';
-import { createWitness } from './evidence.ts';
-import { createLooks, type LookMeans } from './looks.ts';
+import { createWitness, type Hears } from './evidence.ts';
+import { createLooks, type LookMeans, type Looks } from './looks.ts';
 import type { PortMemory } from './memory.ts';
 import { createPace, isSuspect } from './pace.ts';
 import { createHints, type Hints } from './pm2-hints.ts';
@@ -12,11 +13,13 @@ import { createTreatment, type Means } from './treatment.ts';
 /** What one watch shares with the others. */
 export interface Surroundings extends Omit<Means, 'listenAgain'>, LookMeans {
   readonly remembered: PortMemory | undefined;
+  readonly onReport: Hears['onReport'];
 }
 
 export interface Watch {
   readonly health: () => Health;
   readonly status: () => ProxyStatus;
+  readonly measures: () => Omit<Measures, 'totals'>;
   readonly lastLookMs: () => number;
   /** What PM2 says of the app by itself. */
   readonly hear: Hints['take'];
@@ -41,7 +44,12 @@ export const watch = (proxy: ProxyConfig, around: Surroundings): Watch => {
     if (!treatment.isCuring() && !isStopped) void treatment.handle({ kind: 'left', atMs: Date.now() });
   };
   const onNews = (): void => pace.again(0);
-  const witness = createWitness(proxy, monitor, files.socket, { onLeaving, onEnd, onNews });
+  const witness = createWitness(proxy, monitor, files.socket, {
+    onLeaving,
+    onEnd,
+    onNews,
+    onReport: around.onReport,
+  });
   const treatment = createTreatment(
     proxy,
     around.remembered ?? { health: newHealth(Date.now()), seenBy: null },
@@ -71,6 +79,7 @@ export const watch = (proxy: ProxyConfig, around: Surroundings): Watch => {
       const said = { word: looks.pm2Word(), ending: hints.ending(health().incident) };
       return describeProxy(proxy, health(), looks.last(), said, monitor.failureThreshold);
     },
+    measures: () => measure(proxy, health(), looks),
     lastLookMs: looks.lastLookMs,
     hear: hints.take,
     stop: () => {
@@ -78,6 +87,24 @@ export const watch = (proxy: ProxyConfig, around: Surroundings): Watch => {
       looks.stop();
       pace.stop();
       witness.close();
+    },
+  };
+};
+
+const measure = (proxy: ProxyConfig, health: Health, looks: Looks): Omit<Measures, 'totals'> => {
+  const last = looks.last();
+  const upstream = last?.evidence.upstream ?? 'unknown';
+  return {
+    proxy: proxy.name,
+    health,
+    now: last?.report?.connections ?? null,
+    startedAtMs: last?.report?.startedAtMs ?? null,
+    sample: last?.sample ?? null,
+    probe: {
+      type: proxy.probe.type,
+      isOk: upstream === 'unknown' ? null : upstream === 'ok',
+      durationMs: last?.probeMs ?? null,
+      lastOkMs: looks.upstreamOkMs(),
     },
   };
 };

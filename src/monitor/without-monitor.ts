@@ -43,6 +43,7 @@ export const lookWithoutMonitor = async (
         onLeaving: () => {},
         onEnd: () => {},
         onNews: () => {},
+        onReport: () => {},
       });
       const sighting = await witness.look({ status, app }, { eager: true, hurried: false, late: false });
       witness.close();

@@ -75,6 +75,7 @@ export const startForwarder = async (
       dataPath: engine.dataPath(),
       bindings: bindings.list(),
       connections: { ...engine.counts(), ...counter.tally() },
+      cpuMs: cpuMs(),
     }),
     listenAgain: () => void bindings.listenAgain(),
     drain: async (limitMs) => {
@@ -83,6 +84,11 @@ export const startForwarder = async (
       await engine.drain(limitMs);
     },
   };
+};
+
+const cpuMs = (): number => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1_000;
 };
 
 const describe = (proxy: ProxyConfig, record: ConnectionRecord): string => {

@@ -5,7 +5,7 @@ import { exitCode, type Snapshot } from '../core/status.ts';
 /** What the pages are made of. */
 export interface Sources {
   status(): Snapshot;
-  metrics: { readonly contentType: string; render(snapshot: Snapshot): Promise<string> };
+  readonly metrics: { readonly contentType: string; render(): Promise<string> };
 }
 
 /**
@@ -14,7 +14,7 @@ export interface Sources {
  */
 export const serveHttp = ({ host, port }: Address, { status, metrics }: Sources): Promise<Server> => {
   const pages: Readonly<Record<string, () => Promise<Page>>> = {
-    '/metrics': async () => ({ type: metrics.contentType, body: await metrics.render(status()) }),
+    '/metrics': async () => ({ type: metrics.contentType, body: await metrics.render() }),
     '/api/v1/status': async () => json(200, status()),
     '/healthz': async () => json(200, { ok: true }),
     '/readyz': async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Cure, Evidence } from '../../src/core/decision.ts';
+import type { Health } from '../../src/core/health.ts';
 import { cures, HUNG, inWords, NOT_THERE, type Story, startStory, UPSTREAM_DOWN } from './health-story.ts';
 
 /** Looks at the same fault each second from `fromMs` to before `toMs`; each cure is done at once, and does not help. */
@@ -66,16 +67,22 @@ describe('a cure that does not help is followed by the next one, and the last on
 });
 
 describe('what a cure is called and counted as', () => {
-  const table: readonly [seen: Partial<Evidence>, line: string, forced: number][] = [
-    [{ listening: 'none' }, 'Asking the proxy for port 6274 to listen again...', 0],
-    [{ endToEnd: 'failed' }, 'Attempting to restart proxy for port 6274...', 1],
-    [HUNG, 'Attempting to restart proxy for port 6274...', 1],
+  const table: readonly [
+    seen: Partial<Evidence>,
+    line: string,
+    forced: number,
+    forcedFor: Health['forcedFor'],
+  ][] = [
+    [{ listening: 'none' }, 'Asking the proxy for port 6274 to listen again...', 0, {}],
+    [{ endToEnd: 'failed' }, 'Attempting to restart proxy for port 6274...', 1, { forwarding_broken: 1 }],
+    [HUNG, 'Attempting to restart proxy for port 6274...', 1, { hung: 1 }],
   ];
-  for (const [seen, line, forced] of table)
+  for (const [seen, line, forced, forcedFor] of table)
     test(JSON.stringify(seen), () => {
       const story = startStory();
       assert.ok(suffer(story, seen, { toMs: 13_000 }).lines.includes(line));
       assert.deepEqual(story.health().restarts, { crash: 0, forced });
+      assert.deepEqual(story.health().forcedFor, forcedFor);
     });
 
   test('to listen anew that helps is a recovery of the same process', () => {

@@ -103,6 +103,11 @@ test('a recovery is timed from the first failure to the first of the successes t
   ];
   for (const [atMs, one] of seen) story.look(atMs, one);
   assert.deepEqual(story.health().recovery, { count: 2, lastMs: 500, totalMs: 1_500 });
+  const { boundsMs, counts, sumMs } = story.health().recoveries;
+  assert.deepEqual(
+    [boundsMs.slice(0, 3), counts.slice(0, 4), sumMs],
+    [[250, 500, 1_000], [0, 1, 1, 0], 1_500],
+  );
 });
 
 test('a clock that was set back gives a recovery of 0 ms, not a negative one', () => {

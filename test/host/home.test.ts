@@ -138,8 +138,9 @@ describe('a home that is removed', () => {
       const { pid, failures, socket } = makeHome(path, id).port(id);
       for (const file of [pid, failures, socket, `${pid}.4711`]) writeFileSync(file, '1\n');
     }
-    const { monitorState } = locateHome(path);
-    for (const file of [monitorState, `${monitorState}.4711`]) writeFileSync(file, '{}');
+    const { monitorState, counts } = locateHome(path);
+    for (const file of [monitorState, `${monitorState}.4711`, counts, `${counts}.4711`])
+      writeFileSync(file, '{}');
   };
 
   test('is gone, and so it stays when it is removed again', async () => {

@@ -48,6 +48,7 @@ const rig = (
       onEnd();
     },
     onNews: () => {},
+    onReport: () => {},
   });
   t.after(witness.close);
   return {

@@ -35,6 +35,7 @@ export const fakeProxy = async (t: TestContext, says: Partial<ProxyReport> = {})
       ...{ active: 0, total: 0, held: 0, waiting: 0, maxConnections: 9 },
       ...{ bytesToUpstream: 0, bytesToClient: 0, dialFailures: {} },
     },
+    cpuMs: 0,
     ...says,
   };
   const heard = (name: string) => () => {
@@ -62,7 +63,7 @@ export const fakeProxy = async (t: TestContext, says: Partial<ProxyReport> = {})
     sayGoodbye: () => control.announce('leaving'),
     end: async (how) => {
       if (how === 'left') control.announce('leaving');
-      await control.close();
+      await control.close(how === 'left' ? report : undefined);
     },
   };
 };

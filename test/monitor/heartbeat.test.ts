@@ -56,6 +56,30 @@ test('a goodbye is heard when it is said, while the proxy still answers', {
   close();
 });
 
+test('the last report of a proxy that leaves is heard before its end', { timeout: LIMIT_MS }, async (t) => {
+  const proxy = await fakeProxy(t, { cpuMs: 1 });
+  const heard: (string | number)[] = [];
+  let onEnd = (): void => {};
+  const { beat, close } = createHeartbeat(
+    proxy.socket,
+    (how) => {
+      heard.push(how);
+      onEnd();
+    },
+    () => {},
+    ({ cpuMs }) => heard.push(cpuMs),
+  );
+  assert.equal((await beat(LIMIT_MS)).state, 'ok');
+  const ended = new Promise<void>((done) => {
+    onEnd = done;
+  });
+  proxy.say({ cpuMs: 2 });
+  await proxy.end('left');
+  await ended;
+  assert.deepEqual(heard, [1, 2, 'left']);
+  close();
+});
+
 test('no answer in time is silence', async (t) => {
   const { beat, close } = createHeartbeat(await muteProxy(t, 0), () => {});
   // Where this process is too busy nothing is known.

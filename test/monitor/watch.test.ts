@@ -66,6 +66,7 @@ const rig = async (t: TestContext, proxy: FakeProxy, { intervalMs = 50 } = {}) =
       return { ok: true, daemonPid, apps: new Map(app ? [[config.name, whole]] : []) };
     },
     isBraked: () => false,
+    onReport: () => {},
     onChange: () => {},
   });
   t.after(watched.stop);

@@ -169,7 +169,8 @@ const startThread = async (policy: Policy, hooks: EngineHooks): Promise<Thread> 
         });
         tell({ kind, id, address: { host: address.host, port: address.port } });
       }),
-    dataPath: watchTurns(cells, live.wake),
+    // The last report of a proxy that leaves is made when the thread has ended.
+    dataPath: watchTurns(cells, () => LIVE.has(live) && live.wake()),
     ended,
   };
 };
@@ -189,7 +190,7 @@ const ready = (worker: Worker): Promise<number> =>
   });
 
 /** Wakes the loop at each question: at the next one it must have taken a turn. */
-const watchTurns = (cells: Cells, wake: () => void): (() => 'ok' | 'stuck') => {
+const watchTurns = (cells: Cells, wake: () => unknown): (() => 'ok' | 'stuck') => {
   let asked = { turns: -1, atMs: 0 };
   return () => {
     const { turns } = cells;
