@@ -56,7 +56,8 @@ const strayFiles = ({ folder, env }) => {
       const pid = Number(readFileSync(path, 'utf8'));
       return alive.has(pid) ? [] : [`stale ${name} (${pid})`];
     }
-    const isKnown = /^(monitor\.(sock|json)|ports\/[^/]+\/(failures|control\.sock))$/.test(name);
+    const isKnown =
+      /^(monitor\.(sock|json)|monitor-counts\.json|ports\/[^/]+\/(failures|control\.sock))$/.test(name);
     return isKnown ? [] : [`stray file ${name}`];
   });
 };
