@@ -19,25 +19,27 @@ export interface FakeProxy {
   end(how: 'left' | 'lost'): Promise<void>;
 }
 
+/** Of a proxy that has served nobody yet. */
+export const FIRST_REPORT: ProxyReport = {
+  pid: process.pid,
+  startedAtMs: 1_000,
+  engine: 'portable',
+  engineReason: null,
+  dataPath: 'unknown',
+  bindings: [],
+  connections: {
+    ...createCounter().tally(),
+    ...{ active: 0, total: 0, held: 0, waiting: 0, maxConnections: 9 },
+    ...{ bytesToUpstream: 0, bytesToClient: 0, dialFailures: {} },
+  },
+  cpuMs: 0,
+};
+
 /** The control socket of a proxy that says what a test wants to hear. */
 export const fakeProxy = async (t: TestContext, says: Partial<ProxyReport> = {}): Promise<FakeProxy> => {
   const socket = join(tempFolder(), 'control.sock');
   const asked: string[] = [];
-  let report: ProxyReport = {
-    pid: process.pid,
-    startedAtMs: 1_000,
-    engine: 'portable',
-    engineReason: null,
-    dataPath: 'unknown',
-    bindings: [],
-    connections: {
-      ...createCounter().tally(),
-      ...{ active: 0, total: 0, held: 0, waiting: 0, maxConnections: 9 },
-      ...{ bytesToUpstream: 0, bytesToClient: 0, dialFailures: {} },
-    },
-    cpuMs: 0,
-    ...says,
-  };
+  let report: ProxyReport = { ...FIRST_REPORT, ...says };
   const heard = (name: string) => () => {
     asked.push(name);
     return null;

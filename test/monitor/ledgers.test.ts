@@ -2,24 +2,16 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { createCounter } from '../../src/core/counters.ts';
 import type { ProxyReport } from '../../src/host/control.ts';
 import { openLedgers } from '../../src/monitor/ledgers.ts';
 import { tempFolder } from '../temp-folder.ts';
+import { FIRST_REPORT } from './fake-proxy.ts';
 
 const report = (pid: number, total: number): ProxyReport => ({
+  ...FIRST_REPORT,
   pid,
   startedAtMs: 1_000 + pid,
-  engine: 'portable',
-  engineReason: null,
-  dataPath: 'unknown',
-  bindings: [],
-  connections: {
-    ...createCounter().tally(),
-    ...{ active: 1, total, held: 0, waiting: 0, maxConnections: 9 },
-    ...{ bytesToUpstream: 0, bytesToClient: 0, dialFailures: {} },
-  },
-  cpuMs: 1,
+  connections: { ...FIRST_REPORT.connections, total },
 });
 const totalOf = (ledgers: ReturnType<typeof openLedgers>): number | undefined =>
   ledgers.shown().get('6274')?.total;
