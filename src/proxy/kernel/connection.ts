@@ -172,11 +172,8 @@ export class KernelConnection implements Connection, Caller, Timed {
   /** Most connections are over by then, and are spared the calls. */
   #spreadProbes(): void {
     this.#probesDueMs = Number.POSITIVE_INFINITY;
-    const sides = [this.#client, this.#upstream].filter((side) => side && !side.isUnix);
-    spreadProbes(
-      this.#shared.libc,
-      sides.map((side) => side?.fd ?? -1),
-    );
+    for (const side of [this.#client, this.#upstream])
+      if (side && !side.isUnix) spreadProbes(this.#shared.libc, side.fd);
   }
 
   /**

@@ -27,12 +27,10 @@ let turn = 0;
  * net.core.netdev_max_backlog (1,000): with the same pause for all, those that were dropped the first time were dropped
  * each time, and their connections lost. So each has another pause than the one before.
  */
-export const spreadProbes = (libc: Libc, fds: readonly number[]): void => {
+export const spreadProbes = (libc: Libc, fd: number): void => {
   turn = (turn + 1) % PAUSES;
-  for (const fd of fds) {
-    libc.setOption(fd, IPPROTO_TCP, TCP_KEEPCNT, PROBES);
-    libc.setOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, LEAST_PAUSE_SECONDS + turn);
-  }
+  libc.setOption(fd, IPPROTO_TCP, TCP_KEEPCNT, PROBES);
+  libc.setOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, LEAST_PAUSE_SECONDS + turn);
 };
 
 /** The kernel cuts it to net.core.somaxconn (listen(2)). */
@@ -67,7 +65,7 @@ export const openListener = (
     must('bind', address, libc.bind(fd, memory, size));
     makePrompt(libc, fd, address);
     // For clients that wait for the upstream.
-    if (!isUnix(address)) spreadProbes(libc, [fd]);
+    if (!isUnix(address)) spreadProbes(libc, fd);
     must('listen', address, libc.listen(fd, BACKLOG));
     must('getsockname', address, libc.getsockname(fd, memory));
     const port = readAddress(memory)?.port ?? 0;
