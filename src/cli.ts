@@ -54,6 +54,11 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     most: 1,
     load: () => import('./commands/check-config.ts'),
   },
+  'alert-test': {
+    usage: 'alert-test',
+    about: 'send a test to each channel for alerts that .env has, and say what became of it',
+    load: () => import('./commands/alert-test.ts'),
+  },
   start: {
     usage: 'start',
     about: 'bring PM2 in line with the config; unchanged proxies keep their connections',

@@ -5,7 +5,18 @@ import { describe, test } from 'node:test';
 import { steadyport } from './cli-process.ts';
 import { tempFolder } from './temp-folder.ts';
 
-const COMMANDS = ['proxy', 'status', 'logs', 'check-config', 'start', 'stop', 'uninstall', 'run', 'monitor'];
+const COMMANDS = [
+  'proxy',
+  'status',
+  'logs',
+  'check-config',
+  'alert-test',
+  'start',
+  'stop',
+  'uninstall',
+  'run',
+  'monitor',
+];
 const folder = tempFolder();
 const configPath = join(folder, 'steadyport.json');
 writeFileSync(
@@ -132,7 +143,8 @@ test('a config that is right is listed, a line for each proxy', async () => {
     stdout:
       `${configPath} is valid:\n` +
       '  tcp-proxy-6274  6274 → localhost:6274  UI\n' +
-      '  tcp-proxy-6277  0.0.0.0:6277 → [::1]:6277  port 6277\n',
+      '  tcp-proxy-6277  0.0.0.0:6277 → [::1]:6277  port 6277\n' +
+      '  no alerts but in the log\n',
     stderr: '',
   };
   assert.deepEqual(await steadyport(['check-config', configPath]), expected);

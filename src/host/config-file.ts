@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -6,6 +6,7 @@ import { parse } from 'dotenv';
 import { type Config, type ConfigResult, parseConfig } from '../core/config.ts';
 import { formatConfigError } from '../core/config-errors.ts';
 import { CONFIG_VARIABLES, type ConfigVariables } from '../core/config-variables.ts';
+import { misplacedSecrets, parseSecrets, type Secrets, usesOf } from '../core/secrets.ts';
 import { UsageError } from './usage-error.ts';
 
 function rootAbove(folder: string): string {
@@ -110,6 +111,43 @@ export const requireConfig = (
   throw new UsageError(
     `${settings.configPath}\n${result.errors.map((error) => `  ${formatConfigError(error)}`).join('\n')}`,
   );
+};
+
+/**
+ * The URLs of `.env` that nobody else may know. They are read where they are used, and are no part of {@link Settings}.
+ * @returns also the mistakes in them, and what is to be told about where they stand; neither has a value in it
+ * @throws UsageError when `.env` cannot be read
+ */
+export const readSecrets = ({
+  configPath,
+}: Settings): {
+  readonly secrets: Secrets;
+  readonly errors: readonly string[];
+  readonly warnings: readonly string[];
+} => {
+  const path = join(dirname(configPath), '.env');
+  const { secrets, errors } = parseSecrets(readDotEnv(dirname(configPath)));
+  const mode = usesOf(secrets).length > 0 ? statSync(path).mode & 0o777 : 0;
+  return {
+    secrets,
+    errors: errors.map((error) => `${path}: ${error}`),
+    warnings: [
+      ...misplacedSecrets(process.env).map(
+        (name) =>
+          `${name} is not read from the environment, which PM2 shows in its list; write it into ${path}`,
+      ),
+      ...(mode & 0o077
+        ? [`${path} has secrets, and others can read it (mode 0${mode.toString(8)}): chmod 600 ${path}`]
+        : []),
+    ],
+  };
+};
+
+/** {@link readSecrets}, for what is run by hand. @throws UsageError that names every mistake */
+export const requireSecrets = (settings: Settings) => {
+  const { secrets, errors, warnings } = readSecrets(settings);
+  if (errors.length > 0) throw new UsageError(errors.join('\n'));
+  return { secrets, warnings };
 };
 
 /** In the PM2 command line (not in a program that uses PM2's API): see ecosystemApps in pm2-apps.ts. */

@@ -1,9 +1,16 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { keepOnlyAppEnv, readSettings, requireConfig, type Settings } from '../../src/host/config-file.ts';
+import { usesOf } from '../../src/core/secrets.ts';
+import {
+  keepOnlyAppEnv,
+  readSecrets,
+  readSettings,
+  requireConfig,
+  type Settings,
+} from '../../src/host/config-file.ts';
 import { UsageError } from '../../src/host/usage-error.ts';
 import { tempFolder } from '../temp-folder.ts';
 
@@ -79,6 +86,46 @@ test('what is in .env does not enter the environment, where PM2 would copy it', 
   const { value, left } = within({ PATH: '/bin' }, () => readSettings(path));
   assert.deepEqual(left, { PATH: '/bin' });
   assert.ok(!JSON.stringify(value.appEnv).includes('secret'));
+});
+
+describe('secrets are read from .env alone', () => {
+  const URLS = 'SLACK_WEBHOOK_URL=https://hooks.example/hidden\nHEARTBEAT_URL=hidden\n';
+  const read = (env: Env, dotEnv: string, mode: number) => {
+    const path = place(dotEnv);
+    const file = join(path, '..', '.env');
+    chmodSync(file, mode);
+    const { secrets, ...told } = within(env, () => readSecrets(readSettings(path))).value;
+    return { uses: usesOf(secrets), ...JSON.parse(JSON.stringify(told).replaceAll(file, 'FILE')) };
+  };
+
+  test('those that are right are had, the others are told without their values', () =>
+    assert.deepEqual(read({}, URLS, 0o600), {
+      uses: ['slack'],
+      errors: [
+        'FILE: HEARTBEAT_URL is not shown here: expected an http or https URL, such as https://hc-ping.com/…',
+      ],
+      warnings: [],
+    }));
+
+  test('those of the environment are not read, and it is said why', () =>
+    assert.deepEqual(read({ DISCORD_WEBHOOK_URL: 'https://d.example/hidden' }, '', 0o644), {
+      uses: [],
+      errors: [],
+      warnings: [
+        'DISCORD_WEBHOOK_URL is not read from the environment, which PM2 shows in its list; write it into FILE',
+      ],
+    }));
+
+  test('a file that others can read is told, with what to do', () =>
+    assert.deepEqual(read({}, URLS, 0o640).warnings, [
+      'FILE has secrets, and others can read it (mode 0640): chmod 600 FILE',
+    ]));
+
+  test('they are no part of the settings', () =>
+    assert.doesNotMatch(
+      JSON.stringify(settings({ WEBHOOK_URL: 'https://w.example/hidden' }, URLS)),
+      /hidden/,
+    ));
 });
 
 test('the apps get what they need of the environment, and no secret', () => {

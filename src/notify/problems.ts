@@ -1,0 +1,66 @@
+/** What fetch says in codes: https://nodejs.org/api/errors.html, and undici's own. */
+const WORDS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'connection closed before the answer',
+  EPIPE: 'connection closed before the answer',
+  UND_ERR_SOCKET: 'connection closed before the answer',
+  ENOTFOUND: 'no such host name',
+  EAI_AGAIN: 'the host name cannot be looked up for now',
+  ETIMEDOUT: 'timed out while connecting',
+  UND_ERR_CONNECT_TIMEOUT: 'timed out while connecting',
+  EHOSTUNREACH: 'no way to that host',
+  ENETUNREACH: 'no way to that network',
+};
+
+/** Not the names of OpenSSL's errors: theirs begin with ERR_SSL or ERR_TLS. */
+const CERTIFICATE =
+  /^(CERT_|CRL_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERROR_IN_CERT_|INVALID_(CA|PURPOSE)|PATH_LENGTH_)/;
+
+/** By its code alone: the messages have the URL, the host or the address in them. */
+export const describeFetchError = (error: unknown): string => {
+  const cause = error instanceof Error ? (error.cause ?? error) : error;
+  const { code, message } = cause as { code?: unknown; message?: unknown };
+  // https://fetch.spec.whatwg.org/#port-blocking
+  if (message === 'bad port') return 'the port of the URL is one that fetch refuses to call';
+  if (typeof code !== 'string' || !/^[A-Z0-9_]+$/.test(code)) return 'no answer that could be read';
+  if (/^ERR_(SSL|TLS)_/.test(code) || CERTIFICATE.test(code)) return `TLS error: ${code}`;
+  return WORDS[code] ?? `no answer (${code})`;
+};
+
+const MOST_QUOTED = 100;
+/** Shorter parts of a URL are words that may stand in any answer. */
+const LEAST_SECRET = 6;
+
+/** A receiver's reason, as Slack's "no_service" or the `message` of Discord; null when it has none, or has the URL in it. */
+export const quoteAnswer = (answer: string, url: URL): string | null => {
+  const text = messageOf(answer)
+    .replace(/[\p{Cc}\s]+/gu, ' ')
+    .trim();
+  if (text === '' || text.startsWith('<') || hasPartOf(url, answer)) return null;
+  const points = [...text];
+  return points.length > MOST_QUOTED ? `${points.slice(0, MOST_QUOTED).join('')}…` : text;
+};
+
+const messageOf = (answer: string): string => {
+  try {
+    const { message } = JSON.parse(answer) ?? {};
+    return typeof message === 'string' ? message : answer;
+  } catch {
+    return answer;
+  }
+};
+
+const hasPartOf = (url: URL, answer: string): boolean => {
+  const places = [url.host, ...url.pathname.split('/'), ...url.search.split(/[?&=]/)];
+  return [...places.filter((part) => part.length >= LEAST_SECRET), url.username, url.password]
+    .flatMap((part) => [part, decoded(part)])
+    .some((part) => part !== '' && answer.includes(part));
+};
+
+const decoded = (part: string): string => {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+};
