@@ -49,6 +49,8 @@ for (const [file, line] of [
   ['src/proxy/portable/connection.ts', "export * from '../../web/server.ts';"],
   ['src/proxy/kernel/relay.ts', "export * from 'koffi';"],
   ['src/monitor/memory.ts', "export * from '../proxy/dial.ts';"],
+  ['src/notify/post.ts', "export * from '../monitor/pm2.ts';"],
+  ['src/web/server.ts', "export * from '../notify/post.ts';"],
   ['src/web/server.ts', "export * from '../monitor/pm2.ts';"],
   ['src/metrics.ts', "export * from './web/server.ts';"],
 ] as const)

@@ -1,6 +1,6 @@
 import { formatAddress } from '../core/address.ts';
-import type { Snapshot } from '../core/status.ts';
-import { requireConfig, VERSION } from '../host/config-file.ts';
+import { isWell, type Snapshot } from '../core/status.ts';
+import { readSecrets, requireConfig, VERSION } from '../host/config-file.ts';
 import { type MonitorProtocol, serveControlWhenFree } from '../host/control.ts';
 import { makeHome } from '../host/home.ts';
 import { leaveOnSignal, leaveOrphan } from '../host/leave.ts';
@@ -10,11 +10,14 @@ import { createMetrics } from '../metrics.ts';
 import { type Monitor, startMonitor } from '../monitor/monitor.ts';
 import { createPm2 } from '../monitor/pm2.ts';
 import { createRestarter } from '../monitor/restarter.ts';
+import { createDeadMan, pingTo } from '../notify/dead-man.ts';
 import { serveHttp } from '../web/server.ts';
 
 const LOG_LINES = 10;
 /** An address that is taken, by a monitor that is still leaving or by a stranger, may be free again. */
 const PAGE_RETRY_MS = 2_000;
+/** How often it is asked whether all is well. */
+const HEARTBEAT_LOOK_MS = 1_000;
 
 /** `steadyport monitor`: watches every proxy of the config until it is told to leave. */
 export const run = async (): Promise<undefined> => {
@@ -45,8 +48,13 @@ export const run = async (): Promise<undefined> => {
   const control = await serveControlWhenFree<MonitorProtocol>(home.monitorSocket, handlers, () =>
     log('another_monitor', `Another monitor answers on ${home.monitorSocket}; waiting for it to leave`),
   );
+  const { secrets, errors, warnings } = readSecrets(settings);
+  // A URL that is wrong costs its channel, and not the monitor.
+  for (const problem of [...errors, ...warnings]) log('secrets', problem);
+  const deadMan = secrets.heartbeat && createDeadMan(pingTo(secrets.heartbeat), log);
   const leave = leaveOnSignal(async () => {
     monitor?.stop();
+    deadMan?.stop();
     await control.close();
   });
   const pm2 = createPm2(settings.pm2Home);
@@ -77,6 +85,11 @@ export const run = async (): Promise<undefined> => {
       );
     await serve(true);
   }
+  if (deadMan)
+    setInterval(() => {
+      const snapshot = status();
+      void deadMan.look(snapshot.takenAtMs, isWell(snapshot));
+    }, HEARTBEAT_LOOK_MS).unref();
   log(
     'monitor_started',
     `Monitoring ${config.proxies.map(({ id }) => id).join(', ')} every ${intervalMs} ms`,

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { ROOT, requireConfig } from '../host/config-file.ts';
+import { ROOT, requireConfig, requireSecrets } from '../host/config-file.ts';
 import { locateHome, requireFolder } from '../host/home.ts';
 import { pm2Apps, REVISION } from '../host/pm2-apps.ts';
 import { listOwnApps, pm2Command } from '../monitor/pm2.ts';
@@ -11,6 +11,7 @@ import { deleteApps } from '../monitor/removal.ts';
  */
 export const run = async (): Promise<number> => {
   const { config, settings } = requireConfig();
+  for (const warning of requireSecrets(settings).warnings) process.stderr.write(`steadyport: ${warning}\n`);
   requireFolder('PM2_HOME', settings.pm2Home);
   requireFolder('STEADYPORT_HOME', settings.home);
   const apps = pm2Apps(config, settings);

@@ -1,6 +1,6 @@
 import { adviceOn } from './causes.ts';
 import type { Cause } from './decision.ts';
-import { formatSeconds } from './duration.ts';
+import { formatSeconds, isWithin } from './duration.ts';
 import type { PastIncident, ProxyState } from './health.ts';
 import type { Usage } from './limits.ts';
 
@@ -75,6 +75,19 @@ export interface ProxyStatus {
 /** 0: all up (an optional proxy may wait, a proxy that is not needed counts as up); 1: anything else; 3: no monitor. */
 export const exitCode = ({ monitor, proxies }: Snapshot): 0 | 1 | 3 =>
   monitor === null ? 3 : proxies.length > 0 && proxies.every(isFine) ? 0 : 1;
+
+/** Looks that are late by so much are no news of how things are. */
+const MOST_LATE_MS = 10_000;
+
+/** All up, as the exit code has it, and looked at of late: for those who are told while it is so. */
+export const isWell = (snapshot: Snapshot): boolean => {
+  const { monitor, takenAtMs } = snapshot;
+  return (
+    exitCode(snapshot) === 0 &&
+    monitor !== null &&
+    isWithin(monitor.lastLookMs, takenAtMs, monitor.intervalMs + MOST_LATE_MS)
+  );
+};
 
 const isFine = ({ state }: ProxyStatus): boolean =>
   state === 'up' || state === 'waiting' || state === 'not_needed';

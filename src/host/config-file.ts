@@ -143,6 +143,10 @@ export const readSecrets = ({
   };
 };
 
+/** When `.env` was last written to, wall-clock milliseconds; 0 when there is none. */
+export const dotEnvChangedMs = ({ configPath }: Settings): number =>
+  statSync(join(dirname(configPath), '.env'), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+
 /** {@link readSecrets}, for what is run by hand. @throws UsageError that names every mistake */
 export const requireSecrets = (settings: Settings) => {
   const { secrets, errors, warnings } = readSecrets(settings);

@@ -3,7 +3,14 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type AppDefinition, defineApps, MONITOR } from '../core/apps.ts';
 import type { Config } from '../core/config.ts';
-import { keepOnlyAppEnv, ROOT, requireConfig, type Settings } from './config-file.ts';
+import {
+  dotEnvChangedMs,
+  keepOnlyAppEnv,
+  ROOT,
+  requireConfig,
+  requireSecrets,
+  type Settings,
+} from './config-file.ts';
 import { isUsageError } from './usage-error.ts';
 
 /**
@@ -14,6 +21,7 @@ import { isUsageError } from './usage-error.ts';
 export const ecosystemApps = (): readonly AppDefinition[] => {
   try {
     const { config, settings } = requireConfig();
+    for (const warning of requireSecrets(settings).warnings) process.stderr.write(`steadyport: ${warning}\n`);
     keepOnlyAppEnv();
     return pm2Apps(config, settings);
   } catch (error) {
@@ -39,16 +47,17 @@ export const isAppOf = (
   env?.[REVISION] !== undefined &&
   env['STEADYPORT_CONFIG'] === configPath;
 
-/** The apps of the config, each with its {@link REVISION}. */
-export const pm2Apps = (
-  config: Config,
-  { appEnv, configPath, home, logFormat }: Settings,
-): readonly AppDefinition[] => {
+/**
+ * The apps of the config, each with its {@link REVISION}. Of the secrets, which the monitor alone reads, the time of their
+ * last change is in it: a digest of them would be in PM2's list, for everybody to try guesses on.
+ */
+export const pm2Apps = (config: Config, settings: Settings): readonly AppDefinition[] => {
+  const { appEnv, configPath, home, logFormat } = settings;
   const code = digest(compiledFiles().map((path) => readFileSync(path, 'utf8')));
   return defineApps(config, ROOT, appEnv).map((app) => {
-    const part = config.proxies.find(({ name }) => name === app.name) ?? config;
-    const { env, ...settings } = app;
-    const revision = digest([code, part, settings, configPath, home, logFormat]);
+    const part = config.proxies.find(({ name }) => name === app.name) ?? [config, dotEnvChangedMs(settings)];
+    const { env, ...definition } = app;
+    const revision = digest([code, part, definition, configPath, home, logFormat]);
     return { ...app, env: { ...env, [REVISION]: revision } };
   });
 };

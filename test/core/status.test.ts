@@ -6,6 +6,7 @@ import { formatHolder } from '../../src/core/holder.ts';
 import {
   describeSilence,
   exitCode,
+  isWell,
   renderStatus,
   type Snapshot,
   selectProxies,
@@ -185,6 +186,23 @@ describe('the exit code', () => {
       assert.equal(exitCode(snapshot), code);
       assert.equal(exitCode({ ...snapshot, monitor: null }), 3);
     });
+});
+
+describe('all is well', () => {
+  const snapshot = snapshotOf(proxyStatus({}), proxyStatus({ state: 'waiting' }));
+  const lookedAt = (agoMs: number): Snapshot => ({
+    ...snapshot,
+    monitor: { ...MONITOR, lastLookMs: NOW_MS - agoMs },
+  });
+  const table: readonly [title: string, snapshot: Snapshot, expected: boolean][] = [
+    ['when all are up', snapshot, true],
+    ['but not with one that is down', snapshotOf(proxyStatus({}), proxyStatus({ state: 'down' })), false],
+    ['but not without proxies', snapshotOf(), false],
+    ['but not without the monitor', { ...snapshot, monitor: null }, false],
+    ['with a look that is a little late', lookedAt(10_999), true],
+    ['but not with one that is not of late', lookedAt(11_000), false],
+  ];
+  for (const [title, given, expected] of table) test(title, () => assert.equal(isWell(given), expected));
 });
 
 describe('a proxy is named by its app, its port or its label', () => {
