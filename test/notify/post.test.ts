@@ -127,6 +127,9 @@ test('nobody there is told without the URL', async () => {
   const receiver = await openReceiver(slackOk);
   await receiver.close();
   assert.deepEqual(await send(receiver.url), failed('connection refused'));
+  // Tried at both of its addresses.
+  const named = receiver.url.replace('127.0.0.1', 'localhost');
+  assert.deepEqual(await send(named), failed('connection refused'));
 });
 
 test('a name that does not exist is told without the name', async () => {

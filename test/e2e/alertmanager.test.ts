@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { ActiveAlert, Delivery, Notice } from '../../src/core/notices.ts';
+import { parseSecrets } from '../../src/core/secrets.ts';
+import { openChannels } from '../../src/notify/channels.ts';
+import { webhookBody } from '../../src/notify/webhook.ts';
+import { notice } from '../notify/samples.ts';
+import { answer, openReceiver } from '../receiver.ts';
+import { needsAlertmanager, openAlertmanager } from './alertmanager-process.ts';
+
+const never = new AbortController().signal;
+
+const rig = async () => {
+  const receiver = await openReceiver(answer(200));
+  const alertmanager = await openAlertmanager(receiver.url);
+  const { secrets } = parseSecrets({ ALERTMANAGER_URL: `${alertmanager.url}/` });
+  const [level = assert.fail('no channel')] = openChannels(secrets, 'http://127.0.0.1:6270').levels;
+  const sendAll = (...alerts: readonly ActiveAlert[]): Promise<Delivery> => level.sendAll(alerts, never);
+  return { receiver, alertmanager, sendAll };
+};
+
+const down = (
+  startsAtMs: number,
+  over: Partial<Notice> = {},
+  endsAtMs: number | null = null,
+): ActiveAlert => ({
+  notice: notice({ fromMs: startsAtMs, ...over }),
+  startsAtMs,
+  endsAtMs,
+});
+
+describe('with the real Alertmanager', { skip: needsAlertmanager() }, () => {
+  test('an alert stays one while it is sent again, ends on recovery, and is told at both', async () => {
+    const { receiver, alertmanager, sendAll } = await rig();
+    const startsAtMs = Date.now() - 5_000;
+    assert.deepEqual(await sendAll(down(startsAtMs)), { ok: true });
+    const [first = assert.fail('no alert')] = await alertmanager.alerts();
+    assert.deepEqual(
+      [first.labels, first.status.state, first.annotations['summary'], first.startsAt],
+      [
+        { alertname: 'SteadyportDown', proxy: 'tcp-proxy-6274', severity: 'critical' },
+        'active',
+        'Proxy for port 6274 has no upstream: localhost:6274 does not answer.',
+        new Date(startsAtMs).toISOString(),
+      ],
+    );
+    await receiver.got(1);
+    // The cause and the words have changed meanwhile.
+    const later = down(startsAtMs, {
+      kind: 'gave_up',
+      cause: 'crash_loop',
+      what: 'It crashes again and again.',
+    });
+    assert.deepEqual(await sendAll(later), { ok: true });
+    const [second, ...others] = await alertmanager.alerts();
+    assert.deepEqual(others, []);
+    assert.deepEqual(
+      [second?.fingerprint, second?.startsAt, second?.annotations['summary']],
+      [first.fingerprint, first.startsAt, 'It crashes again and again.'],
+    );
+    assert.ok(Date.parse(second?.endsAt ?? '') >= Date.parse(first.endsAt));
+
+    const endsAtMs = Date.now();
+    assert.deepEqual(await sendAll(down(startsAtMs, {}, endsAtMs)), { ok: true });
+    await receiver.got(2);
+    const told = receiver.received.map(({ json }) => json as ReturnType<typeof webhookBody>);
+    assert.deepEqual(
+      told.map(({ status, alerts }) => [status, alerts.map(({ endsAt }) => endsAt)]),
+      [
+        ['firing', ['0001-01-01T00:00:00Z']],
+        ['resolved', [new Date(endsAtMs).toISOString()]],
+      ],
+    );
+    assert.deepEqual(await alertmanager.alerts(), []);
+  });
+
+  test('our own webhook has the form of its webhook, and the same fingerprints', async () => {
+    const { receiver, sendAll } = await rig();
+    const [one, other] = [notice(), notice({ proxy: 'tcp-proxy-6277', label: 'äöü 😀', why: null })];
+    await sendAll(down(one.fromMs, one), down(other.fromMs, other));
+    await receiver.got(2);
+    const theirs = receiver.received.map(({ json }) => json as ReturnType<typeof webhookBody>);
+    const { id, ...ours } = webhookBody(
+      { id: 'm-1', atMs: one.fromMs, notices: [one, other] },
+      'http://127.0.0.1:6270',
+    );
+    assert.equal(id, 'm-1');
+    for (const body of theirs) assert.deepEqual(shapeOf(body), shapeOf(ours));
+    const fingerprints = theirs.flatMap(({ alerts }) => alerts.map(({ fingerprint }) => fingerprint));
+    assert.deepEqual(fingerprints.toSorted(), ours.alerts.map(({ fingerprint }) => fingerprint).toSorted());
+    assert.deepEqual(theirs[0]?.alerts[0]?.generatorURL, ours.alerts[0]?.generatorURL);
+  });
+
+  test('what it never heard of may end, and a hundred may go on', async () => {
+    const { alertmanager, sendAll } = await rig();
+    const startsAtMs = Date.now() - 60_000;
+    assert.deepEqual(await sendAll(down(startsAtMs, {}, startsAtMs + 1_000)), { ok: true });
+    assert.deepEqual(await sendAll(), { ok: true });
+    assert.deepEqual(await alertmanager.alerts(), []);
+    const many = Array.from({ length: 100 }, (_, at) =>
+      down(startsAtMs, { proxy: `tcp-proxy-${7_000 + at}` }),
+    );
+    assert.deepEqual(await sendAll(...many), { ok: true });
+    assert.equal((await alertmanager.alerts()).length, 100);
+  });
+});
+
+/** Keys and types; labels and annotations are any texts, and a list has the shape of its first. */
+const shapeOf = (value: unknown): unknown => {
+  if (Array.isArray(value)) return [shapeOf(value[0])];
+  if (typeof value !== 'object' || value === null) return typeof value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .toSorted(([one], [other]) => (one < other ? -1 : 1))
+      .map(([name, inner]) => [name, /(labels|annotations)$/i.test(name) ? textsOf(inner) : shapeOf(inner)]),
+  );
+};
+
+const textsOf = (texts: object): string =>
+  Object.values(texts).every((text) => typeof text === 'string') ? 'texts' : 'something else';
