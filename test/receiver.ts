@@ -21,7 +21,7 @@ export interface Receiver {
   readonly url: string;
   readonly received: readonly Received[];
   behave: Behaviour;
-  /** Resolves when it has got so many requests in all. */
+  /** Resolves when it has got so many requests in all; rejects after a minute. */
   got(count: number): Promise<void>;
   close(): Promise<void>;
 }
@@ -53,6 +53,12 @@ export const closeInTheMiddle =
   (response) => {
     response.writeHead(code, { 'content-length': '1000' });
     response.write('half of it', () => response.socket?.destroy());
+  };
+/** The head of an answer, and nothing more. */
+export const hangAfterHead =
+  (code: number): Behaviour =>
+  (response) => {
+    response.writeHead(code).flushHeaders();
   };
 export const redirect = (to: string): Behaviour => answer(302, '', { location: to });
 /** Until the other side closes. */
@@ -93,9 +99,14 @@ export const openReceiver = async (behave: Behaviour, tls?: Certificate): Promis
     received,
     behave,
     got: (count) =>
-      new Promise((done) => {
+      new Promise((done, fail) => {
+        const giveUp = setTimeout(
+          () => fail(new Error(`${received.length} of ${count} requests came within a minute`)),
+          60_000,
+        );
         const look = (): void => {
           if (received.length < count) return;
+          clearTimeout(giveUp);
           waiting.delete(look);
           done();
         };

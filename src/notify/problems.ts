@@ -36,7 +36,7 @@ export const quoteAnswer = (answer: string, url: URL): string | null => {
   const text = messageOf(answer)
     .replace(/[\p{Cc}\s]+/gu, ' ')
     .trim();
-  if (text === '' || text.startsWith('<') || hasPartOf(url, answer)) return null;
+  if (text === '' || text.startsWith('<') || hasPartOf(url, `${answer} ${text}`)) return null;
   const points = [...text];
   return points.length > MOST_QUOTED ? `${points.slice(0, MOST_QUOTED).join('')}…` : text;
 };
@@ -50,11 +50,13 @@ const messageOf = (answer: string): string => {
   }
 };
 
+/** In any case, and also where JSON has it in escapes. */
 const hasPartOf = (url: URL, answer: string): boolean => {
+  const said = answer.toLowerCase();
   const places = [url.host, ...url.pathname.split('/'), ...url.search.split(/[?&=]/)];
   return [...places.filter((part) => part.length >= LEAST_SECRET), url.username, url.password]
     .flatMap((part) => [part, decoded(part)])
-    .some((part) => part !== '' && answer.includes(part));
+    .some((part) => part !== '' && said.includes(part.toLowerCase()));
 };
 
 const decoded = (part: string): string => {

@@ -82,9 +82,13 @@ test('a heartbeat that cannot be sent is told without its URL, and a URL that is
     join(station.folder, '.env'),
     `HEARTBEAT_URL=${refusing.url}/hidden-in-env-file\nWEBHOOK_URL=hidden-in-env-file\n`,
   );
-  const refused = await station.steadyport('start');
-  assert.deepEqual([refused.code, refused.stdout], [2, '']);
-  assert.match(refused.stderr, /WEBHOOK_URL is not shown here: expected an http or https URL/);
+  for (const refused of [await station.steadyport('start'), await station.pm2('start', ECOSYSTEM)]) {
+    assert.equal(refused.code, 2);
+    assert.match(
+      refused.stderr,
+      /steadyport: .*WEBHOOK_URL is not shown here: expected an http or https URL/,
+    );
+  }
   await station.pm2('restart', 'proxy-monitor');
   await refusing.got(1);
   await until(() =>

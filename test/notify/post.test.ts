@@ -13,6 +13,7 @@ import {
   discordOk,
   endless,
   hang,
+  hangAfterHead,
   openReceiver,
   redirect,
   slackBusy,
@@ -43,6 +44,7 @@ describe('what an answer means', () => {
     ["Slack's ok", slackOk, { ok: true }],
     ["Discord's 204", discordOk, { ok: true }],
     ['a 200 that has no end', endless(200), { ok: true }],
+    ['a 200 whose body never comes', hangAfterHead(200), { ok: true }],
     ['a 200 that breaks off', closeInTheMiddle(200), { ok: true }],
     ["Slack's rate limit", slackBusy(30), failed('HTTP 429: rate_limited', { retryAfterMs: 30_000 })],
     [
@@ -84,6 +86,12 @@ describe('what an answer means', () => {
     ['a page for a browser', answer(502, '<html>Bad gateway</html>'), failed('HTTP 502')],
     ['an answer that has the URL in it', answer(404, `no route to ${PATH}`), failed('HTTP 404')],
     ['an answer that has a part of it', answer(404, 'bad token querysecret'), failed('HTTP 404')],
+    ['an answer that has a part in capitals', answer(404, 'bad token QUERYSECRET'), failed('HTTP 404')],
+    [
+      'an answer that has a part in escapes',
+      answer(404, '{"message": "no \\u0071uerysecret"}'),
+      failed('HTTP 404'),
+    ],
     ['an error without end', endless(500), failed(`HTTP 500: ${'x'.repeat(100)}…`)],
     ['a redirect', redirect('http://127.0.0.1:1/'), failed('HTTP 302, a redirect, which is not followed')],
     ['no answer', closeWithoutAnswer, failed('connection closed before the answer')],
