@@ -1,37 +1,44 @@
-import type { Notice, NoticeKind, Severity } from '../core/notices.ts';
+import type { Notice, NoticeKind } from '../core/notices.ts';
 
 /** As Prometheus and Alertmanager know an alert. */
 export interface Alert {
-  readonly labels: Readonly<Record<string, string>>;
-  readonly annotations: Readonly<Record<string, string>>;
+  readonly labels: Texts;
+  readonly annotations: Texts;
   /** RFC 3339. */
   readonly startsAt: string;
   readonly endsAt: string;
   readonly generatorURL: string;
 }
 
+const DOWN = { alertname: 'SteadyportDown', severity: 'critical' };
+const FLAPPING = { alertname: 'SteadyportFlapping', severity: 'warning' };
+const WARNING = { alertname: 'SteadyportWarning', severity: 'warning' };
+const TEST = { alertname: 'SteadyportTest', severity: 'info' };
+
+export type Texts = Readonly<Record<string, string>>;
+
 /**
  * One alert from its first word to its last. Its labels name it, so they are the same all the time: the severity is that
  * of its kind, and the cause is an annotation.
  */
-const ALERTS: Readonly<Record<NoticeKind, readonly [alertname: string, severity: Severity]>> = {
-  down: ['SteadyportDown', 'critical'],
-  restarted: ['SteadyportDown', 'critical'],
-  gave_up: ['SteadyportDown', 'critical'],
-  recovered: ['SteadyportDown', 'critical'],
-  reminder: ['SteadyportDown', 'critical'],
-  flapping: ['SteadyportFlapping', 'warning'],
-  steady: ['SteadyportFlapping', 'warning'],
-  warning: ['SteadyportWarning', 'warning'],
-  test: ['SteadyportTest', 'info'],
+const ALERTS: Readonly<Record<Exclude<NoticeKind, 'reminder'>, Texts>> = {
+  down: DOWN,
+  restarted: DOWN,
+  gave_up: DOWN,
+  recovered: DOWN,
+  flapping: FLAPPING,
+  steady: FLAPPING,
+  warning: WARNING,
+  test: TEST,
 };
 
-export const labelsOf = ({ kind, proxy }: Notice): Readonly<Record<string, string>> => {
-  const [alertname, severity] = ALERTS[kind];
-  return { alertname, proxy, severity };
-};
+/** A reminder is of what goes on: of a port that is down, or, less grave, of one that comes and goes. */
+export const labelsOf = ({ kind, severity, proxy }: Notice): Texts => ({
+  ...(kind !== 'reminder' ? ALERTS[kind] : severity === 'critical' ? DOWN : FLAPPING),
+  proxy,
+});
 
-export const annotationsOf = (notice: Notice): Readonly<Record<string, string>> => {
+export const annotationsOf = (notice: Notice): Texts => {
   const { label, what, cause, why, done, todo } = notice;
   const said = { cause, why, done, todo };
   return {
@@ -45,7 +52,7 @@ export const annotationsOf = (notice: Notice): Readonly<Record<string, string>> 
 };
 
 /** Alertmanager's own: FNV-1a of 64 bits over the sorted labels (prometheus/common, model/signature.go). */
-export const fingerprintOf = (labels: Readonly<Record<string, string>>): string => {
+export const fingerprintOf = (labels: Texts): string => {
   const bytes = Object.keys(labels)
     .toSorted()
     .flatMap((name) => [name, labels[name] ?? ''])

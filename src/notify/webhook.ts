@@ -1,5 +1,5 @@
 import type { Message, Notice } from '../core/notices.ts';
-import { type Alert, annotationsOf, fingerprintOf, labelsOf, rfc3339 } from './alerts.ts';
+import { type Alert, annotationsOf, fingerprintOf, labelsOf, rfc3339, type Texts } from './alerts.ts';
 
 /** What Go writes for no time, and Alertmanager for an alert that goes on. */
 const NEVER = '0001-01-01T00:00:00Z';
@@ -43,8 +43,6 @@ const toAlert = (notice: Notice, page: string | null): WebhookAlert => {
     fingerprint: fingerprintOf(labels),
   };
 };
-
-type Texts = Readonly<Record<string, string>>;
 
 const inAll = ([first = {}, ...others]: readonly Texts[]): Texts =>
   Object.fromEntries(

@@ -8,7 +8,7 @@ const HEADINGS: Readonly<Record<NoticeKind, string>> = {
   recovered: '✅ Up again',
   flapping: '🔁 Flapping',
   steady: '✅ Steady again',
-  reminder: '🚨 Still down',
+  reminder: '⏰ Reminder',
   warning: '⚠️ Warning',
   test: '🔔 Test',
 };

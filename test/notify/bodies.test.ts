@@ -188,6 +188,19 @@ describe('the webhook', () => {
     assert.equal(webhookBody(message(up), null).status, 'resolved');
   });
 
+  test('a reminder is of the alert that goes on', () => {
+    const [down, flapping] = (['critical', 'warning'] as const).map((severity) =>
+      notice({ kind: 'reminder', severity }),
+    );
+    const { alerts } = webhookBody(
+      message(notice(), down ?? notice(), notice({ kind: 'flapping' }), flapping ?? notice()),
+      null,
+    );
+    const [one, two, three, four] = alerts.map(({ fingerprint }) => fingerprint);
+    assert.deepEqual([one, three], [two, four]);
+    assert.notEqual(one, three);
+  });
+
   test('holds all sixty', () => assert.equal(webhookBody(flood, null).alerts.length, 60));
 });
 
