@@ -7,8 +7,8 @@ import {
   dotEnvChangedMs,
   keepOnlyAppEnv,
   ROOT,
+  readSecrets,
   requireConfig,
-  requireSecrets,
   type Settings,
 } from './config-file.ts';
 import { isUsageError } from './usage-error.ts';
@@ -17,11 +17,13 @@ import { isUsageError } from './usage-error.ts';
  * What ecosystem.config.js exports. A broken config is its errors and exit code 2: PM2 would show an
  * exception with its own stack. When the apps are there already PM2 restarts them with the caller's whole
  * environment, past `filter_env`: so inside the PM2 command the environment is cut down to what may reach them.
+ * A URL for alerts that is wrong is told, and keeps no port down.
  */
 export const ecosystemApps = (): readonly AppDefinition[] => {
   try {
     const { config, settings } = requireConfig();
-    for (const warning of requireSecrets(settings).warnings) process.stderr.write(`steadyport: ${warning}\n`);
+    const { errors, warnings } = readSecrets(settings);
+    for (const problem of [...errors, ...warnings]) process.stderr.write(`steadyport: ${problem}\n`);
     keepOnlyAppEnv();
     return pm2Apps(config, settings);
   } catch (error) {
