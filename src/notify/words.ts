@@ -32,8 +32,9 @@ const MOST = { title: 200, what: 700, row: 400 };
 /** What, since when, why, what was done, what to do. */
 export const wordsOf = (notice: Notice, script: Script): Words => {
   const { what, fromMs, toMs } = notice;
+  // Discord refuses a field without a text.
   const row = (name: string, text: string | null) =>
-    text === null ? [] : [{ name, text: fit(text, MOST.row, script.escape) }];
+    text === null || text.trim() === '' ? [] : [{ name, text: fit(text, MOST.row, script.escape) }];
   const when =
     toMs === null
       ? { name: 'Since', text: script.time(fromMs) }

@@ -97,6 +97,14 @@ describe('Discord', () => {
     );
   });
 
+  test('a part without a text has no field: the message would be refused', () => {
+    const { embeds } = discordBody(message(notice({ why: '', done: ' \n', todo: null })));
+    assert.deepEqual(
+      embeds[0]?.fields.map(({ name }) => name),
+      ['Since'],
+    );
+  });
+
   test('sixty ports at once are within the limits, and it is said how many more', () => {
     const { content, embeds } = discordBody(flood);
     assert.ok(content.length <= 2_000 && embeds.length <= 10 && embeds.length > 0);
