@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import { describe, test } from 'node:test';
 import type { Delivery } from '../../src/core/notices.ts';
 import { Secret } from '../../src/core/secrets.ts';
@@ -129,6 +130,13 @@ test('a caller that leaves ends the try', async () => {
     await send(receiver.url, undefined, leaving.signal),
     failed('given up, since the monitor leaves'),
   );
+});
+
+test('a caller that stays keeps nothing of a try that has ended', async () => {
+  const receiver = await openReceiver(slackOk);
+  const { signal } = new AbortController();
+  await send(receiver.url, undefined, signal);
+  assert.deepEqual(getEventListeners(signal, 'abort'), []);
 });
 
 test('nobody there is told without the URL', async () => {
