@@ -3,11 +3,12 @@ import type { Histogram } from './core/counters.ts';
 import type { ProxyState } from './core/health.ts';
 import type { Measures } from './core/measures.ts';
 import type { Snapshot } from './core/status.ts';
+import type { ProcessFigures } from './host/process-figures.ts';
 
 export interface Metrics {
   readonly contentType: string;
-  /** The text of a scrape. */
-  render(snapshot: Snapshot, measures: readonly Measures[]): Promise<string>;
+  /** The text of a scrape. @param figures of the processes beside the proxies. Default: none are known */
+  render(snapshot: Snapshot, measures: readonly Measures[], figures?: ProcessFigures): Promise<string>;
 }
 
 const STATES: readonly ProxyState[] = [
@@ -36,12 +37,31 @@ export const createMetrics = (): Metrics => {
   const counter = <L extends string = 'proxy'>(name: string, help: string, labels?: readonly L[]) =>
     new Counter(define(name, help, labels ?? (['proxy'] as unknown as readonly L[])));
   const histogram = (name: string, help: string) => defineHistogram(registry, `steadyport_${name}`, help);
+  /** Of a process beside the proxies. */
+  const processMetrics = (who: 'monitor' | 'pm2') => {
+    const used = counter(`${who}_process_cpu_seconds_total`, 'User and system time.', []);
+    const resident = gauge(`${who}_process_resident_memory_bytes`, 'Resident memory.', []);
+    const open = gauge(`${who}_process_open_fds`, 'Open files.', []);
+    const most = gauge(`${who}_process_max_fds`, 'The limit of open files.', []);
+    return (figures: ProcessFigures['pm2'] | undefined): void => {
+      tell(used, seconds(figures?.cpuMs));
+      tell(resident, figures?.rssBytes);
+      tell(open, figures?.openFiles);
+      tell(most, figures?.openFilesLimit);
+    };
+  };
 
   const build = gauge('build_info', 'The version that runs; always 1.', ['version']);
   const reload = gauge('config_last_reload_success_timestamp_seconds', 'When the config was read.', []);
   const pm2 = gauge('pm2_up', '1 when the PM2 daemon answers.', []);
+  const monitorProcess = processMetrics('monitor');
+  const monitorLag = gauge('monitor_event_loop_lag_seconds', 'How late a turn of its loop came.', []);
+  const pm2Process = processMetrics('pm2');
   const up = gauge('up', '1 when the proxy serves its port and its upstream answers.');
   const state = gauge('state', '1 for the state that the proxy is in.', ['proxy', 'state']);
+  const fault = gauge('fault', '1 for the cause of what is wrong now.', ['proxy', 'cause']);
+  const warning = gauge('warning', '1 for what is over a limit that only warns.', ['proxy', 'cause']);
+  const gaveUp = gauge('gave_up', '1 while restarts are tried no more for now.');
   const consecutive = gauge('consecutive_failures', 'Failed looks in a row.');
   const failures = counter('failures_total', 'Failed looks.');
   const restarts = counter('restarts_total', 'Crashes, and restarts by the monitor.', ['proxy', 'cause']);
@@ -101,6 +121,10 @@ export const createMetrics = (): Metrics => {
     };
     up.set({ proxy }, health.state === 'up' || health.state === 'not_needed' ? 1 : 0);
     for (const one of STATES) state.set({ proxy, state: one }, one === health.state ? 1 : 0);
+    const isFaulty = health.state === 'down' || health.state === 'degraded';
+    if (isFaulty && health.cause !== null) fault.set({ proxy, cause: health.cause }, 1);
+    for (const cause of health.warnings) warning.set({ proxy, cause }, 1);
+    gaveUp.set({ proxy }, health.breaker.opened > 0 ? 1 : 0);
     set(consecutive, health.failures.consecutive);
     set(active, now?.active ?? 0);
     set(held, now?.held ?? 0);
@@ -119,13 +143,16 @@ export const createMetrics = (): Metrics => {
 
   return {
     contentType: registry.contentType,
-    render: ({ monitor }, measures) => {
+    render: ({ monitor }, measures, figures) => {
       registry.resetMetrics();
       if (monitor) {
         build.set({ version: monitor.version }, 1);
         reload.set(monitor.startedAtMs / 1_000);
         pm2.set(monitor.pm2Problem === null ? 1 : 0);
       }
+      monitorProcess(figures?.own);
+      tell(monitorLag, seconds(figures?.lagMs));
+      pm2Process(figures?.pm2);
       for (const one of measures) {
         count(one);
         look(one);
@@ -133,6 +160,12 @@ export const createMetrics = (): Metrics => {
       return registry.metrics();
     },
   };
+};
+
+/** A metric without labels would be 0 where nothing is known. */
+const tell = (metric: Gauge<never> | Counter<never>, value: number | null | undefined): void => {
+  if (value === null || value === undefined) metric.remove();
+  else metric.inc(value);
 };
 
 const seconds = (ms: number | null | undefined): number | null =>

@@ -38,7 +38,10 @@ const one: Measures = {
 const another: Measures = {
   ...one,
   proxy: 'tcp-proxy-7001',
-  health: { ...health, state: 'down' },
+  health: {
+    ...{ ...health, state: 'down', cause: 'hung', warnings: ['out_of_memory'] },
+    breaker: { ...health.breaker, opened: 1 },
+  },
   now: null,
   startedAtMs: null,
   sample: null,
@@ -51,7 +54,11 @@ const snapshot: Snapshot = {
     ...{ pm2Problem: null, http: null },
   },
 };
-const render = (): Promise<string> => createMetrics().render(snapshot, [one, another]);
+const used = { rssBytes: 80_000_000, cpuMs: 2_500, openFiles: 40, openFilesLimit: 2_048 };
+const render = (): Promise<string> =>
+  createMetrics().render(snapshot, [one, another], {
+    ...{ own: used, lagMs: 3, pm2: { ...used, openFilesLimit: undefined } },
+  });
 
 test('each quantity has its value, in base units', async () => {
   const lines = (await render()).split('\n');
@@ -63,6 +70,17 @@ test('each quantity has its value, in base units', async () => {
     'up{proxy="tcp-proxy-7001"} 0',
     'state{proxy="tcp-proxy-7001",state="down"} 1',
     'state{proxy="tcp-proxy-7001",state="up"} 0',
+    'fault{proxy="tcp-proxy-7001",cause="hung"} 1',
+    'warning{proxy="tcp-proxy-7001",cause="out_of_memory"} 1',
+    'gave_up{proxy="tcp-proxy-7000"} 0',
+    'gave_up{proxy="tcp-proxy-7001"} 1',
+    'monitor_process_cpu_seconds_total 2.5',
+    'monitor_process_resident_memory_bytes 80000000',
+    'monitor_process_open_fds 40',
+    'monitor_process_max_fds 2048',
+    'monitor_event_loop_lag_seconds 0.003',
+    'pm2_process_cpu_seconds_total 2.5',
+    'pm2_process_resident_memory_bytes 80000000',
     'failures_total{proxy="tcp-proxy-7000"} 3',
     'restarts_total{proxy="tcp-proxy-7000",cause="crashed"} 1',
     'restarts_total{proxy="tcp-proxy-7000",cause="hung"} 2',
@@ -96,6 +114,16 @@ test('what is not known is not told', async () => {
   const text = await render();
   for (const name of ['connections_limit', 'process_open_fds', 'process_start_time_seconds', 'probe_success'])
     assert.doesNotMatch(text, new RegExp(`^steadyport_${name}\\{proxy="tcp-proxy-7001"`, 'm'), name);
+  for (const line of ['pm2_process_max_fds \\d', 'fault\\{proxy="tcp-proxy-7000"'])
+    assert.doesNotMatch(text, new RegExp(`^steadyport_${line}`, 'm'), line);
+});
+
+test('a PM2 daemon that is gone uses nothing', async () => {
+  const metrics = createMetrics();
+  await metrics.render(snapshot, [one], { own: used, lagMs: 3, pm2: used });
+  const text = await metrics.render(snapshot, [one], { own: used, lagMs: 3, pm2: null });
+  assert.doesNotMatch(text, /^steadyport_pm2_process/m);
+  assert.match(text, /^steadyport_monitor_process_cpu_seconds_total 2.5$/m);
 });
 
 test('a bucket has all that was not above its bound, and the sum is in seconds', async () => {

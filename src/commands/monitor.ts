@@ -6,6 +6,7 @@ import { makeHome } from '../host/home.ts';
 import { leaveOnSignal, leaveOrphan } from '../host/leave.ts';
 import { createLog, keepRecent } from '../host/log.ts';
 import { pm2Apps } from '../host/pm2-apps.ts';
+import { readProcessFigures } from '../host/process-figures.ts';
 import { createMetrics } from '../metrics.ts';
 import { type Monitor, startMonitor } from '../monitor/monitor.ts';
 import { createPm2 } from '../monitor/pm2.ts';
@@ -18,6 +19,9 @@ const LOG_LINES = 10;
 const PAGE_RETRY_MS = 2_000;
 /** How often it is asked whether all is well. */
 const HEARTBEAT_LOOK_MS = 1_000;
+/** After so many scrapes, one a second, V8 has compiled what they run (docs/decisions.md: the first scrape). */
+const WARM_UP_TIMES = 12;
+const WARM_UP_EVERY_MS = 1_000;
 
 /** `steadyport monitor`: watches every proxy of the config until it is told to leave. */
 export const run = async (): Promise<undefined> => {
@@ -71,7 +75,9 @@ export const run = async (): Promise<undefined> => {
   if (http !== false) {
     const measures = () => monitor?.measures() ?? [];
     const metrics = createMetrics();
-    const sources = { status, metrics: { ...metrics, render: () => metrics.render(status(), measures()) } };
+    const render = async () =>
+      metrics.render(status(), measures(), await readProcessFigures(settings.pm2Home));
+    const sources = { status, metrics: { ...metrics, render } };
     const serve = (isFirst: boolean): Promise<void> =>
       serveHttp(http, sources).then(
         () => {
@@ -84,6 +90,7 @@ export const run = async (): Promise<undefined> => {
         },
       );
     await serve(true);
+    warmUp(render, WARM_UP_TIMES);
   }
   if (deadMan)
     setInterval(() => {
@@ -95,4 +102,11 @@ export const run = async (): Promise<undefined> => {
     `Monitoring ${config.proxies.map(({ id }) => id).join(', ')} every ${intervalMs} ms`,
   );
   process.send?.('ready');
+};
+
+/** Renders what nobody reads. */
+const warmUp = (render: () => Promise<unknown>, times: number): void => {
+  if (times === 0) return;
+  const again = (): void => warmUp(render, times - 1);
+  setTimeout(() => void render().then(again, again), WARM_UP_EVERY_MS).unref();
 };
