@@ -65,6 +65,7 @@ test('each quantity has its value, in base units', async () => {
   for (const line of [
     'build_info{version="1.2.3"} 1',
     'config_last_reload_success_timestamp_seconds 1',
+    'last_look_timestamp_seconds 0.002',
     'pm2_up 1',
     'up{proxy="tcp-proxy-7000"} 1',
     'up{proxy="tcp-proxy-7001"} 0',
