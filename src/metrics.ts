@@ -53,7 +53,11 @@ export const createMetrics = (): Metrics => {
 
   const build = gauge('build_info', 'The version that runs; always 1.', ['version']);
   const reload = gauge('config_last_reload_success_timestamp_seconds', 'When the config was read.', []);
-  const lastLook = gauge('last_look_timestamp_seconds', 'The look of the proxy that was looked at longest ago.', []);
+  const lastLook = gauge(
+    'last_look_timestamp_seconds',
+    'The look of the proxy that was looked at longest ago.',
+    [],
+  );
   const pm2 = gauge('pm2_up', '1 when the PM2 daemon answers.', []);
   const monitorProcess = processMetrics('monitor');
   const monitorLag = gauge('monitor_event_loop_lag_seconds', 'How late a turn of its loop came.', []);

@@ -57,7 +57,11 @@ test('the page answers what the status says, and what it does not have with a li
   };
   const server = await serveHttp(
     { host: '127.0.0.1', port: 0 },
-    { status: () => snapshot, metrics: { contentType: 'text/plain', render: async () => 'metrics\n' } },
+    {
+      status: () => snapshot,
+      proxies: [],
+      metrics: { contentType: 'text/plain', render: async () => 'metrics\n' },
+    },
   );
   t.after(() => server.close());
   const get = async (path: string, method = 'GET'): Promise<[number, string]> => {
@@ -82,7 +86,7 @@ test('the page answers what the status says, and what it does not have with a li
 
 test('a busy address is an error that names it', async (t) => {
   const fail = (): never => assert.fail();
-  const sources = { status: fail, metrics: { contentType: '', render: fail } };
+  const sources = { status: fail, proxies: [], metrics: { contentType: '', render: fail } };
   const first = await serveHttp({ host: '127.0.0.1', port: 0 }, sources);
   t.after(() => first.close());
   const { port } = first.address() as AddressInfo;

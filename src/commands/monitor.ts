@@ -77,7 +77,7 @@ export const run = async (): Promise<undefined> => {
     const metrics = createMetrics();
     const render = async () =>
       metrics.render(status(), measures(), await readProcessFigures(settings.pm2Home));
-    const sources = { status, metrics: { ...metrics, render } };
+    const sources = { status, proxies: config.proxies, metrics: { ...metrics, render } };
     const serve = (isFirst: boolean): Promise<void> =>
       serveHttp(http, sources).then(
         () => {

@@ -1,21 +1,32 @@
 import { createServer, type Server } from 'node:http';
-import type { Address } from '../core/address.ts';
+import { hostname } from 'node:os';
+import { type Address, formatAddress } from '../core/address.ts';
+import type { ProxyConfig } from '../core/config.ts';
 import { exitCode, type Snapshot } from '../core/status.ts';
+import { localAddresses } from '../host/procfs.ts';
+import { monitorTargets, portTargets } from './targets.ts';
 
 /** What the pages are made of. */
 export interface Sources {
   status(): Snapshot;
+  readonly proxies: readonly ProxyConfig[];
   readonly metrics: { readonly contentType: string; render(): Promise<string> };
 }
 
 /**
- * The monitor's HTTP: /metrics, /api/v1/status, /healthz (the monitor lives), /readyz (every port is up).
+ * The monitor's HTTP: /metrics, /api/v1/status, /healthz (the monitor lives), /readyz (every port is up),
+ * and /api/v1/targets for Prometheus.
  * Rejects with the system's error when the address cannot be had.
  */
-export const serveHttp = ({ host, port }: Address, { status, metrics }: Sources): Promise<Server> => {
-  const pages: Readonly<Record<string, () => Promise<Page>>> = {
+export const serveHttp = (
+  { host, port }: Address,
+  { status, proxies, metrics }: Sources,
+): Promise<Server> => {
+  const pages: Readonly<Record<string, (reachedAt: string) => Promise<Page>>> = {
     '/metrics': async () => ({ type: metrics.contentType, body: await metrics.render() }),
     '/api/v1/status': async () => json(200, status()),
+    '/api/v1/targets/monitor': async (reachedAt) => json(200, monitorTargets(reachedAt, hostname())),
+    '/api/v1/targets/ports': async () => json(200, portTargets(proxies, localAddresses())),
     '/healthz': async () => json(200, { ok: true }),
     '/readyz': async () => {
       const ready = exitCode(status()) === 0;
@@ -28,7 +39,7 @@ export const serveHttp = ({ host, port }: Address, { status, metrics }: Sources)
     const answer = !page
       ? Promise.resolve(json(404, { error: `no such page; there is: ${Object.keys(pages).join(', ')}` }))
       : allowed
-        ? page()
+        ? page(request.headers.host ?? formatAddress({ host, port }))
         : Promise.resolve(json(405, { error: 'GET or HEAD only' }));
     void answer
       .catch((error: Error) => json(500, { error: error.message }))

@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { type TestContext, test } from 'node:test';
+import { freePort } from '../proxy/harness.ts';
+import { needs, needsProgram } from './needs.ts';
+import { openObservatory, until } from './prometheus.ts';
+import { ECOSYSTEM, openStation, openUpstream } from './station.ts';
+
+const skip = needs(
+  needsProgram('prometheus', 'prometheus'),
+  needsProgram('prometheus-alertmanager', 'prometheus-alertmanager'),
+);
+
+/** Two proxies and the monitor under a real PM2, and a Prometheus that has found the monitor by what it says of itself. */
+const rig = async (t: TestContext) => {
+  const [station, upstream] = [openStation(), await openUpstream()];
+  const [port, closed, page] = [await freePort(), await freePort(), await freePort()];
+  t.after(() => station.close());
+  let close = upstream.close;
+  t.after(() => close());
+  const application = `127.0.0.1:${upstream.port}`;
+  station.configure(
+    [
+      { listen: `127.0.0.1:${port}`, upstream: application, holdMs: 0, probe: { type: 'http' } },
+      // It serves nobody, and is well.
+      { listen: `127.0.0.1:${closed}`, upstream: application, allow: [], optional: true },
+    ],
+    { http: `127.0.0.1:${page}`, upstreamIntervalMs: 300, probeTimeoutMs: 200 },
+  );
+  const { code, stderr } = await station.pm2('start', ECOSYSTEM);
+  assert.equal(code, 0, stderr);
+  const observatory = await openObservatory(`  - job_name: steadyport
+    http_sd_configs: [{url: 'http://127.0.0.1:${page}/api/v1/targets/monitor', refresh_interval: 1s}]
+`);
+  t.after(() => observatory.close());
+  const has = (expr: string) =>
+    until(expr, async () => ((await observatory.query(expr)).length > 0 ? true : undefined));
+  const proxy = `tcp-proxy-${port}`;
+  await has(`steadyport_up{proxy="${proxy}"} == 1`);
+  return {
+    ...{ station, observatory, has, port, proxy },
+    closed,
+    /** One client; whether it was served. */
+    visit: (at = port) =>
+      fetch(`http://127.0.0.1:${at}/`, { headers: { connection: 'close' } }).then(
+        () => true,
+        () => false,
+      ),
+    stopUpstream: () => upstream.close(),
+    startUpstream: async () => {
+      ({ close } = await openUpstream(upstream.port));
+    },
+  };
+};
+
+test('an upstream that goes is told by Prometheus through Alertmanager, and that it is back', {
+  skip,
+}, async (t) => {
+  const { observatory, proxy, stopUpstream, startUpstream } = await rig(t);
+  assert.equal((await observatory.notified('SteadyportWatchdog', 'firing')).labels['severity'], 'none');
+  await stopUpstream();
+  const { labels, annotations } = await observatory.notified('SteadyportUpstreamDown', 'firing');
+  assert.deepEqual([labels['proxy'], labels['severity'], labels['job']], [proxy, 'critical', 'steadyport']);
+  assert.match(annotations['description'] ?? '', /What to do: start or look at the application/);
+  await startUpstream();
+  assert.equal((await observatory.notified('SteadyportUpstreamDown', 'resolved')).labels['proxy'], proxy);
+});
+
+/** Of what happens too seldom, or only with alerts set up: valid, and empty here. */
+const EMPTY_HERE = /steadyport_alerts_total/;
+
+test('each query of the dashboard gives data', { skip }, async (t) => {
+  const { station, observatory, has, port, closed, proxy, visit, stopUpstream, startUpstream } = await rig(t);
+  // Something of everything: a restart with its recovery, a client served, one refused.
+  const { pid } = await station.proxyUntil(port, ({ state }) => state === 'up');
+  process.kill(Number(pid), 'SIGKILL');
+  await station.proxyUntil(port, (now) => now.state === 'up' && now.pid !== pid);
+  assert.ok(!(await visit(closed)));
+  // A rate is between two scrapes.
+  for (const clients of [1, 2]) {
+    assert.ok(await visit());
+    await has(`steadyport_connections_closed_total{proxy="${proxy}",reason="done"} == ${clients}`);
+  }
+  await stopUpstream();
+  assert.ok(!(await visit()));
+  await observatory.notified('SteadyportUpstreamDown', 'firing');
+  await has(`steadyport_upstream_connect_failures_total{proxy="${proxy}"} > 0`);
+  await startUpstream();
+  await has(`steadyport_up{proxy="${proxy}"} == 1`);
+
+  const dashboard = readFileSync('observability/grafana-dashboard.json', 'utf8');
+  const queries = [...dashboard.matchAll(/"expr": ("(?:[^"\\]|\\.)*")/g)].map(
+    ([, text = '']) => JSON.parse(text) as string,
+  );
+  assert.ok(queries.length > 30);
+  const answer = async (query: string): Promise<void> => {
+    const expr = query.replaceAll('$proxy', '.*').replaceAll('$__rate_interval', '2m');
+    assert.doesNotMatch(expr, /\$/);
+    if (EMPTY_HERE.test(expr)) await observatory.query(expr);
+    // A graph shows what has been, too.
+    else await has(expr.startsWith('ALERTS') ? `last_over_time((${expr})[2m:1s])` : expr);
+  };
+  await Promise.all(queries.map(answer));
+  const variable = /label_values\((\w+), (\w+)\)/.exec(dashboard);
+  assert.deepEqual(await observatory.api(`label/${variable?.[2]}/values?match[]=${variable?.[1]}`), [
+    ...[proxy, `tcp-proxy-${closed}`].sort(),
+  ]);
+});
