@@ -10,6 +10,7 @@ import { readProcessFigures } from '../host/process-figures.ts';
 import { createMetrics } from '../metrics.ts';
 import { type Monitor, startMonitor } from '../monitor/monitor.ts';
 import { createPm2 } from '../monitor/pm2.ts';
+import { serveTools } from '../monitor/pm2-tools.ts';
 import { createRestarter } from '../monitor/restarter.ts';
 import { createDeadMan, pingTo } from '../notify/dead-man.ts';
 import { serveHttp } from '../web/server.ts';
@@ -72,6 +73,8 @@ export const run = async (): Promise<undefined> => {
     log,
     onSuperseded: leave,
   });
+  const { lookNow, restart } = monitor;
+  serveTools({ status, lookNow, restart, silence: null });
   if (http !== false) {
     const measures = () => monitor?.measures() ?? [];
     const metrics = createMetrics();

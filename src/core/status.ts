@@ -149,7 +149,7 @@ const WORDS: Readonly<Record<ProxyState, string>> = {
   not_needed: 'not needed: the upstream listens on every address itself',
 };
 
-const headline = ({ monitor, monitorProblem, proxies }: Snapshot): string => {
+export const headline = ({ monitor, monitorProblem, proxies }: Snapshot): string => {
   const bad = proxies.filter((proxy) => !isFine(proxy));
   const without = monitorProblem ? 'The monitor does not answer. ' : monitor === null ? 'No monitor. ' : '';
   if (bad.length === 0)

@@ -16,6 +16,10 @@ export interface Monitor {
   status(): { readonly proxies: readonly ProxyStatus[] } & Pick<MonitorStatus, 'lastLookMs' | 'pm2Problem'>;
   /** For the metrics; what it gives of the counts is kept by then. */
   measures(): readonly Measures[];
+  /** Looks at every port at once. */
+  lookNow(): void;
+  /** Restarts a proxy by its id, as the operator wishes; rejects with why it could not be done. */
+  restart(id: string): Promise<void>;
   stop(): void;
 }
 
@@ -78,6 +82,10 @@ export const startMonitor = (deps: Dependencies): Monitor => {
         return one && sum ? [{ ...one, totals: sum }] : [];
       });
     },
+    lookNow: () => {
+      for (const one of watches) one.lookNow();
+    },
+    restart: async (id) => watches[config.proxies.findIndex((proxy) => proxy.id === id)]?.restart(),
     stop: () => {
       ledgers.shown();
       for (const one of watches) one.stop();

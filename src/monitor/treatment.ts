@@ -1,6 +1,7 @@
 import { formatAddress } from '../core/address.ts';
 import type { AppDefinition } from '../core/apps.ts';
 import type { MonitorConfig, ProxyConfig } from '../core/config.ts';
+import { isSoft } from '../core/decision.ts';
 import type { Action, HealthEvent } from '../core/events.ts';
 import { step } from '../core/step.ts';
 import type { Log } from '../host/log.ts';
@@ -27,6 +28,8 @@ export interface Treatment {
   /** Settles when what follows from it is done, a cure too; its outcome is the next event. */
   handle(event: HealthEvent): Promise<void>;
   isCuring(): boolean;
+  /** As the operator wishes; it is no cure, and neither counted nor braked. Rejects with why it could not be done. */
+  restart(): Promise<void>;
   /** When the last cure ended (performance.now()): what was seen before is of another process. */
   curedAt(): number;
 }
@@ -73,8 +76,30 @@ export const createTreatment = (proxy: ProxyConfig, before: PortMemory, means: M
     await handle({ kind: 'cured', atMs: Date.now(), cure, error });
   };
 
+  const restart = async (): Promise<void> => {
+    const { app } = means;
+    if (!app) throw new Error('it is no app of this config');
+    if (isCuring) throw new Error('a restart is under way');
+    isCuring = true;
+    const { health, seenBy } = memory;
+    means.log('restart', `Restarting the proxy for ${proxy.place}, as asked through PM2`, {
+      proxy: proxy.name,
+    });
+    await handle({ kind: 'left', atMs: Date.now() });
+    // One that does not answer would take PM2's whole time-out to leave.
+    const cure =
+      health.state === 'down' && health.cause !== null && isSoft(health.cause) ? 'forced' : 'graceful';
+    try {
+      await means.restart(cure, app, health.pid, seenBy);
+    } finally {
+      isCuring = false;
+      curedAt = performance.now();
+    }
+  };
+
   return {
     memory: () => memory,
+    restart,
     seenBy: (daemonPid) => remember({ ...memory, seenBy: daemonPid }),
     handle,
     isCuring: () => isCuring,

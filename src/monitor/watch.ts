@@ -8,7 +8,7 @@ import { createLooks, type LookMeans, type Looks } from './looks.ts';
 import type { PortMemory } from './memory.ts';
 import { createPace, isSuspect } from './pace.ts';
 import { createHints, type Hints } from './pm2-hints.ts';
-import { createTreatment, type Means } from './treatment.ts';
+import { createTreatment, type Means, type Treatment } from './treatment.ts';
 
 /** What one watch shares with the others. */
 export interface Surroundings extends Omit<Means, 'listenAgain'>, LookMeans {
@@ -21,6 +21,9 @@ export interface Watch {
   readonly status: () => ProxyStatus;
   readonly measures: () => Omit<Measures, 'totals'>;
   readonly lastLookMs: () => number;
+  /** Looks at once, at the upstream too. */
+  readonly lookNow: () => void;
+  readonly restart: Treatment['restart'];
   /** What PM2 says of the app by itself. */
   readonly hear: Hints['take'];
   readonly stop: () => void;
@@ -30,6 +33,7 @@ export interface Watch {
 export const watch = (proxy: ProxyConfig, around: Surroundings): Watch => {
   const { monitor, files, log } = around;
   let isStopped = false;
+  let isWished = false;
 
   const onEnd = (how: 'left' | 'lost'): void => {
     looks.hasEnded();
@@ -63,12 +67,15 @@ export const watch = (proxy: ProxyConfig, around: Surroundings): Watch => {
   );
   const looks = createLooks(proxy, around, witness, treatment, hints);
   const pace = createPace(monitor, {
-    look: (manner) =>
-      looks
-        .look({ ...manner, eager: isUrgent() })
+    look: (manner) => {
+      const eager = isUrgent() || isWished;
+      isWished = false;
+      return looks
+        .look({ ...manner, eager })
         .catch((error: Error) =>
           log('look_failed', `The look at ${proxy.place} failed: ${error.message}`, { error: error.stack }),
-        ),
+        );
+    },
     glance: () => witness.glance(),
     isUrgent,
   });
@@ -81,6 +88,11 @@ export const watch = (proxy: ProxyConfig, around: Surroundings): Watch => {
     },
     measures: () => measure(proxy, health(), looks),
     lastLookMs: looks.lastLookMs,
+    lookNow: () => {
+      isWished = true;
+      pace.again(0);
+    },
+    restart: treatment.restart,
     hear: hints.take,
     stop: () => {
       isStopped = true;
