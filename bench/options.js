@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { FORWARDERS } from './forwarders.js';
 import { MEASURES } from './measures/index.js';
-import { SIZES, SOAK_SIZES } from './sizes.js';
+import { SIZES, SOAK_SIZES, WATCHED_SIZES } from './sizes.js';
 
 const DEFAULT_ROUNDS = 5;
 const MOST_ROUNDS = 100;
@@ -10,11 +10,13 @@ const keysOf = (table) => table.map(({ key }) => key).join(', ');
 
 const USAGE = `npm run bench -- [--rounds N] [--only MEASURE,…] [--forwarders NAME,…] [--quick] [--write]
 npm run bench -- --soak [--seconds N] [--forwarders NAME,…] [--quick] [--write]
+npm run bench -- --watched [--rounds N] [--quick] [--write]
   --rounds      how often; the figures are medians (default: ${DEFAULT_ROUNDS}; with --quick: 1)
   --only        ${keysOf(MEASURES)}
   --forwarders  ${keysOf(FORWARDERS)}
   --quick       little loads, to see that it works: the figures mean nothing
   --soak        ${SOAK_SIZES.full.held} connections held and ${SOAK_SIZES.full.rate} new ones a second, through kernel, then portable
+  --watched     requests through a proxy while the monitor is scraped slowly, and while its webhook hangs
   --seconds     for how long the new ones come (default: ${SOAK_SIZES.full.seconds}; with --quick: ${SOAK_SIZES.quick.seconds})
   --write       writes this run's part of bench/RESULTS.md`;
 
@@ -30,9 +32,12 @@ export const readOptions = (args) => {
         quick: { type: 'boolean', default: false },
         write: { type: 'boolean', default: false },
         soak: { type: 'boolean', default: false },
+        watched: { type: 'boolean', default: false },
         seconds: { type: 'string' },
       },
     });
+    if (values.soak && values.watched) throw new Error('--soak and --watched are runs of their own');
+    if (values.watched) return watchedOptions(values);
     return values.soak ? soakOptions(values) : measureOptions(values);
   } catch (error) {
     throw new Error(`${error.message}\n\n${USAGE}`, { cause: error });
@@ -43,6 +48,7 @@ const measureOptions = (values) => {
   if (values.seconds !== undefined) throw new Error('--seconds goes with --soak');
   return {
     ...values,
+    kind: 'costs',
     rounds: numberOf('rounds', values.rounds, MOST_ROUNDS) ?? (values.quick ? 1 : DEFAULT_ROUNDS),
     sizes: values.quick ? SIZES.quick : SIZES.full,
     measures: chosen('only', values.only, MEASURES),
@@ -57,7 +63,18 @@ const soakOptions = (values) => {
   const seconds = numberOf('seconds', values.seconds, MOST_SECONDS) ?? sizes.seconds;
   const own = FORWARDERS.filter(({ role }) => role === 'own');
   const forwarders = chosen('forwarders', values.forwarders, own);
-  return { ...values, sizes: { ...sizes, seconds }, measures: [], forwarders };
+  return { ...values, kind: 'soak', sizes: { ...sizes, seconds }, measures: [], forwarders };
+};
+
+const watchedOptions = (values) => {
+  for (const option of ['only', 'forwarders', 'seconds'])
+    if (values[option] !== undefined) throw new Error(`--${option} does not go with --watched`);
+  const rounds = numberOf('rounds', values.rounds, MOST_ROUNDS) ?? (values.quick ? 1 : DEFAULT_ROUNDS);
+  const sizes = values.quick ? WATCHED_SIZES.quick : WATCHED_SIZES.full;
+  // What it needs is said by the tools of these.
+  const measures = MEASURES.filter(({ key }) => key === 'requests');
+  const forwarders = FORWARDERS.filter(({ key }) => key === 'kernel');
+  return { ...values, kind: 'watched', rounds, sizes, measures, forwarders };
 };
 
 const numberOf = (option, text, most) => {

@@ -1,17 +1,25 @@
-// RESULTS.md has two parts, each written by a run of its own.
+// RESULTS.md has three parts, each written by a run of its own.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { SOAK_TITLE } from './soak/page.js';
+import { WATCHED_TITLE } from './watched/page.js';
 
 const RESULTS = fileURLToPath(new URL('RESULTS.md', import.meta.url));
+/** What begins with none of them is the first part. */
+const TITLES = { soak: SOAK_TITLE, watched: WATCHED_TITLE };
 
-/** Keeps the other part. */
-export const writeResults = (text, { isSoak }) => {
+/** Keeps the other parts. @param kind 'costs', 'soak' or 'watched' */
+export const writeResults = (text, kind) => {
   const before = existsSync(RESULTS) ? readFileSync(RESULTS, 'utf8') : '';
-  const begin = before.startsWith(SOAK_TITLE) ? 0 : before.indexOf(`\n${SOAK_TITLE}\n`);
-  const costs = begin < 0 ? before : before.slice(0, begin);
-  const soak = begin < 0 ? '' : before.slice(begin);
-  const parts = isSoak ? [costs, text] : [text, soak];
-  const filled = parts.map((part) => part.trim()).filter((part) => part !== '');
+  const parts = { costs: '', soak: '', watched: '' };
+  let part = 'costs';
+  for (const line of before.split('\n')) {
+    part = Object.keys(TITLES).find((key) => TITLES[key] === line) ?? part;
+    parts[part] += `${line}\n`;
+  }
+  parts[kind] = text;
+  const filled = Object.values(parts)
+    .map((one) => one.trim())
+    .filter((one) => one !== '');
   writeFileSync(RESULTS, `${filled.join('\n\n')}\n`);
 };

@@ -1,9 +1,11 @@
-// The two runs: every measure of every forwarder in rounds, and the soak of one after another.
+// The three runs: every measure of every forwarder in rounds, the soak of one after another, and the monitor's doings.
 import { attempt } from './attempt.js';
 import { forwardersOf } from './measures/index.js';
 import { page } from './page.js';
 import { failureOf, soakPage } from './soak/page.js';
 import { soak } from './soak/soak.js';
+import { failureOf as failureOfWatched, watchedPage } from './watched/page.js';
+import { watched } from './watched/watched.js';
 
 const LONGEST_MEASURE_MS = 120_000;
 
@@ -38,6 +40,17 @@ export const soakAll = async (run) => {
     note(failures, forwarder.name, failure ?? failureOf(figures));
   }
   return { text: soakPage({ ...run, results, failures }), failures };
+};
+
+/** @returns its page, and what failed */
+export const watchAll = async (run) => {
+  const { rounds, sizes, folder } = run;
+  const failures = [];
+  const limitMs = LONGEST_MEASURE_MS + rounds * 3 * (sizes.seconds + 10) * 1_000;
+  const work = () => watched({ rounds, sizes, folder }, progress);
+  const { figures, failure } = await attempt(work, limitMs);
+  note(failures, 'watched', failure ?? failureOfWatched(figures));
+  return { text: watchedPage({ ...run, results: figures, failures }), failures };
 };
 
 const note = (failures, what, failure) => {

@@ -7,8 +7,10 @@ import { forwardersOf } from './measures/index.js';
 import { readOptions } from './options.js';
 import { circumstances } from './page-parts.js';
 import { writeResults } from './results-file.js';
-import { measureAll, soakAll } from './rounds.js';
+import { measureAll, soakAll, watchAll } from './rounds.js';
 import { missingOf } from './tools.js';
+
+const RUNS = { costs: measureAll, soak: soakAll, watched: watchAll };
 
 const say = (text) => process.stdout.write(`${text}\n`);
 const progress = (text) => process.stderr.write(`${text}\n`);
@@ -24,15 +26,15 @@ const main = async (args) => {
   for (const line of leftOut) progress(`bench: left out: ${line}`);
   if (leftOut.length > 0 && process.env.STEADYPORT_REQUIRE_ALL === '1')
     exitWith(1, 'STEADYPORT_REQUIRE_ALL=1 and something is missing');
-  if (chosen.forwarders.length === 0 || !(options.soak || chosen.measures.length > 0))
+  if (chosen.forwarders.length === 0 || !(options.kind !== 'costs' || chosen.measures.length > 0))
     exitWith(1, 'nothing is left to measure');
   const folder = mkdtempSync(join(tmpdir(), 'steadyport-bench-'));
   cleanUpAtExit(folder);
   const before = circumstances(args, chosen);
   const run = { ...options, ...chosen, folder, before, leftOut };
-  const { text, failures } = await (options.soak ? soakAll(run) : measureAll(run));
+  const { text, failures } = await RUNS[options.kind](run);
   say(text);
-  if (options.write) writeResults(text, { isSoak: options.soak });
+  if (options.write) writeResults(text, options.kind);
   process.exitCode = failures.length > 0 ? 1 : 0;
 };
 

@@ -42,3 +42,6 @@ export const SOAK_SIZES = {
   full: { held: 9_000, rate: 1_000, seconds: 60, warmUpMs: 5_000, restMs: 2_000 },
   quick: { held: 300, rate: 100, seconds: 2, warmUpMs: 500, restMs: 300 },
 };
+
+/** Of wrk in each round. */
+export const WATCHED_SIZES = { full: { seconds: 10 }, quick: { seconds: 3 } };

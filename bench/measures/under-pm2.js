@@ -1,12 +1,11 @@
 // What one proxy takes where it lives: started by a real PM2, with its control socket and its log.
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { processesOf } from '../chaos/processes.js';
-import { envIn, PROJECT, pm2, signal } from '../chaos/station.js';
-import { alongWith } from '../children.js';
+import { PROJECT, pm2 } from '../chaos/station.js';
 import { waitForByte } from '../echo-client.js';
 import { startEcho } from '../parties.js';
+import { openStation } from '../pm2-place.js';
 import { freePort } from '../ports.js';
 import { residentBytesOf } from '../proc.js';
 
@@ -27,16 +26,6 @@ export const underPm2 = {
     const pid = readFileSync(join(station.env.STEADYPORT_HOME, 'ports', `${port}`, 'pid'), 'utf8').trim();
     return { idle: residentBytesOf(pid) / 1e6 };
   },
-};
-
-/** PM2's daemon leaves our process group: it is found by what it has in its environment. */
-const openStation = (parent) => {
-  const folder = mkdtempSync(join(parent, 'pm2-'));
-  const env = envIn(folder);
-  alongWith(() => {
-    for (const pid of processesOf(folder).keys()) signal(pid, 'SIGKILL');
-  });
-  return { folder, env };
 };
 
 const configure = ({ env }, { listen, upstream, engine }) => {
