@@ -6,8 +6,8 @@ export interface Orders {
   lookNow(): void;
   /** Rejects with why it could not be done. */
   restart(id: string): Promise<void>;
-  /** Null: there are no alerts. */
-  readonly silence: ((minutes: number) => string) | null;
+  /** No alerts for so long; 0: as usual again. Null: there are none. */
+  readonly silence: ((minutes: number) => void) | null;
 }
 
 /** PM2's command line waits for the answer: a restart that takes longer is answered before it is done. */
@@ -46,7 +46,9 @@ export const createOrders = (
     const minutes = Number(given);
     if (!/^\d{1,4}$/.test(given) || minutes > MOST_MINUTES)
       return `silence needs whole minutes, 0 to ${MOST_MINUTES}; got ${say(given)}`;
-    return orders.silence?.(minutes) ?? 'no alerts are set up';
+    if (!orders.silence) return 'no alerts are set up';
+    orders.silence(minutes);
+    return minutes === 0 ? 'alerts as usual' : `no alerts for ${minutes} min`;
   },
 });
 

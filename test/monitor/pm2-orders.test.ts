@@ -23,12 +23,14 @@ test('a restart goes to the port, by its number or its app, and says what came o
   assert.equal(asked.length, 2);
 });
 
-test('silence takes whole minutes, and what it does is said by the alerts', () => {
-  const silent = createOrders({ ...idle, silence: (minutes) => `silent for ${minutes} min` });
-  assert.equal(silent['silence']?.('30'), 'silent for 30 min');
-  assert.equal(silent['silence']?.('0'), 'silent for 0 min');
+test('silence takes whole minutes', () => {
+  const asked: number[] = [];
+  const silent = createOrders({ ...idle, silence: (minutes) => void asked.push(minutes) });
+  assert.equal(silent['silence']?.('30'), 'no alerts for 30 min');
+  assert.equal(silent['silence']?.('0'), 'alerts as usual');
   for (const wrong of ['', '1.5', '-1', '1441', '1e3', 'x'])
     assert.match(String(silent['silence']?.(wrong)), /^silence needs whole minutes, 0 to 1440; got /, wrong);
+  assert.deepEqual(asked, [30, 0]);
   assert.equal(createOrders(idle)['silence']?.('30'), 'no alerts are set up');
 });
 
