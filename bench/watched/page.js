@@ -48,7 +48,8 @@ const notes = ({ seconds }, rounds) =>
   `
 - A proxy and the monitor under PM2, with wrk in front and nginx behind; medians of ${rounds} rounds of ${seconds} s, one
   column after the other in each round.
-- "Slow scrapes": every 100 ms one more client asks for /metrics and reads a byte each 10 ms, 100 at a time.
+- "Slow scrapes": every 100 ms one more client asks for /metrics and reads a byte each 10 ms, 100 at a time. The answer for
+  two proxies fits into the sockets' buffers.
 - "Hung webhook": a second port loses its application every 4 s, and WEBHOOK_URL takes each alert and never answers.
 - All of it is on the same cores: what the readers and the monitor take of them is missing to wrk, nginx and the proxy.
 `.trim();
