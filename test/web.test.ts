@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { AddressInfo } from 'node:net';
+import { hostname } from 'node:os';
 import { test } from 'node:test';
 import { NO_TRACK, usageOf } from '../src/core/limits.ts';
 import type { ProxyStatus, Snapshot } from '../src/core/status.ts';
@@ -76,6 +77,12 @@ test('the page answers what the status says, and what it does not have with a li
   assert.deepEqual(await get('/healthz'), [200, '{"ok":true}\n']);
   assert.deepEqual(await get('/readyz'), [200, '{"ok":true}\n']);
   assert.deepEqual(await get('/metrics'), [200, 'metrics\n']);
+  assert.deepEqual(await get('/api/v1/targets/ports'), [200, '[]\n']);
+  const { port } = server.address() as AddressInfo;
+  const reached = `127.0.0.1:${port}`;
+  assert.deepEqual(JSON.parse((await get('/api/v1/targets/monitor'))[1]), [
+    { targets: [reached], labels: { host: hostname() } },
+  ]);
 
   snapshot = { ...snapshot, proxies: [{ ...proxy, state: 'down', cause: 'hung' }] };
   assert.equal((await get('/readyz'))[0], 503);

@@ -79,15 +79,19 @@ test('the monitor outlives a PM2 daemon that is killed, while it has figures to 
   const before = (await station.status()).monitor;
   const daemon = Number(readFileSync(join(station.folder, 'pm2/pm2.pid'), 'utf8'));
   process.kill(daemon, 'SIGKILL');
-  const killedMs = Date.now();
-  // @pm2/io looks for news each 990 ms: the failures are news.
-  process.kill(Number(pid), 'SIGKILL');
-  await station.proxyUntil(port, ({ state }) => state === 'down');
-  const after = await until('three looks of @pm2/io later', async () => {
-    const { monitor } = await station.status();
-    return (monitor?.lastLookMs ?? 0) > killedMs + 3_000 ? monitor : undefined;
-  });
-  assert.equal(after?.pid, before?.pid);
-  assert.match(after?.pm2Problem ?? '', /not running/);
-  assert.equal((await station.steadyport('stop')).code, 0);
+  try {
+    const killedMs = Date.now();
+    // @pm2/io looks for news each 990 ms: the failures are news.
+    process.kill(Number(pid), 'SIGKILL');
+    await station.proxyUntil(port, ({ state }) => state === 'down');
+    const after = await until('three looks of @pm2/io later', async () => {
+      const { monitor } = await station.status();
+      return (monitor?.lastLookMs ?? 0) > killedMs + 3_000 ? monitor : undefined;
+    });
+    assert.equal(after?.pid, before?.pid);
+    assert.match(after?.pm2Problem ?? '', /not running/);
+  } finally {
+    // They have outlived their daemon: nothing else ends them.
+    assert.equal((await station.steadyport('stop')).code, 0);
+  }
 });
