@@ -2,13 +2,17 @@ import { Counter, Gauge, type Metric, Registry } from 'prom-client';
 import type { Histogram } from './core/counters.ts';
 import type { ProxyState } from './core/health.ts';
 import type { Measures } from './core/measures.ts';
+import type { Outcome } from './core/outbox.ts';
 import type { Snapshot } from './core/status.ts';
 
 export interface Metrics {
   readonly contentType: string;
   /** The text of a scrape. */
-  render(snapshot: Snapshot, measures: readonly Measures[]): Promise<string>;
+  render(snapshot: Snapshot, measures: readonly Measures[], alerts?: AlertCounts): Promise<string>;
 }
+
+/** What became of the tries to send alerts, by channel. */
+type AlertCounts = Readonly<Record<string, Readonly<Record<Outcome, number>>>>;
 
 const STATES: readonly ProxyState[] = [
   'up',
@@ -19,6 +23,7 @@ const STATES: readonly ProxyState[] = [
   'waiting',
   'not_needed',
 ];
+const OUTCOMES: readonly Outcome[] = ['sent', 'failed', 'dropped'];
 /** Reasons of connections that were never to be served. */
 const REJECTED: readonly string[] = ['not_allowed', 'too_many', 'loop'];
 
@@ -40,6 +45,7 @@ export const createMetrics = (): Metrics => {
   const build = gauge('build_info', 'The version that runs; always 1.', ['version']);
   const reload = gauge('config_last_reload_success_timestamp_seconds', 'When the config was read.', []);
   const pm2 = gauge('pm2_up', '1 when the PM2 daemon answers.', []);
+  const alerting = counter('alerts_total', 'Tries to send an alert.', ['channel', 'outcome']);
   const up = gauge('up', '1 when the proxy serves its port and its upstream answers.');
   const state = gauge('state', '1 for the state that the proxy is in.', ['proxy', 'state']);
   const consecutive = gauge('consecutive_failures', 'Failed looks in a row.');
@@ -119,13 +125,16 @@ export const createMetrics = (): Metrics => {
 
   return {
     contentType: registry.contentType,
-    render: ({ monitor }, measures) => {
+    render: ({ monitor }, measures, alerts = {}) => {
       registry.resetMetrics();
       if (monitor) {
         build.set({ version: monitor.version }, 1);
         reload.set(monitor.startedAtMs / 1_000);
         pm2.set(monitor.pm2Problem === null ? 1 : 0);
       }
+      for (const { name } of monitor?.alerts.channels ?? [])
+        for (const outcome of OUTCOMES)
+          alerting.inc({ channel: name, outcome }, alerts[name]?.[outcome] ?? 0);
       for (const one of measures) {
         count(one);
         look(one);

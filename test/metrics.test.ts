@@ -49,9 +49,11 @@ const snapshot: Snapshot = {
   monitor: {
     ...{ pid: 8, version: '1.2.3', startedAtMs: 1_000, intervalMs: 1_000, lastLookMs: 2 },
     ...{ pm2Problem: null, http: null },
+    alerts: { silencedUntilMs: null, channels: [{ name: 'slack', waiting: 0, problem: null }] },
   },
 };
-const render = (): Promise<string> => createMetrics().render(snapshot, [one, another]);
+const render = (): Promise<string> =>
+  createMetrics().render(snapshot, [one, another], { slack: { sent: 3, failed: 2, dropped: 1 } });
 
 test('each quantity has its value, in base units', async () => {
   const lines = (await render()).split('\n');
@@ -59,6 +61,9 @@ test('each quantity has its value, in base units', async () => {
     'build_info{version="1.2.3"} 1',
     'config_last_reload_success_timestamp_seconds 1',
     'pm2_up 1',
+    'alerts_total{channel="slack",outcome="sent"} 3',
+    'alerts_total{channel="slack",outcome="failed"} 2',
+    'alerts_total{channel="slack",outcome="dropped"} 1',
     'up{proxy="tcp-proxy-7000"} 1',
     'up{proxy="tcp-proxy-7001"} 0',
     'state{proxy="tcp-proxy-7001",state="down"} 1',
