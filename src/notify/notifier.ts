@@ -167,6 +167,10 @@ export const startNotifier = ({
     silence: (minutes) => {
       const untilMs = minutes > 0 ? clock.nowMs() + minutes * 60_000 : 0;
       keeping.keep({ alerting: silence(keeping.kept().alerting, untilMs) });
+      log(
+        'silence',
+        minutes > 0 ? `Alerts are silenced for ${minutes} min` : 'Alerts are no longer silenced',
+      );
       if (hasChannels) look();
     },
     status: () => {

@@ -16,7 +16,7 @@ export interface HandClock extends Clock {
   pass(ms: number): Promise<void>;
 }
 
-export const createClock = (): HandClock => {
+const createClock = (): HandClock => {
   let nowMs = Date.UTC(2026, 0, 5, 12);
   const timers = new Set<{ readonly dueMs: number; run(): void }>();
   const settle = async (): Promise<void> => {
