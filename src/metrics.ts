@@ -2,14 +2,27 @@ import { Counter, Gauge, type Metric, Registry } from 'prom-client';
 import type { Histogram } from './core/counters.ts';
 import type { ProxyState } from './core/health.ts';
 import type { Measures } from './core/measures.ts';
+import type { Outcome } from './core/outbox.ts';
 import type { Snapshot } from './core/status.ts';
 import type { ProcessFigures } from './host/process-figures.ts';
 
 export interface Metrics {
   readonly contentType: string;
-  /** The text of a scrape. @param figures of the processes beside the proxies. Default: none are known */
-  render(snapshot: Snapshot, measures: readonly Measures[], figures?: ProcessFigures): Promise<string>;
+  /**
+   * The text of a scrape.
+   * @param alerts default: none were sent
+   * @param figures of the processes beside the proxies. Default: none are known
+   */
+  render(
+    snapshot: Snapshot,
+    measures: readonly Measures[],
+    alerts?: AlertCounts,
+    figures?: ProcessFigures,
+  ): Promise<string>;
 }
+
+/** What became of the tries to send alerts, by channel. */
+type AlertCounts = Readonly<Record<string, Readonly<Record<Outcome, number>>>>;
 
 const STATES: readonly ProxyState[] = [
   'up',
@@ -20,6 +33,7 @@ const STATES: readonly ProxyState[] = [
   'waiting',
   'not_needed',
 ];
+const OUTCOMES: readonly Outcome[] = ['sent', 'failed', 'dropped'];
 /** Reasons of connections that were never to be served. */
 const REJECTED: readonly string[] = ['not_allowed', 'too_many', 'loop'];
 
@@ -62,6 +76,7 @@ export const createMetrics = (): Metrics => {
   const monitorProcess = processMetrics('monitor');
   const monitorLag = gauge('monitor_event_loop_lag_seconds', 'How late a turn of its loop came.', []);
   const pm2Process = processMetrics('pm2');
+  const alerting = counter('alerts_total', 'Tries to send an alert.', ['channel', 'outcome']);
   const up = gauge('up', '1 when the proxy serves its port and its upstream answers.');
   const state = gauge('state', '1 for the state that the proxy is in.', ['proxy', 'state']);
   const fault = gauge('fault', '1 for the cause of what is wrong now.', ['proxy', 'cause']);
@@ -148,7 +163,7 @@ export const createMetrics = (): Metrics => {
 
   return {
     contentType: registry.contentType,
-    render: ({ monitor }, measures, figures) => {
+    render: ({ monitor }, measures, alerts = {}, figures) => {
       registry.resetMetrics();
       if (monitor) {
         build.set({ version: monitor.version }, 1);
@@ -159,6 +174,9 @@ export const createMetrics = (): Metrics => {
       monitorProcess(figures?.own);
       tell(monitorLag, seconds(figures?.lagMs));
       pm2Process(figures?.pm2);
+      for (const { name } of monitor?.alerts.channels ?? [])
+        for (const outcome of OUTCOMES)
+          alerting.inc({ channel: name, outcome }, alerts[name]?.[outcome] ?? 0);
       for (const one of measures) {
         count(one);
         look(one);

@@ -52,13 +52,17 @@ const snapshot: Snapshot = {
   monitor: {
     ...{ pid: 8, version: '1.2.3', startedAtMs: 1_000, intervalMs: 1_000, lastLookMs: 2 },
     ...{ pm2Problem: null, http: null },
+    alerts: { silencedUntilMs: null, channels: [{ name: 'slack', waiting: 0, problem: null }] },
   },
 };
 const used = { rssBytes: 80_000_000, cpuMs: 2_500, openFiles: 40, openFilesLimit: 2_048 };
 const render = (): Promise<string> =>
-  createMetrics().render(snapshot, [one, another], {
-    ...{ own: used, lagMs: 3, pm2: { ...used, openFilesLimit: undefined } },
-  });
+  createMetrics().render(
+    snapshot,
+    [one, another],
+    { slack: { sent: 3, failed: 2, dropped: 1 } },
+    { own: used, lagMs: 3, pm2: { ...used, openFilesLimit: undefined } },
+  );
 
 test('each quantity has its value, in base units', async () => {
   const lines = (await render()).split('\n');
@@ -67,6 +71,9 @@ test('each quantity has its value, in base units', async () => {
     'config_last_reload_success_timestamp_seconds 1',
     'last_look_timestamp_seconds 0.002',
     'pm2_up 1',
+    'alerts_total{channel="slack",outcome="sent"} 3',
+    'alerts_total{channel="slack",outcome="failed"} 2',
+    'alerts_total{channel="slack",outcome="dropped"} 1',
     'up{proxy="tcp-proxy-7000"} 1',
     'up{proxy="tcp-proxy-7001"} 0',
     'state{proxy="tcp-proxy-7001",state="down"} 1',
@@ -121,8 +128,8 @@ test('what is not known is not told', async () => {
 
 test('a PM2 daemon that is gone uses nothing', async () => {
   const metrics = createMetrics();
-  await metrics.render(snapshot, [one], { own: used, lagMs: 3, pm2: used });
-  const text = await metrics.render(snapshot, [one], { own: used, lagMs: 3, pm2: null });
+  await metrics.render(snapshot, [one], {}, { own: used, lagMs: 3, pm2: used });
+  const text = await metrics.render(snapshot, [one], {}, { own: used, lagMs: 3, pm2: null });
   assert.doesNotMatch(text, /^steadyport_pm2_process/m);
   assert.match(text, /^steadyport_monitor_process_cpu_seconds_total 2.5$/m);
 });

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { test } from 'node:test';
 import { NO_TRACK, usageOf } from '../src/core/limits.ts';
-import type { ProxyStatus, Snapshot } from '../src/core/status.ts';
+import { NO_ALERTS, type ProxyStatus, type Snapshot } from '../src/core/status.ts';
 import { serveHttp } from '../src/web/server.ts';
 
 const proxy: ProxyStatus = {
@@ -45,6 +45,7 @@ const monitor = {
   lastLookMs: 2,
   pm2Problem: null,
   http: null,
+  alerts: NO_ALERTS,
 };
 
 test('the page answers what the status says, and what it does not have with a list of what it has', async (t) => {

@@ -1,5 +1,5 @@
 import { formatAddress } from '../core/address.ts';
-import { isWell, type Snapshot } from '../core/status.ts';
+import { isWell, NO_ALERTS, type Snapshot } from '../core/status.ts';
 import { readSecrets, requireConfig, VERSION } from '../host/config-file.ts';
 import { type MonitorProtocol, serveControlWhenFree } from '../host/control.ts';
 import { makeHome } from '../host/home.ts';
@@ -12,7 +12,9 @@ import { type Monitor, startMonitor } from '../monitor/monitor.ts';
 import { createPm2 } from '../monitor/pm2.ts';
 import { serveTools } from '../monitor/pm2-tools.ts';
 import { createRestarter } from '../monitor/restarter.ts';
+import { openChannels } from '../notify/channels.ts';
 import { createDeadMan, pingTo } from '../notify/dead-man.ts';
+import { type Notifier, startNotifier } from '../notify/notifier.ts';
 import { serveHttp } from '../web/server.ts';
 
 const LOG_LINES = 10;
@@ -33,6 +35,7 @@ export const run = async (): Promise<undefined> => {
   const log = createLog(settings.logFormat, write);
   const about = { pid: process.pid, version: VERSION, startedAtMs: Date.now(), intervalMs };
   let monitor: Monitor | undefined;
+  let notifier: Notifier | undefined;
   let page: string | null = null;
   const status = (): Snapshot => {
     const { proxies = [], ...looked } = monitor?.status() ?? {
@@ -42,7 +45,7 @@ export const run = async (): Promise<undefined> => {
     return {
       version: 1,
       takenAtMs: Date.now(),
-      monitor: { ...about, ...looked, http: page },
+      monitor: { ...about, ...looked, http: page, alerts: notifier?.status() ?? NO_ALERTS },
       monitorProblem: null,
       proxies,
       log: recent,
@@ -60,7 +63,7 @@ export const run = async (): Promise<undefined> => {
   const leave = leaveOnSignal(async () => {
     monitor?.stop();
     deadMan?.stop();
-    await control.close();
+    await Promise.all([control.close(), notifier?.stop()]);
   });
   const pm2 = createPm2(settings.pm2Home);
   const apps = pm2Apps(config, settings);
@@ -71,15 +74,29 @@ export const run = async (): Promise<undefined> => {
     pm2,
     restart: createRestarter(pm2),
     log,
+    onChange: () => notifier?.look(),
     onSuperseded: leave,
   });
+  notifier = startNotifier({
+    path: home.alerts,
+    config: config.alerts,
+    channels: openChannels(secrets, http === false ? null : `http://${formatAddress(http)}`),
+    log,
+    seen: monitor.seen,
+  });
   const { lookNow, restart } = monitor;
-  serveTools({ status, lookNow, restart, silence: null });
+  const hasChannels = notifier.status().channels.length > 0;
+  serveTools({ status, lookNow, restart, silence: hasChannels ? notifier.silence : null });
   if (http !== false) {
     const measures = () => monitor?.measures() ?? [];
     const metrics = createMetrics();
     const render = async () =>
-      metrics.render(status(), measures(), await readProcessFigures(settings.pm2Home));
+      metrics.render(
+        status(),
+        measures(),
+        notifier?.counts() ?? {},
+        await readProcessFigures(settings.pm2Home),
+      );
     const sources = { status, proxies: config.proxies, metrics: { ...metrics, render } };
     const serve = (isFirst: boolean): Promise<void> =>
       serveHttp(http, sources).then(

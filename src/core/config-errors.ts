@@ -1,5 +1,6 @@
 import type { BaseIssue } from 'valibot';
 import {
+  alertsSchema,
   configSchema,
   EXPECTED,
   isRecord,
@@ -42,7 +43,8 @@ export const describeIssue = (issue: BaseIssue<unknown>, name: Name): readonly C
   const key = String(path.at(-1));
   if (issue.type === 'strict_object' && issue.expected === 'never')
     return unknownKeys(path.slice(0, -1), issue.path?.at(-1)?.input, name);
-  const required = path.length === 2 ? EXPECTED.proxy : (REQUIRED[key] ?? 'an object');
+  const required =
+    path[0] === 'proxies' && path.length === 2 ? EXPECTED.proxy : (REQUIRED[key] ?? 'an object');
   const expected = issue.type === 'strict_object' ? required : issue.message;
   return [{ path: name(path), value: issue.input, problem: `expected ${expected}` }];
 };
@@ -52,6 +54,9 @@ const REQUIRED: Readonly<Record<string, string>> = {
   listen: EXPECTED.listen,
   upstream: EXPECTED.upstream,
   expect: EXPECTED.expect,
+  from: EXPECTED.time,
+  to: EXPECTED.time,
+  quietHours: EXPECTED.quietHours,
 };
 
 const unknownKeys = (place: Path, found: unknown, name: Name): ConfigError[] => {
@@ -69,7 +74,15 @@ const unknownKeys = (place: Path, found: unknown, name: Name): ConfigError[] => 
 const knownKeys = (place: Path, found: Record<string, unknown>): string[] => {
   if (place.length === 0) return Object.keys(configSchema.entries);
   if (place[0] === 'monitor') return Object.keys(monitorSchema.entries);
+  if (place[0] === 'alerts') return knownOfAlerts(place[1]);
   if (place.length === 2) return Object.keys(proxySchema.entries);
   const probe = probeSchema.options.find(({ entries }) => entries.type.literal === found['type']);
   return Object.keys(probe?.entries ?? {});
+};
+
+const knownOfAlerts = (key: PropertyKey | undefined): string[] => {
+  const { entries } = alertsSchema;
+  if (key === 'flapping') return Object.keys(entries.flapping.wrapped.pipe[0].entries);
+  if (key === 'quietHours') return Object.keys(entries.quietHours.wrapped.pipe[0].entries);
+  return Object.keys(entries);
 };

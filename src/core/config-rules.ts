@@ -13,7 +13,7 @@ import {
 } from './address.ts';
 import { pm2FileName } from './apps.ts';
 import type { ConfigError, Name } from './config-errors.ts';
-import { isRecord, monitorSchema } from './config-schema.ts';
+import { alertsSchema, isRecord, monitorSchema } from './config-schema.ts';
 import type { Overlay } from './config-variables.ts';
 
 /** The rules across fields. A value that is wrong in itself has been reported, and takes no part. */
@@ -26,7 +26,28 @@ export const crossCheck = ({ input, name }: Overlay): readonly ConfigError[] => 
     ...checkOrder(written, name, { key: 'suspectIntervalMs', words: 'at most', than: 'intervalMs' }),
     ...checkOrder(written, name, { key: 'probeTimeoutMs', words: 'less than', than: 'upstreamIntervalMs' }),
     ...checkPorts(input['proxies'], written['http'], name),
+    ...checkAlerts(input['alerts'], name),
   ];
+};
+
+const checkAlerts = (alerts: unknown, name: Name): ConfigError[] => {
+  // As above: a list is no object.
+  const list = Array.isArray(alerts) ? ['alerts'] : ['alerts', 'flapping'];
+  const found = isRecord(alerts) ? alerts['flapping'] : alerts;
+  if (Array.isArray(found)) return [{ path: name(list), value: found, problem: 'expected an object' }];
+  const parsed = safeParse(alertsSchema, alerts);
+  if (!parsed.success) return [];
+  const { groupMs, remindMs, flapping, quietHours } = parsed.output;
+  const longer = `expected more than ${name(['alerts', 'groupMs'])}, ${groupMs}`;
+  const another = `expected another time than ${name(['alerts', 'quietHours', 'from'])}`;
+  const rules = [
+    [remindMs > 0 && remindMs <= groupMs, ['remindMs'], remindMs, `${longer}, or 0`],
+    [flapping.withinMs <= groupMs, ['flapping', 'withinMs'], flapping.withinMs, longer],
+    [quietHours?.from === quietHours?.to && quietHours, ['quietHours', 'to'], quietHours?.to, another],
+  ] as const;
+  return rules.flatMap(([isBroken, key, found, problem]) =>
+    isBroken ? [{ path: name(['alerts', ...key]), value: found, problem }] : [],
+  );
 };
 
 type Duration = 'intervalMs' | 'upstreamIntervalMs' | 'suspectIntervalMs' | 'probeTimeoutMs';

@@ -22,6 +22,9 @@ export const EXPECTED = {
   expect: 'the text that the answer must have in it, such as "+PONG"',
   tls: 'true, false or "verify"',
   engine: 'one of: auto, kernel, portable',
+  time: 'a time of day, "00:00" to "23:59"',
+  timeZone: 'a time zone of the IANA\'s list, such as "Europe/Berlin"',
+  quietHours: 'an object such as {"from": "22:00", "to": "07:00"}',
 };
 
 /** What JSON calls an object. */
@@ -199,6 +202,53 @@ export const monitorSchema = v.strictObject({
   ),
 });
 
+const isTimeZone = (name: string): boolean => {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: name }).format(0) !== '';
+  } catch {
+    return false;
+  }
+};
+
+const time = (about: string) =>
+  v.pipe(v.string(EXPECTED.time), v.regex(/^([01]\d|2[0-3]):[0-5]\d$/, EXPECTED.time), v.description(about));
+
+const flappingSchema = v.strictObject({
+  downs: v.optional(
+    count(1, 'A port that goes down or is restarted more often within withinMs is told of once'),
+    4,
+  ),
+  withinMs: v.optional(ms(1_000, 'How long that counts, and how long it must then stay the same'), 600_000),
+});
+
+const quietHoursSchema = v.strictObject(
+  {
+    from: time('When they begin'),
+    to: time('When they end'),
+    timeZone: v.optional(
+      v.pipe(
+        v.string(EXPECTED.timeZone),
+        v.check(isTimeZone, EXPECTED.timeZone),
+        v.description("Whose time; default: this machine's"),
+      ),
+    ),
+  },
+  EXPECTED.quietHours,
+);
+
+/** What people are told, and when; see the README. */
+export const alertsSchema = v.strictObject({
+  groupMs: v.optional(ms(0, 'What comes within so long of the first is one message; 0: each at once'), 5_000),
+  remindMs: v.optional(ms(0, 'While a port is down it is told again so often; 0: never'), 14_400_000),
+  flapping: v.optional(
+    v.pipe(flappingSchema, v.description('When a port comes and goes too often to be told each time')),
+    {},
+  ),
+  quietHours: v.optional(
+    v.pipe(quietHoursSchema, v.description('What is not critical waits for their end; default: none')),
+  ),
+});
+
 /** The schema of steadyport.json; steadyport.schema.json is made from it. */
 export const configSchema = v.strictObject({
   $schema: v.optional(text('The JSON schema of this file, for editors')),
@@ -208,4 +258,5 @@ export const configSchema = v.strictObject({
     v.description('The ports to forward'),
   ),
   monitor: v.optional(monitorSchema, {}),
+  alerts: v.optional(alertsSchema, {}),
 });

@@ -2,7 +2,14 @@ import * as v from 'valibot';
 import { isLoopback, listenName } from './address.ts';
 import { type ConfigError, describeIssue } from './config-errors.ts';
 import { crossCheck } from './config-rules.ts';
-import { configSchema, isRecord, type monitorSchema, type Probe, type proxySchema } from './config-schema.ts';
+import {
+  type alertsSchema,
+  configSchema,
+  isRecord,
+  type monitorSchema,
+  type Probe,
+  type proxySchema,
+} from './config-schema.ts';
 import { type ConfigVariables, readVariables } from './config-variables.ts';
 
 /** One port. Durations are milliseconds; 0 means "at once" for holdMs and drainMs and "never" for the time-outs. */
@@ -18,10 +25,12 @@ export interface ProxyConfig extends Omit<v.InferOutput<typeof proxySchema>, 'pr
 }
 
 export type MonitorConfig = v.InferOutput<typeof monitorSchema>;
+export type AlertsConfig = v.InferOutput<typeof alertsSchema>;
 
 export interface Config {
   readonly proxies: readonly ProxyConfig[];
   readonly monitor: MonitorConfig;
+  readonly alerts: AlertsConfig;
 }
 
 export type ConfigResult =
@@ -42,7 +51,8 @@ export const parseConfig = (file: unknown, variables: ConfigVariables = {}): Con
   if (!parsed.success || errors.length > 0)
     // With PROXIES, the list is empty only when each of its items has been reported.
     return { ok: false, errors: errors.filter(({ path }) => !(variables.PROXIES && path === 'proxies')) };
-  const config: Config = { proxies: parsed.output.proxies.map(complete), monitor: parsed.output.monitor };
+  const { proxies, monitor, alerts } = parsed.output;
+  const config: Config = { proxies: proxies.map(complete), monitor, alerts };
   return { ok: true, config: deepFreeze(config) };
 };
 

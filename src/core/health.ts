@@ -24,6 +24,9 @@ export interface PastIncident {
   readonly toMs: number;
   readonly cause: Cause;
   readonly cures: readonly Cure[];
+  readonly alerted: boolean;
+  /** It was a fault of the proxy's own, and another process has its place since. */
+  readonly restarted: boolean;
 }
 
 /** What the monitor remembers of a port; kept over its restarts. Times are wall-clock milliseconds. */
@@ -125,9 +128,15 @@ export const begin = (before: Health, pid: number, atMs: number): Health => ({
 });
 
 /** The incident goes into the history. */
-export const closed = (health: Health, { atMs, cause, cures }: Incident, toMs: number): Health => ({
-  ...health,
-  incident: null,
-  downMs: health.downMs + Math.max(0, toMs - atMs),
-  history: [...health.history, { fromMs: atMs, toMs, cause, cures }].slice(-MOST_HISTORY),
-});
+export const closed = (health: Health, incident: Incident, toMs: number): Health => {
+  const { atMs, cause, cures, alerted } = incident;
+  const restarted = incident.isOwn && health.pid !== incident.pid;
+  return {
+    ...health,
+    incident: null,
+    downMs: health.downMs + Math.max(0, toMs - atMs),
+    history: [...health.history, { fromMs: atMs, toMs, cause, cures, alerted, restarted }].slice(
+      -MOST_HISTORY,
+    ),
+  };
+};

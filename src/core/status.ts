@@ -27,7 +27,23 @@ export interface MonitorStatus {
   /** Why PM2's list could not be had, null when it could. */
   readonly pm2Problem: string | null;
   readonly http: string | null;
+  readonly alerts: AlertsStatus;
 }
+
+export interface AlertsStatus {
+  /** Null while alerts are not silenced. */
+  readonly silencedUntilMs: number | null;
+  readonly channels: readonly {
+    readonly name: string;
+    /** How many messages it has not taken yet. */
+    readonly waiting: number;
+    /** What its last try said; null after one that went well. */
+    readonly problem: string | null;
+  }[];
+}
+
+/** Nobody is told. */
+export const NO_ALERTS: AlertsStatus = { silencedUntilMs: null, channels: [] };
 
 export interface ProxyStatus {
   readonly name: string;
@@ -56,7 +72,9 @@ export interface ProxyStatus {
   /** Since the first look at it; to three decimals. */
   readonly uptimePercent: number;
   /** The last ones, oldest first; `toMs` is null while it goes on. */
-  readonly incidents: readonly (Omit<PastIncident, 'toMs'> & { readonly toMs: number | null })[];
+  readonly incidents: readonly (Pick<PastIncident, 'fromMs' | 'cause' | 'cures'> & {
+    readonly toMs: number | null;
+  })[];
   /** What is over a limit that only warns, in words. */
   readonly warnings: readonly string[];
   readonly usage: Usage;
@@ -120,7 +138,9 @@ export const renderStatus = (snapshot: Snapshot, columns: number, paint: Paint, 
     ...proxies.map((proxy) =>
       renderProxy(proxy, columns, nowMs).map((line, row) => mark(fit(line), row, proxy, paint)),
     ),
-    monitor ? [fit(renderMonitor(monitor, nowMs))] : renderNoMonitor(snapshot, columns),
+    monitor
+      ? [renderMonitor(monitor, nowMs), ...renderAlerts(monitor.alerts, nowMs)].map(fit)
+      : renderNoMonitor(snapshot, columns),
     log.length > 0 ? [fit('Last lines of the log:'), ...log.map((line) => paint.dim(fit(`  ${line}`)))] : [],
   ];
   return `${blocks
@@ -254,6 +274,17 @@ const renderMonitor = (
 ): string =>
   `✓ proxy-monitor  pid ${pid}  looks every ${formatSeconds(intervalMs)}, last ${formatSeconds(Math.max(0, nowMs - lastLookMs))} ago` +
   `${http ? `  ${http}` : ''}${pm2Problem ? `  PM2: ${pm2Problem}` : ''}`;
+
+/** Nothing while all that was to be said is said. */
+const renderAlerts = ({ silencedUntilMs, channels }: AlertsStatus, nowMs: number): string[] => {
+  const silence =
+    silencedUntilMs === null ? [] : [`silenced for ${formatSeconds(Math.max(0, silencedUntilMs - nowMs))}`];
+  const troubled = channels
+    .filter(({ waiting, problem }) => waiting > 0 || problem !== null)
+    .map(({ name, waiting, problem }) => `${name}: ${waiting} waiting${problem ? ` (${problem})` : ''}`);
+  const parts = [...silence, ...troubled];
+  return parts.length === 0 ? [] : [`! alerts  ${parts.join('  ')}`];
+};
 
 const renderNoMonitor = ({ monitorProblem }: Snapshot, columns: number): string[] => {
   const [what, next] =

@@ -23,6 +23,7 @@ export interface Home {
   readonly monitorSocket: string;
   readonly monitorState: string;
   readonly counts: string;
+  readonly alerts: string;
   /** @param id {@link ProxyConfig.id} */
   port(id: string): { readonly socket: string; readonly pid: string; readonly failures: string };
 }
@@ -43,6 +44,7 @@ export const locateHome = (path: string): Home => {
     monitorSocket: join(path, 'monitor.sock'),
     monitorState: join(path, 'monitor.json'),
     counts: join(path, 'monitor-counts.json'),
+    alerts: join(path, 'alerts.json'),
     port: (id) => {
       const folder = portFolder(id);
       return {
@@ -93,7 +95,8 @@ export const removeHome = async (path: string): Promise<readonly string[]> => {
   for (const { socket } of portsOf(path).map(home.port))
     if (!(await isServed(socket))) removeFrom(dirname(socket), /^(control\.sock|(pid|failures)(\.\d+)?)$/);
   removeFrom(join(path, 'ports'));
-  if (!(await isServed(home.monitorSocket))) removeFrom(path, /^monitor(\.sock|(-counts)?\.json(\.\d+)?)$/);
+  if (!(await isServed(home.monitorSocket)))
+    removeFrom(path, /^(monitor\.sock|(monitor|monitor-counts|alerts)\.json(\.\d+)?|alerts\.json\.bad)$/);
   return list(path);
 };
 
@@ -140,7 +143,7 @@ export const filesIn = (folder: string): readonly string[] => {
 /** Removes what processes that were killed in the middle of {@link writeAtomic} have left in the folder. */
 export const removeDrafts = (folder: string): void => {
   for (const name of filesIn(folder)) {
-    const pid = Number(/^(?:monitor(?:-counts)?\.json|failures|pid)\.(\d+)$/.exec(name)?.[1]);
+    const pid = Number(/^(?:monitor(?:-counts)?\.json|alerts\.json|failures|pid)\.(\d+)$/.exec(name)?.[1]);
     if (pid === process.pid || (pid > 0 && !isAlive(pid))) remove(join(folder, name));
   }
 };

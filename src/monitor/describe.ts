@@ -4,6 +4,7 @@ import type { Cause } from '../core/decision.ts';
 import { type Health, uptimeOf } from '../core/health.ts';
 import { formatHolder } from '../core/holder.ts';
 import { NO_TRACK, usageOf } from '../core/limits.ts';
+import type { Seen } from '../core/notice-texts.ts';
 import type { ProxyStatus } from '../core/status.ts';
 import { localAddresses } from '../host/procfs.ts';
 import type { Sighting } from './evidence.ts';
@@ -25,7 +26,6 @@ export const describeProxy = (
   const { state, cause, sinceMs, failures, restarts, recovery } = health;
   const report = sighting?.report ?? null;
   const bound = report?.bindings.filter((binding) => binding.state === 'bound') ?? [];
-  const holder = report?.bindings.find((binding) => binding.state === 'in_use')?.holder;
   const accepted = sighting?.accepted;
   return {
     name: proxy.name,
@@ -58,7 +58,7 @@ export const describeProxy = (
     nextTryMs: health.breaker.opened > 0 ? health.breaker.nextAtMs : null,
     connections: { active: report?.connections.active ?? 0, total: report?.connections.total ?? 0 },
     probeMs: sighting?.probeMs ?? null,
-    holder: holder ? formatHolder(holder) : null,
+    holder: holderOf(sighting),
     urls: urls(
       proxy,
       report?.bindings.every((binding) => binding.state === 'not_needed')
@@ -67,6 +67,29 @@ export const describeProxy = (
     ),
     answersOutside: accepted && !isLoopback(accepted.host) ? sighting.evidence.accepts === 'ok' : null,
   };
+};
+
+/** What is known of it, for those who are told of it by alerts. */
+export const seenOf = (
+  { name, label, place, upstream }: ProxyConfig,
+  health: Health,
+  sighting: Sighting | undefined,
+  ending: string | null,
+): Seen => ({
+  ...{ name, label, place, health, upstream: formatAddress(upstream) },
+  detail: health.cause === null ? null : detailOf(health.cause, sighting, ending),
+  holder: holderOf(sighting),
+  limits: Object.fromEntries(
+    health.warnings.flatMap((cause) => {
+      const text = sighting?.explain(cause);
+      return text ? [[cause, text]] : [];
+    }),
+  ),
+});
+
+const holderOf = (sighting: Sighting | undefined): string | null => {
+  const holder = sighting?.report?.bindings.find(({ state }) => state === 'in_use')?.holder;
+  return holder ? formatHolder(holder) : null;
 };
 
 /** Of a process that is gone no check has anything to say. */
@@ -79,10 +102,12 @@ const detailOf = (cause: Cause, sighting: Sighting | undefined, ending: string |
 const pidOf = ({ pid, evidence }: Sighting): number | null =>
   ['gone', 'zombie'].includes(evidence.process) ? null : pid;
 
-const incidentsOf = ({ history, incident }: Health): ProxyStatus['incidents'] =>
-  incident
-    ? [...history, { fromMs: incident.atMs, toMs: null, cause: incident.cause, cures: incident.cures }]
-    : history;
+const incidentsOf = ({ history, incident }: Health): ProxyStatus['incidents'] => {
+  const past = history.map(({ fromMs, toMs, cause, cures }) => ({ fromMs, toMs, cause, cures }));
+  return incident
+    ? [...past, { fromMs: incident.atMs, toMs: null, cause: incident.cause, cures: incident.cures }]
+    : past;
+};
 
 /** What to open from another machine; http and https only where an http probe says so. Link-local addresses are left out. */
 const urls = (

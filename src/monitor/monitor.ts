@@ -2,6 +2,7 @@ import type { AppDefinition } from '../core/apps.ts';
 import { brake, isBraking, RELEASED } from '../core/brake.ts';
 import type { Config } from '../core/config.ts';
 import type { Measures } from '../core/measures.ts';
+import type { Seen } from '../core/notice-texts.ts';
 import type { MonitorStatus, ProxyStatus } from '../core/status.ts';
 import type { Home } from '../host/home.ts';
 import type { Log } from '../host/log.ts';
@@ -14,6 +15,8 @@ import { type Watch, watch } from './watch.ts';
 
 export interface Monitor {
   status(): { readonly proxies: readonly ProxyStatus[] } & Pick<MonitorStatus, 'lastLookMs' | 'pm2Problem'>;
+  /** For the alerts. */
+  seen(): readonly Seen[];
   /** For the metrics; what it gives of the counts is kept by then. */
   measures(): readonly Measures[];
   /** Looks at every port at once. */
@@ -31,6 +34,8 @@ export interface Dependencies {
   readonly pm2: Pm2;
   readonly restart: Restart;
   readonly log: Log;
+  /** What is known of a port has changed, and is kept. */
+  onChange(): void;
   /** PM2 runs another monitor: this one outlived its daemon, and is to leave. */
   onSuperseded(): void;
 }
@@ -63,6 +68,7 @@ export const startMonitor = (deps: Dependencies): Monitor => {
         onChange: (next) => {
           memory.set(proxy.id, next);
           save();
+          deps.onChange();
         },
       }),
     );
@@ -75,6 +81,7 @@ export const startMonitor = (deps: Dependencies): Monitor => {
       lastLookMs: Math.min(...watches.map((one) => one.lastLookMs())),
       pm2Problem: pm2List.problem(),
     }),
+    seen: () => watches.map((one) => one.seen()),
     measures: () => {
       const totals = ledgers.shown();
       return config.proxies.flatMap(({ id }, at) => {

@@ -1,8 +1,9 @@
 import type { ProxyConfig } from '../core/config.ts';
 import { type Health, newHealth } from '../core/health.ts';
 import type { Measures } from '../core/measures.ts';
+import type { Seen } from '../core/notice-texts.ts';
 import type { ProxyStatus } from '../core/status.ts';
-import { describeProxy } from './describe.ts';
+import { describeProxy, seenOf } from './describe.ts';
 import { createWitness, type Hears } from './evidence.ts';
 import { createLooks, type LookMeans, type Looks } from './looks.ts';
 import type { PortMemory } from './memory.ts';
@@ -19,6 +20,7 @@ export interface Surroundings extends Omit<Means, 'listenAgain'>, LookMeans {
 export interface Watch {
   readonly health: () => Health;
   readonly status: () => ProxyStatus;
+  readonly seen: () => Seen;
   readonly measures: () => Omit<Measures, 'totals'>;
   readonly lastLookMs: () => number;
   /** Looks at once, at the upstream too. */
@@ -86,6 +88,7 @@ export const watch = (proxy: ProxyConfig, around: Surroundings): Watch => {
       const said = { word: looks.pm2Word(), ending: hints.ending(health().incident) };
       return describeProxy(proxy, health(), looks.last(), said, monitor.failureThreshold);
     },
+    seen: () => seenOf(proxy, health(), looks.last(), hints.ending(health().incident)),
     measures: () => measure(proxy, health(), looks),
     lastLookMs: looks.lastLookMs,
     lookNow: () => {

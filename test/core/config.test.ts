@@ -55,6 +55,11 @@ test('two addresses are enough: every other key has its default', () => {
       probeTimeoutMs: 2_000,
       http: { host: '127.0.0.1', port: 6270 },
     },
+    alerts: {
+      groupMs: 5_000,
+      remindMs: 14_400_000,
+      flapping: { downs: 4, withinMs: 600_000 },
+    },
   });
 });
 

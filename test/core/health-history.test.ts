@@ -19,7 +19,13 @@ describe('an incident that is over', () => {
     story.tell({ kind: 'cured', atMs: 15_500, cure: 'forced', error: null });
     for (const atMs of [16_000, 17_000]) story.look(atMs, {}, 200);
     const { history, incident } = story.health();
-    assert.deepEqual(history, [{ fromMs: 10_000, toMs: 16_000, cause: 'hung', cures: ['forced', 'forced'] }]);
+    assert.deepEqual(history, [
+      {
+        ...{ fromMs: 10_000, toMs: 16_000, cause: 'hung', cures: ['forced', 'forced'] },
+        alerted: true,
+        restarted: true,
+      },
+    ]);
     assert.equal(incident, null);
   });
 
@@ -27,7 +33,9 @@ describe('an incident that is over', () => {
     const story = startStory();
     story.look(10_000, NOT_THERE, null);
     story.look(12_000, { pm2: 'stopped' }, null);
-    assert.deepEqual(story.health().history, [{ fromMs: 10_000, toMs: 12_000, cause: 'crashed', cures: [] }]);
+    assert.deepEqual(story.health().history, [
+      { ...{ fromMs: 10_000, toMs: 12_000, cause: 'crashed', cures: [] }, alerted: false, restarted: false },
+    ]);
     story.look(13_000, { pm2: 'stopped' }, null);
     assert.equal(story.health().history.length, 1);
   });

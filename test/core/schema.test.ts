@@ -3,7 +3,13 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { toJsonSchema } from '@valibot/to-json-schema';
 import { parseConfig } from '../../src/core/config.ts';
-import { configSchema, monitorSchema, probeSchema, proxySchema } from '../../src/core/config-schema.ts';
+import {
+  alertsSchema,
+  configSchema,
+  monitorSchema,
+  probeSchema,
+  proxySchema,
+} from '../../src/core/config-schema.ts';
 
 /** Tests run in the project's root. */
 const PATH = 'steadyport.schema.json';
@@ -35,6 +41,7 @@ interface JsonSchema {
 const root = JSON.parse(generate()) as JsonSchema;
 const proxy = root.properties?.['proxies']?.items;
 const monitor = root.properties?.['monitor'];
+const alerts = root.properties?.['alerts'];
 
 test('editors are told every key, and that there are no others', () => {
   assert.equal(root.$schema, 'http://json-schema.org/draft-07/schema#');
@@ -42,6 +49,7 @@ test('editors are told every key, and that there are no others', () => {
     [root, configSchema.entries],
     [proxy, proxySchema.entries],
     [monitor, monitorSchema.entries],
+    [alerts, alertsSchema.entries],
   ] as const;
   for (const [described, entries] of objects) {
     assert.deepEqual(Object.keys(described?.properties ?? {}), Object.keys(entries));
@@ -59,8 +67,8 @@ test('editors are told what is written, not what becomes of it', () => {
   assert.equal(monitor?.properties?.['intervalMs']?.default, 1_000);
 });
 
-test('each key of a proxy and of the monitor has a description', () => {
-  for (const described of [proxy, monitor])
+test('each key of a proxy, of the monitor and of the alerts has a description', () => {
+  for (const described of [proxy, monitor, alerts])
     for (const [key, { description }] of Object.entries(described?.properties ?? {}))
       assert.ok(description, key);
 });

@@ -1,5 +1,11 @@
 import { NO_TRACK, usageOf } from '../../src/core/limits.ts';
-import type { MonitorStatus, Paint, ProxyStatus, Snapshot } from '../../src/core/status.ts';
+import {
+  type MonitorStatus,
+  NO_ALERTS,
+  type Paint,
+  type ProxyStatus,
+  type Snapshot,
+} from '../../src/core/status.ts';
 
 export const NOW_MS = 1_761_902_000_000;
 
@@ -14,6 +20,7 @@ export const MONITOR: MonitorStatus = {
   lastLookMs: NOW_MS - 300,
   pm2Problem: null,
   http: '127.0.0.1:6270',
+  alerts: NO_ALERTS,
 };
 
 /** A proxy that is up; what is named in `change` is otherwise. */

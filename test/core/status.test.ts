@@ -120,6 +120,19 @@ test('the holder of a port is its pid and command, or the user where the process
   assert.equal(formatHolder({ pid: null, command: null, uid: 1_000 }), 'a process of user 1000');
 });
 
+test('alerts have a line while a channel has a problem, something waits, or they are silenced', () => {
+  const line = (silencedUntilMs: number | null, waiting: number, problem: string | null) => {
+    const alerts = { silencedUntilMs, channels: [{ name: 'slack', waiting, problem }] };
+    return render({ ...snapshotOf(proxyStatus({})), monitor: { ...MONITOR, alerts } }).match(
+      /^! alerts.*$/m,
+    )?.[0];
+  };
+  assert.equal(line(null, 0, null), undefined);
+  assert.equal(line(null, 3, null), '! alerts  slack: 3 waiting');
+  assert.equal(line(null, 3, 'HTTP 500'), '! alerts  slack: 3 waiting (HTTP 500)');
+  assert.equal(line(NOW_MS + 600_000, 0, null), '! alerts  silenced for 10 min');
+});
+
 test('without the monitor the table says so', () => {
   assert.match(
     render({ ...snapshotOf(proxyStatus({})), monitor: null }),

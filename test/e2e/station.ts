@@ -22,7 +22,7 @@ export interface Outcome {
 export interface Station {
   readonly folder: string;
   readonly env: Readonly<Record<string, string>>;
-  configure(proxies: readonly object[], monitor?: object): void;
+  configure(proxies: readonly object[], monitor?: object, alerts?: object): void;
   pm2(...args: string[]): Promise<Outcome>;
   steadyport(...args: string[]): Promise<Outcome>;
   status(): Promise<Snapshot>;
@@ -63,8 +63,8 @@ export const openStation = (extraEnv: Readonly<Record<string, string>> = {}, pm2
   return {
     folder,
     env,
-    configure: (proxies, monitor = {}) =>
-      writeFileSync(config, JSON.stringify({ proxies, monitor: { http: false, ...monitor } })),
+    configure: (proxies, monitor = {}, alerts = {}) =>
+      writeFileSync(config, JSON.stringify({ proxies, monitor: { http: false, ...monitor }, alerts })),
     pm2: (...args) => run(pm2Bin, args),
     steadyport,
     status,

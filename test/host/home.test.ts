@@ -138,9 +138,10 @@ describe('a home that is removed', () => {
       const { pid, failures, socket } = makeHome(path, id).port(id);
       for (const file of [pid, failures, socket, `${pid}.4711`]) writeFileSync(file, '1\n');
     }
-    const { monitorState, counts } = locateHome(path);
-    for (const file of [monitorState, `${monitorState}.4711`, counts, `${counts}.4711`])
-      writeFileSync(file, '{}');
+    const { monitorState, counts, alerts } = locateHome(path);
+    for (const file of [monitorState, counts, alerts])
+      for (const name of [file, `${file}.4711`]) writeFileSync(name, '{}');
+    writeFileSync(`${alerts}.bad`, '{}');
   };
 
   test('is gone, and so it stays when it is removed again', async () => {

@@ -47,6 +47,7 @@ test('a monitor that starts removes the drafts of processes that are no more, an
     pm2: NO_PM2,
     restart: never,
     log: () => {},
+    onChange: () => {},
     onSuperseded: never,
   });
   monitor.stop();

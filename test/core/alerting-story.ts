@@ -1,0 +1,100 @@
+import { type Alerting, type AlertPolicy, NOTHING_SAID, observe } from '../../src/core/alerting.ts';
+import type { Cause } from '../../src/core/decision.ts';
+import { type Health, type Incident, newHealth, type PastIncident } from '../../src/core/health.ts';
+import type { Seen } from '../../src/core/notice-texts.ts';
+import type { Message, Notice } from '../../src/core/notices.ts';
+
+export const POLICY: AlertPolicy = {
+  groupMs: 5_000,
+  remindMs: 14_400_000,
+  flapping: { downs: 4, withinMs: 600_000 },
+  levels: [],
+};
+
+export const seenOf = (health: Health, port = 6274): Seen => ({
+  name: `tcp-proxy-${port}`,
+  label: `port ${port}`,
+  place: `port ${port}`,
+  upstream: `localhost:${port}`,
+  health,
+  detail: null,
+  holder: null,
+  limits: {},
+});
+
+export const incident = (atMs: number, change: Partial<Incident> = {}): Incident => ({
+  ...{ atMs, pid: 100, cause: 'upstream_down', cures: [], alerted: true, isOwn: false, backAtMs: null },
+  ...change,
+});
+
+export const past = (fromMs: number, toMs: number, change: Partial<PastIncident> = {}): PastIncident => ({
+  ...{ fromMs, toMs, cause: 'upstream_down', cures: [], alerted: true, restarted: false },
+  ...change,
+});
+
+/** One port after the other, each "down 6274", with "+" between those of one message. */
+export const inWords = (messages: readonly Message[]): readonly string[] =>
+  messages.map(({ notices }) => notices.map(inShort).join(' + '));
+
+const inShort = ({ kind, proxy }: Notice): string => `${kind} ${proxy.replace(/^.*-/, '')}`;
+
+/** A set of ports, and what is said of them as time goes on. */
+export interface Town {
+  /** What the monitor knows of a port from now on. */
+  set(health: Partial<Health>, port?: number): void;
+  /** It goes down, to be known at once. */
+  fall(port?: number, cause?: Cause): void;
+  rise(port?: number): void;
+  /** It is restarted before anybody is told. */
+  restart(port?: number): void;
+  remove(port: number): void;
+  /** Looks every second until then. @returns what was said in that time */
+  until(atMs: number): readonly string[];
+  state: Alerting;
+  isQuiet: boolean;
+  readonly messages: readonly Message[];
+  now(): number;
+}
+
+/** Ports that have been up for long. */
+export const startTown = (ports: readonly number[] = [6274], policy: Partial<AlertPolicy> = {}): Town => {
+  const healths = new Map(ports.map((port) => [port, { ...newHealth(0), state: 'up' } as Health]));
+  let nowMs = 0;
+  const messages: Message[] = [];
+  const healthOf = (port: number): Health => healths.get(port) ?? newHealth(0);
+  const look = (): readonly Message[] => {
+    const seen = [...healths].map(([port, health]) => seenOf(health, port));
+    const now = { atMs: nowMs, isQuiet: town.isQuiet, run: 'run' };
+    const next = observe(town.state, seen, now, { ...POLICY, ...policy });
+    town.state = next.state;
+    messages.push(...next.messages);
+    return next.messages;
+  };
+  const town: Town = {
+    ...{ state: NOTHING_SAID, isQuiet: false, messages },
+    now: () => nowMs,
+    set: (change, port = 6274) => healths.set(port, { ...healthOf(port), ...change }),
+    fall: (port = 6274, cause = 'upstream_down') =>
+      town.set({ state: 'down', cause, incident: incident(nowMs, { cause }) }, port),
+    rise: (port = 6274) => {
+      const { incident: over, history } = healthOf(port);
+      const ended = over ? [past(over.atMs, nowMs, { cause: over.cause, cures: over.cures })] : [];
+      town.set({ state: 'up', cause: null, incident: null, history: [...history, ...ended] }, port);
+    },
+    restart: (port = 6274) => {
+      const one = past(nowMs, nowMs + 500, { cause: 'crashed', alerted: false, restarted: true });
+      town.set({ history: [...healthOf(port).history, one].slice(-20) }, port);
+    },
+    remove: (port) => healths.delete(port),
+    until: (atMs) => {
+      const said: Message[] = [...look()];
+      while (nowMs < atMs) {
+        nowMs = Math.min(atMs, nowMs + 1_000);
+        said.push(...look());
+      }
+      return inWords(said);
+    },
+  };
+  look();
+  return town;
+};
