@@ -57,7 +57,9 @@ const strayFiles = ({ folder, env }) => {
       return alive.has(pid) ? [] : [`stale ${name} (${pid})`];
     }
     const isKnown =
-      /^(monitor\.(sock|json)|monitor-counts\.json|ports\/[^/]+\/(failures|control\.sock))$/.test(name);
+      /^(monitor\.(sock|json)|monitor-counts\.json|logs\/[^/]+\.log(-\d+-\d+(\.gz)?)?|ports\/[^/]+\/(failures|control\.sock))$/.test(
+        name,
+      );
     return isKnown ? [] : [`stray file ${name}`];
   });
 };

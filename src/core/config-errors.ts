@@ -3,6 +3,7 @@ import {
   configSchema,
   EXPECTED,
   isRecord,
+  logsSchema,
   monitorSchema,
   probeSchema,
   proxySchema,
@@ -69,6 +70,7 @@ const unknownKeys = (place: Path, found: unknown, name: Name): ConfigError[] => 
 const knownKeys = (place: Path, found: Record<string, unknown>): string[] => {
   if (place.length === 0) return Object.keys(configSchema.entries);
   if (place[0] === 'monitor') return Object.keys(monitorSchema.entries);
+  if (place[0] === 'logs') return Object.keys(logsSchema.entries);
   if (place.length === 2) return Object.keys(proxySchema.entries);
   const probe = probeSchema.options.find(({ entries }) => entries.type.literal === found['type']);
   return Object.keys(probe?.entries ?? {});

@@ -199,6 +199,14 @@ export const monitorSchema = v.strictObject({
   ),
 });
 
+export const logsSchema = v.strictObject({
+  maxBytes: v.optional(
+    integer(0, MOST_BYTES, 'a whole number', 'The monitor rotates a log that has grown past this; 0: none'),
+    20_971_520,
+  ),
+  keep: v.optional(count(1, 'How many rotated files of each log it keeps'), 14),
+});
+
 /** The schema of steadyport.json; steadyport.schema.json is made from it. */
 export const configSchema = v.strictObject({
   $schema: v.optional(text('The JSON schema of this file, for editors')),
@@ -208,4 +216,8 @@ export const configSchema = v.strictObject({
     v.description('The ports to forward'),
   ),
   monitor: v.optional(monitorSchema, {}),
+  logs: v.optional(
+    v.pipe(logsSchema, v.description('What becomes of logs where nobody else rotates them')),
+    {},
+  ),
 });

@@ -2,7 +2,14 @@ import * as v from 'valibot';
 import { isLoopback, listenName } from './address.ts';
 import { type ConfigError, describeIssue } from './config-errors.ts';
 import { crossCheck } from './config-rules.ts';
-import { configSchema, isRecord, type monitorSchema, type Probe, type proxySchema } from './config-schema.ts';
+import {
+  configSchema,
+  isRecord,
+  type logsSchema,
+  type monitorSchema,
+  type Probe,
+  type proxySchema,
+} from './config-schema.ts';
 import { type ConfigVariables, readVariables } from './config-variables.ts';
 
 /** One port. Durations are milliseconds; 0 means "at once" for holdMs and drainMs and "never" for the time-outs. */
@@ -19,9 +26,12 @@ export interface ProxyConfig extends Omit<v.InferOutput<typeof proxySchema>, 'pr
 
 export type MonitorConfig = v.InferOutput<typeof monitorSchema>;
 
+export type LogsConfig = v.InferOutput<typeof logsSchema>;
+
 export interface Config {
   readonly proxies: readonly ProxyConfig[];
   readonly monitor: MonitorConfig;
+  readonly logs: LogsConfig;
 }
 
 export type ConfigResult =
@@ -42,8 +52,8 @@ export const parseConfig = (file: unknown, variables: ConfigVariables = {}): Con
   if (!parsed.success || errors.length > 0)
     // With PROXIES, the list is empty only when each of its items has been reported.
     return { ok: false, errors: errors.filter(({ path }) => !(variables.PROXIES && path === 'proxies')) };
-  const config: Config = { proxies: parsed.output.proxies.map(complete), monitor: parsed.output.monitor };
-  return { ok: true, config: deepFreeze(config) };
+  const { proxies, monitor, logs } = parsed.output;
+  return { ok: true, config: deepFreeze({ proxies: proxies.map(complete), monitor, logs }) };
 };
 
 const complete = ({ probe, label, ...rest }: v.InferOutput<typeof proxySchema>): ProxyConfig => {

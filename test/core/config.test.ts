@@ -55,6 +55,7 @@ test('two addresses are enough: every other key has its default', () => {
       probeTimeoutMs: 2_000,
       http: { host: '127.0.0.1', port: 6270 },
     },
+    logs: { maxBytes: 20_971_520, keep: 14 },
   });
 });
 
