@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { FORWARDERS } from './forwarders.js';
 import { MEASURES } from './measures/index.js';
-import { SIZES, SOAK_SIZES, WATCHED_SIZES } from './sizes.js';
+import { ROTATION_SIZES, SIZES, SOAK_SIZES, WATCHED_SIZES } from './sizes.js';
 
 const DEFAULT_ROUNDS = 5;
 const MOST_ROUNDS = 100;
@@ -11,6 +11,7 @@ const keysOf = (table) => table.map(({ key }) => key).join(', ');
 const USAGE = `npm run bench -- [--rounds N] [--only MEASURE,…] [--forwarders NAME,…] [--quick] [--write]
 npm run bench -- --soak [--seconds N] [--forwarders NAME,…] [--quick] [--write]
 npm run bench -- --watched [--rounds N] [--quick] [--write]
+npm run bench -- --rotation [--quick] [--write]
   --rounds      how often; the figures are medians (default: ${DEFAULT_ROUNDS}; with --quick: 1)
   --only        ${keysOf(MEASURES)}
   --forwarders  ${keysOf(FORWARDERS)}
@@ -18,6 +19,7 @@ npm run bench -- --watched [--rounds N] [--quick] [--write]
   --soak        ${SOAK_SIZES.full.held} connections held and ${SOAK_SIZES.full.rate} new ones a second, through kernel, then portable
   --watched     requests through a proxy while the monitor is scraped slowly, and while its webhook hangs
   --seconds     for how long the new ones come (default: ${SOAK_SIZES.full.seconds}; with --quick: ${SOAK_SIZES.quick.seconds})
+  --rotation    ${ROTATION_SIZES.full.lines} lines of a log in each way to rotate it: what is lost
   --write       writes this run's part of bench/RESULTS.md`;
 
 /** @throws Error with a text for whoever called, when an option or its value is not known */
@@ -33,11 +35,14 @@ export const readOptions = (args) => {
         write: { type: 'boolean', default: false },
         soak: { type: 'boolean', default: false },
         watched: { type: 'boolean', default: false },
+        rotation: { type: 'boolean', default: false },
         seconds: { type: 'string' },
       },
     });
-    if (values.soak && values.watched) throw new Error('--soak and --watched are runs of their own');
+    if ([values.soak, values.watched, values.rotation].filter(Boolean).length > 1)
+      throw new Error('--soak, --watched and --rotation are runs of their own');
     if (values.watched) return watchedOptions(values);
+    if (values.rotation) return rotationOptions(values);
     return values.soak ? soakOptions(values) : measureOptions(values);
   } catch (error) {
     throw new Error(`${error.message}\n\n${USAGE}`, { cause: error });
@@ -75,6 +80,13 @@ const watchedOptions = (values) => {
   const measures = MEASURES.filter(({ key }) => key === 'requests');
   const forwarders = FORWARDERS.filter(({ key }) => key === 'kernel');
   return { ...values, kind: 'watched', rounds, sizes, measures, forwarders };
+};
+
+const rotationOptions = (values) => {
+  for (const option of ['rounds', 'only', 'forwarders', 'seconds'])
+    if (values[option] !== undefined) throw new Error(`--${option} does not go with --rotation`);
+  const sizes = values.quick ? ROTATION_SIZES.quick : ROTATION_SIZES.full;
+  return { ...values, kind: 'rotation', sizes, measures: [], forwarders: [] };
 };
 
 const numberOf = (option, text, most) => {

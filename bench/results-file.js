@@ -1,17 +1,18 @@
-// RESULTS.md has three parts, each written by a run of its own.
+// RESULTS.md has parts, each written by a run of its own.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { ROTATION_TITLE } from './rotation/page.js';
 import { SOAK_TITLE } from './soak/page.js';
 import { WATCHED_TITLE } from './watched/page.js';
 
 const RESULTS = fileURLToPath(new URL('RESULTS.md', import.meta.url));
 /** What begins with none of them is the first part. */
-const TITLES = { soak: SOAK_TITLE, watched: WATCHED_TITLE };
+const TITLES = { soak: SOAK_TITLE, watched: WATCHED_TITLE, rotation: ROTATION_TITLE };
 
-/** Keeps the other parts. @param kind 'costs', 'soak' or 'watched' */
+/** Keeps the other parts. @param kind 'costs', 'soak', 'watched' or 'rotation' */
 export const writeResults = (text, kind) => {
   const before = existsSync(RESULTS) ? readFileSync(RESULTS, 'utf8') : '';
-  const parts = { costs: '', soak: '', watched: '' };
+  const parts = { costs: '', soak: '', watched: '', rotation: '' };
   let part = 'costs';
   for (const line of before.split('\n')) {
     part = Object.keys(TITLES).find((key) => TITLES[key] === line) ?? part;

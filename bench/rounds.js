@@ -1,7 +1,10 @@
-// The three runs: every measure of every forwarder in rounds, the soak of one after another, and the monitor's doings.
+// The runs: every measure of every forwarder in rounds, the soak of one after another, the monitor's doings, and rotation.
 import { attempt } from './attempt.js';
 import { forwardersOf } from './measures/index.js';
 import { page } from './page.js';
+import { failureOf as rotationFailureOf, rotationPage } from './rotation/page.js';
+import { rotation } from './rotation/rotation.js';
+import { WAYS } from './rotation/ways.js';
 import { failureOf, soakPage } from './soak/page.js';
 import { soak } from './soak/soak.js';
 import { failureOf as failureOfWatched, watchedPage } from './watched/page.js';
@@ -51,6 +54,21 @@ export const watchAll = async (run) => {
   const { figures, failure } = await attempt(work, limitMs);
   note(failures, 'watched', failure ?? failureOfWatched(figures));
   return { text: watchedPage({ ...run, results: figures, failures }), failures };
+};
+
+/** @returns its page, and what failed */
+export const rotateAll = async (run) => {
+  const { sizes, folder } = run;
+  const [results, failures] = [{}, []];
+  // The module is downloaded, with a PM2 of its own: too much for a glance.
+  const ways = WAYS.filter(({ isModule }) => !(isModule && run.quick));
+  for (const way of ways) {
+    progress(`${sizes.lines} lines, ${sizes.rotations} rotations: ${way.title}`);
+    const { figures, failure } = await attempt(() => rotation({ way, folder, sizes }), LONGEST_MEASURE_MS);
+    if (figures) results[way.key] = figures;
+    note(failures, way.title, failure ?? rotationFailureOf(way, figures));
+  }
+  return { text: rotationPage({ ...run, ways, results, failures }), failures };
 };
 
 const note = (failures, what, failure) => {

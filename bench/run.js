@@ -7,10 +7,10 @@ import { forwardersOf } from './measures/index.js';
 import { readOptions } from './options.js';
 import { circumstances } from './page-parts.js';
 import { writeResults } from './results-file.js';
-import { measureAll, soakAll, watchAll } from './rounds.js';
+import { measureAll, rotateAll, soakAll, watchAll } from './rounds.js';
 import { missingOf } from './tools.js';
 
-const RUNS = { costs: measureAll, soak: soakAll, watched: watchAll };
+const RUNS = { costs: measureAll, soak: soakAll, watched: watchAll, rotation: rotateAll };
 
 const say = (text) => process.stdout.write(`${text}\n`);
 const progress = (text) => process.stderr.write(`${text}\n`);
@@ -26,8 +26,11 @@ const main = async (args) => {
   for (const line of leftOut) progress(`bench: left out: ${line}`);
   if (leftOut.length > 0 && process.env.STEADYPORT_REQUIRE_ALL === '1')
     exitWith(1, 'STEADYPORT_REQUIRE_ALL=1 and something is missing');
-  if (chosen.forwarders.length === 0 || !(options.kind !== 'costs' || chosen.measures.length > 0))
-    exitWith(1, 'nothing is left to measure');
+  const isLeft =
+    options.kind === 'rotation'
+      ? leftOut.length === 0
+      : chosen.forwarders.length > 0 && (options.kind !== 'costs' || chosen.measures.length > 0);
+  if (!isLeft) exitWith(1, 'nothing is left to measure');
   const folder = mkdtempSync(join(tmpdir(), 'steadyport-bench-'));
   cleanUpAtExit(folder);
   const before = circumstances(args, chosen);
@@ -47,16 +50,21 @@ const optionsOrExit = (args) => {
 };
 
 /** What can be measured with the tools that are installed, and what cannot and why. */
-const withoutMissing = ({ measures, forwarders }) => {
+const withoutMissing = ({ measures, forwarders, kind }) => {
   const leftOut = [];
-  const isThere = (kind) => (entry) => {
+  const isThere = (what) => (entry) => {
     const missing = missingOf(entry.tools);
-    if (missing) leftOut.push(`${kind} ${entry.key}: not installed: ${missing}`);
+    if (missing) leftOut.push(`${what} ${entry.key}: not installed: ${missing}`);
     return !missing;
   };
+  const rotating =
+    kind === 'rotation'
+      ? [{ key: 'rotation', tools: ['logrotate', 'wrk', 'nginx'] }].filter(isThere('measure'))
+      : [];
   const left = forwarders.filter(isThere('forwarder'));
   const isOfSome = (measure) => forwardersOf(measure, left).length > 0;
-  return { measures: measures.filter(isThere('measure')).filter(isOfSome), forwarders: left, leftOut };
+  const measured = measures.filter(isThere('measure')).filter(isOfSome);
+  return { measures: [...measured, ...rotating], forwarders: left, leftOut };
 };
 
 /** Whatever ends this process, what it started and its folder go with it. */

@@ -45,3 +45,8 @@ export const SOAK_SIZES = {
 
 /** Of wrk in each round. */
 export const WATCHED_SIZES = { full: { seconds: 10 }, quick: { seconds: 3 } };
+
+export const ROTATION_SIZES = {
+  full: { lines: 500_000, rate: 200_000, rotations: 10, apartMs: 50, proxySeconds: 80 },
+  quick: { lines: 50_000, rate: 100_000, rotations: 2, apartMs: 20, proxySeconds: 3 },
+};

@@ -11,9 +11,16 @@ const PACKAGES = {
   wrk: 'wrk',
   iperf3: 'iperf3',
   strace: 'strace',
+  logrotate: 'logrotate',
   '/usr/lib/nginx/modules/ngx_stream_module.so': 'libnginx-mod-stream',
 };
-const VERSION_OPTION = { iperf3: '--version', socat: '-V', python3: '-V', strace: '-V' };
+const VERSION_OPTION = {
+  iperf3: '--version',
+  socat: '-V',
+  python3: '-V',
+  strace: '-V',
+  logrotate: '--version',
+};
 
 /** @returns the whole path; undefined when it is not installed */
 export const pathOf = (tool) => {

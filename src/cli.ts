@@ -74,6 +74,13 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     about: "stop, and out of PM2's saved list; removes the state and says what remains",
     load: () => import('./commands/uninstall.ts'),
   },
+  'install-logrotate': {
+    usage: 'install-logrotate [--print] [--to FILE]',
+    about: 'the rule for logrotate, where logrotate looks (root) or beside the state (a user)',
+    options: ['to'],
+    flags: ['print'],
+    load: () => import('./commands/install-logrotate.ts'),
+  },
   run: {
     usage: 'run <APP>',
     about: 'one proxy of the config, as PM2 runs it: tcp-proxy-PORT or unix-proxy-NAME',

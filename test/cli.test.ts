@@ -14,6 +14,7 @@ const COMMANDS = [
   'start',
   'stop',
   'uninstall',
+  'install-logrotate',
   'run',
   'monitor',
 ];

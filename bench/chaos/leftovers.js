@@ -57,7 +57,7 @@ const strayFiles = ({ folder, env }) => {
       return alive.has(pid) ? [] : [`stale ${name} (${pid})`];
     }
     const isKnown =
-      /^(monitor\.(sock|json)|(monitor-counts|alerts)\.json|ports\/[^/]+\/(failures|control\.sock))$/.test(
+      /^(monitor\.(sock|json)|(monitor-counts|alerts)\.json|logs\/[^/]+\.log(-\d+-\d+(\.gz)?)?|ports\/[^/]+\/(failures|control\.sock))$/.test(
         name,
       );
     return isKnown ? [] : [`stray file ${name}`];

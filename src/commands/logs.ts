@@ -5,7 +5,8 @@ import { MONITOR } from '../core/apps.ts';
 import type { Config } from '../core/config.ts';
 import { dateLines, type LogLine, type LogPaint, mergeLines, renderLines } from '../core/log-lines.ts';
 import { isCalled } from '../core/status.ts';
-import { requireConfig } from '../host/config-file.ts';
+import { requireConfig, type Settings } from '../host/config-file.ts';
+import { locateHome } from '../host/home.ts';
 import { type LogFile, openLogFile, usualLogs } from '../host/log-file.ts';
 import { UsageError } from '../host/usage-error.ts';
 import { createPm2 } from '../monitor/pm2.ts';
@@ -22,7 +23,7 @@ export const run = async (args: ParsedArgs): Promise<number> => {
   process.stdout.once('error', () => process.exit(0));
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(0));
 
-  const sources = await openSources(settings.pm2Home, apps, most);
+  const sources = await openSources(settings, apps, most);
   const show = (lines: readonly LogLine[]): void => {
     process.stdout.write(renderLines(lines, apps, paint));
   };
@@ -61,9 +62,9 @@ interface Source extends Pick<LogLine, 'app' | 'isError'> {
   readonly file: LogFile;
 }
 
-/** The files that PM2 names, or those that it usually writes; what is missing is told on stderr. */
+/** What the proxies write, and the files that PM2 names, or usually writes; what is missing is told on stderr. */
 const openSources = async (
-  pm2Home: string,
+  { pm2Home, home: homePath }: Pick<Settings, 'pm2Home' | 'home'>,
   apps: readonly string[],
   lines: number,
 ): Promise<readonly Source[]> => {
@@ -71,6 +72,7 @@ const openSources = async (
   const view = await pm2.list();
   pm2.close();
   if (!view.ok) tell(`${view.problem}, and nothing is written to the logs meanwhile`);
+  const home = locateHome(homePath);
   const sources: Source[] = [];
   for (const app of apps) {
     const { out, err } = (view.ok && view.apps.get(app)?.logs) || usualLogs(pm2Home, app);
@@ -82,6 +84,8 @@ const openSources = async (
       if (file) sources.push({ app, isError, file });
       if (file?.writtenMs === null && !isError) tell(`${app} has no log: there is no file ${path}`);
     }
+    const access = app === MONITOR ? undefined : openOrTell(home.accessLog(app), lines);
+    if (access) sources.push({ app, isError: false, file: access });
   }
   return sources;
 };

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ParsedArgs } from 'minimist';
 import { LEAVE_UNDER_PM2_MS } from '../core/leaving.ts';
+import { type AccessLog, openAccessLog } from '../host/access-log.ts';
 import { requireConfig } from '../host/config-file.ts';
 import {
   type ControlServer,
@@ -10,7 +11,7 @@ import {
 } from '../host/control.ts';
 import { makeHome, readInteger, remove, writeAtomic } from '../host/home.ts';
 import { exitFailed, leaveOnSignal, leaveOrphan } from '../host/leave.ts';
-import { createLog } from '../host/log.ts';
+import { createLog, type Log } from '../host/log.ts';
 import { UsageError } from '../host/usage-error.ts';
 import { chooseEngine } from '../proxy/choose-engine.ts';
 import { startForwarder } from '../proxy/forwarder.ts';
@@ -20,10 +21,19 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
   const { config, settings } = requireConfig();
   const proxy = config.proxies.find(({ name }) => name === args._[0]);
   if (!proxy) throw new UsageError(`${settings.configPath} has no proxy "${args._[0]}"`);
-  const files = makeHome(settings.home, proxy.id).port(proxy.id);
+  const home = makeHome(settings.home, proxy.id);
+  const files = home.port(proxy.id);
   const log = createLog(settings.logFormat);
+  // PM2 loses lines when its logs are rotated; by hand, all is on stdout.
+  const access = settings.underPm2 ? keepAccessLog(home.accessLog(proxy.name), proxy.id, log) : undefined;
   const predecessor = await replacePredecessor(files.socket);
-  const forwarder = await startForwarder(proxy, chooseEngine(proxy.engine), log, exitFailed);
+  const forwarder = await startForwarder(
+    proxy,
+    chooseEngine(proxy.engine),
+    log,
+    exitFailed,
+    access && createLog(settings.logFormat, access.write),
+  );
   if (predecessor) {
     const awayMs = Math.round(performance.now() - predecessor.askedAt);
     const from = `pid ${readInteger(files.pid) ?? 'unknown'}, which PM2 no longer has`;
@@ -34,6 +44,8 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
   const leave = leaveOnSignal(async () => {
     control?.announce('leaving');
     await forwarder.drain(settings.underPm2 ? Math.min(proxy.drainMs, LEAVE_UNDER_PM2_MS) : proxy.drainMs);
+    // Before the control socket: who waits for this process takes its end for the process's.
+    await access?.close();
     await control?.close(forwarder.report());
     if (readInteger(files.pid) === process.pid) remove(files.pid);
   });
@@ -61,6 +73,11 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
     log('no_pid_file', `${proxy.id}: cannot write ${files.pid}: ${error.message}; serving without it`),
   );
   process.send?.('ready');
+};
+
+const keepAccessLog = (path: string, id: string, log: Log): AccessLog => {
+  log('access_log', `${id}: connections are logged in ${path}`, { path });
+  return openAccessLog(path, (sentence) => log('access_log', `${id}: ${sentence}`, { path }));
 };
 
 /** Nothing hangs on the file: on a full disk the proxy serves without it, and writes it once there is room. */

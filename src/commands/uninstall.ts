@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { MONITOR } from '../core/apps.ts';
 import { ROOT, readSettings, requireConfig, type Settings } from '../host/config-file.ts';
-import { removeHome } from '../host/home.ts';
+import { locateHome, removeHome } from '../host/home.ts';
 import { usualLogs } from '../host/log-file.ts';
+import { SYSTEM_RULE, USER_RULE } from '../host/logrotate.ts';
 import { forgetSaved } from '../host/pm2-saved.ts';
 import { isUsageError } from '../host/usage-error.ts';
 import { createPm2, listOwnApps } from '../monitor/pm2.ts';
@@ -18,19 +20,24 @@ export const run = async (): Promise<number> => {
     return 1;
   }
   const { names, problems } = forgetSaved(pm2Home, configPath);
-  const others = await removeHome(home);
+  const hadUserRule = existsSync(join(home, USER_RULE));
+  const ownLogs = locateHome(home).logs;
+  const others = (await removeHome(home)).filter((name) => name !== basename(ownLogs));
   for (const problem of problems) process.stderr.write(`steadyport: ${problem}\n`);
 
   const known = new Set([...listed.keys(), ...names, ...configuredApps()]);
-  const logs = [...known].flatMap((name) =>
-    Object.values(listed.get(name)?.logs ?? usualLogs(pm2Home, name)).filter((path) => existsSync(path)),
-  );
+  const logs = [
+    ownLogs,
+    ...[...known].flatMap((name) => Object.values(listed.get(name)?.logs ?? usualLogs(pm2Home, name))),
+  ].filter((path) => existsSync(path));
   const saved = names.length > 0 ? ", their entries in PM2's saved list" : '';
   process.stdout.write(`Removed: the PM2 apps${saved}, and the state in ${home}.\nWhat remains:\n`);
   for (const line of [
     `${ROOT} (this project), with the config ${configPath}`,
     ...(others.length > 0 ? [`in ${home}, not steadyport's or in use: ${others.join(', ')}`] : []),
     ...(logs.length > 0 ? [`the logs of the apps: ${logs.join(', ')}`] : []),
+    ...(existsSync(SYSTEM_RULE) ? [`logrotate's rule; remove it with: rm ${SYSTEM_RULE}`] : []),
+    ...(hadUserRule ? ['the line for logrotate in your crontab, if you put it there: crontab -e'] : []),
     ...(await describeDaemon(settings)),
     "PM2's start at boot, if you set that up; undo it with: pm2 unstartup",
   ])

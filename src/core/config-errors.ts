@@ -4,6 +4,7 @@ import {
   configSchema,
   EXPECTED,
   isRecord,
+  logsSchema,
   monitorSchema,
   probeSchema,
   proxySchema,
@@ -75,6 +76,7 @@ const knownKeys = (place: Path, found: Record<string, unknown>): string[] => {
   if (place.length === 0) return Object.keys(configSchema.entries);
   if (place[0] === 'monitor') return Object.keys(monitorSchema.entries);
   if (place[0] === 'alerts') return knownOfAlerts(place[1]);
+  if (place[0] === 'logs') return Object.keys(logsSchema.entries);
   if (place.length === 2) return Object.keys(proxySchema.entries);
   const probe = probeSchema.options.find(({ entries }) => entries.type.literal === found['type']);
   return Object.keys(probe?.entries ?? {});

@@ -20,7 +20,8 @@ import type { Overlay } from './config-variables.ts';
 export const crossCheck = ({ input, name }: Overlay): readonly ConfigError[] => {
   const { monitor } = input;
   // valibot takes a list for an object.
-  if (Array.isArray(monitor)) return [{ path: 'monitor', value: monitor, problem: 'expected an object' }];
+  for (const key of ['monitor', 'logs'])
+    if (Array.isArray(input[key])) return [{ path: key, value: input[key], problem: 'expected an object' }];
   const written = isRecord(monitor) ? monitor : {};
   return [
     ...checkOrder(written, name, { key: 'suspectIntervalMs', words: 'at most', than: 'intervalMs' }),

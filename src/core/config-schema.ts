@@ -249,6 +249,14 @@ export const alertsSchema = v.strictObject({
   ),
 });
 
+export const logsSchema = v.strictObject({
+  maxBytes: v.optional(
+    integer(0, MOST_BYTES, 'a whole number', 'The monitor rotates a log that has grown past this; 0: none'),
+    20_971_520,
+  ),
+  keep: v.optional(count(1, 'How many rotated files of each log it keeps'), 14),
+});
+
 /** The schema of steadyport.json; steadyport.schema.json is made from it. */
 export const configSchema = v.strictObject({
   $schema: v.optional(text('The JSON schema of this file, for editors')),
@@ -259,4 +267,8 @@ export const configSchema = v.strictObject({
   ),
   monitor: v.optional(monitorSchema, {}),
   alerts: v.optional(alertsSchema, {}),
+  logs: v.optional(
+    v.pipe(logsSchema, v.description('What becomes of logs where nobody else rotates them')),
+    {},
+  ),
 });

@@ -6,6 +6,7 @@ import {
   type alertsSchema,
   configSchema,
   isRecord,
+  type logsSchema,
   type monitorSchema,
   type Probe,
   type proxySchema,
@@ -27,10 +28,13 @@ export interface ProxyConfig extends Omit<v.InferOutput<typeof proxySchema>, 'pr
 export type MonitorConfig = v.InferOutput<typeof monitorSchema>;
 export type AlertsConfig = v.InferOutput<typeof alertsSchema>;
 
+export type LogsConfig = v.InferOutput<typeof logsSchema>;
+
 export interface Config {
   readonly proxies: readonly ProxyConfig[];
   readonly monitor: MonitorConfig;
   readonly alerts: AlertsConfig;
+  readonly logs: LogsConfig;
 }
 
 export type ConfigResult =
@@ -51,8 +55,8 @@ export const parseConfig = (file: unknown, variables: ConfigVariables = {}): Con
   if (!parsed.success || errors.length > 0)
     // With PROXIES, the list is empty only when each of its items has been reported.
     return { ok: false, errors: errors.filter(({ path }) => !(variables.PROXIES && path === 'proxies')) };
-  const { proxies, monitor, alerts } = parsed.output;
-  const config: Config = { proxies: proxies.map(complete), monitor, alerts };
+  const { proxies, monitor, alerts, logs } = parsed.output;
+  const config: Config = { proxies: proxies.map(complete), monitor, alerts, logs };
   return { ok: true, config: deepFreeze(config) };
 };
 

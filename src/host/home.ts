@@ -24,6 +24,10 @@ export interface Home {
   readonly monitorState: string;
   readonly counts: string;
   readonly alerts: string;
+  /** The folder of the proxies' logs of connections; it outlives an uninstall. */
+  readonly logs: string;
+  /** @param app {@link ProxyConfig.name} */
+  accessLog(app: string): string;
   /** @param id {@link ProxyConfig.id} */
   port(id: string): { readonly socket: string; readonly pid: string; readonly failures: string };
 }
@@ -45,6 +49,8 @@ export const locateHome = (path: string): Home => {
     monitorState: join(path, 'monitor.json'),
     counts: join(path, 'monitor-counts.json'),
     alerts: join(path, 'alerts.json'),
+    logs: join(path, 'logs'),
+    accessLog: (app) => join(path, 'logs', `${app}.log`),
     port: (id) => {
       const folder = portFolder(id);
       return {
@@ -88,7 +94,7 @@ export const portsOf = (path: string): readonly string[] => list(join(path, 'por
 
 /**
  * Removes what steadyport has put there, and the folders that are empty then. A folder that has other things too, or
- * sockets that somebody serves, keeps them. @returns what is left in the home
+ * sockets that somebody serves, keeps them; logs are kept. @returns what is left in the home
  */
 export const removeHome = async (path: string): Promise<readonly string[]> => {
   const home = locateHome(path);
@@ -96,7 +102,10 @@ export const removeHome = async (path: string): Promise<readonly string[]> => {
     if (!(await isServed(socket))) removeFrom(dirname(socket), /^(control\.sock|(pid|failures)(\.\d+)?)$/);
   removeFrom(join(path, 'ports'));
   if (!(await isServed(home.monitorSocket)))
-    removeFrom(path, /^(monitor\.sock|(monitor|monitor-counts|alerts)\.json(\.\d+)?|alerts\.json\.bad)$/);
+    removeFrom(
+      path,
+      /^(monitor\.sock|(monitor|monitor-counts|alerts)\.json(\.\d+)?|alerts\.json\.bad|logrotate\.(conf|state))$/,
+    );
   return list(path);
 };
 

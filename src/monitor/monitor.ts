@@ -7,6 +7,7 @@ import type { MonitorStatus, ProxyStatus } from '../core/status.ts';
 import type { Home } from '../host/home.ts';
 import type { Log } from '../host/log.ts';
 import { openLedgers } from './ledgers.ts';
+import { rotateLogs } from './log-rotation.ts';
 import { forgetDrafts, loadMemory, saveMemory } from './memory.ts';
 import type { Pm2 } from './pm2.ts';
 import { watchPm2 } from './pm2-list.ts';
@@ -40,6 +41,9 @@ export interface Dependencies {
   onSuperseded(): void;
 }
 
+/** Of PM2's list, for what need not be new. */
+const LIST_AGE_MS = 5_000;
+
 /** Watches every proxy, each in a loop of its own, so that none waits for another. */
 export const startMonitor = (deps: Dependencies): Monitor => {
   const { config, apps, home, pm2, restart, log } = deps;
@@ -51,6 +55,7 @@ export const startMonitor = (deps: Dependencies): Monitor => {
     config.proxies.map(({ id }) => id),
   );
   const pm2List = watchPm2(pm2, log, deps.onSuperseded);
+  const rotation = rotateLogs({ config, home, pm2, listPm2: () => pm2List.get(LIST_AGE_MS), log });
   const watches: Watch[] = [];
   const isBraked = watchFleet(watches, log);
   for (const proxy of config.proxies)
@@ -96,6 +101,7 @@ export const startMonitor = (deps: Dependencies): Monitor => {
     stop: () => {
       ledgers.shown();
       for (const one of watches) one.stop();
+      rotation.stop();
       pm2.close();
     },
   };

@@ -15,6 +15,7 @@ export interface Api {
   restart(name: string, done: (error: unknown) => void): void;
   stop(name: string, done: (error: unknown) => void): void;
   delete(name: string, done: (error: unknown) => void): void;
+  reloadLogs(done: (error: unknown) => void): void;
 }
 
 export interface ListedApp {

@@ -36,6 +36,8 @@ export interface Pm2 {
   restart(name: string): Promise<void>;
   stop(name: string): Promise<void>;
   delete(name: string): Promise<void>;
+  /** The daemon opens the files of all apps' logs anew, by their names. */
+  reloadLogs(): Promise<void>;
   /** From the next list on, what PM2 says of its apps by itself, while there is a daemon that answers. */
   follow(onNews: (news: Pm2News) => void): void;
   close(): void;
@@ -80,6 +82,7 @@ export const createPm2 = (pm2Home: string): Pm2 => {
     restart: (name) => act((api, done) => api.restart(name, done)),
     stop: (name) => act((api, done) => api.stop(name, done)),
     delete: (name) => act((api, done) => api.delete(name, done)),
+    reloadLogs: () => act((api, done) => api.reloadLogs(done)),
     follow: (onNews) => {
       bus?.leave();
       bus = createPm2Bus(join(pm2Home, 'pub.sock'), onNews);

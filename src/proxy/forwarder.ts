@@ -6,6 +6,7 @@ import type { ProxyReport } from '../host/control.ts';
 import type { Log } from '../host/log.ts';
 import { createBindings } from './bindings.ts';
 import type { ConnectionRecord, CreateEngine, Engine } from './engine.ts';
+import { createRefusals, hintFor } from './refusals.ts';
 
 /** Addresses come and go, and a taken port may be free again: looked at this often. */
 const REBIND_MS = 2_000;
@@ -22,17 +23,20 @@ export interface Forwarder {
 /**
  * Listens for one proxy and keeps on trying: settles after the first try at every address.
  * @param onDeath the engine has failed, which was logged: nothing is served any more
+ * @param access where the connections are told, when not in the log; there, refused clients are then mentioned
  */
 export const startForwarder = async (
   proxy: ProxyConfig,
   createEngine: CreateEngine,
   log: Log,
   onDeath: () => void,
+  access: Log = log,
 ): Promise<Forwarder> => {
   const startedAtMs = Date.now();
   const counter = createCounter();
+  const mention = access === log ? undefined : createRefusals(proxy, log);
   const onOpen = (client: Address, upstream: Address): void =>
-    log('open', `${proxy.id}: ${formatAddress(client)} → ${formatAddress(upstream)} open`, {
+    access('open', `${proxy.id}: ${formatAddress(client)} → ${formatAddress(upstream)} open`, {
       proxy: proxy.name,
       client,
       upstream,
@@ -48,11 +52,12 @@ export const startForwarder = async (
     onEnd: (record) => {
       const { reason, connectMs, totalMs } = record;
       counter.add(reason, record.isConnected ? connectMs : null, totalMs);
-      log('connection', describe(proxy, record), () => ({
+      access('connection', describe(proxy, record), () => ({
         proxy: proxy.name,
         ...record,
         haproxy: REASONS[reason].haproxy,
       }));
+      mention?.(record);
     },
   });
 
@@ -94,12 +99,8 @@ const cpuMs = (): number => {
 const describe = (proxy: ProxyConfig, record: ConnectionRecord): string => {
   const { client, upstream, reason, code, bytesToUpstream, bytesToClient, active, tries } = record;
   const why = `${REASONS[reason].text}${code ? ` (${code})` : ''}${tries > 1 ? ` after ${tries} tries` : ''}`;
-  const hint =
-    reason === 'not_allowed'
-      ? `; to let it in: "allow": ${JSON.stringify([...proxy.allow, client.host])}`
-      : '';
   return (
-    `${proxy.id}: ${formatAddress(client)} → ${formatAddress(upstream ?? proxy.upstream)} ${why}${hint}, ` +
+    `${proxy.id}: ${formatAddress(client)} → ${formatAddress(upstream ?? proxy.upstream)} ${why}${hintFor(proxy, record)}, ` +
     `${bytesToUpstream} B up, ${bytesToClient} B down, ` +
     `hold ${record.holdMs} ms, connect ${record.connectMs} ms, total ${record.totalMs} ms, ${active} active`
   );

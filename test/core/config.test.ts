@@ -60,6 +60,7 @@ test('two addresses are enough: every other key has its default', () => {
       remindMs: 14_400_000,
       flapping: { downs: 4, withinMs: 600_000 },
     },
+    logs: { maxBytes: 20_971_520, keep: 14 },
   });
 });
 

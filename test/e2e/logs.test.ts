@@ -82,10 +82,11 @@ describe('the logs of apps under PM2', { timeout: 240_000 }, () => {
   const logs = (...args: string[]) => station.steadyport('logs', ...args);
   const file = (port: number, kind: string): string =>
     join(station.folder, `pm2/logs/tcp-proxy-${port}-${kind}.log`);
-  /** Waits until PM2 has written the line of a visit. */
+  const access = (port: number): string => join(station.folder, `home/logs/tcp-proxy-${port}.log`);
+  /** Waits until the proxy has written the line of a visit. */
   const written = async (port: number, clientPort: number): Promise<void> => {
     const line = `127.0.0.1:${clientPort} → `;
-    while (!readFileSync(file(port, 'out'), 'utf8').includes(line))
+    while (!existsSync(access(port)) || !readFileSync(access(port), 'utf8').includes(line))
       await new Promise((done) => setImmediate(done));
   };
 
@@ -125,7 +126,7 @@ describe('the logs of apps under PM2', { timeout: 240_000 }, () => {
 
   test('are told of one app by any of its names, as they were written', async () => {
     const [port] = ports;
-    const whole = readFileSync(file(port, 'out'), 'utf8');
+    const whole = [file(port, 'out'), access(port)].map((path) => readFileSync(path, 'utf8')).join('');
     for (const name of [`${port}`, `tcp-proxy-${port}`, 'Number 0'])
       assert.deepEqual(await logs(name), { code: 0, stdout: whole, stderr: '' });
     for (const name of ['monitor', 'proxy-monitor'])
@@ -155,13 +156,14 @@ describe('the logs of apps under PM2', { timeout: 240_000 }, () => {
     await seesVisit(port);
     assert.match(follower.output(), new RegExp(`^tcp-proxy-${port} +\\| \\[`, 'm'));
 
-    renameSync(file(port, 'out'), `${file(port, 'out')}.1`);
+    renameSync(access(port), `${access(port)}.1`);
     await seesVisit(port);
+    renameSync(file(port, 'out'), `${file(port, 'out')}.1`);
     await station.pm2('reloadLogs');
     await seesVisit(port);
 
-    copyFileSync(file(port, 'out'), `${file(port, 'out')}.2`);
-    truncateSync(file(port, 'out'));
+    copyFileSync(access(port), `${access(port)}.2`);
+    truncateSync(access(port));
     await seesVisit(port);
 
     await station.pm2('restart', `tcp-proxy-${port}`);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -112,14 +112,14 @@ describe('in a slim container, as nobody, with nothing but node, npm and sh', { 
     assert.match((await place.run('npm', 'run', '-s', 'stop')).stdout, /^PM2 runs nothing of /);
   });
 
-  test('npm run uninstall leaves no process, no saved entry and no state', async () => {
+  test('npm run uninstall leaves no process, no saved entry, and of the state the logs', async () => {
     assert.equal((await place.run('npm', 'start')).code, 0);
     await place.proxyUntil(port, isUp);
     assert.equal((await place.run('node', 'node_modules/pm2/bin/pm2', 'save')).code, 0);
     const { code, stderr } = await place.run('npm', 'run', '-s', 'uninstall');
     assert.deepEqual([code, stderr], [0, '']);
     assert.equal(await refuses(port), true);
-    assert.equal(existsSync(file('')), false);
+    assert.deepEqual(readdirSync(file('')), ['logs']);
     assert.deepEqual(JSON.parse(readFileSync(join(place.home, '.pm2/dump.pm2'), 'utf8')), []);
     assert.equal((await place.run('node', 'node_modules/pm2/bin/pm2', 'kill')).code, 0);
   });

@@ -254,10 +254,12 @@ describe('npm run uninstall', () => {
   test('with PM2 alive, and says what it still runs', async (t) => {
     const { station } = await run(t, 1);
     await station.pm2('save');
+    writeFileSync(join(station.folder, 'home/logrotate.conf'), '');
     const { code, stdout, stderr } = await station.steadyport('uninstall');
     assert.deepEqual([code, stderr], [0, '']);
     assert.deepEqual(names(join(station.folder, 'pm2/dump.pm2')), []);
     assert.equal(existsSync(join(station.folder, 'home')), false);
+    assert.match(stdout, /^ {2}the line for logrotate in your crontab, if you put it there: crontab -e$/m);
     assert.match(stdout, /^ {2}the PM2 daemon of .*, with nothing to run; end it with: pm2 kill$/m);
     const again = await station.steadyport('uninstall');
     assert.deepEqual([again.code, again.stderr], [0, '']);

@@ -33,6 +33,7 @@ test('everything of a port is in a folder of its own', () => {
     failures: '/x/ports/6274/failures',
   });
   assert.deepEqual([home.monitorSocket, home.monitorState], ['/x/monitor.sock', '/x/monitor.json']);
+  assert.deepEqual([home.logs, home.accessLog('tcp-proxy-6274')], ['/x/logs', '/x/logs/tcp-proxy-6274.log']);
 });
 
 test('to ask where things are makes nothing', () => {
@@ -159,6 +160,17 @@ describe('a home that is removed', () => {
     for (const name of own) writeFileSync(join(path, name), 'mine');
     assert.deepEqual([...(await removeHome(path))].sort(), ['letters.txt', 'monitor.json.old', 'ports']);
     assert.deepEqual(readdirSync(path, { recursive: true }).sort(), [...own, 'ports', 'ports/6274'].sort());
+  });
+
+  test('keeps the logs, and no rule for them', async () => {
+    const path = join(tempFolder(), 'home');
+    fill(path);
+    const { logs, accessLog } = locateHome(path);
+    mkdirSync(logs);
+    for (const file of [accessLog('tcp-proxy-6274'), `${path}/logrotate.conf`, `${path}/logrotate.state`])
+      writeFileSync(file, '');
+    assert.deepEqual(await removeHome(path), ['logs']);
+    assert.deepEqual(readdirSync(path, { recursive: true }).sort(), ['logs', 'logs/tcp-proxy-6274.log']);
   });
 
   test('keeps the sockets that somebody serves, and what belongs to them', async (t) => {

@@ -17,6 +17,7 @@ const NO_PM2: Pm2 = {
   restart: never,
   stop: never,
   delete: never,
+  reloadLogs: never,
   follow: () => {},
   close: () => {},
 };

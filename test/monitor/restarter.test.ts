@@ -37,6 +37,7 @@ const fakePm2 = (views: readonly Pm2View[], on: Partial<Pm2> = {}) => {
     start: noted('start'),
     restart: noted('restart'),
     stop: noted('stop'),
+    reloadLogs: async () => {},
     delete: noted('delete'),
     follow: () => {},
     close: () => {},

@@ -94,3 +94,33 @@ test('a hold that was in vain is told with its tries', async (t) => {
   assert.match(text, /the upstream refused the connection \(ECONNREFUSED\) after [2-9] tries, 0 B up/);
   assert.equal(fields['reason'], 'upstream_refused');
 });
+
+test('with a log of their own, connections are told there alone; refused clients are mentioned in the other', async (t) => {
+  const parsed = parseConfig({
+    proxies: [{ listen: `127.0.0.1:${await freePort()}`, upstream: '127.0.0.1:9', holdMs: 0, allow: [] }],
+  });
+  assert.ok(parsed.ok && parsed.config.proxies[0]);
+  const [proxy] = parsed.config.proxies;
+  const [events, access]: [string[], string[]] = [[], []];
+  let wake = (): void => {};
+  const forwarder = await startForwarder(
+    proxy,
+    createPortableEngine,
+    (event) => events.push(event),
+    assert.fail,
+    (event) => {
+      access.push(event);
+      wake();
+    },
+  );
+  t.after(() => forwarder.drain(0));
+  for (let count = 1; count <= 3; count += 1) {
+    const told = new Promise<void>((done) => {
+      wake = done;
+    });
+    dial(t, { host: '127.0.0.1', port: proxy.listen.port }).on('error', () => {});
+    await told;
+  }
+  assert.deepEqual(access, ['connection', 'connection', 'connection']);
+  assert.deepEqual(events, ['listen', 'engine', 'refused']);
+});

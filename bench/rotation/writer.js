@@ -1,0 +1,37 @@
+// Run by PM2: writes numbered lines, as a proxy writes those of its connections, at an even rate.
+import { writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+
+/** `built` is the project's own code, made for this run; `done` is the file that tells that all is written. */
+const [built, path, count, rate, done] = process.argv.slice(2);
+const { createLog, openAccessLog } = createRequire(import.meta.url)(built);
+
+const TURN_MS = 5;
+/** After a stall of the machine: a proxy does not come with all at once either. */
+const MOST_A_TURN = 3_000;
+/** PM2 is waited for: what it cannot take must not count as lost by a rotation. */
+const MOST_UNREAD_BYTES = 1_000_000;
+
+const access =
+  path === 'stdout' ? undefined : openAccessLog(path, (sentence) => process.stderr.write(`${sentence}\n`));
+const log = createLog('text', access?.write);
+const startedAt = performance.now();
+let written = 0;
+
+const turn = async () => {
+  const due = Math.min(count, written + MOST_A_TURN, ((performance.now() - startedAt) / 1_000) * rate);
+  while (written < due && process.stdout.writableLength < MOST_UNREAD_BYTES)
+    log('connection', `${written++}: 10.0.0.9:52572 → 127.0.0.1:6274 done, 78 B up, 804 B down, total 4 ms`);
+  if (written < count) return setTimeout(turn, TURN_MS);
+  await access?.close();
+  process.stdout.write('', () =>
+    writeFileSync(
+      done,
+      JSON.stringify({ ...process.cpuUsage(), seconds: (performance.now() - startedAt) / 1_000 }),
+    ),
+  );
+};
+
+turn();
+process.send('ready');
+setInterval(() => {}, 1_000_000);

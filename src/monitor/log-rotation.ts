@@ -1,0 +1,87 @@
+import { MONITOR } from '../core/apps.ts';
+import type { Config } from '../core/config.ts';
+import { filesIn, type Home } from '../host/home.ts';
+import type { Log } from '../host/log.ts';
+import { rotateLarge, tidy } from '../host/rotation.ts';
+import type { Pm2, Pm2View } from './pm2.ts';
+
+/** What a log may grow by past its limit is what is written in so long. */
+const LOOK_MS = 5_000;
+
+export interface LogRotation {
+  /** One look, as there is one every 5 s. */
+  look(): Promise<void>;
+  stop(): void;
+}
+
+interface Dependencies {
+  readonly config: Pick<Config, 'proxies' | 'logs'>;
+  readonly home: Pick<Home, 'logs'>;
+  readonly pm2: Pick<Pm2, 'reloadLogs'>;
+  listPm2(): Promise<Pm2View>;
+  readonly log: Log;
+}
+
+/**
+ * Bounds the logs where no logrotate does: those of the connections, and what PM2 writes of our own apps. The limit lies
+ * above that of logrotate/steadyport, which therefore comes first where it runs.
+ */
+export const rotateLogs = ({ config, home, pm2, listPm2, log }: Dependencies): LogRotation => {
+  const { maxBytes, keep } = config.logs;
+  const apps = [...config.proxies.map(({ name }) => name), MONITOR];
+  let isReloadDue = false;
+  let problem = '';
+  let tidied = new Set<string>();
+
+  const rotate = async (path: string): Promise<boolean> => {
+    const isRotated = rotateLarge(path, maxBytes, new Date());
+    // At first too: what an earlier monitor was killed in.
+    if (isRotated || !tidied.has(path)) await tidy(path, keep);
+    tidied.add(path);
+    return isRotated;
+  };
+
+  const rotateOwn = async (): Promise<void> => {
+    for (const name of filesIn(home.logs)) if (name.endsWith('.log')) await rotate(`${home.logs}/${name}`);
+  };
+
+  /** Only while its daemon answers: it has to be told. */
+  const rotatePm2 = async (): Promise<void> => {
+    const view = await listPm2();
+    if (!view.ok) return;
+    for (const app of apps)
+      for (const path of new Set(Object.values(view.apps.get(app)?.logs ?? {})))
+        if (await rotate(path)) isReloadDue = true;
+    if (!isReloadDue) return;
+    await pm2.reloadLogs();
+    isReloadDue = false;
+  };
+
+  const look = async (): Promise<void> => {
+    try {
+      await rotateOwn();
+      await rotatePm2();
+      problem = '';
+    } catch (error) {
+      const { message } = error as Error;
+      if (message !== problem) log('not_rotated', `Cannot rotate the logs: ${message}`);
+      problem = message;
+      tidied = new Set();
+    }
+  };
+
+  let timer: NodeJS.Timeout | undefined;
+  let isStopped = maxBytes === 0;
+  const lookAgain = (): void => {
+    if (!isStopped) timer = setTimeout(() => void look().then(lookAgain), LOOK_MS);
+    timer?.unref();
+  };
+  lookAgain();
+  return {
+    look,
+    stop: () => {
+      isStopped = true;
+      clearTimeout(timer);
+    },
+  };
+};

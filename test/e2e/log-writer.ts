@@ -1,0 +1,21 @@
+// Run by PM2: numbered lines through the real writer of a proxy's log, at full speed, until it is told to stop.
+import { existsSync, writeFileSync } from 'node:fs';
+import { openAccessLog } from '../../src/host/access-log.ts';
+import { createLog } from '../../src/host/log.ts';
+
+const [path = '', most = '', stop = '', done = ''] = process.argv.slice(2);
+/** Three times what a proxy has been seen to write. */
+const LINES_A_TURN = 40;
+
+const access = openAccessLog(path, (sentence) => process.stderr.write(`${sentence}\n`));
+const log = createLog('text', access.write);
+let written = 0;
+const turn = (): void => {
+  for (let count = 0; count < LINES_A_TURN; count += 1)
+    log('connection', `${written++}: 10.0.0.9:52572 → 127.0.0.1:6274 done, 78 B up, total 4 ms`);
+  if (written < Number(most) || !existsSync(stop)) setTimeout(turn, 1);
+  else void access.close().then(() => writeFileSync(done, `${written}`));
+};
+turn();
+process.send?.('ready');
+setInterval(() => {}, 1e6);

@@ -1,0 +1,173 @@
+import assert from 'node:assert/strict';
+import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { gunzipSync } from 'node:zlib';
+import { freePort } from '../proxy/harness.ts';
+import { tempFolder } from '../temp-folder.ts';
+import { needs, needsProgram } from './needs.ts';
+import { openStation, openUpstream, type Station } from './station.ts';
+
+const LOGROTATE = '/usr/sbin/logrotate';
+const skip = needs(needsProgram(LOGROTATE, 'logrotate'));
+const turn = (): Promise<void> => new Promise((done) => setImmediate(done));
+const until = async (isSo: () => boolean): Promise<void> => {
+  while (!isSo()) await turn();
+};
+
+/** As root or as the user that runs the tests, with a state of its own. */
+const logrotate = (rule: string, home: string, ...options: string[]): SpawnSyncReturns<string> =>
+  spawnSync(LOGROTATE, ['--state', join(home, 'logrotate-state'), ...options, rule], {
+    encoding: 'utf8',
+    env: { PATH: process.env['PATH'], HOME: home },
+  });
+
+const rotated = (folder: string): string[] => readdirSync(folder).filter((name) => name.includes('.log-'));
+
+/** Runs it until there is one file more: the names have seconds, and each second has one file at most. */
+const rotateOnce = async (rule: string, home: string, folder: string): Promise<void> => {
+  const before = rotated(folder).length;
+  while (rotated(folder).length === before) {
+    const { status, stderr } = logrotate(rule, home, '--force');
+    // Before the second is over it finds its file there already.
+    if (status !== 0) assert.match(stderr, /already exists, skipping rotation/);
+    await turn();
+  }
+};
+
+/** Of all files of a log, the oldest first. */
+const linesOf = (folder: string, name: string): string[] =>
+  readdirSync(folder)
+    .filter((file) => file.startsWith(name))
+    .sort((a, b) => Number(a === name) - Number(b === name) || (a < b ? -1 : 1))
+    .flatMap((file) => {
+      const bytes = readFileSync(join(folder, file));
+      const text = (file.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString();
+      assert.equal(text.at(-1), '\n', `${file} ends with a whole line`);
+      return text.slice(0, -1).split('\n');
+    });
+
+const ruleOf = async (station: Station): Promise<string> => {
+  const path = join(station.folder, 'rule');
+  const { code, stderr } = await station.steadyport('install-logrotate', '--to', path);
+  assert.deepEqual([code, stderr], [0, '']);
+  return path;
+};
+
+describe('the rule for logrotate', { skip }, () => {
+  test('is valid as committed', () => {
+    const home = tempFolder();
+    for (const folder of ['.steadyport/logs', '.pm2/logs'])
+      mkdirSync(join(home, folder), { recursive: true });
+    for (const name of ['.steadyport/logs/tcp-proxy-6274.log', '.pm2/logs/proxy-monitor-out.log'])
+      writeFileSync(join(home, name), 'a line\n', { mode: 0o600 });
+    const { status, stderr } = logrotate(join(process.cwd(), 'logrotate/steadyport'), home, '--debug');
+    assert.equal(status, 0, stderr);
+    assert.doesNotMatch(
+      stderr.replace(/^warning: logrotate in debug mode does nothing.*$/m, ''),
+      /error|warning/i,
+    );
+    for (const name of ['tcp-proxy-6274.log', 'proxy-monitor-out.log'])
+      assert.match(stderr, new RegExp(`considering log ${home}.*/${name}$`, 'm'));
+    assert.equal(stderr.match(/after 1 days \(14 rotations\)/g)?.length, 2);
+    assert.equal(stderr.match(/log files >= 10485760 are rotated earlier/g)?.length, 2);
+  });
+});
+
+describe('rotation by the real logrotate', { skip, timeout: 240_000 }, () => {
+  test('500,000 lines at full speed, ten rotations: none lost, torn, twice or out of order', async (t) => {
+    const station = openStation();
+    t.after(() => station.close());
+    const logs = join(station.env['STEADYPORT_HOME'] ?? '', 'logs');
+    for (const folder of [logs, station.env['PM2_HOME'] ?? ''])
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const rule = await ruleOf(station);
+    const [stop, done] = ['stop', 'done'].map((name) => join(station.folder, name)) as [string, string];
+    const args = [join(logs, 'writer.log'), '500000', stop, done];
+    const program = join(import.meta.dirname, 'log-writer.js');
+    assert.equal((await station.pm2('start', program, '--', ...args)).code, 0);
+    for (let count = 0; count < 10; count += 1) {
+      await until(() => existsSync(join(logs, 'writer.log')));
+      await rotateOnce(rule, station.folder, logs);
+    }
+    writeFileSync(stop, '');
+    await until(() => existsSync(done) && readFileSync(done, 'utf8') !== '');
+    assert.equal(rotated(logs).filter((name) => name.endsWith('.gz')).length, 9, 'all but the last');
+    const lines = linesOf(logs, 'writer.log');
+    assert.equal(lines.length, Number(readFileSync(done, 'utf8')));
+    const wrong = lines.findIndex(
+      (line, at) => !line.endsWith(`] ${at}: 10.0.0.9:52572 → 127.0.0.1:6274 done, 78 B up, total 4 ms`),
+    );
+    assert.equal(wrong, -1, `line ${wrong} is ${JSON.stringify(lines[wrong])}`);
+  });
+
+  test('of a proxy and of what PM2 writes: both go on in files of the old names', async (t) => {
+    const upstream = await openUpstream();
+    const station = openStation();
+    t.after(async () => {
+      await upstream.close();
+      await station.close();
+    });
+    const port = await freePort();
+    const app = `tcp-proxy-${port}`;
+    station.configure([{ listen: `127.0.0.1:${port}`, upstream: `127.0.0.1:${upstream.port}` }]);
+    assert.equal((await station.steadyport('start')).code, 0);
+    await station.proxyUntil(port, ({ state }) => state === 'up');
+    const rule = await ruleOf(station);
+    const [own, pm2] = [join(station.folder, 'home/logs'), join(station.folder, 'pm2/logs')];
+    const visits = async (count: number): Promise<void> => {
+      for (let one = 0; one < count; one += 1)
+        await (await fetch(`http://127.0.0.1:${port}/`, { headers: { connection: 'close' } })).text();
+    };
+    const connections = (): string[] => (existsSync(own) ? linesOf(own, `${app}.log`) : []);
+    for (let count = 1; count <= 3; count += 1) {
+      await visits(100);
+      await until(() => existsSync(join(own, `${app}.log`)) && connections().length === 100 * count);
+      await rotateOnce(rule, station.folder, own);
+    }
+    const ends = connections().map((line) => /127\.0\.0\.1:(\d+) → .* done, /.exec(line)?.[1]);
+    assert.equal(ends.includes(undefined), false);
+
+    const out = join(pm2, `${app}-out.log`);
+    assert.match(readdirSync(pm2).join(), new RegExp(`${app}-out\\.log-`));
+    await until(() => existsSync(out));
+    assert.equal((await station.steadyport('stop')).code, 0);
+    assert.equal((await station.steadyport('start')).code, 0);
+    await until(() => existsSync(out) && readFileSync(out, 'utf8').includes('listening on'));
+  });
+});
+
+describe('rotation by the monitor, where there is no logrotate', { timeout: 240_000 }, () => {
+  test('bounds the log of a proxy and that of PM2, which goes on', async (t) => {
+    const upstream = await openUpstream();
+    const station = openStation();
+    t.after(async () => {
+      await upstream.close();
+      await station.close();
+    });
+    const port = await freePort();
+    const app = `tcp-proxy-${port}`;
+    const config = {
+      proxies: [{ listen: `127.0.0.1:${port}`, upstream: `127.0.0.1:${upstream.port}` }],
+      monitor: { http: false },
+      logs: { maxBytes: 1, keep: 2 },
+    };
+    writeFileSync(station.env['STEADYPORT_CONFIG'] ?? '', JSON.stringify(config));
+    assert.equal((await station.steadyport('start')).code, 0);
+    await station.proxyUntil(port, ({ state }) => state === 'up');
+    const [own, pm2] = [join(station.folder, 'home/logs'), join(station.folder, 'pm2/logs')];
+    const visit = async (): Promise<void> => {
+      await (await fetch(`http://127.0.0.1:${port}/`, { headers: { connection: 'close' } })).text();
+    };
+    const filesOf = (folder: string, name: string): string[] =>
+      existsSync(folder) ? readdirSync(folder).filter((file) => file.startsWith(`${name}-`)) : [];
+    const isBounded = (): boolean => filesOf(own, `${app}.log`).some((file) => file.endsWith('.gz'));
+    while (!isBounded()) await visit();
+    assert.ok(filesOf(own, `${app}.log`).length <= 3);
+    await until(() => filesOf(pm2, `${app}-out.log`).length > 0);
+    assert.equal((await station.pm2('restart', app)).code, 0);
+    await until(() => filesOf(pm2, `${app}-out.log`).length > 1);
+    assert.equal((await station.steadyport('stop')).code, 0);
+  });
+});
