@@ -3,6 +3,7 @@ import type { Histogram } from './core/counters.ts';
 import type { ProxyState } from './core/health.ts';
 import type { Measures } from './core/measures.ts';
 import type { Outcome } from './core/outbox.ts';
+import { isRefusal } from './core/reasons.ts';
 import type { Snapshot } from './core/status.ts';
 import type { ProcessFigures } from './host/process-figures.ts';
 
@@ -34,8 +35,6 @@ const STATES: readonly ProxyState[] = [
   'not_needed',
 ];
 const OUTCOMES: readonly Outcome[] = ['sent', 'failed', 'dropped'];
-/** Reasons of connections that were never to be served. */
-const REJECTED: readonly string[] = ['not_allowed', 'too_many', 'loop'];
 
 /**
  * Every Prometheus metric is declared here, in base units and with labels of few values: never a client's address
@@ -117,7 +116,7 @@ export const createMetrics = (): Metrics => {
   const count = ({ proxy, totals, health }: Measures): void => {
     accepted.inc({ proxy }, totals.total);
     for (const [reason, sum] of Object.entries(totals.byReason))
-      (REJECTED.includes(reason) ? rejected : closed).inc({ proxy, reason }, sum);
+      (isRefusal(reason) ? rejected : closed).inc({ proxy, reason }, sum);
     for (const [side, direction, sum] of [
       ['client', 'in', totals.bytesToUpstream],
       ['client', 'out', totals.bytesToClient],

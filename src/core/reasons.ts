@@ -25,7 +25,7 @@ export const REASONS = {
 export type Reason = keyof typeof REASONS;
 
 /** The client was never to be served. */
-export const isRefusal = (reason: Reason): boolean => ['not_allowed', 'too_many', 'loop'].includes(reason);
+export const isRefusal = (reason: string): boolean => ['not_allowed', 'too_many', 'loop'].includes(reason);
 
 /** The reason for a failed dial, from the system's error code. */
 export const dialReason = (code: string): Reason => {
