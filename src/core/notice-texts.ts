@@ -95,9 +95,10 @@ export const reminderNotice = (seen: Seen, told: Notice, atMs: number): Notice =
   };
 };
 
-/** The port is no longer there to be told of. */
+/** The port is no longer there to be told of: the end of what was told of it. */
 export const goneNotice = (told: Notice, atMs: number): Notice => ({
-  ...{ ...told, kind: 'recovered', severity: 'info', toMs: atMs, why: null, done: null, todo: null },
+  ...{ ...told, severity: 'info', toMs: atMs, why: null, done: null, todo: null },
+  kind: told.kind === 'flapping' ? 'steady' : 'recovered',
   what: `${told.proxy} is no longer in the config; what was told of it lasted ${formatSeconds(Math.max(0, atMs - told.fromMs))}`,
 });
 

@@ -90,7 +90,7 @@ export const requireFolder = (variable: string, path: string): void => {
 };
 
 /** The ids of the ports that have a folder. */
-export const portsOf = (path: string): readonly string[] => list(join(path, 'ports'));
+export const portsOf = (path: string): readonly string[] => filesIn(join(path, 'ports'));
 
 /**
  * Removes what steadyport has put there, and the folders that are empty then. A folder that has other things too, or
@@ -106,25 +106,16 @@ export const removeHome = async (path: string): Promise<readonly string[]> => {
       path,
       /^(monitor\.sock|(monitor|monitor-counts|alerts)\.json(\.\d+)?|alerts\.json\.bad|logrotate\.(conf|state))$/,
     );
-  return list(path);
+  return filesIn(path);
 };
 
 /** The files, and the folder when it is empty then. */
 const removeFrom = (folder: string, files?: RegExp): void => {
-  for (const name of list(folder)) if (files?.test(name)) remove(join(folder, name));
+  for (const name of filesIn(folder)) if (files?.test(name)) remove(join(folder, name));
   try {
     rmdirSync(folder);
   } catch {
     // There is something else in it, or no such folder.
-  }
-};
-
-/** Empty when there is no such folder. */
-const list = (folder: string): readonly string[] => {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
   }
 };
 

@@ -29,6 +29,7 @@ export const request = async (
   signal: AbortSignal,
 ): Promise<Delivery> => {
   const { url, headers } = withoutCredentials(secret.reveal());
+  // Not AbortSignal.any with AbortSignal.timeout: collected, it never fires (https://github.com/nodejs/node/issues/57736).
   const ending = new AbortController();
   const abort = (): void => ending.abort();
   let isTimedOut = false;

@@ -185,6 +185,13 @@ describe('a port that comes and goes', () => {
     assert.deepEqual(flap(town, 1), ['down 6274', 'recovered 6274']);
   });
 
+  test('and is then taken out of the config ends as what it was told to be', () => {
+    const town = startTown();
+    flap(town, 30);
+    town.remove(6274);
+    assert.deepEqual(town.until(town.now() + 60_000), ['steady 6274']);
+  });
+
   test('and then stays down is told to be down', () => {
     const town = startTown();
     flap(town, 6);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { freePort } from '../proxy/harness.ts';
 import { tempFolder } from '../temp-folder.ts';
@@ -55,6 +55,27 @@ const ruleOf = async (station: Station): Promise<string> => {
   return path;
 };
 
+/** A proxy under a real PM2, and the folders of its two kinds of logs. */
+const openProxied = async (t: TestContext, logs: object = {}) => {
+  const upstream = await openUpstream();
+  const station = openStation();
+  t.after(async () => {
+    await upstream.close();
+    await station.close();
+  });
+  const port = await freePort();
+  const config = {
+    proxies: [{ listen: `127.0.0.1:${port}`, upstream: `127.0.0.1:${upstream.port}` }],
+    monitor: { http: false },
+    logs,
+  };
+  writeFileSync(station.env['STEADYPORT_CONFIG'] ?? '', JSON.stringify(config));
+  assert.equal((await station.steadyport('start')).code, 0);
+  await station.proxyUntil(port, ({ state }) => state === 'up');
+  const [own, pm2] = [join(station.folder, 'home/logs'), join(station.folder, 'pm2/logs')];
+  return { station, port, app: `tcp-proxy-${port}`, own, pm2 };
+};
+
 describe('the rule for logrotate', { skip }, () => {
   test('is valid as committed', () => {
     const home = tempFolder();
@@ -103,19 +124,8 @@ describe('rotation by the real logrotate', { skip, timeout: 240_000 }, () => {
   });
 
   test('of a proxy and of what PM2 writes: both go on in files of the old names', async (t) => {
-    const upstream = await openUpstream();
-    const station = openStation();
-    t.after(async () => {
-      await upstream.close();
-      await station.close();
-    });
-    const port = await freePort();
-    const app = `tcp-proxy-${port}`;
-    station.configure([{ listen: `127.0.0.1:${port}`, upstream: `127.0.0.1:${upstream.port}` }]);
-    assert.equal((await station.steadyport('start')).code, 0);
-    await station.proxyUntil(port, ({ state }) => state === 'up');
+    const { station, port, app, own, pm2 } = await openProxied(t);
     const rule = await ruleOf(station);
-    const [own, pm2] = [join(station.folder, 'home/logs'), join(station.folder, 'pm2/logs')];
     const visits = async (count: number): Promise<void> => {
       for (let one = 0; one < count; one += 1)
         await (await fetch(`http://127.0.0.1:${port}/`, { headers: { connection: 'close' } })).text();
@@ -140,23 +150,7 @@ describe('rotation by the real logrotate', { skip, timeout: 240_000 }, () => {
 
 describe('rotation by the monitor, where there is no logrotate', { timeout: 240_000 }, () => {
   test('bounds the log of a proxy and that of PM2, which goes on', async (t) => {
-    const upstream = await openUpstream();
-    const station = openStation();
-    t.after(async () => {
-      await upstream.close();
-      await station.close();
-    });
-    const port = await freePort();
-    const app = `tcp-proxy-${port}`;
-    const config = {
-      proxies: [{ listen: `127.0.0.1:${port}`, upstream: `127.0.0.1:${upstream.port}` }],
-      monitor: { http: false },
-      logs: { maxBytes: 1, keep: 2 },
-    };
-    writeFileSync(station.env['STEADYPORT_CONFIG'] ?? '', JSON.stringify(config));
-    assert.equal((await station.steadyport('start')).code, 0);
-    await station.proxyUntil(port, ({ state }) => state === 'up');
-    const [own, pm2] = [join(station.folder, 'home/logs'), join(station.folder, 'pm2/logs')];
+    const { station, port, app, own, pm2 } = await openProxied(t, { maxBytes: 1, keep: 2 });
     const visit = async (): Promise<void> => {
       await (await fetch(`http://127.0.0.1:${port}/`, { headers: { connection: 'close' } })).text();
     };
