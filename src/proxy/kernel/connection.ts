@@ -1,4 +1,4 @@
-import { type Address, isLoopback, isUnix } from '../../core/address.ts';
+import { type Address, isUnix } from '../../core/address.ts';
 import { dialReason, type Reason } from '../../core/reasons.ts';
 import type { Connection, Port } from '../clients.ts';
 import type { Timed } from './deadlines.ts';
@@ -32,7 +32,7 @@ class Side extends End implements Watched, Unfinished {
   readonly #connection: KernelConnection;
 
   constructor(connection: KernelConnection, fd: number, peer: Address) {
-    super(fd, isUnix(peer), isLoopback(peer.host));
+    super(fd, isUnix(peer));
     this.#connection = connection;
   }
 

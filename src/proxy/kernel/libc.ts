@@ -25,7 +25,7 @@ export interface Libc {
   connect(fd: number, address: Memory, size: number): number;
   getsockname(fd: number, address: Memory): number;
   setOption(fd: number, level: number, name: number, value: number): number;
-  /** TCP_CONGESTION of tcp(7): "reno", which every kernel has, and which sends without pauses. */
+  /** TCP_CONGESTION of tcp(7) before the socket connects: "reno", which every kernel has, and which sends without pauses. */
   sendWithoutPacing(fd: number): number;
   /** SO_ERROR of socket(7): why the socket failed, as a positive errno, 0 for nothing. Asking forgets it. */
   socketError(fd: number): number;

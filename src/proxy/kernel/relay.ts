@@ -9,8 +9,6 @@ export abstract class End implements Timed {
   place = -1;
   readonly fd: number;
   readonly isUnix: boolean;
-  /** The peer is on this host. */
-  readonly isLocal: boolean;
   /** What epoll has said, until a call says otherwise. */
   canRead = false;
   canWrite = false;
@@ -36,10 +34,9 @@ export abstract class End implements Timed {
   /** Bytes that were written to the other end. */
   moved = 0;
 
-  constructor(fd: number, isUnix: boolean, isLocal: boolean) {
+  constructor(fd: number, isUnix: boolean) {
     this.fd = fd;
     this.isUnix = isUnix;
-    this.isLocal = isLocal;
   }
 
   /** Not enough has come in time: what there is is to be moved, and {@link Relay.hurry} called before. */
@@ -138,7 +135,7 @@ export class Relay {
   #read(from: End, to: End): Step {
     if (from.hasMark) this.#giveBack(from);
     else if (from.isBulk) from.pipe ??= this.#pipes.take();
-    return from.pipe ? this.#spliceIn(from, from.pipe, to) : this.#copy(from, to);
+    return from.pipe ? this.#spliceIn(from, from.pipe) : this.#copy(from, to);
   }
 
   #copy(from: End, to: End): Step {
@@ -172,7 +169,7 @@ export class Relay {
     from.moved += written;
   }
 
-  #spliceIn(from: End, pipe: Pipe, to: End): Step {
+  #spliceIn(from: End, pipe: Pipe): Step {
     const size = this.#libc.splice(from.fd, pipe.in, pipe.size);
     if (size <= 0) return this.#nothingRead(from, size);
     from.bytesInPipe = size;
@@ -182,16 +179,14 @@ export class Relay {
       from.isBulk = false;
       from.streak = 0;
       this.hurry(from);
-    } else if (!from.isPatient && from.sustainedBytes >= this.#patientAfterBytes) this.#bePatient(from, to);
+    } else if (!from.isPatient && from.sustainedBytes >= this.#patientAfterBytes) this.#bePatient(from);
     return 'going';
   }
 
-  /** Bulk within this host needs no pacing either, which some congestion controls do with a timer for each few packets. */
-  #bePatient(from: End, to: End): void {
+  #bePatient(from: End): void {
     if (from.isUnix) return;
     from.isPatient = true;
     this.#libc.setOption(from.fd, SOL_SOCKET, SO_RCVLOWAT, PATIENT_BYTES);
-    if (to.isLocal && !to.isUnix) this.#libc.sendWithoutPacing(to.fd);
   }
 
   #nothingRead(from: End, result: number): Step {

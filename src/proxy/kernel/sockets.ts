@@ -1,4 +1,4 @@
-import { type Address, ipFamily, isUnix } from '../../core/address.ts';
+import { type Address, ipFamily, isLoopback, isUnix } from '../../core/address.ts';
 import { errorName } from './errno.ts';
 import {
   ADDRESS_MEMORY_BYTES,
@@ -38,10 +38,13 @@ const BACKLOG = 4_096;
 
 /**
  * Sends at once, and asks after a peer that is silent; {@link spreadProbes} is for when the first answer may be due.
- * What a listener accepts has its options (tcp(7)).
+ * Within this host nothing is paced, which BBR does with a timer for each few packets: for that, the socket must have had
+ * another congestion control before it was connected (`bbr_init` in net/ipv4/tcp_bbr.c turns pacing on, and nothing turns it
+ * off). What a listener accepts has its options (tcp(7)).
  */
 export const makePrompt = (libc: Libc, fd: number, address: Address): void => {
   if (isUnix(address)) return;
+  if (isLoopback(address.host)) libc.sendWithoutPacing(fd);
   libc.setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   libc.setOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
   libc.setOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_SECONDS);
