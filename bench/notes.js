@@ -12,7 +12,10 @@ const general = (rounds) => `
 - "Best peer" is the best of HAProxy, with either setting of splicing, and nginx in that row, whichever of them
   it is. Within 3 % they are called equal.
 - CPU is user and system time of the forwarder alone, all of its processes. The load and the upstream share
-  the cores with it, so that rates and latencies are about this machine; ratios carry further.
+  the cores with it, so that rates and latencies are about this machine; ratios carry further. "CPU of all" is
+  that of the whole machine, iperf3 and whatever else runs included: what the kernel does for a forwarder when an
+  interrupt comes, such as to send what BBR has put off with a timer, counts for whoever runs just then, or for
+  nobody, and is in that figure only.
 `;
 
 const loads = ({ bytes, seconds, turns, roundTrips, connections, starts, counted, small }) => `

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { launch } from './children.js';
 import { nginxCommand } from './peers/nginx.js';
 import { freePort, waitForPort } from './ports.js';
-import { cpuSeconds } from './proc.js';
+import { cpuSeconds, machineSeconds } from './proc.js';
 
 export const start = async (commandFor, { folder }) => {
   const port = await freePort();
@@ -32,14 +32,14 @@ export const startForwarder = async (upstream, place) => {
   return forwarder;
 };
 
-/** Warms the forwarder up, then loads it: what that gave, and the CPU seconds that it took. */
+/** Warms the forwarder up, then loads it: what that gave, and the CPU seconds that it and the whole machine took. */
 export const loaded = async (forwarder, { warmUp, settleMs }, load) => {
   if (warmUp > 0) await load(warmUp);
   await sleep(settleMs);
-  const before = cpuSeconds(forwarder);
+  const before = { cpu: cpuSeconds(forwarder), machine: machineSeconds() };
   const result = await load(1);
   await sleep(settleMs);
-  return { ...result, cpu: cpuSeconds(forwarder) - before };
+  return { ...result, cpu: cpuSeconds(forwarder) - before.cpu, machine: machineSeconds() - before.machine };
 };
 
 const fileOf = (path) => fileURLToPath(new URL(path, import.meta.url));

@@ -10,6 +10,16 @@ export const cpuSeconds = ({ pid }) => {
   return ticks.reduce((sum, one) => sum + one, 0) / TICKS_A_SECOND;
 };
 
+/** CPU seconds so far of the whole machine, those that the kernel took for its timers and packets among them (proc_stat(5)). */
+export const machineSeconds = () => {
+  const [user, nice, system, , , irq, softirq] = read('/proc/stat')
+    .split('\n')[0]
+    .split(/ +/)
+    .slice(1)
+    .map(Number);
+  return (user + nice + system + irq + softirq) / TICKS_A_SECOND;
+};
+
 /** RSS of one process; of several, that share memory, the sum of their PSS. */
 export const residentBytes = ({ pid }) => {
   const group = groupOf(pid);

@@ -49,7 +49,7 @@ export const soakAll = async (run) => {
 export const watchAll = async (run) => {
   const { rounds, sizes, folder } = run;
   const failures = [];
-  const limitMs = LONGEST_MEASURE_MS + rounds * 3 * (sizes.seconds + 10) * 1_000;
+  const limitMs = LONGEST_MEASURE_MS + rounds * 3 * (2 * sizes.seconds + 10) * 1_000;
   const work = () => watched({ rounds, sizes, folder }, progress);
   const { figures, failure } = await attempt(work, limitMs);
   note(failures, 'watched', failure ?? failureOfWatched(figures));

@@ -43,8 +43,11 @@ export const SOAK_SIZES = {
   quick: { held: 300, rate: 100, seconds: 2, warmUpMs: 500, restMs: 300 },
 };
 
-/** Of wrk in each round. */
-export const WATCHED_SIZES = { full: { seconds: 10 }, quick: { seconds: 3 } };
+/** Of each load in each round. */
+export const WATCHED_SIZES = {
+  full: { seconds: 10, small: { count: 1_000, everyMs: 500 } },
+  quick: { seconds: 3, small: { count: 100, everyMs: 100 } },
+};
 
 export const ROTATION_SIZES = {
   full: { lines: 500_000, rate: 200_000, rotations: 10, apartMs: 50, proxySeconds: 80 },

@@ -2,7 +2,7 @@
 import { connect } from 'node:net';
 import { answer } from '../led.js';
 
-const EVERY_MS = 100;
+const EVERY_MS = 1_000;
 const BYTE_EVERY_MS = 10;
 const MOST = 100;
 

@@ -8,15 +8,16 @@ export const streams = (count) => ({
   tools: ['iperf3'],
   rows: [
     { field: 'cpu', title: `CPU, ${nameOf(count)}`, unit: 's/GB', better: 'less' },
+    { field: 'machine', title: `CPU of all, ${nameOf(count)}`, unit: 's/GB', better: 'less' },
     { field: 'throughput', title: `throughput, ${nameOf(count)}`, unit: 'MB/s', better: 'more' },
   ],
   run: async (place) => {
     const upstream = await start((port) => [pathOf('iperf3'), ...iperfServer(port)], place);
     const forwarder = await startForwarder(upstream, place);
-    const { bytes, seconds, cpu } = await loaded(forwarder, place.sizes, (share) =>
+    const { bytes, seconds, cpu, machine } = await loaded(forwarder, place.sizes, (share) =>
       transfer(forwarder.port, count, place.sizes.bytes * share),
     );
-    return { cpu: cpu / (bytes / 1e9), throughput: bytes / 1e6 / seconds };
+    return { cpu: cpu / (bytes / 1e9), machine: machine / (bytes / 1e9), throughput: bytes / 1e6 / seconds };
   },
 });
 

@@ -8,11 +8,13 @@ export const WATCHED_TITLE = '# What the monitor is busy with, and the data path
 const NAMES = { quiet: 'quiet', scraped: 'slow scrapes', hung: 'hung webhook' };
 
 const ROWS = [
-  ['requests', '1/s', 'rate'],
-  ['median, request', 'ms', 'p50'],
-  ['99th percentile, request', 'ms', 'p99'],
-  ['errors, requests', 'sum', 'errors'],
-  ['scrapes begun, alerts sent', '', 'times'],
+  ['median, small requests at a steady rate', 'ms', 'steadyP50'],
+  ['99th percentile, small requests at a steady rate', 'ms', 'steadyP99'],
+  ['requests, as many as can be had', '1/s', 'rate'],
+  ['median, such a request', 'ms', 'p50'],
+  ['99th percentile, such a request', 'ms', 'p99'],
+  ['errors', 'sum', 'errors'],
+  ['scrapes begun, requests to the webhook', '', 'times'],
 ];
 
 export const watchedPage = ({ quick, sizes, rounds, before, results, failures }) => {
@@ -44,12 +46,13 @@ const sumUp = (field, rounds) => {
   return field === 'errors' ? figures.reduce((sum, one) => sum + one, 0) : median(figures);
 };
 
-const notes = ({ seconds }, rounds) =>
+const notes = ({ seconds, small }, rounds) =>
   `
-- A proxy and the monitor under PM2, with wrk in front and nginx behind; medians of ${rounds} rounds of ${seconds} s, one
-  column after the other in each round.
-- "Slow scrapes": every 100 ms one more client asks for /metrics and reads a byte each 10 ms, 100 at a time. The answer for
-  two proxies fits into the sockets' buffers.
-- "Hung webhook": a second port loses its application every 4 s, and WEBHOOK_URL takes each alert and never answers.
-- All of it is on the same cores: what the readers and the monitor take of them is missing to wrk, nginx and the proxy.
+- Proxies and the monitor under PM2; medians of ${rounds} rounds, one column after the other in each round: ${seconds} s of
+  ${small.count} connections to an echo server with a byte each ${small.everyMs} ms, then ${seconds} s of wrk in front and nginx behind.
+- In every column a further port loses its application every 4 s, has it again after 2 s, and WEBHOOK_URL is told of both.
+- "Slow scrapes": each second one more client asks for /metrics and reads a byte each 10 ms.
+- "Hung webhook": it takes what it is sent and never answers. Messages wait for the one before, which is given up after
+  10 s and sent again: so there are fewer.
+- All of it is on the same cores: at full load, what readers and monitor take of them is missing to wrk, nginx and proxy.
 `.trim();

@@ -5,80 +5,107 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { PROJECT, pm2 } from '../chaos/station.js';
 import { isAllUp, statusUntil } from '../chaos/status.js';
 import { launchHelper } from '../children.js';
-import { startHttp } from '../parties.js';
+import { startEcho, startHttp } from '../parties.js';
 import { openStation } from '../pm2-place.js';
 import { freePort } from '../ports.js';
 import { wrk, wrkFigures } from '../wrk.js';
 
 const START_LIMIT_MS = 60_000;
-/** The monitor sees each end and each return of the application. */
+/** The monitor tells of each end and each return of the application: `ALERTS` calls none of them flapping. */
 const FLAP_MS = 2_000;
+const ALERTS = { groupMs: 0, flapping: { downs: 1_000 } };
 const WARM_UP_SECONDS = 1;
 
 const helper = (path) => launchHelper(new URL(path, import.meta.url));
 
 /** Each begins something around the monitor; what that gives ends it, and says how often it has happened. */
 const CONDITIONS = {
-  quiet: async () => async () => undefined,
+  quiet: async (around) => counted(around),
   scraped: async ({ readers, page }) => {
     await readers.ask('begin', { port: page });
     return () => readers.ask('end');
   },
-  hung: async ({ receiver, applications, flapping }) => {
-    const before = await receiver.ask('count');
-    let isOver = false;
-    const flaps = (async () => {
-      for (let isOpen = true; !isOver || !isOpen; await sleep(FLAP_MS)) {
-        await applications.ask(isOpen ? 'close' : 'open', { port: flapping, host: '127.0.0.1' });
-        isOpen = !isOpen;
-      }
-    })();
+  hung: async (around) => {
+    await around.webhook.ask('hang');
+    const end = await counted(around);
     return async () => {
-      isOver = true;
-      await flaps;
-      return (await receiver.ask('count')) - before;
+      const count = await end();
+      await around.webhook.ask('speak');
+      return count;
     };
   },
+};
+
+const counted = async ({ webhook }) => {
+  const before = await webhook.ask('count');
+  return async () => (await webhook.ask('count')) - before;
 };
 
 /** @returns for each condition, figures of one round after the other */
 export const watched = async (place, progress) => {
   const around = await setUp(place);
   const results = Object.fromEntries(Object.keys(CONDITIONS).map((key) => [key, []]));
-  await wrk(around.port, WARM_UP_SECONDS);
+  await load(around, { ...place.sizes, seconds: WARM_UP_SECONDS });
   for (let round = 1; round <= place.rounds; round += 1)
     for (const [key, begin] of Object.entries(CONDITIONS)) {
       progress(`round ${round} of ${place.rounds}: ${key}`);
       const end = await begin(around);
-      const figures = wrkFigures({ cpu: 0, ...(await wrk(around.port, place.sizes.seconds)) });
-      results[key].push({ ...figures, times: await end() });
+      results[key].push({ ...(await load(around, place.sizes)), times: await end() });
     }
+  await around.stopFlapping();
   return results;
 };
 
-/** A proxy that is measured, one whose application comes and goes, and the monitor with a webhook that hangs. */
+/** First as many requests as come at a steady rate, then as many as can be had. */
+const load = async ({ steady, port }, { seconds, small: { everyMs } }) => {
+  const { p50, p99 } = await steady.ask('run', { seconds, everyMs });
+  return { steadyP50: p50, steadyP99: p99, ...wrkFigures({ cpu: 0, ...(await wrk(port, seconds)) }) };
+};
+
+/** Two proxies that are measured, one whose application comes and goes all the time, and the monitor with a webhook. */
 const setUp = async (place) => {
-  const upstream = await startHttp(place);
+  const [http, echo] = [await startHttp(place), await startEcho(place)];
   const station = openStation(place.folder);
-  const [port, second, flapping, page, hook] = [
-    ...[await freePort(), await freePort(), await freePort()],
-    ...[await freePort(), await freePort()],
+  const [port, steadyPort, outer, flapping] = [
+    await freePort(),
+    await freePort(),
+    await freePort(),
+    await freePort(),
   ];
-  const [readers, receiver, applications] = [
+  const [page, hook] = [await freePort(), await freePort()];
+  const [readers, webhook, applications, steady] = [
     helper('../clients/slow-readers.js'),
-    helper('../upstream/never-answers.js'),
+    helper('../upstream/webhook.js'),
     helper('../chaos/upstream.js'),
+    helper('../clients/small.js'),
   ];
-  await receiver.ask('open', { port: hook });
+  await webhook.ask('open', { port: hook });
   await applications.ask('open', { port: flapping, host: '127.0.0.1' });
   const proxies = [
-    { listen: `127.0.0.1:${port}`, upstream: `127.0.0.1:${upstream.port}` },
-    { listen: `127.0.0.1:${second}`, upstream: `127.0.0.1:${flapping}` },
+    { listen: `127.0.0.1:${port}`, upstream: `127.0.0.1:${http.port}` },
+    { listen: `127.0.0.1:${steadyPort}`, upstream: `127.0.0.1:${echo.port}` },
+    { listen: `127.0.0.1:${outer}`, upstream: `127.0.0.1:${flapping}` },
   ];
-  const config = { proxies, monitor: { http: `127.0.0.1:${page}` } };
-  writeFileSync(station.env.STEADYPORT_CONFIG, JSON.stringify(config));
+  const monitor = { http: `127.0.0.1:${page}`, failureThreshold: 1 };
+  writeFileSync(station.env.STEADYPORT_CONFIG, JSON.stringify({ proxies, monitor, alerts: ALERTS }));
   writeFileSync(join(station.folder, '.env'), `WEBHOOK_URL=http://127.0.0.1:${hook}/\n`);
   await pm2(station, 'start', PROJECT);
   await statusUntil({ page }, isAllUp, START_LIMIT_MS, 'all up after the start');
-  return { port, page, flapping, readers, receiver, applications };
+  await steady.ask('open', { port: steadyPort, count: place.sizes.small.count });
+  return { port, page, readers, webhook, steady, stopFlapping: flap(applications, flapping) };
+};
+
+/** @returns what ends it, with the application there */
+const flap = (applications, port) => {
+  let isOver = false;
+  const flaps = (async () => {
+    for (let isOpen = true; !isOver || !isOpen; await sleep(FLAP_MS)) {
+      await applications.ask(isOpen ? 'close' : 'open', { port, host: '127.0.0.1' });
+      isOpen = !isOpen;
+    }
+  })();
+  return () => {
+    isOver = true;
+    return flaps;
+  };
 };
