@@ -135,7 +135,7 @@ export class Relay {
   #read(from: End, to: End): Step {
     if (from.hasMark) this.#giveBack(from);
     else if (from.isBulk) from.pipe ??= this.#pipes.take();
-    return from.pipe ? this.#spliceIn(from, from.pipe) : this.#copy(from, to);
+    return from.pipe ? this.#spliceIn(from, from.pipe, to) : this.#copy(from, to);
   }
 
   #copy(from: End, to: End): Step {
@@ -169,9 +169,11 @@ export class Relay {
     from.moved += written;
   }
 
-  #spliceIn(from: End, pipe: Pipe): Step {
+  #spliceIn(from: End, pipe: Pipe, to: End): Step {
     const size = this.#libc.splice(from.fd, pipe.in, pipe.size);
-    if (size <= 0) return this.#nothingRead(from, size);
+    // The end, or the place of urgent data of which epoll has not told yet: a read knows.
+    if (size === 0) return this.#copy(from, to);
+    if (size < 0) return this.#nothingRead(from, size);
     from.bytesInPipe = size;
     from.streak = size < CALM_BYTES ? from.streak + 1 : 0;
     from.sustainedBytes += size;

@@ -145,7 +145,13 @@ const settings: fc.Arbitrary<Setting> = fc.record({
   ),
 });
 
-export const scripts = fc.record({
+export interface Script {
+  readonly setting: Setting;
+  readonly steps: Step[];
+  readonly ending: Ending;
+}
+
+export const scripts: fc.Arbitrary<Script> = fc.record({
   setting: settings,
   steps: fc.array(step, { maxLength: 40, size: 'max' }),
   ending: fc.constantFrom<Ending>('client leaves', 'upstream leaves', 'silence', 'drain'),

@@ -118,6 +118,14 @@ export class World {
     for (const peer of this.peers) if (!peer.isStalled) peer.read(this.peers);
   }
 
+  /** Until nothing more arrives: what the loop has closed in order is still sent, as much at once as the reader has room for. */
+  deliverAll(): void {
+    for (let before = -1; before !== this.#moved(); ) {
+      before = this.#moved();
+      this.deliver();
+    }
+  }
+
   /** The network brings what it has, those who read do, and the loop takes as many turns as it takes. */
   settle(): void {
     for (let turns = 0; ; turns += 1) {
