@@ -27,8 +27,9 @@ export abstract class End implements Timed {
   streak = 0;
   /** So much comes that it is spliced, not copied. */
   isBulk = false;
-  /** What was spliced since it last had to be waited for. */
+  /** What was spliced since it last had to be waited for, and in how many calls. */
   sustainedBytes = 0;
+  sustainedSplices = 0;
   /** epoll tells of it only when much has come. */
   isPatient = false;
   /** Bytes that were written to the other end. */
@@ -66,11 +67,13 @@ const CALM_SPLICES = 4;
 /** Of one connection, until others have their turn. */
 const BYTES_A_TURN = 1_048_576;
 /**
- * A stream that never had to be waited for in so many bytes is looked at less often, each time for more: half the CPU of a
- * gigabyte. Its last bytes may then wait for so long; after that it has to prove itself anew.
+ * A stream that never had to be waited for in so many bytes, and of which each look brings little, is looked at less often,
+ * each time for more: it comes from a sender that paces, and costs less so. Its last bytes may then wait for so long; after
+ * that it has to prove itself anew.
  */
 const PATIENT_AFTER_BYTES = 16_777_216;
 const PATIENT_BYTES = 524_288;
+const LITTLE_BYTES = 262_144;
 const PATIENCE_MS = 2;
 /** Buffers of what could not be written at once are kept for the next time, but not more than this. */
 const MOST_SPARE = 16;
@@ -122,6 +125,7 @@ export class Relay {
   /** Each byte is told of again. */
   hurry(from: End): void {
     from.sustainedBytes = 0;
+    from.sustainedSplices = 0;
     if (!from.isPatient) return;
     from.isPatient = false;
     this.#loop.clearDeadline(from);
@@ -177,6 +181,7 @@ export class Relay {
     from.bytesInPipe = size;
     from.streak = size < CALM_BYTES ? from.streak + 1 : 0;
     from.sustainedBytes += size;
+    from.sustainedSplices += 1;
     if (from.streak >= CALM_SPLICES) {
       from.isBulk = false;
       from.streak = 0;
@@ -186,7 +191,10 @@ export class Relay {
   }
 
   #bePatient(from: End): void {
-    if (from.isUnix) return;
+    const bringsLittle = from.sustainedBytes < from.sustainedSplices * LITTLE_BYTES;
+    from.sustainedBytes = 0;
+    from.sustainedSplices = 0;
+    if (from.isUnix || !bringsLittle) return;
     from.isPatient = true;
     this.#libc.setOption(from.fd, SOL_SOCKET, SO_RCVLOWAT, PATIENT_BYTES);
   }

@@ -199,20 +199,28 @@ test('a connection with much to do gives way to the others in each turn', () => 
   assert.equal(world.kernel.timeoutMs, 0, 'the loop does not wait while there is something to do');
 });
 
-test('a stream that never had to be waited for is told of when much has come, or after 2 ms', () => {
+/** A connection through which the upstream sends. */
+const sendingWorld = () => {
   const world = worldOf({}, MUCH);
   world.dial('127.0.0.1', false);
   world.settle();
   const [client, upstream] = world.peers;
   assert.ok(client && upstream);
   const own = upstream.stream.peer;
-  const sendsAtOnce = (bytes: number): boolean => {
-    upstream.send(bytes);
-    world.settle();
-    return own?.inbox.size === 0;
-  };
-  assert.ok(sendsAtOnce(2_900_000) && sendsAtOnce(10), 'no patience yet');
-  assert.ok(sendsAtOnce(400_000));
+  /** So many bytes, so often; whether all was taken each time. */
+  const sendsAtOnce = (bytes: number, times = 1): boolean =>
+    Array.from({ length: times }).every(() => {
+      upstream.send(bytes);
+      world.settle();
+      return own?.inbox.size === 0;
+    });
+  return { world, client, upstream, own, sendsAtOnce };
+};
+
+test('a stream that comes in small parts, and never had to be waited for, is told of when much has come, or after 2 ms', () => {
+  const { world, client, upstream, own, sendsAtOnce } = sendingWorld();
+  assert.ok(sendsAtOnce(200_000, 14) && sendsAtOnce(10), 'no patience yet');
+  assert.ok(sendsAtOnce(200_000, 2));
   assert.equal(own?.lowBytes, 524_288);
   assert.ok(sendsAtOnce(600_000), 'much');
   assert.ok(!sendsAtOnce(200_000), 'little');
@@ -221,12 +229,20 @@ test('a stream that never had to be waited for is told of when much has come, or
   world.settle();
   assert.deepEqual([own?.inbox.size, own?.lowBytes], [0, 1]);
   assert.ok(sendsAtOnce(10), 'patience is over');
-  assert.ok(sendsAtOnce(2_900_000), 'and is there again');
+  assert.ok(sendsAtOnce(200_000, 14), 'and is there again');
   assert.equal(own?.lowBytes, 524_288);
   upstream.send(10);
   upstream.finish();
   world.settle();
   assert.deepEqual([client.received, client.sawFin], [upstream.sent, true], 'an end waits for nothing');
+});
+
+test('a stream of which each look brings much is told of at once, until it comes in small parts', () => {
+  const { own, sendsAtOnce } = sendingWorld();
+  assert.ok(sendsAtOnce(600_000, 20));
+  assert.equal(own?.lowBytes, 1);
+  for (let n = 0; n < 32 && own?.lowBytes === 1; n += 1) assert.ok(sendsAtOnce(200_000));
+  assert.equal(own?.lowBytes, 524_288);
 });
 
 test('what has been put off is over when its connection is', () => {
