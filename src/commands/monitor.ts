@@ -15,16 +15,11 @@ import { createRestarter } from '../monitor/restarter.ts';
 import { openChannels } from '../notify/channels.ts';
 import { createDeadMan, pingTo } from '../notify/dead-man.ts';
 import { type Notifier, startNotifier } from '../notify/notifier.ts';
-import { serveHttp } from '../web/server.ts';
+import { keepServing } from '../web/keep-serving.ts';
 
 const LOG_LINES = 10;
-/** An address that is taken, by a monitor that is still leaving or by a stranger, may be free again. */
-const PAGE_RETRY_MS = 2_000;
 /** How often it is asked whether all is well. */
 const HEARTBEAT_LOOK_MS = 1_000;
-/** After so many scrapes, one a second, V8 has compiled what they run (docs/decisions.md: the first scrape). */
-const WARM_UP_TIMES = 12;
-const WARM_UP_EVERY_MS = 1_000;
 
 /** `steadyport monitor`: watches every proxy of the config until it is told to leave. */
 export const run = async (): Promise<undefined> => {
@@ -36,7 +31,7 @@ export const run = async (): Promise<undefined> => {
   const about = { pid: process.pid, version: VERSION, startedAtMs: Date.now(), intervalMs };
   let monitor: Monitor | undefined;
   let notifier: Notifier | undefined;
-  let page: string | null = null;
+  let page: { readonly url: string | null } | undefined;
   const status = (): Snapshot => {
     const { proxies = [], ...looked } = monitor?.status() ?? {
       lastLookMs: about.startedAtMs,
@@ -45,7 +40,7 @@ export const run = async (): Promise<undefined> => {
     return {
       version: 1,
       takenAtMs: Date.now(),
-      monitor: { ...about, ...looked, http: page, alerts: notifier?.status() ?? NO_ALERTS },
+      monitor: { ...about, ...looked, http: page?.url ?? null, alerts: notifier?.status() ?? NO_ALERTS },
       monitorProblem: null,
       proxies,
       log: recent,
@@ -88,29 +83,16 @@ export const run = async (): Promise<undefined> => {
   const hasChannels = notifier.status().channels.length > 0;
   serveTools({ status, lookNow, restart, silence: hasChannels ? notifier.silence : null });
   if (http !== false) {
-    const measures = () => monitor?.measures() ?? [];
     const metrics = createMetrics();
-    const render = async () =>
+    const render = async (): Promise<string> =>
       metrics.render(
         status(),
-        measures(),
+        monitor?.measures() ?? [],
         notifier?.counts() ?? {},
         await readProcessFigures(settings.pm2Home),
       );
     const sources = { status, proxies: config.proxies, metrics: { ...metrics, render } };
-    const serve = (isFirst: boolean): Promise<void> =>
-      serveHttp(http, sources).then(
-        () => {
-          page = `http://${formatAddress(http)}`;
-          if (!isFirst) log('page', `The page is at ${page}`);
-        },
-        (error: Error) => {
-          if (isFirst) log('no_page', `No page: ${error.message}; trying again`);
-          setTimeout(() => void serve(false), PAGE_RETRY_MS).unref();
-        },
-      );
-    await serve(true);
-    warmUp(render, WARM_UP_TIMES);
+    page = await keepServing(http, sources, log);
   }
   if (deadMan)
     setInterval(() => {
@@ -122,11 +104,4 @@ export const run = async (): Promise<undefined> => {
     `Monitoring ${config.proxies.map(({ id }) => id).join(', ')} every ${intervalMs} ms`,
   );
   process.send?.('ready');
-};
-
-/** Renders what nobody reads. */
-const warmUp = (render: () => Promise<unknown>, times: number): void => {
-  if (times === 0) return;
-  const again = (): void => warmUp(render, times - 1);
-  setTimeout(() => void render().then(again, again), WARM_UP_EVERY_MS).unref();
 };

@@ -10,7 +10,10 @@ import { misplacedSecrets, parseSecrets, type Secrets, usesOf } from '../core/se
 import { UsageError } from './usage-error.ts';
 
 function rootAbove(folder: string): string {
-  return existsSync(join(folder, 'ecosystem.config.js')) ? folder : rootAbove(dirname(folder));
+  if (existsSync(join(folder, 'ecosystem.config.js'))) return folder;
+  const parent = dirname(folder);
+  if (parent === folder) throw new Error(`no folder above ${import.meta.url} has an ecosystem.config.js`);
+  return rootAbove(parent);
 }
 
 /** The project's root: the folder of ecosystem.config.js. */
