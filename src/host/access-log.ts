@@ -67,10 +67,11 @@ export const openAccessLog = (path: string, tell: (sentence: string) => void): A
   };
 
   // A process that exits at once; what is being written then, Node.js itself waits for.
-  process.on('exit', () => {
+  const writeAtExit = (): void => {
     const left = isWriting ? waiting : Buffer.from(rest).toString() + waiting;
     if (left !== '') appendAtExit(path, left);
-  });
+  };
+  process.on('exit', writeAtExit);
 
   return {
     write: (line) => {
@@ -84,6 +85,7 @@ export const openAccessLog = (path: string, tell: (sentence: string) => void): A
       clearTimeout(timer);
       if (hasMore()) await run();
       clearTimeout(timer);
+      process.off('exit', writeAtExit);
       await file.close();
     },
   };
