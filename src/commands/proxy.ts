@@ -24,8 +24,9 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
   const [proxy] = parsed.config.proxies;
   if (!proxy) return;
   const log = createLog(readSettings().logFormat);
-  const forwarder = await startForwarder(proxy, chooseEngine(proxy.engine), log, exitFailed);
-  leaveOnSignal(() => forwarder.drain(proxy.drainMs));
+  const forwarder = startForwarder(proxy, chooseEngine(proxy.engine), log, exitFailed);
+  leaveOnSignal(async () => (await forwarder).drain(proxy.drainMs));
+  await forwarder;
 };
 
 /** Undefined when the port is missing, or when a unix socket has one. */

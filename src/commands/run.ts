@@ -27,21 +27,16 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
   // PM2 loses lines when its logs are rotated; by hand, all is on stdout.
   const access = settings.underPm2 ? keepAccessLog(home.accessLog(proxy.name), proxy.id, log) : undefined;
   const predecessor = await replacePredecessor(files.socket);
-  const forwarder = await startForwarder(
+  const starting = startForwarder(
     proxy,
     chooseEngine(proxy.engine),
     log,
     exitFailed,
     access && createLog(settings.logFormat, access.write),
   );
-  if (predecessor) {
-    const awayMs = Math.round(performance.now() - predecessor.askedAt);
-    const from = `pid ${readInteger(files.pid) ?? 'unknown'}, which PM2 no longer has`;
-    log('taken_over', `${proxy.id}: taken over from ${from}; nobody listened for ${awayMs} ms`, { awayMs });
-    await predecessor.gone;
-  }
   let control: ControlServer | undefined;
   const leave = leaveOnSignal(async () => {
+    const forwarder = await starting;
     control?.announce('leaving');
     await forwarder.drain(settings.underPm2 ? Math.min(proxy.drainMs, LEAVE_UNDER_PM2_MS) : proxy.drainMs);
     // Before the control socket: who waits for this process takes its end for the process's.
@@ -49,6 +44,13 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
     await control?.close(forwarder.report());
     if (readInteger(files.pid) === process.pid) remove(files.pid);
   });
+  const forwarder = await starting;
+  if (predecessor) {
+    const awayMs = Math.round(performance.now() - predecessor.askedAt);
+    const from = `pid ${readInteger(files.pid) ?? 'unknown'}, which PM2 no longer has`;
+    log('taken_over', `${proxy.id}: taken over from ${from}; nobody listened for ${awayMs} ms`, { awayMs });
+    await predecessor.gone;
+  }
   const handlers = {
     report: forwarder.report,
     pulse: () => null,

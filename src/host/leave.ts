@@ -3,8 +3,8 @@ import type { OrphanProtocol } from './control.ts';
 
 /**
  * SIGINT and SIGTERM: once, to finish and leave with 0; twice, to leave at once. Returns what the first does,
- * for other reasons to leave. Also keeps a process that
- * PM2 started alive when the PM2 daemon dies: its pipes and its IPC channel then end.
+ * for other reasons to leave. To be called before anybody can connect: a signal that comes earlier ends the process as
+ * it is. Also keeps a process that PM2 started alive when the PM2 daemon dies: its pipes and its IPC channel then end.
  */
 export const leaveOnSignal = (finish: () => Promise<void>): (() => void) => {
   let isLeaving = false;

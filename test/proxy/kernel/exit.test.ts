@@ -50,6 +50,12 @@ test('a signal lets the proxy leave in order', limit, async (t) => {
   assert.deepEqual(await once(child, 'close'), [0, null]);
 });
 
+test('a signal that comes as soon as the proxy listens lets it leave in order', limit, async (t) => {
+  const { child, lines } = await startProxy(t, 0, preload('signal-at-listening'));
+  assert.deepEqual(await once(child, 'close'), [0, null]);
+  assert.match(lines.join('\n'), /listening/);
+});
+
 test(
   'the death of the thread is told with its cause, and connections end with the process',
   limit,

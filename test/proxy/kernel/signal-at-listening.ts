@@ -1,0 +1,10 @@
+import { isMainThread } from 'node:worker_threads';
+
+/** Loaded before all else: the process gets SIGTERM with the line that says that it listens. */
+if (isMainThread) {
+  const write = process.stdout.write.bind(process.stdout);
+  process.stdout.write = ((...args: Parameters<typeof write>) => {
+    if (String(args[0]).includes('listening')) process.kill(process.pid, 'SIGTERM');
+    return write(...args);
+  }) as typeof write;
+}
