@@ -8,7 +8,7 @@ import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } from './l
 import type { Unfinished, Watched } from './loop.ts';
 import { End, type Relay } from './relay.ts';
 import { readAddress } from './sockaddr.ts';
-import { spreadProbes } from './sockets.ts';
+import { keepAlive } from './sockets.ts';
 
 /** What all connections of a port share. */
 export interface Shared extends Line {
@@ -19,8 +19,8 @@ export interface Shared extends Line {
 /** How long the kernel may take to send what came before a reset, until the reset is passed on. */
 const MOST_DELIVERY_MS = 500;
 const FIRST_DELIVERY_LOOK_MS = 2;
-/** Before the first probe that they are for. */
-const PROBES_SET_AFTER_MS = 10_000;
+/** Long before the first probe is due. */
+const KEEP_ALIVE_AFTER_MS = 1_000;
 
 const READABLE = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 const HUNG = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
@@ -70,7 +70,7 @@ export class KernelConnection implements Connection, Caller, Timed {
   #reason: Reason | undefined;
   #code: string | null = null;
   #activeMs = 0;
-  #probesDueMs = Number.POSITIVE_INFINITY;
+  #keepAliveDueMs = Number.POSITIVE_INFINITY;
   #isHalfClosed = false;
   /** What was sent before a reset is on its way: the look at it comes again, at growing pauses. */
   #delivering: Side | undefined;
@@ -118,7 +118,7 @@ export class KernelConnection implements Connection, Caller, Timed {
     if (guard.isNeeded(address) && guard.isClients(this.#addressOf(fd), address)) return this.abort('loop');
     this.#port.onOpen(this.#from, address);
     this.#activeMs = loop.nowMs;
-    this.#probesDueMs = loop.nowMs + PROBES_SET_AFTER_MS;
+    this.#keepAliveDueMs = loop.nowMs + KEEP_ALIVE_AFTER_MS;
     this.#setTimeout();
     this.#client.canWrite = true;
     upstream.onEvents(mask);
@@ -164,16 +164,16 @@ export class KernelConnection implements Connection, Caller, Timed {
   onDue(): void {
     if (this.#delivering) return this.#deliver(this.#delivering);
     const { nowMs } = this.#shared.loop;
-    if (nowMs >= this.#probesDueMs) this.#spreadProbes();
+    if (nowMs >= this.#keepAliveDueMs) this.#keepAlive();
     if (nowMs < this.#timeoutDueMs()) return this.#setTimeout();
     this.abort(this.#isHalfClosed ? 'half_close_timeout' : 'idle_timeout');
   }
 
   /** Most connections are over by then, and are spared the calls. */
-  #spreadProbes(): void {
-    this.#probesDueMs = Number.POSITIVE_INFINITY;
+  #keepAlive(): void {
+    this.#keepAliveDueMs = Number.POSITIVE_INFINITY;
     for (const side of [this.#client, this.#upstream])
-      if (side && !side.isUnix) spreadProbes(this.#shared.libc, side.fd);
+      if (side && !side.isUnix) keepAlive(this.#shared.libc, side.fd);
   }
 
   /**
@@ -267,7 +267,7 @@ export class KernelConnection implements Connection, Caller, Timed {
   /** It is looked at when it may be due: a byte that passes costs no change of the deadline. */
   #setTimeout(): void {
     const { loop } = this.#shared;
-    const dueMs = Math.min(this.#timeoutDueMs(), this.#probesDueMs);
+    const dueMs = Math.min(this.#timeoutDueMs(), this.#keepAliveDueMs);
     if (dueMs < Number.POSITIVE_INFINITY) loop.setDeadline(this, dueMs);
     else loop.clearDeadline(this);
   }

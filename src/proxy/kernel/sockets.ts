@@ -23,12 +23,14 @@ const [LEAST_PAUSE_SECONDS, PAUSES] = [4, 5];
 let turn = 0;
 
 /**
- * Thousands of connections that were opened at once probe at once, and loopback drops what is over
- * net.core.netdev_max_backlog (1,000): with the same pause for all, those that were dropped the first time were dropped
- * each time, and their connections lost. So each has another pause than the one before.
+ * Asks after a peer that is silent. Thousands of connections that were opened at once probe at once, and loopback drops
+ * what is over net.core.netdev_max_backlog (1,000): with the same pause for all, those that were dropped the first time
+ * were dropped each time, and their connections lost. So each has another pause than the one before.
  */
-export const spreadProbes = (libc: Libc, fd: number): void => {
+export const keepAlive = (libc: Libc, fd: number): void => {
   turn = (turn + 1) % PAUSES;
+  libc.setOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  libc.setOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_SECONDS);
   libc.setOption(fd, IPPROTO_TCP, TCP_KEEPCNT, PROBES);
   libc.setOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, LEAST_PAUSE_SECONDS + turn);
 };
@@ -37,17 +39,14 @@ export const spreadProbes = (libc: Libc, fd: number): void => {
 const BACKLOG = 4_096;
 
 /**
- * Sends at once, and asks after a peer that is silent; {@link spreadProbes} is for when the first answer may be due.
- * Within this host nothing is paced, which BBR does with a timer for each few packets: for that, the socket must have had
- * another congestion control before it was connected (`bbr_init` in net/ipv4/tcp_bbr.c turns pacing on, and nothing turns it
- * off). What a listener accepts has its options (tcp(7)).
+ * Sends at once. Within this host nothing is paced, which BBR does with a timer for each few packets: for that, the socket
+ * must have had another congestion control before it was connected (`bbr_init` in net/ipv4/tcp_bbr.c turns pacing on, and
+ * nothing turns it off). What a listener accepts has its options (tcp(7)).
  */
 export const makePrompt = (libc: Libc, fd: number, address: Address): void => {
   if (isUnix(address)) return;
   if (isLoopback(address.host)) libc.sendWithoutPacing(fd);
   libc.setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  libc.setOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-  libc.setOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_SECONDS);
 };
 
 /**
@@ -68,7 +67,7 @@ export const openListener = (
     must('bind', address, libc.bind(fd, memory, size));
     makePrompt(libc, fd, address);
     // For clients that wait for the upstream.
-    if (!isUnix(address)) spreadProbes(libc, fd);
+    if (!isUnix(address)) keepAlive(libc, fd);
     must('listen', address, libc.listen(fd, BACKLOG));
     must('getsockname', address, libc.getsockname(fd, memory));
     const port = readAddress(memory)?.port ?? 0;
