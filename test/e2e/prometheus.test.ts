@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { isLoopback } from '../../src/core/address.ts';
+import { localAddresses } from '../../src/host/procfs.ts';
 import { freePort } from '../proxy/harness.ts';
 import { answer, openReceiver } from '../receiver.ts';
 import { needs, needsProgram } from './needs.ts';
-import { openObservatory, until } from './prometheus.ts';
+import { openBlackboxExporter, openObservatory, until } from './prometheus.ts';
 import { ECOSYSTEM, openStation, openUpstream } from './station.ts';
 
 const skip = needs(
@@ -107,4 +109,44 @@ test('each query of the dashboard gives data', { skip }, async (t) => {
   assert.deepEqual(await observatory.api(`label/${variable?.[2]}/values?match[]=${variable?.[1]}`), [
     ...[proxy, `tcp-proxy-${closed}`].sort(),
   ]);
+});
+
+const outside = localAddresses().find((host) => !isLoopback(host) && !host.includes(':'));
+
+test('the example has blackbox_exporter connect to each port as other machines do', {
+  skip:
+    skip ||
+    needs(
+      needsProgram('prometheus-blackbox-exporter', 'prometheus-blackbox-exporter'),
+      outside === undefined ? 'needs an IPv4 address other than loopback' : undefined,
+    ),
+}, async (t) => {
+  const [station, exporter] = [openStation(), await openBlackboxExporter()];
+  t.after(() => station.close());
+  t.after(() => exporter.close());
+  const [port, inside, page] = [await freePort(), await freePort(), await freePort()];
+  station.configure(
+    [`${outside}:${port}`, `127.0.0.1:${inside}`].map((listen) => ({
+      ...{ listen, upstream: '127.0.0.1:9', optional: true },
+    })),
+    { http: `127.0.0.1:${page}` },
+  );
+  assert.equal((await station.steadyport('start')).code, 0);
+  const example = readFileSync('observability/prometheus.yml', 'utf8');
+  const observatory = await openObservatory(
+    example
+      .slice(example.indexOf('  # - job_name: steadyport-ports'))
+      .replace(/^ {2}# /gm, '  ')
+      .replace(/targets\/ports$/m, '$&\n        refresh_interval: 1s')
+      .replaceAll('127.0.0.1:6270', `127.0.0.1:${page}`)
+      .replaceAll('127.0.0.1:9115', exporter.address),
+  );
+  t.after(() => observatory.close());
+  const has = (expr: string) =>
+    until(expr, async () => ((await observatory.query(expr)).length > 0 ? true : undefined));
+  const target = `job="steadyport-ports",instance="${outside}:${port}",proxy="tcp-proxy-${port}"`;
+  await has(`probe_success{${target}} == 1`);
+  assert.equal((await station.pm2('stop', `tcp-proxy-${port}`)).code, 0);
+  await has(`probe_success{${target}} == 0`);
+  assert.equal((await observatory.query('probe_success')).length, 1, 'loopback is no place for others');
 });

@@ -107,6 +107,28 @@ ${scrapeConfigs}`,
   return observatory;
 };
 
+/** blackbox_exporter with its TCP module. */
+export const openBlackboxExporter = async (): Promise<{
+  readonly address: string;
+  close(): Promise<void>;
+}> => {
+  const folder = mkdtempSync(join(tmpdir(), 'sp-prom-'));
+  writeFileSync(join(folder, 'blackbox.yml'), 'modules: {tcp_connect: {prober: tcp}}\n');
+  const address = `127.0.0.1:${await freePort()}`;
+  const child = start('prometheus-blackbox-exporter', folder, [
+    ...['--config.file=blackbox.yml', `--web.listen-address=${address}`],
+    // Taken off Prometheus's own time-out, which is short here.
+    '--timeout-offset=0.1',
+  ]);
+  return {
+    address,
+    close: async () => {
+      await end(child);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+};
+
 /** Asks again and again until there is an answer. */
 export const until = async <T>(what: string, ask: () => Promise<T | undefined>): Promise<T> => {
   for (const giveUpAt = Date.now() + GIVE_UP_MS; Date.now() < giveUpAt; await pause(100)) {
