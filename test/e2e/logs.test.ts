@@ -1,14 +1,23 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, copyFileSync, existsSync, readFileSync, renameSync, truncateSync } from 'node:fs';
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+} from 'node:fs';
 import { get, type IncomingMessage } from 'node:http';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { freePort } from '../proxy/harness.ts';
-import { tempFolder } from '../temp-folder.ts';
 import { ECOSYSTEM, openStation, openUpstream, type Station } from './station.ts';
 
 /** One connection through a proxy; resolves with the client's port, by which the log line is known. */
@@ -225,9 +234,13 @@ describe('the logs of apps under PM2', { timeout: 240_000 }, () => {
 });
 
 test('where PM2 was told to write elsewhere, that is read; and what is not there is said', async (t) => {
-  const elsewhere = tempFolder();
+  const elsewhere = mkdtempSync(join(tmpdir(), 'sp-'));
   const station = openStation({ PM2_DEFAULT_LOG_PATH: elsewhere });
-  t.after(() => station.close());
+  t.after(async () => {
+    await station.close();
+    // PM2 makes it anew as long as it lives.
+    rmSync(elsewhere, { recursive: true });
+  });
   const port = await freePort();
   station.configure([{ listen: `127.0.0.1:${port}`, upstream: '127.0.0.1:9', optional: true }]);
   const none = await station.steadyport('logs', `${port}`);
