@@ -3,7 +3,7 @@ import { isWell, NO_ALERTS, type Snapshot } from '../core/status.ts';
 import { readSecrets, requireConfig, VERSION } from '../host/config-file.ts';
 import { type MonitorProtocol, serveControlWhenFree } from '../host/control.ts';
 import { makeHome } from '../host/home.ts';
-import { leaveOnSignal, leaveOrphan } from '../host/leave.ts';
+import { leaveOnSignal, leaveOrphan, leaveWithPm2 } from '../host/leave.ts';
 import { createLog, keepRecent } from '../host/log.ts';
 import { pm2Apps } from '../host/pm2-apps.ts';
 import { readProcessFigures } from '../host/process-figures.ts';
@@ -48,9 +48,12 @@ export const run = async (): Promise<undefined> => {
   };
 
   const handlers = { status, leave_orphan: leaveOrphan(settings, () => leave()) };
+  // `steadyport stop` asks who answers, and one that waits does not.
+  const stay = leaveWithPm2();
   const control = await serveControlWhenFree<MonitorProtocol>(home.monitorSocket, handlers, () =>
     log('another_monitor', `Another monitor answers on ${home.monitorSocket}; waiting for it to leave`),
   );
+  stay();
   const { secrets, errors, warnings } = readSecrets(settings);
   // A URL that is wrong costs its channel, and not the monitor.
   for (const problem of [...errors, ...warnings]) log('secrets', problem);
@@ -58,7 +61,9 @@ export const run = async (): Promise<undefined> => {
   const leave = leaveOnSignal(async () => {
     monitor?.stop();
     deadMan?.stop();
-    await Promise.all([control.close(), notifier?.stop()]);
+    // The socket last: another monitor, which waits for it, would send the same and write the same files.
+    await notifier?.stop();
+    await control.close();
   });
   const pm2 = createPm2(settings.pm2Home);
   const apps = pm2Apps(config, settings);

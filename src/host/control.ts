@@ -148,12 +148,23 @@ export const serveControlWhenFree = async <P extends Protocol<P>>(
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
       if (tries === 0) tell();
-      await sleep(TAKEN_RETRY_MS);
+      await untilLeft(path);
     }
   }
 };
 
+/** One that cannot be asked, or whose file is gone, is looked at again after {@link TAKEN_RETRY_MS}. */
+const untilLeft = async (path: string): Promise<void> => {
+  const late = sleep(TAKEN_RETRY_MS);
+  const holder = await connectControl(path, TAKEN_RETRY_MS).catch(() => undefined);
+  const left = holder?.closed.then(() => sleep(LEFT_PAUSE_MS));
+  await Promise.race([left ?? late, late]);
+  holder?.close();
+};
+
 const TAKEN_RETRY_MS = 2_000;
+/** One that closes at once, and stays, is not asked without end. */
+const LEFT_PAUSE_MS = 20;
 
 export interface ControlClient<P extends Protocol<P>> {
   /** Rejects when there is no answer within `timeoutMs`, or the other end has gone. */

@@ -18,6 +18,13 @@ export const leaveOnSignal = (finish: () => Promise<void>): (() => void) => {
   return leave;
 };
 
+/** Until the function that it returns is called, the process ends with the PM2 daemon: nobody would know of it. */
+export const leaveWithPm2 = (): (() => void) => {
+  const leave = (): void => process.exit(0);
+  process.on('disconnect', leave);
+  return () => process.off('disconnect', leave);
+};
+
 /** What is left cannot serve: PM2, or whoever started this, is to start it anew. */
 export const exitFailed = (): void => process.exit(1);
 

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { ProxyStatus } from '../../src/core/status.ts';
 import { until } from '../monitor/child.ts';
 import { freePort } from '../proxy/harness.ts';
@@ -71,4 +75,40 @@ test('an upstream that goes away and comes back is told once each, also over a k
   assert.match(told()[0]?.alerts[0]?.annotations.why ?? '', /nothing listens on/);
   const after = (await station.status()).monitor;
   assert.deepEqual(after?.alerts.channels, [{ name: 'webhook', waiting: 0, problem: null }]);
+});
+
+test('a monitor that leaves has done with its alerts before another has its place', async (t) => {
+  let isOpen = false;
+  const receiver = await openReceiver((response) => {
+    isOpen = true;
+    response.once('close', () => {
+      isOpen = false;
+    });
+  });
+  const station = openStation();
+  t.after(() => station.close());
+  station.configure(
+    [{ listen: `127.0.0.1:${await freePort()}`, upstream: '127.0.0.1:9' }],
+    {},
+    { groupMs: 0 },
+  );
+  writeFileSync(join(station.folder, '.env'), `WEBHOOK_URL=${receiver.url}\n`, { mode: 0o600 });
+  const monitor = (): ChildProcess => {
+    const child = spawn(process.execPath, ['dist/cli.js', 'monitor'], { env: station.env });
+    t.after(() => child.kill('SIGKILL'));
+    return child;
+  };
+  const first = monitor();
+  const left = once(first, 'exit');
+  await receiver.got(1);
+  assert.ok(isOpen);
+  for await (const line of createInterface({ input: monitor().stdout ?? assert.fail() })) {
+    if (line.includes('Another monitor answers')) first.kill('SIGTERM');
+    if (line.includes('Monitoring ')) break;
+  }
+  // What had come before the line is heard of by now.
+  await turn();
+  await turn();
+  assert.equal(isOpen, false);
+  assert.deepEqual(await left, [0, null]);
 });

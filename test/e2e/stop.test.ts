@@ -198,6 +198,26 @@ describe('npm stop after PM2 was killed', () => {
     assert.ok(existsSync(join(station.folder, 'home/monitor.json')));
   });
 
+  test('misses no monitor that waited for the place of another', async (t) => {
+    const { station, ports, pids } = await run(t, 1);
+    const [first = 0] = pids;
+    await killDaemon(station);
+    process.kill(first, 'SIGSTOP');
+    t.after(() => isAlive(first) && process.kill(first, 'SIGKILL'));
+    assert.equal((await station.pm2('start', ECOSYSTEM)).code, 0);
+    const second = Number((await station.pm2('pid', 'proxy-monitor')).stdout);
+    assert.ok(isAlive(second) && second !== first);
+    while (!station.log('proxy-monitor').includes('Another monitor answers'))
+      await new Promise((done) => setImmediate(done));
+    await killDaemon(station);
+    while (isAlive(second)) await new Promise((done) => setImmediate(done));
+    process.kill(first, 'SIGCONT');
+    const { stdout } = await station.steadyport('stop');
+    assert.equal(stdout, `Stopped what had lost its PM2 daemon: the monitor, the proxy for ${ports[0]}.\n`);
+    for (const pid of pids) while (isAlive(pid)) await new Promise((done) => setImmediate(done));
+    assert.match((await station.steadyport('stop')).stdout, /^PM2 runs nothing of /);
+  });
+
   test('leaves alone what another PM2 runs with the same config and state', async (t) => {
     const { station, ports } = await run(t, 1);
     const other = openStation({
