@@ -10,11 +10,11 @@ import {
   serveControlWhenFree,
 } from '../host/control.ts';
 import { makeHome, readInteger, remove, writeAtomic } from '../host/home.ts';
-import { exitFailed, leaveOnSignal, leaveOrphan } from '../host/leave.ts';
+import { exitFailed, leaveOnSignal, leaveOrphan, leaveWithPm2 } from '../host/leave.ts';
 import { createLog, type Log } from '../host/log.ts';
 import { UsageError } from '../host/usage-error.ts';
 import { chooseEngine } from '../proxy/choose-engine.ts';
-import { startForwarder } from '../proxy/forwarder.ts';
+import { type Forwarder, startForwarder } from '../proxy/forwarder.ts';
 
 /** `steadyport run tcp-proxy-<port>`: one proxy of the config, with its control socket and pid file. */
 export const run = async (args: ParsedArgs): Promise<undefined> => {
@@ -34,9 +34,11 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
     exitFailed,
     access && createLog(settings.logFormat, access.write),
   );
+  let started: Forwarder | undefined;
   let control: ControlServer | undefined;
   const leave = leaveOnSignal(async () => {
-    const forwarder = await starting;
+    // Whoever asked for it is to find the port free when it has its answer.
+    const forwarder = started ?? (await starting);
     control?.announce('leaving');
     await forwarder.drain(settings.underPm2 ? Math.min(proxy.drainMs, LEAVE_UNDER_PM2_MS) : proxy.drainMs);
     // Before the control socket: who waits for this process takes its end for the process's.
@@ -45,6 +47,7 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
     if (readInteger(files.pid) === process.pid) remove(files.pid);
   });
   const forwarder = await starting;
+  started = forwarder;
   if (predecessor) {
     const awayMs = Math.round(performance.now() - predecessor.askedAt);
     const from = `pid ${readInteger(files.pid) ?? 'unknown'}, which PM2 no longer has`;
@@ -68,9 +71,12 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
       return null;
     },
   };
+  // `steadyport stop` asks who answers, and one that waits does not; one that serves goes on.
+  const stay = leaveWithPm2(() => !forwarder.report().bindings.some(({ state }) => state === 'bound'));
   control = await serveControlWhenFree<ProxyProtocol>(files.socket, handlers, () =>
     log('another_proxy', `Another process answers on ${files.socket}; waiting for it to leave`),
   );
+  stay();
   keepPid(files.pid, (error) =>
     log('no_pid_file', `${proxy.id}: cannot write ${files.pid}: ${error.message}; serving without it`),
   );

@@ -9,18 +9,21 @@ import type { OrphanProtocol } from './control.ts';
 export const leaveOnSignal = (finish: () => Promise<void>): (() => void) => {
   let isLeaving = false;
   const leave = (): void => {
-    if (isLeaving) process.exit(1);
+    if (isLeaving) return;
     isLeaving = true;
     void finish().then(() => process.exit(0));
   };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, leave);
+  const onSignal = (): void => (isLeaving ? process.exit(1) : leave());
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal);
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   return leave;
 };
 
-/** Until the function that it returns is called, the process ends with the PM2 daemon: nobody would know of it. */
-export const leaveWithPm2 = (): (() => void) => {
-  const leave = (): void => process.exit(0);
+/** Until the function that it returns is called, the process ends with the PM2 daemon, if it may: nobody would know of it. */
+export const leaveWithPm2 = (mayLeave: () => boolean = () => true): (() => void) => {
+  const leave = (): void => {
+    if (mayLeave()) process.exit(0);
+  };
   process.on('disconnect', leave);
   return () => process.off('disconnect', leave);
 };

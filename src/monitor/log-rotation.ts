@@ -1,8 +1,9 @@
+import { existsSync } from 'node:fs';
 import { MONITOR } from '../core/apps.ts';
 import type { Config } from '../core/config.ts';
 import { filesIn, type Home } from '../host/home.ts';
 import type { Log } from '../host/log.ts';
-import { rotateLarge, tidy } from '../host/rotation.ts';
+import { rotatedOf, rotateLarge, tidy } from '../host/rotation.ts';
 import type { Pm2, Pm2View } from './pm2.ts';
 
 /** What a log may grow by past its limit is what is written in so long. */
@@ -33,28 +34,35 @@ export const rotateLogs = ({ config, home, pm2, listPm2, log }: Dependencies): L
   let problem = '';
   let tidied = new Set<string>();
 
-  const rotate = async (path: string): Promise<boolean> => {
-    const isRotated = rotateLarge(path, maxBytes, new Date());
-    // At first too: what an earlier monitor was killed in.
-    if (isRotated || !tidied.has(path)) await tidy(path, keep);
+  /** At first too: what an earlier monitor was killed in. */
+  const isFirst = (path: string): boolean => !tidied.has(path);
+
+  const finish = async (path: string): Promise<void> => {
+    await tidy(path, keep);
     tidied.add(path);
-    return isRotated;
   };
 
   const rotateOwn = async (): Promise<void> => {
-    for (const name of filesIn(home.logs)) if (name.endsWith('.log')) await rotate(`${home.logs}/${name}`);
+    for (const name of filesIn(home.logs)) {
+      const path = `${home.logs}/${name}`;
+      if (name.endsWith('.log') && (rotateLarge(path, maxBytes, new Date()) || isFirst(path)))
+        await finish(path);
+    }
   };
 
-  /** Only while its daemon answers: it has to be told. */
+  /** Only while its daemon answers: it has to be told, and before anything is compressed, which takes its time. */
   const rotatePm2 = async (): Promise<void> => {
     const view = await listPm2();
     if (!view.ok) return;
-    for (const app of apps)
-      for (const path of new Set(Object.values(view.apps.get(app)?.logs ?? {})))
-        if (await rotate(path)) isReloadDue = true;
-    if (!isReloadDue) return;
-    await pm2.reloadLogs();
+    const paths = new Set(apps.flatMap((app) => Object.values(view.apps.get(app)?.logs ?? {})));
+    const due = [...paths].filter((path) => {
+      const isRotated = rotateLarge(path, maxBytes, new Date());
+      if (isRotated || (isFirst(path) && isUnopened(path))) isReloadDue = true;
+      return isRotated || isFirst(path);
+    });
+    if (isReloadDue) await pm2.reloadLogs();
     isReloadDue = false;
+    for (const path of due) await finish(path);
   };
 
   const look = async (): Promise<void> => {
@@ -85,3 +93,6 @@ export const rotateLogs = ({ config, home, pm2, listPm2, log }: Dependencies): L
     },
   };
 };
+
+/** It was renamed, and whoever writes it has not opened the name anew. */
+const isUnopened = (path: string): boolean => !existsSync(path) && rotatedOf(path).length > 0;

@@ -1,7 +1,7 @@
 import { activeFor, NOTHING_SAID, observe, silence, taken } from '../core/alerting.ts';
 import type { AlertsConfig } from '../core/config.ts';
 import type { Seen } from '../core/notice-texts.ts';
-import type { Delivery } from '../core/notices.ts';
+import type { ActiveAlert, Delivery } from '../core/notices.ts';
 import {
   countWaiting,
   EMPTY,
@@ -121,8 +121,14 @@ export const startNotifier = ({
     if (underWay.has(name) || !isToTell(standing, alerts, atMs)) return;
     dispatch(name, sendAll(alerts, abort.signal), (delivery) => {
       standings.set(name, toldLevel(standing, alerts, delivery, clock.nowMs(), clock.chance()));
-      if (!delivery.ok) return { outcome: delivery.isFinal ? 'dropped' : 'failed', change: {} };
-      return { outcome: 'sent', change: { alerting: taken(keeping.kept().alerting, name, alerts) } };
+      const change = (over: readonly ActiveAlert[]): Partial<Kept> => ({
+        alerting: taken(keeping.kept().alerting, name, over),
+      });
+      if (delivery.ok) return { outcome: 'sent', change: change(alerts) };
+      // What goes on is tried again: as another list it may be taken.
+      const over = alerts.filter(({ endsAtMs }) => endsAtMs !== null);
+      const isDropped = delivery.isFinal && over.length > 0;
+      return isDropped ? { outcome: 'dropped', change: change(over) } : { outcome: 'failed', change: {} };
     });
   };
 
@@ -138,7 +144,7 @@ export const startNotifier = ({
       const before = problemOf(name);
       const { outcome, change } = settled(delivery);
       keeping.keep({ ...change, counts: counted(keeping.kept().counts, name, outcome) });
-      tellLog(log, name, before, delivery);
+      tellLog(log, name, { before, now: delivery.ok ? '' : delivery.problem }, outcome);
       look();
     });
     underWay.set(name, done);
@@ -195,13 +201,17 @@ export const startNotifier = ({
 };
 
 /** The first failure, and its end, are of interest; not every try. */
-const tellLog = (log: Log, name: string, before: string | null, delivery: Delivery): void => {
-  if (delivery.ok) {
-    if (before !== null) log('alerts_sent', `Alerts to ${name} arrive again`);
-  } else if (delivery.isFinal)
-    log('alert_dropped', `⚠️  ${name} does not take an alert, which is dropped: ${delivery.problem}`);
-  else if (before === null)
-    log('alerts_failed', `⚠️  Alerts to ${name} do not arrive: ${delivery.problem}; trying again`);
+const tellLog = (
+  log: Log,
+  name: string,
+  { before, now }: { readonly before: string | null; readonly now: string },
+  outcome: Outcome,
+): void => {
+  if (outcome === 'sent' && before !== null) log('alerts_sent', `Alerts to ${name} arrive again`);
+  if (outcome === 'dropped')
+    log('alert_dropped', `⚠️  ${name} does not take an alert, which is dropped: ${now}`);
+  if (outcome === 'failed' && before === null)
+    log('alerts_failed', `⚠️  Alerts to ${name} do not arrive: ${now}; trying again`);
 };
 
 const REAL: Clock = {

@@ -1,6 +1,6 @@
 import type { Delivery } from '../core/notices.ts';
 import type { Secret } from '../core/secrets.ts';
-import { describeFetchError, quoteAnswer } from './problems.ts';
+import { decoded, describeFetchError, quoteAnswer } from './problems.ts';
 import { readRetryAfter } from './retry-after.ts';
 
 /** What one try may take in all, with the answer. */
@@ -74,7 +74,7 @@ const withoutCredentials = (
   url: URL,
 ): { readonly url: URL; readonly headers: Readonly<Record<string, string>> } => {
   if (url.username === '' && url.password === '') return { url, headers: {} };
-  const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+  const pair = `${decoded(url.username)}:${decoded(url.password)}`;
   const headers = { authorization: `Basic ${Buffer.from(pair).toString('base64')}` };
   url.username = '';
   url.password = '';

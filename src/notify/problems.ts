@@ -59,7 +59,8 @@ const hasPartOf = (url: URL, answer: string): boolean => {
     .some((part) => part !== '' && said.includes(part.toLowerCase()));
 };
 
-const decoded = (part: string): string => {
+/** A part of a URL; as it stands where its % is no escape. */
+export const decoded = (part: string): string => {
   try {
     return decodeURIComponent(part);
   } catch {

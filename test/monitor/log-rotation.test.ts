@@ -110,6 +110,25 @@ test('what goes wrong is told once, and tried again', async (t) => {
   assert.equal(reloads.length, 3);
 });
 
+test('PM2 is told of what an earlier monitor has renamed and not told, once', async (t) => {
+  const { rotation, pm2, reloads } = open(t);
+  const left = 'tcp-proxy-6274-out.log-20260101-1';
+  writeFileSync(join(pm2, left), 'text');
+  writeFileSync(join(pm2, 'proxy-monitor-out.log'), '');
+  for (let twice = 0; twice < 2; twice += 1) await rotation.look();
+  assert.deepEqual(reloads, [['proxy-monitor-out.log', left]]);
+});
+
+test('PM2 is told before anything is compressed', async (t) => {
+  const { rotation, pm2, reloads } = open(t);
+  const earlier = 'proxy-monitor-out.log-20260101-1';
+  writeFileSync(join(pm2, earlier), 'text');
+  writeFileSync(join(pm2, 'proxy-monitor-out.log'), LONG);
+  await rotation.look();
+  assert.ok(reloads[0]?.includes(earlier), 'as it was');
+  assert.ok(readdirSync(pm2).includes(`${earlier}.gz`));
+});
+
 test('what an earlier monitor has left undone is done at the first look', async (t) => {
   const { rotation, own } = open(t);
   writeFileSync(join(own, 'a.log'), '');

@@ -247,6 +247,26 @@ test('an end that Alertmanager did not take is told by the next monitor', async 
   assert.notEqual(level.tries.at(-1)?.alerts[0]?.endsAtMs, null);
 });
 
+test('an end that Alertmanager will never take is dropped, and said once', async () => {
+  const desk = createDesk();
+  const level = createLevel(desk.clock);
+  const notifier = desk.start([], [level]);
+  level.answer = { ok: false, problem: 'HTTP 400', retryAfterMs: null, isFinal: true };
+  desk.fall();
+  await desk.clock.pass(2.5 * MINUTE_MS);
+  desk.rise();
+  await desk.clock.pass(10 * MINUTE_MS);
+  assert.deepEqual(
+    level.tries.map(({ alerts }) => alerts.map(({ endsAtMs }) => endsAtMs !== null)),
+    [[false], [false], [false], [true]],
+  );
+  assert.deepEqual(notifier.counts()['alertmanager'], { sent: 0, failed: 3, dropped: 1 });
+  assert.deepEqual(
+    desk.log.map((line) => line.replace(/ .*/, '')),
+    ['alerts_failed', 'alert_dropped'],
+  );
+});
+
 test('a silence holds everything, also over a restart, and 0 ends it', async () => {
   const desk = createDesk();
   const slack = createChannel('slack');

@@ -173,6 +173,13 @@ test('TLS to what does not speak it is told by its code', async () => {
   assert.match(got.problem, /^TLS error: ERR_SSL_\w+$/);
 });
 
+test('a % that is no escape stands for itself in a password', async () => {
+  const receiver = await openReceiver(answer(204));
+  assert.deepEqual(await send(receiver.url.replace('//', '//me:50%off@')), { ok: true });
+  const [one] = receiver.received;
+  assert.equal(one?.headers.authorization, `Basic ${Buffer.from('me:50%off').toString('base64')}`);
+});
+
 test('the user and the password of a URL go into a header', async () => {
   const receiver = await openReceiver(answer(401, 'who is me:pässword?'));
   const got = await send(receiver.url.replace('//', '//me:p%C3%A4ssword@'));

@@ -108,9 +108,14 @@ const startThread = async (policy: Policy, hooks: EngineHooks): Promise<Thread> 
   const answers = new Map<number, (report: Extract<Report, { kind: 'done' }>) => void>();
   let [lastId, told] = [0, 0];
   let isDrained = false;
-  const wakeFd = await ready(worker);
-  const live = { cells, wake: () => void writeSync(wakeFd, ONE) };
+  // One that begins while the process ends cannot be woken, and sees by itself that it is to stop.
+  const live = { cells, wake: (): void => {} };
   LIVE.add(live);
+  const wakeFd = await ready(worker).catch((error: unknown) => {
+    LIVE.delete(live);
+    throw error;
+  });
+  live.wake = () => void writeSync(wakeFd, ONE);
   let cause = new Error('the thread of the data path has ended');
   const ended = new Promise<void>((done) => {
     worker.once('exit', () => {

@@ -31,6 +31,7 @@ const run = (port: NonNullable<typeof parentPort>): void => {
   });
   port.postMessage({ kind: 'ready', wake } satisfies Report);
   try {
+    receive();
     path.loop.run(receive, path.onTurn);
   } finally {
     cells.setEnded();
