@@ -59,9 +59,9 @@ export const envIn = (folder) => ({
 });
 
 /** PM2 appends: a file that is cut goes on from there. */
-export const cutLogs = ({ folder }) => {
-  const logs = join(folder, 'pm2/logs');
-  for (const name of existsSync(logs) ? readdirSync(logs) : []) truncateSync(join(logs, name));
+export const cutLogs = ({ folder, env }) => {
+  for (const logs of [join(folder, 'pm2/logs'), join(env.STEADYPORT_HOME, 'logs')])
+    for (const name of existsSync(logs) ? readdirSync(logs) : []) truncateSync(join(logs, name));
 };
 
 /** Writes the config; the thresholds and intervals are the defaults but for what is given. */
