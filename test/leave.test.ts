@@ -9,7 +9,9 @@ import { connectControl, type ProxyProtocol } from '../src/host/control.ts';
 import { dial, echo, freePort, readBytes, serve } from './proxy/harness.ts';
 import { tempFolder } from './temp-folder.ts';
 
-test('a proxy that is asked to leave, and once more, has given its port up and lets its connections finish', async (t) => {
+test('a proxy that is asked to leave, and once more, has given its port up and lets its connections finish', {
+  timeout: 60_000,
+}, async (t) => {
   const [folder, port, upstream] = [tempFolder(), await freePort(), await serve(t, echo)];
   const config = join(folder, 'steadyport.json');
   const proxies = [{ listen: `127.0.0.1:${port}`, upstream: `127.0.0.1:${upstream.port}` }];

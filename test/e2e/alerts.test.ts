@@ -78,7 +78,9 @@ test('an upstream that goes away and comes back is told once each, also over a k
   assert.deepEqual(after?.alerts.channels, [{ name: 'webhook', waiting: 0, problem: null }]);
 });
 
-test('a monitor that leaves has done with its alerts before another has its place', async (t) => {
+test('a monitor that leaves has done with its alerts before another has its place', {
+  timeout: 120_000,
+}, async (t) => {
   // The other one sends it too.
   let firstOne: ServerResponse | undefined;
   const receiver = await openReceiver((response) => {

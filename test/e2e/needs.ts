@@ -1,5 +1,7 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { isLoopback } from '../../src/core/address.ts';
+import { localAddresses } from '../../src/host/procfs.ts';
 
 /**
  * What a test needs of the machine, as node:test's `skip`: `false` when all is there, otherwise what is
@@ -15,6 +17,12 @@ export const needs = (...missing: readonly (string | undefined)[]): false | stri
   }
   return reason;
 };
+
+/** An IPv4 address by which other machines reach this one; none where {@link needsOutside} says so. */
+export const OUTSIDE = localAddresses().find((host) => !isLoopback(host) && !host.includes(':')) ?? '';
+
+export const needsOutside = (): string | undefined =>
+  OUTSIDE === '' ? 'needs an IPv4 address other than loopback' : undefined;
 
 export const needsRoot = (): string | undefined =>
   process.getuid?.() === 0 ? undefined : 'needs root (network namespaces)';

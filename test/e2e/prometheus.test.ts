@@ -2,11 +2,9 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { isLoopback } from '../../src/core/address.ts';
-import { localAddresses } from '../../src/host/procfs.ts';
 import { freePort } from '../proxy/harness.ts';
 import { answer, openReceiver } from '../receiver.ts';
-import { needs, needsProgram } from './needs.ts';
+import { needs, needsOutside, needsProgram, OUTSIDE } from './needs.ts';
 import { openBlackboxExporter, openObservatory, until } from './prometheus.ts';
 import { ECOSYSTEM, openStation, openUpstream } from './station.ts';
 
@@ -111,22 +109,17 @@ test('each query of the dashboard gives data', { skip }, async (t) => {
   ]);
 });
 
-const outside = localAddresses().find((host) => !isLoopback(host) && !host.includes(':'));
-
 test('the example has blackbox_exporter connect to each port as other machines do', {
   skip:
     skip ||
-    needs(
-      needsProgram('prometheus-blackbox-exporter', 'prometheus-blackbox-exporter'),
-      outside === undefined ? 'needs an IPv4 address other than loopback' : undefined,
-    ),
+    needs(needsProgram('prometheus-blackbox-exporter', 'prometheus-blackbox-exporter'), needsOutside()),
 }, async (t) => {
   const [station, exporter] = [openStation(), await openBlackboxExporter()];
   t.after(() => station.close());
   t.after(() => exporter.close());
   const [port, inside, page] = [await freePort(), await freePort(), await freePort()];
   station.configure(
-    [`${outside}:${port}`, `127.0.0.1:${inside}`].map((listen) => ({
+    [`${OUTSIDE}:${port}`, `127.0.0.1:${inside}`].map((listen) => ({
       ...{ listen, upstream: '127.0.0.1:9', optional: true },
     })),
     { http: `127.0.0.1:${page}` },
@@ -144,7 +137,7 @@ test('the example has blackbox_exporter connect to each port as other machines d
   t.after(() => observatory.close());
   const has = (expr: string) =>
     until(expr, async () => ((await observatory.query(expr)).length > 0 ? true : undefined));
-  const target = `job="steadyport-ports",instance="${outside}:${port}",proxy="tcp-proxy-${port}"`;
+  const target = `job="steadyport-ports",instance="${OUTSIDE}:${port}",proxy="tcp-proxy-${port}"`;
   await has(`probe_success{${target}} == 1`);
   assert.equal((await station.pm2('stop', `tcp-proxy-${port}`)).code, 0);
   await has(`probe_success{${target}} == 0`);

@@ -6,10 +6,9 @@ import { readdirSync, statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { isLoopback } from '../../src/core/address.ts';
-import { HAS_PROCFS, localAddresses } from '../../src/host/procfs.ts';
+import { HAS_PROCFS } from '../../src/host/procfs.ts';
 import { unsentBytes } from '../../src/host/socket-table.ts';
-import { needs, needsProgram, needsRoot } from '../e2e/needs.ts';
+import { needs, needsOutside, needsProgram, needsRoot, OUTSIDE } from '../e2e/needs.ts';
 import { createHost, until as within } from '../e2e/netns.ts';
 import {
   deaf,
@@ -90,6 +89,7 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
   describe(`sockets of the ${name} engine`, () => {
     test('send at once, and probe the peer after 30 s of silence, on both sides', {
       skip: needs(HAS_PROCFS ? undefined : 'needs /proc', needsProgram('perl', 'perl-base')),
+      timeout: 60_000,
     }, async (t) => {
       const upstream = await serve(t, echo);
       const { dial, address } = await rig(t, createEngine, upstream);
@@ -129,6 +129,7 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
 
     test('what comes after urgent data arrives without it', {
       skip: needs(needsProgram('perl', 'perl-base')),
+      timeout: 60_000,
     }, async (t) => {
       const port = await freePort();
       const { engine, address } = await rig(t, createEngine, { host: '127.0.0.1', port }, { holdMs: 60_000 });
@@ -550,14 +551,11 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       assert.deepEqual([reason, tries, engine.counts().total], ['loop', 0, 1]);
     });
 
-    test('notices at run time that it dialled itself', async (t) => {
-      const outside = localAddresses().find((host) => !isLoopback(host) && !host.includes(':'));
-      const missing = needs(outside === undefined ? 'needs an IPv4 address other than loopback' : undefined);
-      if (outside === undefined) return t.skip(String(missing));
+    test('notices at run time that it dialled itself', { skip: needs(needsOutside()) }, async (t) => {
       const port = await freePort('0.0.0.0');
       const unaware = { allow: ['any'] };
       const own = { host: '0.0.0.0', port };
-      const { engine, records } = await rig(t, createEngine, { host: outside, port }, unaware, own);
+      const { engine, records } = await rig(t, createEngine, { host: OUTSIDE, port }, unaware, own);
       assert.equal(await ending(dial(t, { host: '127.0.0.1', port })), 'ECONNRESET');
       await until(() => engine.counts().active === 0);
       assert.ok(records.some(({ reason }) => reason === 'loop'));
@@ -736,10 +734,9 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       assert.deepEqual([active, total, held, waiting, records.length], [0, 0, 0, 0, 0]);
     });
 
-    test('a port that was announced for a check is good for one, and for this host only', async (t) => {
-      const outside = localAddresses().find((host) => !isLoopback(host) && !host.includes(':'));
-      const missing = needs(outside === undefined ? 'needs an IPv4 address other than loopback' : undefined);
-      if (outside === undefined) return t.skip(String(missing));
+    test('a port that was announced for a check is good for one, and for this host only', {
+      skip: needs(needsOutside()),
+    }, async (t) => {
       const everywhere = { host: '0.0.0.0', port: 0 };
       const policy = { allow: [] };
       const { engine, address } = await rig(t, createEngine, await serve(t, echo), policy, everywhere);
@@ -752,7 +749,7 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
         return how;
       };
       engine.expectCheck(localPort, false);
-      assert.equal(await from(outside), 'ECONNRESET', 'the rig has no address but those of loopback');
+      assert.equal(await from(OUTSIDE), 'ECONNRESET', 'the rig has no address but those of loopback');
       assert.equal(await from('127.0.0.1'), 'FIN');
       assert.equal(await from('127.0.0.1'), 'ECONNRESET');
       assert.equal(engine.counts().total, 2);

@@ -108,7 +108,7 @@ const startThread = async (policy: Policy, hooks: EngineHooks): Promise<Thread> 
   const answers = new Map<number, (report: Extract<Report, { kind: 'done' }>) => void>();
   let [lastId, told] = [0, 0];
   let isDrained = false;
-  // One that begins while the process ends cannot be woken, and sees by itself that it is to stop.
+  // One that begins while the process ends cannot be woken: it sees that it is to stop, or ends with the process.
   const live = { cells, wake: (): void => {} };
   LIVE.add(live);
   const wakeFd = await ready(worker).catch((error: unknown) => {
