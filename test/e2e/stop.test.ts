@@ -198,7 +198,7 @@ describe('npm stop after PM2 was killed', () => {
     assert.ok(existsSync(join(station.folder, 'home/monitor.json')));
   });
 
-  test('misses no monitor that waited for the place of another', { timeout: 240_000 }, async (t) => {
+  test('misses no monitor that waited for the place of another', { timeout: 60_000 }, async (t) => {
     const { station, ports, pids } = await run(t, 1);
     const [first = 0] = pids;
     await killDaemon(station);
