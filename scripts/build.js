@@ -1,12 +1,13 @@
 // `npm run build`: src/ → dist/. Each program and each command is one file, the small packages in it, and CommonJS: a proxy
 // then starts sooner, and takes less memory, than with a file for each module (docs/decisions.md: the build).
-import { readdirSync } from 'node:fs';
-import { basename } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { build } from 'esbuild';
 
-const commands = readdirSync('src/commands').map((file) => basename(file, '.ts'));
+/** The commands that src/cli.ts knows. Each is loaded when it runs, so each is a file of its own. */
+const commands = [...readFileSync('src/cli.ts', 'utf8').matchAll(/import\('\.\/(commands\/.+)\.ts'\)/g)].map(
+  ([, name]) => name,
+);
 
-/** A command is loaded when it runs. */
 const loadedLater = {
   name: 'loaded later',
   setup: ({ onResolve }) =>
@@ -19,10 +20,10 @@ const loadedLater = {
 await build({
   entryPoints: {
     cli: 'src/cli.ts',
-    'host/pm2-apps': 'src/host/pm2-apps.ts',
-    ...Object.fromEntries(commands.map((name) => [`commands/${name}`, `src/commands/${name}.ts`])),
-    // Beside those who start it.
-    'commands/worker': 'src/proxy/kernel/worker.ts',
+    'pm2/ecosystem': 'src/pm2/ecosystem.ts',
+    ...Object.fromEntries(commands.map((name) => [name, `src/${name}.ts`])),
+    // Beside the commands that start it.
+    'commands/run/worker': 'src/proxy/kernel/worker.ts',
   },
   outdir: 'dist',
   bundle: true,

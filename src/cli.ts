@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import minimist from 'minimist';
-import { nearest } from './core/nearest.ts';
-import { isUsageError, UsageError } from './host/usage-error.ts';
+import { nearest } from './lib/did-you-mean.ts';
+import { isUsageError, UsageError } from './lib/usage-error.ts';
 
 /** A command's options and its module; the module is loaded only when the command runs. */
 interface Command {
@@ -30,14 +30,14 @@ const COMMANDS: Readonly<Record<string, Command>> = {
       'max-connections',
       'allow',
     ],
-    load: () => import('./commands/proxy.ts'),
+    load: () => import('./commands/run/proxy.ts'),
   },
   status: {
     usage: 'status [NAME] [--json] [--watch]',
     about: 'what is up, what is not, why, and what to do',
     flags: ['json', 'watch'],
     most: 1,
-    load: () => import('./commands/status.ts'),
+    load: () => import('./commands/inspect/status.ts'),
   },
   logs: {
     usage: 'logs [NAME] [-n LINES] [-f]',
@@ -46,51 +46,51 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     flags: ['follow'],
     letters: { n: 'lines', f: 'follow' },
     most: 1,
-    load: () => import('./commands/logs.ts'),
+    load: () => import('./commands/inspect/logs.ts'),
   },
   'check-config': {
     usage: 'check-config [PATH]',
     about: 'every mistake in the config file, and the variables over it',
     most: 1,
-    load: () => import('./commands/check-config.ts'),
+    load: () => import('./commands/inspect/check-config.ts'),
   },
   'alert-test': {
     usage: 'alert-test',
     about: 'send a test to each channel for alerts that .env has, and say what became of it',
-    load: () => import('./commands/alert-test.ts'),
+    load: () => import('./commands/inspect/alert-test.ts'),
   },
   start: {
     usage: 'start',
     about: 'bring PM2 in line with the config; unchanged proxies keep their connections',
-    load: () => import('./commands/start.ts'),
+    load: () => import('./commands/service/start.ts'),
   },
   stop: {
     usage: 'stop',
     about: 'take the monitor and the proxies out of PM2',
-    load: () => import('./commands/stop.ts'),
+    load: () => import('./commands/service/stop.ts'),
   },
   uninstall: {
     usage: 'uninstall',
     about: "stop, and out of PM2's saved list; removes the state and says what remains",
-    load: () => import('./commands/uninstall.ts'),
+    load: () => import('./commands/service/uninstall.ts'),
   },
   'install-logrotate': {
     usage: 'install-logrotate [--print] [--to FILE]',
     about: 'the rule for logrotate, where logrotate looks (root) or beside the state (a user)',
     options: ['to'],
     flags: ['print'],
-    load: () => import('./commands/install-logrotate.ts'),
+    load: () => import('./commands/service/install-logrotate.ts'),
   },
   run: {
     usage: 'run <APP>',
     about: 'one proxy of the config, as PM2 runs it: tcp-proxy-PORT or unix-proxy-NAME',
     most: 1,
-    load: () => import('./commands/run.ts'),
+    load: () => import('./commands/run/run.ts'),
   },
   monitor: {
     usage: 'monitor',
     about: 'the monitor, as PM2 runs it',
-    load: () => import('./commands/monitor.ts'),
+    load: () => import('./commands/run/monitor.ts'),
   },
 };
 

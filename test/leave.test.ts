@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
-import { connectControl, type ProxyProtocol } from '../src/host/control.ts';
+import { connectControl, type ProxyProtocol } from '../src/ipc/server.ts';
 import { dial, echo, freePort, readBytes, serve } from './proxy/harness.ts';
 import { tempFolder } from './temp-folder.ts';
 

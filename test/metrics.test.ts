@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
-import { createCounter } from '../src/core/counters.ts';
-import { newHealth } from '../src/core/health.ts';
-import type { Measures } from '../src/core/measures.ts';
-import type { Snapshot } from '../src/core/status.ts';
-import { createMetrics } from '../src/metrics.ts';
+import { newHealth } from '../src/health/state.ts';
+import { createCounter } from '../src/lib/histogram.ts';
+import { createMetrics } from '../src/metrics/prometheus.ts';
+import type { Measures } from '../src/metrics/sample.ts';
+import type { Snapshot } from '../src/status/snapshot.ts';
 import { needs, needsProgram } from './e2e/needs.ts';
 
 const counter = createCounter();

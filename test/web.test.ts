@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { test } from 'node:test';
-import { NO_TRACK, usageOf } from '../src/core/limits.ts';
-import { NO_ALERTS, type ProxyStatus, type Snapshot } from '../src/core/status.ts';
-import { serveHttp } from '../src/web/server.ts';
+import { NO_TRACK, usageOf } from '../src/health/resource-limits.ts';
+import { serveHttp } from '../src/http/server.ts';
+import { NO_ALERTS, type ProxyStatus, type Snapshot } from '../src/status/snapshot.ts';
 
 const proxy: ProxyStatus = {
   name: 'tcp-proxy-7000',

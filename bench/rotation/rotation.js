@@ -12,7 +12,7 @@ import { pathOf } from '../tools.js';
 import { countLines, rotatedOf } from './lines.js';
 import { rotateProxy } from './proxy.js';
 
-const SOURCE = fileURLToPath(new URL('../../src/host', import.meta.url));
+const SOURCE = fileURLToPath(new URL('../../src/logging', import.meta.url));
 const WRITER = fileURLToPath(new URL('writer.js', import.meta.url));
 const APP = 'writer';
 const MODULE = 'pm2-logrotate@3.0.0';
@@ -60,7 +60,7 @@ const openStation = (parent) => {
 
 const startWriter = async (station, path, { lines, rate }) => {
   const built = join(station.folder, 'built.cjs');
-  const contents = `export * from './access-log.ts'; export * from './log.ts';`;
+  const contents = `export * from './file-sink.ts'; export * from './logger.ts';`;
   buildSync({
     stdin: { contents, resolveDir: SOURCE, loader: 'ts' },
     outfile: built,

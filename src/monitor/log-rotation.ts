@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
-import { MONITOR } from '../core/apps.ts';
-import type { Config } from '../core/config.ts';
-import { filesIn, type Home } from '../host/home.ts';
-import type { Log } from '../host/log.ts';
-import { rotatedOf, rotateLarge, tidy } from '../host/rotation.ts';
-import type { Pm2, Pm2View } from './pm2.ts';
+import { MONITOR } from '../config/app-names.ts';
+import type { Config } from '../config/config.ts';
+import type { Log } from '../logging/logger.ts';
+import { rotatedOf, rotateLarge, tidy } from '../logging/rotate.ts';
+import type { Pm2, Pm2View } from '../pm2/client.ts';
+import { filesIn, type Home } from '../system/state-dir.ts';
 
 /** What a log may grow by past its limit is what is written in so long. */
 const LOOK_MS = 5_000;

@@ -1,18 +1,18 @@
-import type { AppDefinition } from '../core/apps.ts';
-import { brake, isBraking, RELEASED } from '../core/brake.ts';
-import type { Config } from '../core/config.ts';
-import type { Measures } from '../core/measures.ts';
-import type { Seen } from '../core/notice-texts.ts';
-import type { MonitorStatus, ProxyStatus } from '../core/status.ts';
-import type { Home } from '../host/home.ts';
-import type { Log } from '../host/log.ts';
-import { openLedgers } from './ledgers.ts';
+import type { Seen } from '../alerting/policy/messages.ts';
+import type { Config } from '../config/config.ts';
+import { brake, isBraking, RELEASED } from '../health/mass-failure.ts';
+import type { Log } from '../logging/logger.ts';
+import { openLedgers } from '../metrics/counter-store.ts';
+import type { Measures } from '../metrics/sample.ts';
+import type { AppDefinition } from '../pm2/apps.ts';
+import type { Pm2 } from '../pm2/client.ts';
+import { watchPm2 } from '../pm2/process-list.ts';
+import type { Restart } from '../pm2/restart.ts';
+import type { MonitorStatus, ProxyStatus } from '../status/snapshot.ts';
+import type { Home } from '../system/state-dir.ts';
+import { forgetDrafts, loadMemory, saveMemory } from './health-store.ts';
 import { rotateLogs } from './log-rotation.ts';
-import { forgetDrafts, loadMemory, saveMemory } from './memory.ts';
-import type { Pm2 } from './pm2.ts';
-import { watchPm2 } from './pm2-list.ts';
-import type { Restart } from './restarter.ts';
-import { type Watch, watch } from './watch.ts';
+import { type Watch, watch } from './proxy-monitor.ts';
 
 export interface Monitor {
   status(): { readonly proxies: readonly ProxyStatus[] } & Pick<MonitorStatus, 'lastLookMs' | 'pm2Problem'>;

@@ -1,6 +1,6 @@
-import type { Address } from '../core/address.ts';
-import type { EngineCounts } from '../core/counters.ts';
-import type { Reason } from '../core/reasons.ts';
+import type { Address } from '../lib/address.ts';
+import type { Reason } from '../lib/close-reason.ts';
+import type { EngineCounts } from '../lib/histogram.ts';
 
 /** Moves the bytes of one port. What an engine must do is the conformance suite's, under test/proxy. */
 export interface Engine {

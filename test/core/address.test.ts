@@ -15,7 +15,7 @@ import {
   parseHost,
   parseListen,
   parsePort,
-} from '../../src/core/address.ts';
+} from '../../src/lib/address.ts';
 
 describe('what to listen on is one of five forms', () => {
   const table: readonly [text: string, listen: Listen | undefined][] = [

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type Alerting, NOTHING_SAID, observe, silence } from '../../src/core/alerting.ts';
-import type { Evidence } from '../../src/core/decision.ts';
-import { type Health, newHealth } from '../../src/core/health.ts';
-import type { Message, Notice } from '../../src/core/notices.ts';
-import { step } from '../../src/core/step.ts';
+import { type Alerting, NOTHING_SAID, observe, silence } from '../../src/alerting/policy/alert-manager.ts';
+import type { Message, Notice } from '../../src/alerting/policy/notification.ts';
+import type { Evidence } from '../../src/health/decision-table.ts';
+import { step } from '../../src/health/reducer.ts';
+import { type Health, newHealth } from '../../src/health/state.ts';
 import { POLICY, seenOf } from './alerting-story.ts';
 import { HUNG, UPSTREAM_DOWN, WELL } from './health-story.ts';
 

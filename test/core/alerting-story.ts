@@ -1,8 +1,13 @@
-import { type Alerting, type AlertPolicy, NOTHING_SAID, observe } from '../../src/core/alerting.ts';
-import type { Cause } from '../../src/core/decision.ts';
-import { type Health, type Incident, newHealth, type PastIncident } from '../../src/core/health.ts';
-import type { Seen } from '../../src/core/notice-texts.ts';
-import type { Message, Notice } from '../../src/core/notices.ts';
+import {
+  type Alerting,
+  type AlertPolicy,
+  NOTHING_SAID,
+  observe,
+} from '../../src/alerting/policy/alert-manager.ts';
+import type { Seen } from '../../src/alerting/policy/messages.ts';
+import type { Message, Notice } from '../../src/alerting/policy/notification.ts';
+import type { Cause } from '../../src/health/decision-table.ts';
+import { type Health, type Incident, newHealth, type PastIncident } from '../../src/health/state.ts';
 
 export const POLICY: AlertPolicy = {
   groupMs: 5_000,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { activeFor, NOTHING_SAID, observe, silence, taken } from '../../src/core/alerting.ts';
-import type { Message } from '../../src/core/notices.ts';
+import { activeFor, NOTHING_SAID, observe, silence, taken } from '../../src/alerting/policy/alert-manager.ts';
+import type { Message } from '../../src/alerting/policy/notification.ts';
 import { incident, inWords, POLICY, past, seenOf, startTown } from './alerting-story.ts';
 import { startStory, UPSTREAM_DOWN } from './health-story.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { defineApps } from '../../src/core/apps.ts';
-import { parseConfig } from '../../src/core/config.ts';
+import { parseConfig } from '../../src/config/config.ts';
+import { defineApps } from '../../src/pm2/apps.ts';
 
 const proxies = [
   { listen: '6277', upstream: 'localhost:6277', drainMs: 500 },

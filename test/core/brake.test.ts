@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type Brake, brake, isBraking, RELEASED } from '../../src/core/brake.ts';
-import type { Cause } from '../../src/core/decision.ts';
-import { type Health, newHealth } from '../../src/core/health.ts';
+import type { Cause } from '../../src/health/decision-table.ts';
+import { type Brake, brake, isBraking, RELEASED } from '../../src/health/mass-failure.ts';
+import { type Health, newHealth } from '../../src/health/state.ts';
 
 const failing = (cause: Cause): Health => ({
   ...newHealth(0),

@@ -8,7 +8,7 @@ import {
   type Budget,
   CLOSED,
   openBreaker,
-} from '../../src/core/breaker.ts';
+} from '../../src/health/circuit-breaker.ts';
 
 const budgets: fc.Arbitrary<Budget> = fc.record({
   restartBudget: fc.integer({ min: 0, max: 4 }),

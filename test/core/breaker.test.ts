@@ -8,7 +8,7 @@ import {
   type Budget,
   CLOSED,
   openBreaker,
-} from '../../src/core/breaker.ts';
+} from '../../src/health/circuit-breaker.ts';
 
 const BUDGET: Budget = { restartBudget: 3, restartWindowMs: 600_000, breakerMs: 60_000 };
 const MINUTE_MS = 60_000;

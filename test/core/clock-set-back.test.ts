@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { brake, isBraking, RELEASED } from '../../src/core/brake.ts';
-import { newHealth } from '../../src/core/health.ts';
+import { brake, isBraking, RELEASED } from '../../src/health/mass-failure.ts';
+import { newHealth } from '../../src/health/state.ts';
 import { cures, HUNG, type Story, startStory } from './health-story.ts';
 
 const HOUR_MS = 3_600_000;

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { formatAddress, formatListen } from '../../src/core/address.ts';
-import { type Config, parseConfig } from '../../src/core/config.ts';
-import { formatConfigError } from '../../src/core/config-errors.ts';
-import type { ConfigVariables } from '../../src/core/config-variables.ts';
+import { type Config, parseConfig } from '../../src/config/config.ts';
+import type { ConfigVariables } from '../../src/config/env-overrides.ts';
+import { formatConfigError } from '../../src/config/errors.ts';
+import { formatAddress, formatListen } from '../../src/lib/address.ts';
 
 const FILE = {
   proxies: [

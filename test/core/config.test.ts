@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type Config, parseConfig } from '../../src/core/config.ts';
-import { formatConfigError } from '../../src/core/config-errors.ts';
-import type { ConfigVariables } from '../../src/core/config-variables.ts';
+import { type Config, parseConfig } from '../../src/config/config.ts';
+import type { ConfigVariables } from '../../src/config/env-overrides.ts';
+import { formatConfigError } from '../../src/config/errors.ts';
 
 const UI = { listen: '6274', upstream: 'localhost:6274' };
 const MCP = { listen: '6277', upstream: 'localhost:6277', label: 'MCP', holdMs: 1, probe: { type: 'tcp' } };

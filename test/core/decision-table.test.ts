@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { type Row, TABLE } from '../../src/core/decision.ts';
+import { type Row, TABLE } from '../../src/health/decision-table.ts';
 
 const PATH = 'docs/decision-table.md';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { newHealth, uptimeOf } from '../../src/core/health.ts';
+import { newHealth, uptimeOf } from '../../src/health/state.ts';
 import { HUNG, NOT_THERE, type Story, startStory, UPSTREAM_DOWN } from './health-story.ts';
 
 /** An incident of 1 s. */

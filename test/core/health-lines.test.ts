@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Evidence } from '../../src/core/decision.ts';
-import { formatSeconds } from '../../src/core/duration.ts';
+import type { Evidence } from '../../src/health/decision-table.ts';
+import { formatSeconds } from '../../src/lib/duration.ts';
 import { HUNG, inWords, NOT_THERE, startStory, UPSTREAM_DOWN } from './health-story.ts';
 
 test('a proxy that goes and is brought back is told in the words of the old system', () => {

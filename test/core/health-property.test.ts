@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { isOwn, isSoft, judge } from '../../src/core/decision.ts';
-import type { HealthPolicy } from '../../src/core/events.ts';
-import { type Health, newHealth } from '../../src/core/health.ts';
-import { step } from '../../src/core/step.ts';
+import { isOwn, isSoft, judge } from '../../src/health/decision-table.ts';
+import type { HealthPolicy } from '../../src/health/events.ts';
+import { step } from '../../src/health/reducer.ts';
+import { type Health, newHealth } from '../../src/health/state.ts';
 import { anyEvidence } from './evidence-arbitrary.ts';
 
 const evidence = anyEvidence({ crashes: ['few'] });

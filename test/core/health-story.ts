@@ -1,7 +1,7 @@
-import type { Cure, Evidence } from '../../src/core/decision.ts';
-import type { Action, HealthEvent, HealthPolicy } from '../../src/core/events.ts';
-import { type Health, newHealth } from '../../src/core/health.ts';
-import { step } from '../../src/core/step.ts';
+import type { Cure, Evidence } from '../../src/health/decision-table.ts';
+import type { Action, HealthEvent, HealthPolicy } from '../../src/health/events.ts';
+import { step } from '../../src/health/reducer.ts';
+import { type Health, newHealth } from '../../src/health/state.ts';
 
 /** Everything was looked at, and all is well. */
 export const WELL: Evidence = {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type Evidence, isOwn, judge, TABLE, type Verdict } from '../../src/core/decision.ts';
+import { type Evidence, isOwn, judge, TABLE, type Verdict } from '../../src/health/decision-table.ts';
 import { anyEvidence, KINDS, NO_FAULT } from './evidence-arbitrary.ts';
 
 const RUNS = { numRuns: 5_000 };

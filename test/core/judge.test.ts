@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type Evidence, judge, TABLE, type Verdict } from '../../src/core/decision.ts';
+import { type Evidence, judge, TABLE, type Verdict } from '../../src/health/decision-table.ts';
 import { UNKNOWN, WELL } from './health-story.ts';
 
 /** "failing crashed: start, once", "healthy up", "neutral waiting (upstream_down)" */

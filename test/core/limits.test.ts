@@ -9,7 +9,7 @@ import {
   type Track,
   track,
   usageOf,
-} from '../../src/core/limits.ts';
+} from '../../src/health/resource-limits.ts';
 
 const MB = 1_000_000;
 const LIMITS: Limits = {

@@ -9,7 +9,7 @@ import {
   parseAddress,
   parseListen,
   sharesPort,
-} from '../../src/core/address.ts';
+} from '../../src/lib/address.ts';
 
 /** A host with one outside address of each family, one of them link-local. */
 const LOCAL = ['127.0.0.1', '::1', '10.0.0.5', '2001:db8::5', 'fe80::5%eth0'];

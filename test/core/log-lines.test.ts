@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { dateLines, type LogLine, mergeLines, renderLines } from '../../src/core/log-lines.ts';
+import { dateLines, type LogLine, mergeLines, renderLines } from '../../src/logging/merge.ts';
 
 const out = { app: 'a', isError: false };
 const err = { app: 'b', isError: true };

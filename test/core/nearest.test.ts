@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { nearest } from '../../src/core/nearest.ts';
+import { nearest } from '../../src/lib/did-you-mean.ts';
 
 describe('the nearest word is the one that was meant, if any is near', () => {
   const WORDS = ['status', 'start', 'stop', 'check-config'];

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Delivery, Message } from '../../src/core/notices.ts';
 import {
   countWaiting,
   EMPTY,
@@ -11,7 +10,8 @@ import {
   type Queue,
   settle,
   withoutOthers,
-} from '../../src/core/outbox.ts';
+} from '../../src/alerting/policy/delivery-queue.ts';
+import type { Delivery, Message } from '../../src/alerting/policy/notification.ts';
 
 const message = (number: number): Message => ({ id: `run-${number}`, atMs: number * 1_000, notices: [] });
 const messages = (count: number): Message[] => Array.from({ length: count }, (_, at) => message(at + 1));

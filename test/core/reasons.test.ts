@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { dialReason, type Reason } from '../../src/core/reasons.ts';
+import { dialReason, type Reason } from '../../src/lib/close-reason.ts';
 
 describe("a failed dial has the reason that the system's code stands for", () => {
   const table: Readonly<Record<string, Reason>> = {

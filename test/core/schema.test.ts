@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { toJsonSchema } from '@valibot/to-json-schema';
-import { parseConfig } from '../../src/core/config.ts';
+import { parseConfig } from '../../src/config/config.ts';
 import {
   alertsSchema,
   configSchema,
   monitorSchema,
   probeSchema,
   proxySchema,
-} from '../../src/core/config-schema.ts';
+} from '../../src/config/schema.ts';
 
 /** Tests run in the project's root. */
 const PATH = 'steadyport.schema.json';

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { inspect } from 'node:util';
-import { CONFIG_VARIABLES } from '../../src/core/config-variables.ts';
-import { misplacedSecrets, parseSecrets, SECRET_VARIABLES, usesOf } from '../../src/core/secrets.ts';
+import { CONFIG_VARIABLES } from '../../src/config/env-overrides.ts';
+import { misplacedSecrets, parseSecrets, SECRET_VARIABLES, usesOf } from '../../src/config/secrets.ts';
 
 const URL_TEXT = 'https://hooks.example/T0/hidden';
 

@@ -1,11 +1,11 @@
-import { NO_TRACK, usageOf } from '../../src/core/limits.ts';
+import { NO_TRACK, usageOf } from '../../src/health/resource-limits.ts';
 import {
   type MonitorStatus,
   NO_ALERTS,
   type Paint,
   type ProxyStatus,
   type Snapshot,
-} from '../../src/core/status.ts';
+} from '../../src/status/snapshot.ts';
 
 export const NOW_MS = 1_761_902_000_000;
 

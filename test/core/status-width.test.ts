@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatHolder } from '../../src/core/holder.ts';
-import { renderStatus, type Snapshot } from '../../src/core/status.ts';
+import { renderStatus, type Snapshot } from '../../src/status/snapshot.ts';
+import { formatHolder } from '../../src/system/proc/port-owner.ts';
 import { displayWidth, NOW_MS, PLAIN, proxyStatus, snapshotOf } from './status-samples.ts';
 
 const render = (snapshot: Snapshot, columns: number): string =>

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Cause } from '../../src/core/decision.ts';
-import type { ProxyState } from '../../src/core/health.ts';
-import { formatHolder } from '../../src/core/holder.ts';
+import type { Cause } from '../../src/health/decision-table.ts';
+import type { ProxyState } from '../../src/health/state.ts';
 import {
   describeSilence,
   exitCode,
@@ -10,7 +9,8 @@ import {
   renderStatus,
   type Snapshot,
   selectProxies,
-} from '../../src/core/status.ts';
+} from '../../src/status/snapshot.ts';
+import { formatHolder } from '../../src/system/proc/port-owner.ts';
 import { MONITOR, NOW_MS, PLAIN, proxyStatus, snapshotOf } from './status-samples.ts';
 
 const render = (snapshot: Snapshot, columns = 120): string => renderStatus(snapshot, columns, PLAIN, NOW_MS);

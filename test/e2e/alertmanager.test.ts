@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { ActiveAlert, Delivery, Notice } from '../../src/core/notices.ts';
-import { parseSecrets } from '../../src/core/secrets.ts';
-import { openChannels } from '../../src/notify/channels.ts';
-import { webhookBody } from '../../src/notify/webhook.ts';
+import { openChannels } from '../../src/alerting/channels/registry.ts';
+import { webhookBody } from '../../src/alerting/channels/webhook.ts';
+import type { ActiveAlert, Delivery, Notice } from '../../src/alerting/policy/notification.ts';
+import { parseSecrets } from '../../src/config/secrets.ts';
 import { notice } from '../notify/samples.ts';
 import { answer, openReceiver } from '../receiver.ts';
 import { needsAlertmanager, openAlertmanager } from './alertmanager-process.ts';

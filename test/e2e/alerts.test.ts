@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { ProxyStatus } from '../../src/core/status.ts';
+import type { ProxyStatus } from '../../src/status/snapshot.ts';
 import { until } from '../monitor/child.ts';
 import { freePort } from '../proxy/harness.ts';
 import { answer, openReceiver } from '../receiver.ts';

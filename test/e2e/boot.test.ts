@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { isAlive } from '../../src/host/procfs.ts';
+import { isAlive } from '../../src/system/proc/procfs.ts';
 import { freePort } from '../proxy/harness.ts';
 import { openStation, openUpstream } from './station.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import type { ProxyStatus } from '../../src/core/status.ts';
+import type { ProxyStatus } from '../../src/status/snapshot.ts';
 import { freePort } from '../proxy/harness.ts';
 import { ECOSYSTEM, openStation, openUpstream } from './station.ts';
 

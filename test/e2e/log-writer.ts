@@ -1,7 +1,7 @@
 // Run by PM2: numbered lines through the real writer of a proxy's log, at full speed, until it is told to stop.
 import { existsSync, writeFileSync } from 'node:fs';
-import { openAccessLog } from '../../src/host/access-log.ts';
-import { createLog } from '../../src/host/log.ts';
+import { openAccessLog } from '../../src/logging/file-sink.ts';
+import { createLog } from '../../src/logging/logger.ts';
 
 const [path = '', most = '', stop = '', done = ''] = process.argv.slice(2);
 /** Three times what a proxy has been seen to write. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { HAS_PROCFS } from '../../src/host/procfs.ts';
+import { HAS_PROCFS } from '../../src/system/proc/procfs.ts';
 import { freePort } from '../proxy/harness.ts';
 import { blockable } from './blockable.ts';
 import { needs } from './needs.ts';

@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join, relative } from 'node:path';
-import type { ProxyStatus, Snapshot } from '../../src/core/status.ts';
+import type { ProxyStatus, Snapshot } from '../../src/status/snapshot.ts';
 import { needs, needsProgram, needsRoot } from './needs.ts';
 import { type Outcome, waitForProxy } from './station.ts';
 

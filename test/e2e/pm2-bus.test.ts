@@ -5,10 +5,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import type { ProxyStatus } from '../../src/core/status.ts';
-import { HAS_PROCFS, isAlive } from '../../src/host/procfs.ts';
-import { createPm2, type Pm2 } from '../../src/monitor/pm2.ts';
-import type { Pm2News } from '../../src/monitor/pm2-bus.ts';
+import { createPm2, type Pm2 } from '../../src/pm2/client.ts';
+import type { Pm2News } from '../../src/pm2/event-bus.ts';
+import type { ProxyStatus } from '../../src/status/snapshot.ts';
+import { HAS_PROCFS, isAlive } from '../../src/system/proc/procfs.ts';
 import { until } from '../monitor/child.ts';
 import { freePort } from '../proxy/harness.ts';
 import { needs } from './needs.ts';
@@ -113,7 +113,7 @@ describe("PM2's bus", { skip: needs(HAS_PROCFS ? undefined : 'needs /proc (Linux
 
   test('keeps no process alive', async (t) => {
     const { station } = await rig(t);
-    const module = pathToFileURL(join(import.meta.dirname, '../../src/monitor/pm2-bus.js')).href;
+    const module = pathToFileURL(join(import.meta.dirname, '../../src/pm2/event-bus.js')).href;
     const code = `const { createPm2Bus } = await import(process.argv[1]);
       createPm2Bus(process.argv[2], () => {}).join(1);
       // Who connects to a unix socket is connected, and is told so in the next turn of the loop.

@@ -4,8 +4,8 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import type { ProxyStatus } from '../../src/core/status.ts';
-import { isAlive } from '../../src/host/procfs.ts';
+import type { ProxyStatus } from '../../src/status/snapshot.ts';
+import { isAlive } from '../../src/system/proc/procfs.ts';
 import { freePort } from '../proxy/harness.ts';
 import { ECOSYSTEM, openStation, openUpstream, type Station } from './station.ts';
 

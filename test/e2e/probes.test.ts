@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
-import type { ProxyStatus } from '../../src/core/status.ts';
+import type { ProxyStatus } from '../../src/status/snapshot.ts';
 import { makeCertificate } from '../certificate.ts';
 import { dial, freePort, serve } from '../proxy/harness.ts';
 import { needs, needsProgram } from './needs.ts';

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { Reason } from '../../src/core/reasons.ts';
+import type { Reason } from '../../src/lib/close-reason.ts';
 import { freePort } from '../proxy/harness.ts';
 import { needs, needsProgram } from './needs.ts';
 import { DAEMON, openStage, sha256 } from './servers.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import type { ProxyStatus } from '../../src/core/status.ts';
+import type { ProxyStatus } from '../../src/status/snapshot.ts';
 import { freePort } from '../proxy/harness.ts';
 import { answer, openReceiver, type Receiver } from '../receiver.ts';
 import { ECOSYSTEM, openStation, openUpstream, type Station } from './station.ts';

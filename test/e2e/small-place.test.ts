@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import type { ProxyStatus } from '../../src/core/status.ts';
+import type { ProxyStatus } from '../../src/status/snapshot.ts';
 import { freePort } from '../proxy/harness.ts';
 import { createHost, join as joinHosts } from './netns.ts';
 import { buildImage, type Image, needsPlaces, openPlace, type Place } from './place.ts';

@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ProxyStatus, Snapshot } from '../../src/core/status.ts';
+import type { ProxyStatus, Snapshot } from '../../src/status/snapshot.ts';
 
 const ROOT = process.cwd();
 export const ECOSYSTEM = join(ROOT, 'ecosystem.config.js');

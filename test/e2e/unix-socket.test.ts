@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
-import type { ProxyStatus } from '../../src/core/status.ts';
+import type { ProxyStatus } from '../../src/status/snapshot.ts';
 import { ECOSYSTEM, openStation, openUpstream } from './station.ts';
 
 const isUp = ({ state }: ProxyStatus): boolean => state === 'up';

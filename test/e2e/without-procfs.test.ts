@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { ProxyStatus, Snapshot } from '../../src/core/status.ts';
+import type { ProxyStatus, Snapshot } from '../../src/status/snapshot.ts';
 import { freePort } from '../proxy/harness.ts';
 import { needs, needsProgram, needsRoot } from './needs.ts';
 import { ECOSYSTEM, openStation, openUpstream, type Station } from './station.ts';

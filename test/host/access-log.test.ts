@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { beforeEach, describe, test } from 'node:test';
-import { type AccessLog, openAccessLog } from '../../src/host/access-log.ts';
+import { type AccessLog, openAccessLog } from '../../src/logging/file-sink.ts';
 import { tempFolder } from '../temp-folder.ts';
 
 const folder = tempFolder();
@@ -154,7 +154,7 @@ describe('a log of connections', () => {
   });
 
   test('has what was written last by a process that exits at once', () => {
-    const module = join(import.meta.dirname, '../../src/host/access-log.js');
+    const module = join(import.meta.dirname, '../../src/logging/file-sink.js');
     const program = `
       const { openAccessLog } = await import(${JSON.stringify(module)});
       const log = openAccessLog(${JSON.stringify(path)}, console.error);

@@ -3,15 +3,15 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { usesOf } from '../../src/core/secrets.ts';
 import {
   keepOnlyAppEnv,
   readSecrets,
   readSettings,
   requireConfig,
   type Settings,
-} from '../../src/host/config-file.ts';
-import { UsageError } from '../../src/host/usage-error.ts';
+} from '../../src/config/load.ts';
+import { usesOf } from '../../src/config/secrets.ts';
+import { UsageError } from '../../src/lib/usage-error.ts';
 import { tempFolder } from '../temp-folder.ts';
 
 type Env = Readonly<Record<string, string>>;

@@ -9,7 +9,7 @@ import {
   type ControlServer,
   connectControl,
   serveControl,
-} from '../../src/host/control.ts';
+} from '../../src/ipc/server.ts';
 import { tempFolder } from '../temp-folder.ts';
 
 /** More than any answer takes here; a test that waits for it fails. */

@@ -11,6 +11,7 @@ import {
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { UsageError } from '../../src/lib/usage-error.ts';
 import {
   locateHome,
   makeHome,
@@ -19,8 +20,7 @@ import {
   remove,
   removeHome,
   writeAtomic,
-} from '../../src/host/home.ts';
-import { UsageError } from '../../src/host/usage-error.ts';
+} from '../../src/system/state-dir.ts';
 import { tempFolder } from '../temp-folder.ts';
 
 const mode = (path: string): number => statSync(path).mode & 0o777;

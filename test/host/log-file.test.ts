@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, test } from 'node:test';
-import { openLogFile, usualLogs } from '../../src/host/log-file.ts';
+import { openLogFile, usualLogs } from '../../src/logging/tail.ts';
 import { tempFolder } from '../temp-folder.ts';
 
 const folder = tempFolder();

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createLog } from '../../src/host/log.ts';
+import { createLog } from '../../src/logging/logger.ts';
 
 // Nepal: no other zone could be taken for it.
 process.env['TZ'] = 'Asia/Kathmandu';

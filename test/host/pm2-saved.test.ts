@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { forgetSaved } from '../../src/host/pm2-saved.ts';
+import { forgetSaved } from '../../src/pm2/dump.ts';
 import { tempFolder } from '../temp-folder.ts';
 
 const CONFIG = '/x/steadyport.json';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { describe, type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { HAS_PROCFS, isAlive, localAddresses, readProcess } from '../../src/host/procfs.ts';
+import { HAS_PROCFS, isAlive, localAddresses, readProcess } from '../../src/system/proc/procfs.ts';
 import { needs } from '../e2e/needs.ts';
 import { tempFolder } from '../temp-folder.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { resolve } from '../../src/host/resolve.ts';
+import { resolve } from '../../src/system/dns.ts';
 
 describe('what needs no name server is resolved without one', () => {
   const table: Readonly<Record<string, readonly string[]>> = {

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
-import { rotatedOf, rotateLarge, tidy } from '../../src/host/rotation.ts';
+import { rotatedOf, rotateLarge, tidy } from '../../src/logging/rotate.ts';
 import { tempFolder } from '../temp-folder.ts';
 
 const NOON = new Date(2026, 10, 7, 12);

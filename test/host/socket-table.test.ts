@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { describe, type TestContext, test } from 'node:test';
-import { HAS_PROCFS, holderOf } from '../../src/host/procfs.ts';
-import { listenersOn, unsentBytes } from '../../src/host/socket-table.ts';
+import { HAS_PROCFS, holderOf } from '../../src/system/proc/procfs.ts';
+import { listenersOn, unsentBytes } from '../../src/system/proc/socket-table.ts';
 import { needs } from '../e2e/needs.ts';
 
 const skip = needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)');

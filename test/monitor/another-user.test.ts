@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import { HAS_PROCFS } from '../../src/host/procfs.ts';
+import { HAS_PROCFS } from '../../src/system/proc/procfs.ts';
 import { needs, needsRoot } from '../e2e/needs.ts';
 
 const skip = needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)', needsRoot());
@@ -48,7 +48,7 @@ const lookAsNobody = async ([program, ...args]: readonly [string, ...string[]]) 
     gauge.measure(pid, null);
     const [state, gone] = [pid, ${PID_THAT_IS_NONE}].map(processState);
     console.log(JSON.stringify({ uid: process.getuid(), state, gone, levels: gauge.levels(), usage: gauge.usage() }));`;
-  const modules = [module('monitor/gauge.js'), module('core/config.js')];
+  const modules = [module('monitor/checks/resources.js'), module('config/config.js')];
   const { stdout } = await promisify(execFile)(program, [
     ...args,
     ...['--input-type=module', '-e', code, ...modules, String(process.pid)],

@@ -4,9 +4,9 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import type { Address } from '../../src/core/address.ts';
-import { probeApplication } from '../../src/monitor/application.ts';
-import { probeUpstream } from '../../src/monitor/probes.ts';
+import type { Address } from '../../src/lib/address.ts';
+import { probeApplication } from '../../src/monitor/probes/http.ts';
+import { probeUpstream } from '../../src/monitor/probes/tcp.ts';
 import { deaf, freePort, serve } from '../proxy/harness.ts';
 import { tempFolder } from '../temp-folder.ts';
 

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatAddress, isLoopback } from '../../src/core/address.ts';
-import { parseConfig } from '../../src/core/config.ts';
-import { createCounter } from '../../src/core/counters.ts';
-import type { Cause } from '../../src/core/decision.ts';
-import { newHealth } from '../../src/core/health.ts';
-import { NO_TRACK, usageOf } from '../../src/core/limits.ts';
-import type { ProxyStatus } from '../../src/core/status.ts';
-import { localAddresses } from '../../src/host/procfs.ts';
-import { describeProxy } from '../../src/monitor/describe.ts';
-import type { Sighting } from '../../src/monitor/evidence.ts';
+import { parseConfig } from '../../src/config/config.ts';
+import type { Cause } from '../../src/health/decision-table.ts';
+import { NO_TRACK, usageOf } from '../../src/health/resource-limits.ts';
+import { newHealth } from '../../src/health/state.ts';
+import { formatAddress, isLoopback } from '../../src/lib/address.ts';
+import { createCounter } from '../../src/lib/histogram.ts';
+import type { Sighting } from '../../src/monitor/checks/collect.ts';
+import { describeProxy } from '../../src/monitor/snapshot.ts';
+import type { ProxyStatus } from '../../src/status/snapshot.ts';
+import { localAddresses } from '../../src/system/proc/procfs.ts';
 import { WELL } from '../core/health-story.ts';
 
 const binding = (host: string, state: 'bound' | 'in_use', pid: number | null = null) => ({

@@ -3,8 +3,9 @@ import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
-import { createCounter } from '../../src/core/counters.ts';
-import { type Binding, type ProxyProtocol, type ProxyReport, serveControl } from '../../src/host/control.ts';
+import { type ProxyProtocol, serveControl } from '../../src/ipc/server.ts';
+import { createCounter } from '../../src/lib/histogram.ts';
+import type { Binding, ProxyReport } from '../../src/proxy/report.ts';
 import { tempFolder } from '../temp-folder.ts';
 
 export interface FakeProxy {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createHeartbeat } from '../../src/monitor/heartbeat.ts';
+import { createHeartbeat } from '../../src/ipc/heartbeat.ts';
 import { until } from './child.ts';
 import { fakeProxy, muteProxy } from './fake-proxy.ts';
 

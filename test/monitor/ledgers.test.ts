@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { ProxyReport } from '../../src/host/control.ts';
-import { openLedgers } from '../../src/monitor/ledgers.ts';
+import { openLedgers } from '../../src/metrics/counter-store.ts';
+import type { ProxyReport } from '../../src/proxy/report.ts';
 import { tempFolder } from '../temp-folder.ts';
 import { FIRST_REPORT } from './fake-proxy.ts';
 

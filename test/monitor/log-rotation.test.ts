@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { parseConfig } from '../../src/core/config.ts';
+import { parseConfig } from '../../src/config/config.ts';
 import { rotateLogs } from '../../src/monitor/log-rotation.ts';
-import type { Pm2App, Pm2View } from '../../src/monitor/pm2.ts';
+import type { Pm2App, Pm2View } from '../../src/pm2/client.ts';
 import { tempFolder } from '../temp-folder.ts';
 
 /** A look at the logs of the connections and at those of PM2, which has the proxy and somebody else's app. */

@@ -3,10 +3,10 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import { type ProxyConfig, parseConfig } from '../../src/core/config.ts';
-import { newHealth } from '../../src/core/health.ts';
-import { locateHome } from '../../src/host/home.ts';
-import { loadMemory } from '../../src/monitor/memory.ts';
+import { type ProxyConfig, parseConfig } from '../../src/config/config.ts';
+import { newHealth } from '../../src/health/state.ts';
+import { loadMemory } from '../../src/monitor/health-store.ts';
+import { locateHome } from '../../src/system/state-dir.ts';
 import { tempFolder } from '../temp-folder.ts';
 import { type Child, startChild } from './child.ts';
 
@@ -29,9 +29,9 @@ const startSaving = (t: TestContext, path: string, trap = ''): Child =>
     `
     import fs, { writeSync } from 'node:fs';
     import { syncBuiltinESMExports } from 'node:module';
-    import { newHealth } from ${module('core/health.js')};
-    import { makeHome } from ${module('host/home.js')};
-    import { forgetDrafts, saveMemory } from ${module('monitor/memory.js')};
+    import { newHealth } from ${module('health/state.js')};
+    import { makeHome } from ${module('system/state-dir.js')};
+    import { forgetDrafts, saveMemory } from ${module('monitor/health-store.js')};
     const home = makeHome(${JSON.stringify(path)});
     forgetDrafts(home);
     const past = { fromMs: 1, toMs: 2, cause: 'hung', cures: ['forced'] };

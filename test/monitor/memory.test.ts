@@ -4,11 +4,11 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { type ProxyConfig, parseConfig } from '../../src/core/config.ts';
-import { type Health, newHealth } from '../../src/core/health.ts';
-import { type Home, makeHome } from '../../src/host/home.ts';
-import { HAS_PROCFS } from '../../src/host/procfs.ts';
-import { loadMemory, removeStalePid, saveMemory } from '../../src/monitor/memory.ts';
+import { type ProxyConfig, parseConfig } from '../../src/config/config.ts';
+import { type Health, newHealth } from '../../src/health/state.ts';
+import { loadMemory, removeStalePid, saveMemory } from '../../src/monitor/health-store.ts';
+import { HAS_PROCFS } from '../../src/system/proc/procfs.ts';
+import { type Home, makeHome } from '../../src/system/state-dir.ts';
 import { tempFolder } from '../temp-folder.ts';
 
 const proxies = (...ports: readonly number[]): readonly ProxyConfig[] => {

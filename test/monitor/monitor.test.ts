@@ -3,10 +3,10 @@ import { once } from 'node:events';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { parseConfig } from '../../src/core/config.ts';
-import { makeHome } from '../../src/host/home.ts';
+import { parseConfig } from '../../src/config/config.ts';
 import { startMonitor } from '../../src/monitor/monitor.ts';
-import type { Pm2 } from '../../src/monitor/pm2.ts';
+import type { Pm2 } from '../../src/pm2/client.ts';
+import { makeHome } from '../../src/system/state-dir.ts';
 import { tempFolder } from '../temp-folder.ts';
 import { startChild } from './child.ts';
 

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { createPm2Bus, type Pm2News } from '../../src/monitor/pm2-bus.ts';
+import { createPm2Bus, type Pm2News } from '../../src/pm2/event-bus.ts';
 import { tempFolder } from '../temp-folder.ts';
 import { frame } from './bus-frame.ts';
 import { until } from './child.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cutFrames } from '../../src/monitor/pm2-frames.ts';
+import { cutFrames } from '../../src/pm2/amp-decoder.ts';
 import { frame } from './bus-frame.ts';
 
 const WANTED = ['process:event', 'log:PM2'];

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
-import type { Incident } from '../../src/core/health.ts';
-import { createHints } from '../../src/monitor/pm2-hints.ts';
+import type { Incident } from '../../src/health/state.ts';
+import { createHints } from '../../src/monitor/pm2-events.ts';
 
 const rig = (t: TestContext) => {
   t.mock.timers.enable({ apis: ['Date'], now: 1_000_000 });

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { MONITOR } from '../../src/core/apps.ts';
-import type { Pm2Evidence } from '../../src/core/decision.ts';
-import { PENDING, type Pm2View } from '../../src/monitor/pm2.ts';
-import { watchPm2 } from '../../src/monitor/pm2-list.ts';
+import { MONITOR } from '../../src/config/app-names.ts';
+import type { Pm2Evidence } from '../../src/health/decision-table.ts';
+import { PENDING, type Pm2View } from '../../src/pm2/client.ts';
+import { watchPm2 } from '../../src/pm2/process-list.ts';
 
 const NAME = 'tcp-proxy-6274';
 const AWAY: Pm2View = { ok: false, problem: 'the PM2 daemon is not running' };

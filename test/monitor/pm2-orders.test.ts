@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Snapshot } from '../../src/core/status.ts';
-import { createOrders, figuresOf, type Orders } from '../../src/monitor/pm2-orders.ts';
+import { createOrders, figuresOf, type Orders } from '../../src/monitor/pm2-actions.ts';
+import type { Snapshot } from '../../src/status/snapshot.ts';
 import { MONITOR, NOW_MS, proxyStatus } from '../core/status-samples.ts';
 
 const proxy = proxyStatus({ port: 7000, state: 'down', cause: 'hung', probeMs: 4 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { probeAccept, probeUpstream } from '../../src/monitor/probes.ts';
+import { probeAccept, probeUpstream } from '../../src/monitor/probes/tcp.ts';
 import { freePort, serve } from '../proxy/harness.ts';
 
 const LIMIT_MS = 10_000;

@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { AppDefinition } from '../../src/core/apps.ts';
-import type { Cure, Pm2Evidence } from '../../src/core/decision.ts';
-import { HAS_PROCFS, readProcess } from '../../src/host/procfs.ts';
-import type { Pm2, Pm2App, Pm2View } from '../../src/monitor/pm2.ts';
-import { createRestarter } from '../../src/monitor/restarter.ts';
+import type { Cure, Pm2Evidence } from '../../src/health/decision-table.ts';
+import type { AppDefinition } from '../../src/pm2/apps.ts';
+import type { Pm2, Pm2App, Pm2View } from '../../src/pm2/client.ts';
+import { createRestarter } from '../../src/pm2/restart.ts';
+import { HAS_PROCFS, readProcess } from '../../src/system/proc/procfs.ts';
 import { needs } from '../e2e/needs.ts';
 import { type Child, startChild } from './child.ts';
 

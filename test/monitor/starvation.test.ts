@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
-import { readProcess, readSchedule } from '../../src/host/procfs.ts';
-import { watchStarvation } from '../../src/monitor/starvation.ts';
+import { watchStarvation } from '../../src/system/proc/cpu-starvation.ts';
+import { readProcess, readSchedule } from '../../src/system/proc/procfs.ts';
 import { needs, needsProgram } from '../e2e/needs.ts';
 import { startChild, until } from './child.ts';
 

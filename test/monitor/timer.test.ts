@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { type Clocks, createTimer, type Timer } from '../../src/monitor/timer.ts';
+import { type Clocks, createTimer, type Timer } from '../../src/lib/periodic-task.ts';
 
 interface Rig {
   readonly timer: Timer;

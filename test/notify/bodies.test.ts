@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { discordBody } from '../../src/notify/discord.ts';
-import { slackBody } from '../../src/notify/slack.ts';
-import { webhookBody } from '../../src/notify/webhook.ts';
-import { fit } from '../../src/notify/words.ts';
+import { discordBody } from '../../src/alerting/channels/discord.ts';
+import { slackBody } from '../../src/alerting/channels/slack.ts';
+import { fit } from '../../src/alerting/channels/text.ts';
+import { webhookBody } from '../../src/alerting/channels/webhook.ts';
 import { AT_MS, flood, message, notice } from './samples.ts';
 
 const FROM = AT_MS / 1_000 - 60;

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Delivery } from '../../src/core/notices.ts';
-import { Secret } from '../../src/core/secrets.ts';
-import { createDeadMan, pingTo } from '../../src/notify/dead-man.ts';
+import { createDeadMan, pingTo } from '../../src/alerting/heartbeat.ts';
+import type { Delivery } from '../../src/alerting/policy/notification.ts';
+import { Secret } from '../../src/config/secrets.ts';
 import { answer, hang, openReceiver } from '../receiver.ts';
 
 const OK: Delivery = { ok: true };

@@ -28,10 +28,10 @@ const runNotifier = async (
     `
     import fs, { readFileSync, writeSync } from 'node:fs';
     import { syncBuiltinESMExports } from 'node:module';
-    import { newHealth } from ${module('src/core/health.js')};
-    import { parseSecrets } from ${module('src/core/secrets.js')};
-    import { openChannels } from ${module('src/notify/channels.js')};
-    import { startNotifier } from ${module('src/notify/notifier.js')};
+    import { newHealth } from ${module('src/health/state.js')};
+    import { parseSecrets } from ${module('src/config/secrets.js')};
+    import { openChannels } from ${module('src/alerting/channels/registry.js')};
+    import { startNotifier } from ${module('src/alerting/notifier.js')};
     import { incident, past, seenOf } from ${module('test/core/alerting-story.js')};
 
     const [write, rename] = [fs.writeFileSync, fs.renameSync];

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { describe, test } from 'node:test';
-import type { Delivery } from '../../src/core/notices.ts';
-import { Secret } from '../../src/core/secrets.ts';
-import { request } from '../../src/notify/post.ts';
+import { request } from '../../src/alerting/http-client.ts';
+import type { Delivery } from '../../src/alerting/policy/notification.ts';
+import { Secret } from '../../src/config/secrets.ts';
 import { makeCertificate } from '../certificate.ts';
 import {
   answer,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createQuietHours } from '../../src/notify/quiet-hours.ts';
+import { createQuietHours } from '../../src/alerting/policy/quiet-hours.ts';
 
 test('quiet hours are from the first minute up to the last, over midnight too, in their own time zone', () => {
   const table: readonly [from: string, to: string, timeZone: string, at: string, isQuiet: boolean][] = [

@@ -1,4 +1,4 @@
-import type { Message, Notice } from '../../src/core/notices.ts';
+import type { Message, Notice } from '../../src/alerting/policy/notification.ts';
 
 export const AT_MS = Date.UTC(2026, 10, 27, 4, 5, 6);
 

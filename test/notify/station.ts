@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import { type AlertsConfig, parseConfig } from '../../src/core/config.ts';
-import { type Health, newHealth } from '../../src/core/health.ts';
-import type { Seen } from '../../src/core/notice-texts.ts';
-import type { ActiveAlert, Delivery, Message } from '../../src/core/notices.ts';
-import type { Channel, LevelChannel } from '../../src/notify/channels.ts';
-import { type Clock, type Notifier, startNotifier } from '../../src/notify/notifier.ts';
+import type { Channel, LevelChannel } from '../../src/alerting/channels/registry.ts';
+import { type Clock, type Notifier, startNotifier } from '../../src/alerting/notifier.ts';
+import type { Seen } from '../../src/alerting/policy/messages.ts';
+import type { ActiveAlert, Delivery, Message } from '../../src/alerting/policy/notification.ts';
+import { type AlertsConfig, parseConfig } from '../../src/config/config.ts';
+import { type Health, newHealth } from '../../src/health/state.ts';
 import { incident, past, seenOf } from '../core/alerting-story.ts';
 import { tempFolder } from '../temp-folder.ts';
 

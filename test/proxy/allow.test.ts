@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createAllow } from '../../src/proxy/allow.ts';
+import { createAllow } from '../../src/proxy/allow-list.ts';
 
 const OWN = ['127.0.0.1', '::1', '192.0.2.7', '2001:db8::7', 'fe80::7%eth0'];
 

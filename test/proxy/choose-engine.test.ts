@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { chooseEngine, type EngineChoice } from '../../src/proxy/choose-engine.ts';
+import { chooseEngine, type EngineChoice } from '../../src/proxy/select-engine.ts';
 import { needs } from '../e2e/needs.ts';
 
 const POLICY = {
@@ -35,7 +35,7 @@ const elsewhere = async (wanted: EngineChoice, platform: string, arch: string): 
   const disguise = `import { isMainThread } from 'node:worker_threads';
     if (!isMainThread) for (const [name, value] of Object.entries(${JSON.stringify({ platform, arch })}))
       Object.defineProperty(process, name, { value });`;
-  const url = new URL('../../src/proxy/choose-engine.js', import.meta.url).href;
+  const url = new URL('../../src/proxy/select-engine.js', import.meta.url).href;
   const script = `import(${JSON.stringify(url)}).then(({ chooseEngine }) => {
     const hooks = { onEnd() {}, onError() {}, onDeath() {} };
     return chooseEngine('${wanted}')(${JSON.stringify(POLICY)}, hooks);

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { formatAddress } from '../../src/core/address.ts';
-import { type ProxyConfig, parseConfig } from '../../src/core/config.ts';
-import { startForwarder } from '../../src/proxy/forwarder.ts';
+import { type ProxyConfig, parseConfig } from '../../src/config/config.ts';
+import { formatAddress } from '../../src/lib/address.ts';
 import { createPortableEngine } from '../../src/proxy/portable/engine.ts';
+import { startForwarder } from '../../src/proxy/proxy.ts';
 import { dial, ending, freePort, readAll, serve } from './harness.ts';
 
 interface Line {

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
-import { type Address, endpoint, isUnix } from '../../src/core/address.ts';
+import { type Address, endpoint, isUnix } from '../../src/lib/address.ts';
 import type { ConnectionRecord, CreateEngine, Engine, Policy } from '../../src/proxy/engine.ts';
 import { createKernelEngine } from '../../src/proxy/kernel/engine.ts';
 import { createPortableEngine } from '../../src/proxy/portable/engine.ts';

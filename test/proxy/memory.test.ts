@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
-import { HAS_PROCFS } from '../../src/host/procfs.ts';
+import { HAS_PROCFS } from '../../src/system/proc/procfs.ts';
 import { dial, echo, freePort, pump, readAll, serve } from './harness.ts';
 
 const MOST_GROWTH_KB = 8_192;

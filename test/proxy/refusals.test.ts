@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Reason } from '../../src/core/reasons.ts';
-import { createRefusals } from '../../src/proxy/refusals.ts';
+import type { Reason } from '../../src/lib/close-reason.ts';
+import { createRefusals } from '../../src/proxy/refusal-log.ts';
 
 test('refused clients are mentioned at once, then once a minute with how many there were', () => {
   const told: string[] = [];

@@ -6,10 +6,10 @@ import { existsSync, readFileSync, rmSync, watch, writeFileSync } from 'node:fs'
 import type { Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import type { Address } from '../../src/core/address.ts';
-import { parseConfig } from '../../src/core/config.ts';
-import { HAS_PROCFS } from '../../src/host/procfs.ts';
-import { startForwarder } from '../../src/proxy/forwarder.ts';
+import { parseConfig } from '../../src/config/config.ts';
+import type { Address } from '../../src/lib/address.ts';
+import { startForwarder } from '../../src/proxy/proxy.ts';
+import { HAS_PROCFS } from '../../src/system/proc/procfs.ts';
 import { tempFolder } from '../temp-folder.ts';
 import { dial, ENGINES, echo, ending, readAll, readBytes, rig, serve } from './harness.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseConfig } from '../../src/core/config.ts';
-import { portTargets } from '../../src/web/targets.ts';
+import { parseConfig } from '../../src/config/config.ts';
+import { portTargets } from '../../src/http/service-discovery.ts';
 
 const LOCAL = ['127.0.0.1', '::1', '10.0.0.5', 'fd00::5', 'fe80::5%eth0'];
 

@@ -1,14 +1,14 @@
-import { type Address, isUnix } from '../../core/address.ts';
-import { dialReason, type Reason } from '../../core/reasons.ts';
-import type { Connection, Port } from '../clients.ts';
-import type { Timed } from './deadlines.ts';
-import { type Caller, Dialling, type Line } from './dialling.ts';
-import { errorName } from './errno.ts';
-import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } from './libc.ts';
-import type { Unfinished, Watched } from './loop.ts';
+import { type Address, isUnix } from '../../lib/address.ts';
+import { dialReason, type Reason } from '../../lib/close-reason.ts';
+import { errorName } from '../../libc/errno.ts';
+import type { Unfinished, Watched } from '../../libc/event-loop.ts';
+import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } from '../../libc/libc.ts';
+import { readAddress } from '../../libc/sockaddr.ts';
+import { keepAlive } from '../../libc/socket-options.ts';
+import type { Timed } from '../../libc/timer-heap.ts';
+import type { Connection, Port } from '../admission.ts';
+import { type Caller, Dialling, type Line } from './dialer.ts';
 import { End, type Relay } from './relay.ts';
-import { readAddress } from './sockaddr.ts';
-import { keepAlive } from './sockets.ts';
 
 /** What all connections of a port share. */
 export interface Shared extends Line {

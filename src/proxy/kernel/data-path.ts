@@ -1,16 +1,23 @@
-import { type Clients, createClients } from '../clients.ts';
+import { Loop } from '../../libc/event-loop.ts';
+import { ADDRESS_MEMORY_BYTES, type Libc } from '../../libc/libc.ts';
+import type { Timed } from '../../libc/timer-heap.ts';
+import { type Clients, createClients } from '../admission.ts';
 import type { ConnectionRecord } from '../engine.ts';
+import { Listeners } from './acceptor.ts';
 import { KernelConnection, type Shared } from './connection.ts';
-import type { Timed } from './deadlines.ts';
-import { ALL_EVENTS } from './dialling.ts';
-import { Gate } from './gate.ts';
-import { ADDRESS_MEMORY_BYTES, type Libc } from './libc.ts';
-import { Listeners } from './listeners.ts';
-import { Loop } from './loop.ts';
-import { createLoopGuard } from './loop-guard.ts';
+import { ALL_EVENTS } from './dialer.ts';
 import { Relay } from './relay.ts';
-import { createTargets } from './targets.ts';
-import { type Cells, type Command, pushRecord, type Report, type Start, toFailure } from './threads.ts';
+import { Gate } from './retry-gate.ts';
+import { createLoopGuard } from './self-connect-guard.ts';
+import {
+  type Cells,
+  type Command,
+  pushRecord,
+  type Report,
+  type Start,
+  toFailure,
+} from './thread/channel.ts';
+import { createTargets } from './upstream-addresses.ts';
 
 /** Records are told together, so many or after so long: each message costs the main thread a turn. */
 const MOST_RECORDS = 256;

@@ -1,13 +1,13 @@
 import { closeSync, unlinkSync, writeSync } from 'node:fs';
 import { endianness } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import { type Address, isUnix } from '../../core/address.ts';
-import type { EngineCounts } from '../../core/counters.ts';
-import { ephemeralPorts } from '../../host/procfs.ts';
-import type { Resolved } from '../../host/resolve.ts';
-import { replacingStaleFile } from '../../host/unix-socket.ts';
+import { type Address, isUnix } from '../../lib/address.ts';
+import type { EngineCounts } from '../../lib/histogram.ts';
+import type { Resolved } from '../../system/dns.ts';
+import { ephemeralPorts } from '../../system/proc/procfs.ts';
+import { replacingStaleFile } from '../../system/unix-socket.ts';
 import type { CreateEngine, EngineHooks, Policy } from '../engine.ts';
-import { Cells, type Command, type Report, readRecords, type Start, toError } from './threads.ts';
+import { Cells, type Command, type Report, readRecords, type Start, toError } from './thread/channel.ts';
 
 /**
  * The engine for Linux: an epoll loop in a thread of its own, on the C library through koffi. What the main thread does,
@@ -182,7 +182,7 @@ const startThread = async (policy: Policy, hooks: EngineHooks): Promise<Thread> 
 
 /** Most upstreams have no name, and a resolver takes 4 MB. */
 const lookUp = async (address: Address): Promise<Resolved> =>
-  (await import('../../host/resolve.ts')).resolve(address);
+  (await import('../../system/dns.ts')).resolve(address);
 
 /** Settles with the eventfd; rejects when the thread cannot do its work here. */
 const ready = (worker: Worker): Promise<number> =>

@@ -1,7 +1,7 @@
-import type { Timed } from './deadlines.ts';
-import { EAGAIN, type Libc, type Memory, SO_RCVLOWAT, SOL_SOCKET } from './libc.ts';
-import type { Loop } from './loop.ts';
-import { type Pipe, Pipes } from './pipes.ts';
+import type { Loop } from '../../libc/event-loop.ts';
+import { EAGAIN, type Libc, type Memory, SO_RCVLOWAT, SOL_SOCKET } from '../../libc/libc.ts';
+import type { Timed } from '../../libc/timer-heap.ts';
+import { type Pipe, Pipes } from './pipe-pool.ts';
 
 /** One end of a connection, and the way from there to the other end. Its deadline is that of its patience. */
 export abstract class End implements Timed {

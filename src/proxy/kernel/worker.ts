@@ -1,8 +1,8 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { errorName } from '../../libc/errno.ts';
+import { EPOLLIN, loadLibc } from '../../libc/libc.ts';
 import { createDataPath } from './data-path.ts';
-import { errorName } from './errno.ts';
-import { EPOLLIN, loadLibc } from './libc.ts';
-import { Cells, type Command, type Report, type Start } from './threads.ts';
+import { Cells, type Command, type Report, type Start } from './thread/channel.ts';
 
 /** The thread of the data path: it never returns to Node.js's own loop until it is to end. */
 const run = (port: NonNullable<typeof parentPort>): void => {

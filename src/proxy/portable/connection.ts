@@ -1,11 +1,11 @@
 import { connect as netConnect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Address, canonicalHost, endpoint, formatAddress, isUnix } from '../../core/address.ts';
-import { dialReason, type Reason } from '../../core/reasons.ts';
-import { unsentBytes } from '../../host/socket-table.ts';
-import type { Connection, Port } from '../clients.ts';
-import { type Connected, type Dialled, dial, type Gate } from '../dial.ts';
+import { type Address, canonicalHost, endpoint, formatAddress, isUnix } from '../../lib/address.ts';
+import { dialReason, type Reason } from '../../lib/close-reason.ts';
+import { unsentBytes } from '../../system/proc/socket-table.ts';
+import type { Connection, Port } from '../admission.ts';
 import type { Policy } from '../engine.ts';
+import { type Connected, type Dialled, dial, type Gate } from './dial.ts';
 
 /** 30 s of silence, then probes: a vanished peer is found, and NAT entries stay. */
 export const KEEPALIVE_MS = 30_000;

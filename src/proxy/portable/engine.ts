@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Address, canonicalHost, formatAddress, ipFamily, isUnix } from '../../core/address.ts';
-import { listenOnFile } from '../../host/unix-socket.ts';
-import { createClients } from '../clients.ts';
-import { createGate } from '../dial.ts';
+import { type Address, canonicalHost, formatAddress, ipFamily, isUnix } from '../../lib/address.ts';
+import { listenOnFile } from '../../system/unix-socket.ts';
+import { createClients } from '../admission.ts';
 import type { CreateEngine } from '../engine.ts';
 import { type Ends, HIGH_WATER_BYTES, KEEPALIVE_MS, openConnection } from './connection.ts';
+import { createGate } from './dial.ts';
 
 /** The engine on node:net, for any OS. */
 export const createPortableEngine: CreateEngine = async (policy, hooks) => {

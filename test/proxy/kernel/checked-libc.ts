@@ -1,4 +1,4 @@
-import { ADDRESS_MEMORY_BYTES, EVENT, type Libc, type Memory } from '../../../src/proxy/kernel/libc.ts';
+import { ADDRESS_MEMORY_BYTES, EVENT, type Libc, type Memory } from '../../../src/libc/libc.ts';
 
 /** Finds each use of a file or of memory that would be a fault in the process, and throws with what was wrong. */
 export interface CheckedLibc extends Libc {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { constants } from 'node:os';
 import { test } from 'node:test';
-import type { Address } from '../../../src/core/address.ts';
+import type { Address } from '../../../src/lib/address.ts';
 import type { Policy } from '../../../src/proxy/engine.ts';
 import { LIMITS } from '../limits.ts';
 import type { Sizes } from './fake-libc.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { isUnix } from '../../../src/core/address.ts';
+import { isUnix } from '../../../src/lib/address.ts';
 import { FOUND } from './found.ts';
 import { endsRightly, farEnd } from './invariants.ts';
 import { act, type Ending, scripts } from './script.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { Deadlines, type Timed } from '../../../src/proxy/kernel/deadlines.ts';
+import { Deadlines, type Timed } from '../../../src/libc/timer-heap.ts';
 
 const op = fc.oneof(
   fc.record({ op: fc.constant('set' as const), who: fc.nat({ max: 19 }), dueMs: fc.nat({ max: 50 }) }),

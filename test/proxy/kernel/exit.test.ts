@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { Address } from '../../../src/core/address.ts';
+import type { Address } from '../../../src/lib/address.ts';
 import { needs } from '../../e2e/needs.ts';
 import { tempFolder } from '../../temp-folder.ts';
 import { dial, echo, ending, freePort, readBytes, serve } from '../harness.ts';

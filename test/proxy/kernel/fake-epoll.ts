@@ -1,4 +1,4 @@
-import { EPOLLERR, EPOLLET, EPOLLHUP, EVENT } from '../../../src/proxy/kernel/libc.ts';
+import { EPOLLERR, EPOLLET, EPOLLHUP, EVENT } from '../../../src/libc/libc.ts';
 
 interface Watch {
   readonly fd: number;

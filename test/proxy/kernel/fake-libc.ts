@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import { type Address, isUnix } from '../../../src/core/address.ts';
+import { type Address, isUnix } from '../../../src/lib/address.ts';
 import {
   AF_UNIX,
   EPOLLHUP,
@@ -8,8 +8,8 @@ import {
   type Memory,
   SO_RCVLOWAT,
   SOL_SOCKET,
-} from '../../../src/proxy/kernel/libc.ts';
-import { readAddress, writeAddress } from '../../../src/proxy/kernel/sockaddr.ts';
+} from '../../../src/libc/libc.ts';
+import { readAddress, writeAddress } from '../../../src/libc/sockaddr.ts';
 import { ByteQueue } from './fake-bytes.ts';
 import { FakeEpoll } from './fake-epoll.ts';
 import { join, Stream } from './fake-stream.ts';

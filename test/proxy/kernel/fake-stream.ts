@@ -1,13 +1,6 @@
 import { constants } from 'node:os';
-import type { Address } from '../../../src/core/address.ts';
-import {
-  EPOLLERR,
-  EPOLLHUP,
-  EPOLLIN,
-  EPOLLOUT,
-  EPOLLPRI,
-  EPOLLRDHUP,
-} from '../../../src/proxy/kernel/libc.ts';
+import type { Address } from '../../../src/lib/address.ts';
+import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } from '../../../src/libc/libc.ts';
 import { ByteQueue } from './fake-bytes.ts';
 
 const { EAGAIN, ECONNRESET, EPIPE } = constants.errno;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Gate, type Held } from '../../../src/proxy/kernel/gate.ts';
-import { Loop } from '../../../src/proxy/kernel/loop.ts';
+import { Loop } from '../../../src/libc/event-loop.ts';
+import { Gate, type Held } from '../../../src/proxy/kernel/retry-gate.ts';
 import { FakeKernel } from './fake-libc.ts';
 
 /** A gate whose clock is set by hand; `tries` are the names of those who have tried since the last look. */

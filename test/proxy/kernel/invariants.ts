@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { isUnix } from '../../../src/core/address.ts';
+import { isUnix } from '../../../src/lib/address.ts';
 import type { ConnectionRecord } from '../../../src/proxy/engine.ts';
 import type { Peer } from './peer.ts';
 import { OUTSIDE } from './script.ts';

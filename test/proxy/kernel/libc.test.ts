@@ -3,7 +3,7 @@ import { writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { errorName } from '../../../src/proxy/kernel/errno.ts';
+import { errorName } from '../../../src/libc/errno.ts';
 import {
   ADDRESS_MEMORY_BYTES,
   AF_INET,
@@ -18,8 +18,8 @@ import {
   SO_KEEPALIVE,
   SOL_SOCKET,
   TCP_NODELAY,
-} from '../../../src/proxy/kernel/libc.ts';
-import { readAddress, writeAddress } from '../../../src/proxy/kernel/sockaddr.ts';
+} from '../../../src/libc/libc.ts';
+import { readAddress, writeAddress } from '../../../src/libc/sockaddr.ts';
 import { needs } from '../../e2e/needs.ts';
 import { tempFolder } from '../../temp-folder.ts';
 import { type CheckedLibc, createCheckedLibc } from './checked-libc.ts';

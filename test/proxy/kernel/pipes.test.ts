@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { constants } from 'node:os';
 import { test } from 'node:test';
-import { openFilesLimit } from '../../../src/host/procfs.ts';
-import { Loop } from '../../../src/proxy/kernel/loop.ts';
-import { type Pipe, Pipes } from '../../../src/proxy/kernel/pipes.ts';
+import { Loop } from '../../../src/libc/event-loop.ts';
+import { type Pipe, Pipes } from '../../../src/proxy/kernel/pipe-pool.ts';
+import { openFilesLimit } from '../../../src/system/proc/procfs.ts';
 import { createCheckedLibc } from './checked-libc.ts';
 import { FakeKernel } from './fake-libc.ts';
 

@@ -1,15 +1,9 @@
 import assert from 'node:assert/strict';
 import { networkInterfaces } from 'node:os';
 import { test } from 'node:test';
-import { SOCKET_PATH_BYTES } from '../../../src/core/address.ts';
-import {
-  ADDRESS_MEMORY_BYTES,
-  AF_INET,
-  AF_INET6,
-  AF_UNIX,
-  type Memory,
-} from '../../../src/proxy/kernel/libc.ts';
-import { readAddress, writeAddress } from '../../../src/proxy/kernel/sockaddr.ts';
+import { SOCKET_PATH_BYTES } from '../../../src/lib/address.ts';
+import { ADDRESS_MEMORY_BYTES, AF_INET, AF_INET6, AF_UNIX, type Memory } from '../../../src/libc/libc.ts';
+import { readAddress, writeAddress } from '../../../src/libc/sockaddr.ts';
 
 /** With what was there before. */
 const used = (): Memory => ({ bytes: Buffer.alloc(ADDRESS_MEMORY_BYTES, 0xff), address: 0 });

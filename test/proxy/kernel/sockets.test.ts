@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { AF_INET, type Libc, loadLibc } from '../../../src/proxy/kernel/libc.ts';
-import { makePrompt, openListener } from '../../../src/proxy/kernel/sockets.ts';
+import { AF_INET, type Libc, loadLibc } from '../../../src/libc/libc.ts';
+import { makePrompt, openListener } from '../../../src/libc/socket-options.ts';
 import { needs } from '../../e2e/needs.ts';
 
 const skip = needs(process.platform === 'linux' ? undefined : 'needs Linux');

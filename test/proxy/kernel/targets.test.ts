@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createTargets, type Targets } from '../../../src/proxy/kernel/targets.ts';
+import { createTargets, type Targets } from '../../../src/proxy/kernel/upstream-addresses.ts';
 import { createCheckedLibc } from './checked-libc.ts';
 import { FakeKernel } from './fake-libc.ts';
 

@@ -2,9 +2,15 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { REASONS, type Reason } from '../../../src/core/reasons.ts';
+import { REASONS, type Reason } from '../../../src/lib/close-reason.ts';
 import type { ConnectionRecord } from '../../../src/proxy/engine.ts';
-import { Cells, pushRecord, readRecords, toError, toFailure } from '../../../src/proxy/kernel/threads.ts';
+import {
+  Cells,
+  pushRecord,
+  readRecords,
+  toError,
+  toFailure,
+} from '../../../src/proxy/kernel/thread/channel.ts';
 
 const recordOf = (reason: Reason, n: number): ConnectionRecord => ({
   client: { host: '10.0.0.1', port: n },
@@ -85,7 +91,7 @@ test('another thread is waited for until it has carried the commands out, and un
     });`;
   const worker = new Worker(script, { eval: true });
   t.after(() => worker.terminate());
-  const url = new URL('../../../src/proxy/kernel/threads.js', import.meta.url).href;
+  const url = new URL('../../../src/proxy/kernel/thread/channel.js', import.meta.url).href;
   worker.postMessage({ buffer: cells.buffer, url });
   await once(worker, 'message');
   cells.countCommand();

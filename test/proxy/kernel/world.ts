@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import type { Address } from '../../../src/core/address.ts';
+import type { Address } from '../../../src/lib/address.ts';
 import type { ConnectionRecord, Policy } from '../../../src/proxy/engine.ts';
 import { createDataPath, type DataPath } from '../../../src/proxy/kernel/data-path.ts';
-import { Cells, type Command, type Report, readRecords } from '../../../src/proxy/kernel/threads.ts';
+import { Cells, type Command, type Report, readRecords } from '../../../src/proxy/kernel/thread/channel.ts';
 import { type CheckedLibc, createCheckedLibc } from './checked-libc.ts';
 import { type Call, FakeKernel, type Route, type Sizes } from './fake-libc.ts';
 import type { Stream } from './fake-stream.ts';

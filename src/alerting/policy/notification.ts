@@ -1,0 +1,64 @@
+import type { Cause } from '../../health/decision-table.ts';
+
+/** What people are told about a port. */
+export type NoticeKind =
+  | 'down'
+  | 'restarted'
+  | 'gave_up'
+  | 'recovered'
+  | 'flapping'
+  | 'steady'
+  | 'reminder'
+  | 'warning'
+  | 'test';
+export type Severity = 'critical' | 'warning' | 'info';
+
+/** One thing to tell about one port, in words and in figures. Times are wall-clock milliseconds. */
+export interface Notice {
+  readonly kind: NoticeKind;
+  readonly severity: Severity;
+  /** The PM2 app, `tcp-proxy-<port>`; `proxy-monitor` for what concerns the machine. */
+  readonly proxy: string;
+  readonly label: string;
+  readonly cause: Cause | null;
+  readonly fromMs: number;
+  /** Null while it goes on. */
+  readonly toMs: number | null;
+  /** One sentence: what is the matter, or that it is over and how long it took. */
+  readonly what: string;
+  /** As far as the evidence goes; null when there is nothing to add. */
+  readonly why: string | null;
+  /** What was done about it. */
+  readonly done: string | null;
+  /** What to do. */
+  readonly todo: string | null;
+}
+
+/** What goes out at once, to each channel. */
+export interface Message {
+  /** The same in every try: who gets it twice can tell. */
+  readonly id: string;
+  readonly atMs: number;
+  readonly notices: readonly Notice[];
+}
+
+/** A port that is down and known to be: for the channel that is told again and again while it lasts (Alertmanager). */
+export interface ActiveAlert {
+  readonly notice: Notice;
+  readonly startsAtMs: number;
+  /** Null while it goes on. */
+  readonly endsAtMs: number | null;
+}
+
+/** What became of one try to send. */
+export type Delivery =
+  | { readonly ok: true }
+  | {
+      readonly ok: false;
+      /** Without the URL. */
+      readonly problem: string;
+      /** What the receiver asks for (Retry-After, retry_after); null when it says nothing. */
+      readonly retryAfterMs: number | null;
+      /** The same text will never be taken (400, 413, 422): trying again is of no use. */
+      readonly isFinal: boolean;
+    };

@@ -1,0 +1,31 @@
+import type { ParsedArgs } from 'minimist';
+import { readSecrets, readSettings, requireConfig } from '../../config/load.ts';
+import { usesOf } from '../../config/secrets.ts';
+import { formatAddress, formatListen } from '../../lib/address.ts';
+import { isUsageError, UsageError } from '../../lib/usage-error.ts';
+
+/** `steadyport check-config [PATH]`: 0 and a line for each proxy, or 2 and every mistake, those of `.env` too. */
+export const run = async (args: ParsedArgs): Promise<number> => {
+  const { secrets, errors, warnings } = readSecrets(readSettings(args._[0]));
+  const { config, settings } = requireAll(args._[0], errors);
+  const lines = config.proxies.map(
+    ({ name, label, listen, upstream }) =>
+      `${name}  ${formatListen(listen)} → ${formatAddress(upstream)}  ${label}`,
+  );
+  const uses = usesOf(secrets);
+  lines.push(uses.length === 0 ? 'no alerts but in the log' : `alerts and heartbeat: ${uses.join(', ')}`);
+  process.stdout.write(`${settings.configPath} is valid:\n${lines.map((line) => `  ${line}\n`).join('')}`);
+  for (const warning of warnings) process.stderr.write(`steadyport: ${warning}\n`);
+  return 0;
+};
+
+const requireAll = (path: string | undefined, errors: readonly string[]) => {
+  try {
+    const required = requireConfig(path);
+    if (errors.length === 0) return required;
+  } catch (error) {
+    if (!isUsageError(error)) throw error;
+    throw new UsageError([error.message, ...errors].join('\n'), { cause: error });
+  }
+  throw new UsageError(errors.join('\n'));
+};

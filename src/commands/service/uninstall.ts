@@ -1,0 +1,69 @@
+import { existsSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { MONITOR } from '../../config/app-names.ts';
+import { ROOT, readSettings, requireConfig, type Settings } from '../../config/load.ts';
+import { isUsageError } from '../../lib/usage-error.ts';
+import { SYSTEM_RULE, USER_RULE } from '../../logging/logrotate-rule.ts';
+import { usualLogs } from '../../logging/tail.ts';
+import { createPm2, listOwnApps } from '../../pm2/client.ts';
+import { forgetSaved } from '../../pm2/dump.ts';
+import { locateHome, removeHome } from '../../system/state-dir.ts';
+import { run as stop } from './stop.ts';
+
+/** `steadyport uninstall`: out of PM2, out of its saved lists, and no state. Says what remains. */
+export const run = async (): Promise<number> => {
+  const settings = readSettings();
+  const { pm2Home, home, configPath } = settings;
+  const listed = await listOwnApps(pm2Home, configPath);
+  if ((await stop()) !== 0) {
+    process.stderr.write('steadyport: nothing was removed, since not everything could be stopped\n');
+    return 1;
+  }
+  const { names, problems } = forgetSaved(pm2Home, configPath);
+  const hadUserRule = existsSync(join(home, USER_RULE));
+  const ownLogs = locateHome(home).logs;
+  const others = (await removeHome(home)).filter((name) => name !== basename(ownLogs));
+  for (const problem of problems) process.stderr.write(`steadyport: ${problem}\n`);
+
+  const known = new Set([...listed.keys(), ...names, ...configuredApps()]);
+  const logs = [
+    ownLogs,
+    ...[...known].flatMap((name) => Object.values(listed.get(name)?.logs ?? usualLogs(pm2Home, name))),
+  ].filter((path) => existsSync(path));
+  const saved = names.length > 0 ? ", their entries in PM2's saved list" : '';
+  process.stdout.write(`Removed: the PM2 apps${saved}, and the state in ${home}.\nWhat remains:\n`);
+  for (const line of [
+    `${ROOT} (this project), with the config ${configPath}`,
+    ...(others.length > 0 ? [`in ${home}, not steadyport's or in use: ${others.join(', ')}`] : []),
+    ...(logs.length > 0 ? [`the logs of the apps: ${logs.join(', ')}`] : []),
+    ...(existsSync(SYSTEM_RULE) ? [`logrotate's rule; remove it with: rm ${SYSTEM_RULE}`] : []),
+    ...(hadUserRule ? ['the line for logrotate in your crontab, if you put it there: crontab -e'] : []),
+    ...(await describeDaemon(settings)),
+    "PM2's start at boot, if you set that up; undo it with: pm2 unstartup",
+  ])
+    process.stdout.write(`  ${line}\n`);
+  return problems.length === 0 ? 0 : 1;
+};
+
+/** None when the config is broken: it is still to be uninstalled. */
+const configuredApps = (): readonly string[] => {
+  try {
+    return [...requireConfig().config.proxies.map(({ name }) => name), MONITOR];
+  } catch (error) {
+    if (isUsageError(error)) return [];
+    throw error;
+  }
+};
+
+const describeDaemon = async ({ pm2Home }: Settings): Promise<readonly string[]> => {
+  const pm2 = createPm2(pm2Home);
+  const view = await pm2.list();
+  pm2.close();
+  if (!view.ok) return [];
+  const count = view.apps.size;
+  const work =
+    count === 0
+      ? 'with nothing to run; end it with: pm2 kill'
+      : `with ${count} other app${count === 1 ? '' : 's'}`;
+  return [`the PM2 daemon of ${pm2Home} (pid ${view.daemonPid}), ${work}`];
+};

@@ -1,0 +1,81 @@
+import * as v from 'valibot';
+import { isLoopback, listenName } from '../lib/address.ts';
+import { crossCheck } from './cross-field-rules.ts';
+import { type ConfigVariables, readVariables } from './env-overrides.ts';
+import { type ConfigError, describeIssue } from './errors.ts';
+import {
+  type alertsSchema,
+  configSchema,
+  isRecord,
+  type logsSchema,
+  type monitorSchema,
+  type Probe,
+  type proxySchema,
+} from './schema.ts';
+
+/** One port. Durations are milliseconds; 0 means "at once" for holdMs and drainMs and "never" for the time-outs. */
+export interface ProxyConfig extends Omit<v.InferOutput<typeof proxySchema>, 'probe' | 'label'> {
+  /** The PM2 app: `tcp-proxy-<port>`, `unix-proxy-<file name>`. */
+  readonly name: string;
+  /** "6274", or a unix socket's file name: no other proxy has it. */
+  readonly id: string;
+  /** "port 6274", "socket app.sock". */
+  readonly place: string;
+  readonly label: string;
+  readonly probe: Probe;
+}
+
+export type MonitorConfig = v.InferOutput<typeof monitorSchema>;
+export type AlertsConfig = v.InferOutput<typeof alertsSchema>;
+
+export type LogsConfig = v.InferOutput<typeof logsSchema>;
+
+export interface Config {
+  readonly proxies: readonly ProxyConfig[];
+  readonly monitor: MonitorConfig;
+  readonly alerts: AlertsConfig;
+  readonly logs: LogsConfig;
+}
+
+export type ConfigResult =
+  | { readonly ok: true; readonly config: Config }
+  | { readonly ok: false; readonly errors: readonly ConfigError[] };
+
+/**
+ * The parsed steadyport.json and the variables over it → a frozen config, or every mistake at once.
+ * `PROXIES` says which ports there are; an entry of the file for the same port keeps its other keys.
+ */
+export const parseConfig = (file: unknown, variables: ConfigVariables = {}): ConfigResult => {
+  if (!isRecord(file))
+    return { ok: false, errors: [{ path: 'the config', value: file, problem: 'expected an object' }] };
+  const overlay = readVariables(file, variables);
+  const parsed = v.safeParse(configSchema, overlay.input, { abortPipeEarly: true });
+  const issues = parsed.success ? [] : parsed.issues.flatMap((issue) => describeIssue(issue, overlay.name));
+  const errors = [...overlay.errors, ...issues, ...crossCheck(overlay)];
+  if (!parsed.success || errors.length > 0)
+    // With PROXIES, the list is empty only when each of its items has been reported.
+    return { ok: false, errors: errors.filter(({ path }) => !(variables.PROXIES && path === 'proxies')) };
+  const { proxies, monitor, alerts, logs } = parsed.output;
+  const config: Config = { proxies: proxies.map(complete), monitor, alerts, logs };
+  return { ok: true, config: deepFreeze(config) };
+};
+
+const complete = ({ probe, label, ...rest }: v.InferOutput<typeof proxySchema>): ProxyConfig => {
+  const id = listenName(rest.listen);
+  const isSocket = rest.listen.port === 0;
+  const place = `${isSocket ? 'socket' : 'port'} ${id}`;
+  return {
+    ...rest,
+    name: `${isSocket ? 'unix' : 'tcp'}-proxy-${id}`,
+    id,
+    place,
+    label: label ?? place,
+    probe: probe ?? { type: isLoopback(rest.upstream.host) ? 'listen' : 'tcp' },
+  };
+};
+
+const deepFreeze = <T>(value: T): T => {
+  if (typeof value === 'object' && value !== null)
+    for (const inner of Object.values(value)) deepFreeze(inner);
+  return Object.freeze(value);
+};

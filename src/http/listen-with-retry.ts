@@ -1,0 +1,41 @@
+import { type Address, formatAddress } from '../lib/address.ts';
+import { type Sources, serveHttp } from './server.ts';
+
+/** An address that is taken, by a monitor that is still leaving or by a stranger, may be free again. */
+const RETRY_MS = 2_000;
+/** After so many scrapes, one a second, V8 has compiled what they run (docs/decisions.md: the first scrape). */
+const WARM_UP_TIMES = 12;
+const WARM_UP_EVERY_MS = 1_000;
+
+/**
+ * Serves the monitor's HTTP, as soon as its address can be had, until the process ends.
+ * @returns once it was tried; the result's `url` is null until it is served
+ */
+export const keepServing = async (
+  address: Address,
+  sources: Sources,
+  log: (event: string, text: string) => void,
+): Promise<{ readonly url: string | null }> => {
+  const served: { url: string | null } = { url: null };
+  const serve = (isFirst: boolean): Promise<void> =>
+    serveHttp(address, sources).then(
+      () => {
+        served.url = `http://${formatAddress(address)}`;
+        if (!isFirst) log('page', `The page is at ${served.url}`);
+      },
+      (error: Error) => {
+        if (isFirst) log('no_page', `No page: ${error.message}; trying again`);
+        setTimeout(() => void serve(false), RETRY_MS).unref();
+      },
+    );
+  await serve(true);
+  warmUp(sources.metrics.render, WARM_UP_TIMES);
+  return served;
+};
+
+/** Renders what nobody reads. */
+const warmUp = (render: () => Promise<unknown>, times: number): void => {
+  if (times === 0) return;
+  const again = (): void => warmUp(render, times - 1);
+  setTimeout(() => void render().then(again, again), WARM_UP_EVERY_MS).unref();
+};

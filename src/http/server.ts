@@ -1,0 +1,68 @@
+import { createServer, type Server } from 'node:http';
+import { hostname } from 'node:os';
+import type { ProxyConfig } from '../config/config.ts';
+import { type Address, formatAddress } from '../lib/address.ts';
+import { exitCode, type Snapshot } from '../status/snapshot.ts';
+import { localAddresses } from '../system/proc/procfs.ts';
+import { monitorTargets, portTargets } from './service-discovery.ts';
+
+/** What the pages are made of. */
+export interface Sources {
+  status(): Snapshot;
+  readonly proxies: readonly ProxyConfig[];
+  readonly metrics: { readonly contentType: string; render(): Promise<string> };
+}
+
+/**
+ * The monitor's HTTP: /metrics, /api/v1/status, /healthz (the monitor lives), /readyz (every port is up),
+ * and /api/v1/targets for Prometheus.
+ * Rejects with the system's error when the address cannot be had.
+ */
+export const serveHttp = (
+  { host, port }: Address,
+  { status, proxies, metrics }: Sources,
+): Promise<Server> => {
+  const pages: Readonly<Record<string, (reachedAt: string) => Promise<Page>>> = {
+    '/metrics': async () => ({ type: metrics.contentType, body: await metrics.render() }),
+    '/api/v1/status': async () => json(200, status()),
+    '/api/v1/targets/monitor': async (reachedAt) => json(200, monitorTargets(reachedAt, hostname())),
+    '/api/v1/targets/ports': async () => json(200, portTargets(proxies, localAddresses())),
+    '/healthz': async () => json(200, { ok: true }),
+    '/readyz': async () => {
+      const ready = exitCode(status()) === 0;
+      return json(ready ? 200 : 503, { ok: ready });
+    },
+  };
+  const server = createServer((request, response) => {
+    const page = pages[(request.url ?? '/').replace(/\?.*$/, '')];
+    const allowed = request.method === 'GET' || request.method === 'HEAD';
+    const answer = !page
+      ? Promise.resolve(json(404, { error: `no such page; there is: ${Object.keys(pages).join(', ')}` }))
+      : allowed
+        ? page(request.headers.host ?? formatAddress({ host, port }))
+        : Promise.resolve(json(405, { error: 'GET or HEAD only' }));
+    void answer
+      .catch((error: Error) => json(500, { error: error.message }))
+      .then(({ code = 200, type, body }) => {
+        response.writeHead(code, { 'content-type': type, 'cache-control': 'no-store' }).end(body);
+      });
+  });
+  return new Promise((done, fail) => {
+    server.once('error', fail);
+    server.listen({ host, port, exclusive: true }, () =>
+      done(server.off('error', fail).on('error', () => {})),
+    );
+  });
+};
+
+interface Page {
+  readonly code?: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+const json = (code: number, value: unknown): Page => ({
+  code,
+  type: 'application/json; charset=utf-8',
+  body: `${JSON.stringify(value)}\n`,
+});

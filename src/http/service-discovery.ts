@@ -1,0 +1,33 @@
+import type { ProxyConfig } from '../config/config.ts';
+import { bindAddresses, covers, formatAddress, isLoopback } from '../lib/address.ts';
+
+/** https://prometheus.io/docs/prometheus/latest/http_sd/ */
+export interface TargetGroup {
+  readonly targets: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/**
+ * Where each proxy is to be reached from another machine, for blackbox_exporter: by the config, so that a port that is
+ * down stays a target. Loopback, link-local addresses and unix sockets are no such places.
+ * @param local this machine's own addresses
+ */
+export const portTargets = (
+  proxies: readonly ProxyConfig[],
+  local: readonly string[],
+): readonly TargetGroup[] => {
+  const outside = local.filter((host) => !isLoopback(host) && !host.includes('%'));
+  return proxies.flatMap(({ name, label, listen, upstream }) => {
+    const bound = bindAddresses(listen, upstream, local);
+    const targets = outside
+      .map((host) => ({ host, port: listen.port }))
+      .filter((address) => bound.some((one) => covers(one, address, local)))
+      .map(formatAddress);
+    return targets.length === 0 ? [] : [{ targets, labels: { proxy: name, label } }];
+  });
+};
+
+/** The monitor itself, as whoever asks has reached it: an address that it listens on may be 0.0.0.0. */
+export const monitorTargets = (host: string, hostName: string): readonly TargetGroup[] => [
+  { targets: [host], labels: { host: hostName } },
+];

@@ -1,0 +1,226 @@
+import { Counter, Gauge, type Metric, Registry } from 'prom-client';
+import type { Outcome } from '../alerting/policy/delivery-queue.ts';
+import type { ProxyState } from '../health/state.ts';
+import { isRefusal } from '../lib/close-reason.ts';
+import type { Histogram } from '../lib/histogram.ts';
+import type { Snapshot } from '../status/snapshot.ts';
+import type { ProcessFigures } from '../system/proc/process-usage.ts';
+import type { Measures } from './sample.ts';
+
+export interface Metrics {
+  readonly contentType: string;
+  /**
+   * The text of a scrape.
+   * @param alerts default: none were sent
+   * @param figures of the processes beside the proxies. Default: none are known
+   */
+  render(
+    snapshot: Snapshot,
+    measures: readonly Measures[],
+    alerts?: AlertCounts,
+    figures?: ProcessFigures,
+  ): Promise<string>;
+}
+
+/** What became of the tries to send alerts, by channel. */
+type AlertCounts = Readonly<Record<string, Readonly<Record<Outcome, number>>>>;
+
+const STATES: readonly ProxyState[] = [
+  'up',
+  'degraded',
+  'down',
+  'starting',
+  'stopped',
+  'waiting',
+  'not_needed',
+];
+const OUTCOMES: readonly Outcome[] = ['sent', 'failed', 'dropped'];
+
+/**
+ * Every Prometheus metric is declared here, in base units and with labels of few values: never a client's address
+ * (https://prometheus.io/docs/practices/naming/). Counts are those of all processes of a port.
+ */
+export const createMetrics = (): Metrics => {
+  const registry = new Registry();
+  const define = <L extends string>(name: string, help: string, labelNames: readonly L[]) => ({
+    ...{ name: `steadyport_${name}`, help, labelNames, registers: [registry] },
+  });
+  const gauge = <L extends string = 'proxy'>(name: string, help: string, labels?: readonly L[]) =>
+    new Gauge(define(name, help, labels ?? (['proxy'] as unknown as readonly L[])));
+  const counter = <L extends string = 'proxy'>(name: string, help: string, labels?: readonly L[]) =>
+    new Counter(define(name, help, labels ?? (['proxy'] as unknown as readonly L[])));
+  const histogram = (name: string, help: string) => defineHistogram(registry, `steadyport_${name}`, help);
+  /** Of a process beside the proxies. */
+  const processMetrics = (who: 'monitor' | 'pm2') => {
+    const used = counter(`${who}_process_cpu_seconds_total`, 'User and system time.', []);
+    const resident = gauge(`${who}_process_resident_memory_bytes`, 'Resident memory.', []);
+    const open = gauge(`${who}_process_open_fds`, 'Open files.', []);
+    const most = gauge(`${who}_process_max_fds`, 'The limit of open files.', []);
+    return (figures: ProcessFigures['pm2'] | undefined): void => {
+      tell(used, seconds(figures?.cpuMs));
+      tell(resident, figures?.rssBytes);
+      tell(open, figures?.openFiles);
+      tell(most, figures?.openFilesLimit);
+    };
+  };
+
+  const build = gauge('build_info', 'The version that runs; always 1.', ['version']);
+  const reload = gauge('config_last_reload_success_timestamp_seconds', 'When the config was read.', []);
+  const lastLook = gauge(
+    'last_look_timestamp_seconds',
+    'The look of the proxy that was looked at longest ago.',
+    [],
+  );
+  const pm2 = gauge('pm2_up', '1 when the PM2 daemon answers.', []);
+  const monitorProcess = processMetrics('monitor');
+  const monitorLag = gauge('monitor_event_loop_lag_seconds', 'How late a turn of its loop came.', []);
+  const pm2Process = processMetrics('pm2');
+  const alerting = counter('alerts_total', 'Tries to send an alert.', ['channel', 'outcome']);
+  const up = gauge('up', '1 when the proxy serves its port and its upstream answers.');
+  const state = gauge('state', '1 for the state that the proxy is in.', ['proxy', 'state']);
+  const fault = gauge('fault', '1 for the cause of what is wrong now.', ['proxy', 'cause']);
+  const warning = gauge('warning', '1 for what is over a limit that only warns.', ['proxy', 'cause']);
+  const gaveUp = gauge('gave_up', '1 while restarts are tried no more for now.');
+  const consecutive = gauge('consecutive_failures', 'Failed looks in a row.');
+  const failures = counter('failures_total', 'Failed looks.');
+  const restarts = counter('restarts_total', 'Crashes, and restarts by the monitor.', ['proxy', 'cause']);
+  const recovery = histogram('recovery_duration_seconds', 'From the first failure to the first success.');
+  const active = gauge('connections_active', 'Connections that have a place.');
+  const held = gauge('connections_held', 'Clients that wait for the upstream.');
+  const waiting = gauge('connections_waiting', 'Clients that wait for a place.');
+  const limit = gauge('connections_limit', 'The most connections at a time.');
+  const accepted = counter('connections_total', 'Connections that were accepted.');
+  const closed = counter('connections_closed_total', 'Connections that have ended.', ['proxy', 'reason']);
+  const rejected = counter('connections_rejected_total', 'Clients that were not served.', [
+    'proxy',
+    'reason',
+  ]);
+  const bytes = counter('bytes_total', 'Bytes that were passed on.', ['proxy', 'side', 'direction']);
+  const dials = counter('upstream_connect_failures_total', 'Failed tries at one address of the upstream.', [
+    'proxy',
+    'reason',
+  ]);
+  const dialling = histogram('upstream_connect_duration_seconds', 'Of the tries that reached the upstream.');
+  const duration = histogram('connection_duration_seconds', 'From accept to the end.');
+  const probed = ['proxy', 'probe'] as const;
+  const probe = gauge('probe_success', '1 when the upstream answered its last probe.', probed);
+  const probeTime = gauge('probe_duration_seconds', 'What the last probe that succeeded took.', probed);
+  const probeLast = gauge('probe_last_success_timestamp_seconds', 'When the upstream last answered.', probed);
+  const cpu = counter('process_cpu_seconds_total', 'User and system time.');
+  const memory = gauge('process_resident_memory_bytes', 'Resident memory.');
+  const files = gauge('process_open_fds', 'Open files.');
+  const mostFiles = gauge('process_max_fds', 'The limit of open files.');
+  const started = gauge('process_start_time_seconds', 'When the process began.');
+  const lag = gauge('event_loop_lag_seconds', 'What the last answer to the monitor took.');
+
+  const count = ({ proxy, totals, health }: Measures): void => {
+    accepted.inc({ proxy }, totals.total);
+    for (const [reason, sum] of Object.entries(totals.byReason))
+      (isRefusal(reason) ? rejected : closed).inc({ proxy, reason }, sum);
+    for (const [side, direction, sum] of [
+      ['client', 'in', totals.bytesToUpstream],
+      ['client', 'out', totals.bytesToClient],
+      ['upstream', 'in', totals.bytesToClient],
+      ['upstream', 'out', totals.bytesToUpstream],
+    ] as const)
+      bytes.inc({ proxy, side, direction }, sum);
+    for (const [reason, sum] of Object.entries(totals.dialFailures)) dials.inc({ proxy, reason }, sum);
+    dialling.set(proxy, totals.connect);
+    duration.set(proxy, totals.duration);
+    cpu.inc({ proxy }, totals.cpuMs / 1_000);
+    failures.inc({ proxy }, health.failures.total);
+    restarts.inc({ proxy, cause: 'crashed' }, health.restarts.crash);
+    for (const [cause, sum] of Object.entries(health.forcedFor)) restarts.inc({ proxy, cause }, sum);
+    recovery.set(proxy, health.recoveries);
+  };
+
+  const look = ({ proxy, health, now, startedAtMs, sample, probe: { type, ...last } }: Measures): void => {
+    const set = (one: Gauge<'proxy'>, value: number | null | undefined): void => {
+      if (value !== null && value !== undefined) one.set({ proxy }, value);
+    };
+    up.set({ proxy }, health.state === 'up' || health.state === 'not_needed' ? 1 : 0);
+    for (const one of STATES) state.set({ proxy, state: one }, one === health.state ? 1 : 0);
+    const isFaulty = health.state === 'down' || health.state === 'degraded';
+    if (isFaulty && health.cause !== null) fault.set({ proxy, cause: health.cause }, 1);
+    for (const cause of health.warnings) warning.set({ proxy, cause }, 1);
+    gaveUp.set({ proxy }, health.breaker.opened > 0 ? 1 : 0);
+    set(consecutive, health.failures.consecutive);
+    set(active, now?.active ?? 0);
+    set(held, now?.held ?? 0);
+    set(waiting, now?.waiting ?? 0);
+    set(limit, now?.maxConnections);
+    set(memory, sample?.rssBytes);
+    set(files, sample?.openFiles);
+    set(mostFiles, sample?.openFilesLimit);
+    set(started, seconds(startedAtMs));
+    set(lag, seconds(sample?.lagMs));
+    const labels = { proxy, probe: type };
+    if (last.isOk !== null) probe.set(labels, last.isOk ? 1 : 0);
+    if (last.durationMs !== null) probeTime.set(labels, last.durationMs / 1_000);
+    if (last.lastOkMs !== null) probeLast.set(labels, last.lastOkMs / 1_000);
+  };
+
+  return {
+    contentType: registry.contentType,
+    render: ({ monitor }, measures, alerts = {}, figures) => {
+      registry.resetMetrics();
+      if (monitor) {
+        build.set({ version: monitor.version }, 1);
+        reload.set(monitor.startedAtMs / 1_000);
+        lastLook.set(monitor.lastLookMs / 1_000);
+        pm2.set(monitor.pm2Problem === null ? 1 : 0);
+      }
+      monitorProcess(figures?.own);
+      tell(monitorLag, seconds(figures?.lagMs));
+      pm2Process(figures?.pm2);
+      for (const { name } of monitor?.alerts.channels ?? [])
+        for (const outcome of OUTCOMES)
+          alerting.inc({ channel: name, outcome }, alerts[name]?.[outcome] ?? 0);
+      for (const one of measures) {
+        count(one);
+        look(one);
+      }
+      return registry.metrics();
+    },
+  };
+};
+
+/** A metric without labels would be 0 where nothing is known. */
+const tell = (metric: Gauge<never> | Counter<never>, value: number | null | undefined): void => {
+  if (value === null || value === undefined) metric.remove();
+  else metric.inc(value);
+};
+
+const seconds = (ms: number | null | undefined): number | null =>
+  ms === null || ms === undefined ? null : ms / 1_000;
+
+/** A histogram whose counts come from elsewhere: prom-client's own counts only what it has observed itself. */
+const defineHistogram = (registry: Registry, name: string, help: string) => {
+  const histograms = new Map<string, Histogram>();
+  const metric = {
+    ...{ name, help, type: 'histogram', aggregator: 'sum' },
+    reset: () => histograms.clear(),
+    get: async () => ({
+      ...{ name, help, type: 'histogram', aggregator: 'sum' },
+      values: [...histograms].flatMap(([proxy, one]) => samplesOf(name, proxy, one)),
+    }),
+  };
+  registry.registerMetric(metric as unknown as Metric);
+  return { set: (proxy: string, one: Histogram) => void histograms.set(proxy, one) };
+};
+
+/** Each bucket has those before it in it; the last one has all. */
+const samplesOf = (name: string, proxy: string, { boundsMs, counts, sumMs }: Histogram) => {
+  let sum = 0;
+  const buckets = counts.map((count, bucket) => {
+    sum += count;
+    const bound = boundsMs[bucket];
+    const le = bound === undefined ? '+Inf' : bound / 1_000;
+    return { metricName: `${name}_bucket`, labels: { proxy, le }, value: sum };
+  });
+  return [
+    ...buckets,
+    { metricName: `${name}_sum`, labels: { proxy }, value: sumMs / 1_000 },
+    { metricName: `${name}_count`, labels: { proxy }, value: sum },
+  ];
+};

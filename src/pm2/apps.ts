@@ -1,0 +1,55 @@
+import { MONITOR } from '../config/app-names.ts';
+import type { Config, ProxyConfig } from '../config/config.ts';
+
+/** One PM2 app; the settings and their reasons are in docs/decisions.md: PM2. */
+export interface AppDefinition {
+  readonly name: string;
+  readonly script: string;
+  readonly args: readonly string[];
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly [setting: string]: unknown;
+}
+
+/** The monitor comes last: it should find the proxies there. */
+export const defineApps = (
+  config: Config,
+  root: string,
+  env: Readonly<Record<string, string>>,
+): readonly AppDefinition[] => [
+  ...config.proxies.map((proxy) => defineProxy(proxy, root, env)),
+  { ...common(root, env), name: MONITOR, args: ['monitor'], kill_timeout: 2_000 },
+];
+const defineProxy = (
+  proxy: ProxyConfig,
+  root: string,
+  env: Readonly<Record<string, string>>,
+): AppDefinition => ({
+  ...common(root, { ...env, ...SPARING_ENV }),
+  name: proxy.name,
+  args: ['run', proxy.name],
+  node_args: SPARING_OPTIONS,
+  kill_timeout: proxy.drainMs + 1_000,
+});
+
+/** What keeps an idle proxy small (docs/decisions.md: 64 MB). */
+const SPARING_ENV = { MALLOC_ARENA_MAX: '1' };
+const SPARING_OPTIONS = ['--max-semi-space-size=1'];
+
+const common = (root: string, env: Readonly<Record<string, string>>) => ({
+  script: `${root}/dist/cli.js`.replace('//', '/'),
+  cwd: root,
+  exec_mode: 'fork',
+  // A list whose one entry is a part of every name: nothing of the caller's environment (`true` has no effect).
+  filter_env: [''],
+  env,
+  pmx: false,
+  treekill: false,
+  disable_source_map_support: true,
+  wait_ready: true,
+  listen_timeout: 5_000,
+  kill_retry_time: 10,
+  exp_backoff_restart_delay: 100,
+  max_restarts: 1_000_000_000,
+  merge_logs: true,
+});

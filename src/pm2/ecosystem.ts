@@ -1,0 +1,75 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { MONITOR } from '../config/app-names.ts';
+import type { Config } from '../config/config.ts';
+import {
+  dotEnvChangedMs,
+  keepOnlyAppEnv,
+  ROOT,
+  readSecrets,
+  requireConfig,
+  type Settings,
+} from '../config/load.ts';
+import { isUsageError } from '../lib/usage-error.ts';
+import { type AppDefinition, defineApps } from './apps.ts';
+
+/**
+ * What ecosystem.config.js exports. A broken config is its errors and exit code 2: PM2 would show an
+ * exception with its own stack. When the apps are there already PM2 restarts them with the caller's whole
+ * environment, past `filter_env`: so inside the PM2 command the environment is cut down to what may reach them.
+ * A URL for alerts that is wrong is told, and keeps no port down.
+ */
+export const ecosystemApps = (): readonly AppDefinition[] => {
+  try {
+    const { config, settings } = requireConfig();
+    const { errors, warnings } = readSecrets(settings);
+    for (const problem of [...errors, ...warnings]) process.stderr.write(`steadyport: ${problem}\n`);
+    keepOnlyAppEnv();
+    return pm2Apps(config, settings);
+  } catch (error) {
+    if (!isUsageError(error)) throw error;
+    process.stderr.write(`steadyport: ${error.message}\n`);
+    process.exit(2);
+  }
+};
+
+/** In an app's environment; it changes when what the app would run with does: its config, settings, or the code. */
+export const REVISION = 'STEADYPORT_REVISION';
+
+/**
+ * Whether an app of PM2's list was made from this config file. The variable alone does not tell: PM2 gives any app
+ * that is started in a shell which has it the shell's whole environment.
+ */
+export const isAppOf = (
+  configPath: string | undefined,
+  name: string,
+  env: Readonly<Record<string, unknown>> | undefined,
+): boolean =>
+  (name === MONITOR || /^(tcp-proxy-\d+|unix-proxy-[\w.-]+)$/.test(name)) &&
+  env?.[REVISION] !== undefined &&
+  env['STEADYPORT_CONFIG'] === configPath;
+
+/**
+ * The apps of the config, each with its {@link REVISION}. Of the secrets, which the monitor alone reads, the time of their
+ * last change is in it: a digest of them would be in PM2's list, for everybody to try guesses on.
+ */
+export const pm2Apps = (config: Config, settings: Settings): readonly AppDefinition[] => {
+  const { appEnv, configPath, home, logFormat } = settings;
+  const code = digest(compiledFiles().map((path) => readFileSync(path, 'utf8')));
+  return defineApps(config, ROOT, appEnv).map((app) => {
+    const part = config.proxies.find(({ name }) => name === app.name) ?? [config, dotEnvChangedMs(settings)];
+    const { env, ...definition } = app;
+    const revision = digest([code, part, definition, configPath, home, logFormat]);
+    return { ...app, env: { ...env, [REVISION]: revision } };
+  });
+};
+
+const digest = (value: unknown): string =>
+  createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16);
+
+const compiledFiles = (): string[] =>
+  readdirSync(join(ROOT, 'dist'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.js'))
+    .sort()
+    .map((name) => join(ROOT, 'dist', name));

@@ -1,0 +1,118 @@
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { isAlive } from '../system/proc/procfs.ts';
+import { readInteger } from '../system/state-dir.ts';
+import { isServed } from '../system/unix-socket.ts';
+
+/** The part of PM2's API class that is used here; the types that come with PM2 leave out `custom`. */
+export interface Api {
+  /** Its side of the connection, which PM2 opens anew after an end, for ever, and then sends what was asked meanwhile. */
+  readonly Client: { readonly client_sock: { retry: number; set(name: 'retry timeout', ms: number): void } };
+  connect(done: (error: Error | null) => void): void;
+  disconnect(): void;
+  list(done: (error: Error | null, apps: readonly ListedApp[]) => void): void;
+  start(app: object, done: (error: unknown) => void): void;
+  restart(name: string, done: (error: unknown) => void): void;
+  stop(name: string, done: (error: unknown) => void): void;
+  delete(name: string, done: (error: unknown) => void): void;
+  reloadLogs(done: (error: unknown) => void): void;
+}
+
+export interface ListedApp {
+  readonly name?: string;
+  readonly pid?: number;
+  readonly pm2_env?: {
+    readonly status?: string;
+    readonly pm_out_log_path?: string;
+    readonly pm_err_log_path?: string;
+    readonly env?: Record<string, unknown>;
+  };
+}
+
+/** Calls to the PM2 daemon of one PM2_HOME, over one connection. */
+export interface Pm2Calls {
+  /** Rejects with PM2's error, with {@link NO_DAEMON}, or when there is no answer in time. */
+  call<T>(timeoutMs: number, run: (api: Api, done: (error: unknown, value?: T) => void) => void): Promise<T>;
+  /** The next call connects anew. */
+  drop(): void;
+}
+
+export const NO_DAEMON = 'the PM2 daemon is not running';
+
+const require = createRequire(import.meta.url);
+
+/**
+ * PM2's API with the traps taken out (docs/decisions.md: PM2): it connects only to a daemon that is there, times every
+ * call out, and drops the connection after a time-out or a death, since calls would be queued and replayed.
+ */
+export const createCalls = (pm2Home: string): Pm2Calls => {
+  let connection: { readonly daemonPid: number; readonly api: Promise<Api> } | undefined;
+
+  const drop = (): void => {
+    void connection?.api.then((api) => api.disconnect()).catch(() => {});
+    connection = undefined;
+  };
+
+  const connected = (daemonPid: number): Promise<Api> => {
+    if (connection?.daemonPid !== daemonPid) {
+      drop();
+      connection = { daemonPid, api: connect(pm2Home) };
+    }
+    return connection.api;
+  };
+
+  return {
+    call: async (timeoutMs, run) => {
+      const daemonPid = readInteger(join(pm2Home, 'pm2.pid'));
+      // The pid alone does not do: another process may have it, and PM2 would then start a daemon.
+      if (daemonPid === undefined || !isAlive(daemonPid) || !(await isServed(join(pm2Home, 'rpc.sock')))) {
+        drop();
+        throw new Error(NO_DAEMON);
+      }
+      try {
+        return await bounded(timeoutMs, async () => ask(await connected(daemonPid), run));
+      } catch (error) {
+        if (error instanceof TimeoutError || error instanceof ConnectError) drop();
+        throw error;
+      }
+    },
+    drop,
+  };
+};
+
+const ask = <T>(api: Api, run: (api: Api, done: (error: unknown, value?: T) => void) => void): Promise<T> =>
+  new Promise((done, fail) => run(api, (error, value) => (error ? fail(toError(error)) : done(value as T))));
+
+const connect = async (pm2Home: string): Promise<Api> => {
+  const { custom: PmApi } = require('pm2') as { custom: new (options: { pm2_home: string }) => Api };
+  const api = new PmApi({ pm2_home: pm2Home });
+  await new Promise<void>((done, fail) =>
+    api.connect((error) =>
+      error ? fail(new ConnectError('PM2 cannot be reached', { cause: error })) : done(),
+    ),
+  );
+  api.Client.client_sock.set('retry timeout', 0);
+  api.Client.client_sock.retry = 0;
+  return api;
+};
+
+class TimeoutError extends Error {}
+class ConnectError extends Error {}
+
+const bounded = async <T>(timeoutMs: number, run: () => Promise<T>): Promise<T> => {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, fail) => {
+    timer = setTimeout(() => fail(new TimeoutError(`PM2 did not answer within ${timeoutMs} ms`)), timeoutMs);
+  });
+  try {
+    return await Promise.race([run(), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+};
+
+/** PM2 rejects with strings and arrays too. */
+const toError = (error: unknown): Error =>
+  error instanceof Error
+    ? error
+    : new Error(typeof error === 'string' ? error : JSON.stringify(error), { cause: error });

@@ -1,0 +1,27 @@
+import type { EngineCounts, Tally } from '../lib/histogram.ts';
+import type { Holder } from '../system/proc/port-owner.ts';
+
+export interface ProxyReport {
+  readonly pid: number;
+  readonly startedAtMs: number;
+  readonly engine: string;
+  /** Why this one, in words. */
+  readonly engineReason: string | null;
+  /** Whether the thread that moves the bytes lives, where it is not the one that makes this report. */
+  readonly dataPath: 'ok' | 'stuck' | 'unknown';
+  readonly bindings: readonly Binding[];
+  readonly connections: EngineCounts & Tally;
+  /** User and system time of this process, all threads. */
+  readonly cpuMs: number;
+}
+
+/** One address that the proxy is to listen on. */
+export interface Binding {
+  readonly address: string;
+  readonly host: string;
+  readonly port: number;
+  /** `not_needed`: the upstream itself, which shares the port, listens there already. */
+  readonly state: 'bound' | 'not_needed' | 'in_use' | 'failed';
+  readonly code: string | null;
+  readonly holder: Holder | null;
+}

@@ -1,0 +1,20 @@
+import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { readInteger } from '../state-dir.ts';
+import { readUsage } from './procfs.ts';
+
+/** What this process and the PM2 daemon use; null where there is no such process. */
+export interface ProcessFigures {
+  readonly own: ReturnType<typeof readUsage>;
+  /** How long the next turn of the event loop took to come: what waited before it. */
+  readonly lagMs: number;
+  readonly pm2: ReturnType<typeof readUsage> | null;
+}
+
+export const readProcessFigures = async (pm2Home: string): Promise<ProcessFigures> => {
+  const askedAt = performance.now();
+  await nextTurn();
+  const lagMs = performance.now() - askedAt;
+  const daemon = readInteger(join(pm2Home, 'pm2.pid'));
+  return { own: readUsage(process.pid), lagMs, pm2: daemon === undefined ? null : readUsage(daemon) };
+};

@@ -1,0 +1,149 @@
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import type { Holder } from './port-owner.ts';
+import type { Listener } from './socket-table.ts';
+
+/** What /proc says of a process (proc_pid_stat(5)). */
+export interface ProcessState {
+  /** R, S, D, T (stopped), t, Z (zombie, dead), X, I. */
+  readonly state: string;
+  /** Clock ticks since boot: with the pid it names one process for good. */
+  readonly startTicks: number;
+}
+
+export const HAS_PROCFS = existsSync('/proc/self/stat');
+
+/** Undefined when there is no such process, or no /proc on this system. */
+export const readProcess = (pid: number): ProcessState | undefined => {
+  const fields = statFields(pid);
+  return fields && { state: fields[0] ?? '?', startTicks: Number(fields[19]) };
+};
+
+/** The fields after the command, which may have spaces in it: from the third, the state. */
+const statFields = (pid: number): readonly string[] | undefined => {
+  const stat = read(`/proc/${pid}/stat`);
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
+};
+
+/** How long the process's main thread has had a CPU, and waited for one, since it began (proc_pid_schedstat: sched-stats.rst). */
+export const readSchedule = (
+  pid: number | 'self',
+): { readonly ranMs: number; readonly waitedMs: number } | undefined => {
+  const [ran, waited] = read(`/proc/${pid}/schedstat`)?.split(' ').map(Number) ?? [];
+  return ran === undefined || waited === undefined ? undefined : { ranMs: ran / 1e6, waitedMs: waited / 1e6 };
+};
+
+/** When the process was started, by the wall clock; undefined when there is no such process, or no /proc. */
+export const startedMs = (pid: number): number | undefined => {
+  const ticks = readProcess(pid)?.startTicks;
+  const uptimeSeconds = Number.parseFloat(read('/proc/uptime') ?? '');
+  return ticks === undefined ? undefined : Date.now() - uptimeSeconds * 1_000 + ticks * TICK_MS;
+};
+
+/** USER_HZ, which /proc counts in, is 100 on every Linux of today (proc_pid_stat(5)). */
+const TICK_MS = 10;
+
+/** Alive means: there, and not a zombie. Without /proc, whether a signal could be sent. */
+export const isAlive = (pid: number): boolean => {
+  const state = HAS_PROCFS ? readProcess(pid)?.state : undefined;
+  if (state !== undefined) return !'ZX'.includes(state);
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+};
+
+/** A process's limit of open files (default: this one's); undefined without /proc, or for another user's process. */
+export const openFilesLimit = (pid: number | 'self' = 'self'): number | undefined => {
+  const limit = Number(/Max open files\s+(\d+)/.exec(read(`/proc/${pid}/limits`) ?? '')?.[1]);
+  return Number.isNaN(limit) ? undefined : limit;
+};
+
+/** What a process uses (proc_pid_status(5), proc_pid_stat(5)); undefined is what may not be read, or is not told here. */
+export const readUsage = (pid: number) => {
+  const rss = /VmRSS:\s+(\d+) kB/.exec(read(`/proc/${pid}/status`) ?? '')?.[1];
+  const [utime, stime] = statFields(pid)?.slice(11, 13) ?? [];
+  return {
+    rssBytes: rss === undefined ? undefined : Number(rss) * 1_024,
+    cpuMs: utime === undefined ? undefined : (Number(utime) + Number(stime)) * TICK_MS,
+    openFiles: list(`/proc/${pid}/fd`).length || undefined,
+    openFilesLimit: openFilesLimit(pid),
+  };
+};
+
+/** Looks through the open files of every process that this user may look into. */
+export const holderOf = ({ inode, uid }: Pick<Listener, 'uid' | 'inode'>): Holder => {
+  const wanted = `socket:[${inode}]`;
+  for (const entry of list('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    if (openFiles(entry).includes(wanted)) return { pid: Number(entry), command: commandOf(entry), uid };
+  }
+  return { pid: null, command: null, uid };
+};
+
+/**
+ * This host's own IP addresses; link-local IPv6 ones with their scope, as bind(2) wants them. What was known last
+ * when the system cannot tell (this process is out of files).
+ */
+export const localAddresses = (): readonly string[] => {
+  // A status asks for each of its proxies, and the system takes 0.1 ms for one answer.
+  if (isAsked) return lastAddresses;
+  isAsked = true;
+  queueMicrotask(() => {
+    isAsked = false;
+  });
+  try {
+    lastAddresses = Object.entries(networkInterfaces()).flatMap(([name, addresses]) =>
+      (addresses ?? []).map(({ address, family, scopeid }) =>
+        family === 'IPv6' && scopeid ? `${address}%${name}` : address,
+      ),
+    );
+  } catch {
+    // as it was
+  }
+  return lastAddresses;
+};
+
+let lastAddresses: readonly string[] = [];
+/** In this very turn. */
+let isAsked = false;
+
+const openFiles = (pid: string): string[] =>
+  list(`/proc/${pid}/fd`).map((fd) => {
+    try {
+      return readlinkSync(`/proc/${pid}/fd/${fd}`);
+    } catch {
+      return '';
+    }
+  });
+
+/** Nothing when it may not be read, or when this process is out of files. */
+const list = (folder: string): string[] => {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+};
+
+/** The local ports that the system gives to connections (ip(7)); all, where it does not tell. */
+export const ephemeralPorts = (): { readonly first: number; readonly last: number } => {
+  const [first = 1, last = 65_535] =
+    read('/proc/sys/net/ipv4/ip_local_port_range')?.trim().split(/\s+/).map(Number) ?? [];
+  return { first, last };
+};
+
+const commandOf = (pid: string): string | null => {
+  const line = read(`/proc/${pid}/cmdline`)?.split('\0').join(' ').trim();
+  return line || read(`/proc/${pid}/comm`)?.trim() || null;
+};
+
+const read = (path: string): string | undefined => {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+};
