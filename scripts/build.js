@@ -23,7 +23,7 @@ await build({
     'pm2/ecosystem': 'src/pm2/ecosystem.ts',
     ...Object.fromEntries(commands.map((name) => [name, `src/${name}.ts`])),
     // Beside the commands that start it.
-    'commands/run/worker': 'src/proxy/kernel/worker.ts',
+    'commands/run/worker': 'src/proxy/kernel/thread/worker.ts',
   },
   outdir: 'dist',
   bundle: true,

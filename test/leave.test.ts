@@ -5,7 +5,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
-import { connectControl, type ProxyProtocol } from '../src/ipc/server.ts';
+import { connectControl } from '../src/ipc/client.ts';
+import type { ProxyProtocol } from '../src/ipc/protocol.ts';
 import { dial, echo, freePort, readBytes, serve } from './proxy/harness.ts';
 import { tempFolder } from './temp-folder.ts';
 

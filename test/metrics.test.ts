@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { newHealth } from '../src/health/state.ts';
-import { createCounter } from '../src/lib/histogram.ts';
 import { createMetrics } from '../src/metrics/prometheus.ts';
 import type { Measures } from '../src/metrics/sample.ts';
+import { createCounter } from '../src/proxy/connection-stats.ts';
 import type { Snapshot } from '../src/status/snapshot.ts';
 import { needs, needsProgram } from './e2e/needs.ts';
 

@@ -1,6 +1,6 @@
 import { renameSync } from 'node:fs';
 import type { Log } from '../logging/logger.ts';
-import { readText, writeAtomic } from '../system/state-dir.ts';
+import { readText, writeAtomic } from '../system/files.ts';
 import { type Alerting, NOTHING_SAID } from './policy/alert-manager.ts';
 import type { Outbox, Outcome } from './policy/delivery-queue.ts';
 

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
-import { isLoopback, listenName } from '../lib/address.ts';
+import { isLoopback } from '../lib/address.ts';
+import { listenName } from '../lib/listen-spec.ts';
 import { crossCheck } from './cross-field-rules.ts';
 import { type ConfigVariables, readVariables } from './env-overrides.ts';
 import { type ConfigError, describeIssue } from './errors.ts';

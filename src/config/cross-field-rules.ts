@@ -1,16 +1,14 @@
 import { safeParse } from 'valibot';
+import { type Address, literalHosts, parseAddress } from '../lib/address.ts';
 import {
-  type Address,
   bindAddresses,
   covers,
   formatListen,
   type Listen,
   listenName,
-  literalHosts,
-  parseAddress,
   parseListen,
   sharesPort,
-} from '../lib/address.ts';
+} from '../lib/listen-spec.ts';
 import { pm2FileName } from './app-names.ts';
 import type { Overlay } from './env-overrides.ts';
 import type { ConfigError, Name } from './errors.ts';

@@ -1,4 +1,5 @@
-import { formatAddress, listenName, parseHost, parseListen, parsePort } from '../lib/address.ts';
+import { formatAddress, parseHost, parsePort } from '../lib/address.ts';
+import { listenName, parseListen } from '../lib/listen-spec.ts';
 import { type ConfigError, formatPath, type Name } from './errors.ts';
 import { isRecord } from './schema.ts';
 

@@ -1,6 +1,7 @@
 import * as v from 'valibot';
-import { OUT_OF_FILES_PERCENT } from '../health/resource-limits.ts';
-import { type Address, ipFamily, parseAddress, parseListen } from '../lib/address.ts';
+import { type Address, ipFamily, parseAddress } from '../lib/address.ts';
+import { parseListen } from '../lib/listen-spec.ts';
+import { OUT_OF_FILES_PERCENT } from './defaults.ts';
 
 const LISTEN =
   '"6274" (every non-loopback address), "IP:PORT", "[IPv6]:PORT", "localhost:PORT", "external:PORT" or ' +

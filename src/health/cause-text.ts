@@ -1,4 +1,4 @@
-import type { Cause } from './decision-table.ts';
+import type { Cause } from './types.ts';
 
 /** A cause in words: as the log says it of a port, and as the status says what to do about it. */
 interface Words {

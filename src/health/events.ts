@@ -1,6 +1,6 @@
 import type { Budget } from './circuit-breaker.ts';
-import type { Cause, Cure, Evidence } from './decision-table.ts';
 import type { Health } from './state.ts';
+import type { Cause, Cure, Evidence } from './types.ts';
 
 /** What a look saw; that a port crashes again and again is remembered here. */
 export type Sight = Omit<Evidence, 'crashes'>;

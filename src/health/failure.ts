@@ -1,8 +1,10 @@
 import { describeCause, describeFailure } from './cause-text.ts';
-import { CRASH_LOOP, type Failing, isOwn } from './decision-table.ts';
+import { isOwn } from './causes.ts';
+import { CRASH_LOOP } from './decision-table.ts';
 import { type Action, type HealthPolicy, type Step, tell } from './events.ts';
 import { chooseCure } from './remedy.ts';
 import { enter, type Health, type Incident } from './state.ts';
+import type { Failing } from './types.ts';
 
 /**
  * One more failure: it is counted, told, and, at failure #1 or at the threshold, acted on.

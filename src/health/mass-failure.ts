@@ -1,4 +1,4 @@
-import { isSoft } from './decision-table.ts';
+import { isSoft } from './causes.ts';
 import type { Health } from './state.ts';
 
 /** When most ports seemed to fail at once; null while they do not. */

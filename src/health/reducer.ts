@@ -1,21 +1,14 @@
 import { formatSeconds, isWithin } from '../lib/duration.ts';
 import { observed } from '../lib/histogram.ts';
 import { describeCause } from './cause-text.ts';
+import { isByProbe, isSoft } from './causes.ts';
 import { afterRecovery } from './circuit-breaker.ts';
-import {
-  CRASH_LOOP,
-  type Evidence,
-  type Failing,
-  isByProbe,
-  isSoft,
-  judge,
-  type Verdict,
-  warningsOf,
-} from './decision-table.ts';
+import { CRASH_LOOP, judge, warningsOf } from './decision-table.ts';
 import { type HealthEvent, type HealthPolicy, type Look, type Sight, type Step, tell } from './events.ts';
 import { fail } from './failure.ts';
 import { cured, kill } from './remedy.ts';
 import { begin, closed, enter, GRACE_MS, type Health, type Incident } from './state.ts';
+import type { Evidence, Failing, Verdict } from './types.ts';
 
 /** One event → what is known now, and what to do about it. Pure: time comes with the event. */
 export const step = (health: Health, event: HealthEvent, policy: HealthPolicy): Step => {

@@ -1,8 +1,9 @@
 import { formatSeconds } from '../lib/duration.ts';
+import { isSoft } from './causes.ts';
 import { afterCure, askBreaker, openBreaker } from './circuit-breaker.ts';
-import { type Cause, type Failing, isSoft } from './decision-table.ts';
 import { type HealthEvent, type HealthPolicy, type Look, type Step, tell } from './events.ts';
 import { GRACE_MS, type Health, MOST_HISTORY } from './state.ts';
+import type { Cause, Failing } from './types.ts';
 
 /** The next cure of the verdict's, when the budget allows one. */
 export const chooseCure = (

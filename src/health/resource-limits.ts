@@ -1,4 +1,4 @@
-import type { Evidence, Level } from './decision-table.ts';
+import type { Evidence, Level } from './types.ts';
 
 /** 0: no such limit. */
 export interface Limit {
@@ -15,9 +15,6 @@ export interface Limits {
   /** What an answer on the control socket takes. */
   readonly lagMs: Limit;
 }
-
-/** The default of `openFilesPercent.act`; a proxy takes no more clients than fit below it. */
-export const OUT_OF_FILES_PERCENT = 95;
 
 /** What one look measured of a process; undefined where the system does not tell. */
 export interface Sample {

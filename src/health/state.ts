@@ -1,6 +1,6 @@
 import { emptyHistogram, type Histogram } from '../lib/histogram.ts';
 import { type Breaker, CLOSED } from './circuit-breaker.ts';
-import type { Cause, Cure } from './decision-table.ts';
+import type { Cause, Cure } from './types.ts';
 
 export type ProxyState = 'up' | 'degraded' | 'down' | 'starting' | 'stopped' | 'waiting' | 'not_needed';
 

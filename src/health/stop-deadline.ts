@@ -1,4 +1,4 @@
-import type { Evidence } from './decision-table.ts';
+import type { Evidence } from './types.ts';
 
 /** Under PM2 a proxy lets what is open finish for so long at most: nobody takes its port over meanwhile. */
 export const LEAVE_UNDER_PM2_MS = 1_500;

@@ -2,8 +2,9 @@ import { createServer, type Server } from 'node:http';
 import { hostname } from 'node:os';
 import type { ProxyConfig } from '../config/config.ts';
 import { type Address, formatAddress } from '../lib/address.ts';
-import { exitCode, type Snapshot } from '../status/snapshot.ts';
-import { localAddresses } from '../system/proc/procfs.ts';
+import type { Snapshot } from '../status/snapshot.ts';
+import { exitCode } from '../status/summary.ts';
+import { localAddresses } from '../system/proc/network-interfaces.ts';
 import { monitorTargets, portTargets } from './service-discovery.ts';
 
 /** What the pages are made of. */

@@ -1,5 +1,6 @@
 import type { ProxyConfig } from '../config/config.ts';
-import { bindAddresses, covers, formatAddress, isLoopback } from '../lib/address.ts';
+import { formatAddress, isLoopback } from '../lib/address.ts';
+import { bindAddresses, covers } from '../lib/listen-spec.ts';
 
 /** https://prometheus.io/docs/prometheus/latest/http_sd/ */
 export interface TargetGroup {

@@ -1,6 +1,7 @@
-import type { Evidence } from '../health/decision-table.ts';
+import type { Evidence } from '../health/types.ts';
 import type { ProxyReport } from '../proxy/report.ts';
-import { type ControlClient, connectControl, type ProxyProtocol } from './server.ts';
+import { type ControlClient, connectControl } from './client.ts';
+import type { ProxyProtocol } from './protocol.ts';
 
 /** One question to the proxy on its control socket. */
 export interface Beat {

@@ -1,5 +1,5 @@
-import type { Settings } from '../config/load.ts';
-import type { OrphanProtocol } from './server.ts';
+import type { Settings } from '../config/settings.ts';
+import type { OrphanProtocol } from './protocol.ts';
 
 /** The answer to `leave_orphan`; the IPC channel to the PM2 daemon ends with the daemon. */
 export const leaveOrphan =

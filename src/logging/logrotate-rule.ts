@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ROOT } from '../config/load.ts';
+import { ROOT } from '../config/project-root.ts';
 import { UsageError } from '../lib/usage-error.ts';
 
 /** Where logrotate looks for the rules of the system. */

@@ -2,7 +2,7 @@ import { createReadStream, createWriteStream, renameSync, statSync } from 'node:
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createGzip, constants as zlib } from 'node:zlib';
-import { filesIn, remove } from '../system/state-dir.ts';
+import { filesIn, remove } from '../system/files.ts';
 
 /**
  * Renames the log, if it has grown past the limit; whoever writes it goes on in the renamed file until it opens the name

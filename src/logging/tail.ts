@@ -1,19 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
-import { join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
-import { pm2FileName } from '../config/app-names.ts';
-
-/** Where PM2 writes the output of an app. */
-export interface LogPaths {
-  readonly out: string;
-  readonly err: string;
-}
-
-/** Where it does unless it was told otherwise; it spells the name so (pm2/lib/Common.js). */
-export const usualLogs = (pm2Home: string, app: string): LogPaths => {
-  const file = join(pm2Home, 'logs', pm2FileName(app));
-  return { out: `${file}-out.log`, err: `${file}-error.log` };
-};
 
 /** A log file and what becomes of it: it grows, is renamed and made anew, or cut (logrotate's copytruncate). */
 export interface LogFile {

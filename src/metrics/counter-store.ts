@@ -1,5 +1,5 @@
 import type { ProxyReport } from '../proxy/report.ts';
-import { readText, writeAtomic } from '../system/state-dir.ts';
+import { readText, writeAtomic } from '../system/files.ts';
 import { entered, type Ledger, NEW_LEDGER, type Totals, totalsOf } from './counter-totals.ts';
 
 /** The counts of all ports, over the ends of their processes and of monitors. */

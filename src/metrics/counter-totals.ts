@@ -1,4 +1,5 @@
-import { createCounter, type EngineCounts, type Histogram, type Tally } from '../lib/histogram.ts';
+import type { Histogram } from '../lib/histogram.ts';
+import { createCounter, type EngineCounts, type Tally } from '../proxy/connection-stats.ts';
 
 /** What a proxy counts, and what only grows while its process lives. */
 export interface Totals

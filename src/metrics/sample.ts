@@ -1,7 +1,7 @@
 import type { ProxyConfig } from '../config/config.ts';
 import type { Sample } from '../health/resource-limits.ts';
 import type { Health } from '../health/state.ts';
-import type { EngineCounts } from '../lib/histogram.ts';
+import type { EngineCounts } from '../proxy/connection-stats.ts';
 import type { Totals } from './counter-totals.ts';
 
 /** What is measured of one proxy; null where nothing is known. */

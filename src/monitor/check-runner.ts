@@ -2,11 +2,12 @@ import type { ProxyConfig } from '../config/config.ts';
 import { PENDING, type Pm2View } from '../pm2/client.ts';
 import type { Pm2List } from '../pm2/process-list.ts';
 import { NOT_LISTED, NOT_REACHABLE } from '../status/snapshot.ts';
+import { removeStalePid } from '../system/pid-file.ts';
 import type { Home } from '../system/state-dir.ts';
 import type { Sighting, Witness } from './checks/collect.ts';
 import type { Manner } from './checks/proxy.ts';
-import { pm2Status, removeStalePid } from './health-store.ts';
 import type { Hints } from './pm2-events.ts';
+import { pm2Status } from './pm2-evidence.ts';
 import type { Means, Treatment } from './recovery.ts';
 
 export interface LookMeans extends Pick<Means, 'monitor' | 'log'> {

@@ -1,21 +1,10 @@
 import { rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { ProxyConfig } from '../config/config.ts';
-import type { Pm2Evidence } from '../health/decision-table.ts';
 import { type Health, newHealth } from '../health/state.ts';
-import type { Pm2App, Pm2View } from '../pm2/client.ts';
-import { isAlive, startedMs } from '../system/proc/procfs.ts';
-import {
-  filesIn,
-  type Home,
-  makeHome,
-  modifiedMs,
-  readInteger,
-  readText,
-  remove,
-  removeDrafts,
-  writeAtomic,
-} from '../system/state-dir.ts';
+import { filesIn, readInteger, readText, writeAtomic } from '../system/files.ts';
+import { isAlive } from '../system/proc/procfs.ts';
+import { type Home, makeHome, removeDrafts } from '../system/state-dir.ts';
 
 /** What is kept of a port over restarts of the monitor. */
 export interface PortMemory {
@@ -65,39 +54,6 @@ export const saveMemory = (home: Home, memory: ReadonlyMap<string, PortMemory>):
   }
   forgetOtherPorts(home, memory);
 };
-
-/**
- * An app that this very daemon had in its list before has been deleted by somebody: that is the operator's wish. What
- * was stopped stays so while PM2 cannot be asked: it would look like a crash.
- */
-export const pm2Status = (
-  view: Pm2View,
-  listed: Pm2App | undefined,
-  { health, seenBy }: PortMemory,
-): Pm2Evidence => {
-  if (!view.ok) return health.state === 'stopped' ? 'stopped' : 'unknown';
-  if (listed) return listed.status;
-  return seenBy === view.daemonPid || health.state === 'stopped' ? 'deleted' : 'missing';
-};
-
-/**
- * The pid file of a process that is no more, or whose pid another process has by now; true when there was one.
- * @param known the proxy's pid by other evidence: that one is not another's, whatever the clocks say
- */
-export const removeStalePid = (path: string, known: number | null): boolean => {
-  const pid = readInteger(path);
-  if (pid === undefined) return false;
-  const writtenMs = modifiedMs(path);
-  const isAnother =
-    pid !== known && writtenMs !== undefined && (startedMs(pid) ?? 0) > writtenMs + CLOCK_SLACK_MS;
-  if (isAlive(pid) && !isAnother) return false;
-  remove(path);
-  return true;
-};
-
-/** The kernel counts a process's start in hundredths of a second since boot, the file has the wall clock. */
-const CLOCK_SLACK_MS = 2_000;
-
 const portsFolder = (home: Home): string => dirname(dirname(home.port('1').pid));
 
 const forgetOtherPorts = (home: Home, memory: ReadonlyMap<string, PortMemory>): void => {

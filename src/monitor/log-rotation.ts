@@ -4,7 +4,8 @@ import type { Config } from '../config/config.ts';
 import type { Log } from '../logging/logger.ts';
 import { rotatedOf, rotateLarge, tidy } from '../logging/rotate.ts';
 import type { Pm2, Pm2View } from '../pm2/client.ts';
-import { filesIn, type Home } from '../system/state-dir.ts';
+import { filesIn } from '../system/files.ts';
+import type { Home } from '../system/state-dir.ts';
 
 /** What a log may grow by past its limit is what is written in so long. */
 const LOOK_MS = 5_000;

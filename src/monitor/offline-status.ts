@@ -4,18 +4,15 @@ import { step } from '../health/reducer.ts';
 import { newHealth } from '../health/state.ts';
 import { formatAddress } from '../lib/address.ts';
 import { createPm2 } from '../pm2/client.ts';
-import {
-  describeSilence,
-  NOT_LISTED,
-  NOT_REACHABLE,
-  type SilentMonitor,
-  type Snapshot,
-} from '../status/snapshot.ts';
-import { holderOf, readProcess } from '../system/proc/procfs.ts';
+import { describeSilence, type SilentMonitor } from '../status/monitor-problem.ts';
+import { NOT_LISTED, NOT_REACHABLE, type Snapshot } from '../status/snapshot.ts';
+import { holderOf } from '../system/proc/port-owner.ts';
+import { readProcess } from '../system/proc/procfs.ts';
 import { listenerOnFile } from '../system/proc/socket-table.ts';
 import type { Home } from '../system/state-dir.ts';
 import { createWitness } from './checks/collect.ts';
-import { loadMemory, pm2Status } from './health-store.ts';
+import { loadMemory } from './health-store.ts';
+import { pm2Status } from './pm2-evidence.ts';
 import { describeProxy } from './snapshot.ts';
 
 /**

@@ -1,4 +1,5 @@
-import { headline, type ProxyStatus, type Snapshot } from '../status/snapshot.ts';
+import type { ProxyStatus, Snapshot } from '../status/snapshot.ts';
+import { headline } from '../status/summary.ts';
 
 /** What the orders of `pm2 trigger` do. */
 export interface Orders {

@@ -1,5 +1,5 @@
 import type { MonitorConfig, ProxyConfig } from '../config/config.ts';
-import { isSoft } from '../health/decision-table.ts';
+import { isSoft } from '../health/causes.ts';
 import type { Action, HealthEvent } from '../health/events.ts';
 import { step } from '../health/reducer.ts';
 import { formatAddress } from '../lib/address.ts';

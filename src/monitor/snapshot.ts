@@ -1,12 +1,13 @@
 import type { Seen } from '../alerting/policy/messages.ts';
 import type { ProxyConfig } from '../config/config.ts';
-import type { Cause } from '../health/decision-table.ts';
 import { NO_TRACK, usageOf } from '../health/resource-limits.ts';
 import { type Health, uptimeOf } from '../health/state.ts';
-import { bindAddresses, formatAddress, formatListen, ipFamily, isLoopback } from '../lib/address.ts';
+import type { Cause } from '../health/types.ts';
+import { formatAddress, ipFamily, isLoopback } from '../lib/address.ts';
+import { bindAddresses, formatListen } from '../lib/listen-spec.ts';
 import type { ProxyStatus } from '../status/snapshot.ts';
+import { localAddresses } from '../system/proc/network-interfaces.ts';
 import { formatHolder } from '../system/proc/port-owner.ts';
-import { localAddresses } from '../system/proc/procfs.ts';
 import type { Sighting } from './checks/collect.ts';
 
 /** What PM2 says of an app, for people: its own word, and how the process ended, where it told. */

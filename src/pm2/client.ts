@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import type { Pm2Evidence } from '../health/decision-table.ts';
+import type { Pm2Evidence } from '../health/types.ts';
 import { UsageError } from '../lib/usage-error.ts';
-import type { LogPaths } from '../logging/tail.ts';
-import { readInteger } from '../system/state-dir.ts';
+import { readInteger } from '../system/files.ts';
 import type { AppDefinition } from './apps.ts';
 import { isAppOf } from './ecosystem.ts';
 import { createPm2Bus, type Pm2Bus, type Pm2News } from './event-bus.ts';
+import type { LogPaths } from './log-paths.ts';
 import { type Api, createCalls, type ListedApp, NO_DAEMON } from './rpc.ts';
 
 /** What one look at PM2's list says; `problem` when it could not be had. */

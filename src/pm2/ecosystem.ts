@@ -3,14 +3,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MONITOR } from '../config/app-names.ts';
 import type { Config } from '../config/config.ts';
-import {
-  dotEnvChangedMs,
-  keepOnlyAppEnv,
-  ROOT,
-  readSecrets,
-  requireConfig,
-  type Settings,
-} from '../config/load.ts';
+import { dotEnvChangedMs, readSecrets, requireConfig } from '../config/load.ts';
+import { ROOT } from '../config/project-root.ts';
+import { keepOnlyAppEnv, type Settings } from '../config/settings.ts';
 import { isUsageError } from '../lib/usage-error.ts';
 import { type AppDefinition, defineApps } from './apps.ts';
 

@@ -1,4 +1,4 @@
-import type { Cure } from '../health/decision-table.ts';
+import type { Cure } from '../health/types.ts';
 import { killSame } from '../system/kill.ts';
 import { readProcess } from '../system/proc/procfs.ts';
 import type { AppDefinition } from './apps.ts';

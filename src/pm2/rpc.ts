@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { readInteger } from '../system/files.ts';
 import { isAlive } from '../system/proc/procfs.ts';
-import { readInteger } from '../system/state-dir.ts';
 import { isServed } from '../system/unix-socket.ts';
 
 /** The part of PM2's API class that is used here; the types that come with PM2 leave out `custom`. */

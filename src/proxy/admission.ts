@@ -1,9 +1,10 @@
-import { OUT_OF_FILES_PERCENT } from '../health/resource-limits.ts';
-import { type Address, isCovered, isLoopback } from '../lib/address.ts';
+import { type Address, isLoopback } from '../lib/address.ts';
 import type { Reason } from '../lib/close-reason.ts';
-import { openFilesLimit } from '../system/proc/procfs.ts';
+import { isCovered } from '../lib/listen-spec.ts';
 import { createAllow } from './allow-list.ts';
+import { createExpectedChecks } from './announced-checks.ts';
 import type { ConnectionRecord, EngineHooks, Policy } from './engine.ts';
+import { countPlaces } from './fd-budget.ts';
 
 /** One client of an engine, from accept to its record. */
 export interface Connection {
@@ -172,50 +173,3 @@ export const createClients = <S>(
 };
 
 const LOOPBACK = ['127.0.0.1', '::1'];
-
-/** An announced check comes at once or not at all; on a busy machine, at once may be seconds. */
-const CHECK_EXPECTED_MS = 5_000;
-const MOST_EXPECTED_CHECKS = 64;
-
-/** The ports from which the monitor has said that it would come; only this host can come from them. */
-const createExpectedChecks = (isLocal: (host: string) => boolean, now: () => number) => {
-  const expected = new Map<number, { readonly forward: boolean; readonly untilMs: number }>();
-  return {
-    add: (localPort: number, forward: boolean): void => {
-      expected.delete(localPort);
-      expected.set(localPort, { forward, untilMs: now() + CHECK_EXPECTED_MS });
-      if (expected.size > MOST_EXPECTED_CHECKS) expected.delete(expected.keys().next().value ?? 0);
-    },
-    take: (from: Address): { readonly forward: boolean } | undefined => {
-      const announced = expected.size > 0 ? expected.get(from.port) : undefined;
-      if (!announced || !isLocal(from.host) || now() > announced.untilMs) return undefined;
-      expected.delete(from.port);
-      return announced;
-    },
-  };
-};
-
-interface Places {
-  readonly maxConnections: number;
-  readonly maxHeld: number;
-}
-
-/** Files that are neither a client nor its way to the upstream: listeners, PM2's pipes, the control socket, the loops' own. */
-const OTHER_FILES = 48;
-/** Those of pipes to splice through: one in so many, and no more than that. */
-const [FILES_FOR_EACH_OF_PIPES, MOST_OF_PIPES] = [32, 64];
-/** Of the files that are for clients. */
-const WAITING_SHARE = 0.04;
-
-/**
- * Two open files for each connection and one for each client that waits. A proxy that is full of clients is not out of
- * files yet: a restart would only send them away.
- */
-const countPlaces = ({ maxConnections, maxHeld }: Policy): Places => {
-  const limit = openFilesLimit() ?? Number.POSITIVE_INFINITY;
-  const others = OTHER_FILES + Math.min(limit / FILES_FOR_EACH_OF_PIPES, MOST_OF_PIPES);
-  const files = Math.max(4, (limit * OUT_OF_FILES_PERCENT) / 100 - others);
-  const waiting = Math.min(maxHeld, Math.ceil(files * WAITING_SHARE));
-  const possible = Math.max(1, Math.floor((files - waiting) / 2));
-  return { maxConnections: Math.min(maxConnections || possible, possible), maxHeld: waiting };
-};

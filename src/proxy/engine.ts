@@ -1,6 +1,6 @@
 import type { Address } from '../lib/address.ts';
 import type { Reason } from '../lib/close-reason.ts';
-import type { EngineCounts } from '../lib/histogram.ts';
+import type { EngineCounts } from './connection-stats.ts';
 
 /** Moves the bytes of one port. What an engine must do is the conformance suite's, under test/proxy. */
 export interface Engine {

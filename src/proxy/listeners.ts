@@ -1,16 +1,9 @@
 import type { ProxyConfig } from '../config/config.ts';
-import {
-  type Address,
-  bindAddresses,
-  covers,
-  formatAddress,
-  isUnix,
-  literalHosts,
-  sharesPort,
-} from '../lib/address.ts';
+import { type Address, formatAddress, isUnix, literalHosts } from '../lib/address.ts';
+import { bindAddresses, covers, sharesPort } from '../lib/listen-spec.ts';
 import type { Log } from '../logging/logger.ts';
-import { formatHolder, type Holder } from '../system/proc/port-owner.ts';
-import { holderOf, localAddresses } from '../system/proc/procfs.ts';
+import { localAddresses } from '../system/proc/network-interfaces.ts';
+import { formatHolder, type Holder, holderOf } from '../system/proc/port-owner.ts';
 import { type Listener, listenerOnFile, listenersOn } from '../system/proc/socket-table.ts';
 import { isSocket } from '../system/unix-socket.ts';
 import type { Engine } from './engine.ts';

@@ -1,8 +1,8 @@
 import type { ProxyConfig } from '../config/config.ts';
 import { type Address, formatAddress } from '../lib/address.ts';
 import { REASONS } from '../lib/close-reason.ts';
-import { createCounter } from '../lib/histogram.ts';
 import type { Log } from '../logging/logger.ts';
+import { createCounter } from './connection-stats.ts';
 import type { ConnectionRecord, CreateEngine, Engine } from './engine.ts';
 import { createBindings } from './listeners.ts';
 import { createRefusals, hintFor } from './refusal-log.ts';

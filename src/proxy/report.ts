@@ -1,5 +1,5 @@
-import type { EngineCounts, Tally } from '../lib/histogram.ts';
 import type { Holder } from '../system/proc/port-owner.ts';
+import type { EngineCounts, Tally } from './connection-stats.ts';
 
 export interface ProxyReport {
   readonly pid: number;

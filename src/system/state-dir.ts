@@ -1,19 +1,8 @@
-import {
-  accessSync,
-  chmodSync,
-  constants,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmdirSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { accessSync, chmodSync, constants, mkdirSync, rmdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { SOCKET_PATH_BYTES } from '../lib/address.ts';
 import { UsageError } from '../lib/usage-error.ts';
+import { filesIn, remove, writeAtomic } from './files.ts';
 import { isAlive } from './proc/procfs.ts';
 import { isServed } from './unix-socket.ts';
 
@@ -118,28 +107,6 @@ const removeFrom = (folder: string, files?: RegExp): void => {
     // There is something else in it, or no such folder.
   }
 };
-
-/** Whoever reads the file sees the old text or the new one, never a part (rename(2)). Throws when the disk is full. */
-export const writeAtomic = (path: string, text: string): void => {
-  const draft = `${path}.${process.pid}`;
-  try {
-    writeFileSync(draft, text, { mode: 0o600 });
-    renameSync(draft, path);
-  } catch (error) {
-    remove(draft);
-    throw error;
-  }
-};
-
-/** The names in a folder; none when there is no such folder. */
-export const filesIn = (folder: string): readonly string[] => {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
-};
-
 /** Removes what processes that were killed in the middle of {@link writeAtomic} have left in the folder. */
 export const removeDrafts = (folder: string): void => {
   for (const name of filesIn(folder)) {
@@ -147,23 +114,3 @@ export const removeDrafts = (folder: string): void => {
     if (pid === process.pid || (pid > 0 && !isAlive(pid))) remove(join(folder, name));
   }
 };
-
-/** The plain integer in the file; undefined when there is no file or no integer in it. */
-export const readInteger = (path: string): number | undefined => {
-  const text = readText(path);
-  return text !== undefined && /^\d+\s*$/.test(text) ? Number(text) : undefined;
-};
-
-export const readText = (path: string): string | undefined => {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return undefined;
-  }
-};
-
-/** When the file was written; undefined when there is none. */
-export const modifiedMs = (path: string): number | undefined =>
-  statSync(path, { throwIfNoEntry: false })?.mtimeMs;
-
-export const remove = (path: string): void => rmSync(path, { force: true });

@@ -5,17 +5,14 @@ import {
   type Address,
   canonicalHost,
   formatAddress,
-  formatListen,
   ipFamily,
   isLoopback,
-  type Listen,
-  listenName,
   literalHosts,
   parseAddress,
   parseHost,
-  parseListen,
   parsePort,
 } from '../../src/lib/address.ts';
+import { formatListen, type Listen, listenName, parseListen } from '../../src/lib/listen-spec.ts';
 
 describe('what to listen on is one of five forms', () => {
   const table: readonly [text: string, listen: Listen | undefined][] = [

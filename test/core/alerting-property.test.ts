@@ -3,9 +3,9 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { type Alerting, NOTHING_SAID, observe, silence } from '../../src/alerting/policy/alert-manager.ts';
 import type { Message, Notice } from '../../src/alerting/policy/notification.ts';
-import type { Evidence } from '../../src/health/decision-table.ts';
 import { step } from '../../src/health/reducer.ts';
 import { type Health, newHealth } from '../../src/health/state.ts';
+import type { Evidence } from '../../src/health/types.ts';
 import { POLICY, seenOf } from './alerting-story.ts';
 import { HUNG, UPSTREAM_DOWN, WELL } from './health-story.ts';
 

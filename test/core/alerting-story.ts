@@ -6,8 +6,8 @@ import {
 } from '../../src/alerting/policy/alert-manager.ts';
 import type { Seen } from '../../src/alerting/policy/messages.ts';
 import type { Message, Notice } from '../../src/alerting/policy/notification.ts';
-import type { Cause } from '../../src/health/decision-table.ts';
 import { type Health, type Incident, newHealth, type PastIncident } from '../../src/health/state.ts';
+import type { Cause } from '../../src/health/types.ts';
 
 export const POLICY: AlertPolicy = {
   groupMs: 5_000,

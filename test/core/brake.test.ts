@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Cause } from '../../src/health/decision-table.ts';
 import { type Brake, brake, isBraking, RELEASED } from '../../src/health/mass-failure.ts';
 import { type Health, newHealth } from '../../src/health/state.ts';
+import type { Cause } from '../../src/health/types.ts';
 
 const failing = (cause: Cause): Health => ({
   ...newHealth(0),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { adviceOn, describeCause, describeFailure } from '../../src/health/cause-text.ts';
-import type { Cause } from '../../src/health/decision-table.ts';
+import type { Cause } from '../../src/health/types.ts';
 
 const ABOUT = {
   name: 'tcp-proxy-6274',

@@ -3,7 +3,8 @@ import { describe, test } from 'node:test';
 import { type Config, parseConfig } from '../../src/config/config.ts';
 import type { ConfigVariables } from '../../src/config/env-overrides.ts';
 import { formatConfigError } from '../../src/config/errors.ts';
-import { formatAddress, formatListen } from '../../src/lib/address.ts';
+import { formatAddress } from '../../src/lib/address.ts';
+import { formatListen } from '../../src/lib/listen-spec.ts';
 
 const FILE = {
   proxies: [

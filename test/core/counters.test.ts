@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createCounter } from '../../src/lib/histogram.ts';
+import { createCounter } from '../../src/proxy/connection-stats.ts';
 
 test('finished connections add up by reason, and by how long they took', () => {
   const ended = [

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Cure, Evidence } from '../../src/health/decision-table.ts';
 import type { Health } from '../../src/health/state.ts';
+import type { Cure, Evidence } from '../../src/health/types.ts';
 import { cures, HUNG, inWords, NOT_THERE, type Story, startStory, UPSTREAM_DOWN } from './health-story.ts';
 
 /** Looks at the same fault each second from `fromMs` to before `toMs`; each cure is done at once, and does not help. */

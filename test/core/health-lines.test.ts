@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Evidence } from '../../src/health/decision-table.ts';
+import type { Evidence } from '../../src/health/types.ts';
 import { formatSeconds } from '../../src/lib/duration.ts';
 import { HUNG, inWords, NOT_THERE, startStory, UPSTREAM_DOWN } from './health-story.ts';
 

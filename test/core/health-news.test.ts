@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Evidence } from '../../src/health/decision-table.ts';
+import type { Evidence } from '../../src/health/types.ts';
 import { HUNG, inWords, type Story, startStory, UPSTREAM_DOWN, WELL } from './health-story.ts';
 
 const FAILING: readonly Partial<Evidence>[] = [UPSTREAM_DOWN, { upstream: 'silent' }, { endToEnd: 'failed' }];

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { isOwn, isSoft, judge } from '../../src/health/decision-table.ts';
+import { isOwn, isSoft } from '../../src/health/causes.ts';
+import { judge } from '../../src/health/decision-table.ts';
 import type { HealthPolicy } from '../../src/health/events.ts';
 import { step } from '../../src/health/reducer.ts';
 import { type Health, newHealth } from '../../src/health/state.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Evidence } from '../../src/health/decision-table.ts';
+import type { Evidence } from '../../src/health/types.ts';
 import { HUNG, inWords, NOT_THERE, type Story, startStory } from './health-story.ts';
 
 const isRestarted = (actions: Parameters<typeof inWords>[0]): boolean =>

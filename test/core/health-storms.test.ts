@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Evidence } from '../../src/health/decision-table.ts';
+import type { Evidence } from '../../src/health/types.ts';
 import { cures, HUNG, type Story, startStory, UPSTREAM_DOWN } from './health-story.ts';
 
 /** From when it is hung on; the time of each restart within so many looks, 250 ms apart. */

@@ -1,7 +1,7 @@
-import type { Cure, Evidence } from '../../src/health/decision-table.ts';
 import type { Action, HealthEvent, HealthPolicy } from '../../src/health/events.ts';
 import { step } from '../../src/health/reducer.ts';
 import { type Health, newHealth } from '../../src/health/state.ts';
+import type { Cure, Evidence } from '../../src/health/types.ts';
 
 /** Everything was looked at, and all is well. */
 export const WELL: Evidence = {

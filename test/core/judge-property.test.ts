@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type Evidence, isOwn, judge, TABLE, type Verdict } from '../../src/health/decision-table.ts';
+import { isOwn } from '../../src/health/causes.ts';
+import { judge, TABLE } from '../../src/health/decision-table.ts';
+import type { Evidence, Verdict } from '../../src/health/types.ts';
 import { anyEvidence, KINDS, NO_FAULT } from './evidence-arbitrary.ts';
 
 const RUNS = { numRuns: 5_000 };

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type Evidence, judge, TABLE, type Verdict } from '../../src/health/decision-table.ts';
+import { judge, TABLE } from '../../src/health/decision-table.ts';
+import type { Evidence, Verdict } from '../../src/health/types.ts';
 import { UNKNOWN, WELL } from './health-story.ts';
 
 /** "failing crashed: start, once", "healthy up", "neutral waiting (upstream_down)" */

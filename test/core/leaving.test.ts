@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Evidence } from '../../src/health/decision-table.ts';
 import { follow, type Leave, leavingOf } from '../../src/health/stop-deadline.ts';
+import type { Evidence } from '../../src/health/types.ts';
 import { cures, inWords, startStory } from './health-story.ts';
 
 type Seen = Partial<Pick<Evidence, 'pm2' | 'process' | 'heartbeat'>> & { atMs: number; pid?: number };

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { createCounter } from '../../src/lib/histogram.ts';
 import { entered, type Ledger, NEW_LEDGER, type Totals, totalsOf } from '../../src/metrics/counter-totals.ts';
+import { createCounter } from '../../src/proxy/connection-stats.ts';
 
 /** Of a process with so many connections, all done. */
 const totals = (connections: number): Totals => {

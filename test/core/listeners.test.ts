@@ -1,15 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import {
-  type Address,
-  bindAddresses,
-  covers,
-  formatAddress,
-  isCovered,
-  parseAddress,
-  parseListen,
-  sharesPort,
-} from '../../src/lib/address.ts';
+import { type Address, formatAddress, parseAddress } from '../../src/lib/address.ts';
+import { bindAddresses, covers, isCovered, parseListen, sharesPort } from '../../src/lib/listen-spec.ts';
 
 /** A host with one outside address of each family, one of them link-local. */
 const LOCAL = ['127.0.0.1', '::1', '10.0.0.5', '2001:db8::5', 'fe80::5%eth0'];

@@ -1,11 +1,6 @@
 import { NO_TRACK, usageOf } from '../../src/health/resource-limits.ts';
-import {
-  type MonitorStatus,
-  NO_ALERTS,
-  type Paint,
-  type ProxyStatus,
-  type Snapshot,
-} from '../../src/status/snapshot.ts';
+import type { Paint } from '../../src/status/render.ts';
+import { type MonitorStatus, NO_ALERTS, type ProxyStatus, type Snapshot } from '../../src/status/snapshot.ts';
 
 export const NOW_MS = 1_761_902_000_000;
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { renderStatus, type Snapshot } from '../../src/status/snapshot.ts';
+import { renderStatus } from '../../src/status/render.ts';
+import type { Snapshot } from '../../src/status/snapshot.ts';
 import { formatHolder } from '../../src/system/proc/port-owner.ts';
 import { displayWidth, NOW_MS, PLAIN, proxyStatus, snapshotOf } from './status-samples.ts';
 

@@ -1,15 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Cause } from '../../src/health/decision-table.ts';
 import type { ProxyState } from '../../src/health/state.ts';
-import {
-  describeSilence,
-  exitCode,
-  isWell,
-  renderStatus,
-  type Snapshot,
-  selectProxies,
-} from '../../src/status/snapshot.ts';
+import type { Cause } from '../../src/health/types.ts';
+import { describeSilence } from '../../src/status/monitor-problem.ts';
+import { renderStatus } from '../../src/status/render.ts';
+import type { Snapshot } from '../../src/status/snapshot.ts';
+import { exitCode, isWell, selectProxies } from '../../src/status/summary.ts';
 import { formatHolder } from '../../src/system/proc/port-owner.ts';
 import { MONITOR, NOW_MS, PLAIN, proxyStatus, snapshotOf } from './status-samples.ts';
 

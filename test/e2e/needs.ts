@@ -1,7 +1,7 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { isLoopback } from '../../src/lib/address.ts';
-import { localAddresses } from '../../src/system/proc/procfs.ts';
+import { localAddresses } from '../../src/system/proc/network-interfaces.ts';
 
 /**
  * What a test needs of the machine, as node:test's `skip`: `false` when all is there, otherwise what is

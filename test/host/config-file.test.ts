@@ -3,14 +3,9 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import {
-  keepOnlyAppEnv,
-  readSecrets,
-  readSettings,
-  requireConfig,
-  type Settings,
-} from '../../src/config/load.ts';
+import { readSecrets, requireConfig } from '../../src/config/load.ts';
 import { usesOf } from '../../src/config/secrets.ts';
+import { keepOnlyAppEnv, readSettings, type Settings } from '../../src/config/settings.ts';
 import { UsageError } from '../../src/lib/usage-error.ts';
 import { tempFolder } from '../temp-folder.ts';
 

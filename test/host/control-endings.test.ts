@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import { type ControlClient, connectControl, serveControl } from '../../src/ipc/server.ts';
+import { type ControlClient, connectControl } from '../../src/ipc/client.ts';
+import { serveControl } from '../../src/ipc/server.ts';
 import { tempFolder } from '../temp-folder.ts';
 
 /** More than any answer takes here; a test that waits for it fails. */

@@ -4,12 +4,8 @@ import { existsSync, linkSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import {
-  type ControlClient,
-  type ControlServer,
-  connectControl,
-  serveControl,
-} from '../../src/ipc/server.ts';
+import { type ControlClient, connectControl } from '../../src/ipc/client.ts';
+import { type ControlServer, serveControl } from '../../src/ipc/server.ts';
 import { tempFolder } from '../temp-folder.ts';
 
 /** More than any answer takes here; a test that waits for it fails. */

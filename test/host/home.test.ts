@@ -12,15 +12,8 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { UsageError } from '../../src/lib/usage-error.ts';
-import {
-  locateHome,
-  makeHome,
-  readInteger,
-  readText,
-  remove,
-  removeHome,
-  writeAtomic,
-} from '../../src/system/state-dir.ts';
+import { readInteger, readText, remove, writeAtomic } from '../../src/system/files.ts';
+import { locateHome, makeHome, removeHome } from '../../src/system/state-dir.ts';
 import { tempFolder } from '../temp-folder.ts';
 
 const mode = (path: string): number => statSync(path).mode & 0o777;

@@ -14,7 +14,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, test } from 'node:test';
-import { openLogFile, usualLogs } from '../../src/logging/tail.ts';
+import { openLogFile } from '../../src/logging/tail.ts';
+import { usualLogs } from '../../src/pm2/log-paths.ts';
 import { tempFolder } from '../temp-folder.ts';
 
 const folder = tempFolder();

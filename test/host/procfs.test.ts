@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { describe, type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { HAS_PROCFS, isAlive, localAddresses, readProcess } from '../../src/system/proc/procfs.ts';
+import { localAddresses } from '../../src/system/proc/network-interfaces.ts';
+import { HAS_PROCFS, isAlive, readProcess } from '../../src/system/proc/procfs.ts';
 import { needs } from '../e2e/needs.ts';
 import { tempFolder } from '../temp-folder.ts';
 

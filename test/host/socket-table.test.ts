@@ -3,8 +3,10 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { describe, type TestContext, test } from 'node:test';
-import { HAS_PROCFS, holderOf } from '../../src/system/proc/procfs.ts';
-import { listenersOn, unsentBytes } from '../../src/system/proc/socket-table.ts';
+import { holderOf } from '../../src/system/proc/port-owner.ts';
+import { HAS_PROCFS } from '../../src/system/proc/procfs.ts';
+import { listenersOn } from '../../src/system/proc/socket-table.ts';
+import { unsentBytes } from '../../src/system/proc/tcp-queue.ts';
 import { needs } from '../e2e/needs.ts';
 
 const skip = needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)');

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseConfig } from '../../src/config/config.ts';
-import type { Cause } from '../../src/health/decision-table.ts';
 import { NO_TRACK, usageOf } from '../../src/health/resource-limits.ts';
 import { newHealth } from '../../src/health/state.ts';
+import type { Cause } from '../../src/health/types.ts';
 import { formatAddress, isLoopback } from '../../src/lib/address.ts';
-import { createCounter } from '../../src/lib/histogram.ts';
 import type { Sighting } from '../../src/monitor/checks/collect.ts';
 import { describeProxy } from '../../src/monitor/snapshot.ts';
+import { createCounter } from '../../src/proxy/connection-stats.ts';
 import type { ProxyStatus } from '../../src/status/snapshot.ts';
-import { localAddresses } from '../../src/system/proc/procfs.ts';
+import { localAddresses } from '../../src/system/proc/network-interfaces.ts';
 import { WELL } from '../core/health-story.ts';
 
 const binding = (host: string, state: 'bound' | 'in_use', pid: number | null = null) => ({

@@ -5,7 +5,7 @@ import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { type MonitorConfig, parseConfig } from '../../src/config/config.ts';
-import type { Evidence, Pm2Evidence } from '../../src/health/decision-table.ts';
+import type { Evidence, Pm2Evidence } from '../../src/health/types.ts';
 import { createWitness, type Sighting } from '../../src/monitor/checks/collect.ts';
 import { HAS_PROCFS, readProcess } from '../../src/system/proc/procfs.ts';
 import { listenersOn } from '../../src/system/proc/socket-table.ts';

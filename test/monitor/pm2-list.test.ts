@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { MONITOR } from '../../src/config/app-names.ts';
-import type { Pm2Evidence } from '../../src/health/decision-table.ts';
+import type { Pm2Evidence } from '../../src/health/types.ts';
 import { PENDING, type Pm2View } from '../../src/pm2/client.ts';
 import { watchPm2 } from '../../src/pm2/process-list.ts';
 

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Pm2Evidence } from '../../src/health/decision-table.ts';
 import { newHealth, type ProxyState } from '../../src/health/state.ts';
-import { type PortMemory, pm2Status } from '../../src/monitor/health-store.ts';
+import type { Pm2Evidence } from '../../src/health/types.ts';
+import type { PortMemory } from '../../src/monitor/health-store.ts';
+import { pm2Status } from '../../src/monitor/pm2-evidence.ts';
 import type { Pm2App } from '../../src/pm2/client.ts';
 
 describe("what stands for PM2's word: an app that is not in its list was deleted, or never came back", () => {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { Cure, Pm2Evidence } from '../../src/health/decision-table.ts';
+import type { Cure, Pm2Evidence } from '../../src/health/types.ts';
 import type { AppDefinition } from '../../src/pm2/apps.ts';
 import type { Pm2, Pm2App, Pm2View } from '../../src/pm2/client.ts';
 import { createRestarter } from '../../src/pm2/restart.ts';

@@ -5,7 +5,7 @@ import { readdirSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { describe, type TestContext, test } from 'node:test';
-import { OUT_OF_FILES_PERCENT } from '../../src/health/resource-limits.ts';
+import { OUT_OF_FILES_PERCENT } from '../../src/config/defaults.ts';
 import { dial, ENGINES, echo, ending, freePort, readAll, readBytes, rig, serve } from './harness.ts';
 
 /** What a public port gets to see; afterwards nothing of it must be left. */

@@ -7,7 +7,7 @@ import { connect, type Socket } from 'node:net';
 import { describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { HAS_PROCFS } from '../../src/system/proc/procfs.ts';
-import { unsentBytes } from '../../src/system/proc/socket-table.ts';
+import { unsentBytes } from '../../src/system/proc/tcp-queue.ts';
 import { needs, needsOutside, needsProgram, needsRoot, OUTSIDE } from '../e2e/needs.ts';
 import { createHost, until as within } from '../e2e/netns.ts';
 import {

@@ -1,4 +1,4 @@
-import type { Cause } from '../../health/decision-table.ts';
+import type { Cause } from '../../health/types.ts';
 import { isWithin } from '../../lib/duration.ts';
 import {
   downNotice,

@@ -1,7 +1,8 @@
 import { MONITOR } from '../../config/app-names.ts';
 import { adviceOn, describeCause } from '../../health/cause-text.ts';
-import { type Cause, type Cure, isOwn } from '../../health/decision-table.ts';
+import { isOwn } from '../../health/causes.ts';
 import type { Health, Incident, PastIncident } from '../../health/state.ts';
+import type { Cause, Cure } from '../../health/types.ts';
 import { formatSeconds } from '../../lib/duration.ts';
 import type { Notice } from './notification.ts';
 

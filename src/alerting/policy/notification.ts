@@ -1,4 +1,4 @@
-import type { Cause } from '../../health/decision-table.ts';
+import type { Cause } from '../../health/types.ts';
 
 /** What people are told about a port. */
 export type NoticeKind =

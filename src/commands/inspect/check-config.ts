@@ -1,7 +1,9 @@
 import type { ParsedArgs } from 'minimist';
-import { readSecrets, readSettings, requireConfig } from '../../config/load.ts';
+import { readSecrets, requireConfig } from '../../config/load.ts';
 import { usesOf } from '../../config/secrets.ts';
-import { formatAddress, formatListen } from '../../lib/address.ts';
+import { readSettings } from '../../config/settings.ts';
+import { formatAddress } from '../../lib/address.ts';
+import { formatListen } from '../../lib/listen-spec.ts';
 import { isUsageError, UsageError } from '../../lib/usage-error.ts';
 
 /** `steadyport check-config [PATH]`: 0 and a line for each proxy, or 2 and every mistake, those of `.env` too. */

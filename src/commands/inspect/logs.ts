@@ -3,12 +3,14 @@ import type { ParsedArgs } from 'minimist';
 import colours from 'picocolors';
 import { MONITOR } from '../../config/app-names.ts';
 import type { Config } from '../../config/config.ts';
-import { requireConfig, type Settings } from '../../config/load.ts';
+import { requireConfig } from '../../config/load.ts';
+import type { Settings } from '../../config/settings.ts';
 import { UsageError } from '../../lib/usage-error.ts';
 import { dateLines, type LogLine, type LogPaint, mergeLines, renderLines } from '../../logging/merge.ts';
-import { type LogFile, openLogFile, usualLogs } from '../../logging/tail.ts';
+import { type LogFile, openLogFile } from '../../logging/tail.ts';
 import { createPm2 } from '../../pm2/client.ts';
-import { isCalled } from '../../status/snapshot.ts';
+import { usualLogs } from '../../pm2/log-paths.ts';
+import { isCalled } from '../../status/summary.ts';
 import { locateHome } from '../../system/state-dir.ts';
 
 const DEFAULT_LINES = '20';

@@ -2,10 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ParsedArgs } from 'minimist';
 import colours from 'picocolors';
 import { requireConfig } from '../../config/load.ts';
-import { connectControl, type MonitorProtocol } from '../../ipc/server.ts';
+import { connectControl } from '../../ipc/client.ts';
+import type { MonitorProtocol } from '../../ipc/protocol.ts';
 import { UsageError } from '../../lib/usage-error.ts';
 import { lookWithoutMonitor } from '../../monitor/offline-status.ts';
-import { exitCode, type Paint, renderStatus, type Snapshot, selectProxies } from '../../status/snapshot.ts';
+import { type Paint, renderStatus } from '../../status/render.ts';
+import type { Snapshot } from '../../status/snapshot.ts';
+import { exitCode, selectProxies } from '../../status/summary.ts';
 import { locateHome } from '../../system/state-dir.ts';
 
 const ANSWER_TIMEOUT_MS = 2_000;

@@ -1,7 +1,7 @@
 import type { ParsedArgs } from 'minimist';
 import { parseConfig } from '../../config/config.ts';
 import { formatConfigError } from '../../config/errors.ts';
-import { readSettings } from '../../config/load.ts';
+import { readSettings } from '../../config/settings.ts';
 import { UsageError } from '../../lib/usage-error.ts';
 import { createLog } from '../../logging/logger.ts';
 import { startForwarder } from '../../proxy/proxy.ts';

@@ -2,20 +2,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ParsedArgs } from 'minimist';
 import { requireConfig } from '../../config/load.ts';
 import { LEAVE_UNDER_PM2_MS } from '../../health/stop-deadline.ts';
+import { connectControl } from '../../ipc/client.ts';
 import { leaveOrphan } from '../../ipc/orphan.ts';
-import {
-  type ControlServer,
-  connectControl,
-  type ProxyProtocol,
-  serveControlWhenFree,
-} from '../../ipc/server.ts';
+import type { ProxyProtocol } from '../../ipc/protocol.ts';
+import { type ControlServer, serveControlWhenFree } from '../../ipc/server.ts';
 import { UsageError } from '../../lib/usage-error.ts';
 import { type AccessLog, openAccessLog } from '../../logging/file-sink.ts';
 import { createLog, type Log } from '../../logging/logger.ts';
 import { type Forwarder, startForwarder } from '../../proxy/proxy.ts';
 import { chooseEngine } from '../../proxy/select-engine.ts';
+import { readInteger, remove, writeAtomic } from '../../system/files.ts';
 import { exitFailed, leaveOnSignal, leaveWithPm2 } from '../../system/shutdown.ts';
-import { makeHome, readInteger, remove, writeAtomic } from '../../system/state-dir.ts';
+import { makeHome } from '../../system/state-dir.ts';
 
 /** `steadyport run tcp-proxy-<port>`: one proxy of the config, with its control socket and pid file. */
 export const run = async (args: ParsedArgs): Promise<undefined> => {

@@ -1,10 +1,10 @@
 import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { ParsedArgs } from 'minimist';
-import { readSettings } from '../../config/load.ts';
+import { readSettings } from '../../config/settings.ts';
 import { UsageError } from '../../lib/usage-error.ts';
 import { makeRule, SYSTEM_RULE, USER_RULE, USER_STATE } from '../../logging/logrotate-rule.ts';
-import { readText } from '../../system/state-dir.ts';
+import { readText } from '../../system/files.ts';
 
 const LOGROTATE = ['/usr/sbin/logrotate', '/usr/bin/logrotate', '/sbin/logrotate'];
 

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { ROOT, requireConfig, requireSecrets } from '../../config/load.ts';
+import { requireConfig, requireSecrets } from '../../config/load.ts';
+import { ROOT } from '../../config/project-root.ts';
 import { listOwnApps, pm2Command } from '../../pm2/client.ts';
 import { pm2Apps, REVISION } from '../../pm2/ecosystem.ts';
 import { locateHome, requireFolder } from '../../system/state-dir.ts';

@@ -1,8 +1,8 @@
-import { readSettings } from '../../config/load.ts';
+import { readSettings } from '../../config/settings.ts';
 import { listOwnApps } from '../../pm2/client.ts';
 import { locateHome } from '../../system/state-dir.ts';
+import { dismissOrphans } from './orphans.ts';
 import { deleteApps } from './teardown.ts';
-import { dismissOrphans } from './teardown-orphans.ts';
 
 /** `steadyport stop`: what PM2 has, and what has outlived its PM2 daemon. Says so when there is nothing to stop. */
 export const run = async (): Promise<number> => {

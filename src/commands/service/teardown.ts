@@ -3,9 +3,9 @@ import { MONITOR } from '../../config/app-names.ts';
 import { follow, type Leave, leavingOf } from '../../health/stop-deadline.ts';
 import { createHeartbeat } from '../../ipc/heartbeat.ts';
 import { UsageError } from '../../lib/usage-error.ts';
-import { processState } from '../../monitor/checks/resources.ts';
 import { createPm2, type Pm2App } from '../../pm2/client.ts';
 import { killSame } from '../../system/kill.ts';
+import { processState } from '../../system/proc/process-state.ts';
 import { readProcess } from '../../system/proc/procfs.ts';
 import type { Home } from '../../system/state-dir.ts';
 

@@ -1,12 +1,14 @@
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { MONITOR } from '../../config/app-names.ts';
-import { ROOT, readSettings, requireConfig, type Settings } from '../../config/load.ts';
+import { requireConfig } from '../../config/load.ts';
+import { ROOT } from '../../config/project-root.ts';
+import { readSettings, type Settings } from '../../config/settings.ts';
 import { isUsageError } from '../../lib/usage-error.ts';
 import { SYSTEM_RULE, USER_RULE } from '../../logging/logrotate-rule.ts';
-import { usualLogs } from '../../logging/tail.ts';
 import { createPm2, listOwnApps } from '../../pm2/client.ts';
 import { forgetSaved } from '../../pm2/dump.ts';
+import { usualLogs } from '../../pm2/log-paths.ts';
 import { locateHome, removeHome } from '../../system/state-dir.ts';
 import { run as stop } from './stop.ts';
 

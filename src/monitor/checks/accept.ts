@@ -1,7 +1,7 @@
-import type { Evidence } from '../../health/decision-table.ts';
+import type { Evidence } from '../../health/types.ts';
 import type { Heartbeat } from '../../ipc/heartbeat.ts';
 import { type Address, isLoopback, isUnix } from '../../lib/address.ts';
-import { localAddresses } from '../../system/proc/procfs.ts';
+import { localAddresses } from '../../system/proc/network-interfaces.ts';
 import { checkPort, isPortTaken, probeAccept, reachable } from '../probes/tcp.ts';
 import { backlogOf } from './listening.ts';
 

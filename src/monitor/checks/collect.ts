@@ -1,15 +1,16 @@
 import type { MonitorConfig, ProxyConfig } from '../../config/config.ts';
-import type { Cause, Pm2Evidence } from '../../health/decision-table.ts';
 import type { Sight } from '../../health/events.ts';
 import { describeUsage, type Sample, type Usage } from '../../health/resource-limits.ts';
 import { follow, type Leave, leavingOf } from '../../health/stop-deadline.ts';
+import type { Cause, Pm2Evidence } from '../../health/types.ts';
 import { createHeartbeat } from '../../ipc/heartbeat.ts';
 import type { Address } from '../../lib/address.ts';
 import type { Pm2App } from '../../pm2/client.ts';
 import type { ProxyReport } from '../../proxy/report.ts';
+import { processState } from '../../system/proc/process-state.ts';
 import { listeningState } from './listening.ts';
 import { createQuestioning, type Manner, type Questioning } from './proxy.ts';
-import { createGauge, processState } from './resources.ts';
+import { createGauge } from './resources.ts';
 import { createUpstreamCheck } from './upstream.ts';
 
 /** Everything one look found out. */

@@ -1,4 +1,4 @@
-import type { Evidence } from '../../health/decision-table.ts';
+import type { Evidence } from '../../health/types.ts';
 import { type Address, ipFamily, isUnix } from '../../lib/address.ts';
 import type { Binding, ProxyReport } from '../../proxy/report.ts';
 import { type Listener, listenersOn } from '../../system/proc/socket-table.ts';

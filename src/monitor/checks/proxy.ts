@@ -1,13 +1,13 @@
 import type { MonitorConfig } from '../../config/config.ts';
-import type { Evidence, Pm2Evidence } from '../../health/decision-table.ts';
+import type { Evidence, Pm2Evidence } from '../../health/types.ts';
 import type { Beat, Heartbeat } from '../../ipc/heartbeat.ts';
 import type { Pm2App } from '../../pm2/client.ts';
 import type { Binding, ProxyReport } from '../../proxy/report.ts';
 import { watchStarvation } from '../../system/proc/cpu-starvation.ts';
+import { processState } from '../../system/proc/process-state.ts';
 import { readProcess } from '../../system/proc/procfs.ts';
 import { type Accepted, createAcceptCheck } from './accept.ts';
 import { glance } from './quick.ts';
-import { processState } from './resources.ts';
 
 /** What a proxy itself answered. */
 export interface Answers extends Pick<Evidence, 'heartbeat' | 'accepts'> {

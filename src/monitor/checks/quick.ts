@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Heartbeat } from '../../ipc/heartbeat.ts';
 import type { Address } from '../../lib/address.ts';
+import { processState } from '../../system/proc/process-state.ts';
 import { backlogOf } from './listening.ts';
-import { processState } from './resources.ts';
 
 /** A proxy that is well answers, and takes a client out of the queue, in a few milliseconds. */
 const ANSWER_MS = 100;

@@ -1,4 +1,3 @@
-import type { Evidence } from '../../health/decision-table.ts';
 import {
   type Limits,
   levelsOf,
@@ -8,7 +7,7 @@ import {
   type Usage,
   usageOf,
 } from '../../health/resource-limits.ts';
-import { HAS_PROCFS, isAlive, readProcess, readUsage } from '../../system/proc/procfs.ts';
+import { readUsage } from '../../system/proc/procfs.ts';
 
 /** What the process of a proxy uses, held against its limits. */
 export interface Gauge {
@@ -38,25 +37,4 @@ export const createGauge = (limits: Limits): Gauge => {
     latest: () => samples.samples.at(-1) ?? null,
     levels: () => levelsOf(samples, limits),
   };
-};
-
-/** By its state in /proc; unknown where nobody knows the pid, or there is no /proc. */
-export const processState = (pid: number | null): Evidence['process'] => {
-  if (pid === null || !HAS_PROCFS) return 'unknown';
-  switch (readProcess(pid)?.state) {
-    case undefined:
-      // /proc may be mounted so that it hides the processes of others (hidepid of proc(5)).
-      return isAlive(pid) ? 'unknown' : 'gone';
-    case 'X':
-      return 'gone';
-    case 'Z':
-      return 'zombie';
-    case 'T':
-    case 't':
-      return 'stopped';
-    case 'D':
-      return 'uninterruptible';
-    default:
-      return 'alive';
-  }
 };

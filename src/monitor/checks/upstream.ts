@@ -1,5 +1,5 @@
 import type { MonitorConfig, ProxyConfig } from '../../config/config.ts';
-import type { Evidence } from '../../health/decision-table.ts';
+import type { Evidence } from '../../health/types.ts';
 import type { Heartbeat } from '../../ipc/heartbeat.ts';
 import { type Address, formatAddress, isUnix } from '../../lib/address.ts';
 import type { ProbeResult } from '../probes/exchange.ts';

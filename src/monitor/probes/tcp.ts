@@ -4,13 +4,13 @@ import {
   type Address,
   formatAddress,
   ipFamily,
-  isCovered,
   isLoopback,
   isUnix,
   literalHosts,
 } from '../../lib/address.ts';
+import { isCovered } from '../../lib/listen-spec.ts';
 import { resolve } from '../../system/dns.ts';
-import { localAddresses } from '../../system/proc/procfs.ts';
+import { localAddresses } from '../../system/proc/network-interfaces.ts';
 import { type Listener, listenersOn } from '../../system/proc/socket-table.ts';
 import { converse, elapsed, type ProbeResult } from './exchange.ts';
 import { asksApplication, probeApplication } from './http.ts';

@@ -9,14 +9,8 @@ import { ALL_EVENTS } from './dialer.ts';
 import { Relay } from './relay.ts';
 import { Gate } from './retry-gate.ts';
 import { createLoopGuard } from './self-connect-guard.ts';
-import {
-  type Cells,
-  type Command,
-  pushRecord,
-  type Report,
-  type Start,
-  toFailure,
-} from './thread/channel.ts';
+import { type Command, pushRecord, type Report, type Start, toFailure } from './thread/channel.ts';
+import type { Cells } from './thread/shared-counters.ts';
 import { createTargets } from './upstream-addresses.ts';
 
 /** Records are told together, so many or after so long: each message costs the main thread a turn. */

@@ -5,7 +5,8 @@ import { type Address, canonicalHost, formatAddress, ipFamily, isUnix } from '..
 import { listenOnFile } from '../../system/unix-socket.ts';
 import { createClients } from '../admission.ts';
 import type { CreateEngine } from '../engine.ts';
-import { type Ends, HIGH_WATER_BYTES, KEEPALIVE_MS, openConnection } from './connection.ts';
+import { HIGH_WATER_BYTES, KEEPALIVE_MS } from './connect.ts';
+import { type Ends, openConnection } from './connection.ts';
 import { createGate } from './dial.ts';
 
 /** The engine on node:net, for any OS. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { readInteger } from '../state-dir.ts';
+import { readInteger } from '../files.ts';
 import { readUsage } from './procfs.ts';
 
 /** What this process and the PM2 daemon use; null where there is no such process. */

@@ -1,7 +1,4 @@
-import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { networkInterfaces } from 'node:os';
-import type { Holder } from './port-owner.ts';
-import type { Listener } from './socket-table.ts';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
 /** What /proc says of a process (proc_pid_stat(5)). */
 export interface ProcessState {
@@ -73,54 +70,8 @@ export const readUsage = (pid: number) => {
   };
 };
 
-/** Looks through the open files of every process that this user may look into. */
-export const holderOf = ({ inode, uid }: Pick<Listener, 'uid' | 'inode'>): Holder => {
-  const wanted = `socket:[${inode}]`;
-  for (const entry of list('/proc')) {
-    if (!/^\d+$/.test(entry)) continue;
-    if (openFiles(entry).includes(wanted)) return { pid: Number(entry), command: commandOf(entry), uid };
-  }
-  return { pid: null, command: null, uid };
-};
-
-/**
- * This host's own IP addresses; link-local IPv6 ones with their scope, as bind(2) wants them. What was known last
- * when the system cannot tell (this process is out of files).
- */
-export const localAddresses = (): readonly string[] => {
-  // A status asks for each of its proxies, and the system takes 0.1 ms for one answer.
-  if (isAsked) return lastAddresses;
-  isAsked = true;
-  queueMicrotask(() => {
-    isAsked = false;
-  });
-  try {
-    lastAddresses = Object.entries(networkInterfaces()).flatMap(([name, addresses]) =>
-      (addresses ?? []).map(({ address, family, scopeid }) =>
-        family === 'IPv6' && scopeid ? `${address}%${name}` : address,
-      ),
-    );
-  } catch {
-    // as it was
-  }
-  return lastAddresses;
-};
-
-let lastAddresses: readonly string[] = [];
-/** In this very turn. */
-let isAsked = false;
-
-const openFiles = (pid: string): string[] =>
-  list(`/proc/${pid}/fd`).map((fd) => {
-    try {
-      return readlinkSync(`/proc/${pid}/fd/${fd}`);
-    } catch {
-      return '';
-    }
-  });
-
 /** Nothing when it may not be read, or when this process is out of files. */
-const list = (folder: string): string[] => {
+export const list = (folder: string): string[] => {
   try {
     return readdirSync(folder);
   } catch {
@@ -135,12 +86,7 @@ export const ephemeralPorts = (): { readonly first: number; readonly last: numbe
   return { first, last };
 };
 
-const commandOf = (pid: string): string | null => {
-  const line = read(`/proc/${pid}/cmdline`)?.split('\0').join(' ').trim();
-  return line || read(`/proc/${pid}/comm`)?.trim() || null;
-};
-
-const read = (path: string): string | undefined => {
+export const read = (path: string): string | undefined => {
   try {
     return readFileSync(path, 'utf8');
   } catch {

@@ -4,13 +4,8 @@ import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { REASONS, type Reason } from '../../../src/lib/close-reason.ts';
 import type { ConnectionRecord } from '../../../src/proxy/engine.ts';
-import {
-  Cells,
-  pushRecord,
-  readRecords,
-  toError,
-  toFailure,
-} from '../../../src/proxy/kernel/thread/channel.ts';
+import { pushRecord, readRecords, toError, toFailure } from '../../../src/proxy/kernel/thread/channel.ts';
+import { Cells } from '../../../src/proxy/kernel/thread/shared-counters.ts';
 
 const recordOf = (reason: Reason, n: number): ConnectionRecord => ({
   client: { host: '10.0.0.1', port: n },
@@ -91,7 +86,7 @@ test('another thread is waited for until it has carried the commands out, and un
     });`;
   const worker = new Worker(script, { eval: true });
   t.after(() => worker.terminate());
-  const url = new URL('../../../src/proxy/kernel/thread/channel.js', import.meta.url).href;
+  const url = new URL('../../../src/proxy/kernel/thread/shared-counters.js', import.meta.url).href;
   worker.postMessage({ buffer: cells.buffer, url });
   await once(worker, 'message');
   cells.countCommand();

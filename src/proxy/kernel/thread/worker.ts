@@ -1,8 +1,9 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { errorName } from '../../libc/errno.ts';
-import { EPOLLIN, loadLibc } from '../../libc/libc.ts';
-import { createDataPath } from './data-path.ts';
-import { Cells, type Command, type Report, type Start } from './thread/channel.ts';
+import { errorName } from '../../../libc/errno.ts';
+import { EPOLLIN, loadLibc } from '../../../libc/libc.ts';
+import { createDataPath } from '../data-path.ts';
+import type { Command, Report, Start } from './channel.ts';
+import { Cells } from './shared-counters.ts';
 
 /** The thread of the data path: it never returns to Node.js's own loop until it is to end. */
 const run = (port: NonNullable<typeof parentPort>): void => {

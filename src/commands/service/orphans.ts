@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connectControl, type OrphanProtocol } from '../../ipc/server.ts';
-import { type Home, portsOf, readInteger } from '../../system/state-dir.ts';
+import { connectControl } from '../../ipc/client.ts';
+import type { OrphanProtocol } from '../../ipc/protocol.ts';
+import { readInteger } from '../../system/files.ts';
+import { type Home, portsOf } from '../../system/state-dir.ts';
 
 /** On a busy machine an answer may take a second. */
 const ANSWER_TIMEOUT_MS = 3_000;

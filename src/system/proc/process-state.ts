@@ -1,0 +1,23 @@
+import type { Evidence } from '../../health/types.ts';
+import { HAS_PROCFS, isAlive, readProcess } from './procfs.ts';
+
+/** By its state in /proc; unknown where nobody knows the pid, or there is no /proc. */
+export const processState = (pid: number | null): Evidence['process'] => {
+  if (pid === null || !HAS_PROCFS) return 'unknown';
+  switch (readProcess(pid)?.state) {
+    case undefined:
+      // /proc may be mounted so that it hides the processes of others (hidepid of proc(5)).
+      return isAlive(pid) ? 'unknown' : 'gone';
+    case 'X':
+      return 'gone';
+    case 'Z':
+      return 'zombie';
+    case 'T':
+    case 't':
+      return 'stopped';
+    case 'D':
+      return 'uninterruptible';
+    default:
+      return 'alive';
+  }
+};
