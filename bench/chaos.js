@@ -1,12 +1,12 @@
 // `npm run chaos [-- OPTIONS]`: one fault after another, under load, and what became of it.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { measureCost } from './chaos/cost.js';
 import { runFaults } from './chaos/faults.js';
-import { IS_ALL_REQUIRED, missing } from './chaos/needs.js';
+import { measureCost } from './chaos/monitor-cost.js';
 import { readOptions } from './chaos/options.js';
-import { costPart, faultsPart, randomPart, replacePart } from './chaos/page.js';
 import { runRandom } from './chaos/random.js';
+import { costPart, faultsPart, randomPart, replacePart } from './chaos/report.js';
+import { IS_ALL_REQUIRED, missing } from './chaos/requirements.js';
 
 const RESULTS = fileURLToPath(new URL('CHAOS.md', import.meta.url));
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 };

@@ -2,13 +2,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { killAll } from './children.js';
-import { forwardersOf } from './measures/index.js';
-import { readOptions } from './options.js';
-import { circumstances } from './page-parts.js';
-import { writeResults } from './results-file.js';
-import { measureAll, rotateAll, soakAll, watchAll } from './rounds.js';
-import { missingOf } from './tools.js';
+import { killAll } from './lib/children.js';
+import { readOptions } from './lib/options.js';
+import { measureAll, rotateAll, soakAll, watchAll } from './lib/rounds.js';
+import { missingOf } from './lib/tools.js';
+import { circumstances } from './report/parts.js';
+import { writeResults } from './report/results-file.js';
+import { forwardersOf } from './scenarios/index.js';
 
 const RUNS = { costs: measureAll, soak: soakAll, watched: watchAll, rotation: rotateAll };
 

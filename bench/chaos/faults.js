@@ -1,8 +1,8 @@
 // Every fault so many times, and the figures of each.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openPlace } from './place.js';
+import { verdicts } from './expectations.js';
 import { runRound } from './round.js';
-import { verdicts } from './verdicts.js';
+import { openPlace } from './sandbox.js';
 
 /** @returns one row for each fault: its figures, round by round */
 export const runFaults = async ({ faults, rounds }, progress) => {

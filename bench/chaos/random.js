@@ -1,14 +1,14 @@
 // Faults, ports and pauses by chance, for a while; then everything must be as it was.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { median } from '../median.js';
-import { chance } from './chance.js';
+import { median } from '../lib/median.js';
 import { targetsOf } from './faults.js';
-import { restarts } from './figures.js';
 import { leftovers } from './leftovers.js';
-import { openPlace } from './place.js';
+import { restarts } from './measurements.js';
+import { cutLogs } from './pm2-sandbox.js';
 import { residentBytes } from './processes.js';
+import { chance } from './rng.js';
 import { CLIENTS, recovered } from './round.js';
-import { cutLogs } from './station.js';
+import { openPlace } from './sandbox.js';
 import { isAllUp, readStatus, statusUntil } from './status.js';
 
 /** Of which each proxy has as large a share as any other, nearly. */

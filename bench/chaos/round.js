@@ -1,8 +1,8 @@
 // One fault, once: the clients come, the fault, the recovery, what is left.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { figuresOf } from './figures.js';
 import { leftovers } from './leftovers.js';
-import { cutLogs } from './station.js';
+import { figuresOf } from './measurements.js';
+import { cutLogs } from './pm2-sandbox.js';
 import { follow, isAllUp, readStatus, statusUntil } from './status.js';
 
 export const CLIENTS = { rate: 200, count: 50 };

@@ -4,9 +4,9 @@ import { openChannels } from '../../src/alerting/channels/registry.ts';
 import { webhookBody } from '../../src/alerting/channels/webhook.ts';
 import type { ActiveAlert, Delivery, Notice } from '../../src/alerting/policy/notification.ts';
 import { parseSecrets } from '../../src/config/secrets.ts';
-import { notice } from '../notify/samples.ts';
-import { answer, openReceiver } from '../receiver.ts';
-import { needsAlertmanager, openAlertmanager } from './alertmanager-process.ts';
+import { needsAlertmanager, openAlertmanager } from '../support/alertmanager.ts';
+import { answer, openReceiver } from '../support/http-receiver.ts';
+import { notice } from '../support/notification-samples.ts';
 
 const never = new AbortController().signal;
 

@@ -8,10 +8,10 @@ import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { ProxyStatus } from '../../src/status/snapshot.ts';
-import { until } from '../monitor/child.ts';
-import { freePort } from '../proxy/harness.ts';
-import { answer, openReceiver } from '../receiver.ts';
-import { ECOSYSTEM, openStation, openUpstream } from './station.ts';
+import { until } from '../support/child-process.ts';
+import { answer, openReceiver } from '../support/http-receiver.ts';
+import { ECOSYSTEM, openStation, openUpstream } from '../support/pm2-sandbox.ts';
+import { freePort } from '../support/proxy-harness.ts';
 
 interface Told {
   readonly id: string;

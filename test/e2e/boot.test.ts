@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { isAlive } from '../../src/system/proc/procfs.ts';
-import { freePort } from '../proxy/harness.ts';
-import { openStation, openUpstream } from './station.ts';
+import { openStation, openUpstream } from '../support/pm2-sandbox.ts';
+import { freePort } from '../support/proxy-harness.ts';
 
 /** What the unit of `pm2 startup` runs (pm2/lib/templates/init-scripts/systemd.tpl), with what systemd gives it. */
 const resurrect = (env: Readonly<Record<string, string>>): Promise<unknown> => {

@@ -4,11 +4,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { type Container, createContainer, EVERYTHING, INSPECTOR } from './inspector-container.ts';
-import { type InspectorPage, inspectorPage, SERVERS, type Transport } from './inspector-page.ts';
-import { needs, needsPeer, needsProgram, needsRoot } from './needs.ts';
-import { createHost, type Host } from './netns.ts';
-import { type Browser, CHROMIUM, launchChromium } from './outside-browser.ts';
+import { type Browser, CHROMIUM, launchChromium } from '../support/browser.ts';
+import { type Container, createContainer, EVERYTHING, INSPECTOR } from '../support/inspector-container.ts';
+import { type InspectorPage, inspectorPage, SERVERS, type Transport } from '../support/inspector-page.ts';
+import { createHost, type Host } from '../support/network-namespace.ts';
+import { needs, needsPeer, needsProgram, needsRoot } from '../support/requirements.ts';
 
 const skip = needs(
   needsRoot(),

@@ -12,8 +12,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { tempFolder } from '../temp-folder.ts';
-import { needs, needsProgram, needsRoot } from './needs.ts';
+import { needs, needsProgram, needsRoot } from '../support/requirements.ts';
+import { tempFolder } from '../support/temp-dir.ts';
 
 const LOGROTATE = '/usr/sbin/logrotate';
 const NOBODY = { uid: 65_534, gid: 65_534 };

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
-import { needs, needsProgram, needsRoot } from './needs.ts';
-import { createHost, join, type Program, until } from './netns.ts';
+import { createHost, join, type Program, until } from '../support/network-namespace.ts';
+import { needs, needsProgram, needsRoot } from '../support/requirements.ts';
 
 const skip = needs(needsRoot(), needsProgram('ip', 'iproute2'));
 const LIMIT_MS = 20_000;

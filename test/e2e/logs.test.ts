@@ -17,8 +17,8 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, type TestContext, test } from 'node:test';
-import { freePort } from '../proxy/harness.ts';
-import { ECOSYSTEM, openStation, openUpstream, type Station } from './station.ts';
+import { ECOSYSTEM, openStation, openUpstream, type Station } from '../support/pm2-sandbox.ts';
+import { freePort } from '../support/proxy-harness.ts';
 
 /** One connection through a proxy; resolves with the client's port, by which the log line is known. */
 const visit = async (port: number): Promise<number> => {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { HAS_PROCFS } from '../../src/system/proc/procfs.ts';
-import { freePort } from '../proxy/harness.ts';
-import { blockable } from './blockable.ts';
-import { needs } from './needs.ts';
-import { openStation, openUpstream, type Station } from './station.ts';
+import { blockable } from '../support/blockable-proxy.ts';
+import { openStation, openUpstream, type Station } from '../support/pm2-sandbox.ts';
+import { freePort } from '../support/proxy-harness.ts';
+import { needs } from '../support/requirements.ts';
 
 const skip = needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)');
 

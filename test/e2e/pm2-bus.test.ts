@@ -4,15 +4,15 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import { pathToFileURL } from 'node:url';
 import { createPm2, type Pm2 } from '../../src/pm2/client.ts';
 import type { Pm2News } from '../../src/pm2/event-bus.ts';
 import type { ProxyStatus } from '../../src/status/snapshot.ts';
 import { HAS_PROCFS, isAlive } from '../../src/system/proc/procfs.ts';
-import { until } from '../monitor/child.ts';
-import { freePort } from '../proxy/harness.ts';
-import { needs } from './needs.ts';
-import { ECOSYSTEM, openStation, openUpstream, type Station } from './station.ts';
+import { until } from '../support/child-process.ts';
+import { compiled } from '../support/compiled.ts';
+import { ECOSYSTEM, openStation, openUpstream, type Station } from '../support/pm2-sandbox.ts';
+import { freePort } from '../support/proxy-harness.ts';
+import { needs } from '../support/requirements.ts';
 
 /** A daemon with one app that does nothing, and what is heard of it. */
 const rig = async (t: TestContext) => {
@@ -113,7 +113,7 @@ describe("PM2's bus", { skip: needs(HAS_PROCFS ? undefined : 'needs /proc (Linux
 
   test('keeps no process alive', async (t) => {
     const { station } = await rig(t);
-    const module = pathToFileURL(join(import.meta.dirname, '../../src/pm2/event-bus.js')).href;
+    const module = compiled('src/pm2/event-bus.ts').href;
     const code = `const { createPm2Bus } = await import(process.argv[1]);
       createPm2Bus(process.argv[2], () => {}).join(1);
       // Who connects to a unix socket is connected, and is told so in the next turn of the loop.

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { freePort } from '../proxy/harness.ts';
-import { needs, needsPeer, peerPath } from './needs.ts';
-import { ECOSYSTEM, openStation, openUpstream } from './station.ts';
+import { ECOSYSTEM, openStation, openUpstream } from '../support/pm2-sandbox.ts';
+import { freePort } from '../support/proxy-harness.ts';
+import { needs, needsPeer, peerPath } from '../support/requirements.ts';
 
 /** Users have a global PM2 of their own: ecosystem.config.js must work with it, and the monitor with its daemon. */
 test('a PM2 6 runs, shows and restarts the apps', { skip: needs(needsPeer('pm2-6')) }, async (t) => {

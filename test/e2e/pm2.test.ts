@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { ProxyStatus } from '../../src/status/snapshot.ts';
 import { isAlive } from '../../src/system/proc/procfs.ts';
-import { freePort } from '../proxy/harness.ts';
-import { ECOSYSTEM, openStation, openUpstream, type Station } from './station.ts';
+import { ECOSYSTEM, openStation, openUpstream, type Station } from '../support/pm2-sandbox.ts';
+import { freePort } from '../support/proxy-harness.ts';
 
 const isUp = ({ state }: ProxyStatus): boolean => state === 'up';
 

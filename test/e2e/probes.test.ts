@@ -4,11 +4,11 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import type { ProxyStatus } from '../../src/status/snapshot.ts';
-import { makeCertificate } from '../certificate.ts';
-import { dial, freePort, serve } from '../proxy/harness.ts';
-import { needs, needsProgram } from './needs.ts';
-import { openStage } from './servers.ts';
-import { ECOSYSTEM, openStation } from './station.ts';
+import { makeCertificate } from '../support/certificate.ts';
+import { ECOSYSTEM, openStation } from '../support/pm2-sandbox.ts';
+import { openStage } from '../support/programs.ts';
+import { dial, freePort, serve } from '../support/proxy-harness.ts';
+import { needs, needsProgram } from '../support/requirements.ts';
 
 const isUp = ({ state }: ProxyStatus): boolean => state === 'up';
 const isDown = ({ state }: ProxyStatus): boolean => state === 'down';

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { freePort } from '../proxy/harness.ts';
-import { answer, openReceiver } from '../receiver.ts';
-import { needs, needsOutside, needsProgram, OUTSIDE } from './needs.ts';
-import { openBlackboxExporter, openObservatory, until } from './prometheus.ts';
-import { ECOSYSTEM, openStation, openUpstream } from './station.ts';
+import { answer, openReceiver } from '../support/http-receiver.ts';
+import { ECOSYSTEM, openStation, openUpstream } from '../support/pm2-sandbox.ts';
+import { openBlackboxExporter, openObservatory, until } from '../support/prometheus.ts';
+import { freePort } from '../support/proxy-harness.ts';
+import { needs, needsOutside, needsProgram, OUTSIDE } from '../support/requirements.ts';
 
 const skip = needs(
   needsProgram('prometheus', 'prometheus'),

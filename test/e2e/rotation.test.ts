@@ -3,11 +3,13 @@ import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
-import { freePort } from '../proxy/harness.ts';
-import { tempFolder } from '../temp-folder.ts';
-import { needs, needsProgram } from './needs.ts';
-import { openStation, openUpstream, type Station } from './station.ts';
+import { compiled } from '../support/compiled.ts';
+import { openStation, openUpstream, type Station } from '../support/pm2-sandbox.ts';
+import { freePort } from '../support/proxy-harness.ts';
+import { needs, needsProgram } from '../support/requirements.ts';
+import { tempFolder } from '../support/temp-dir.ts';
 
 const LOGROTATE = '/usr/sbin/logrotate';
 const skip = needs(needsProgram(LOGROTATE, 'logrotate'));
@@ -111,7 +113,7 @@ describe('rotation by the real logrotate', { skip, timeout: 240_000 }, () => {
     const rule = await ruleOf(station);
     const [stop, done] = ['stop', 'done'].map((name) => join(station.folder, name)) as [string, string];
     const args = [join(logs, 'writer.log'), '500000', stop, done];
-    const program = join(import.meta.dirname, 'log-writer.js');
+    const program = fileURLToPath(compiled('test/support/log-writer.ts'));
     assert.equal((await station.pm2('start', program, '--', ...args)).code, 0);
     for (let count = 0; count < 10; count += 1) {
       await until(() => existsSync(join(logs, 'writer.log')));

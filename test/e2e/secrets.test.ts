@@ -3,9 +3,9 @@ import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { ProxyStatus } from '../../src/status/snapshot.ts';
-import { freePort } from '../proxy/harness.ts';
-import { answer, openReceiver, type Receiver } from '../receiver.ts';
-import { ECOSYSTEM, openStation, openUpstream, type Station } from './station.ts';
+import { answer, openReceiver, type Receiver } from '../support/http-receiver.ts';
+import { ECOSYSTEM, openStation, openUpstream, type Station } from '../support/pm2-sandbox.ts';
+import { freePort } from '../support/proxy-harness.ts';
 
 const isUp = ({ state }: ProxyStatus): boolean => state === 'up';
 

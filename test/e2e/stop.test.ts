@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import type { ProxyStatus } from '../../src/status/snapshot.ts';
 import { isAlive } from '../../src/system/proc/procfs.ts';
-import { freePort } from '../proxy/harness.ts';
-import { blockable } from './blockable.ts';
-import { ECOSYSTEM, openStation, openUpstream, type Station } from './station.ts';
+import { blockable } from '../support/blockable-proxy.ts';
+import { ECOSYSTEM, openStation, openUpstream, type Station } from '../support/pm2-sandbox.ts';
+import { freePort } from '../support/proxy-harness.ts';
 
 const isUp = ({ state }: ProxyStatus): boolean => state === 'up';
 

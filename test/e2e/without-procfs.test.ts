@@ -3,9 +3,9 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { ProxyStatus, Snapshot } from '../../src/status/snapshot.ts';
-import { freePort } from '../proxy/harness.ts';
-import { needs, needsProgram, needsRoot } from './needs.ts';
-import { ECOSYSTEM, openStation, openUpstream, type Station } from './station.ts';
+import { ECOSYSTEM, openStation, openUpstream, type Station } from '../support/pm2-sandbox.ts';
+import { freePort } from '../support/proxy-harness.ts';
+import { needs, needsProgram, needsRoot } from '../support/requirements.ts';
 
 const skip = needs(needsRoot(), needsProgram('unshare', 'util-linux'), needsProgram('umount', 'mount'));
 const CLI = join(process.cwd(), 'dist/cli.js');

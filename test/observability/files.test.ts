@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { needs, needsProgram } from '../e2e/needs.ts';
+import { needs, needsProgram } from '../support/requirements.ts';
 
 const RULES = readFileSync('observability/rules.yml', 'utf8');
 const CASES = readdirSync('test/observability')

@@ -1,7 +1,7 @@
 // Faults of one proxy.
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { order, pm2, signal } from '../station.js';
+import { order, pm2, signal } from '../pm2-sandbox.js';
 import { isServedWithin, NO_ALERT, NO_OTHERS, says, servesWithin } from './expected.js';
 
 const AGAIN_AFTER_HANG = servesWithin(1_500);

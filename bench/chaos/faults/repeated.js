@@ -1,6 +1,6 @@
 // Faults that a restart does not cure, and faults of every proxy at once.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { order, pm2Restarts, signal } from '../station.js';
+import { order, pm2Restarts, signal } from '../pm2-sandbox.js';
 import { statusUntil } from '../status.js';
 import { NO_OTHERS, ONE_ALERT, says, servesWithin } from './expected.js';
 

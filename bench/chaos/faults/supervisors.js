@@ -1,6 +1,6 @@
 // Faults of those who watch: the monitor, and the PM2 daemon.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { logLines, signal, startApps } from '../station.js';
+import { logLines, signal, startApps } from '../pm2-sandbox.js';
 import { readStatus, statusUntil } from '../status.js';
 import { NO_RESTART, NONE_LOST } from './expected.js';
 

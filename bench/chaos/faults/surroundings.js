@@ -3,10 +3,10 @@ import { execFileSync } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DISK_NEEDS } from '../disks.js';
-import { PLACES } from '../place.js';
+import { DISK_NEEDS } from '../full-disk.js';
+import { cutLogs, logLines, signal } from '../pm2-sandbox.js';
 import { openFilesOf } from '../processes.js';
-import { cutLogs, logLines, signal } from '../station.js';
+import { PLACES } from '../sandbox.js';
 import { isAllUp, readStatus, statusUntil } from '../status.js';
 import { NO_OTHERS, NO_RESTART, says, servesWithin } from './expected.js';
 

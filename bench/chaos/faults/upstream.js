@@ -1,6 +1,6 @@
 // Faults of an upstream: no restart cures them.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { HOLE_NEEDS } from '../hole.js';
+import { HOLE_NEEDS } from '../packet-drop.js';
 import { NO_RESTART, saysOnly } from './expected.js';
 
 const LASTS_MS = 8_000;

@@ -1,0 +1,64 @@
+// The upstream and the forwarder that a measure starts. Who calls the measure stops them.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { nginxCommand } from '../targets/nginx.js';
+import { launch } from './children.js';
+import { freePort, waitForPort } from './ports.js';
+import { cpuSeconds, machineSeconds } from './proc.js';
+
+export const start = async (commandFor, { folder }) => {
+  const port = await freePort();
+  const server = launch(commandFor(port), { folder, listen: port });
+  await waitForPort(server);
+  return server;
+};
+
+export const startEcho = (place) => startProgram('upstream/echo.js', place);
+
+export const startProgram = (path, place) =>
+  start((port) => [process.execPath, fileOf(`../targets/${path}`), `${port}`], place);
+
+/** nginx, that answers "ok". */
+export const startHttp = (place) => start((port) => nginxCommand('upstream', httpConfig(port), place), place);
+
+export const launchForwarder = async (upstream, { forwarder, folder }) => {
+  const place = { folder, listen: await freePort(), upstream: upstream.port };
+  return launch(forwarder.command(place), place);
+};
+
+export const startForwarder = async (upstream, place) => {
+  const forwarder = await launchForwarder(upstream, place);
+  await waitForPort(forwarder);
+  return forwarder;
+};
+
+/** Warms the forwarder up, then loads it: what that gave, and the CPU seconds that it and the whole machine took. */
+export const loaded = async (forwarder, { warmUp, settleMs }, load) => {
+  if (warmUp > 0) await load(warmUp);
+  await sleep(settleMs);
+  const before = { cpu: cpuSeconds(forwarder), machine: machineSeconds() };
+  const result = await load(1);
+  await sleep(settleMs);
+  return { ...result, cpu: cpuSeconds(forwarder) - before.cpu, machine: machineSeconds() - before.machine };
+};
+
+const fileOf = (path) => fileURLToPath(new URL(path, import.meta.url));
+
+/** In its own folder: others may not write to Debian's. */
+const NGINX_TEMP_PATHS = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+  .map((name) => `  ${name}_temp_path ${name};`)
+  .join('\n');
+
+const httpConfig = (port) => `
+worker_processes 1;
+events { worker_connections 4096; }
+http {
+  access_log off;
+  keepalive_requests 100000000;
+${NGINX_TEMP_PATHS}
+  server {
+    listen 127.0.0.1:${port} backlog=4096;
+    location / { return 200 "ok"; }
+  }
+}
+`;

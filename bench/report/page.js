@@ -1,0 +1,17 @@
+// All that is printed, and written to RESULTS.md: what was measured where, the figures, what they mean.
+import { notes } from './notes.js';
+import { joined, list, warning } from './parts.js';
+import { report } from './report.js';
+
+/** @returns Markdown */
+export const page = ({ quick, rounds, sizes, before, leftOut, failures, ...figures }) =>
+  joined([
+    '# What forwarding costs',
+    warning(quick),
+    before,
+    list('Left out', leftOut),
+    list('Failures', failures),
+    report(figures),
+    '## How it was measured',
+    notes(rounds, sizes),
+  ]);

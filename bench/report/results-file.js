@@ -1,0 +1,26 @@
+// RESULTS.md has parts, each written by a run of its own.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { ROTATION_TITLE } from './rotation.js';
+import { SOAK_TITLE } from './soak.js';
+import { WATCHED_TITLE } from './watched.js';
+
+const RESULTS = fileURLToPath(new URL('../RESULTS.md', import.meta.url));
+/** What begins with none of them is the first part. */
+const TITLES = { soak: SOAK_TITLE, watched: WATCHED_TITLE, rotation: ROTATION_TITLE };
+
+/** Keeps the other parts. @param kind 'costs', 'soak', 'watched' or 'rotation' */
+export const writeResults = (text, kind) => {
+  const before = existsSync(RESULTS) ? readFileSync(RESULTS, 'utf8') : '';
+  const parts = { costs: '', soak: '', watched: '', rotation: '' };
+  let part = 'costs';
+  for (const line of before.split('\n')) {
+    part = Object.keys(TITLES).find((key) => TITLES[key] === line) ?? part;
+    parts[part] += `${line}\n`;
+  }
+  parts[kind] = text;
+  const filled = Object.values(parts)
+    .map((one) => one.trim())
+    .filter((one) => one !== '');
+  writeFileSync(RESULTS, `${filled.join('\n\n')}\n`);
+};

@@ -1,0 +1,17 @@
+import { median } from '../lib/median.js';
+import { startEcho, startForwarder } from '../lib/processes.js';
+import { compareRoundTrips } from '../load/echo-client.js';
+
+export const latency = {
+  key: 'latency',
+  tools: [],
+  rows: [{ field: 'added', title: 'added latency, one byte there and back', unit: 'µs', better: 'less' }],
+  run: async (place) => {
+    const upstream = await startEcho(place);
+    const forwarder = await startForwarder(upstream, place);
+    const { turns, roundTrips: count } = place.sizes;
+    const times = await compareRoundTrips([upstream.port, forwarder.port], { turns, count });
+    const [direct, forwarded] = times.map(median);
+    return { added: (forwarded - direct) * 1_000 };
+  },
+};

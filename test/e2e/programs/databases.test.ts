@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { DAEMON, openStage, sha256 } from '../../support/programs.ts';
+import { freePort } from '../../support/proxy-harness.ts';
+import { needs, needsProgram } from '../../support/requirements.ts';
+
+/** Debian keeps PostgreSQL's programs off the PATH, in a folder for each version. */
+const VERSIONS = '/usr/lib/postgresql';
+const [version = '15'] = existsSync(VERSIONS)
+  ? readdirSync(VERSIONS).sort((one, other) => Number(other) - Number(one))
+  : [];
+const postgres = (program: string): string => join(VERSIONS, version, 'bin', program);
+
+test('PostgreSQL: 100 MB by COPY arrive whole, in the table and back in a file', {
+  skip: needs(needsProgram(postgres('postgres'), 'postgresql'), needsProgram(postgres('psql'), 'postgresql')),
+}, async (t) => {
+  const stage = openStage(t);
+  const data = join(stage.folder, 'data');
+  const port = await freePort();
+  const init = ['-D', data, '-U', 'steady', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'];
+  await stage.run(postgres('initdb'), init, { ids: DAEMON.ids });
+  const settings = {
+    listen_addresses: '127.0.0.1',
+    port,
+    unix_socket_directories: '',
+    fsync: 'off',
+    wal_level: 'minimal',
+    max_wal_senders: 0,
+    // The rows come back in the order in which they were written.
+    synchronize_seqscans: 'off',
+  };
+  const options = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+  await stage.serve(
+    postgres('postgres'),
+    ['-D', data, ...options],
+    /ready to accept connections/,
+    DAEMON.ids,
+  );
+  const proxy = await stage.proxy(port);
+  const psql = (...commands: readonly string[]): Promise<string> => {
+    const database = ['-h', '127.0.0.1', '-p', `${proxy.port}`, '-U', 'steady', 'postgres'];
+    const asked = commands.flatMap((command) => ['-c', command]);
+    return stage.run(postgres('psql'), ['-X', '-At', '-v', 'ON_ERROR_STOP=1', ...asked, ...database]);
+  };
+
+  const rows = Array.from({ length: 100_000 }, () => randomBytes(750).toString('base64'));
+  const sent = join(stage.folder, 'sent');
+  writeFileSync(sent, rows.map((text, id) => `${id}\t${text}\n`).join(''));
+  const copied = await psql('create table rows (id int, text text)', `\\copy rows from '${sent}'`);
+  assert.equal(copied, 'CREATE TABLE\nCOPY 100000\n');
+
+  const md5 = (text: string): string => createHash('md5').update(text).digest('hex');
+  assert.equal(
+    await psql("select count(*), md5(string_agg(md5(text), '' order by id)) from rows"),
+    `100000|${md5(rows.map(md5).join(''))}\n`,
+  );
+
+  const received = join(stage.folder, 'received');
+  assert.equal(await psql(`\\copy rows to '${received}'`), 'COPY 100000\n');
+  assert.equal(sha256(received), sha256(sent));
+
+  const connections = await proxy.end();
+  assert.deepEqual(
+    connections.map(({ reason }) => reason),
+    ['done', 'done', 'done'],
+  );
+  assert.ok(connections.some(({ bytesToUpstream }) => bytesToUpstream > 1e8));
+  assert.ok(connections.some(({ bytesToClient }) => bytesToClient > 1e8));
+});
+
+test('Redis: redis-benchmark has every request answered, and a value of 1 MB is the same afterwards', {
+  skip: needs(
+    needsProgram('redis-server', 'redis-server'),
+    needsProgram('redis-benchmark', 'redis-tools'),
+    needsProgram('redis-cli', 'redis-tools'),
+  ),
+}, async (t) => {
+  const stage = openStage(t);
+  const port = await freePort();
+  const config = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', stage.folder, '--save', ''];
+  await stage.serve('redis-server', config, /Ready to accept connections/);
+  const proxy = await stage.proxy(port);
+  const where = ['-h', '127.0.0.1', '-p', `${proxy.port}`];
+  const cli = (args: readonly string[], input?: string): Promise<string> =>
+    stage.run('redis-cli', [...where, ...args], input === undefined ? {} : { input });
+
+  const benchmark = ['-t', 'set,get', '-c', '50', '-d', '1000', '--csv'];
+  await stage.run('redis-benchmark', [...where, ...benchmark, '-n', '20000']);
+  await stage.run('redis-benchmark', [...where, ...benchmark, '-n', '100000', '-P', '16']);
+  const counted = await cli(['info', 'commandstats']);
+  for (const command of ['set', 'get'])
+    assert.match(counted, new RegExp(`^cmdstat_${command}:calls=120000,.*failed_calls=0`, 'm'));
+
+  const value = randomBytes(500_000).toString('hex');
+  assert.equal(await cli(['-x', 'set', 'value'], value), 'OK\n');
+  assert.ok((await cli(['get', 'value'])) === `${value}\n`, 'the value is as it was set');
+
+  const connections = await proxy.end();
+  assert.ok(connections.length > 4 * 50, 'each of the four rounds with 50 connections');
+  assert.deepEqual(new Set(connections.map(({ reason }) => reason)), new Set(['done']));
+  assert.ok(connections.some(({ bytesToClient }) => bytesToClient > 1e6));
+});

@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { startChild } from '../../support/child-process.ts';
+import { compiled } from '../../support/compiled.ts';
+import { alertsConfig } from '../../support/fake-receivers.ts';
+import { answer, openReceiver, type Receiver } from '../../support/http-receiver.ts';
+import { tempFolder } from '../../support/temp-dir.ts';
+
+const module = (path: string): string => JSON.stringify(compiled(path).href);
+
+/**
+ * A monitor's notifier with one port, which goes down and comes back; each happens when what was before is sent. What the
+ * port is like is in a file, as the monitor keeps it. It says how many points it came to: before and after each step of
+ * a write, and each try to send.
+ * @param killAt it kills itself at this point; 0: never
+ */
+const runNotifier = async (
+  t: TestContext,
+  folder: string,
+  { url }: Receiver,
+  killAt: number,
+): Promise<{ readonly points: number; readonly isKilled: boolean }> => {
+  const child = startChild(t, process.execPath, [
+    '--input-type=module',
+    '-e',
+    `
+    import fs, { readFileSync, writeSync } from 'node:fs';
+    import { syncBuiltinESMExports } from 'node:module';
+    import { newHealth } from ${module('src/health/state.ts')};
+    import { parseSecrets } from ${module('src/config/secrets.ts')};
+    import { openChannels } from ${module('src/alerting/channels/registry.ts')};
+    import { startNotifier } from ${module('src/alerting/notifier.ts')};
+    import { incident, past, seenOf } from ${module('test/support/alert-scenario.ts')};
+
+    const [write, rename] = [fs.writeFileSync, fs.renameSync];
+    let points = 0;
+    const point = () => { if (++points === ${killAt}) process.kill(process.pid, 'SIGKILL'); };
+    const around = (step) => (...args) => { point(); step(...args); point(); };
+    fs.writeFileSync = around(write);
+    fs.renameSync = around(rename);
+    syncBuiltinESMExports();
+
+    const path = ${JSON.stringify(folder)};
+    const story = JSON.parse(readFileSync(path + '/port.json', 'utf8'));
+    const happen = (change) => {
+      Object.assign(story, change);
+      write(path + '/port.next', JSON.stringify(story));
+      rename(path + '/port.next', path + '/port.json');
+      notifier.look();
+    };
+    const health = () => ({
+      ...newHealth(0),
+      state: 'up',
+      incident: story.fellMs && !story.roseMs ? incident(story.fellMs) : null,
+      history: story.roseMs ? [past(story.fellMs, story.roseMs)] : [],
+    });
+    const { secrets } = parseSecrets({ WEBHOOK_URL: ${JSON.stringify(url)} });
+    const [webhook] = openChannels(secrets).events;
+    const send = async (message, signal) => {
+      point();
+      const delivery = await webhook.send(message, signal);
+      point();
+      return delivery;
+    };
+    const notifier = startNotifier({
+      path: path + '/alerts.json',
+      config: ${JSON.stringify(alertsConfig({ groupMs: 20 }))},
+      channels: { events: [{ name: 'webhook', send }], levels: [] },
+      log: (event, text) => writeSync(2, text + '\\n'),
+      seen: () => [seenOf(health())],
+    });
+    const sent = async (count) => {
+      while ((notifier.counts().webhook?.sent ?? 0) < count) await new Promise((done) => setTimeout(done, 5));
+    };
+    if (!story.fellMs) happen({ fellMs: Date.now() });
+    await sent(1);
+    if (!story.roseMs) happen({ roseMs: Date.now() });
+    await sent(2);
+    await notifier.stop();
+    writeSync(1, String(points));
+    process.exit(0);`,
+  ]);
+  let said = '';
+  child.stdout?.on('data', (text) => (said += String(text)));
+  await once(child, 'close');
+  return { points: Number(said), isKilled: child.signalCode === 'SIGKILL' };
+};
+
+const startStory = (): string => {
+  const folder = tempFolder();
+  writeFileSync(join(folder, 'port.json'), '{}');
+  return folder;
+};
+
+/** What a message is, and which one it is. */
+const messagesOf = ({ received }: Receiver): readonly (readonly [what: string, id: string])[] =>
+  received.map(({ json }) => {
+    const { id, status } = json as { id: string; status: string };
+    return [status, id];
+  });
+
+test('a monitor that is killed between any two steps loses nothing, and says at most one thing twice, with the same id', async (t) => {
+  const undisturbed = await openReceiver(answer(200));
+  const { points, isKilled } = await runNotifier(t, startStory(), undisturbed, 0);
+  assert.equal(isKilled, false);
+  assert.deepEqual(
+    messagesOf(undisturbed).map(([what]) => what),
+    ['firing', 'resolved'],
+  );
+  assert.ok(points >= 20, `${points} points`);
+  let duplicates = 0;
+  for (let killAt = 1; killAt <= points; killAt += 1) {
+    const [folder, receiver] = [startStory(), await openReceiver(answer(200))];
+    const first = await runNotifier(t, folder, receiver, killAt);
+    if (first.isKilled) await runNotifier(t, folder, receiver, 0);
+    const messages = messagesOf(receiver);
+    const once = new Map(messages.map(([what, id]) => [id, what]));
+    assert.deepEqual([...once.values()], ['firing', 'resolved'], `killed at point ${killAt}: ${messages}`);
+    assert.ok(messages.length <= 3, `killed at point ${killAt}: ${messages}`);
+    duplicates += messages.length - once.size;
+  }
+  // Between the answer and the file there is a moment in which nothing else is possible.
+  assert.ok(duplicates > 0, 'no point was between a delivery and its record');
+});

@@ -1,0 +1,299 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { test } from 'node:test';
+import type { Delivery } from '../../../src/alerting/policy/notification.ts';
+import { createChannel, createDesk, createLevel, REFUSED } from '../../support/fake-receivers.ts';
+
+const MINUTE_MS = 60_000;
+const OUTAGE = ['down 6274', 'recovered 6274'];
+
+test('an outage is told to each channel, once each', async () => {
+  const desk = createDesk();
+  const [slack, webhook] = [createChannel('slack'), createChannel('webhook')];
+  const notifier = desk.start([slack, webhook]);
+  desk.fall();
+  notifier.look();
+  await desk.clock.pass(20_000);
+  desk.rise();
+  notifier.look();
+  await desk.clock.pass(MINUTE_MS);
+  assert.deepEqual([slack.tries, webhook.tries], [OUTAGE, OUTAGE]);
+  assert.deepEqual(notifier.counts(), {
+    slack: { sent: 2, failed: 0, dropped: 0 },
+    webhook: { sent: 2, failed: 0, dropped: 0 },
+  });
+  assert.deepEqual(desk.log, []);
+});
+
+test('what is to be sent is in the file before it is sent, and out of it when it was', async () => {
+  const desk = createDesk();
+  const slack = createChannel('slack');
+  const waiting = (): unknown[] => JSON.parse(readFileSync(desk.path, 'utf8')).outbox.slack?.items ?? [];
+  const seen: number[] = [];
+  slack.answer = async () => {
+    seen.push(waiting().length);
+    return { ok: true };
+  };
+  desk.start([slack]);
+  desk.fall();
+  await desk.clock.pass(20_000);
+  assert.deepEqual([seen, waiting().length], [[1], 0]);
+});
+
+test('a receiver that comes back after ten minutes gets everything, in order, and nothing twice', async () => {
+  const desk = createDesk();
+  const slack = createChannel('slack');
+  const got: string[] = [];
+  slack.answer = async () => REFUSED;
+  const notifier = desk.start([slack]);
+  for (let n = 0; n < 2; n += 1) {
+    desk.fall();
+    await desk.clock.pass(3 * MINUTE_MS);
+    desk.rise();
+    await desk.clock.pass(2 * MINUTE_MS);
+  }
+  assert.deepEqual(notifier.status().channels, [{ name: 'slack', waiting: 4, problem: 'HTTP 500' }]);
+  assert.ok(slack.tries.length < 12, `${slack.tries.length} tries`);
+  slack.answer = async ({ id, notices }) => {
+    got.push(`${id} ${notices.map(({ kind }) => kind)}`);
+    return { ok: true };
+  };
+  await desk.clock.pass(5 * MINUTE_MS);
+  assert.deepEqual(
+    got.map((text) => text.replace(/^\S+-/, '')),
+    ['1 down', '2 recovered', '3 down', '4 recovered'],
+  );
+  assert.deepEqual(notifier.status().channels, [{ name: 'slack', waiting: 0, problem: null }]);
+  assert.deepEqual(desk.log, [
+    'alerts_failed ⚠️  Alerts to slack do not arrive: HTTP 500; trying again',
+    'alerts_sent Alerts to slack arrive again',
+  ]);
+});
+
+test('a channel that hangs does not delay another', async () => {
+  const desk = createDesk();
+  const [hanging, webhook] = [createChannel('slack'), createChannel('webhook')];
+  hanging.answer = () => new Promise<Delivery>(() => {});
+  desk.start([hanging, webhook]);
+  desk.fall();
+  await desk.clock.pass(MINUTE_MS);
+  desk.rise();
+  await desk.clock.pass(MINUTE_MS);
+  assert.deepEqual([hanging.tries, webhook.tries], [['down 6274'], OUTAGE]);
+});
+
+test('a message that is refused for good is dropped, said and counted, and the next one goes', async () => {
+  const desk = createDesk();
+  const slack = createChannel('slack');
+  slack.answer = async () => ({ ...REFUSED, problem: 'HTTP 400', isFinal: true });
+  const notifier = desk.start([slack]);
+  desk.fall();
+  await desk.clock.pass(MINUTE_MS);
+  slack.answer = async () => ({ ok: true });
+  desk.rise();
+  await desk.clock.pass(MINUTE_MS);
+  assert.deepEqual(slack.tries, OUTAGE);
+  assert.deepEqual(notifier.counts()['slack'], { sent: 1, failed: 0, dropped: 1 });
+  assert.equal(desk.log[0], 'alert_dropped ⚠️  slack does not take an alert, which is dropped: HTTP 400');
+});
+
+test('the next monitor says what this one could not, under the same id, and its counts go on', async () => {
+  const desk = createDesk();
+  const slack = createChannel('slack');
+  const ids: string[] = [];
+  slack.answer = async ({ id }) => {
+    ids.push(id);
+    return REFUSED;
+  };
+  const first = desk.start([slack]);
+  desk.fall();
+  await desk.clock.pass(11_500);
+  await first.stop();
+  slack.answer = async ({ id }) => {
+    ids.push(id);
+    return { ok: true };
+  };
+  const second = desk.start([slack]);
+  await desk.clock.pass(MINUTE_MS);
+  assert.deepEqual([new Set(ids).size, slack.tries.at(-1)], [1, 'down 6274']);
+  assert.deepEqual(second.counts()['slack'], { sent: 1, failed: 2, dropped: 0 });
+});
+
+test('what changes while no monitor runs is said by the next one', async () => {
+  const desk = createDesk();
+  const slack = createChannel('slack');
+  const first = desk.start([slack]);
+  desk.fall();
+  await desk.clock.pass(10_000);
+  await first.stop();
+  desk.rise();
+  desk.start([slack]);
+  await desk.clock.pass(10_000);
+  assert.deepEqual(slack.tries, OUTAGE);
+});
+
+test('a stop waits a moment for what is on its way, and forgets an answer that comes later', async () => {
+  const desk = createDesk();
+  const slack = createChannel('slack');
+  let answerLate = (_: Delivery): void => {};
+  slack.answer = () => new Promise<Delivery>((done) => (answerLate = done));
+  const first = desk.start([slack]);
+  desk.fall();
+  await desk.clock.pass(10_000);
+  const stopped = first.stop();
+  await desk.clock.pass(1_000);
+  await stopped;
+  answerLate({ ok: true });
+  await desk.clock.pass(1_000);
+  assert.equal(first.counts()['slack'], undefined);
+});
+
+test('a channel that is no longer configured loses its queue, with one line', async () => {
+  const desk = createDesk();
+  const slack = createChannel('slack');
+  slack.answer = async () => REFUSED;
+  const first = desk.start([slack, createChannel('webhook')]);
+  desk.fall();
+  await desk.clock.pass(10_000);
+  await first.stop();
+  desk.log.length = 0;
+  await desk.start([createChannel('webhook')]).stop();
+  await desk.start([createChannel('webhook')]).stop();
+  assert.deepEqual(desk.log, [
+    'alerts_lost ⚠️  slack is no longer configured: 1 alerts that waited for it are dropped',
+  ]);
+});
+
+test('without any channel there is no file', async () => {
+  const desk = createDesk();
+  const notifier = desk.start([]);
+  desk.fall();
+  notifier.look();
+  await desk.clock.pass(MINUTE_MS);
+  assert.equal(existsSync(desk.path), false);
+  assert.deepEqual(notifier.status(), { silencedUntilMs: null, channels: [] });
+});
+
+test('a file that is not ours is put aside and told, and all begins anew', async () => {
+  for (const text of ['{"version":1', '{"version":0,"alerting":{},"outbox":{},"counts":{}}', 'null']) {
+    const desk = createDesk();
+    writeFileSync(desk.path, text);
+    const slack = createChannel('slack');
+    desk.fall();
+    desk.start([slack]);
+    await desk.clock.pass(10_000);
+    assert.deepEqual(slack.tries, ['down 6274']);
+    assert.equal(readFileSync(`${desk.path}.bad`, 'utf8'), text);
+    assert.match(desk.log[0] ?? '', /^alerts_lost .*alerts\.json\.bad/);
+  }
+});
+
+test('where nothing can be written it goes on in memory, says so once, and writes when it can', async () => {
+  const desk = createDesk();
+  const slack = createChannel('slack');
+  // A folder in its place: no file can be renamed over it.
+  mkdirSync(desk.path);
+  writeFileSync(`${desk.path}/x`, '');
+  desk.start([slack]);
+  desk.fall();
+  await desk.clock.pass(10_000);
+  desk.rise();
+  await desk.clock.pass(10_000);
+  assert.deepEqual(slack.tries, OUTAGE);
+  assert.deepEqual(
+    desk.log.map((line) => line.replace(/ .*/, '')),
+    ['alerts_not_saved'],
+  );
+  rmSync(desk.path, { recursive: true });
+  await desk.clock.pass(10_000);
+  assert.equal(JSON.parse(readFileSync(desk.path, 'utf8')).counts.slack.sent, 2);
+});
+
+test('Alertmanager is told at each change, every minute while it lasts, and once of the end', async () => {
+  const desk = createDesk();
+  const level = createLevel(desk.clock);
+  desk.start([], [level]);
+  await desk.clock.pass(MINUTE_MS);
+  desk.fall();
+  const startMs = desk.clock.nowMs();
+  await desk.clock.pass(2.5 * MINUTE_MS);
+  desk.rise();
+  await desk.clock.pass(10 * MINUTE_MS);
+  assert.equal(level.tries.length, 4);
+  const [first, second, third, last] = level.tries;
+  assert.deepEqual(
+    [second, third].map((one) => (one?.atMs ?? 0) - (first?.atMs ?? 0)),
+    [60_000, 120_000],
+  );
+  assert.deepEqual(first?.alerts[0]?.startsAtMs, startMs);
+  assert.deepEqual(last?.alerts[0]?.endsAtMs, startMs + 2.5 * MINUTE_MS);
+});
+
+test('an end that Alertmanager did not take is told by the next monitor', async () => {
+  const desk = createDesk();
+  const level = createLevel(desk.clock);
+  const first = desk.start([], [level]);
+  desk.fall();
+  await desk.clock.pass(10_000);
+  level.answer = REFUSED;
+  desk.rise();
+  await desk.clock.pass(MINUTE_MS);
+  await first.stop();
+  level.answer = { ok: true };
+  const before = level.tries.length;
+  desk.start([], [level]);
+  await desk.clock.pass(10 * MINUTE_MS);
+  assert.equal(level.tries.length, before + 1);
+  assert.notEqual(level.tries.at(-1)?.alerts[0]?.endsAtMs, null);
+});
+
+test('an end that Alertmanager will never take is dropped, and said once', async () => {
+  const desk = createDesk();
+  const level = createLevel(desk.clock);
+  const notifier = desk.start([], [level]);
+  level.answer = { ok: false, problem: 'HTTP 400', retryAfterMs: null, isFinal: true };
+  desk.fall();
+  await desk.clock.pass(2.5 * MINUTE_MS);
+  desk.rise();
+  await desk.clock.pass(10 * MINUTE_MS);
+  assert.deepEqual(
+    level.tries.map(({ alerts }) => alerts.map(({ endsAtMs }) => endsAtMs !== null)),
+    [[false], [false], [false], [true]],
+  );
+  assert.deepEqual(notifier.counts()['alertmanager'], { sent: 0, failed: 3, dropped: 1 });
+  assert.deepEqual(
+    desk.log.map((line) => line.replace(/ .*/, '')),
+    ['alerts_failed', 'alert_dropped'],
+  );
+});
+
+test('a silence holds everything, also over a restart, and 0 ends it', async () => {
+  const desk = createDesk();
+  const slack = createChannel('slack');
+  const first = desk.start([slack]);
+  first.silence(30);
+  assert.equal(first.status().silencedUntilMs, desk.clock.nowMs() + 30 * MINUTE_MS);
+  desk.fall();
+  await desk.clock.pass(10 * MINUTE_MS);
+  await first.stop();
+  const second = desk.start([slack]);
+  await desk.clock.pass(10 * MINUTE_MS);
+  assert.deepEqual(slack.tries, []);
+  second.silence(0);
+  await desk.clock.pass(10_000);
+  assert.deepEqual(slack.tries, ['down 6274']);
+  assert.equal(second.status().silencedUntilMs, null);
+});
+
+test('the digest comes when the quiet hours end', async () => {
+  const desk = createDesk({ quietHours: { from: '12:00', to: '12:30', timeZone: 'UTC' }, groupMs: 5_000 });
+  const slack = createChannel('slack');
+  desk.start([slack]);
+  desk.fall();
+  await desk.clock.pass(1_000);
+  desk.rise();
+  await desk.clock.pass(29 * MINUTE_MS);
+  assert.deepEqual(slack.tries, []);
+  await desk.clock.pass(2 * MINUTE_MS);
+  assert.deepEqual(slack.tries, ['recovered 6274']);
+});

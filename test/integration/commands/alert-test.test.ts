@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { chmodSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { steadyport } from '../../support/cli.ts';
+import { answer, discordOk, openReceiver, type Receiver, slackOk } from '../../support/http-receiver.ts';
+import { tempFolder } from '../../support/temp-dir.ts';
+
+/** The command with these lines in its `.env`. */
+const alertTest = (dotEnv: string, env: Readonly<Record<string, string>> = {}) => {
+  const folder = tempFolder();
+  const config = join(folder, 'steadyport.json');
+  writeFileSync(config, JSON.stringify({ proxies: [{ listen: '6274', upstream: 'localhost:6274' }] }));
+  const file = join(folder, '.env');
+  writeFileSync(file, dotEnv);
+  chmodSync(file, 0o600);
+  const run = steadyport(['alert-test'], { STEADYPORT_CONFIG: config, HOME: folder, ...env });
+  return run.then((outcome) => ({ ...outcome, stderr: outcome.stderr.replaceAll(file, 'FILE') }));
+};
+
+const bodyOf = ({ received }: Receiver) => received.map(({ path, text }) => ({ path, text }));
+
+test('each channel gets a test, and the heartbeat nothing', async () => {
+  const [slack, discord, webhook, alertmanager, heartbeat] = [
+    await openReceiver(slackOk),
+    await openReceiver(discordOk),
+    await openReceiver(answer(202)),
+    await openReceiver(answer(200)),
+    await openReceiver(answer(200)),
+  ];
+  const { code, stdout, stderr } = await alertTest(
+    [
+      `SLACK_WEBHOOK_URL=${slack.url}/s`,
+      `DISCORD_WEBHOOK_URL=${discord.url}/d`,
+      `WEBHOOK_URL=${webhook.url}/w`,
+      `ALERTMANAGER_URL=${alertmanager.url}/prefix/`,
+      `HEARTBEAT_URL=${heartbeat.url}/h`,
+    ].join('\n'),
+  );
+  assert.deepEqual(
+    [code, stdout, stderr],
+    [0, 'slack: sent\ndiscord: sent\nwebhook: sent\nalertmanager: sent\n', ''],
+  );
+  for (const [receiver, path] of [
+    [slack, '/s'],
+    [discord, '/d'],
+    [webhook, '/w'],
+    [alertmanager, '/prefix/api/v2/alerts'],
+  ] as const) {
+    const [one, ...others] = bodyOf(receiver);
+    assert.deepEqual([one?.path, others], [path, []]);
+    assert.match(one?.text ?? '', /This is a test of the alerts of steadyport/);
+  }
+  type Alerts = [{ startsAt: string; endsAt: string; labels: object }];
+  const [alert] = (alertmanager.received[0]?.json ?? []) as Alerts;
+  assert.deepEqual(alert.labels, { alertname: 'SteadyportTest', proxy: 'proxy-monitor', severity: 'info' });
+  assert.equal(Date.parse(alert.endsAt) - Date.parse(alert.startsAt), 60_000);
+  assert.deepEqual(heartbeat.received, []);
+});
+
+test('a channel that does not take it is told without its URL, and the others get it', async () => {
+  const [slack, discord] = [await openReceiver(answer(404, 'no_service')), await openReceiver(discordOk)];
+  const { code, stdout, stderr } = await alertTest(
+    `SLACK_WEBHOOK_URL=${slack.url}/hidden\nDISCORD_WEBHOOK_URL=${discord.url}/hidden\n`,
+  );
+  assert.deepEqual([code, stdout, stderr], [1, 'slack: HTTP 404: no_service\ndiscord: sent\n', '']);
+});
+
+test('without a channel it says what to put where, also when only the heartbeat is there', async () => {
+  assert.deepEqual(await alertTest('HEARTBEAT_URL=http://127.0.0.1:1/\n'), {
+    code: 2,
+    stdout: '',
+    stderr:
+      'steadyport: no channel for alerts; write one into FILE: SLACK_WEBHOOK_URL, DISCORD_WEBHOOK_URL, WEBHOOK_URL or ALERTMANAGER_URL\n',
+  });
+});
+
+test('a URL that is none is told by its name, and nothing is sent', async () => {
+  const slack = await openReceiver(slackOk);
+  const { code, stderr } = await alertTest(`SLACK_WEBHOOK_URL=${slack.url}\nDISCORD_WEBHOOK_URL=hidden\n`);
+  assert.deepEqual(
+    [code, stderr, slack.received],
+    [
+      2,
+      'steadyport: FILE: DISCORD_WEBHOOK_URL is not shown here: expected an http or https URL, such as https://discord.com/api/webhooks/…/…\n',
+      [],
+    ],
+  );
+});
+
+test('a URL in the environment is not used, and it is said why', async () => {
+  const [inFile, inEnvironment] = [await openReceiver(slackOk), await openReceiver(slackOk)];
+  const { code, stderr } = await alertTest(`WEBHOOK_URL=${inFile.url}\n`, {
+    SLACK_WEBHOOK_URL: `${inEnvironment.url}/hidden`,
+  });
+  assert.deepEqual(
+    [code, stderr, inEnvironment.received],
+    [
+      0,
+      'steadyport: SLACK_WEBHOOK_URL is not read from the environment, which PM2 shows in its list; write it into FILE\n',
+      [],
+    ],
+  );
+});

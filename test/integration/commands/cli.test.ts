@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { steadyport } from '../../support/cli.ts';
+import { tempFolder } from '../../support/temp-dir.ts';
+
+const COMMANDS = [
+  'proxy',
+  'status',
+  'logs',
+  'check-config',
+  'alert-test',
+  'start',
+  'stop',
+  'uninstall',
+  'install-logrotate',
+  'run',
+  'monitor',
+];
+const folder = tempFolder();
+const configPath = join(folder, 'steadyport.json');
+writeFileSync(
+  configPath,
+  JSON.stringify({
+    proxies: [
+      { listen: '6274', upstream: 'localhost:6274', label: 'UI' },
+      { listen: '0.0.0.0:6277', upstream: '[0::1]:6277' },
+    ],
+  }),
+);
+const ENV = {
+  STEADYPORT_CONFIG: configPath,
+  STEADYPORT_HOME: join(folder, 'home'),
+  PM2_HOME: join(folder, 'pm2'),
+  HOME: folder,
+};
+
+describe('what is wrong on the command line exits with 2 and says what would be right', {
+  concurrency: 4,
+}, () => {
+  const proxyUsage = 'proxy <listen> <upstreamHost> <upstreamPort>';
+  const table: readonly [args: readonly string[], message: string][] = [
+    [['statsu'], 'unknown command "statsu"; did you mean "status"?'],
+    [['Start'], 'unknown command "Start"; did you mean "start"?'],
+    [['frobnicate'], `unknown command "frobnicate"; there is: ${COMMANDS.join(', ')}`],
+    [['toString'], `unknown command "toString"; there is: ${COMMANDS.join(', ')}`],
+    [['--json'], `unknown command "--json"; there is: ${COMMANDS.join(', ')}`],
+    [['status', '--jsno'], 'unknown option "--jsno" of "status"; did you mean "--json"?'],
+    [['status', '--colour=red'], 'unknown option "--colour" of "status"; there is: --json, --watch'],
+    [['status', '-x'], 'unknown option "-x" of "status"; there is: --json, --watch'],
+    [['stop', '--force'], 'unknown option "--force" of "stop"; there are none here'],
+    [
+      ['proxy', '--hold', '5', '6274', 'localhost', '6274'],
+      'unknown option "--hold" of "proxy"; did you mean "--hold-ms"?',
+    ],
+    [['stop', 'tcp-proxy-6274'], 'unexpected argument "tcp-proxy-6274"; expected: steadyport stop'],
+    [['start', '6274'], 'unexpected argument "6274"; expected: steadyport start'],
+    [['check-config', 'a', 'b'], 'unexpected argument "b"; expected: steadyport check-config [PATH]'],
+    [['proxy', '1', 'a', '2', '3'], `unexpected argument "3"; expected: steadyport ${proxyUsage} [options]`],
+    [['status', 'nobody'], 'no proxy "nobody"; there is: tcp-proxy-6274, tcp-proxy-6277'],
+    [['logs', 'nobody'], 'no app "nobody"; there is: tcp-proxy-6274, tcp-proxy-6277, proxy-monitor'],
+    [['logs', '-n', 'all'], '--lines is "all": expected a whole number'],
+    [['logs', '--lines=-5'], '--lines is "-5": expected a whole number'],
+    [['logs', '-n'], '--lines is "": expected a whole number'],
+    [['logs', '-n', '5', '-n', '6'], '--lines is ["5","6"]: expected a whole number'],
+    [['logs', '--folow'], 'unknown option "--folow" of "logs"; did you mean "--follow"?'],
+    [
+      ['logs', '6274', '6277'],
+      'unexpected argument "6277"; expected: steadyport logs [NAME] [-n LINES] [-f]',
+    ],
+    [['run', 'tcp-proxy-1'], `${configPath} has no proxy "tcp-proxy-1"`],
+    [
+      ['proxy'],
+      `expected: steadyport ${proxyUsage}, such as: proxy 6274 localhost 6274; or <listen> unix:/PATH`,
+    ],
+    [
+      ['proxy', '6274', 'localhost'],
+      `expected: steadyport ${proxyUsage}, such as: proxy 6274 localhost 6274; or <listen> unix:/PATH`,
+    ],
+  ];
+  for (const [args, message] of table)
+    test(args.join(' '), async () =>
+      assert.deepEqual(await steadyport(args, ENV), {
+        code: 2,
+        stdout: '',
+        stderr: `steadyport: ${message}\n`,
+      }),
+    );
+});
+
+describe('an argument is the text that was typed, never a number', { concurrency: 4 }, () => {
+  const table: readonly [args: readonly string[], message: RegExp][] = [
+    [['0x1882', 'localhost', '6274'], /^steadyport: listen is "0x1882": expected /],
+    [['1e3', 'localhost', '6274'], /^steadyport: listen is "1e3": expected /],
+    [['6274', 'localhost', '0x50'], /^steadyport: upstream is "localhost:0x50": expected /],
+    [['6274', 'localhost', '1e3'], /^steadyport: upstream is "localhost:1e3": expected /],
+    [['6274', '10', '80'], /^steadyport: upstream is "10:80": expected /],
+    [['6274', 'a', '80', '--hold-ms', '1e3'], /^steadyport: holdMs is "1e3": expected whole milliseconds/],
+    [
+      ['6274', 'a', '80', '--max-connections=-1'],
+      /^steadyport: maxConnections is "-1": expected a whole number/,
+    ],
+    [
+      ['6274', 'a', '80', '--engine', 'fast'],
+      /^steadyport: engine is "fast": expected one of: auto, kernel, portable/,
+    ],
+    [['6274', 'a', '80', '--allow', 'lan,any'], /^steadyport: allow\[0\] is "lan": expected an IP address/],
+    [['[::]:80', '::1', '80'], /^steadyport: upstream is "\[::1\]:80": expected an address that is not the/],
+  ];
+  for (const [args, message] of table)
+    test(`proxy ${args.join(' ')}`, async () => {
+      const { code, stdout, stderr } = await steadyport(['proxy', ...args], ENV);
+      assert.deepEqual([code, stdout], [2, '']);
+      assert.match(stderr, message);
+    });
+});
+
+describe('help is asked for and exits with 0, or is needed and exits with 2', { concurrency: 4 }, () => {
+  const table: readonly [args: readonly string[], code: number, first: string][] = [
+    [['help'], 0, 'Usage: steadyport <command>'],
+    [['--help'], 0, 'Usage: steadyport <command>'],
+    [['-h'], 0, 'Usage: steadyport <command>'],
+    [[], 2, 'Usage: steadyport <command>'],
+    [['status', '--help'], 0, 'Usage: steadyport status [NAME] [--json] [--watch]'],
+    [['stop', '-h'], 0, 'Usage: steadyport stop'],
+    [['logs', '-h'], 0, 'Usage: steadyport logs [NAME] [-n LINES] [-f]'],
+  ];
+  for (const [args, code, first] of table)
+    test(`steadyport ${args.join(' ')}`, async () => {
+      const outcome = await steadyport(args);
+      assert.deepEqual([outcome.code, outcome.stdout.split('\n')[0], outcome.stderr], [code, first, '']);
+    });
+
+  test('help names every command', async () => {
+    const { stdout } = await steadyport(['help']);
+    for (const command of COMMANDS) assert.match(stdout, new RegExp(`^ {2}${command}( |$)`, 'm'));
+  });
+});
+
+test('a config that is right is listed, a line for each proxy', async () => {
+  const expected = {
+    code: 0,
+    stdout:
+      `${configPath} is valid:\n` +
+      '  tcp-proxy-6274  6274 → localhost:6274  UI\n' +
+      '  tcp-proxy-6277  0.0.0.0:6277 → [::1]:6277  port 6277\n' +
+      '  no alerts but in the log\n',
+    stderr: '',
+  };
+  assert.deepEqual(await steadyport(['check-config', configPath]), expected);
+  assert.deepEqual(await steadyport(['check-config'], ENV), expected);
+});
+
+test('the config of the project itself is right', async () => {
+  assert.equal((await steadyport(['check-config'], { HOME: folder })).code, 0);
+});
+
+describe('a folder that cannot be made is said before PM2 is started', { concurrency: 4 }, () => {
+  for (const name of ['PM2_HOME', 'STEADYPORT_HOME'])
+    test(name, async () => {
+      const path = join(configPath, 'below-a-file');
+      const { code, stdout, stderr } = await steadyport(['start'], { ...ENV, [name]: path });
+      assert.deepEqual([code, stdout], [2, '']);
+      assert.match(
+        stderr,
+        new RegExp(`^steadyport: ${name} is ".*": expected a folder that can be written to; ENOTDIR: .*\\n$`),
+      );
+    });
+});
+
+describe('a setting that is wrong exits with 2 and without a stack trace', { concurrency: 4 }, () => {
+  const place = join(folder, 'with-a-folder-as-env');
+  mkdirSync(join(place, '.env'), { recursive: true });
+  const long = `/${'x'.repeat(120)}`;
+  const table: readonly [name: string, env: Readonly<Record<string, string>>, message: RegExp][] = [
+    [
+      'a home that is too long',
+      { ...ENV, STEADYPORT_HOME: long },
+      /^steadyport: STEADYPORT_HOME is ".*": expected a shorter path; .*\n$/,
+    ],
+    [
+      'a .env that is no file',
+      { ...ENV, STEADYPORT_CONFIG: join(place, 'x.json') },
+      /^steadyport: .*\.env cannot be read: EISDIR.*\n$/,
+    ],
+    [
+      'a config that is not there',
+      { ...ENV, STEADYPORT_CONFIG: '/nowhere.json' },
+      /^steadyport: \/nowhere\.json\n {2}the config file is .*\n$/,
+    ],
+  ];
+  for (const [name, env, message] of table)
+    test(name, async () => {
+      const { code, stdout, stderr } = await steadyport(['status'], env);
+      assert.deepEqual([code, stdout], [2, '']);
+      assert.match(stderr, message);
+    });
+});

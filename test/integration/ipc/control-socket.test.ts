@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { existsSync, linkSync, statSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { type ControlClient, connectControl } from '../../../src/ipc/client.ts';
+import { type ControlServer, serveControl } from '../../../src/ipc/server.ts';
+import { tempFolder } from '../../support/temp-dir.ts';
+
+/** More than any answer takes here; a test that waits for it fails. */
+const LONG_MS = 30_000;
+
+interface Echo {
+  echo: { ask: string; reply: string };
+  fail: { ask: null; reply: null };
+}
+const HANDLERS = {
+  echo: (text: string) => text.toUpperCase(),
+  fail: () => {
+    throw new Error('it does not work');
+  },
+};
+
+const folder = tempFolder();
+let sockets = 0;
+const newPath = (): string => join(folder, `${++sockets}.sock`);
+
+const serve = async (t: TestContext, path: string): Promise<ControlServer> => {
+  const server = await serveControl<Echo>(path, HANDLERS);
+  t.after(() => server.close());
+  return server;
+};
+const open = async <P extends { [A in keyof P]: { ask: unknown; reply: unknown } } = Echo>(
+  t: TestContext,
+  path: string,
+): Promise<ControlClient<P>> => {
+  const client = await connectControl<P>(path, LONG_MS);
+  t.after(() => client.close());
+  return client;
+};
+
+test('each ask gets its own reply, however many are under way', async (t) => {
+  const path = newPath();
+  await serve(t, path);
+  const client = await open(t, path);
+  const words = ['one', 'two', 'thrée\n', ''];
+  const replies = await Promise.all(words.map((word) => client.ask('echo', word, LONG_MS)));
+  assert.deepEqual(replies, ['ONE', 'TWO', 'THRÉE\n', '']);
+});
+
+test('two clients are served side by side', async (t) => {
+  const path = newPath();
+  await serve(t, path);
+  const [one, other] = [await open(t, path), await open(t, path)];
+  assert.deepEqual(await Promise.all([one.ask('echo', 'a', LONG_MS), other.ask('echo', 'b', LONG_MS)]), [
+    'A',
+    'B',
+  ]);
+});
+
+test('an ask that fails is an error with its message, and the next one is answered', async (t) => {
+  const path = newPath();
+  await serve(t, path);
+  const client = await open(t, path);
+  await assert.rejects(client.ask('fail', null, LONG_MS), { message: `${path}: it does not work` });
+  assert.equal(await client.ask('echo', 'still here', LONG_MS), 'STILL HERE');
+});
+
+test('an unknown ask is an error, one that every object has too', async (t) => {
+  const path = newPath();
+  await serve(t, path);
+  const client = await open<Record<'dance' | 'toString', { ask: null; reply: null }>>(t, path);
+  for (const ask of ['dance', 'toString'] as const)
+    await assert.rejects(client.ask(ask, null, LONG_MS), { message: `${path}: unknown ask "${ask}"` });
+});
+
+test('requests may come in pieces and together, and what is none is answered with an error', async (t) => {
+  const path = newPath();
+  await serve(t, path);
+  const socket = connect(path).setEncoding('utf8');
+  t.after(() => socket.destroy());
+  let text = '';
+  socket.on('data', (chunk: string) => {
+    text += chunk;
+  });
+  socket.write('{"id":1,"ask":"ec');
+  socket.write('ho","with":"a"}\n{"id":2,"ask":"echo","with":"b"}\nnonsense\nnull\n');
+  while (text.split('\n').length < 5) await once(socket, 'data');
+  const answers = text
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { id: unknown; reply?: string; error?: string });
+  assert.deepEqual(answers.slice(0, 2), [
+    { id: 1, reply: 'A' },
+    { id: 2, reply: 'B' },
+  ]);
+  for (const { id, error } of answers.slice(2)) assert.deepEqual([id, typeof error], [null, 'string']);
+});
+
+test('only the owner may use the socket', async (t) => {
+  const path = newPath();
+  await serve(t, path);
+  assert.equal(statSync(path).mode & 0o777, 0o600);
+});
+
+test('a socket file that nobody answers on is replaced', async (t) => {
+  const [path, stale] = [newPath(), newPath()];
+  const dead = await serveControl<Echo>(path, HANDLERS);
+  linkSync(path, stale);
+  await dead.close();
+  await assert.rejects(connectControl<Echo>(stale, LONG_MS), { code: 'ECONNREFUSED' });
+  await serve(t, stale);
+  assert.equal(await (await open(t, stale)).ask('echo', 'new', LONG_MS), 'NEW');
+});
+
+test('a socket that somebody answers on is refused and goes on answering', async (t) => {
+  const path = newPath();
+  await serve(t, path);
+  await assert.rejects(serveControl<Echo>(path, HANDLERS), { code: 'EADDRINUSE' });
+  assert.equal(await (await open(t, path)).ask('echo', 'mine', LONG_MS), 'MINE');
+});
+
+test('where nobody is, there is no such file', async () => {
+  await assert.rejects(connectControl<Echo>(newPath(), LONG_MS), { code: 'ENOENT' });
+});
+
+test('a server that closes takes its socket file with it, clients or not', async (t) => {
+  const path = newPath();
+  const server = await serveControl<Echo>(path, HANDLERS);
+  const client = await open(t, path);
+  await client.ask('echo', 'hello', LONG_MS);
+  await server.close();
+  assert.equal(existsSync(path), false);
+});

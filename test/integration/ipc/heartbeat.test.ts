@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createHeartbeat } from '../../../src/ipc/heartbeat.ts';
+import { until } from '../../support/child-process.ts';
+import { fakeProxy, muteProxy } from '../../support/fake-proxy.ts';
+
+const LIMIT_MS = 30_000;
+
+/** Keeps this process from doing anything else. */
+const block = (ms: number): void => {
+  for (const startedAt = performance.now(); performance.now() - startedAt < ms; );
+};
+
+test('a proxy that answers is asked over one connection, and says how it is', async (t) => {
+  const proxy = await fakeProxy(t, { dataPath: 'ok' });
+  const { beat, close } = createHeartbeat(proxy.socket, () => assert.fail('it went on'));
+  for (let again = 0; again < 3; again += 1) {
+    const { state, report, lagMs } = await beat(LIMIT_MS);
+    assert.deepEqual([state, report?.pid, report?.dataPath], ['ok', process.pid, 'ok']);
+    assert.ok(lagMs !== null && lagMs >= 0);
+  }
+  close();
+});
+
+test('a proxy that has gone is told once, and then cannot be reached', { timeout: LIMIT_MS }, async (t) => {
+  const proxy = await fakeProxy(t);
+  let onEnd: (how: string) => void = () => {};
+  const { beat, close } = createHeartbeat(proxy.socket, (how) => onEnd(how));
+  assert.equal((await beat(LIMIT_MS)).state, 'ok');
+  const ended = new Promise<string>((done) => {
+    onEnd = done;
+  });
+  await proxy.end('lost');
+  assert.equal(await ended, 'lost');
+  assert.deepEqual(await beat(LIMIT_MS), { state: 'unreachable', report: null, lagMs: null });
+  close();
+});
+
+test('a goodbye is heard when it is said, while the proxy still answers', {
+  timeout: LIMIT_MS,
+}, async (t) => {
+  const proxy = await fakeProxy(t);
+  let onLeaving = (): void => {};
+  const { beat, close } = createHeartbeat(
+    proxy.socket,
+    () => {},
+    () => onLeaving(),
+  );
+  assert.equal((await beat(LIMIT_MS)).state, 'ok');
+  const heard = new Promise<void>((done) => {
+    onLeaving = done;
+  });
+  proxy.sayGoodbye();
+  await heard;
+  assert.equal((await beat(LIMIT_MS)).state, 'ok');
+  close();
+});
+
+test('the last report of a proxy that leaves is heard before its end', { timeout: LIMIT_MS }, async (t) => {
+  const proxy = await fakeProxy(t, { cpuMs: 1 });
+  const heard: (string | number)[] = [];
+  let onEnd = (): void => {};
+  const { beat, close } = createHeartbeat(
+    proxy.socket,
+    (how) => {
+      heard.push(how);
+      onEnd();
+    },
+    () => {},
+    ({ cpuMs }) => heard.push(cpuMs),
+  );
+  assert.equal((await beat(LIMIT_MS)).state, 'ok');
+  const ended = new Promise<void>((done) => {
+    onEnd = done;
+  });
+  proxy.say({ cpuMs: 2 });
+  await proxy.end('left');
+  await ended;
+  assert.deepEqual(heard, [1, 2, 'left']);
+  close();
+});
+
+test('no answer in time is silence', async (t) => {
+  const { beat, close } = createHeartbeat(await muteProxy(t, 0), () => {});
+  // Where this process is too busy nothing is known.
+  await until(async () => {
+    const { state } = await beat(100);
+    assert.ok(state === 'silent' || state === 'unknown', state);
+    return state === 'silent';
+  }, 'silent');
+  close();
+});
+
+test('no answer in time is nothing known when it is this process that was late', async (t) => {
+  const { beat, close } = createHeartbeat(await muteProxy(t, 1), () => {});
+  assert.equal((await beat(LIMIT_MS)).state, 'ok');
+  const late = beat(100);
+  // It is asked within a few microtasks; a turn of the loop may take as long as its time-out.
+  for (let task = 0; task < 20; task += 1) await undefined;
+  block(300);
+  assert.equal((await late).state, 'unknown');
+  close();
+});
+
+test('without a connection nothing can be asked', async (t) => {
+  const proxy = await fakeProxy(t);
+  const { beat, ask, close } = createHeartbeat(proxy.socket, () => {});
+  await assert.rejects(ask('listen_again', null), /no connection to the proxy/);
+  await beat(LIMIT_MS);
+  await ask('listen_again', null);
+  close();
+  await assert.rejects(ask('listen_again', null), /no connection to the proxy/);
+  assert.deepEqual(proxy.asked, ['report', 'listen_again']);
+});
+
+test('a pulse is missed when there is no answer in time, and only then', async (t) => {
+  const proxy = await fakeProxy(t);
+  const alive = createHeartbeat(proxy.socket, () => {});
+  assert.equal(await alive.pulse(1), true, 'nobody to ask');
+  await alive.beat(LIMIT_MS);
+  assert.equal(await alive.pulse(LIMIT_MS), true);
+  assert.deepEqual(proxy.asked, ['report', 'pulse']);
+  alive.close();
+  const hung = createHeartbeat(await muteProxy(t, 1), () => {});
+  await hung.beat(LIMIT_MS);
+  assert.equal(await hung.pulse(50), false);
+  hung.close();
+});

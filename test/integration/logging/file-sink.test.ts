@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { beforeEach, describe, test } from 'node:test';
+import { type AccessLog, openAccessLog } from '../../../src/logging/file-sink.ts';
+import { compiled } from '../../support/compiled.ts';
+import { tempFolder } from '../../support/temp-dir.ts';
+
+const folder = tempFolder();
+let path = '';
+let told: string[] = [];
+let made = 0;
+beforeEach(() => {
+  path = join(folder, `${++made}`, 'logs', 'tcp-proxy-6274.log');
+  told = [];
+});
+
+const open = (): AccessLog => openAccessLog(path, (sentence) => told.push(sentence));
+const read = (file = path): string => (existsSync(file) ? readFileSync(file, 'utf8') : '');
+const until = async (isSo: () => boolean): Promise<void> => {
+  while (!isSo()) await new Promise((done) => setImmediate(done));
+};
+
+describe('a log of connections', () => {
+  test('is made with its first line, for its owner only', async () => {
+    const log = open();
+    assert.equal(existsSync(dirname(path)), false);
+    log.write('a\n');
+    await until(() => read() === 'a\n');
+    assert.deepEqual([statSync(path).mode & 0o777, statSync(dirname(path)).mode & 0o777], [0o600, 0o700]);
+    await log.close();
+  });
+
+  test('goes on where an earlier process has left it, and has every line in order', async () => {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, 'before\n');
+    const log = open();
+    const lines = Array.from({ length: 20_000 }, (_, index) => `line ${index} ä\n`);
+    for (const [index, line] of lines.entries()) {
+      log.write(line);
+      if (index % 500 === 0) await new Promise((done) => setImmediate(done));
+    }
+    await log.close();
+    assert.equal(read(), `before\n${lines.join('')}`);
+    assert.deepEqual(told, []);
+  });
+
+  test('is made anew when it is renamed, nobody being told', async () => {
+    const log = open();
+    for (let turn = 0; turn < 5; turn += 1) {
+      log.write(`${turn}\n`);
+      await until(() => read() === `${turn}\n`);
+      renameSync(path, `${path}.${turn}`);
+    }
+    log.write('last\n');
+    await log.close();
+    const files = readdirSync(dirname(path)).sort();
+    assert.deepEqual(
+      files.map((name) => read(join(dirname(path), name))),
+      ['last\n', '0\n', '1\n', '2\n', '3\n', '4\n'],
+    );
+  });
+
+  test('is made anew when it is deleted, with its folder, or another file has its name', async () => {
+    const log = open();
+    log.write('a\n');
+    await until(() => read() === 'a\n');
+    rmSync(dirname(path), { recursive: true });
+    log.write('b\n');
+    await until(() => read() === 'b\n');
+    renameSync(path, `${path}.1`);
+    writeFileSync(path, '');
+    log.write('c\n');
+    await log.close();
+    assert.deepEqual([read(), read(`${path}.1`)], ['c\n', 'b\n']);
+  });
+
+  test('may be written by two at a time', async () => {
+    const logs = [open(), open()];
+    for (let turn = 0; turn < 1_000; turn += 1) {
+      for (const [which, log] of logs.entries()) log.write(`${which} ${turn}\n`);
+      await new Promise((done) => setImmediate(done));
+    }
+    await Promise.all(logs.map((log) => log.close()));
+    const lines = read().trimEnd().split('\n');
+    for (const which of ['0', '1'])
+      assert.deepEqual(
+        lines.filter((line) => line.startsWith(which)),
+        Array.from({ length: 1_000 }, (_, turn) => `${which} ${turn}`),
+      );
+  });
+
+  test('that cannot be opened is told of once, and has every line once it can', async () => {
+    mkdirSync(dirname(dirname(path)));
+    writeFileSync(dirname(path), 'in the way');
+    const log = open();
+    log.write('a\n');
+    await until(() => told.length > 0);
+    log.write('b\n');
+    rmSync(dirname(path));
+    await until(() => read() === 'a\nb\n');
+    await until(() => told.length > 1);
+    assert.match(told[0] ?? '', new RegExp(`^cannot write ${path}: E.*; trying again$`));
+    assert.deepEqual(told.slice(1), [`${path} is written again; 0 lines were lost`]);
+    await log.close();
+  });
+
+  test('counts what is lost while the disk is full, and keeps 4 MB', async () => {
+    mkdirSync(dirname(path), { recursive: true });
+    symlinkSync('/dev/full', path);
+    const log = open();
+    log.write('first\n');
+    await until(() => told.length > 0);
+    assert.match(told[0] ?? '', /: ENOSPC/);
+    const line = `${'x'.repeat(999)}\n`;
+    for (let count = 0; count < 5_000; count += 1) log.write(line);
+    rmSync(path);
+    await until(() => told.length > 1);
+    await log.close();
+    const kept = read().length / 1_000 - 0.006;
+    const lost = Number(/ is written again; (\d+) lines were lost$/.exec(told[1] ?? '')?.[1]);
+    assert.equal(kept + lost, 5_000);
+    assert.ok(kept >= 4_000 && kept < 4_010, `${kept} lines were kept`);
+  });
+
+  test('says what it has lost when lines come faster than it can write', async () => {
+    const log = open();
+    for (let count = 0; count < 5_000; count += 1) log.write(`${'x'.repeat(999)}\n`);
+    await log.close();
+    const kept = read().length / 1_000;
+    assert.ok(kept < 4_010, `${kept} lines were kept`);
+    assert.deepEqual(told, [
+      `${5_000 - kept} lines for ${path} were lost: they came faster than they were written`,
+    ]);
+  });
+
+  test('is given up at the end when it still cannot be written', async () => {
+    mkdirSync(dirname(path), { recursive: true });
+    symlinkSync('/dev/full', path);
+    const log = open();
+    log.write('a\n');
+    await log.close();
+    assert.equal(told.length, 1);
+  });
+
+  test('has what was written last by a process that exits at once', () => {
+    const module = compiled('src/logging/file-sink.ts').href;
+    const program = `
+      const { openAccessLog } = await import(${JSON.stringify(module)});
+      const log = openAccessLog(${JSON.stringify(path)}, console.error);
+      log.write('a\\n');
+      if (process.argv[1] === 'later') await new Promise((done) => setTimeout(done, 100));
+      log.write('b\\n');
+      process.exit(0);`;
+    for (const when of ['now', 'later']) {
+      rmSync(path, { force: true });
+      spawnSync(process.execPath, ['--input-type=module', '-e', program, when], { stdio: 'inherit' });
+      assert.equal(read(), 'a\nb\n', when);
+    }
+  });
+});

@@ -1,0 +1,326 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import { type MonitorConfig, parseConfig } from '../../../../src/config/config.ts';
+import type { Evidence, Pm2Evidence } from '../../../../src/health/types.ts';
+import { createWitness, type Sighting } from '../../../../src/monitor/checks/collect.ts';
+import { HAS_PROCFS, readProcess } from '../../../../src/system/proc/procfs.ts';
+import { listenersOn } from '../../../../src/system/proc/socket-table.ts';
+import { startChild, until } from '../../../support/child-process.ts';
+import { bindingAt, type FakeProxy, fakeProxy } from '../../../support/fake-proxy.ts';
+import { freePort, serve } from '../../../support/proxy-harness.ts';
+import { needs } from '../../../support/requirements.ts';
+import { tempFolder } from '../../../support/temp-dir.ts';
+
+const skip = needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)');
+
+interface Looks {
+  readonly pid?: number | null;
+  readonly status?: Pm2Evidence;
+  readonly eager?: boolean;
+  /** False: silence is what is wanted. Otherwise it says that this machine was too busy, and there is one more look. */
+  readonly answers?: boolean;
+}
+
+/** A witness of the proxy at `socket`, in front of an upstream of which only the socket table is asked. */
+const rig = (
+  t: TestContext,
+  socket: string,
+  upstreamPort: number,
+  proxy = {},
+  monitor: Partial<MonitorConfig> = {},
+) => {
+  const parsed = parseConfig({
+    proxies: [{ listen: '127.0.0.1:6274', upstream: `127.0.0.1:${upstreamPort}`, ...proxy }],
+  });
+  assert.ok(parsed.ok, JSON.stringify(parsed));
+  const [config] = parsed.config.proxies;
+  assert.ok(config);
+  const ends: string[] = [];
+  let onEnd: () => void = () => {};
+  const witness = createWitness(config, { ...parsed.config.monitor, ...monitor }, socket, {
+    onLeaving: () => {},
+    onEnd: (how) => {
+      ends.push(how);
+      onEnd();
+    },
+    onNews: () => {},
+    onReport: () => {},
+  });
+  t.after(witness.close);
+  return {
+    witness,
+    ends,
+    ended: () =>
+      new Promise<void>((done) => {
+        onEnd = done;
+      }),
+    look: async ({
+      pid = process.pid,
+      status = 'online',
+      eager = false,
+      answers = status === 'online',
+    }: Looks = {}): Promise<Sighting> => {
+      const app = { pid, status, word: status, env: {} };
+      for (const giveUpAt = Date.now() + 60_000; ; ) {
+        listenersOn(1);
+        const sighting = await witness.look({ status, app }, { eager, hurried: false, late: false });
+        const { heartbeat, accepts, process } = sighting.evidence;
+        const isMute = heartbeat === 'silent' || (heartbeat === 'unknown' && process !== 'stopped');
+        if (!answers || (!isMute && accepts !== 'failed')) return sighting;
+        assert.ok(Date.now() < giveUpAt, 'no answer, look after look');
+      }
+    },
+  };
+};
+
+const some = ({ evidence }: Sighting, ...kinds: readonly (keyof Evidence)[]) =>
+  kinds.map((kind) => (evidence as Evidence)[kind]);
+
+/** A listener that treats a check as a proxy does: it accepts, and closes. */
+const accepting = (t: TestContext) => serve(t, (socket: Socket) => socket.end());
+
+describe('a proxy that is well', { skip }, () => {
+  test('is seen so, and in one look', async (t) => {
+    const upstream = await serve(t, () => assert.fail('the upstream was touched'));
+    const own = await accepting(t);
+    const proxy = await fakeProxy(t, { bindings: [bindingAt(own.port)] });
+    const { look } = rig(t, proxy.socket, upstream.port);
+    const { evidence, isProbed, pid, accepted } = await look();
+    assert.deepEqual(evidence, {
+      monitor: 'in_time',
+      pm2: 'online',
+      leaving: 'no',
+      process: 'alive',
+      heartbeat: 'ok',
+      dataPath: 'unknown',
+      listening: 'all',
+      accepts: 'ok',
+      upstream: 'ok',
+      endToEnd: 'unknown',
+      openFiles: 'ok',
+      memory: 'unknown',
+      cpu: 'unknown',
+      lag: 'unknown',
+    });
+    assert.deepEqual([isProbed, pid, accepted], [true, process.pid, { host: '127.0.0.1', port: own.port }]);
+    assert.deepEqual([...new Set(proxy.asked)], ['report', 'expect_check']);
+  });
+
+  test('has its accepting checked in its own time, and at each look that has a doubt', async (t) => {
+    const own = await accepting(t);
+    const proxy = await fakeProxy(t, { bindings: [bindingAt(own.port)] });
+    const { look } = rig(t, proxy.socket, own.port, {}, { upstreamIntervalMs: 3_600_000 });
+    for (const eager of [false, false, true, false]) await look({ eager });
+    const checks = proxy.asked.filter((ask) => ask === 'expect_check');
+    assert.equal(checks.length, 2);
+  });
+
+  test('says itself how the thread is that moves its bytes', async (t) => {
+    const proxy = await fakeProxy(t, { dataPath: 'stuck' });
+    const { look } = rig(t, proxy.socket, await freePort());
+    assert.deepEqual(some(await look(), 'heartbeat', 'dataPath'), ['ok', 'stuck']);
+  });
+});
+
+describe('the control socket', { skip }, () => {
+  test('that is not there is unreachable', async (t) => {
+    const { look } = rig(t, join(tempFolder(), 'control.sock'), await freePort());
+    assert.deepEqual(some(await look(), 'heartbeat', 'listening', 'accepts'), [
+      'unreachable',
+      'unknown',
+      'unknown',
+    ]);
+  });
+
+  test('that nobody answers on is silent', async (t) => {
+    const path = join(tempFolder(), 'control.sock');
+    const sockets: Socket[] = [];
+    const server = createServer((socket) => sockets.push(socket));
+    await once(server.listen(path), 'listening');
+    t.after(() => {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    });
+    const { look } = rig(t, path, await freePort());
+    const { pid } = startChild(t, 'sleep', ['1000']);
+    // Where the machine is too busy nothing is known.
+    await until(async () => {
+      const [heartbeat] = some(await look({ pid, answers: false }), 'heartbeat');
+      assert.ok(heartbeat === 'silent' || heartbeat === 'unknown', heartbeat);
+      return heartbeat === 'silent';
+    }, 'silent');
+  });
+
+  for (const status of ['stopped', 'deleted', 'gave_up'] as const)
+    test(`is not asked when PM2 says ${status}`, async (t) => {
+      const proxy = await fakeProxy(t);
+      const { look } = rig(t, proxy.socket, await freePort());
+      assert.deepEqual(some(await look({ status }), 'pm2', 'heartbeat'), [status, 'unknown']);
+      assert.deepEqual(proxy.asked, []);
+    });
+
+  for (const how of ['left', 'lost'] as const)
+    test(`that ends is told: ${how}`, async (t) => {
+      const proxy = await fakeProxy(t);
+      const { look, ends, ended } = rig(t, proxy.socket, await freePort());
+      await look();
+      const told = ended();
+      await proxy.end(how);
+      await told;
+      assert.deepEqual(ends, [how]);
+      assert.deepEqual(some(await look(), 'heartbeat'), ['unreachable']);
+    });
+
+  test('that the witness closes itself is no end', async (t) => {
+    const proxy = await fakeProxy(t);
+    const { look, ends, witness } = rig(t, proxy.socket, await freePort());
+    await look();
+    witness.close();
+    await proxy.end('lost');
+    assert.deepEqual(ends, []);
+  });
+
+  test('carries the wish to listen again', async (t) => {
+    const proxy = await fakeProxy(t);
+    const { look, witness } = rig(t, proxy.socket, await freePort());
+    await assert.rejects(witness.listenAgain(), /no connection to the proxy/);
+    await look();
+    await witness.listenAgain();
+    assert.deepEqual([...new Set(proxy.asked)], ['report', 'listen_again']);
+  });
+});
+
+describe('the process', { skip }, () => {
+  const nobody = async (t: TestContext) =>
+    rig(t, join(tempFolder(), 'control.sock'), await freePort(), {}, { upstreamIntervalMs: 3_600_000 });
+
+  test('that is stopped is seen without waiting for its answer', async (t) => {
+    const child = startChild(t, 'sleep', ['1000']);
+    child.kill('SIGSTOP');
+    await until(() => readProcess(child.pid)?.state === 'T', 'stopped');
+    const proxy = await fakeProxy(t);
+    const { look } = rig(t, proxy.socket, await freePort());
+    assert.deepEqual(some(await look({ pid: child.pid }), 'process', 'heartbeat'), ['stopped', 'unknown']);
+    assert.deepEqual(proxy.asked, []);
+  });
+
+  test('is that of the last report while PM2 does not tell', async (t) => {
+    const child = startChild(t, 'sleep', ['1000']);
+    const proxy = await fakeProxy(t, { pid: child.pid });
+    const { look } = rig(t, proxy.socket, await freePort());
+    await look({ pid: child.pid });
+    const unknown = { pid: null, status: 'unknown', answers: false } as const;
+    child.kill('SIGSTOP');
+    await until(() => readProcess(child.pid)?.state === 'T', 'stopped');
+    const stopped = await look(unknown);
+    assert.deepEqual([stopped.pid, ...some(stopped, 'process')], [child.pid, 'stopped']);
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    await proxy.end('lost');
+    const gone = await look(unknown);
+    assert.deepEqual([gone.pid, ...some(gone, 'process', 'heartbeat')], [child.pid, 'gone', 'unreachable']);
+  });
+
+  test('that has gone', async (t) => {
+    const child = startChild(t, 'true', []);
+    await once(child, 'exit');
+    const { look } = await nobody(t);
+    assert.deepEqual(some(await look({ pid: child.pid }), 'process'), ['gone']);
+  });
+
+  test('that is a zombie', async (t) => {
+    const parent = startChild(t, 'sh', ['-c', 'sleep 1000 & echo $!; exec sleep 1000']);
+    assert.ok(parent.stdout);
+    const [line] = (await once(parent.stdout, 'data')) as [Buffer];
+    const pid = Number(String(line));
+    // A shell would take note of its end; what it has become by then does not.
+    await until(() => readFileSync(`/proc/${parent.pid}/comm`, 'utf8') === 'sleep\n', 'no shell any more');
+    process.kill(pid, 'SIGKILL');
+    await until(() => readProcess(pid)?.state === 'Z', 'a zombie');
+    const { look } = await nobody(t);
+    assert.deepEqual(some(await look({ pid }), 'process'), ['zombie']);
+  });
+
+  test('that nobody knows the pid of', async (t) => {
+    const { look } = await nobody(t);
+    assert.deepEqual(some(await look({ pid: null }), 'process'), ['unknown']);
+  });
+});
+
+describe('what a proxy says of its addresses', { skip }, () => {
+  /** @param taken a port that somebody listens on */
+  const table: Readonly<
+    Record<string, readonly [(taken: number, free: number) => FakeSays, Evidence['listening']]>
+  > = {
+    'one that is bound': [(taken) => [bindingAt(taken)], 'all'],
+    'one that is called bound, and that the kernel does not know': [(_, free) => [bindingAt(free)], 'none'],
+    'one bound, one in use': [(taken, free) => [bindingAt(taken), bindingAt(free, 'in_use')], 'some'],
+    'one bound, one failed': [(taken, free) => [bindingAt(taken), bindingAt(free, 'failed')], 'all'],
+    'one in use': [(taken) => [bindingAt(taken, 'in_use')], 'in_use'],
+    'one failed': [(_, free) => [bindingAt(free, 'failed')], 'none'],
+    'one not needed': [(taken) => [bindingAt(taken, 'not_needed')], 'not_needed'],
+    'one not needed, one in use': [
+      (taken, free) => [bindingAt(taken, 'not_needed'), bindingAt(free, 'in_use')],
+      'in_use',
+    ],
+    none: [() => [], 'none'],
+  };
+  for (const [name, [bindings, listening]] of Object.entries(table))
+    test(`${name}: ${listening}`, async (t) => {
+      const own = await accepting(t);
+      const proxy = await fakeProxy(t, { bindings: bindings(own.port, await freePort()) });
+      const { look } = rig(t, proxy.socket, own.port);
+      assert.deepEqual(some(await look(), 'heartbeat', 'listening'), ['ok', listening]);
+    });
+});
+type FakeSays = NonNullable<Parameters<typeof fakeProxy>[1]>['bindings'] & object;
+
+test('a listener that takes a connection and does nothing with it does not accept', { skip }, async (t) => {
+  const own = await serve(t, () => {});
+  const proxy = await fakeProxy(t, { bindings: [bindingAt(own.port)] });
+  const { look } = rig(t, proxy.socket, own.port);
+  const { pid } = startChild(t, 'sleep', ['1000']);
+  await until(async () => {
+    const sighting = await look({ pid, answers: false });
+    const [accepts] = some(sighting, 'accepts');
+    assert.ok(accepts === 'failed' || accepts === 'unknown', accepts);
+    if (accepts === 'failed') assert.match(sighting.detail ?? '', /accepted nothing within 300 ms/);
+    return accepts === 'failed';
+  }, 'not accepting');
+});
+
+describe('what a process uses', { skip }, () => {
+  const LIMITS = { limits: { openFilesPercent: { warn: 5, act: 10 } } };
+  /** A process with three open files of so many. */
+  const limited = async (t: TestContext, files: number): Promise<number> => {
+    const child = startChild(t, 'sh', ['-c', `ulimit -n ${files}; echo; exec sleep 1000`]);
+    assert.ok(child.stdout);
+    await once(child.stdout, 'data');
+    return child.pid;
+  };
+  const usedBy = async (proxy: FakeProxy, pid: number, look: () => Promise<Sighting>) => {
+    proxy.say({ pid });
+    return some(await look(), 'openFiles')[0];
+  };
+
+  test('is held against the limits, and told', async (t) => {
+    const proxy = await fakeProxy(t);
+    const { look } = rig(t, proxy.socket, await freePort(), LIMITS);
+    assert.equal(await usedBy(proxy, await limited(t, 20), look), 'act');
+    const { usage, explain } = await look();
+    assert.equal(usage.openFilesLimit, 20);
+    assert.match(explain('out_of_files') ?? '', /^\d of 20 open files$/);
+    assert.equal(explain('hung'), null);
+  });
+
+  test('is that of the process of now, from its first look on', async (t) => {
+    const proxy = await fakeProxy(t);
+    const { look } = rig(t, proxy.socket, await freePort(), LIMITS);
+    assert.equal(await usedBy(proxy, await limited(t, 20), look), 'act');
+    assert.equal(await usedBy(proxy, await limited(t, 1_000), look), 'ok');
+  });
+});

@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import { type ProxyConfig, parseConfig } from '../../../src/config/config.ts';
+import { newHealth } from '../../../src/health/state.ts';
+import { loadMemory } from '../../../src/monitor/health-store.ts';
+import { locateHome } from '../../../src/system/state-dir.ts';
+import { type Child, startChild } from '../../support/child-process.ts';
+import { compiled } from '../../support/compiled.ts';
+import { tempFolder } from '../../support/temp-dir.ts';
+
+const IDS = Array.from({ length: 20 }, (_, at) => String(7_000 + at));
+const PROXIES: readonly ProxyConfig[] = (() => {
+  const parsed = parseConfig({ proxies: IDS.map((id) => ({ listen: id, upstream: `localhost:${id}` })) });
+  assert.ok(parsed.ok);
+  return parsed.config.proxies;
+})();
+const module = (path: string): string => JSON.stringify(compiled(path).href);
+
+/**
+ * A monitor that saves all the time: each save has a number, the same in every port, and goes on from the one before.
+ * It says each number that it has saved. @param trap is run before it begins
+ */
+const startSaving = (t: TestContext, path: string, trap = ''): Child =>
+  startChild(t, process.execPath, [
+    '--input-type=module',
+    '-e',
+    `
+    import fs, { writeSync } from 'node:fs';
+    import { syncBuiltinESMExports } from 'node:module';
+    import { newHealth } from ${module('src/health/state.ts')};
+    import { makeHome } from ${module('src/system/state-dir.ts')};
+    import { forgetDrafts, saveMemory } from ${module('src/monitor/health-store.ts')};
+    const home = makeHome(${JSON.stringify(path)});
+    forgetDrafts(home);
+    const past = { fromMs: 1, toMs: 2, cause: 'hung', cures: ['forced'] };
+    const state = (number) => ({ health: { ...newHealth(0), history: Array(20).fill(past),
+      failures: { consecutive: number, sinceHealthy: number, total: number } }, seenBy: number });
+    const save = (number) =>
+      saveMemory(home, new Map(${JSON.stringify(IDS)}.map((id) => [id, state(number)])));
+    save(1);
+    writeSync(1, '1\\n');
+    const die = () => process.kill(process.pid, 'SIGKILL');
+    ${trap}
+    syncBuiltinESMExports();
+    for (let number = 2; ; number += 1) {
+      save(number);
+      writeSync(1, number + '\\n');
+    }`,
+  ]);
+
+/** The number of the save that is in the file; it must be there, in every port, and nothing else may be missing. */
+const savedNumber = (path: string): number => {
+  const home = locateHome(path);
+  const { version, ports } = JSON.parse(readFileSync(home.monitorState, 'utf8'));
+  assert.equal(version, 2);
+  assert.deepEqual(Object.keys(ports), IDS);
+  const memory = loadMemory(home.monitorState, PROXIES);
+  const numbers = IDS.map((id) => {
+    assert.deepEqual(Object.keys(ports[id].health).sort(), Object.keys(newHealth(0)).sort());
+    assert.equal(ports[id].health.history.length, 20);
+    assert.match(readFileSync(home.port(id).failures, 'utf8'), /^\d+\n$/);
+    return memory.get(id)?.seenBy;
+  });
+  const [number] = numbers;
+  assert.ok(number && numbers.every((one) => one === number), String(numbers));
+  return number;
+};
+
+const drafts = (path: string): readonly string[] =>
+  (readdirSync(path, { recursive: true }) as string[]).filter((name) =>
+    /(json|failures|pid)\.\d+$/.test(name),
+  );
+
+test('a monitor that is killed at any moment leaves a whole memory, and at most one draft', async (t) => {
+  const path = join(tempFolder(), 'home');
+  for (let kill = 0; kill < 30; kill += 1) {
+    const child = startSaving(t, path);
+    let said = '';
+    const enough = 1 + Math.floor(Math.random() * 200);
+    for await (const text of child.stdout ?? []) {
+      said += String(text);
+      if (said.length >= enough) child.kill('SIGKILL');
+    }
+    if (child.signalCode === null) await once(child, 'exit');
+    const last = Math.max(...said.split('\n').slice(0, -1).map(Number));
+    const number = savedNumber(path);
+    assert.ok(number === last || number === last + 1, `said ${last}, saved ${number}`);
+    assert.ok(drafts(path).length <= 1, String(drafts(path)));
+  }
+});
+
+describe('a monitor that is killed', () => {
+  const traps: Readonly<Record<string, readonly [trap: string, number: number]>> = {
+    'before it writes': ['fs.writeFileSync = die;', 1],
+    'in the middle of a draft': [
+      `const write = fs.writeFileSync;
+      fs.writeFileSync = (path, text, options) => { write(path, text.slice(0, text.length / 2), options); die(); };`,
+      1,
+    ],
+    'before the draft takes its place': ['fs.renameSync = die;', 1],
+    'after that, before the first of the other files': [
+      'const rename = fs.renameSync; fs.renameSync = (from, to) => { rename(from, to); die(); };',
+      2,
+    ],
+    'between two of the other files': [
+      `const rename = fs.renameSync; let files = 0;
+      fs.renameSync = (from, to) => { rename(from, to); files += 1; if (files === 5) die(); };`,
+      2,
+    ],
+  };
+  for (const [name, [trap, number]] of Object.entries(traps))
+    test(`${name} leaves save ${number}`, async (t) => {
+      const path = join(tempFolder(), 'home');
+      const child = startSaving(t, path, trap);
+      await once(child, 'exit');
+      assert.equal(child.signalCode, 'SIGKILL');
+      assert.equal(savedNumber(path), number);
+      assert.ok(drafts(path).length <= 1, String(drafts(path)));
+    });
+});

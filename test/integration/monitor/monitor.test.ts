@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { parseConfig } from '../../../src/config/config.ts';
+import { startMonitor } from '../../../src/monitor/monitor.ts';
+import type { Pm2 } from '../../../src/pm2/client.ts';
+import { makeHome } from '../../../src/system/state-dir.ts';
+import { startChild } from '../../support/child-process.ts';
+import { tempFolder } from '../../support/temp-dir.ts';
+
+const never = (): never => assert.fail('nobody is to be restarted');
+const NO_PM2: Pm2 = {
+  list: async () => ({ ok: false, problem: 'the PM2 daemon is not running' }),
+  start: never,
+  restart: never,
+  stop: never,
+  delete: never,
+  reloadLogs: never,
+  follow: () => {},
+  close: () => {},
+};
+
+test('a monitor that starts removes the drafts of processes that are no more, and nothing else', async (t) => {
+  const dead = startChild(t, 'true', []);
+  await once(dead, 'exit');
+  const alive = startChild(t, 'sleep', ['1000']);
+  const home = makeHome(join(tempFolder(), 'home'), '6274');
+  const port = join(home.path, 'ports', '6274');
+  mkdirSync(join(home.path, `folder.${dead.pid}`));
+  writeFileSync(join(home.path, 'ports', 'note'), '');
+  for (const name of [
+    'monitor.json',
+    `monitor.json.${dead.pid}`,
+    `monitor.json.${alive.pid}`,
+    'monitor.json.old',
+  ])
+    writeFileSync(join(home.path, name), '');
+  for (const name of ['pid', 'failures', `pid.${dead.pid}`, `pid.${alive.pid}`, `failures.${dead.pid}`])
+    writeFileSync(join(port, name), '0\n');
+  const parsed = parseConfig({ proxies: [{ listen: '6274', upstream: 'localhost:6274' }] });
+  assert.ok(parsed.ok);
+  const monitor = startMonitor({
+    config: parsed.config,
+    apps: [],
+    home,
+    pm2: NO_PM2,
+    restart: never,
+    log: () => {},
+    onChange: () => {},
+    onSuperseded: never,
+  });
+  monitor.stop();
+  assert.deepEqual(readdirSync(port).sort(), ['failures', 'pid', `pid.${alive.pid}`].sort());
+  assert.deepEqual(
+    readdirSync(home.path).sort(),
+    ['monitor.json', `monitor.json.${alive.pid}`, 'monitor.json.old', 'ports', `folder.${dead.pid}`].sort(),
+  );
+});

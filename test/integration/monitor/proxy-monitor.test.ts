@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict';
+import type { Socket } from 'node:net';
+import { describe, type TestContext, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { parseConfig } from '../../../src/config/config.ts';
+import { newHealth } from '../../../src/health/state.ts';
+import type { Cure, Pm2Evidence } from '../../../src/health/types.ts';
+import { watch } from '../../../src/monitor/proxy-monitor.ts';
+import type { AppDefinition } from '../../../src/pm2/apps.ts';
+import type { Pm2App, Pm2View } from '../../../src/pm2/client.ts';
+import { HAS_PROCFS } from '../../../src/system/proc/procfs.ts';
+import { listenersOn } from '../../../src/system/proc/socket-table.ts';
+import { startChild, until } from '../../support/child-process.ts';
+import { bindingAt, type FakeProxy, fakeProxy } from '../../support/fake-proxy.ts';
+import { serve } from '../../support/proxy-harness.ts';
+import { needs } from '../../support/requirements.ts';
+
+const skip = needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)');
+
+interface Scene {
+  /** What PM2 says of the app; undefined: it does not have it. */
+  app: Partial<Pm2App> | undefined;
+  daemonPid: number;
+  /** What PM2's list waits for. */
+  list: Promise<void>;
+  /** What a cure waits for. */
+  cure: () => Promise<void>;
+}
+
+/** The watch of a fake proxy, under a PM2 that says what a test wants. */
+const rig = async (t: TestContext, proxy: FakeProxy, { intervalMs = 50 } = {}) => {
+  const upstream = await serve(t, () => {});
+  // What the looks of another test have read of the table is without it.
+  listenersOn(1);
+  const parsed = parseConfig({
+    proxies: [{ listen: '127.0.0.1:6274', upstream: `127.0.0.1:${upstream.port}` }],
+    monitor: { intervalMs, suspectIntervalMs: 20 },
+  });
+  assert.ok(parsed.ok);
+  const [config] = parsed.config.proxies;
+  assert.ok(config);
+  const scene: Scene = {
+    app: { pid: process.pid, status: 'online' },
+    daemonPid: 77,
+    list: Promise.resolve(),
+    cure: async () => {},
+  };
+  const cures: (readonly [cure: Cure, pid: number | null, seenBy: number | null])[] = [];
+  const lines: string[] = [];
+  const notBefore: number[] = [];
+  const watched = watch(config, {
+    monitor: parsed.config.monitor,
+    app: { name: config.name } as AppDefinition,
+    files: { socket: proxy.socket, pid: `${proxy.socket}.pid`, failures: `${proxy.socket}.failures` },
+    remembered: { health: newHealth(Date.now()), seenBy: null },
+    restart: async (cure, _, pid, seenBy) => {
+      cures.push([cure, pid, seenBy]);
+      await scene.cure();
+    },
+    log: (_, text) => lines.push(text),
+    listPm2: async (_, since = Number.NEGATIVE_INFINITY): Promise<Pm2View> => {
+      notBefore.push(since);
+      await scene.list;
+      const { app, daemonPid } = scene;
+      const whole: Pm2App = { pid: null, status: 'unknown', word: app?.status ?? '', env: {}, ...app };
+      return { ok: true, daemonPid, apps: new Map(app ? [[config.name, whole]] : []) };
+    },
+    isBraked: () => false,
+    onReport: () => {},
+    onChange: () => {},
+  });
+  t.after(watched.stop);
+  const say = (status: Pm2Evidence | undefined, pid: number | null = process.pid): void => {
+    scene.app = status && { status, pid };
+  };
+  return { watched, scene, say, cures, lines, notBefore };
+};
+
+/** A listener that lets the check of accepting wait until the test says so. */
+const slowListener = async (t: TestContext) => {
+  const waiting: Socket[] = [];
+  const { port } = await serve(t, (socket: Socket) => {
+    waiting.push(socket.on('error', () => {}));
+  });
+  return {
+    port,
+    isAsked: () => waiting.length > 0,
+    answer: () => {
+      for (const socket of waiting.splice(0)) socket.end();
+    },
+  };
+};
+
+describe('a look', { skip }, () => {
+  test('that was underway when the watch was stopped leads to nothing', async (t) => {
+    const { watched, scene, say, cures, lines, notBefore } = await rig(t, await fakeProxy(t));
+    let goOn: () => void = () => {};
+    scene.list = new Promise((done) => {
+      goOn = done;
+    });
+    const asked = notBefore.length;
+    await until(() => notBefore.length > asked, 'a look');
+    watched.stop();
+    say('gave_up', null);
+    goOn();
+    for (let turns = 0; turns < 200; turns += 1) await turn();
+    assert.deepEqual([cures, lines], [[], []]);
+  });
+
+  test('whose proxy answered, and went before it was over, is no success', async (t) => {
+    const own = await slowListener(t);
+    const proxy = await fakeProxy(t, { bindings: [bindingAt(own.port)] });
+    const { watched, say } = await rig(t, proxy);
+    await until(own.isAsked, 'a check of accepting');
+    say('waiting_restart', null);
+    await proxy.end('lost');
+    await until(() => watched.health().cause === 'crashed', 'the crash');
+    own.answer();
+    const looks = watched.lastLookMs();
+    await until(() => watched.lastLookMs() > looks, 'the end of the look');
+    const { incident, successes } = watched.health();
+    assert.deepEqual([incident?.backAtMs, successes], [null, 0]);
+  });
+});
+
+test('a proxy that hangs just after a look is found and cured long before the next one', {
+  skip,
+}, async (t) => {
+  const child = startChild(t, 'sleep', ['1000']);
+  const own = await serve(t, (socket) => socket.end());
+  const proxy = await fakeProxy(t, { pid: child.pid, bindings: [bindingAt(own.port)] });
+  const { watched, say, cures, lines } = await rig(t, proxy, { intervalMs: 3_600_000 });
+  say('online', child.pid);
+  await until(() => watched.health().state === 'up', 'up');
+  child.kill('SIGSTOP');
+  await until(() => cures.some(([cure]) => cure === 'forced'), 'cured');
+  assert.ok(lines.some((line) => line.includes('the process is stopped')));
+});
+
+describe('after a cure', { skip }, () => {
+  test('what PM2 said before it is no evidence any more', async (t) => {
+    const proxy = await fakeProxy(t);
+    const { say, scene, cures, notBefore } = await rig(t, proxy);
+    let curedAt = Number.POSITIVE_INFINITY;
+    scene.cure = async () => {
+      say('online');
+      curedAt = performance.now();
+    };
+    say('gave_up', null);
+    await until(() => cures.length > 0 && (notBefore.at(-1) ?? 0) > 0, 'a look after the cure');
+    assert.equal(cures[0]?.[0], 'start');
+    assert.ok((notBefore.at(-1) ?? 0) >= curedAt);
+  });
+});
+
+describe('an app that is to be brought back', { skip }, () => {
+  test('is known by the daemon that had it: the operator may delete it before the cure', async (t) => {
+    const { say, cures } = await rig(t, await fakeProxy(t));
+    say('gave_up', null);
+    await until(() => cures.length > 0, 'a cure');
+    assert.deepEqual(cures[0], ['start', null, 77]);
+  });
+});

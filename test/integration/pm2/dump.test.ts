@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import {
+  chmodSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { forgetSaved } from '../../../src/pm2/dump.ts';
+import { tempFolder } from '../../support/temp-dir.ts';
+
+const CONFIG = '/x/steadyport.json';
+const own = (name: string, config = CONFIG): object => ({
+  name,
+  env: { STEADYPORT_CONFIG: config, STEADYPORT_REVISION: 'r' },
+});
+const shop = { name: 'shop', env: { STEADYPORT_CONFIG: CONFIG } };
+const nameless = { pm_exec_path: '/x' };
+
+describe('the saved lists of PM2', () => {
+  const table: readonly [name: string, before: readonly object[], after: readonly object[]][] = [
+    ['lose the apps of this config', [own('tcp-proxy-1'), own('proxy-monitor')], []],
+    [
+      'keep those of another config',
+      [own('tcp-proxy-1', '/y.json'), own('tcp-proxy-2')],
+      [own('tcp-proxy-1', '/y.json')],
+    ],
+    ['keep those of others, in their order', [shop, own('unix-proxy-a.sock'), nameless], [shop, nameless]],
+    ['may be empty', [], []],
+  ];
+  for (const [name, before, after] of table)
+    for (const list of ['dump.pm2', 'dump.pm2.bak'])
+      test(`${name} (${list})`, () => {
+        const folder = tempFolder();
+        const path = join(folder, list);
+        writeFileSync(path, JSON.stringify(before));
+        chmodSync(path, 0o640);
+        const { names, problems } = forgetSaved(folder, CONFIG);
+        assert.deepEqual(JSON.parse(readFileSync(path, 'utf8')), after);
+        assert.deepEqual([names.length, problems], [before.length - after.length, []]);
+        assert.deepEqual([statSync(path).mode & 0o777, readdirSync(folder)], [0o640, [list]]);
+      });
+
+  test('may not be there', () => {
+    const folder = tempFolder();
+    assert.deepEqual(forgetSaved(join(folder, 'none'), CONFIG), { names: [], problems: [] });
+    assert.equal(existsSync(join(folder, 'none')), false);
+  });
+
+  test('may be links', () => {
+    const folder = tempFolder();
+    writeFileSync(join(folder, 'real'), JSON.stringify([own('tcp-proxy-1'), shop]));
+    symlinkSync('real', join(folder, 'dump.pm2'));
+    assert.deepEqual(forgetSaved(folder, CONFIG).names, ['tcp-proxy-1']);
+    assert.deepEqual(JSON.parse(readFileSync(join(folder, 'real'), 'utf8')), [shop]);
+  });
+
+  for (const [name, text, problem] of [
+    ['no JSON', '[{', /^.*dump\.pm2 was left as it is: .*JSON/],
+    ['no list', '{}', /expected a list of apps$/],
+    ['no list of apps', '[null]', /was left as it is/],
+  ] as const)
+    test(`that are ${name} are left as they are`, () => {
+      const folder = tempFolder();
+      writeFileSync(join(folder, 'dump.pm2'), text);
+      writeFileSync(join(folder, 'dump.pm2.bak'), JSON.stringify([own('tcp-proxy-1')]));
+      const { names, problems } = forgetSaved(folder, CONFIG);
+      assert.deepEqual([names, problems.length], [['tcp-proxy-1'], 1]);
+      assert.match(problems[0] ?? '', problem);
+      assert.equal(readFileSync(join(folder, 'dump.pm2'), 'utf8'), text);
+    });
+});

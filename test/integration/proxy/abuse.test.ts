@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { createInterface } from 'node:readline';
+import { describe, type TestContext, test } from 'node:test';
+import { OUT_OF_FILES_PERCENT } from '../../../src/config/defaults.ts';
+import {
+  dial,
+  ENGINES,
+  echo,
+  ending,
+  freePort,
+  readAll,
+  readBytes,
+  rig,
+  serve,
+} from '../../support/proxy-harness.ts';
+
+/** What a public port gets to see; afterwards nothing of it must be left. */
+for (const [name, createEngine] of Object.entries(ENGINES))
+  describe(`abuse of the ${name} engine`, () => {
+    test('1,500 clients and an upstream that both behave at random leave nothing behind', async (t) => {
+      const upstream = await serve(t, misbehave);
+      const limits = { idleTimeoutMs: 2_000, halfCloseTimeoutMs: 1_000 };
+      const { dial, record, records, engine } = await rig(t, createEngine, upstream, limits);
+      const before = openFiles();
+      for (let n = 0; n < 1_500; n += 1) {
+        const client = dial();
+        await once(client, 'connect');
+        misbehave(client);
+      }
+      await record(1_499);
+      assert.equal(engine.counts().active, 0);
+      assert.equal(records.length, 1_500);
+      await until(() => openFiles() <= before);
+    });
+
+    test('5,000 connects of a port scan are each told of once and leave nothing behind', async (t) => {
+      const { dial, record, records, engine } = await rig(t, createEngine, await serve(t, echo));
+      const before = openFiles();
+      for (let n = 0; n < 5_000; n += 1) {
+        const client = dial();
+        await once(client, 'connect');
+        client.destroy();
+      }
+      await record(4_999);
+      assert.deepEqual([engine.counts().active, records.length], [0, 5_000]);
+      await until(() => openFiles() <= before);
+    });
+
+    test('two hundred clients that send a byte now and then do not keep another one waiting', async (t) => {
+      const { dial, engine } = await rig(t, createEngine, await serve(t, echo));
+      const slow = Array.from({ length: 200 }, () => dial());
+      for (const client of slow) client.write('s');
+      await Promise.all(slow.map((client) => readBytes(client, 1)));
+      const quick = dial();
+      quick.end('quick');
+      assert.equal((await readAll(quick)).toString(), 'quick');
+      for (const client of slow) client.end('t');
+      await Promise.all(slow.map((client) => ending(client)));
+      await until(() => engine.counts().active === 0);
+    });
+  });
+
+test('at 96 open files 150 clients do not kill a proxy, and the next one is served', async (t) => {
+  const { proxy, address } = await proxyWithFiles(t, 96);
+  const clients = Array.from({ length: 150 }, () => dial(t, address));
+  const seen = { served: 0, refused: 0 };
+  for (const client of clients) {
+    client.once('data', () => {
+      seen.served += 1;
+    });
+    client.once('error', () => {
+      seen.refused += 1;
+    });
+    client.write('x');
+  }
+  await until(() => seen.served > 0 && seen.served + seen.refused > 100);
+  assert.ok(seen.refused > 0);
+  for (const client of clients) client.destroy();
+  for (let answer = ''; answer !== 'next'; ) {
+    const client = dial(t, address);
+    client.end('next');
+    answer = (await readAll(client).catch(() => Buffer.from(''))).toString();
+  }
+  assert.equal(proxy.exitCode, null);
+});
+
+const skip = process.platform !== 'linux' && 'there is no /proc';
+test('a proxy that is full of clients is not out of files', { skip }, async (t) => {
+  const { proxy, address } = await proxyWithFiles(t, 512);
+  const clients = Array.from({ length: 400 }, () => dial(t, address));
+  let served = 0;
+  let refused = 0;
+  for (const client of clients) {
+    client.once('data', () => {
+      served += 1;
+    });
+    client.once('error', () => {
+      refused += 1;
+    });
+    client.write('x');
+  }
+  await until(() => refused > 0 && served + refused > 350);
+  const open = readdirSync(`/proc/${proxy.pid}/fd`).length;
+  assert.ok(open > 2 * served && open < (512 * OUT_OF_FILES_PERCENT) / 100, `${open} open files`);
+});
+
+const proxyWithFiles = async (t: TestContext, files: number) => {
+  const upstream = await serve(t, echo);
+  const port = await freePort();
+  const command = `ulimit -n ${files}; exec "$0" dist/cli.js proxy 127.0.0.1:${port} 127.0.0.1 ${upstream.port}`;
+  const proxy = spawn('bash', ['-c', command, process.execPath], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => proxy.kill('SIGKILL'));
+  const lines = createInterface({ input: proxy.stdout });
+  await once(lines, 'line');
+  return { proxy, address: { host: '127.0.0.1', port } };
+};
+
+/** Sends, half-closes, resets, leaves, or sends nonsense. */
+const misbehave = (socket: Socket): void => {
+  const acts: readonly (() => void)[] = [
+    () => socket.destroy(),
+    () => socket.resetAndDestroy(),
+    () => socket.end('GET / HTTP/1.1\r\n\r\n'),
+    () => socket.end(),
+    () => socket.write(Buffer.alloc(100_000, 0xff), () => socket.resetAndDestroy()),
+    () => socket.write('half a line'),
+    () => socket.write('x', () => socket.destroy()),
+  ];
+  socket.resume().once('end', () => socket.end());
+  acts[Math.floor(Math.random() * acts.length)]?.();
+};
+
+const openFiles = (): number => readdirSync('/proc/self/fd').length;
+
+const until = async (condition: () => boolean): Promise<void> => {
+  while (!condition()) await new Promise((done) => setImmediate(done));
+};

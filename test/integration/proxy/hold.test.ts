@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { ENGINES, echo, freePort, readBytes, rig, serve } from '../../support/proxy-harness.ts';
+
+const CLIENTS = 200;
+
+for (const [name, createEngine] of Object.entries(ENGINES))
+  test(`clients that wait for the same upstream share one dial of the ${name} engine, and are served together`, async (t) => {
+    const upstream = { host: '127.0.0.1', port: await freePort() };
+    const limits = { holdMs: 60_000, maxHeld: CLIENTS };
+    const { dial, engine, record } = await rig(t, createEngine, upstream, limits);
+    const clients = Array.from({ length: CLIENTS }, () => dial());
+    for (const client of clients) client.write('x');
+    const failures = (): number => engine.counts().dialFailures['ECONNREFUSED'] ?? 0;
+    while (engine.counts().held < CLIENTS || failures() < CLIENTS + 6) await turn();
+    await serve(t, echo, upstream);
+    await Promise.all(clients.map((client) => readBytes(client, 1)));
+    assert.ok(failures() < CLIENTS * 1.5, `${failures()} failed dials for ${CLIENTS} clients`);
+    for (const client of clients) client.end();
+    await record(CLIENTS - 1);
+    assert.equal(engine.counts().held, 0);
+  });
+
+for (const [name, createEngine] of Object.entries(ENGINES))
+  test(`a client that leaves while it tries for all does not keep the others of the ${name} engine waiting`, async (t) => {
+    const upstream = { host: '127.0.0.1', port: await freePort() };
+    const { dial, engine, record } = await rig(t, createEngine, upstream, { holdMs: 60_000 });
+    const [leaving, staying] = [dial(), dial()];
+    await Promise.all([once(leaving, 'connect'), once(staying, 'connect')]);
+    while (engine.counts().held < 2) await turn();
+    leaving.resetAndDestroy();
+    assert.equal((await record(0)).reason, 'client_reset');
+    await serve(t, echo, upstream);
+    staying.write('y');
+    assert.equal(String(await readBytes(staying, 1)), 'y');
+  });

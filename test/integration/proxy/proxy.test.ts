@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { type ProxyConfig, parseConfig } from '../../../src/config/config.ts';
+import { formatAddress } from '../../../src/lib/address.ts';
+import { createPortableEngine } from '../../../src/proxy/portable/engine.ts';
+import { startForwarder } from '../../../src/proxy/proxy.ts';
+import { dial, ending, freePort, readAll, serve } from '../../support/proxy-harness.ts';
+
+interface Line {
+  readonly event: string;
+  readonly text: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** A forwarder of the config entry; `line` resolves with the next line of the event. */
+const start = async (t: TestContext, entry: Partial<ProxyConfig>) => {
+  const upstream = await serve(t, (socket) => socket.end('pong'));
+  const port = await freePort();
+  const parsed = parseConfig({
+    proxies: [{ listen: `127.0.0.1:${port}`, upstream: formatAddress(upstream), ...entry }],
+  });
+  assert.ok(parsed.ok && parsed.config.proxies[0]);
+  const lines: Line[] = [];
+  let wake = (): void => {};
+  const forwarder = await startForwarder(
+    parsed.config.proxies[0],
+    createPortableEngine,
+    (event, text, fields = {}) => {
+      lines.push({ event, text, fields: typeof fields === 'function' ? fields() : fields });
+      wake();
+    },
+    assert.fail,
+  );
+  t.after(() => forwarder.drain(0));
+  const line = async (event: string): Promise<Line> => {
+    for (;;) {
+      const found = lines.find((one) => one.event === event);
+      if (found) return found;
+      await new Promise<void>((done) => {
+        wake = done;
+      });
+    }
+  };
+  return { address: { host: '127.0.0.1', port }, port, upstream, lines, line, forwarder };
+};
+
+test('a finished connection is one line, with both ends, bytes, durations and the reason', async (t) => {
+  const { address, port, upstream, line, lines } = await start(t, {});
+  const client = dial(t, address);
+  client.end('ping!');
+  assert.equal((await readAll(client)).toString(), 'pong');
+  const { text, fields } = await line('connection');
+  const ends = `127\\.0\\.0\\.1:\\d+ → 127\\.0\\.0\\.1:${upstream.port}`;
+  assert.match(
+    text,
+    new RegExp(
+      `^${port}: ${ends} done, 5 B up, 4 B down, hold \\d+ ms, connect \\d+ ms, total \\d+ ms, 0 active$`,
+    ),
+  );
+  const { proxy, reason, haproxy, tries } = fields;
+  assert.deepEqual([proxy, reason, haproxy, tries], [`tcp-proxy-${port}`, 'done', '--', 1]);
+  assert.deepEqual(
+    lines.map(({ event }) => event),
+    ['listen', 'engine', 'connection'],
+  );
+});
+
+test('with logOpen there is a line when a connection opens, too', async (t) => {
+  const { address, port, upstream, line } = await start(t, { logOpen: true });
+  const client = dial(t, address);
+  const { text } = await line('open');
+  assert.match(text, new RegExp(`^${port}: 127\\.0\\.0\\.1:\\d+ → 127\\.0\\.0\\.1:${upstream.port} open$`));
+  client.end();
+  await line('connection');
+});
+
+test('a refused client is told with the very line that would let it in', async (t) => {
+  const { address, line, forwarder } = await start(t, { allow: ['10.0.0.0/8'] });
+  assert.equal(await ending(dial(t, address)), 'ECONNRESET');
+  const { text, fields } = await line('connection');
+  const hint = /to let it in: "allow": (\[.*\]), /.exec(text)?.[1];
+  assert.deepEqual(JSON.parse(hint ?? ''), ['10.0.0.0/8', '127.0.0.1']);
+  assert.equal(fields['haproxy'], 'PR');
+  assert.equal(forwarder.report().connections.byReason.not_allowed, 1);
+});
+
+test('a hold that was in vain is told with its tries', async (t) => {
+  const { address, line } = await start(t, {
+    holdMs: 350,
+    upstream: `127.0.0.1:${await freePort()}` as never,
+  });
+  assert.equal(await ending(dial(t, address)), 'ECONNRESET');
+  const { text, fields } = await line('connection');
+  assert.match(text, /the upstream refused the connection \(ECONNREFUSED\) after [2-9] tries, 0 B up/);
+  assert.equal(fields['reason'], 'upstream_refused');
+});
+
+test('with a log of their own, connections are told there alone; refused clients are mentioned in the other', async (t) => {
+  const parsed = parseConfig({
+    proxies: [{ listen: `127.0.0.1:${await freePort()}`, upstream: '127.0.0.1:9', holdMs: 0, allow: [] }],
+  });
+  assert.ok(parsed.ok && parsed.config.proxies[0]);
+  const [proxy] = parsed.config.proxies;
+  const [events, access]: [string[], string[]] = [[], []];
+  let wake = (): void => {};
+  const forwarder = await startForwarder(
+    proxy,
+    createPortableEngine,
+    (event) => events.push(event),
+    assert.fail,
+    (event) => {
+      access.push(event);
+      wake();
+    },
+  );
+  t.after(() => forwarder.drain(0));
+  for (let count = 1; count <= 3; count += 1) {
+    const told = new Promise<void>((done) => {
+      wake = done;
+    });
+    dial(t, { host: '127.0.0.1', port: proxy.listen.port }).on('error', () => {});
+    await told;
+  }
+  assert.deepEqual(access, ['connection', 'connection', 'connection']);
+  assert.deepEqual(events, ['listen', 'engine', 'refused']);
+});

@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { chooseEngine, type EngineChoice } from '../../../src/proxy/select-engine.ts';
+import { compiled } from '../../support/compiled.ts';
+import { needs } from '../../support/requirements.ts';
+
+const POLICY = {
+  upstream: { host: '127.0.0.1', port: 1 },
+  allow: ['loopback'],
+  holdMs: 0,
+  connectTimeoutMs: 1,
+  idleTimeoutMs: 0,
+  halfCloseTimeoutMs: 0,
+  maxConnections: 0,
+  maxHeld: 1,
+};
+
+for (const [wanted, name, why] of [
+  ['auto', 'kernel', 'it can be had here'],
+  ['kernel', 'kernel', 'as configured'],
+  ['portable', 'portable', 'as configured'],
+] as const)
+  test(`${wanted} is the ${name} engine where that can be had`, {
+    skip: needs(process.platform === 'linux' ? undefined : 'needs Linux'),
+  }, async (t) => {
+    const hooks = { onEnd: () => {}, onError: assert.fail, onDeath: assert.fail };
+    const engine = await chooseEngine(wanted)(POLICY, hooks);
+    t.after(() => engine.drain(0));
+    assert.deepEqual([engine.name, engine.why], [name, why]);
+  });
+
+/** In a process whose threads take the machine for another. */
+const elsewhere = async (wanted: EngineChoice, platform: string, arch: string): Promise<string> => {
+  const disguise = `import { isMainThread } from 'node:worker_threads';
+    if (!isMainThread) for (const [name, value] of Object.entries(${JSON.stringify({ platform, arch })}))
+      Object.defineProperty(process, name, { value });`;
+  const url = compiled('src/proxy/select-engine.ts').href;
+  const script = `import(${JSON.stringify(url)}).then(({ chooseEngine }) => {
+    const hooks = { onEnd() {}, onError() {}, onDeath() {} };
+    return chooseEngine('${wanted}')(${JSON.stringify(POLICY)}, hooks);
+  }).then(
+    ({ name, why }) => name + ': ' + why,
+    ({ message, cause }) => 'rejected: ' + message + ' | ' + cause.message,
+  ).then((told) => { console.log(told); process.exit(); });`;
+  const load = `data:text/javascript,${encodeURIComponent(disguise)}`;
+  const args = ['--import', load, '-e', script];
+  return (await promisify(execFile)(process.execPath, args, { timeout: 60_000 })).stdout.trim();
+};
+
+for (const [platform, arch, why] of [
+  ['darwin', 'arm64', 'epoll and splice are of Linux, not of darwin'],
+  ['linux', 'riscv64', 'not made for riscv64'],
+] as const) {
+  test(`auto is the portable engine on ${platform} and ${arch}, and says why`, async () => {
+    const told = await elsewhere('auto', platform, arch);
+    assert.equal(told, `portable: no kernel engine here: ${why}`);
+  });
+
+  test(`kernel is refused on ${platform} and ${arch}, with the cause`, async () => {
+    const told = await elsewhere('kernel', platform, arch);
+    assert.equal(told, `rejected: no kernel engine here: ${why} | ${why}`);
+  });
+}

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { after, test } from 'node:test';
+import { tempFolder } from '../../support/temp-dir.ts';
+
+test('a proxy that cannot write its pid file says so, serves, and writes it once it can', async () => {
+  const folder = tempFolder();
+  const [config, socket] = [join(folder, 'steadyport.json'), join(folder, 'app.sock')];
+  const pidFile = join(folder, 'home/ports/app.sock/pid');
+  // No file takes the place of a folder: as little can be written as on a full disk.
+  mkdirSync(pidFile, { recursive: true });
+  const upstream = createServer((client) => client.end('served'));
+  await once(upstream.listen(0, '127.0.0.1'), 'listening');
+  after(() => upstream.close());
+  const { port } = upstream.address() as AddressInfo;
+  const proxies = [{ listen: `unix:${socket}`, upstream: `127.0.0.1:${port}` }];
+  writeFileSync(config, JSON.stringify({ proxies }));
+
+  const proxy = spawn(process.execPath, [join(process.cwd(), 'dist/cli.js'), 'run', 'unix-proxy-app.sock'], {
+    env: { STEADYPORT_CONFIG: config, STEADYPORT_HOME: join(folder, 'home'), LOG_FORMAT: 'json' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  after(() => proxy.kill('SIGKILL'));
+  const events: { event: string; text: string }[] = [];
+  for await (const line of createInterface(proxy.stdout)) {
+    events.push(JSON.parse(line));
+    if (events.at(-1)?.event === 'no_pid_file') break;
+  }
+  assert.match(events.at(-1)?.text ?? '', /^app\.sock: cannot write .*\/pid: EISDIR.*; serving without it$/);
+  const client = connect(socket).setEncoding('utf8');
+  assert.deepEqual(await once(client, 'data'), ['served']);
+
+  rmdirSync(pidFile);
+  while (readPid(pidFile) !== proxy.pid) await new Promise((done) => setTimeout(done, 50));
+});
+
+const readPid = (path: string): number | undefined => {
+  try {
+    return Number(readFileSync(path, 'utf8'));
+  } catch {
+    return undefined;
+  }
+};

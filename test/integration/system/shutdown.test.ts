@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { test } from 'node:test';
+import { connectControl } from '../../../src/ipc/client.ts';
+import type { ProxyProtocol } from '../../../src/ipc/protocol.ts';
+import { dial, echo, freePort, readBytes, serve } from '../../support/proxy-harness.ts';
+import { tempFolder } from '../../support/temp-dir.ts';
+
+test('a proxy that is asked to leave, and once more, has given its port up and lets its connections finish', {
+  timeout: 60_000,
+}, async (t) => {
+  const [folder, port, upstream] = [tempFolder(), await freePort(), await serve(t, echo)];
+  const config = join(folder, 'steadyport.json');
+  const proxies = [{ listen: `127.0.0.1:${port}`, upstream: `127.0.0.1:${upstream.port}` }];
+  writeFileSync(config, JSON.stringify({ proxies }));
+  const proxy = spawn(process.execPath, ['dist/cli.js', 'run', `tcp-proxy-${port}`], {
+    env: { STEADYPORT_CONFIG: config, STEADYPORT_HOME: join(folder, 'home') },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  t.after(() => proxy.kill('SIGKILL'));
+  const lines = createInterface(proxy.stdout);
+  await once(lines, 'line');
+  const client = dial(t, { host: '127.0.0.1', port });
+  client.write('before');
+  await readBytes(client, 6);
+
+  const socket = join(folder, `home/ports/${port}/control.sock`);
+  const asking = await untilServed(socket);
+  for (let twice = 0; twice < 2; twice += 1) {
+    await asking.ask('leave', null, 60_000);
+    const [error] = (await once(dial(t, { host: '127.0.0.1', port }), 'error')) as [NodeJS.ErrnoException];
+    assert.equal(error.code, 'ECONNREFUSED');
+  }
+  client.write('after');
+  assert.equal((await readBytes(client, 5)).toString(), 'after');
+  client.end();
+  assert.deepEqual(await once(proxy, 'exit'), [0, null]);
+});
+
+const untilServed = async (socket: string) => {
+  for (;;) {
+    const client = await connectControl<ProxyProtocol>(socket, 60_000).catch(() => undefined);
+    if (client) return client;
+    await new Promise((done) => setImmediate(done));
+  }
+};

@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { UsageError } from '../../../src/lib/usage-error.ts';
+import { readInteger, readText, remove, writeAtomic } from '../../../src/system/files.ts';
+import { locateHome, makeHome, removeHome } from '../../../src/system/state-dir.ts';
+import { tempFolder } from '../../support/temp-dir.ts';
+
+const mode = (path: string): number => statSync(path).mode & 0o777;
+
+test('everything of a port is in a folder of its own', () => {
+  const home = locateHome('/x');
+  assert.deepEqual(home.port('6274'), {
+    socket: '/x/ports/6274/control.sock',
+    pid: '/x/ports/6274/pid',
+    failures: '/x/ports/6274/failures',
+  });
+  assert.deepEqual([home.monitorSocket, home.monitorState], ['/x/monitor.sock', '/x/monitor.json']);
+  assert.deepEqual([home.logs, home.accessLog('tcp-proxy-6274')], ['/x/logs', '/x/logs/tcp-proxy-6274.log']);
+});
+
+test('to ask where things are makes nothing', () => {
+  const path = join(tempFolder(), 'home');
+  locateHome(path);
+  assert.equal(existsSync(path), false);
+});
+
+test('a home is for its owner only, whatever the umask', () => {
+  const path = join(tempFolder(), 'a', 'home');
+  const before = process.umask(0);
+  try {
+    makeHome(path, '6274');
+  } finally {
+    process.umask(before);
+  }
+  assert.deepEqual(
+    [mode(path), mode(join(path, 'ports')), mode(join(path, 'ports/6274'))],
+    [0o700, 0o700, 0o700],
+  );
+});
+
+test('a home that others could look into is closed to them', () => {
+  const path = join(tempFolder(), 'home');
+  mkdirSync(path);
+  chmodSync(path, 0o755);
+  makeHome(path);
+  assert.equal(mode(path), 0o700);
+});
+
+test('a home that is there already keeps what is in it', () => {
+  const path = join(tempFolder(), 'home');
+  const { pid } = makeHome(path, '6274').port('6274');
+  writeFileSync(pid, '1\n');
+  makeHome(path, '6274');
+  assert.equal(readText(pid), '1\n');
+});
+
+test('a path that is too long for the sockets is refused, in bytes', () => {
+  const longest = 107 - '/ports/65535/control.sock'.length;
+  for (const path of [`/${'x'.repeat(longest - 1)}`, `/${'é'.repeat(Math.floor((longest - 1) / 2))}`]) {
+    assert.equal(locateHome(path).path, path);
+    assert.throws(
+      () => locateHome(`${path}éé`),
+      (error: Error) =>
+        error instanceof UsageError &&
+        error.message ===
+          `STEADYPORT_HOME is "${path}éé": expected a shorter path; the sockets in it ` +
+            `(${path}éé/ports/65535/control.sock) may have at most 107 bytes`,
+    );
+  }
+});
+
+test('a file is replaced as a whole, for its owner only, and no draft is left', () => {
+  const folder = tempFolder();
+  const path = join(folder, 'pid');
+  writeAtomic(path, 'old and long\n');
+  const inode = statSync(path).ino;
+  writeAtomic(path, 'new\n');
+  assert.equal(readFileSync(path, 'utf8'), 'new\n');
+  assert.notEqual(statSync(path).ino, inode);
+  assert.equal(mode(path), 0o600);
+  assert.deepEqual(readdirSync(folder), ['pid']);
+});
+
+test('what cannot be written throws, and leaves no draft', () => {
+  const folder = tempFolder();
+  const path = join(folder, 'pid');
+  mkdirSync(path);
+  assert.throws(() => writeAtomic(path, 'new\n'), { code: 'EISDIR' });
+  assert.deepEqual(readdirSync(folder), ['pid']);
+});
+
+describe('a pid or failures file is one plain integer', () => {
+  const table: readonly [text: string, number: number | undefined][] = [
+    ['439841\n', 439_841],
+    ['0', 0],
+    ['', undefined],
+    ['\n', undefined],
+    ['-1\n', undefined],
+    ['1.5\n', undefined],
+    ['12 34\n', undefined],
+    ['0x10\n', undefined],
+    ['pid 5\n', undefined],
+  ];
+  const path = join(tempFolder(), 'pid');
+  for (const [text, number] of table)
+    test(`${JSON.stringify(text)} is ${number ?? 'none'}`, () => {
+      writeFileSync(path, text);
+      assert.equal(readInteger(path), number);
+    });
+});
+
+test('a file that is not there has no text and no integer, and may be removed', () => {
+  const path = join(tempFolder(), 'pid');
+  remove(path);
+  assert.deepEqual([readText(path), readInteger(path)], [undefined, undefined]);
+});
+
+describe('a home that is removed', () => {
+  const fill = (path: string): void => {
+    for (const id of ['6274', 'app.sock']) {
+      const { pid, failures, socket } = makeHome(path, id).port(id);
+      for (const file of [pid, failures, socket, `${pid}.4711`]) writeFileSync(file, '1\n');
+    }
+    const { monitorState, counts, alerts } = locateHome(path);
+    for (const file of [monitorState, counts, alerts])
+      for (const name of [file, `${file}.4711`]) writeFileSync(name, '{}');
+    writeFileSync(`${alerts}.bad`, '{}');
+  };
+
+  test('is gone, and so it stays when it is removed again', async () => {
+    const path = join(tempFolder(), 'home');
+    fill(path);
+    assert.deepEqual(await removeHome(path), []);
+    assert.equal(existsSync(path), false);
+    assert.deepEqual(await removeHome(path), []);
+  });
+
+  test('keeps what steadyport did not put there, as when somebody gave it a folder of their own', async () => {
+    const path = tempFolder();
+    fill(path);
+    const own = ['letters.txt', 'ports/6274/pid.txt', 'ports/other', 'monitor.json.old'];
+    for (const name of own) writeFileSync(join(path, name), 'mine');
+    assert.deepEqual([...(await removeHome(path))].sort(), ['letters.txt', 'monitor.json.old', 'ports']);
+    assert.deepEqual(readdirSync(path, { recursive: true }).sort(), [...own, 'ports', 'ports/6274'].sort());
+  });
+
+  test('keeps the logs, and no rule for them', async () => {
+    const path = join(tempFolder(), 'home');
+    fill(path);
+    const { logs, accessLog } = locateHome(path);
+    mkdirSync(logs);
+    for (const file of [accessLog('tcp-proxy-6274'), `${path}/logrotate.conf`, `${path}/logrotate.state`])
+      writeFileSync(file, '');
+    assert.deepEqual(await removeHome(path), ['logs']);
+    assert.deepEqual(readdirSync(path, { recursive: true }).sort(), ['logs', 'logs/tcp-proxy-6274.log']);
+  });
+
+  test('keeps the sockets that somebody serves, and what belongs to them', async (t) => {
+    const path = join(tempFolder(), 'home');
+    fill(path);
+    const { socket } = locateHome(path).port('6274');
+    remove(socket);
+    const server = createServer();
+    t.after(() => server.close());
+    await new Promise<void>((done) => server.listen(socket, done));
+    assert.deepEqual(await removeHome(path), ['ports']);
+    assert.deepEqual(readdirSync(join(path, 'ports')), ['6274']);
+    assert.equal(readInteger(locateHome(path).port('6274').pid), 1);
+  });
+});

@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import {
+  appendFileSync,
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative } from 'node:path';
+import { after, before, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+
+/** The rooms of src/ stay in their order, and `npm run check` has teeth: mistakes planted in a copy are found. */
+interface Floor {
+  readonly room: string;
+  readonly isPure: boolean;
+  readonly packages: readonly string[];
+}
+const script = (name: string): string => pathToFileURL(join(process.cwd(), 'scripts', name)).href;
+const { FLOORS, PURE_FOLDERS } = (await import(script('floors.js'))) as {
+  readonly FLOORS: readonly Floor[];
+  readonly PURE_FOLDERS: readonly { readonly room: string; readonly folder: string }[];
+};
+const { GENERATED } = (await import(script('generate.js'))) as {
+  readonly GENERATED: Readonly<Record<string, () => string>>;
+};
+const PACKAGES = Object.keys(JSON.parse(readFileSync('package.json', 'utf8')).dependencies);
+const SOURCES = readdirSync('src', { recursive: true, encoding: 'utf8' })
+  .filter((path) => path.endsWith('.ts'))
+  .map((path) => `src/${path}`);
+
+for (const [path, make] of Object.entries(GENERATED))
+  test(`${path} is what npm run generate makes of the code`, () => {
+    assert.equal(readFileSync(path, 'utf8'), make());
+  });
+
+test('every folder of src/ is a floor', () => {
+  const rooms = SOURCES.filter((path) => dirname(path) !== 'src').map((path) => path.split('/')[1] ?? '');
+  const floors = FLOORS.map(({ room }) => room);
+  const unknown = new Set(rooms.filter((room) => !floors.includes(room)));
+  assert.deepEqual([...unknown], []);
+});
+
+test('a folder of src/ has at most 13 files', () => {
+  const folders = SOURCES.map((path) => dirname(path));
+  const crowded = folders.filter((folder, at) => at === folders.indexOf(folder) + 13);
+  assert.deepEqual(crowded, []);
+});
+
+const COPIED = ['src', 'scripts', 'biome.json', 'biome.floors.json', 'knip.json', 'package.json'];
+const CONFIG = ['tsconfig.json', 'ecosystem.config.js', 'steadyport.json', 'dist', '.gitignore'];
+let copy = '';
+/** The rules that Biome found broken, by file and line. */
+let found: readonly { readonly path: string; readonly line: number; readonly rule: string }[] = [];
+
+/** Plants a file, a line each. */
+const plant = (path: string, lines: readonly string[]): void =>
+  writeFileSync(join(copy, path), lines.map((line) => `${line}\n`).join(''));
+const brokenIn = (path: string, rule: string): readonly number[] =>
+  found
+    .filter((one) => one.path === path && one.rule === rule)
+    .map(({ line }) => line)
+    .toSorted((a, b) => a - b);
+const run = (...args: readonly string[]): string => {
+  const { stdout, stderr } = spawnSync('npx', args, { cwd: copy, encoding: 'utf8', maxBuffer: 1e8 });
+  return stdout + stderr;
+};
+
+/** The folders of a room that have its own rules, one for each depth. */
+const foldersOf = (room: string): readonly string[] => {
+  const isPure = (path: string): boolean =>
+    PURE_FOLDERS.some((pure) => path === `src/${pure.room}/${pure.folder}`);
+  const folders = SOURCES.map((path) => dirname(path)).filter((path) =>
+    `${path}/`.startsWith(`src/${room}/`),
+  );
+  return [
+    ...new Map(
+      folders.filter((path) => !isPure(path)).map((folder) => [folder.split('/').length, folder]),
+    ).values(),
+  ];
+};
+/** What a room may import, and what it may not. */
+const importsOf = (level: number, folder: string, isPure: boolean) => {
+  const to = (rooms: readonly string[]): string[] =>
+    rooms
+      .map((room) => relative(folder, `src/${room}/any.ts`))
+      .map((path) => (path.startsWith('.') ? path : `./${path}`));
+  const rooms = FLOORS.map(({ room }) => room);
+  const own = FLOORS[level]?.packages ?? [];
+  return {
+    allowed: [...to(rooms.slice(0, level + 1)), ...own, ...(isPure ? [] : ['node:fs'])],
+    forbidden: [
+      ...to(rooms.slice(level + 1)),
+      relative(folder, 'src/cli.ts'),
+      ...PACKAGES.filter((name) => !own.includes(name)),
+      ...(isPure ? ['node:fs'] : []),
+    ],
+  };
+};
+const PLACES = FLOORS.flatMap(({ room, isPure }, level) => [
+  ...foldersOf(room).map((folder) => ({ folder, level, isPure })),
+  ...PURE_FOLDERS.filter((pure) => pure.room === room).map((pure) => ({
+    folder: `src/${room}/${pure.folder}`,
+    level,
+    isPure: true,
+  })),
+]);
+
+before(() => {
+  copy = mkdtempSync(join(tmpdir(), 'steadyport-check-'));
+  for (const name of [...COPIED, ...CONFIG]) cpSync(name, join(copy, name), { recursive: true });
+  symlinkSync(join(process.cwd(), 'node_modules'), join(copy, 'node_modules'));
+  spawnSync('git', ['init', '--quiet'], { cwd: copy });
+  for (const { folder, level, isPure } of PLACES) {
+    const { allowed, forbidden } = importsOf(level, folder, isPure);
+    plant(
+      `${folder}/planted.ts`,
+      [...allowed, ...forbidden].map((name) => `export * from '${name}';`),
+    );
+  }
+  plant('src/lib/one.ts', ["import { b } from '../other.ts';", 'export const a = () => b;']);
+  plant('src/lib/other.ts', ["import { a } from '../one.ts';", 'export const b = () => a;']);
+  plant('src/system/environment.ts', ["export const home = process.env['HOME'];"]);
+  appendFileSync(join(copy, 'src/lib/did-you-mean.ts'), '\nexport const PLANTED = 1;\n');
+  const report = JSON.parse(
+    run('biome', 'lint', '--reporter=json', '--max-diagnostics=none').split('\n')[0] ?? '',
+  );
+  found = report.diagnostics.map(
+    (one: { category: string; location: { path: string; start: { line: number } } }) => ({
+      path: one.location.path,
+      line: one.location.start.line,
+      rule: one.category.split('/').at(-1) ?? '',
+    }),
+  );
+});
+after(() => rmSync(copy, { recursive: true, force: true }));
+
+for (const { folder, level, isPure } of PLACES)
+  test(`${folder} may import what lies below it and its own packages, and nothing else`, () => {
+    const { allowed, forbidden } = importsOf(level, folder, isPure);
+    const lines = forbidden.map((_, at) => allowed.length + at + 1);
+    assert.deepEqual(brokenIn(`${folder}/planted.ts`, 'noRestrictedImports'), lines);
+  });
+
+test('imports in a circle fail the check', () => {
+  assert.equal(brokenIn('src/lib/one.ts', 'noImportCycles').length, 1);
+});
+
+test('process.env outside of the settings fails the check', () => {
+  assert.deepEqual(brokenIn('src/system/environment.ts', 'noProcessEnv'), [1]);
+});
+
+test('an export that nobody uses fails the check', () => {
+  assert.match(run('knip', '--include=exports'), /PLANTED/);
+});

@@ -1,0 +1,103 @@
+import { once } from 'node:events';
+import { createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { TestContext } from 'node:test';
+import type { ProxyProtocol } from '../../src/ipc/protocol.ts';
+import { serveControl } from '../../src/ipc/server.ts';
+import { createCounter } from '../../src/proxy/connection-stats.ts';
+import type { Binding, ProxyReport } from '../../src/proxy/report.ts';
+import { tempFolder } from './temp-dir.ts';
+
+export interface FakeProxy {
+  readonly socket: string;
+  /** What it has been asked, in order. */
+  readonly asked: string[];
+  /** What it says of itself from now on. */
+  say(change: Partial<ProxyReport>): void;
+  /** It leaves, and still answers. */
+  sayGoodbye(): void;
+  /** Its end, announced or not. */
+  end(how: 'left' | 'lost'): Promise<void>;
+}
+
+/** Of a proxy that has served nobody yet. */
+export const FIRST_REPORT: ProxyReport = {
+  pid: process.pid,
+  startedAtMs: 1_000,
+  engine: 'portable',
+  engineReason: null,
+  dataPath: 'unknown',
+  bindings: [],
+  connections: {
+    ...createCounter().tally(),
+    ...{ active: 0, total: 0, held: 0, waiting: 0, maxConnections: 9 },
+    ...{ bytesToUpstream: 0, bytesToClient: 0, dialFailures: {} },
+  },
+  cpuMs: 0,
+};
+
+/** The control socket of a proxy that says what a test wants to hear. */
+export const fakeProxy = async (t: TestContext, says: Partial<ProxyReport> = {}): Promise<FakeProxy> => {
+  const socket = join(tempFolder(), 'control.sock');
+  const asked: string[] = [];
+  let report: ProxyReport = { ...FIRST_REPORT, ...says };
+  const heard = (name: string) => () => {
+    asked.push(name);
+    return null;
+  };
+  const control = await serveControl<ProxyProtocol>(socket, {
+    report: () => {
+      asked.push('report');
+      return report;
+    },
+    pulse: heard('pulse'),
+    leave: heard('leave'),
+    leave_orphan: () => false,
+    listen_again: heard('listen_again'),
+    expect_check: heard('expect_check'),
+  });
+  t.after(() => control.close());
+  return {
+    socket,
+    asked,
+    say: (change) => {
+      report = { ...report, ...change };
+    },
+    sayGoodbye: () => control.announce('leaving'),
+    end: async (how) => {
+      if (how === 'left') control.announce('leaving');
+      await control.close(how === 'left' ? report : undefined);
+    },
+  };
+};
+
+export const bindingAt = (port: number, state: Binding['state'] = 'bound', host = '127.0.0.1'): Binding => ({
+  address: `${host}:${port}`,
+  host,
+  port,
+  state,
+  code: null,
+  holder: null,
+});
+
+/** A control socket that answers so many questions, and then none. */
+export const muteProxy = async (t: TestContext, answers: number): Promise<string> => {
+  const path = join(tempFolder(), 'control.sock');
+  const sockets = new Set<Socket>();
+  let left = answers;
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    createInterface({ input: socket }).on('line', (line) => {
+      left -= 1;
+      const { id } = JSON.parse(line) as { id: number };
+      if (left >= 0) socket.write(`${JSON.stringify({ id, reply: {} })}\n`);
+    });
+  });
+  await once(server.listen(path), 'listening');
+  t.after(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  return path;
+};

@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Channel, LevelChannel } from '../../src/alerting/channels/registry.ts';
+import { type Clock, type Notifier, startNotifier } from '../../src/alerting/notifier.ts';
+import type { Seen } from '../../src/alerting/policy/messages.ts';
+import type { ActiveAlert, Delivery, Message } from '../../src/alerting/policy/notification.ts';
+import { type AlertsConfig, parseConfig } from '../../src/config/config.ts';
+import { type Health, newHealth } from '../../src/health/state.ts';
+import { incident, past, seenOf } from './alert-scenario.ts';
+import { tempFolder } from './temp-dir.ts';
+
+/** A clock that stands until it is moved. */
+export interface HandClock extends Clock {
+  /** What is due by then runs, each at its time. */
+  pass(ms: number): Promise<void>;
+}
+
+const createClock = (): HandClock => {
+  let nowMs = Date.UTC(2026, 0, 5, 12);
+  const timers = new Set<{ readonly dueMs: number; run(): void }>();
+  const settle = async (): Promise<void> => {
+    for (let n = 0; n < 10; n += 1) await turn();
+  };
+  return {
+    nowMs: () => nowMs,
+    chance: () => 0,
+    after: (ms, run) => {
+      const timer = { dueMs: nowMs + ms, run };
+      timers.add(timer);
+      return () => void timers.delete(timer);
+    },
+    pass: async (ms) => {
+      const endMs = nowMs + ms;
+      await settle();
+      for (;;) {
+        const [next] = [...timers].sort((one, other) => one.dueMs - other.dueMs);
+        if (!next || next.dueMs > endMs) break;
+        nowMs = Math.max(nowMs, next.dueMs);
+        timers.delete(next);
+        next.run();
+        await settle();
+      }
+      nowMs = endMs;
+    },
+  };
+};
+
+export const REFUSED: Delivery = { ok: false, problem: 'HTTP 500', retryAfterMs: null, isFinal: false };
+
+/** A channel that answers as it is told to. */
+export interface FakeChannel extends Channel {
+  /** What it got, in every try: "run-1 down 6274". */
+  readonly tries: string[];
+  answer: (message: Message) => Promise<Delivery>;
+}
+
+export const createChannel = (name: string): FakeChannel => {
+  const channel: FakeChannel = {
+    name,
+    tries: [],
+    answer: async () => ({ ok: true }),
+    send: (message) => {
+      const notices = message.notices.map(({ kind, proxy }) => `${kind} ${proxy.replace(/^.*-/, '')}`);
+      channel.tries.push(notices.join(' + '));
+      return channel.answer(message);
+    },
+  };
+  return channel;
+};
+
+export interface FakeLevel extends LevelChannel {
+  readonly tries: { readonly atMs: number; readonly alerts: readonly ActiveAlert[] }[];
+  answer: Delivery;
+}
+
+export const createLevel = (clock: Clock): FakeLevel => {
+  const level: FakeLevel = {
+    ...{ name: 'alertmanager', tries: [], answer: { ok: true } },
+    sendAll: async (alerts) => {
+      level.tries.push({ atMs: clock.nowMs(), alerts });
+      return level.answer;
+    },
+  };
+  return level;
+};
+
+export const alertsConfig = (alerts: object = {}): AlertsConfig => {
+  const parsed = parseConfig({ proxies: [{ listen: '6274', upstream: 'localhost:6274' }], alerts });
+  assert.ok(parsed.ok);
+  return parsed.config.alerts;
+};
+
+/** A notifier of one port, with a clock of ours; `start` again is the next monitor. */
+export const createDesk = (alerts: object = {}) => {
+  const [clock, log] = [createClock(), [] as string[]];
+  const path = join(tempFolder(), 'alerts.json');
+  let health: Health = { ...newHealth(clock.nowMs()), state: 'up' };
+  const seen = (): readonly Seen[] => [seenOf(health)];
+  return {
+    ...{ clock, log, path },
+    start: (events: readonly Channel[], levels: readonly LevelChannel[] = []): Notifier =>
+      startNotifier({
+        ...{ path, config: alertsConfig(alerts), channels: { events, levels }, seen, clock },
+        log: (event, text) => log.push(`${event} ${text}`),
+      }),
+    fall: () => {
+      health = { ...health, state: 'down', cause: 'upstream_down', incident: incident(clock.nowMs()) };
+    },
+    rise: () => {
+      const { incident: over, history } = health;
+      const ended = over ? [past(over.atMs, clock.nowMs())] : [];
+      health = { ...health, state: 'up', cause: null, incident: null, history: [...history, ...ended] };
+    },
+  };
+};

@@ -1,0 +1,179 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import type { TestContext } from 'node:test';
+import { type Address, endpoint, isUnix } from '../../src/lib/address.ts';
+import type { ConnectionRecord, CreateEngine, Engine, Policy } from '../../src/proxy/engine.ts';
+import { createKernelEngine } from '../../src/proxy/kernel/engine.ts';
+import { createPortableEngine } from '../../src/proxy/portable/engine.ts';
+import { LIMITS } from './proxy-policy.ts';
+
+/** Every behaviour is tested on each of these. */
+export const ENGINES: Readonly<Record<string, CreateEngine>> = {
+  portable: createPortableEngine,
+  kernel: createKernelEngine,
+};
+
+export interface Rig {
+  readonly engine: Engine;
+  /** Where the proxy listens. */
+  readonly address: Address;
+  readonly upstream: Address;
+  /** Resolves with the n-th finished connection, counted from 0. */
+  record(n: number): Promise<ConnectionRecord>;
+  readonly records: readonly ConnectionRecord[];
+  dial(): Socket;
+}
+
+/** A proxy on a free loopback port in front of `upstream`; everything is gone when the test ends. */
+export const rig = async (
+  t: TestContext,
+  createEngine: CreateEngine,
+  upstream: Address,
+  policy: Partial<Policy> = {},
+  listen: Address = { host: '127.0.0.1', port: 0 },
+): Promise<Rig> => {
+  const records: ConnectionRecord[] = [];
+  let waiting: { n: number; done: (record: ConnectionRecord) => void }[] = [];
+  const engine = await createEngine(
+    { ...LIMITS, upstream, ...policy },
+    {
+      onError: (error) => assert.fail(error),
+      onDeath: (cause) => assert.fail(cause),
+      onEnd: (record) => {
+        records.push(record);
+        for (const { n, done } of waiting) if (n === records.length - 1) done(record);
+        waiting = waiting.filter(({ n }) => n >= records.length);
+      },
+    },
+  );
+  t.after(() => engine.drain(0));
+  const address = await engine.listen(listen);
+  return {
+    engine,
+    address,
+    upstream,
+    records,
+    record: async (n) => records[n] ?? new Promise((done) => waiting.push({ n, done })),
+    dial: () => dial(t, address),
+  };
+};
+
+/** A client that half-closes only when told to. */
+export const dial = (t: TestContext, address: Address): Socket => {
+  const socket = connect({ ...endpoint(address), allowHalfOpen: true, noDelay: true });
+  socket.on('error', () => {});
+  t.after(() => socket.destroy());
+  return socket;
+};
+
+/** An upstream on a free port. */
+export const serve = async (
+  t: TestContext,
+  handle: (socket: Socket) => void,
+  { host = '127.0.0.1', port = 0 }: Partial<Address> = {},
+): Promise<Address & { readonly server: Server }> => {
+  const isFile = isUnix({ host, port });
+  const sockets = new Set<Socket>();
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {}).on('close', () => sockets.delete(socket));
+    handle(socket);
+  });
+  server.listen({ ...endpoint({ host, port }), ipv6Only: host.includes(':') });
+  await once(server, 'listening');
+  t.after(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  return { host, port: isFile ? 0 : (server.address() as AddressInfo).port, server };
+};
+
+export const echo = (socket: Socket): void => {
+  socket.pipe(socket);
+};
+
+/** An upstream whose queue of connections is full and which accepts none: a connect to it only times out. */
+export const deaf = async (t: TestContext): Promise<Address> => {
+  const script = `const s = require('net').createServer().listen({ host: '127.0.0.1', port: 0, backlog: 1 }, () => {
+    process.stdout.write(String(s.address().port)); process.kill(process.pid, 'SIGSTOP'); })`;
+  const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => child.kill('SIGKILL'));
+  const [port] = await once(child.stdout, 'data');
+  const address = { host: '127.0.0.1', port: Number(port) };
+  for (let isFull = false; !isFull; ) {
+    const socket = dial(t, address);
+    isFull = !(await Promise.race([once(socket, 'connect').then(() => true), quiet(socket)]));
+  }
+  return address;
+};
+
+/** A connect on loopback that has not been answered after 300 ms never will be. */
+const quiet = (socket: Socket): Promise<false> =>
+  new Promise((done) => socket.setTimeout(300, () => done(false)));
+
+/** A port that nobody listens on just now. */
+export const freePort = async (host = '127.0.0.1'): Promise<number> => {
+  const server = createServer().listen({ host, port: 0 });
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+};
+
+/** Writes `size` bytes as fast as the socket takes them, then FIN; `bytes` is how many so far. */
+export const pump = (socket: Socket, chunk: Buffer, size: number): { readonly bytes: number } => {
+  const state = { bytes: 0 };
+  const next = (): void => {
+    while (state.bytes < size) {
+      state.bytes += chunk.length;
+      if (!socket.write(chunk)) {
+        socket.once('drain', next);
+        return;
+      }
+    }
+    socket.end();
+  };
+  socket.once('connect', next);
+  return state;
+};
+
+/** Everything until the other side's FIN; rejects when the connection is reset. */
+export const readAll = async (socket: Socket): Promise<Buffer> => {
+  const chunks: Buffer[] = [];
+  for await (const chunk of socket.iterator({ destroyOnReturn: false })) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+};
+
+/** Exactly the next `bytes` bytes. */
+export const readBytes = (socket: Socket, bytes: number): Promise<Buffer> =>
+  new Promise((done, fail) => {
+    const take = (): void => {
+      const chunk = socket.read(bytes) as Buffer | null;
+      if (chunk === null) return;
+      socket.off('readable', take);
+      done(chunk);
+    };
+    socket
+      .on('readable', take)
+      .once('error', fail)
+      .once('close', () => fail(new Error('closed too early')));
+    take();
+  });
+
+/** How the connection ended, as the client saw it. */
+export const ending = (socket: Socket): Promise<'FIN' | string> =>
+  new Promise((done) => {
+    socket.once('error', (error: NodeJS.ErrnoException) => done(error.code ?? 'error'));
+    socket.once('end', () => done(wasReset(socket) ? 'ECONNRESET' : 'FIN'));
+    socket.resume();
+  });
+
+/** libuv takes a reset that it finds together with the last data for an end (docs/decisions.md: a reset is not an end). */
+const wasReset = (socket: Socket): boolean => {
+  const isTcp = socket.localAddress !== undefined;
+  Object.assign(socket, { _peername: undefined });
+  return isTcp && !socket.writableEnded && socket.remoteAddress === undefined;
+};

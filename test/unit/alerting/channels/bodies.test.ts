@@ -1,0 +1,232 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { discordBody } from '../../../../src/alerting/channels/discord.ts';
+import { slackBody } from '../../../../src/alerting/channels/slack.ts';
+import { fit } from '../../../../src/alerting/channels/text.ts';
+import { webhookBody } from '../../../../src/alerting/channels/webhook.ts';
+import { AT_MS, flood, message, notice } from '../../../support/notification-samples.ts';
+
+const FROM = AT_MS / 1_000 - 60;
+
+describe('Slack', () => {
+  test('a notice is one section, and the id is at the end', () => {
+    assert.deepEqual(slackBody(message(notice())), {
+      text: '🚨 Down: MCP Inspector Web UI (tcp-proxy-6274). Proxy for port 6274 has no upstream: localhost:6274 does not answer.',
+      blocks: [
+        {
+          type: 'section',
+          text: {
+            type: 'mrkdwn',
+            text: [
+              '*🚨 Down: MCP Inspector Web UI (tcp-proxy-6274)*',
+              'Proxy for port 6274 has no upstream: localhost:6274 does not answer.',
+              `*Since:* <!date^${FROM}^{date_short_pretty} {time_secs}|2026-11-27 04:04:06 UTC> (2026-11-27 04:04:06 UTC)`,
+              '*Why:* connection refused',
+              '*Done:* Nothing: a restart would not cure it.',
+              '*To do:* Start the application.',
+            ].join('\n'),
+          },
+        },
+        {
+          type: 'context',
+          elements: [
+            {
+              type: 'mrkdwn',
+              text: `<!date^${AT_MS / 1_000}^{date_short_pretty} {time_secs}|2026-11-27 04:05:06 UTC> (2026-11-27 04:05:06 UTC)  steadyport m-1`,
+            },
+          ],
+        },
+      ],
+    });
+  });
+
+  test('what a user named calls nobody', () => {
+    const text = JSON.stringify(slackBody(message(notice({ label: '<!channel> & <@U1>' }))));
+    assert.ok(text.includes('&lt;!channel&gt; &amp; &lt;@U1&gt;'), text);
+    assert.ok(!text.includes('<!channel>') && !text.includes('<@U1>'), text);
+  });
+
+  test('sixty ports at once are within the limits, and it is said how many more', () => {
+    const { text, blocks } = slackBody(flood);
+    const texts = blocks.flatMap((block) => ('text' in block ? [block['text'] as { text: string }] : []));
+    const whole = JSON.stringify(blocks);
+    assert.ok(text.length <= 3_000 && blocks.length <= 50 && whole.length < 13_000, `${whole.length}`);
+    for (const { text: one } of texts) assert.ok(one.length <= 3_000 && one.length > 0);
+    assert.match(whole, /… and \d+ more: tcp-proxy-2\d{4}, /);
+    assert.match(whole, /m-1/);
+    assert.doesNotMatch(whole, /&(?!amp;|lt;|gt;)/);
+  });
+
+  test('short notices of forty ports are all shown', () => {
+    const short = { what: 'It is gone.', why: null, done: null, todo: null, label: '' };
+    const notices = Array.from({ length: 40 }, (_, at) => notice({ ...short, proxy: `tcp-proxy-${at}` }));
+    const { blocks } = slackBody(message(...notices));
+    assert.equal(blocks.length, 41);
+  });
+});
+
+describe('Discord', () => {
+  test('a notice is one embed, the id is in its footer, and nobody is mentioned', () => {
+    assert.deepEqual(
+      discordBody(
+        message(notice({ kind: 'recovered', severity: 'info', toMs: AT_MS, todo: null, label: '*a*' })),
+      ),
+      {
+        content:
+          '✅ Up again: \\*a\\* (tcp-proxy-6274). Proxy for port 6274 has no upstream: localhost:6274 does not answer.',
+        embeds: [
+          {
+            title: '✅ Up again: \\*a\\* (tcp-proxy-6274)',
+            description: 'Proxy for port 6274 has no upstream: localhost:6274 does not answer.',
+            fields: [
+              {
+                name: 'From, to',
+                value: `<t:${FROM}:F> (2026-11-27 04:04:06 UTC), <t:${FROM + 60}:F> (2026-11-27 04:05:06 UTC) (60.0 s)`,
+              },
+              { name: 'Why', value: 'connection refused' },
+              { name: 'Done', value: 'Nothing: a restart would not cure it.' },
+            ],
+            color: 0x2f8f4f,
+            timestamp: '2026-11-27T04:05:06.000Z',
+            footer: { text: 'steadyport m-1' },
+          },
+        ],
+        allowed_mentions: { parse: [] },
+      },
+    );
+  });
+
+  test('a part without a text has no field: the message would be refused', () => {
+    const { embeds } = discordBody(message(notice({ why: '', done: ' \n', todo: null })));
+    assert.deepEqual(
+      embeds[0]?.fields.map(({ name }) => name),
+      ['Since'],
+    );
+  });
+
+  test('sixty ports at once are within the limits, and it is said how many more', () => {
+    const { content, embeds } = discordBody(flood);
+    assert.ok(content.length <= 2_000 && embeds.length <= 10 && embeds.length > 0);
+    let total = 0;
+    for (const { title, description, fields, footer } of embeds) {
+      assert.ok(title.length <= 256 && description.length <= 4_096 && fields.length <= 25);
+      for (const { name, value } of fields) {
+        assert.ok(name.length <= 256 && value.length <= 1_024 && value.length > 0);
+        total += name.length + value.length;
+      }
+      total += title.length + description.length + footer.text.length;
+    }
+    assert.ok(total <= 6_000, `${total}`);
+    assert.match(content, /… and \d+ more: tcp-proxy-2\d{4}, /);
+  });
+});
+
+test('the gravest are shown when not all are', () => {
+  const others = Array.from({ length: 30 }, () => notice({ severity: 'info', kind: 'steady' }));
+  const { embeds } = discordBody(message(...others, notice({ proxy: 'tcp-proxy-1' })));
+  assert.match(embeds[0]?.title ?? '', /tcp-proxy-1\)/);
+});
+
+test('several ports are told in a line by what became of them', () => {
+  const [one, other] = [notice({ proxy: 'tcp-proxy-1' }), notice({ proxy: 'tcp-proxy-2' })];
+  const { text } = slackBody(message(one, notice({ kind: 'recovered', proxy: 'tcp-proxy-3' }), other));
+  assert.equal(text, '🚨 Down: tcp-proxy-1, tcp-proxy-2; ✅ Up again: tcp-proxy-3');
+});
+
+describe('the webhook', () => {
+  test("has Alertmanager's form, and the id at its top", () => {
+    const down = notice();
+    const labels = { alertname: 'SteadyportDown', proxy: 'tcp-proxy-6274', severity: 'critical' };
+    const annotations = {
+      summary: down.what,
+      description: [down.what, down.why, down.done, down.todo].join('\n'),
+      label: 'MCP Inspector Web UI',
+      cause: 'upstream_down',
+      why: 'connection refused',
+      done: 'Nothing: a restart would not cure it.',
+      todo: 'Start the application.',
+      kind: 'down',
+    };
+    const { alerts, ...rest } = webhookBody(message(down), 'http://127.0.0.1:6270');
+    assert.deepEqual(rest, {
+      version: '4',
+      id: 'm-1',
+      groupKey: 'steadyport:m-1',
+      truncatedAlerts: 0,
+      status: 'firing',
+      receiver: 'steadyport',
+      groupLabels: {},
+      commonLabels: labels,
+      commonAnnotations: annotations,
+      externalURL: 'http://127.0.0.1:6270',
+    });
+    assert.deepEqual(
+      alerts.map(({ fingerprint: _, ...alert }) => alert),
+      [
+        {
+          status: 'firing',
+          labels,
+          annotations,
+          startsAt: '2026-11-27T04:04:06.000Z',
+          endsAt: '0001-01-01T00:00:00Z',
+          generatorURL: 'http://127.0.0.1:6270',
+        },
+      ],
+    );
+  });
+
+  test('what goes down and comes up again has one fingerprint, another port has another', () => {
+    const up = notice({ kind: 'recovered', severity: 'info', cause: null, toMs: AT_MS });
+    const { alerts, status, commonLabels } = webhookBody(message(notice(), up, notice({ proxy: 'x' })), null);
+    const prints = alerts.map(({ fingerprint }) => fingerprint);
+    assert.equal(prints[0], prints[1]);
+    assert.notEqual(prints[0], prints[2]);
+    assert.match(prints[0] ?? '', /^[0-9a-f]{16}$/);
+    assert.deepEqual(
+      alerts.map((alert) => [alert.status, alert.endsAt]),
+      [
+        ['firing', '0001-01-01T00:00:00Z'],
+        ['resolved', '2026-11-27T04:05:06.000Z'],
+        ['firing', '0001-01-01T00:00:00Z'],
+      ],
+    );
+    assert.equal(status, 'firing');
+    assert.deepEqual(commonLabels, { alertname: 'SteadyportDown', severity: 'critical' });
+    assert.equal(webhookBody(message(up), null).status, 'resolved');
+  });
+
+  test('a reminder is of the alert that goes on', () => {
+    const [down, flapping] = (['critical', 'warning'] as const).map((severity) =>
+      notice({ kind: 'reminder', severity }),
+    );
+    const { alerts } = webhookBody(
+      message(notice(), down ?? notice(), notice({ kind: 'flapping' }), flapping ?? notice()),
+      null,
+    );
+    const [one, two, three, four] = alerts.map(({ fingerprint }) => fingerprint);
+    assert.deepEqual([one, three], [two, four]);
+    assert.notEqual(one, three);
+  });
+
+  test('holds all sixty', () => assert.equal(webhookBody(flood, null).alerts.length, 60));
+});
+
+describe('a text that is cut', () => {
+  const slack = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+  test('keeps its escapes and code points whole, and never exceeds', () => {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: fc.constantFrom('&', '<', 'a', '😀', '\ud800', '\n') }),
+        fc.nat(30),
+        (text, most) => {
+          const cut = fit(text, most + 1, slack);
+          assert.ok(cut.length <= most + 1);
+          assert.match(cut, /^(&amp;|&lt;|[^&<\p{Cs}\p{Cc}])*$/u);
+          const clean = slack(text.replace(/\p{Cs}/gu, '\ufffd').replace(/\n+/g, ' '));
+          assert.ok(clean === cut || (cut.endsWith('…') && clean.startsWith(cut.slice(0, -1))));
+        },
+      ),
+    );
+  });
+});

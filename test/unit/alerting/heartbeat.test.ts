@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createDeadMan, pingTo } from '../../../src/alerting/heartbeat.ts';
+import type { Delivery } from '../../../src/alerting/policy/notification.ts';
+import { Secret } from '../../../src/config/secrets.ts';
+import { answer, hang, openReceiver } from '../../support/http-receiver.ts';
+
+const OK: Delivery = { ok: true };
+const failed = (retryAfterMs: number | null = null): Delivery => ({
+  ok: false,
+  problem: 'HTTP 500',
+  retryAfterMs,
+  isFinal: false,
+});
+
+/** Looks once a second from `fromS` on, up to and without `toS`. */
+const rig = () => {
+  const state: { delivery: Delivery } = { delivery: OK };
+  const pings: number[] = [];
+  const lines: string[] = [];
+  let nowS = 0;
+  const deadMan = createDeadMan(
+    async () => {
+      pings.push(nowS);
+      return state.delivery;
+    },
+    (event, text) => lines.push(`${event}: ${text}`),
+  );
+  const lookUntil = async (toS: number, isWell: boolean): Promise<void> => {
+    for (; nowS < toS; nowS += 1) await deadMan.look(nowS * 1_000, isWell);
+  };
+  return { state, pings, lines, lookUntil, deadMan };
+};
+
+test('it pings at once and then every 60 s while all is well, and says nothing of it', async () => {
+  const { pings, lines, lookUntil } = rig();
+  await lookUntil(200, true);
+  assert.deepEqual([pings, lines], [[0, 60, 120, 180], []]);
+});
+
+test('it does not ping while something is not well, and at once when all is well again', async () => {
+  const { pings, lookUntil } = rig();
+  await lookUntil(100, false);
+  assert.deepEqual(pings, []);
+  await lookUntil(130, true);
+  await lookUntil(145, false);
+  await lookUntil(220, true);
+  assert.deepEqual(pings, [100, 145, 205]);
+});
+
+test('a port that goes up and down does not ping without end', async () => {
+  const { pings, lookUntil } = rig();
+  for (let at = 1; at <= 60; at += 1) await lookUntil(at, at % 2 === 0);
+  assert.deepEqual(pings, [1, 17, 33, 49]);
+});
+
+test('a ping that fails is tried again every 15 s, or when the receiver says, and told once', async () => {
+  const { state, pings, lines, lookUntil } = rig();
+  state.delivery = failed();
+  await lookUntil(40, true);
+  state.delivery = failed(30_000);
+  await lookUntil(50, true);
+  assert.deepEqual(pings, [0, 15, 30, 45]);
+  await lookUntil(75, true);
+  assert.deepEqual(pings, [0, 15, 30, 45]);
+  state.delivery = OK;
+  await lookUntil(200, true);
+  assert.deepEqual(pings, [0, 15, 30, 45, 75, 135, 195]);
+  assert.deepEqual(lines, [
+    'no_heartbeat: The heartbeat cannot be sent: HTTP 500; trying again',
+    'heartbeat: The heartbeat is sent again, after 75.0 s',
+  ]);
+});
+
+test('a clock that is set back does not keep it from pinging', async () => {
+  const { pings, deadMan } = rig();
+  await deadMan.look(1_000_000, true);
+  await deadMan.look(0, true);
+  assert.equal(pings.length, 2);
+});
+
+test('it is one GET, to the URL as it is', async () => {
+  const receiver = await openReceiver(answer(200, 'OK'));
+  const ping = pingTo(new Secret(new URL(`${receiver.url}/uuid?status=up`)));
+  assert.deepEqual(await ping(new AbortController().signal), OK);
+  const [{ method, path, text } = assert.fail('nothing came')] = receiver.received;
+  assert.deepEqual([method, path, text], ['GET', '/uuid?status=up', '']);
+});
+
+test('one ping at a time, and none after the end, which ends the one under way', async () => {
+  const receiver = await openReceiver(hang);
+  const lines: string[] = [];
+  const deadMan = createDeadMan(pingTo(new Secret(new URL(receiver.url))), (_, text) => lines.push(text));
+  const first = deadMan.look(0, true);
+  await receiver.got(1);
+  await deadMan.look(100_000, true);
+  deadMan.stop();
+  await first;
+  await deadMan.look(200_000, true);
+  assert.deepEqual([receiver.received.length, lines], [1, []]);
+});

@@ -1,0 +1,344 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import {
+  activeFor,
+  NOTHING_SAID,
+  observe,
+  silence,
+  taken,
+} from '../../../../src/alerting/policy/alert-manager.ts';
+import type { Message } from '../../../../src/alerting/policy/notification.ts';
+import { incident, inWords, POLICY, past, seenOf, startTown } from '../../../support/alert-scenario.ts';
+import { startStory, UPSTREAM_DOWN } from '../../../support/health-scenario.ts';
+
+const HOUR_MS = 3_600_000;
+
+describe('what is said', () => {
+  test('an outage of 20 s at the defaults is one message when it is known, and one when it is over', () => {
+    const story = startStory();
+    const messages: (Message & { saidMs: number })[] = [];
+    let state = NOTHING_SAID;
+    for (let atMs = 10_000; atMs < 120_000; atMs += 250) {
+      const isDown = atMs >= 30_000 && atMs < 50_000;
+      if (isDown || atMs % 1_000 === 0 || story.health().incident)
+        story.look(atMs, isDown ? UPSTREAM_DOWN : {});
+      const next = observe(state, [seenOf(story.health())], { atMs, isQuiet: false, run: 'run' }, POLICY);
+      state = next.state;
+      messages.push(...next.messages.map((message) => ({ ...message, saidMs: atMs })));
+    }
+    assert.deepEqual(inWords(messages), ['down 6274', 'recovered 6274']);
+    assert.deepEqual(
+      messages.map(({ saidMs }) => saidMs),
+      [35_500, 55_250],
+    );
+    assert.match(messages[1]?.notices[0]?.what ?? '', /healthy again after 20\.0 s$/);
+  });
+
+  test('nothing is said of what is pending, and nothing of what was over before that', () => {
+    const town = startTown();
+    town.set({ state: 'degraded', incident: incident(0, { alerted: false }) });
+    assert.deepEqual(town.until(60_000), []);
+    town.set({ state: 'up', incident: null, history: [past(0, 60_000, { alerted: false })] });
+    assert.deepEqual(town.until(120_000), []);
+  });
+
+  test('at the first sight the past is past, and what is down is said', () => {
+    const town = startTown([]);
+    town.set({ history: [past(-9_000, -8_000)] }, 1);
+    town.set({ incident: incident(-1_000), history: [past(-9_000, -8_000)] }, 2);
+    assert.deepEqual(town.until(10_000), ['down 2']);
+  });
+
+  test('what begins and ends while that first word is still held is not lost', () => {
+    const town = startTown([]);
+    town.set({ incident: incident(0) });
+    town.until(2_000);
+    town.rise();
+    assert.deepEqual(town.until(10_000), ['recovered 6274']);
+  });
+
+  test('a crash that PM2 has healed is a restart', () => {
+    const town = startTown();
+    town.restart();
+    assert.deepEqual(town.until(10_000), ['restarted 6274']);
+  });
+
+  test('a port that is given up is said once; when that is the first word of it, it is the only one', () => {
+    const open = { curesMs: [], tries: 9, nextAtMs: 0, opened: 1 };
+    const town = startTown();
+    town.fall(6274, 'hung');
+    assert.deepEqual(town.until(10_000), ['down 6274']);
+    town.set({ breaker: open });
+    assert.deepEqual(town.until(20_000), ['gave_up 6274']);
+    town.set({ breaker: { ...open, opened: 2 } });
+    assert.deepEqual(town.until(30_000), []);
+    town.rise();
+    town.set({ breaker: { ...open, opened: 0 } });
+    assert.deepEqual(town.until(40_000), ['recovered 6274']);
+    town.set({ breaker: open, incident: incident(40_000, { alerted: false, cause: 'hung' }) });
+    assert.deepEqual(town.until(50_000), ['gave_up 6274']);
+    town.set({ incident: incident(40_000, { cause: 'hung' }) });
+    assert.deepEqual(town.until(60_000), []);
+  });
+
+  test('a limit that warns is said when it begins, and not again when it has only paused', () => {
+    const town = startTown();
+    town.set({ warnings: ['out_of_cpu'] });
+    assert.deepEqual(town.until(10_000), ['warning 6274']);
+    for (const warnings of [[], ['out_of_cpu'], []] as const) {
+      town.set({ warnings });
+      assert.deepEqual(town.until(town.now() + 60_000), []);
+    }
+    town.until(town.now() + 600_000);
+    town.set({ warnings: ['out_of_cpu'] });
+    assert.deepEqual(town.until(town.now() + 10_000), ['warning 6274']);
+  });
+
+  test('a port that stays down is said again every four hours', () => {
+    const town = startTown();
+    town.fall();
+    const said = town.until(9 * HOUR_MS);
+    assert.deepEqual(said, ['down 6274', 'reminder 6274', 'reminder 6274']);
+    assert.match(
+      town.messages.at(-1)?.notices[0]?.what ?? '',
+      /^Still, after 480 min: Proxy for port 6274 has no/,
+    );
+    const never = startTown([6274], { remindMs: 0 });
+    never.fall();
+    assert.deepEqual(never.until(9 * HOUR_MS), ['down 6274']);
+  });
+
+  test('a port that is taken out of the config while it is down ends, once', () => {
+    const town = startTown([1, 2]);
+    town.fall(1);
+    town.until(10_000);
+    town.remove(1);
+    town.remove(2);
+    assert.deepEqual(town.until(60_000), ['recovered 1']);
+    assert.match(town.messages.at(-1)?.notices[0]?.what ?? '', /no longer in the config/);
+    assert.deepEqual(town.state.ports, {});
+  });
+
+  test('a port that the operator stops while it is down is said to be stopped', () => {
+    const town = startTown();
+    town.fall(6274, 'hung');
+    town.until(10_000);
+    town.rise();
+    town.set({ state: 'stopped' });
+    assert.deepEqual(town.until(20_000), ['recovered 6274']);
+    assert.match(town.messages.at(-1)?.notices[0]?.what ?? '', /was stopped by the operator after 10\.0 s/);
+  });
+});
+
+describe('one message', () => {
+  test('has all ports that fail within the window, which begins with the first', () => {
+    const town = startTown([1, 2, 3]);
+    town.fall(1);
+    town.until(4_000);
+    town.fall(2);
+    assert.deepEqual(town.until(5_000), ['down 1 + down 2']);
+    town.fall(3);
+    assert.deepEqual(town.until(60_000), ['down 3']);
+  });
+
+  test('has an outage that is over within the window as one notice', () => {
+    const town = startTown();
+    town.fall();
+    town.until(3_000);
+    town.rise();
+    assert.deepEqual(town.until(60_000), ['recovered 6274']);
+    assert.match(town.messages[0]?.notices[0]?.what ?? '', /was down for 3\.0 s, and is healthy again/);
+  });
+
+  test('goes at once without a window', () => {
+    const town = startTown([1, 2], { groupMs: 0 });
+    town.fall(1);
+    assert.deepEqual(town.until(0), ['down 1']);
+  });
+
+  test('has an id of its own', () => {
+    const town = startTown();
+    for (let n = 0; n < 3; n += 1) {
+      town.fall();
+      town.until(town.now() + 10_000);
+      town.rise();
+      town.until(town.now() + 10_000);
+    }
+    assert.deepEqual(
+      town.messages.map(({ id }) => id),
+      ['run-1', 'run-2', 'run-3', 'run-4', 'run-5', 'run-6'],
+    );
+  });
+});
+
+describe('a port that comes and goes', () => {
+  const flap = (town: ReturnType<typeof startTown>, times: number): string[] => {
+    const said: string[] = [];
+    for (let n = 0; n < times; n += 1) {
+      town.fall();
+      said.push(...town.until(town.now() + 20_000));
+      town.rise();
+      said.push(...town.until(town.now() + 20_000));
+    }
+    return said;
+  };
+  const FOUR = Array.from({ length: 4 }, () => ['down 6274', 'recovered 6274']).flat();
+
+  test('is told four times, then once that it does, and when it has been steady', () => {
+    const town = startTown();
+    assert.deepEqual(flap(town, 30), [...FOUR, 'flapping 6274']);
+    assert.deepEqual(town.until(town.now() + HOUR_MS), ['steady 6274']);
+    assert.deepEqual(flap(town, 1), ['down 6274', 'recovered 6274']);
+  });
+
+  test('and is then taken out of the config ends as what it was told to be', () => {
+    const town = startTown();
+    flap(town, 30);
+    town.remove(6274);
+    assert.deepEqual(town.until(town.now() + 60_000), ['steady 6274']);
+  });
+
+  test('and then stays down is told to be down', () => {
+    const town = startTown();
+    flap(town, 6);
+    town.fall();
+    assert.deepEqual(town.until(town.now() + HOUR_MS), ['down 6274']);
+    town.rise();
+    assert.deepEqual(town.until(town.now() + HOUR_MS), ['recovered 6274']);
+  });
+
+  test('for hours is said again with the reminders', () => {
+    const town = startTown([6274], { remindMs: HOUR_MS });
+    const said = flap(town, 100).slice(FOUR.length);
+    assert.deepEqual(said, ['flapping 6274', 'reminder 6274']);
+    assert.equal(town.messages.at(-1)?.notices[0]?.severity, 'warning');
+  });
+
+  test('by restarts is told of as one that goes down', () => {
+    const town = startTown();
+    const said: string[] = [];
+    for (let n = 0; n < 50; n += 1) {
+      town.restart();
+      said.push(...town.until(town.now() + 10_000));
+    }
+    assert.deepEqual(said, [...Array(4).fill('restarted 6274'), 'flapping 6274']);
+    assert.deepEqual(town.until(town.now() + HOUR_MS), ['steady 6274']);
+  });
+});
+
+describe('in quiet hours', () => {
+  test('what is critical passes, and its end; the rest is one digest when they end', () => {
+    const town = startTown([1, 2]);
+    town.isQuiet = true;
+    town.fall(1);
+    assert.deepEqual(town.until(10_000), ['down 1']);
+    town.restart(2);
+    town.until(20_000);
+    town.set({ warnings: ['lagging'] }, 2);
+    assert.deepEqual(town.until(30_000), []);
+    town.rise(1);
+    assert.deepEqual(town.until(40_000), ['recovered 1']);
+    town.isQuiet = false;
+    assert.deepEqual(town.until(60_000), ['restarted 2 + warning 2']);
+  });
+
+  test('an outage that nobody was told of in time waits, too', () => {
+    const town = startTown();
+    town.isQuiet = true;
+    town.fall();
+    town.until(1_000);
+    town.rise();
+    assert.deepEqual(town.until(20_000), []);
+    town.isQuiet = false;
+    assert.deepEqual(town.until(21_000), ['recovered 6274']);
+  });
+
+  test('what is too much for the digest is counted in it', () => {
+    const town = startTown();
+    town.isQuiet = true;
+    town.until(1_000);
+    for (let port = 1; port <= 250; port += 1) {
+      town.set({}, port);
+      town.until(town.now());
+      town.restart(port);
+    }
+    town.until(20_000);
+    town.isQuiet = false;
+    town.until(21_000);
+    const notices = town.messages.at(-1)?.notices ?? [];
+    assert.equal(notices.length, 201);
+    assert.match(notices[0]?.what ?? '', /50 earlier notices/);
+  });
+});
+
+describe('in a silence', () => {
+  test('nothing is said; at its end what is down, and what has ended of what was told', () => {
+    const town = startTown([1, 2, 3, 4]);
+    town.fall(1);
+    town.fall(4);
+    town.until(10_000);
+    town.state = silence(town.state, 100_000);
+    town.rise(1);
+    town.fall(2);
+    town.fall(3);
+    town.restart(4);
+    town.set({ warnings: ['lagging'] }, 4);
+    assert.deepEqual(town.until(50_000), []);
+    town.rise(3);
+    assert.deepEqual(town.until(99_000), []);
+    assert.deepEqual(town.until(200_000), ['recovered 1 + down 2']);
+  });
+
+  test('0 ends it', () => {
+    const town = startTown();
+    town.state = silence(town.state, HOUR_MS);
+    town.fall();
+    assert.deepEqual(town.until(10_000), []);
+    town.state = silence(town.state, 0);
+    assert.deepEqual(town.until(20_000), ['down 6274']);
+  });
+});
+
+describe('for a channel that is told what goes on', () => {
+  test('a port is in the list while people know it to be down, and until its end was taken', () => {
+    const town = startTown([6274], { levels: ['am'] });
+    const list = () => activeFor(town.state, 'am').map(({ startsAtMs, endsAtMs }) => [startsAtMs, endsAtMs]);
+    town.until(1_000);
+    town.fall();
+    town.until(3_000);
+    assert.deepEqual(list(), []);
+    town.until(10_000);
+    assert.deepEqual(list(), [[1_000, null]]);
+    town.state = taken(town.state, 'am', activeFor(town.state, 'am'));
+    assert.deepEqual(list(), [[1_000, null]]);
+    town.rise();
+    town.until(20_000);
+    assert.deepEqual(list(), [[1_000, 10_000]]);
+    assert.deepEqual(activeFor(town.state, 'another'), []);
+    town.state = taken(town.state, 'am', activeFor(town.state, 'am'));
+    assert.deepEqual(list(), []);
+  });
+
+  test('a port that is down again is in it once', () => {
+    const town = startTown([6274], { levels: ['am'] });
+    for (let n = 0; n < 2; n += 1) {
+      town.rise();
+      town.until(town.now() + 10_000);
+      town.fall();
+      town.until(town.now() + 10_000);
+    }
+    assert.deepEqual(
+      activeFor(town.state, 'am').map(({ startsAtMs }) => startsAtMs),
+      [30_000],
+    );
+  });
+});
+
+test('what brings nothing new is the very same object, so that nothing is written', () => {
+  const town = startTown();
+  town.fall();
+  town.until(10_000);
+  const before = town.state;
+  town.until(3 * HOUR_MS);
+  assert.equal(town.state, before);
+});

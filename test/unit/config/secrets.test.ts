@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { inspect } from 'node:util';
+import { CONFIG_VARIABLES } from '../../../src/config/env-overrides.ts';
+import { misplacedSecrets, parseSecrets, SECRET_VARIABLES, usesOf } from '../../../src/config/secrets.ts';
+
+const URL_TEXT = 'https://hooks.example/T0/hidden';
+
+test('a secret shows itself to the one who asks for it, and to nobody else', () => {
+  const { secrets } = parseSecrets({ SLACK_WEBHOOK_URL: URL_TEXT });
+  const { slack } = secrets;
+  assert.equal(slack?.reveal().href, URL_TEXT);
+  for (const text of [
+    String(slack),
+    `${slack}`,
+    JSON.stringify({ slack }),
+    inspect({ slack }),
+    inspect(slack),
+  ])
+    assert.ok(text.includes('[secret]') && !text.includes('hidden'), text);
+  assert.deepEqual(Object.entries(slack ?? {}), []);
+});
+
+test('what is not set, or empty, is none', () => {
+  const { secrets, errors } = parseSecrets({ SLACK_WEBHOOK_URL: '', HEARTBEAT_URL: URL_TEXT });
+  assert.deepEqual([usesOf(secrets), errors], [['heartbeat'], []]);
+});
+
+describe('what is no http URL is a mistake, told by its name and without its value', () => {
+  for (const value of [
+    'hooks.example/hidden',
+    'ftp://h/hidden',
+    'slack',
+    'http://',
+    'https//hidden',
+    'file:///hidden',
+  ])
+    test(value, () => {
+      const { secrets, errors } = parseSecrets({ WEBHOOK_URL: value });
+      assert.deepEqual(errors, [
+        'WEBHOOK_URL is not shown here: expected an http or https URL, such as https://example.org/alerts',
+      ]);
+      assert.equal(secrets.webhook, null);
+    });
+});
+
+test('those that stand in the environment are found by name', () => {
+  assert.deepEqual(misplacedSecrets({ PATH: '/bin', DISCORD_WEBHOOK_URL: URL_TEXT, HEARTBEAT_URL: '' }), [
+    'DISCORD_WEBHOOK_URL',
+  ]);
+});
+
+test('.env.example names every variable, none of them set', () => {
+  const lines = readFileSync(join(process.cwd(), '.env.example'), 'utf8').split('\n');
+  for (const name of [...CONFIG_VARIABLES, ...SECRET_VARIABLES, 'LOG_FORMAT', 'STEADYPORT_HOME'])
+    assert.ok(
+      lines.some((line) => line.startsWith(`# ${name}=`)),
+      name,
+    );
+  assert.ok(lines.every((line) => line === '' || line.startsWith('#')));
+});

@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { adviceOn, describeCause, describeFailure } from '../../../src/health/cause-text.ts';
+import type { Cause } from '../../../src/health/types.ts';
+
+const ABOUT = {
+  name: 'tcp-proxy-6274',
+  place: 'port 6274',
+  upstream: 'localhost:6274',
+  detail: null,
+  holder: null,
+};
+
+/** After "Proxy for port 6274 ", what follows the failure's number, and what to do. */
+const WORDS: Readonly<Record<Cause, readonly [log: string, note: string, advice: RegExp]>> = {
+  crashed: ['is not running', '', /bring it back.*pm2 logs tcp-proxy-6274$/],
+  crash_loop: ['crashes again and again', '', /a restart will not cure it.*pm2 logs tcp-proxy-6274$/],
+  suspended: [
+    'is not responding',
+    ': the process is stopped (SIGSTOP, or a debugger)',
+    /stopped by a signal; it is restarted by force/,
+  ],
+  uninterruptible: [
+    'is not responding',
+    ': the process waits for the kernel (state D)',
+    /not restarted: look at the disk and at dmesg/,
+  ],
+  hung: ['is not responding', '', /restarted by force at the threshold/],
+  data_path_stuck: ['is not moving any bytes', '', /restarted by force at the threshold/],
+  not_listening: ['is not listening', '', /pm2 logs tcp-proxy-6274$/],
+  port_in_use: ['cannot listen: the port is in use', '', /^port 6274 is taken.*another process$/],
+  not_accepting: ['is not accepting connections', '', /asked to listen anew, then restarted/],
+  out_of_files: ['is running out of open files', '', /ulimit -n.*"maxConnections"/],
+  out_of_memory: ['uses too much memory', '', /"limits" in the config/],
+  out_of_cpu: ['uses too much CPU', '', /"limits" in the config/],
+  lagging: ['answers slowly', '', /"limits" in the config/],
+  upstream_down: [
+    'has no upstream: localhost:6274 does not answer',
+    '',
+    /The proxy is fine: start the application, or correct "upstream"$/,
+  ],
+  upstream_silent: [
+    'has an upstream that is not well: localhost:6274 accepts, and does not answer as expected',
+    '',
+    /The proxy is fine: look at the application, or correct "probe"$/,
+  ],
+  forwarding_broken: [
+    'does not forward, though localhost:6274 answers',
+    '',
+    /^localhost:6274 answers, but not through the proxy/,
+  ],
+};
+const CAUSES = Object.keys(WORDS) as readonly Cause[];
+
+describe('each cause has its words in the log, and an advice', () => {
+  for (const cause of CAUSES)
+    test(cause, () => {
+      const [log, note, advice] = WORDS[cause];
+      assert.equal(describeCause(cause, ABOUT), `Proxy for port 6274 ${log}`);
+      assert.equal(describeFailure(cause, ABOUT, 7), `Proxy for port 6274 ${log} (failure #7)${note}`);
+      assert.match(adviceOn(cause, ABOUT), advice);
+    });
+});
+
+test("the old system's lines are there word for word", () => {
+  const about = { place: 'port 6277', upstream: 'localhost:6277' };
+  assert.deepEqual(
+    [describeFailure('hung', about, 1), describeFailure('crashed', about, 3)],
+    ['Proxy for port 6277 is not responding (failure #1)', 'Proxy for port 6277 is not running (failure #3)'],
+  );
+});
+
+describe('an advice', () => {
+  const detail = 'said by a check';
+  for (const cause of [
+    ...(['not_accepting', 'out_of_files', 'out_of_memory', 'out_of_cpu', 'lagging'] as const),
+    ...(['upstream_down', 'upstream_silent', 'forwarding_broken'] as const),
+    ...(['crashed', 'crash_loop'] as const),
+  ])
+    test(`on ${cause} has in it what the check said, or how the process ended`, () => {
+      assert.ok(adviceOn(cause, { ...ABOUT, detail }).includes(detail));
+      assert.ok(!adviceOn(cause, ABOUT).includes('null'));
+    });
+
+  test('on a port in use names its holder', () => {
+    const advice = adviceOn('port_in_use', { ...ABOUT, holder: 'pid 42 (vite)' });
+    assert.ok(advice.endsWith('pid 42 (vite)'), advice);
+  });
+
+  test('on a unix socket does not speak of a port', () => {
+    for (const cause of CAUSES)
+      assert.ok(!adviceOn(cause, { ...ABOUT, place: 'the socket' }).includes('port 6274'), cause);
+  });
+});

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { newHealth, uptimeOf } from '../../../src/health/state.ts';
+import { HUNG, NOT_THERE, type Story, startStory, UPSTREAM_DOWN } from '../../support/health-scenario.ts';
+
+/** An incident of 1 s. */
+const incident = (story: Story, fromMs: number, seen = UPSTREAM_DOWN as object): void => {
+  story.look(fromMs, seen);
+  for (const atMs of [fromMs + 1_000, fromMs + 2_000]) story.look(atMs);
+};
+
+describe('an incident that is over', () => {
+  test('goes into the history with its times, its last cause and its cures', () => {
+    const story = startStory();
+    story.look(10_000, UPSTREAM_DOWN);
+    for (const atMs of [11_000, 12_000, 13_000]) story.look(atMs, HUNG);
+    story.tell({ kind: 'cured', atMs: 13_500, cure: 'forced', error: 'PM2 is away' });
+    story.look(15_000, HUNG);
+    story.tell({ kind: 'cured', atMs: 15_500, cure: 'forced', error: null });
+    for (const atMs of [16_000, 17_000]) story.look(atMs, {}, 200);
+    const { history, incident } = story.health();
+    assert.deepEqual(history, [
+      {
+        ...{ fromMs: 10_000, toMs: 16_000, cause: 'hung', cures: ['forced', 'forced'] },
+        alerted: true,
+        restarted: true,
+      },
+    ]);
+    assert.equal(incident, null);
+  });
+
+  test('ends with a stop by the operator', () => {
+    const story = startStory();
+    story.look(10_000, NOT_THERE, null);
+    story.look(12_000, { pm2: 'stopped' }, null);
+    assert.deepEqual(story.health().history, [
+      { ...{ fromMs: 10_000, toMs: 12_000, cause: 'crashed', cures: [] }, alerted: false, restarted: false },
+    ]);
+    story.look(13_000, { pm2: 'stopped' }, null);
+    assert.equal(story.health().history.length, 1);
+  });
+});
+
+test('one that goes on is not in the history', () => {
+  const story = startStory();
+  story.look(10_000, UPSTREAM_DOWN);
+  story.look(11_000, HUNG);
+  assert.deepEqual(story.health().history, []);
+  const { atMs, cause, cures } = story.health().incident ?? {};
+  assert.deepEqual([atMs, cause, cures], [10_000, 'hung', []]);
+});
+
+test('the history has the last 20 incidents, the oldest first', () => {
+  const story = startStory();
+  for (let at = 1; at <= 25; at += 1) incident(story, at * 10_000);
+  const starts = story.health().history.map(({ fromMs }) => fromMs / 10_000);
+  assert.deepEqual(
+    starts,
+    Array.from({ length: 20 }, (_, at) => at + 6),
+  );
+});
+
+test('an incident keeps its last 20 cures', () => {
+  const story = startStory({ restartBudget: 1_000 });
+  story.look(10_000, NOT_THERE, null);
+  for (let atMs = 11_000; atMs < 41_000; atMs += 1_000)
+    story.tell({ kind: 'cured', atMs, cure: atMs < 22_000 ? 'start' : 'forced', error: null });
+  const cures = story.health().incident?.cures ?? [];
+  assert.equal(cures.length, 20);
+  assert.deepEqual([cures[0], cures[1]], ['start', 'forced']);
+});
+
+test("an incident that is the upstream's from end to end is no recovery of the proxy", () => {
+  const story = startStory();
+  incident(story, 10_000);
+  assert.equal(story.health().recovery.count, 0);
+  incident(story, 20_000, HUNG);
+  assert.equal(story.health().recovery.count, 1);
+});
+
+describe('the uptime is the part of the time without an incident', () => {
+  test('of a proxy that was never down', () => assert.equal(uptimeOf(newHealth(0), 100_000), 1));
+
+  test('at the first look, and with a clock that was set back', () => {
+    for (const nowMs of [5_000, 1_000]) assert.equal(uptimeOf(newHealth(5_000), nowMs), 1);
+  });
+
+  test('with incidents that are over', () => {
+    const story = startStory();
+    for (const atMs of [10_000, 20_000, 30_000]) incident(story, atMs);
+    assert.equal(Math.round(uptimeOf(story.health(), 100_000) * 100), 97);
+  });
+
+  test('with one that goes on', () => {
+    const story = startStory();
+    incident(story, 10_000);
+    story.look(60_000, UPSTREAM_DOWN);
+    assert.equal(Math.round(uptimeOf(story.health(), 100_000) * 100), 59);
+  });
+
+  test('of a proxy that has been down since its first look', () => {
+    const health = { ...newHealth(0), downMs: 200_000 };
+    assert.equal(uptimeOf(health, 100_000), 0);
+  });
+});

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { type Brake, brake, isBraking, RELEASED } from '../../../src/health/mass-failure.ts';
+import { type Health, newHealth } from '../../../src/health/state.ts';
+import type { Cause } from '../../../src/health/types.ts';
+
+const failing = (cause: Cause): Health => ({
+  ...newHealth(0),
+  state: 'degraded',
+  cause,
+  incident: { atMs: 0, pid: 1, cause, cures: [], alerted: false, isOwn: true, backAtMs: null },
+});
+const well = (): Health => ({ ...newHealth(0), state: 'up' });
+const fleet = (bad: number, good: number, cause: Cause = 'hung'): readonly Health[] => [
+  ...Array.from({ length: bad }, () => failing(cause)),
+  ...Array.from({ length: good }, well),
+];
+const isOn = (healths: readonly Health[], before = RELEASED): boolean =>
+  isBraking(brake(before, healths, 1_000), 1_000);
+
+describe('the machine is suspected when three ports or more fail at once, and more than half of all', () => {
+  const table: readonly [bad: number, good: number, isOn: boolean][] = [
+    [0, 0, false],
+    [1, 0, false],
+    [2, 0, false],
+    [3, 0, true],
+    [3, 2, true],
+    [3, 3, false],
+    [4, 3, true],
+    [4, 4, false],
+    [50, 49, true],
+    [50, 50, false],
+  ];
+  for (const [bad, good, expected] of table)
+    test(`${bad} of ${bad + good}: ${expected}`, () => assert.equal(isOn(fleet(bad, good)), expected));
+});
+
+describe('only what a slow machine would look like counts', () => {
+  const SOFT: readonly Cause[] = [
+    'hung',
+    'data_path_stuck',
+    'uninterruptible',
+    'not_accepting',
+    'lagging',
+    'forwarding_broken',
+  ];
+  const CERTAIN: readonly Cause[] = [
+    'crashed',
+    'crash_loop',
+    'suspended',
+    'not_listening',
+    'port_in_use',
+    'out_of_files',
+    'out_of_memory',
+    'out_of_cpu',
+    'upstream_down',
+    'upstream_silent',
+  ];
+  for (const cause of SOFT) test(cause, () => assert.equal(isOn(fleet(5, 0, cause)), true));
+  for (const cause of CERTAIN) test(`not ${cause}`, () => assert.equal(isOn(fleet(5, 0, cause)), false));
+
+  test('different ones together do', () =>
+    assert.equal(isOn([failing('hung'), failing('not_accepting'), failing('lagging'), well()]), true));
+
+  test('but not a port whose incident is over', () => {
+    const over: Health = { ...failing('hung'), incident: null };
+    assert.equal(isOn([over, over, failing('hung'), failing('hung')]), false);
+  });
+});
+
+describe('the brake', () => {
+  const at = (atMs: number, healths: readonly Health[], before: Brake) => {
+    const now = brake(before, healths, atMs);
+    return { now, isOn: isBraking(now, atMs) };
+  };
+
+  test('lifts after 60 s, and stays lifted while the same goes on', () => {
+    let state = RELEASED;
+    const seen = [1_000, 30_000, 60_999, 61_000, 500_000].map((atMs) => {
+      const { now, isOn: braking } = at(atMs, fleet(3, 0), state);
+      state = now;
+      return braking;
+    });
+    assert.deepEqual(seen, [true, true, true, false, false]);
+  });
+
+  test('is released when fewer fail, and has 60 s again the next time', () => {
+    let state = brake(RELEASED, fleet(3, 0), 1_000);
+    state = brake(state, fleet(2, 1), 100_000);
+    assert.deepEqual(state, RELEASED);
+    state = brake(state, fleet(3, 0), 200_000);
+    assert.deepEqual(
+      [200_000, 259_999, 260_000].map((atMs) => isBraking(state, atMs)),
+      [true, true, false],
+    );
+  });
+});

@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { Health } from '../../../src/health/state.ts';
+import type { Cure, Evidence } from '../../../src/health/types.ts';
+import {
+  cures,
+  HUNG,
+  inWords,
+  NOT_THERE,
+  type Story,
+  startStory,
+  UPSTREAM_DOWN,
+} from '../../support/health-scenario.ts';
+
+/** Looks at the same fault each second from `fromMs` to before `toMs`; each cure is done at once, and does not help. */
+const suffer = (
+  story: Story,
+  seen: Partial<Evidence>,
+  { fromMs = 10_000, toMs = 60_000, error = null as string | null } = {},
+) => {
+  const done: { readonly cure: Cure; readonly atMs: number }[] = [];
+  const lines: string[] = [];
+  const events: string[] = [];
+  for (let atMs = fromMs; atMs < toMs; atMs += 1_000) {
+    const actions = story.look(atMs, seen);
+    lines.push(...inWords(actions));
+    events.push(...actions.flatMap((action) => (action.kind === 'tell' ? [action.event] : [])));
+    for (const cure of cures(actions)) {
+      done.push({ cure, atMs });
+      lines.push(...inWords(story.tell({ kind: 'cured', atMs, cure, error })));
+    }
+  }
+  return { cures: done.map(({ cure }) => cure), done, lines, events };
+};
+
+describe('a cure that does not help is followed by the next one, and the last one by itself', () => {
+  const ladders: readonly [seen: Partial<Evidence>, ladder: readonly Cure[]][] = [
+    [{ listening: 'none' }, ['listen', 'graceful', 'forced', 'forced']],
+    [{ accepts: 'failed' }, ['listen', 'forced', 'forced', 'forced']],
+    [{ openFiles: 'act' }, ['graceful', 'forced', 'forced', 'forced']],
+    [{ memory: 'act' }, ['graceful', 'forced', 'forced', 'forced']],
+    [{ cpu: 'act' }, ['graceful', 'forced', 'forced', 'forced']],
+    [{ lag: 'act' }, ['graceful', 'forced', 'forced', 'forced']],
+    [{ endToEnd: 'failed' }, ['graceful', 'forced', 'forced', 'forced']],
+    [{ process: 'stopped' }, ['forced', 'forced', 'forced', 'forced']],
+    [{ dataPath: 'stuck' }, ['forced', 'forced', 'forced', 'forced']],
+    [NOT_THERE, ['start', 'start', 'start', 'start']],
+    [{ process: 'uninterruptible', ...HUNG }, []],
+    [{ listening: 'in_use' }, []],
+    [UPSTREAM_DOWN, []],
+    [{ upstream: 'silent' }, []],
+  ];
+  for (const [seen, ladder] of ladders)
+    test(`${JSON.stringify(seen)}: ${ladder.join(', ') || 'none'}`, () => {
+      const story = startStory();
+      assert.deepEqual(suffer(story, seen).cures.slice(0, 4), ladder);
+      assert.deepEqual(story.health().incident?.cures.slice(0, 4), ladder);
+    });
+
+  test('one that could not be done counts as one that did not help', () => {
+    const story = startStory();
+    const done = suffer(story, { listening: 'none' }, { error: 'no connection to the proxy' });
+    assert.deepEqual(done.cures.slice(0, 3), ['listen', 'graceful', 'forced']);
+    assert.equal(story.health().restarts.forced, 0);
+  });
+
+  test('the next incident begins with the first again', () => {
+    const story = startStory();
+    suffer(story, { listening: 'none' }, { toMs: 16_000 });
+    for (const atMs of [20_000, 21_000]) story.look(atMs);
+    assert.deepEqual(suffer(story, { listening: 'none' }, { fromMs: 30_000, toMs: 33_000 }).cures, [
+      'listen',
+    ]);
+  });
+});
+
+describe('what a cure is called and counted as', () => {
+  const table: readonly [
+    seen: Partial<Evidence>,
+    line: string,
+    forced: number,
+    forcedFor: Health['forcedFor'],
+  ][] = [
+    [{ listening: 'none' }, 'Asking the proxy for port 6274 to listen again...', 0, {}],
+    [{ endToEnd: 'failed' }, 'Attempting to restart proxy for port 6274...', 1, { forwarding_broken: 1 }],
+    [HUNG, 'Attempting to restart proxy for port 6274...', 1, { hung: 1 }],
+  ];
+  for (const [seen, line, forced, forcedFor] of table)
+    test(JSON.stringify(seen), () => {
+      const story = startStory();
+      assert.ok(suffer(story, seen, { toMs: 13_000 }).lines.includes(line));
+      assert.deepEqual(story.health().restarts, { crash: 0, forced });
+      assert.deepEqual(story.health().forcedFor, forcedFor);
+    });
+
+  test('to listen anew that helps is a recovery of the same process', () => {
+    const story = startStory();
+    suffer(story, { listening: 'none' }, { toMs: 13_000 });
+    story.look(13_000);
+    assert.deepEqual(inWords(story.look(14_000)), ['✅ Proxy for port 6274 is healthy again after 3.0 s']);
+    assert.deepEqual(story.health().history.at(-1)?.cures, ['listen']);
+  });
+});
+
+describe('when the restart budget is spent', () => {
+  const policy = { restartBudget: 2, breakerMs: 60_000 };
+  const GAVE_UP =
+    '🚨 ALERT: Gave up on the proxy for port 6274: 2 restarts within 10 min did not help; next try in 60.0 s';
+  const gaveUp = (lines: readonly string[]) => lines.filter((line) => line.includes('Gave up'));
+
+  test('that is told once, however long it goes on, and tries become rare', () => {
+    const { done, lines, events } = suffer(startStory(policy), HUNG, { toMs: 1_000_000 });
+    assert.deepEqual(gaveUp(lines), [GAVE_UP]);
+    assert.equal(events.filter((event) => event === 'gave_up').length, 1);
+    // The second of the two is at 15 s; it gives up three failures later, at 18 s.
+    const seconds = done.map(({ atMs }) => atMs / 1_000);
+    assert.deepEqual(seconds, [12, 15, 78, 198, 438, 918]);
+  });
+
+  test('a try that helps gives the budget back, and the next time is told again', () => {
+    const story = startStory(policy);
+    suffer(story, HUNG, { toMs: 79_000 });
+    for (const atMs of [80_000, 81_000]) story.look(atMs);
+    const again = suffer(story, HUNG, { fromMs: 90_000, toMs: 140_000 });
+    assert.deepEqual(again.cures, ['forced', 'forced']);
+    assert.deepEqual(gaveUp(again.lines), [GAVE_UP]);
+  });
+
+  test('an ordinary recovery gives nothing back', () => {
+    const story = startStory(policy);
+    suffer(story, HUNG, { toMs: 16_000 });
+    for (const atMs of [20_000, 21_000]) story.look(atMs);
+    const again = suffer(story, HUNG, { fromMs: 30_000, toMs: 60_000 });
+    assert.deepEqual(again.cures, []);
+    assert.equal(gaveUp(again.lines).length, 1);
+  });
+});
+
+test('a budget of 0 is told as what it is: the failure has its alert, and no next try is promised', () => {
+  const story = startStory({ restartBudget: 0 });
+  const { cures: done, lines } = suffer(story, NOT_THERE, { toMs: 1_000_000 });
+  assert.deepEqual(done, []);
+  assert.deepEqual(
+    lines.filter((line) => line.includes('ALERT')),
+    ['🚨 ALERT: Proxy for port 6274 is not running: 3 failures since it was last healthy'],
+  );
+  assert.equal(story.health().breaker.opened, 0);
+});
+
+describe('under the brake', () => {
+  const soft: readonly Partial<Evidence>[] = [
+    HUNG,
+    { dataPath: 'stuck' },
+    { accepts: 'failed' },
+    { lag: 'act' },
+    { endToEnd: 'failed' },
+  ];
+  for (const seen of soft)
+    test(`${JSON.stringify(seen)} may be the machine, and is not cured, but told`, () => {
+      const { cures: done, lines } = suffer(startStory({ isBraked: true }), seen);
+      assert.deepEqual(done, []);
+      assert.equal(lines.filter((line) => line.includes('ALERT')).length, 1);
+    });
+
+  const hard: readonly Partial<Evidence>[] = [
+    NOT_THERE,
+    { process: 'gone' },
+    { process: 'stopped' },
+    { openFiles: 'act' },
+    { memory: 'act' },
+    { cpu: 'act' },
+    { listening: 'none' },
+  ];
+  for (const seen of hard)
+    test(`${JSON.stringify(seen)} is certain, and cured`, () =>
+      assert.notDeepEqual(suffer(startStory({ isBraked: true }), seen).cures, []));
+});

@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { follow, type Leave, leavingOf } from '../../../src/health/stop-deadline.ts';
+import type { Evidence } from '../../../src/health/types.ts';
+import { cures, inWords, startStory } from '../../support/health-scenario.ts';
+
+type Seen = Partial<Pick<Evidence, 'pm2' | 'process' | 'heartbeat'>> & { atMs: number; pid?: number };
+
+/** What is made of the last one of several looks. */
+const after = (...looks: readonly Seen[]): Evidence['leaving'] => {
+  let leave: Leave | null = null;
+  let said: Evidence['leaving'] = 'no';
+  for (const look of looks) {
+    const seen = { pm2: 'stopping', process: 'alive', heartbeat: 'ok', pid: 100, ...look } as const;
+    leave = follow(leave, seen);
+    said = leavingOf(leave, seen);
+  }
+  return said;
+};
+
+describe('a process that PM2 is stopping', () => {
+  test('and that answers has the time that a proxy takes to leave', () => {
+    assert.equal(after({ atMs: 0 }), 'in_time');
+    assert.equal(after({ atMs: 0 }, { atMs: 2_000 }), 'in_time');
+    assert.equal(after({ atMs: 0 }, { atMs: 2_001 }), 'overdue');
+  });
+
+  test('and that is stopped by a signal will not leave by itself', () => {
+    assert.equal(after({ atMs: 0, process: 'stopped', heartbeat: 'unknown' }), 'overdue');
+  });
+
+  test('may be silent once', () => {
+    const silent = { heartbeat: 'silent' } as const;
+    assert.equal(after({ atMs: 0, ...silent }), 'in_time');
+    assert.equal(after({ atMs: 0, ...silent }, { atMs: 250 }), 'in_time');
+    assert.equal(after({ atMs: 0, ...silent }, { atMs: 250, ...silent }), 'overdue');
+  });
+
+  test('is no longer asked once its control socket is closed, and has its time', () => {
+    const closed = { heartbeat: 'unreachable' } as const;
+    assert.equal(
+      after({ atMs: 0, ...closed }, { atMs: 250, ...closed }, { atMs: 500, ...closed }),
+      'in_time',
+    );
+  });
+
+  test('is another one when it has another pid', () => {
+    assert.equal(after({ atMs: 0 }, { atMs: 1_900, pid: 200 }, { atMs: 2_100, pid: 200 }), 'in_time');
+  });
+});
+
+test('what PM2 does not stop is not to leave, however long it is silent', () => {
+  const hung = { pm2: 'online', process: 'stopped', heartbeat: 'silent' } as const;
+  assert.equal(after({ atMs: 0, ...hung }, { atMs: 250, ...hung }, { atMs: 9_000, ...hung }), 'no');
+  assert.equal(after({ atMs: 0 }, { atMs: 100, pm2: 'online' }, { atMs: 5_000 }), 'in_time');
+});
+
+describe('what PM2 is stopping and what does not leave', () => {
+  const OVERDUE = { pm2: 'stopping', leaving: 'overdue', process: 'stopped', heartbeat: 'unknown' } as const;
+
+  test('is killed once, and told', () => {
+    const story = startStory();
+    assert.deepEqual(inWords(story.look(10_000, OVERDUE)), [
+      'Killing the proxy for port 6274 (PID: 100): PM2 is stopping it, and it does not leave',
+      'restart kill null',
+    ]);
+    assert.deepEqual(story.look(10_250, OVERDUE), []);
+    assert.deepEqual(cures(story.look(11_000, OVERDUE, 200)), ['kill']);
+  });
+
+  test('is stopped, which is no failure, no restart and nothing of the budget', () => {
+    const story = startStory({ restartBudget: 0 });
+    const before = story.health();
+    story.look(10_000, OVERDUE);
+    assert.deepEqual(story.tell({ kind: 'cured', atMs: 10_020, cure: 'kill', error: null }), []);
+    const { state, failures, restarts, breaker, incident } = story.health();
+    assert.deepEqual([state, incident], ['stopped', null]);
+    assert.deepEqual([failures, restarts, breaker], [before.failures, before.restarts, before.breaker]);
+    story.look(10_250, { pm2: 'stopped', process: 'unknown', heartbeat: 'unknown' }, null);
+    assert.deepEqual([story.health().state, story.health().restarts], ['stopped', before.restarts]);
+  });
+
+  test('has not crashed, though PM2 shows it as given up for a moment', () => {
+    const story = startStory();
+    story.look(10_000, OVERDUE);
+    const gone = { pm2: 'gave_up', process: 'unknown', heartbeat: 'unknown' } as const;
+    assert.deepEqual(story.look(10_250, gone, null), []);
+    assert.equal(story.health().restarts.crash, 0);
+    story.look(10_500, { ...gone, pm2: 'stopped' }, null);
+    assert.deepEqual([story.health().state, story.health().failures.total], ['stopped', 0]);
+  });
+
+  test('is told when it cannot be killed', () => {
+    const story = startStory();
+    story.look(10_000, OVERDUE);
+    const told = story.tell({ kind: 'cured', atMs: 10_020, cure: 'kill', error: 'PM2 is away' });
+    assert.deepEqual(inWords(told), ['❌ Could not kill the proxy for port 6274: PM2 is away']);
+  });
+
+  test('ends the incident that it was in, as every stop does', () => {
+    const story = startStory();
+    for (const atMs of [10_000, 10_250]) story.look(atMs, { process: 'stopped' });
+    assert.notEqual(story.health().incident, null);
+    story.look(10_500, OVERDUE);
+    assert.equal(story.health().incident, null);
+    assert.equal(story.health().history.at(-1)?.cause, 'suspended');
+  });
+
+  test('is left alone by a monitor that comes late', () => {
+    assert.deepEqual(startStory().look(10_000, { ...OVERDUE, monitor: 'late' }), []);
+  });
+});

@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { judge, TABLE } from '../../../src/health/decision-table.ts';
+import type { Evidence, Verdict } from '../../../src/health/types.ts';
+import { UNKNOWN, WELL } from '../../support/health-scenario.ts';
+
+/** "failing crashed: start, once", "healthy up", "neutral waiting (upstream_down)" */
+const inShort = (verdict: Verdict): string =>
+  verdict.kind === 'failing'
+    ? `failing ${verdict.cause}: ${verdict.cures.join(' then ') || 'none'}, ${verdict.at}`
+    : verdict.kind === 'ending'
+      ? `${verdict.kind}: ${verdict.cures.join()}`
+      : `${verdict.kind} ${verdict.state}${verdict.cause === null ? '' : ` (${verdict.cause})`}`;
+
+type Example = readonly [seen: Partial<Evidence>, verdict: string];
+
+const rowOf = (seen: Partial<Evidence>) => TABLE.find((row) => row.fits({ ...WELL, ...seen }));
+
+const check = (table: readonly Example[], base: Evidence = WELL, optional = false): void => {
+  for (const [seen, verdict] of table)
+    test(`${JSON.stringify(seen)} → ${verdict}`, () =>
+      assert.equal(inShort(judge({ ...base, ...seen }, optional)), verdict));
+};
+
+/** From the finding that beats all others to the one that beats none; each beats those below that can come with it. */
+const EXAMPLES: readonly Example[] = [
+  [{ monitor: 'late' }, 'neutral same'],
+  [{ pm2: 'stopping', leaving: 'overdue' }, 'ending: kill'],
+  [{ pm2: 'stopped' }, 'neutral stopped'],
+  [{ pm2: 'stopping' }, 'neutral stopped'],
+  [{ pm2: 'stopping', leaving: 'in_time' }, 'neutral stopped'],
+  [{ pm2: 'deleted' }, 'neutral stopped'],
+  [{ pm2: 'gave_up' }, 'failing crashed: start, once'],
+  [{ pm2: 'missing', heartbeat: 'unreachable' }, 'failing crashed: start, once'],
+  [{ pm2: 'missing', heartbeat: 'unknown' }, 'failing crashed: start, once'],
+  [{ pm2: 'missing', heartbeat: 'silent' }, 'failing crashed: start, once'],
+  [{ crashes: 'loop' }, 'failing crash_loop: none, once'],
+  [{ pm2: 'waiting_restart' }, 'failing crashed: none, once'],
+  [{ process: 'gone' }, 'failing crashed: start, threshold'],
+  [{ process: 'zombie' }, 'failing crashed: start, threshold'],
+  [{ process: 'stopped' }, 'failing suspended: forced, threshold'],
+  [{ heartbeat: 'silent', process: 'uninterruptible' }, 'failing uninterruptible: none, threshold'],
+  [{ heartbeat: 'silent' }, 'failing hung: forced, threshold'],
+  [{ dataPath: 'stuck' }, 'failing data_path_stuck: forced, threshold'],
+  [{ pm2: 'launching' }, 'neutral starting'],
+  [{ heartbeat: 'unreachable', process: 'unknown' }, 'failing crashed: start, threshold'],
+  [{ heartbeat: 'unreachable' }, 'failing hung: forced, threshold'],
+  [{ heartbeat: 'unknown' }, 'neutral same'],
+  [{ openFiles: 'act' }, 'failing out_of_files: graceful then forced, threshold'],
+  [{ memory: 'act' }, 'failing out_of_memory: graceful then forced, threshold'],
+  [{ cpu: 'act' }, 'failing out_of_cpu: graceful then forced, threshold'],
+  [{ lag: 'act' }, 'failing lagging: graceful then forced, threshold'],
+  [{ listening: 'in_use' }, 'failing port_in_use: none, threshold'],
+  [{ listening: 'none' }, 'failing not_listening: listen then graceful then forced, threshold'],
+  [{ upstream: 'refused' }, 'failing upstream_down: none, threshold'],
+  [{ upstream: 'silent' }, 'failing upstream_silent: none, threshold'],
+  [{ accepts: 'failed', listening: 'all' }, 'failing not_accepting: listen then forced, threshold'],
+  [{ accepts: 'failed', listening: 'some' }, 'failing not_accepting: listen then forced, threshold'],
+  [{ endToEnd: 'failed' }, 'failing forwarding_broken: graceful then forced, threshold'],
+  [{ listening: 'not_needed' }, 'healthy not_needed'],
+  [{ listening: 'some' }, 'healthy degraded (port_in_use)'],
+  [{ openFiles: 'warn', memory: 'growing', cpu: 'warn', lag: 'warn' }, 'healthy up'],
+  [{ pm2: 'missing', heartbeat: 'ok' }, 'healthy up'],
+  [{ pm2: 'unknown' }, 'healthy up'],
+  [{ process: 'uninterruptible', heartbeat: 'ok' }, 'healthy up'],
+  [{}, 'healthy up'],
+];
+
+describe('each finding has its verdict', () => {
+  check(EXAMPLES);
+
+  test('and each row of the table has an example of it', () => {
+    const shown = EXAMPLES.map(([seen]) => rowOf(seen));
+    const without = TABLE.filter((row) => !shown.includes(row)).map(({ finding }) => finding);
+    assert.deepEqual(without, []);
+  });
+});
+
+describe('a finding beats every one below it that can come with it', () => {
+  const canCome = (one: Partial<Evidence>, other: Partial<Evidence>): boolean =>
+    Object.entries(one).every(([kind, value]) => (other[kind as keyof Evidence] ?? value) === value);
+  for (const [at, [seen, verdict]] of EXAMPLES.entries())
+    test(`${JSON.stringify(seen)} → ${verdict}`, () => {
+      const below = EXAMPLES.slice(at + 1).filter(([other]) => canCome(seen, other));
+      for (const [other, beaten] of below)
+        assert.equal(
+          inShort(judge({ ...WELL, ...other, ...seen }, false)),
+          verdict,
+          `with ${JSON.stringify(other)}, which is ${beaten}`,
+        );
+    });
+});
+
+describe('of two findings the one that explains the other decides', () => {
+  check([
+    [{ pm2: 'stopped', process: 'gone', heartbeat: 'unreachable' }, 'neutral stopped'],
+    [{ pm2: 'deleted', heartbeat: 'ok', upstream: 'refused' }, 'neutral stopped'],
+    [{ pm2: 'stopping', leaving: 'overdue', process: 'stopped' }, 'ending: kill'],
+    [{ pm2: 'stopping', leaving: 'overdue', heartbeat: 'silent' }, 'ending: kill'],
+    [{ pm2: 'stopping', leaving: 'in_time', heartbeat: 'silent' }, 'neutral stopped'],
+    [{ pm2: 'stopped', leaving: 'overdue' }, 'neutral stopped'],
+    [{ pm2: 'gave_up', process: 'gone' }, 'failing crashed: start, once'],
+    [{ pm2: 'waiting_restart', process: 'gone' }, 'failing crashed: none, once'],
+    [{ pm2: 'launching', process: 'gone' }, 'failing crashed: start, threshold'],
+    [{ pm2: 'launching', process: 'stopped' }, 'failing suspended: forced, threshold'],
+    [{ pm2: 'launching', heartbeat: 'silent' }, 'failing hung: forced, threshold'],
+    [{ pm2: 'launching', heartbeat: 'unreachable' }, 'neutral starting'],
+    [{ process: 'gone', heartbeat: 'silent' }, 'failing crashed: start, threshold'],
+    [{ process: 'stopped', upstream: 'refused' }, 'failing suspended: forced, threshold'],
+    [{ heartbeat: 'silent', listening: 'not_needed' }, 'failing hung: forced, threshold'],
+    [{ listening: 'not_needed', accepts: 'failed' }, 'healthy not_needed'],
+    [{ listening: 'not_needed', upstream: 'refused' }, 'failing upstream_down: none, threshold'],
+    [{ listening: 'in_use', accepts: 'failed' }, 'failing port_in_use: none, threshold'],
+    [
+      { listening: 'none', upstream: 'refused' },
+      'failing not_listening: listen then graceful then forced, threshold',
+    ],
+    [
+      { listening: 'none', accepts: 'failed' },
+      'failing not_listening: listen then graceful then forced, threshold',
+    ],
+    [{ listening: 'some', accepts: 'failed' }, 'failing not_accepting: listen then forced, threshold'],
+    [{ listening: 'some', upstream: 'refused' }, 'failing upstream_down: none, threshold'],
+    [{ listening: 'some', endToEnd: 'failed' }, 'failing forwarding_broken: graceful then forced, threshold'],
+    [{ accepts: 'failed', upstream: 'refused' }, 'failing upstream_down: none, threshold'],
+    [{ upstream: 'refused', endToEnd: 'failed' }, 'failing upstream_down: none, threshold'],
+    [{ upstream: 'silent', endToEnd: 'failed' }, 'failing upstream_silent: none, threshold'],
+    [{ pm2: 'gave_up', heartbeat: 'ok' }, 'failing crashed: start, once'],
+    [{ crashes: 'loop', pm2: 'gave_up' }, 'failing crashed: start, once'],
+    [{ crashes: 'loop', pm2: 'waiting_restart' }, 'failing crash_loop: none, once'],
+    [{ process: 'uninterruptible', heartbeat: 'unreachable' }, 'failing hung: forced, threshold'],
+  ]);
+});
+
+describe('missing evidence is never a failure', () => {
+  check(
+    [
+      [{}, 'neutral same'],
+      [{ process: 'alive' }, 'neutral same'],
+      [{ pm2: 'online', process: 'alive', listening: 'none' }, 'neutral same'],
+      [{ heartbeat: 'ok' }, 'healthy up'],
+      [{ heartbeat: 'ok', process: 'alive', upstream: 'ok' }, 'healthy up'],
+    ],
+    UNKNOWN,
+  );
+});
+
+describe('the upstream of an optional proxy may be off, and everything else counts as always', () => {
+  check(
+    [
+      [{ upstream: 'refused' }, 'neutral waiting (upstream_down)'],
+      [{ upstream: 'refused', endToEnd: 'failed' }, 'neutral waiting (upstream_down)'],
+      [{ upstream: 'silent' }, 'neutral waiting (upstream_silent)'],
+      [{ upstream: 'refused', accepts: 'failed' }, 'neutral waiting (upstream_down)'],
+      [{ upstream: 'refused', heartbeat: 'silent' }, 'failing hung: forced, threshold'],
+      [{ endToEnd: 'failed' }, 'failing forwarding_broken: graceful then forced, threshold'],
+      [{}, 'healthy up'],
+    ],
+    WELL,
+    true,
+  );
+});

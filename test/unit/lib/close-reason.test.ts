@@ -1,0 +1,19 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { dialReason, type Reason } from '../../../src/lib/close-reason.ts';
+
+describe("a failed dial has the reason that the system's code stands for", () => {
+  const table: Readonly<Record<string, Reason>> = {
+    ECONNREFUSED: 'upstream_refused',
+    ECONNRESET: 'upstream_reset',
+    EPIPE: 'upstream_reset',
+    ETIMEDOUT: 'upstream_timeout',
+    ENOTFOUND: 'upstream_not_found',
+    EAI_AGAIN: 'upstream_not_found',
+    EHOSTUNREACH: 'upstream_unreachable',
+    ENETUNREACH: 'upstream_unreachable',
+    ELOOP: 'loop',
+  };
+  for (const [code, reason] of Object.entries(table))
+    test(`${code} → ${reason}`, () => assert.equal(dialReason(code), reason));
+});

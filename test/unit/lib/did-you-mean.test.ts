@@ -1,0 +1,23 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { nearest } from '../../../src/lib/did-you-mean.ts';
+
+describe('the nearest word is the one that was meant, if any is near', () => {
+  const WORDS = ['status', 'start', 'stop', 'check-config'];
+  const table: readonly [typed: string, word: string | undefined][] = [
+    ['status', 'status'],
+    ['STATUS', 'status'],
+    ['statsu', 'status'],
+    ['sstop', 'stop'],
+    ['strat', 'start'],
+    ['checkconfig', 'check-config'],
+    ['check', undefined],
+    ['deploy', undefined],
+  ];
+  for (const [typed, word] of table)
+    test(`"${typed}" → ${word ?? 'none'}`, () => assert.equal(nearest(typed, WORDS), word));
+});
+
+test('among no words there is no nearest one', () => {
+  assert.equal(nearest('x', []), undefined);
+});

@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { test } from 'node:test';
+import { newHealth } from '../../../src/health/state.ts';
+import { createMetrics } from '../../../src/metrics/prometheus.ts';
+import type { Measures } from '../../../src/metrics/sample.ts';
+import { createCounter } from '../../../src/proxy/connection-stats.ts';
+import type { Snapshot } from '../../../src/status/snapshot.ts';
+import { needs, needsProgram } from '../../support/requirements.ts';
+
+const counter = createCounter();
+counter.add('done', 3, 50);
+counter.add('done', 700, 20_000);
+counter.add('too_many', null, 0);
+
+const health = newHealth(1_000);
+const one: Measures = {
+  proxy: 'tcp-proxy-7000',
+  health: {
+    ...health,
+    state: 'up',
+    restarts: { crash: 1, forced: 2 },
+    forcedFor: { hung: 2 },
+    failures: { ...health.failures, total: 3 },
+  },
+  totals: {
+    ...counter.tally(),
+    ...{ total: 3, bytesToUpstream: 10, bytesToClient: 20, dialFailures: { ECONNREFUSED: 4 }, cpuMs: 1_500 },
+  },
+  now: { active: 4, held: 5, waiting: 6, maxConnections: 7 },
+  startedAtMs: 2_500,
+  sample: {
+    ...{ atMs: 0, pid: 7, rssBytes: 64_000_000, cpuMs: 1_500 },
+    ...{ openFiles: 30, openFilesLimit: 1_024, lagMs: 2 },
+  },
+  probe: { type: 'http', isOk: true, durationMs: 5, lastOkMs: 3_000 },
+};
+const another: Measures = {
+  ...one,
+  proxy: 'tcp-proxy-7001',
+  health: {
+    ...{ ...health, state: 'down', cause: 'hung', warnings: ['out_of_memory'] },
+    breaker: { ...health.breaker, opened: 1 },
+  },
+  now: null,
+  startedAtMs: null,
+  sample: null,
+  probe: { type: 'listen', isOk: null, durationMs: null, lastOkMs: null },
+};
+const snapshot: Snapshot = {
+  ...{ version: 1, takenAtMs: 3, monitorProblem: null, proxies: [], log: [] },
+  monitor: {
+    ...{ pid: 8, version: '1.2.3', startedAtMs: 1_000, intervalMs: 1_000, lastLookMs: 2 },
+    ...{ pm2Problem: null, http: null },
+    alerts: { silencedUntilMs: null, channels: [{ name: 'slack', waiting: 0, problem: null }] },
+  },
+};
+const used = { rssBytes: 80_000_000, cpuMs: 2_500, openFiles: 40, openFilesLimit: 2_048 };
+const render = (): Promise<string> =>
+  createMetrics().render(
+    snapshot,
+    [one, another],
+    { slack: { sent: 3, failed: 2, dropped: 1 } },
+    { own: used, lagMs: 3, pm2: { ...used, openFilesLimit: undefined } },
+  );
+
+test('each quantity has its value, in base units', async () => {
+  const lines = (await render()).split('\n');
+  for (const line of [
+    'build_info{version="1.2.3"} 1',
+    'config_last_reload_success_timestamp_seconds 1',
+    'last_look_timestamp_seconds 0.002',
+    'pm2_up 1',
+    'alerts_total{channel="slack",outcome="sent"} 3',
+    'alerts_total{channel="slack",outcome="failed"} 2',
+    'alerts_total{channel="slack",outcome="dropped"} 1',
+    'up{proxy="tcp-proxy-7000"} 1',
+    'up{proxy="tcp-proxy-7001"} 0',
+    'state{proxy="tcp-proxy-7001",state="down"} 1',
+    'state{proxy="tcp-proxy-7001",state="up"} 0',
+    'fault{proxy="tcp-proxy-7001",cause="hung"} 1',
+    'warning{proxy="tcp-proxy-7001",cause="out_of_memory"} 1',
+    'gave_up{proxy="tcp-proxy-7000"} 0',
+    'gave_up{proxy="tcp-proxy-7001"} 1',
+    'monitor_process_cpu_seconds_total 2.5',
+    'monitor_process_resident_memory_bytes 80000000',
+    'monitor_process_open_fds 40',
+    'monitor_process_max_fds 2048',
+    'monitor_event_loop_lag_seconds 0.003',
+    'pm2_process_cpu_seconds_total 2.5',
+    'pm2_process_resident_memory_bytes 80000000',
+    'failures_total{proxy="tcp-proxy-7000"} 3',
+    'restarts_total{proxy="tcp-proxy-7000",cause="crashed"} 1',
+    'restarts_total{proxy="tcp-proxy-7000",cause="hung"} 2',
+    'connections_active{proxy="tcp-proxy-7000"} 4',
+    'connections_active{proxy="tcp-proxy-7001"} 0',
+    'connections_held{proxy="tcp-proxy-7000"} 5',
+    'connections_waiting{proxy="tcp-proxy-7000"} 6',
+    'connections_limit{proxy="tcp-proxy-7000"} 7',
+    'connections_total{proxy="tcp-proxy-7000"} 3',
+    'connections_closed_total{proxy="tcp-proxy-7000",reason="done"} 2',
+    'connections_rejected_total{proxy="tcp-proxy-7000",reason="too_many"} 1',
+    'bytes_total{proxy="tcp-proxy-7000",side="client",direction="in"} 10',
+    'bytes_total{proxy="tcp-proxy-7000",side="client",direction="out"} 20',
+    'bytes_total{proxy="tcp-proxy-7000",side="upstream",direction="in"} 20',
+    'bytes_total{proxy="tcp-proxy-7000",side="upstream",direction="out"} 10',
+    'upstream_connect_failures_total{proxy="tcp-proxy-7000",reason="ECONNREFUSED"} 4',
+    'probe_success{proxy="tcp-proxy-7000",probe="http"} 1',
+    'probe_duration_seconds{proxy="tcp-proxy-7000",probe="http"} 0.005',
+    'probe_last_success_timestamp_seconds{proxy="tcp-proxy-7000",probe="http"} 3',
+    'process_cpu_seconds_total{proxy="tcp-proxy-7000"} 1.5',
+    'process_resident_memory_bytes{proxy="tcp-proxy-7000"} 64000000',
+    'process_open_fds{proxy="tcp-proxy-7000"} 30',
+    'process_max_fds{proxy="tcp-proxy-7000"} 1024',
+    'process_start_time_seconds{proxy="tcp-proxy-7000"} 2.5',
+    'event_loop_lag_seconds{proxy="tcp-proxy-7000"} 0.002',
+  ])
+    assert.ok(lines.includes(`steadyport_${line}`), line);
+});
+
+test('what is not known is not told', async () => {
+  const text = await render();
+  for (const name of ['connections_limit', 'process_open_fds', 'process_start_time_seconds', 'probe_success'])
+    assert.doesNotMatch(text, new RegExp(`^steadyport_${name}\\{proxy="tcp-proxy-7001"`, 'm'), name);
+  for (const line of ['pm2_process_max_fds \\d', 'fault\\{proxy="tcp-proxy-7000"'])
+    assert.doesNotMatch(text, new RegExp(`^steadyport_${line}`, 'm'), line);
+});
+
+test('a PM2 daemon that is gone uses nothing', async () => {
+  const metrics = createMetrics();
+  await metrics.render(snapshot, [one], {}, { own: used, lagMs: 3, pm2: used });
+  const text = await metrics.render(snapshot, [one], {}, { own: used, lagMs: 3, pm2: null });
+  assert.doesNotMatch(text, /^steadyport_pm2_process/m);
+  assert.match(text, /^steadyport_monitor_process_cpu_seconds_total 2.5$/m);
+});
+
+test('a bucket has all that was not above its bound, and the sum is in seconds', async () => {
+  const text = await render();
+  const values = (name: string): (string | undefined)[] =>
+    [...text.matchAll(new RegExp(`^steadyport_${name}\\{proxy="tcp-proxy-7000"(.*)\\} (.*)$`, 'gm'))].map(
+      ([, le = '', value]) => `${/le="(.*)"/.exec(le)?.[1] ?? ''} ${value}`,
+    );
+  assert.deepEqual(values('connection_duration_seconds_bucket'), [
+    ...['0.01 1', '0.1 2', '1 2', '10 2', '60 3', '600 3', '3600 3', '+Inf 3'],
+  ]);
+  assert.deepEqual(values('connection_duration_seconds_sum'), [' 20.05']);
+  assert.deepEqual(values('connection_duration_seconds_count'), [' 3']);
+  assert.deepEqual(values('upstream_connect_duration_seconds_count'), [' 2']);
+});
+
+test('a scrape says what is now, and nothing of what was before', async () => {
+  const metrics = createMetrics();
+  await metrics.render(snapshot, [one, another]);
+  const text = await metrics.render(snapshot, [{ ...one, proxy: 'tcp-proxy-7002' }]);
+  assert.doesNotMatch(text, /tcp-proxy-700[01]/);
+  assert.match(text, /^steadyport_connections_total\{proxy="tcp-proxy-7002"\} 3$/m);
+});
+
+test('promtool has nothing to find fault with', {
+  skip: needs(needsProgram('promtool', 'prometheus')),
+}, async () => {
+  const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input: await render() });
+  assert.deepEqual([status, `${stdout}${stderr}`], [0, '']);
+});

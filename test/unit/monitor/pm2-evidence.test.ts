@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { newHealth, type ProxyState } from '../../../src/health/state.ts';
+import type { Pm2Evidence } from '../../../src/health/types.ts';
+import type { PortMemory } from '../../../src/monitor/health-store.ts';
+import { pm2Status } from '../../../src/monitor/pm2-evidence.ts';
+import type { Pm2App } from '../../../src/pm2/client.ts';
+
+describe("what stands for PM2's word: an app that is not in its list was deleted, or never came back", () => {
+  const app: Pm2App = { pid: 1, status: 'online', word: 'online', env: {} };
+  const table: readonly [
+    daemonPid: number | null,
+    listed: boolean,
+    seenBy: number | null,
+    state: ProxyState,
+    Pm2Evidence,
+  ][] = [
+    [null, false, 77, 'up', 'unknown'],
+    [null, false, 77, 'stopped', 'stopped'],
+    [null, false, null, 'stopped', 'stopped'],
+    [77, true, 77, 'up', 'online'],
+    [77, true, null, 'stopped', 'online'],
+    [77, false, 77, 'up', 'deleted'],
+    [77, false, 77, 'down', 'deleted'],
+    [78, false, 77, 'up', 'missing'],
+    [77, false, null, 'starting', 'missing'],
+    [78, false, 77, 'stopped', 'deleted'],
+  ];
+  for (const [daemonPid, listed, seenBy, state, expected] of table)
+    test(`daemon ${daemonPid}, listed ${listed}, seen by ${seenBy}, ${state} → ${expected}`, () => {
+      const view =
+        daemonPid === null
+          ? ({ ok: false, problem: 'away' } as const)
+          : ({ ok: true, daemonPid, apps: new Map() } as const);
+      const memory: PortMemory = { health: { ...newHealth(0), state }, seenBy };
+      assert.equal(pm2Status(view, listed ? app : undefined, memory), expected);
+    });
+});

@@ -1,0 +1,169 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseConfig } from '../../../src/config/config.ts';
+import { NO_TRACK, usageOf } from '../../../src/health/resource-limits.ts';
+import { newHealth } from '../../../src/health/state.ts';
+import type { Cause } from '../../../src/health/types.ts';
+import { formatAddress, isLoopback } from '../../../src/lib/address.ts';
+import type { Sighting } from '../../../src/monitor/checks/collect.ts';
+import { describeProxy } from '../../../src/monitor/snapshot.ts';
+import { createCounter } from '../../../src/proxy/connection-stats.ts';
+import type { ProxyStatus } from '../../../src/status/snapshot.ts';
+import { localAddresses } from '../../../src/system/proc/network-interfaces.ts';
+import { WELL } from '../../support/health-scenario.ts';
+
+const binding = (host: string, state: 'bound' | 'in_use', pid: number | null = null) => ({
+  address: `${host}:6274`,
+  host,
+  port: 6274,
+  state,
+  code: null,
+  holder: pid === null ? null : { pid, command: 'vite', uid: 0 },
+});
+
+const SIGHTING: Sighting = {
+  evidence: WELL,
+  isProbed: true,
+  usage: usageOf(NO_TRACK),
+  explain: () => null,
+  pid: 4242,
+  report: {
+    pid: 4242,
+    startedAtMs: 1_000,
+    engine: 'portable',
+    engineReason: null,
+    dataPath: 'unknown',
+    bindings: [binding('192.0.2.7', 'in_use', 9), binding('192.0.2.8', 'bound')],
+    connections: {
+      ...createCounter().tally(),
+      active: 1,
+      total: 2,
+      held: 0,
+      waiting: 0,
+      maxConnections: 9,
+      bytesToUpstream: 3,
+      bytesToClient: 4,
+      dialFailures: {},
+    },
+    cpuMs: 0,
+  },
+  sample: null,
+  probeMs: 3,
+  detail: 'said by a check',
+  accepted: { host: '192.0.2.8', port: 6274 },
+};
+
+const describe = (
+  change: Partial<Sighting> | null,
+  recovery = { count: 3, lastMs: 5, totalMs: 10 },
+  extra: object = {},
+) => {
+  const proxies = [{ listen: '192.0.2.8:6274', upstream: 'localhost:6274', ...extra }];
+  const config = parseConfig({ proxies });
+  assert.ok(config.ok);
+  const [proxy] = config.config.proxies;
+  assert.ok(proxy);
+  const health = { ...newHealth(1_761_902_000_000), recovery };
+  return describeProxy(
+    proxy,
+    health,
+    change ? { ...SIGHTING, ...change } : undefined,
+    { word: 'online', ending: null },
+    3,
+  );
+};
+
+const numbers = (value: unknown): readonly number[] =>
+  typeof value === 'number'
+    ? [value]
+    : typeof value === 'object' && value !== null
+      ? Object.values(value).flatMap(numbers)
+      : [];
+
+test('every number of a status is an integer, the mean recovery time too', () => {
+  const status = describe({});
+  assert.equal(status.recovery.meanMs, 3);
+  for (const number of numbers(status)) assert.ok(Number.isInteger(number), String(number));
+});
+
+test('without a recovery the mean is 0, not a division by it', () => {
+  assert.deepEqual(describe({}, { count: 0, lastMs: 0, totalMs: 0 }).recovery, {
+    count: 0,
+    lastMs: 0,
+    meanMs: 0,
+  });
+});
+
+test('what is bound is listed, and who holds the rest', () => {
+  const { listen, holder, connections, engine } = describe({});
+  assert.deepEqual(listen, ['192.0.2.8:6274']);
+  assert.equal(holder, 'pid 9 (vite)');
+  assert.deepEqual(connections, { active: 1, total: 2 });
+  assert.equal(engine, 'portable');
+});
+
+test('before the first look there is what the config says', () => {
+  const status = describe(null);
+  const { listen, pid, engine, probeMs, holder, urls, answersOutside, connections } = status;
+  assert.deepEqual(listen, ['192.0.2.8:6274']);
+  assert.deepEqual([pid, engine, probeMs, holder, answersOutside], [null, null, null, null, null]);
+  assert.deepEqual(urls, []);
+  assert.deepEqual(connections, { active: 0, total: 0 });
+});
+
+test('whether a port answers outside is only said of an address that is outside', () => {
+  const answers = (
+    accepted: Sighting['accepted'],
+    accepts: 'ok' | 'failed' | 'unknown',
+  ): ProxyStatus['answersOutside'] => describe({ accepted, evidence: { ...WELL, accepts } }).answersOutside;
+  assert.equal(answers({ host: '192.0.2.8', port: 6274 }, 'ok'), true);
+  assert.equal(answers({ host: '192.0.2.8', port: 6274 }, 'failed'), false);
+  assert.equal(answers({ host: '127.0.0.1', port: 6274 }, 'ok'), null);
+  assert.equal(answers(null, 'unknown'), null);
+});
+
+test('what a check said is told only where there is a cause', () => {
+  assert.equal(describe({}).detail, null);
+});
+
+test('of a crash it is told how the process ended, and of anything else what the check said', () => {
+  const parsed = parseConfig({ proxies: [{ listen: '6274', upstream: 'localhost:6274' }] });
+  assert.ok(parsed.ok);
+  const [proxy] = parsed.config.proxies;
+  assert.ok(proxy);
+  const detailOf = (cause: Cause, ending: string | null) =>
+    describeProxy(
+      proxy,
+      { ...newHealth(0), state: 'down', cause },
+      { ...SIGHTING, detail: 'the check' },
+      { word: 'online', ending },
+      3,
+    ).detail;
+  assert.equal(detailOf('crashed', 'killed by SIGKILL'), 'killed by SIGKILL');
+  assert.equal(detailOf('crash_loop', 'exited with code 3'), 'exited with code 3');
+  assert.equal(detailOf('crashed', null), null);
+  assert.equal(detailOf('upstream_down', 'killed by SIGKILL'), 'the check');
+});
+
+test('what to open from elsewhere is http or https only where the probe says so', () => {
+  const { report } = SIGHTING;
+  assert.ok(report);
+  const bound = { report: { ...report, bindings: [binding('0.0.0.0', 'bound'), binding('::', 'bound')] } };
+  const outside = localAddresses().filter((host) => !isLoopback(host) && !host.includes('%'));
+  const urls = (probe: object) => describe(bound, undefined, { probe }).urls;
+  const opened = (scheme: string) =>
+    outside.map((host) => `${scheme}://${formatAddress({ host, port: 6274 })}`);
+  assert.deepEqual(urls({ type: 'tcp' }), opened('tcp'));
+  assert.deepEqual(urls({ type: 'http' }), opened('http'));
+  assert.deepEqual(urls({ type: 'http', tls: true }), opened('https'));
+  assert.deepEqual(urls({ type: 'expect', expect: 'x', tls: true }), opened('tcp'));
+});
+
+test('the pid of a process that is gone is not shown', () => {
+  for (const [process, pid] of [
+    ['alive', 4242],
+    ['gone', null],
+    ['zombie', null],
+  ] as const)
+    assert.equal(describe({ evidence: { ...WELL, process } }).pid, pid, process);
+});

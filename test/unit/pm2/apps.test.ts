@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseConfig } from '../../../src/config/config.ts';
+import { defineApps } from '../../../src/pm2/apps.ts';
+
+const proxies = [
+  { listen: '6277', upstream: 'localhost:6277', drainMs: 500 },
+  { listen: '6274', upstream: 'localhost:6274' },
+];
+
+const define = (root: string) => {
+  const result = parseConfig({ proxies });
+  assert.ok(result.ok);
+  return defineApps(result.config, root, { STEADYPORT_HOME: '/h' });
+};
+
+test('there is an app for each proxy, and the monitor comes last', () => {
+  assert.deepEqual(
+    define('/srv').map(({ name, args }) => [name, ...args]),
+    [
+      ['tcp-proxy-6277', 'run', 'tcp-proxy-6277'],
+      ['tcp-proxy-6274', 'run', 'tcp-proxy-6274'],
+      ['proxy-monitor', 'monitor'],
+    ],
+  );
+});
+
+test('PM2 waits a second longer than the proxy drains before it kills it', () => {
+  assert.deepEqual(
+    define('/srv').map((app) => app['kill_timeout']),
+    [1_500, 11_000, 2_000],
+  );
+});
+
+test('every app runs the same script, with the environment it was given and what keeps a proxy small', () => {
+  for (const root of ['/srv', '/srv/'])
+    for (const { script, env, ...app } of define(root)) {
+      assert.equal(script, '/srv/dist/cli.js');
+      const sparing = app.name === 'proxy-monitor' ? {} : { MALLOC_ARENA_MAX: '1' };
+      assert.deepEqual(env, { STEADYPORT_HOME: '/h', ...sparing });
+      assert.deepEqual([app['filter_env'], app['exec_mode']], [[''], 'fork']);
+    }
+});

@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createCounter } from '../../../src/proxy/connection-stats.ts';
+
+test('finished connections add up by reason, and by how long they took', () => {
+  const ended = [
+    ['done', 1, 10],
+    ['done', 6_000, 7_000],
+    ['upstream_refused', null, 11],
+  ] as const;
+  const counter = createCounter();
+  for (const [reason, connectMs, totalMs] of ended) counter.add(reason, connectMs, totalMs);
+  const { byReason, connect, duration } = counter.tally();
+  assert.deepEqual(byReason, { done: 2, upstream_refused: 1 });
+  assert.deepEqual(connect.counts, [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+  assert.equal(connect.sumMs, 6_001);
+  assert.deepEqual(duration.counts, [1, 1, 0, 1, 0, 0, 0, 0]);
+  assert.equal(duration.sumMs, 7_021);
+});
+
+test('what was read of a counter stays as it is while that counts on', () => {
+  const counter = createCounter();
+  const empty = counter.tally();
+  counter.add('done', 1, 1);
+  assert.deepEqual(empty, createCounter().tally());
+  assert.equal(empty.connect.counts.length, empty.connect.boundsMs.length + 1);
+});

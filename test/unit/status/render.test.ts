@@ -1,0 +1,237 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { ProxyState } from '../../../src/health/state.ts';
+import type { Cause } from '../../../src/health/types.ts';
+import { describeSilence } from '../../../src/status/monitor-problem.ts';
+import { renderStatus } from '../../../src/status/render.ts';
+import type { Snapshot } from '../../../src/status/snapshot.ts';
+import { exitCode, isWell, selectProxies } from '../../../src/status/summary.ts';
+import { formatHolder } from '../../../src/system/proc/port-owner.ts';
+import { MONITOR, NOW_MS, PLAIN, proxyStatus, snapshotOf } from '../../support/status-samples.ts';
+
+const render = (snapshot: Snapshot, columns = 120): string => renderStatus(snapshot, columns, PLAIN, NOW_MS);
+const first = (snapshot: Snapshot): string => render(snapshot).split('\n')[0] ?? '';
+
+test('the whole table of one port', () => {
+  const status = proxyStatus({ recovery: { count: 2, lastMs: 120, meanMs: 1_500 }, probeMs: 4 });
+  const snapshot = { ...snapshotOf(status), log: ['[2025-10-31 09:13:17] Started'] };
+  assert.equal(
+    render(snapshot),
+    [
+      'The port is up.',
+      '',
+      '✓ 6274  MCP Inspector Web UI  up for 60.0 s',
+      '    10.0.0.5:6274 → localhost:6274',
+      '    tcp-proxy-6274  pid 4242  PM2 online  engine portable  restarts: 1 crash, 2 forced',
+      '    failures 0/3 now, 0 since healthy, 5 in all  connections 3 active, 99 in all',
+      '    probe 4 ms  recovery last 120 ms, mean 1.5 s',
+      '    uptime 99.5 %',
+      '    from elsewhere: http://10.0.0.5:6274  (answers)',
+      '',
+      '✓ proxy-monitor  pid 77  looks every 1.0 s, last 300 ms ago  127.0.0.1:6270',
+      '',
+      'Last lines of the log:',
+      '  [2025-10-31 09:13:17] Started',
+      '',
+    ].join('\n'),
+  );
+});
+
+test('what is not known is a dash', () => {
+  const status = proxyStatus({ pid: null, listen: [], probeMs: null, urls: [] });
+  const text = render(snapshotOf(status));
+  for (const part of ['    nothing bound → ', '  pid -  ', '    probe -  recovery -\n'])
+    assert.ok(text.includes(part), part);
+  assert.ok(!text.includes('from elsewhere'));
+});
+
+describe('the headline says how many are not up, and why', () => {
+  const up = proxyStatus({});
+  const down = proxyStatus({ port: 6277, state: 'down', cause: 'hung' });
+  const stopped = proxyStatus({ port: 7000, state: 'stopped' });
+  const table: readonly [snapshot: Snapshot, line: string][] = [
+    [snapshotOf(up), 'The port is up.'],
+    [snapshotOf(up, up), 'All 2 ports are up.'],
+    [snapshotOf(up, down), '1 of 2 ports not up: 6277 hung'],
+    [snapshotOf(up, down, stopped), '2 of 3 ports not up: 6277 hung, 7000 stopped'],
+  ];
+  for (const [snapshot, line] of table) test(line, () => assert.equal(first(snapshot), line));
+});
+
+describe('each state has its glyph and its words', () => {
+  const table: Readonly<Record<ProxyState, string>> = {
+    up: '✓ 6274  MCP Inspector Web UI  up for 60.0 s',
+    degraded: '! 6274  MCP Inspector Web UI  degraded for 60.0 s',
+    down: '✗ 6274  MCP Inspector Web UI  DOWN for 60.0 s',
+    starting: '… 6274  MCP Inspector Web UI  starting for 60.0 s',
+    stopped: '■ 6274  MCP Inspector Web UI  stopped by the operator for 60.0 s',
+    waiting: '○ 6274  MCP Inspector Web UI  waiting for its upstream for 60.0 s',
+    not_needed:
+      '✓ 6274  MCP Inspector Web UI  not needed: the upstream listens on every address itself for 60.0 s',
+  };
+  for (const [state, line] of Object.entries(table) as [ProxyState, string][])
+    test(state, () => assert.equal(render(snapshotOf(proxyStatus({ state }))).split('\n')[2], line));
+});
+
+describe('what is broken says why and what to do next', () => {
+  const table: Readonly<Record<Cause, string>> = {
+    crashed: 'pm2 logs tcp-proxy-6274',
+    hung: 'the process does not answer',
+    port_in_use:
+      'port 6274 is taken as soon as it is free; stop its holder or listen elsewhere: pid 9 (node server.js)',
+    not_listening: 'no address could be bound; see: pm2 logs tcp-proxy-6274',
+    not_accepting: 'the proxy runs but does not accept (ECONNREFUSED)',
+    upstream_down: 'ECONNREFUSED. The proxy is fine: start the application, or correct "upstream"',
+    crash_loop: 'ever more slowly',
+    suspended: 'stopped by a signal',
+    uninterruptible: 'look at the disk',
+    data_path_stuck: 'the thread that moves the bytes',
+    out_of_files: 'ulimit -n',
+    out_of_memory: 'see "limits"',
+    out_of_cpu: 'see "limits"',
+    lagging: 'see "limits"',
+    upstream_silent: 'look at the application',
+    forwarding_broken: 'localhost:6274 answers, but not through the proxy (ECONNREFUSED)',
+  };
+  for (const [cause, part] of Object.entries(table) as [Cause, string][])
+    test(cause, () => {
+      const holder = formatHolder({ pid: 9, command: 'node server.js', uid: 0 });
+      const status = proxyStatus({ state: 'down', cause, detail: 'ECONNREFUSED', holder });
+      const line = render(snapshotOf(status), 300)
+        .split('\n')
+        .find((one) => one.startsWith('    → '));
+      assert.ok(line?.includes(part), line);
+    });
+});
+
+test('a port that the operator stopped says how to start it', () => {
+  const rendered = (pm2: string): string => render(snapshotOf(proxyStatus({ state: 'stopped', pm2 })));
+  assert.match(rendered('stopped'), /start it again with: pm2 start tcp-proxy-6274\n/);
+  assert.match(rendered('not in the list'), /start it again with: npm start\n/);
+});
+
+test('the holder of a port is its pid and command, or the user where the process is not to be seen', () => {
+  assert.equal(formatHolder({ pid: 9, command: 'vite', uid: 0 }), 'pid 9 (vite)');
+  assert.equal(formatHolder({ pid: 9, command: null, uid: 0 }), 'pid 9 (unknown)');
+  assert.equal(formatHolder({ pid: null, command: null, uid: 1_000 }), 'a process of user 1000');
+});
+
+test('alerts have a line while a channel has a problem, something waits, or they are silenced', () => {
+  const line = (silencedUntilMs: number | null, waiting: number, problem: string | null) => {
+    const alerts = { silencedUntilMs, channels: [{ name: 'slack', waiting, problem }] };
+    return render({ ...snapshotOf(proxyStatus({})), monitor: { ...MONITOR, alerts } }).match(
+      /^! alerts.*$/m,
+    )?.[0];
+  };
+  assert.equal(line(null, 0, null), undefined);
+  assert.equal(line(null, 3, null), '! alerts  slack: 3 waiting');
+  assert.equal(line(null, 3, 'HTTP 500'), '! alerts  slack: 3 waiting (HTTP 500)');
+  assert.equal(line(NOW_MS + 600_000, 0, null), '! alerts  silenced for 10 min');
+});
+
+test('without the monitor the table says so', () => {
+  assert.match(
+    render({ ...snapshotOf(proxyStatus({})), monitor: null }),
+    /^✗ proxy-monitor {2}not reachable/m,
+  );
+});
+
+describe('of a monitor that is there and does not answer it is said what is wrong, and what to do', () => {
+  const table: readonly [pid: number | null, state: string | null, text: string][] = [
+    [
+      77,
+      'T',
+      "the monitor's process 77 is stopped by a signal (state T): kill -CONT 77, or pm2 restart proxy-monitor",
+    ],
+    [
+      77,
+      't',
+      "the monitor's process 77 is stopped by a signal (state t): kill -CONT 77, or pm2 restart proxy-monitor",
+    ],
+    [
+      77,
+      'D',
+      "the monitor's process 77 waits for the kernel (state D), and no signal ends that: look at the disk and at dmesg",
+    ],
+    [77, 'R', "the monitor's process 77 runs (state R), and does not answer: pm2 restart proxy-monitor"],
+    [77, 'S', "the monitor's process 77 runs (state S), and does not answer: pm2 restart proxy-monitor"],
+    [77, null, 'it is there, and does not answer: pm2 restart proxy-monitor'],
+    [null, null, 'it is there, and does not answer: pm2 restart proxy-monitor'],
+  ];
+  for (const [pid, state, text] of table)
+    test(`pid ${pid}, state ${state}`, () => assert.equal(describeSilence({ pid, state }), text));
+
+  test('in the table, whole, and in its first line', () => {
+    const [, , told = ''] = table[0] ?? [];
+    const snapshot = { ...snapshotOf(proxyStatus({})), monitor: null, monitorProblem: told };
+    const lines = render(snapshot).split('\n');
+    assert.equal(lines[0], 'The monitor does not answer. The port is up.');
+    const at = lines.findIndex((line) => line.startsWith('✗ proxy-monitor  does not answer'));
+    const said = lines.slice(at + 1).map((line) => line.trim());
+    assert.equal(said.join(' ').trim(), `→ ${told}`);
+    assert.equal(exitCode(snapshot), 3);
+  });
+});
+
+test("the monitor's row says why PM2's list could not be had", () => {
+  const monitor = { ...MONITOR, http: null, pm2Problem: 'the PM2 daemon is not running' };
+  const text = render({ ...snapshotOf(proxyStatus({})), monitor });
+  assert.match(text, /last 300 ms ago {2}PM2: the PM2 daemon is not running\n/);
+});
+
+describe('the exit code', () => {
+  const states: Readonly<Record<ProxyState, 0 | 1>> = {
+    up: 0,
+    waiting: 0,
+    not_needed: 0,
+    degraded: 1,
+    down: 1,
+    starting: 1,
+    stopped: 1,
+  };
+  for (const [state, code] of Object.entries(states) as [ProxyState, 0 | 1][])
+    test(`is ${code} when one of two proxies is ${state}, and 3 without the monitor`, () => {
+      const snapshot = snapshotOf(proxyStatus({}), proxyStatus({ state }));
+      assert.equal(exitCode(snapshot), code);
+      assert.equal(exitCode({ ...snapshot, monitor: null }), 3);
+    });
+});
+
+describe('all is well', () => {
+  const snapshot = snapshotOf(proxyStatus({}), proxyStatus({ state: 'waiting' }));
+  const lookedAt = (agoMs: number): Snapshot => ({
+    ...snapshot,
+    monitor: { ...MONITOR, lastLookMs: NOW_MS - agoMs },
+  });
+  const table: readonly [title: string, snapshot: Snapshot, expected: boolean][] = [
+    ['when all are up', snapshot, true],
+    ['but not with one that is down', snapshotOf(proxyStatus({}), proxyStatus({ state: 'down' })), false],
+    ['but not without proxies', snapshotOf(), false],
+    ['but not without the monitor', { ...snapshot, monitor: null }, false],
+    ['with a look that is a little late', lookedAt(10_999), true],
+    ['but not with one that is not of late', lookedAt(11_000), false],
+  ];
+  for (const [title, given, expected] of table) test(title, () => assert.equal(isWell(given), expected));
+});
+
+describe('a proxy is named by its app, its port or its label', () => {
+  const snapshot = snapshotOf(proxyStatus({}), proxyStatus({ port: 6277, label: 'MCP Proxy' }));
+  const table: Readonly<Record<string, readonly number[] | undefined>> = {
+    'tcp-proxy-6277': [6277],
+    'TCP-Proxy-6277': [6277],
+    '6274': [6274],
+    'mcp proxy': [6277],
+    '627': undefined,
+    MCP: undefined,
+    '': undefined,
+  };
+  for (const [wanted, ports] of Object.entries(table))
+    test(`"${wanted}" → ${ports ?? 'none'}`, () => {
+      const found = selectProxies(snapshot, wanted);
+      assert.deepEqual(
+        found?.proxies.map(({ port }) => port),
+        ports,
+      );
+      if (found) assert.equal(found.monitor, snapshot.monitor);
+    });
+});

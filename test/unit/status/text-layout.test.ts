@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { renderStatus } from '../../../src/status/render.ts';
+import type { Snapshot } from '../../../src/status/snapshot.ts';
+import { formatHolder } from '../../../src/system/proc/port-owner.ts';
+import { displayWidth, NOW_MS, PLAIN, proxyStatus, snapshotOf } from '../../support/status-samples.ts';
+
+const render = (snapshot: Snapshot, columns: number): string =>
+  renderStatus(snapshot, columns, PLAIN, NOW_MS);
+
+for (const columns of [20, 40, 80])
+  test(`no line is wider than ${columns} columns, whatever is in it`, () => {
+    const holder = formatHolder({
+      pid: 9,
+      command: 'node /a/very/long/path/to/a/server.js --port 6274',
+      uid: 0,
+    });
+    const status = proxyStatus({ label: '検査官 MCP 🚨🚨', state: 'down', cause: 'port_in_use', holder });
+    const log = ['✅'.repeat(60), `[2025-10-31 09:13:17] ⚠️  ${'Proxy '.repeat(20)}`, '検'.repeat(50)];
+    const lines = render({ ...snapshotOf(status, status, status), log }, columns).split('\n');
+    for (const line of lines) assert.ok(displayWidth(line) <= columns, `${displayWidth(line)}: ${line}`);
+    assert.ok(lines.some((line) => displayWidth(line) >= columns - 1 && line.endsWith('…')));
+  });
+
+test('a line that just fits is not cut', () => {
+  const line = (columns: number): string | undefined =>
+    render(snapshotOf(proxyStatus({})), columns).split('\n')[0];
+  assert.equal(line(15), 'The port is up.');
+  assert.equal(line(14), 'The port is u…');
+});
+
+test('colours go around whole lines and do not count for the width', () => {
+  const paint = { ...PLAIN, good: (text: string) => `<${text}>`, bad: (text: string) => `!${text}!` };
+  const snapshot = snapshotOf(proxyStatus({}), proxyStatus({ state: 'down', cause: 'hung' }));
+  const lines = renderStatus(snapshot, 40, paint, NOW_MS).split('\n');
+  assert.ok(
+    lines.some((line) => line.startsWith('<✓ 6274')),
+    lines.join('\n'),
+  );
+  assert.ok(lines.some((line) => line.startsWith('!✗ 6274')));
+});
+
+test('what to do next is told whole on a narrow terminal, over several lines', () => {
+  const holder = 'pid 4711 (node /srv/a/long/path/to/server.js --port 6274)';
+  const taken = snapshotOf(proxyStatus({ state: 'down', cause: 'port_in_use', holder }));
+  for (const columns of [40, 60, 80]) {
+    const lines = renderStatus(taken, columns, PLAIN, NOW_MS).split('\n');
+    const from = lines.findIndex((line) => line.startsWith('    → '));
+    const told = lines
+      .slice(from, lines.indexOf('', from))
+      .map((line) => line.trim())
+      .join(' ');
+    assert.ok(told.includes('pid 4711'), told);
+  }
+});
