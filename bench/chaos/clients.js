@@ -71,9 +71,9 @@ const ORDERS = {
         attempt(ports[made % ports.length], (result) => results.push(result));
     }, 5);
   },
-  /** Whether each port has answered somebody who came within the last `withinMs`. */
-  isServed: ({ withinMs }) => {
-    const sinceMs = Date.now() - withinMs;
+  /** Whether each port has answered somebody who came within the last `windowMs`. */
+  isServed: ({ windowMs }) => {
+    const sinceMs = Date.now() - windowMs;
     const served = new Set(
       results.filter((one) => one.outcome === 'ok' && one.startMs >= sinceMs).map(({ port }) => port),
     );

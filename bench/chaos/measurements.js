@@ -34,9 +34,10 @@ export const figuresOf = ({ clients, followed, before, after, faultAt, endAt, ta
       (isExpected ? 0 : restarts(before, after, (proxy) => names.has(proxy.name))),
     causes: causesOf(followed.looks, faultAt, endAt, names),
     alerts: followed.lines.filter(
-      (line) => ['alert', 'gave_up'].includes(line.event) && names.has(line.proxy) && isWithin(line),
+      (line) =>
+        ['alert', 'restart_limit_reached'].includes(line.event) && names.has(line.proxy) && isWithin(line),
     ).length,
-    gaveUp: followed.lines.filter((line) => line.event === 'gave_up' && isWithin(line)).length,
+    gaveUp: followed.lines.filter((line) => line.event === 'restart_limit_reached' && isWithin(line)).length,
     lines: followed.lines.filter(isWithin),
   };
 };

@@ -43,7 +43,7 @@ const CLEAN =
 /** @param rows one entry for each fault, with the figures of its rounds */
 export const faultsPart = ({ rows, args, rounds, leftOut }) =>
   part('Faults', args, [
-    `Medians of ${rounds} rounds (the worst in brackets). 200 new connections a second and 50 held ones on the port under fault, or on all where it is about all. Intervals and thresholds are the defaults, but for a restartBudget of ${PLACES.usual.monitor.restartBudget}: many rounds on few ports are no reason to give up. "Restarts" are those of the ports under fault, whoever restarted them.`,
+    `Medians of ${rounds} rounds (the worst in brackets). 200 new connections a second and 50 held ones on the port under fault, or on all where it is about all. Intervals and thresholds are the defaults, but for a maxRestarts of ${PLACES.usual.monitor.maxRestarts}: many rounds on few ports are no reason to give up. "Restarts" are those of the ports under fault, whoever restarted them.`,
     table([HEADER, ...rows.map(lineOf)]),
     ...omissions(leftOut),
     ...rows.flatMap(({ fault, figures }) =>

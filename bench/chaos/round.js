@@ -9,7 +9,7 @@ export const CLIENTS = { rate: 200, count: 50 };
 const BEFORE_MS = 1_000;
 const AFTER_MS = 1_000;
 /** On the slowest port each client comes 40 ms after the one before. */
-const SERVED = { withinMs: 500 };
+const SERVED = { windowMs: 500 };
 const UP_AGAIN_LIMIT_MS = 90_000;
 
 /**

@@ -15,10 +15,10 @@ export const PLACES = {
     /** So many that rounds on one port are far apart: five crashes within two minutes are a crash loop. */
     count: 8,
     /** Many rounds on few ports are no reason to give up. */
-    monitor: { restartBudget: 1_000 },
+    monitor: { maxRestarts: 1_000 },
   },
   /** Where a port is given up, and tried again, within one round. */
-  impatient: { count: 3, monitor: { restartBudget: 3, breakerMs: 4_000 } },
+  impatient: { count: 3, monitor: { maxRestarts: 3, restartCooldownMs: 4_000 } },
   /** Of open files, for the daemon and everything that it starts. */
   narrow: { count: 3, monitor: {}, files: 512 },
 };

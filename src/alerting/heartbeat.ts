@@ -46,10 +46,13 @@ export const createDeadMan = (
       if (leaving.signal.aborted) return;
       waitMs = delivery.ok ? PERIOD_MS : Math.max(RETRY_MS, delivery.retryAfterMs ?? 0);
       if (delivery.ok && failingSinceMs !== null) {
-        log('heartbeat', `The heartbeat is sent again, after ${formatSeconds(atMs - failingSinceMs)}`);
+        log(
+          'heartbeat_recovered',
+          `The heartbeat is sent again, after ${formatSeconds(atMs - failingSinceMs)}`,
+        );
         failingSinceMs = null;
       } else if (!delivery.ok && failingSinceMs === null) {
-        log('no_heartbeat', `The heartbeat cannot be sent: ${delivery.problem}; trying again`);
+        log('heartbeat_failed', `The heartbeat cannot be sent: ${delivery.problem}; trying again`);
         failingSinceMs = atMs;
       }
     },

@@ -106,7 +106,7 @@ export const startNotifier = ({
 
   const send = ({ name, send: sendTo }: Channel, atMs: number): void => {
     const message = nextIn(queueOf(name), atMs);
-    if (!message || underWay.has(name) || keeping.kept().alerting.silencedUntilMs > atMs) return;
+    if (!message || underWay.has(name) || keeping.kept().alerting.silenceEndsAt > atMs) return;
     dispatch(name, sendTo(message, abort.signal), (delivery) => {
       const { queue, outcome } = settle(queueOf(name), delivery, clock.nowMs(), clock.chance());
       return { outcome, change: { outbox: { ...keeping.kept().outbox, [name]: queue } } };
@@ -152,7 +152,7 @@ export const startNotifier = ({
 
   const dueTimes = (): number[] => {
     const { groupSinceMs } = keeping.kept().alerting;
-    const group = groupSinceMs === null ? [] : [groupSinceMs + config.groupMs];
+    const group = groupSinceMs === null ? [] : [groupSinceMs + config.groupWaitMs];
     const queued = names
       .filter((name) => queueOf(name).items.length > 0)
       .map((name) => queueOf(name).nextAtMs);
@@ -174,16 +174,16 @@ export const startNotifier = ({
       const untilMs = minutes > 0 ? clock.nowMs() + minutes * 60_000 : 0;
       keeping.keep({ alerting: silence(keeping.kept().alerting, untilMs) });
       log(
-        'silence',
+        minutes > 0 ? 'alerts_silenced' : 'alerts_unsilenced',
         minutes > 0 ? `Alerts are silenced for ${minutes} min` : 'Alerts are no longer silenced',
       );
       if (hasChannels) look();
     },
     status: () => {
-      const { silencedUntilMs } = keeping.kept().alerting;
+      const { silenceEndsAt } = keeping.kept().alerting;
       const channelNames = [...names, ...policy.levels];
       return {
-        silencedUntilMs: silencedUntilMs > clock.nowMs() ? silencedUntilMs : null,
+        silenceEndsAt: silenceEndsAt > clock.nowMs() ? silenceEndsAt : null,
         channels: channelNames.map((name) => ({
           ...{ name, waiting: countWaiting(queueOf(name)), problem: problemOf(name) },
         })),
@@ -207,11 +207,11 @@ const tellLog = (
   { before, now }: { readonly before: string | null; readonly now: string },
   outcome: Outcome,
 ): void => {
-  if (outcome === 'sent' && before !== null) log('alerts_sent', `Alerts to ${name} arrive again`);
+  if (outcome === 'sent' && before !== null) log('delivery_recovered', `Alerts to ${name} arrive again`);
   if (outcome === 'dropped')
     log('alert_dropped', `⚠️  ${name} does not take an alert, which is dropped: ${now}`);
   if (outcome === 'failed' && before === null)
-    log('alerts_failed', `⚠️  Alerts to ${name} do not arrive: ${now}; trying again`);
+    log('delivery_failed', `⚠️  Alerts to ${name} do not arrive: ${now}; trying again`);
 };
 
 const REAL: Clock = {

@@ -35,7 +35,7 @@ export const openKeeping = (path: string, log: Log): Keeping => {
       writeAtomic(path, `${JSON.stringify({ version: VERSION, ...kept })}\n`);
       isSaved = true;
     } catch (error) {
-      if (isSaved) log('alerts_not_saved', `Cannot keep the alerts: ${(error as Error).message}`);
+      if (isSaved) log('alerts_write_failed', `Cannot keep the alerts: ${(error as Error).message}`);
       isSaved = false;
     }
   };

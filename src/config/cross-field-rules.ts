@@ -22,8 +22,8 @@ export const crossCheck = ({ input, name }: Overlay): readonly ConfigError[] => 
     if (Array.isArray(input[key])) return [{ path: key, value: input[key], problem: 'expected an object' }];
   const written = isRecord(monitor) ? monitor : {};
   return [
-    ...checkOrder(written, name, { key: 'suspectIntervalMs', words: 'at most', than: 'intervalMs' }),
-    ...checkOrder(written, name, { key: 'probeTimeoutMs', words: 'less than', than: 'upstreamIntervalMs' }),
+    ...checkOrder(written, name, { key: 'fastIntervalMs', words: 'at most', than: 'intervalMs' }),
+    ...checkOrder(written, name, { key: 'probeTimeoutMs', words: 'less than', than: 'probeIntervalMs' }),
     ...checkPorts(input['proxies'], written['http'], name),
     ...checkAlerts(input['alerts'], name),
   ];
@@ -36,12 +36,17 @@ const checkAlerts = (alerts: unknown, name: Name): ConfigError[] => {
   if (Array.isArray(found)) return [{ path: name(list), value: found, problem: 'expected an object' }];
   const parsed = safeParse(alertsSchema, alerts);
   if (!parsed.success) return [];
-  const { groupMs, remindMs, flapping, quietHours } = parsed.output;
-  const longer = `expected more than ${name(['alerts', 'groupMs'])}, ${groupMs}`;
+  const { groupWaitMs, repeatIntervalMs, flapping, quietHours } = parsed.output;
+  const longer = `expected more than ${name(['alerts', 'groupWaitMs'])}, ${groupWaitMs}`;
   const another = `expected another time than ${name(['alerts', 'quietHours', 'from'])}`;
   const rules = [
-    [remindMs > 0 && remindMs <= groupMs, ['remindMs'], remindMs, `${longer}, or 0`],
-    [flapping.withinMs <= groupMs, ['flapping', 'withinMs'], flapping.withinMs, longer],
+    [
+      repeatIntervalMs > 0 && repeatIntervalMs <= groupWaitMs,
+      ['repeatIntervalMs'],
+      repeatIntervalMs,
+      `${longer}, or 0`,
+    ],
+    [flapping.windowMs <= groupWaitMs, ['flapping', 'windowMs'], flapping.windowMs, longer],
     [quietHours?.from === quietHours?.to && quietHours, ['quietHours', 'to'], quietHours?.to, another],
   ] as const;
   return rules.flatMap(([isBroken, key, found, problem]) =>
@@ -49,7 +54,7 @@ const checkAlerts = (alerts: unknown, name: Name): ConfigError[] => {
   );
 };
 
-type Duration = 'intervalMs' | 'upstreamIntervalMs' | 'suspectIntervalMs' | 'probeTimeoutMs';
+type Duration = 'intervalMs' | 'probeIntervalMs' | 'fastIntervalMs' | 'probeTimeoutMs';
 
 const checkOrder = (
   monitor: Record<string, unknown>,

@@ -1,15 +1,6 @@
 import type { BaseIssue } from 'valibot';
 import { nearest } from '../lib/did-you-mean.ts';
-import {
-  alertsSchema,
-  configSchema,
-  EXPECTED,
-  isRecord,
-  logsSchema,
-  monitorSchema,
-  probeSchema,
-  proxySchema,
-} from './schema.ts';
+import { configSchema, EXPECTED, isRecord } from './schema.ts';
 
 /** One mistake: where it stands, what stands there, and what would be right. */
 export interface ConfigError {
@@ -60,31 +51,58 @@ const REQUIRED: Readonly<Record<string, string>> = {
   quietHours: EXPECTED.quietHours,
 };
 
+/** Keys that had another name before 0.1.0, and their name now. */
+const RENAMED: Readonly<Record<string, string>> = {
+  act: 'restart',
+  restartBudget: 'maxRestarts',
+  breakerMs: 'restartCooldownMs',
+  suspectIntervalMs: 'fastIntervalMs',
+  upstreamIntervalMs: 'probeIntervalMs',
+  groupMs: 'groupWaitMs',
+  remindMs: 'repeatIntervalMs',
+  downs: 'threshold',
+  withinMs: 'windowMs',
+  keep: 'maxFiles',
+};
+
 const unknownKeys = (place: Path, found: unknown, name: Name): ConfigError[] => {
   if (!isRecord(found)) return [];
   const known = knownKeys(place, found);
   return Object.keys(found)
     .filter((key) => !known.includes(key))
     .map((key) => {
+      const renamed = RENAMED[key];
       const guess = nearest(key, known);
-      const hint = guess ? `did you mean "${guess}"?` : `known here: ${known.join(', ')}`;
+      const hint =
+        renamed !== undefined && known.includes(renamed)
+          ? `it is now called "${renamed}"`
+          : guess
+            ? `did you mean "${guess}"?`
+            : `known here: ${known.join(', ')}`;
       return { path: name([...place, key]), value: found[key], problem: `unknown key; ${hint}` };
     });
 };
 
+/** The keys that the schema has at a place; none where it has no object there. */
 const knownKeys = (place: Path, found: Record<string, unknown>): string[] => {
-  if (place.length === 0) return Object.keys(configSchema.entries);
-  if (place[0] === 'monitor') return Object.keys(monitorSchema.entries);
-  if (place[0] === 'alerts') return knownOfAlerts(place[1]);
-  if (place[0] === 'logs') return Object.keys(logsSchema.entries);
-  if (place.length === 2) return Object.keys(proxySchema.entries);
-  const probe = probeSchema.options.find(({ entries }) => entries.type.literal === found['type']);
-  return Object.keys(probe?.entries ?? {});
+  const schema = unwrap(place.reduce<unknown>(childOf, configSchema));
+  const options = fieldOf(schema, 'options');
+  const isChosen = (option: unknown): boolean =>
+    fieldOf(fieldOf(fieldOf(option, 'entries'), 'type'), 'literal') === found['type'];
+  const chosen = Array.isArray(options) ? options.find(isChosen) : schema;
+  return Object.keys(fieldOf(chosen, 'entries') ?? {});
 };
 
-const knownOfAlerts = (key: PropertyKey | undefined): string[] => {
-  const { entries } = alertsSchema;
-  if (key === 'flapping') return Object.keys(entries.flapping.wrapped.pipe[0].entries);
-  if (key === 'quietHours') return Object.keys(entries.quietHours.wrapped.pipe[0].entries);
-  return Object.keys(entries);
+/** Walks a valibot schema by the fields that it documents: `entries` of an object, `item` of a list, `options` of a variant. */
+const childOf = (schema: unknown, key: PropertyKey): unknown =>
+  typeof key === 'number'
+    ? fieldOf(unwrap(schema), 'item')
+    : fieldOf(fieldOf(unwrap(schema), 'entries'), String(key));
+
+/** The schema inside of an optional one. */
+const unwrap = (schema: unknown): unknown => {
+  const wrapped = fieldOf(schema, 'wrapped');
+  return wrapped === undefined ? schema : unwrap(wrapped);
 };
+
+const fieldOf = (schema: unknown, key: string): unknown => (isRecord(schema) ? schema[key] : undefined);

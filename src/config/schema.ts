@@ -110,12 +110,12 @@ const parseHttp = (entry: string): Address | undefined => {
   return address && (ipFamily(address.host) !== 0 || address.host === 'localhost') ? address : undefined;
 };
 
-const limit = (warn: number, act: number, most: number, about: string) =>
+const limit = (warn: number, restart: number, most: number, about: string) =>
   v.optional(
     v.pipe(
       v.strictObject({
         warn: v.optional(integer(0, most, 'a whole number', 'Told from here on; 0: never'), warn),
-        act: v.optional(integer(0, most, 'a whole number', 'Restarted from here on; 0: never'), act),
+        restart: v.optional(integer(0, most, 'a whole number', 'Restarted from here on; 0: never'), restart),
       }),
       v.description(about),
     ),
@@ -183,13 +183,13 @@ export const proxySchema = v.strictObject({
 
 export const monitorSchema = v.strictObject({
   intervalMs: v.optional(ms(50, 'Between the cheap checks of the proxies themselves'), 1_000),
-  upstreamIntervalMs: v.optional(ms(100, 'Between checks that touch an upstream, while all is well'), 10_000),
-  suspectIntervalMs: v.optional(ms(10, 'Between checks while something is wrong'), 250),
+  probeIntervalMs: v.optional(ms(100, 'Between checks that touch an upstream, while all is well'), 10_000),
+  fastIntervalMs: v.optional(ms(10, 'Between checks while something is wrong'), 250),
   failureThreshold: v.optional(count(1, 'Failures in a row before a restart, and before an alert'), 3),
   successThreshold: v.optional(count(1, 'Successes in a row that end an incident'), 2),
-  restartBudget: v.optional(count(0, 'How many restarts of a port within restartWindowMs; 0: none'), 10),
+  maxRestarts: v.optional(count(0, 'How many restarts of a port within restartWindowMs; 0: none'), 10),
   restartWindowMs: v.optional(ms(1_000, 'How long a restart counts against the budget'), 600_000),
-  breakerMs: v.optional(
+  restartCooldownMs: v.optional(
     ms(1_000, 'When the budget is spent: one more try after so long, then after twice that, up to 10 min'),
     60_000,
   ),
@@ -215,11 +215,11 @@ const time = (about: string) =>
   v.pipe(v.string(EXPECTED.time), v.regex(/^([01]\d|2[0-3]):[0-5]\d$/, EXPECTED.time), v.description(about));
 
 const flappingSchema = v.strictObject({
-  downs: v.optional(
-    count(1, 'A port that goes down or is restarted more often within withinMs is told of once'),
+  threshold: v.optional(
+    count(1, 'A port that goes down or is restarted more often within windowMs is told of once'),
     4,
   ),
-  withinMs: v.optional(ms(1_000, 'How long that counts, and how long it must then stay the same'), 600_000),
+  windowMs: v.optional(ms(1_000, 'How long that counts, and how long it must then stay the same'), 600_000),
 });
 
 const quietHoursSchema = v.strictObject(
@@ -239,8 +239,11 @@ const quietHoursSchema = v.strictObject(
 
 /** What people are told, and when; see the README. */
 export const alertsSchema = v.strictObject({
-  groupMs: v.optional(ms(0, 'What comes within so long of the first is one message; 0: each at once'), 5_000),
-  remindMs: v.optional(ms(0, 'While a port is down it is told again so often; 0: never'), 14_400_000),
+  groupWaitMs: v.optional(
+    ms(0, 'What comes within so long of the first is one message; 0: each at once'),
+    5_000,
+  ),
+  repeatIntervalMs: v.optional(ms(0, 'While a port is down it is told again so often; 0: never'), 14_400_000),
   flapping: v.optional(
     v.pipe(flappingSchema, v.description('When a port comes and goes too often to be told each time')),
     {},
@@ -255,7 +258,7 @@ export const logsSchema = v.strictObject({
     integer(0, MOST_BYTES, 'a whole number', 'The monitor rotates a log that has grown past this; 0: none'),
     20_971_520,
   ),
-  keep: v.optional(count(1, 'How many rotated files of each log it keeps'), 14),
+  maxFiles: v.optional(count(1, 'How many rotated files of each log it keeps'), 14),
 });
 
 /** The schema of steadyport.json; steadyport.schema.json is made from it. */

@@ -34,12 +34,12 @@ const WORDS: Readonly<Record<Cause, Words>> = {
     next: ({ name, detail }) =>
       `PM2 restarts it ever more slowly, at most every 15 s; a restart will not cure it. Why it dies${inBrackets(detail)}: ${LOGS} ${name}`,
   },
-  suspended: {
+  stopped_by_signal: {
     log: () => 'is not responding',
     note: 'the process is stopped (SIGSTOP, or a debugger)',
     next: () => 'the process is stopped by a signal; it is restarted by force at the threshold',
   },
-  uninterruptible: {
+  blocked_in_kernel: {
     log: () => 'is not responding',
     note: 'the process waits for the kernel (state D)',
     next: () => 'no signal ends what it waits for, so it is not restarted: look at the disk and at dmesg',
@@ -66,20 +66,20 @@ const WORDS: Readonly<Record<Cause, Words>> = {
     next: ({ detail }) =>
       `the proxy runs but does not accept (${detail ?? 'no answer'}); it is asked to listen anew, then restarted`,
   },
-  out_of_files: {
+  open_files_limit: {
     log: () => 'is running out of open files',
     next: ({ detail }) =>
       `${detail ?? 'its open files are near their limit'}; raise the limit (ulimit -n), or lower "maxConnections"`,
   },
-  out_of_memory: {
+  memory_limit: {
     log: () => 'uses too much memory',
     next: ({ detail }) => `${detail ?? 'its memory is over its limit'}; see "limits" in the config`,
   },
-  out_of_cpu: {
+  cpu_limit: {
     log: () => 'uses too much CPU',
     next: ({ detail }) => `${detail ?? 'its CPU is over its limit'}; see "limits" in the config`,
   },
-  lagging: {
+  slow_responses: {
     log: () => 'answers slowly',
     next: ({ detail }) => `${detail ?? 'its answers take too long'}; see "limits" in the config`,
   },
@@ -88,7 +88,7 @@ const WORDS: Readonly<Record<Cause, Words>> = {
     next: ({ detail, upstream }) =>
       `${detail ?? `${upstream} does not answer`}. The proxy is fine: start the application, or correct "upstream"`,
   },
-  upstream_silent: {
+  upstream_unhealthy: {
     log: (upstream) =>
       `has an upstream that is not well: ${upstream} accepts, and does not answer as expected`,
     next: ({ detail, upstream }) =>

@@ -2,7 +2,7 @@ import type { Cause } from './types.ts';
 
 /** The upstream's fault, which no restart of the proxy cures. */
 export const isUpstreams = (cause: Cause): boolean =>
-  cause === 'upstream_down' || cause === 'upstream_silent';
+  cause === 'upstream_down' || cause === 'upstream_unhealthy';
 
 /** Of the proxy itself, and not of what is around it. */
 export const isOwn = (cause: Cause): boolean => !isUpstreams(cause) && cause !== 'port_in_use';
@@ -12,6 +12,11 @@ export const isByProbe = (cause: Cause): boolean => isUpstreams(cause) || cause 
 
 /** What a machine that is too slow looks like as well: seen on most ports at once, it is the machine. */
 export const isSoft = (cause: Cause): boolean =>
-  ['hung', 'data_path_stuck', 'uninterruptible', 'not_accepting', 'lagging', 'forwarding_broken'].includes(
-    cause,
-  );
+  [
+    'hung',
+    'data_path_stuck',
+    'blocked_in_kernel',
+    'not_accepting',
+    'slow_responses',
+    'forwarding_broken',
+  ].includes(cause);

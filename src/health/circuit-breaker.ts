@@ -14,10 +14,10 @@ export interface Breaker {
 
 export interface Budget {
   /** At most so many restarts within `restartWindowMs`; 0: none at all. */
-  readonly restartBudget: number;
+  readonly maxRestarts: number;
   readonly restartWindowMs: number;
   /** When the budget is spent, one try after so long, then after twice that … at most 10 min. */
-  readonly breakerMs: number;
+  readonly restartCooldownMs: number;
 }
 
 export const CLOSED: Breaker = { curesMs: [], tries: 0, nextAtMs: 0, opened: 0 };
@@ -30,15 +30,16 @@ const LONGEST_BREAK_MS = 600_000;
 /** `cure`: now. `wait`: later, or never. `give_up`: the budget is spent, and the breaker is to be opened. */
 export const askBreaker = (breaker: Breaker, atMs: number, budget: Budget): 'cure' | 'wait' | 'give_up' => {
   const isEarly = atMs < breaker.nextAtMs && breaker.nextAtMs - atMs <= longestBreakMs(budget);
-  if (budget.restartBudget === 0 || isEarly) return 'wait';
+  if (budget.maxRestarts === 0 || isEarly) return 'wait';
   if (breaker.opened > 0) return 'cure';
-  return recent(breaker, atMs, budget).length < budget.restartBudget ? 'cure' : 'give_up';
+  return recent(breaker, atMs, budget).length < budget.maxRestarts ? 'cure' : 'give_up';
 };
 
-const longestBreakMs = ({ breakerMs }: Budget): number => Math.max(breakerMs, LONGEST_BREAK_MS);
+const longestBreakMs = ({ restartCooldownMs }: Budget): number =>
+  Math.max(restartCooldownMs, LONGEST_BREAK_MS);
 
 export const openBreaker = (breaker: Breaker, atMs: number, budget: Budget): Breaker => {
-  const pauseMs = Math.min(budget.breakerMs * 2 ** breaker.opened, longestBreakMs(budget));
+  const pauseMs = Math.min(budget.restartCooldownMs * 2 ** breaker.opened, longestBreakMs(budget));
   return { ...breaker, opened: breaker.opened + 1, nextAtMs: atMs + pauseMs };
 };
 

@@ -80,13 +80,13 @@ export const TABLE: readonly Row[] = [
   {
     finding: 'the process is stopped by a signal',
     fits: ({ process }) => process === 'stopped',
-    verdict: failing('suspended', ['forced']),
+    verdict: failing('stopped_by_signal', ['forced']),
     why: 'PM2 calls it online; the kernel completes connects to it; it heeds SIGKILL only',
   },
   {
     finding: 'no answer, and the process is in a system call that no signal ends',
     fits: ({ heartbeat, process }) => heartbeat === 'silent' && process === 'uninterruptible',
-    verdict: failing('uninterruptible', []),
+    verdict: failing('blocked_in_kernel', []),
     why: 'SIGKILL would wait too: the disk or the kernel is at fault',
   },
   {
@@ -127,26 +127,26 @@ export const TABLE: readonly Row[] = [
   },
   {
     finding: 'its open files are near their limit',
-    fits: ({ openFiles }) => openFiles === 'act',
-    verdict: failing('out_of_files', ['graceful', 'forced']),
+    fits: ({ openFiles }) => openFiles === 'restart',
+    verdict: failing('open_files_limit', ['graceful', 'forced']),
     why: 'at the limit it would accept connections only to drop them',
   },
   {
     finding: 'its memory is over its limit',
-    fits: ({ memory }) => memory === 'act',
-    verdict: failing('out_of_memory', ['graceful', 'forced']),
+    fits: ({ memory }) => memory === 'restart',
+    verdict: failing('memory_limit', ['graceful', 'forced']),
     why: 'open connections are let finish first; the OOM killer would not',
   },
   {
     finding: 'its CPU is over its limit',
-    fits: ({ cpu }) => cpu === 'act',
-    verdict: failing('out_of_cpu', ['graceful', 'forced']),
+    fits: ({ cpu }) => cpu === 'restart',
+    verdict: failing('cpu_limit', ['graceful', 'forced']),
     why: 'by default there is no such limit: to be busy is no fault',
   },
   {
     finding: 'its answers are over their limit of time',
-    fits: ({ lag }) => lag === 'act',
-    verdict: failing('lagging', ['graceful', 'forced']),
+    fits: ({ lag }) => lag === 'restart',
+    verdict: failing('slow_responses', ['graceful', 'forced']),
     why: 'by default there is no such limit, as with CPU',
   },
   {
@@ -170,7 +170,7 @@ export const TABLE: readonly Row[] = [
   {
     finding: 'the upstream accepts, and does not answer as expected, not directly either',
     fits: ({ upstream }) => upstream === 'silent',
-    verdict: failing('upstream_silent', []),
+    verdict: failing('upstream_unhealthy', []),
     why: 'a restart of the proxy cures no upstream',
   },
   {
@@ -205,12 +205,17 @@ export const TABLE: readonly Row[] = [
   },
 ];
 
-/** So many crashes within `withinMs` are a loop, until a process has lived for `stableMs` (PM2's own time for that). */
-export const CRASH_LOOP = { crashes: 5, withinMs: 120_000, stableMs: 30_000 };
+/** So many crashes within `windowMs` are a loop, until a process has lived for `stableMs` (PM2's own time for that). */
+export const CRASH_LOOP = { crashes: 5, windowMs: 120_000, stableMs: 30_000 };
 
 /** What is over the limit that only warns: the proxy is up, and it is told beside that. */
 export const warningsOf = ({ openFiles, memory, cpu, lag }: Evidence): readonly Cause[] => {
-  const levels = { out_of_files: openFiles, out_of_memory: memory, out_of_cpu: cpu, lagging: lag } as const;
+  const levels = {
+    open_files_limit: openFiles,
+    memory_limit: memory,
+    cpu_limit: cpu,
+    slow_responses: lag,
+  } as const;
   return (Object.keys(levels) as (keyof typeof levels)[]).filter((cause) =>
     ['warn', 'growing'].includes(levels[cause]),
   );

@@ -59,7 +59,7 @@ const hasCrashed = (evidence: Sight): boolean =>
   judge({ ...evidence, crashes: 'few' }, false).cause === 'crashed';
 
 const isLoop = ({ crashesMs, bornMs }: Health, atMs: number): boolean =>
-  crashesMs.filter((oneMs) => isWithin(oneMs, atMs, CRASH_LOOP.withinMs)).length >= CRASH_LOOP.crashes &&
+  crashesMs.filter((oneMs) => isWithin(oneMs, atMs, CRASH_LOOP.windowMs)).length >= CRASH_LOOP.crashes &&
   isWithin(bornMs, atMs, CRASH_LOOP.stableMs);
 
 const warn = (health: Health, seen: Evidence, policy: HealthPolicy): Step => {

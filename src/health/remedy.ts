@@ -14,15 +14,15 @@ export const chooseCure = (
 ): Step => {
   const cure = cures[Math.min(health.breaker.tries, cures.length - 1)];
   if (cure === undefined || (policy.isBraked && isSoft(cause))) return { health, actions: [] };
-  const { place, restartBudget, restartWindowMs } = policy;
+  const { place, maxRestarts, restartWindowMs } = policy;
   const answer = askBreaker(health.breaker, atMs, policy);
   if (answer === 'wait') return { health, actions: [] };
   if (answer === 'give_up') {
     const breaker = openBreaker(health.breaker, atMs, policy);
-    const spent = `${restartBudget} restarts within ${formatSeconds(restartWindowMs)} did not help`;
+    const spent = `${maxRestarts} restarts within ${formatSeconds(restartWindowMs)} did not help`;
     const text = `🚨 ALERT: Gave up on the proxy for ${place}: ${spent}; next try in ${formatSeconds(breaker.nextAtMs - atMs)}`;
     const isFirst = health.breaker.opened === 0;
-    return { health: { ...health, breaker }, actions: isFirst ? [tell('gave_up', text)] : [] };
+    return { health: { ...health, breaker }, actions: isFirst ? [tell('restart_limit_reached', text)] : [] };
   }
   const text =
     cure === 'listen'
@@ -80,6 +80,6 @@ export const kill = (health: Health, { pid, atMs }: Look, { place }: HealthPolic
   const text = `Killing the proxy for ${place} (PID: ${pid}): PM2 is stopping it, and it does not leave`;
   return {
     health: { ...health, killedPid: pid, hasLeft: true, graceUntilMs: atMs + GRACE_MS },
-    actions: [tell('kill', text), { kind: 'cure', cure: 'kill', cause: null }],
+    actions: [tell('force_killed', text), { kind: 'cure', cure: 'kill', cause: null }],
   };
 };

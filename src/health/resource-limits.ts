@@ -3,7 +3,7 @@ import type { Evidence, Level } from './types.ts';
 /** 0: no such limit. */
 export interface Limit {
   readonly warn: number;
-  readonly act: number;
+  readonly restart: number;
 }
 
 export interface Limits {
@@ -118,9 +118,9 @@ export const levelsOf = (
   };
 };
 
-const level = (value: number | null, { warn, act }: Limit): Level => {
+const level = (value: number | null, { warn, restart }: Limit): Level => {
   if (value === null) return 'unknown';
-  if (act > 0 && value >= act) return 'act';
+  if (restart > 0 && value >= restart) return 'restart';
   return warn > 0 && value >= warn ? 'warn' : 'ok';
 };
 
@@ -135,15 +135,17 @@ const isGrowing = (seen: Track): boolean => {
 
 /** "210 MB of memory (limit 192 MB)": what is at or over a limit, for people. */
 export const describeUsage = (cause: string, usage: Usage, limits: Limits): string | null => {
-  const over = (value: number, { warn, act }: Limit): number => (act > 0 && value >= act ? act : warn);
+  const over = (value: number, { warn, restart }: Limit): number =>
+    restart > 0 && value >= restart ? restart : warn;
   const { memoryBytes, cpuPercent, openFiles, openFilesLimit, lagMs } = usage;
   const mb = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`;
-  if (cause === 'out_of_memory' && memoryBytes !== null)
+  if (cause === 'memory_limit' && memoryBytes !== null)
     return `${mb(memoryBytes)} of memory (limit ${mb(over(memoryBytes, limits.memoryBytes))})`;
-  if (cause === 'out_of_cpu' && cpuPercent !== null)
+  if (cause === 'cpu_limit' && cpuPercent !== null)
     return `${cpuPercent} % of a core (limit ${over(cpuPercent, limits.cpuPercent)} %)`;
-  if (cause === 'out_of_files' && openFiles !== null) return `${openFiles} of ${openFilesLimit} open files`;
-  if (cause === 'lagging' && lagMs !== null)
+  if (cause === 'open_files_limit' && openFiles !== null)
+    return `${openFiles} of ${openFilesLimit} open files`;
+  if (cause === 'slow_responses' && lagMs !== null)
     return `answers take ${Math.round(lagMs)} ms (limit ${over(lagMs, limits.lagMs)} ms)`;
   return null;
 };

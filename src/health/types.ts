@@ -13,7 +13,7 @@ export type Pm2Evidence =
   | 'unknown';
 
 /** A measured quantity against its two limits. */
-export type Level = 'ok' | 'warn' | 'act' | 'unknown';
+export type Level = 'ok' | 'warn' | 'restart' | 'unknown';
 
 /** What was found out in one look, from cheap to dear. `unknown` is missing evidence and never a failure. */
 export interface Evidence {
@@ -45,19 +45,19 @@ export interface Evidence {
 export type Cause =
   | 'crashed'
   | 'crash_loop'
-  | 'suspended'
-  | 'uninterruptible'
+  | 'stopped_by_signal'
+  | 'blocked_in_kernel'
   | 'hung'
   | 'data_path_stuck'
   | 'not_listening'
   | 'port_in_use'
   | 'not_accepting'
-  | 'out_of_files'
-  | 'out_of_memory'
-  | 'out_of_cpu'
-  | 'lagging'
+  | 'open_files_limit'
+  | 'memory_limit'
+  | 'cpu_limit'
+  | 'slow_responses'
   | 'upstream_down'
-  | 'upstream_silent'
+  | 'upstream_unhealthy'
   | 'forwarding_broken';
 
 /**

@@ -21,10 +21,10 @@ export const keepServing = async (
     serveHttp(address, sources).then(
       () => {
         served.url = `http://${formatAddress(address)}`;
-        if (!isFirst) log('page', `The page is at ${served.url}`);
+        if (!isFirst) log('http_listening', `The page is at ${served.url}`);
       },
       (error: Error) => {
-        if (isFirst) log('no_page', `No page: ${error.message}; trying again`);
+        if (isFirst) log('http_listen_failed', `No page: ${error.message}; trying again`);
         setTimeout(() => void serve(false), RETRY_MS).unref();
       },
     );

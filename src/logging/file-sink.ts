@@ -2,6 +2,8 @@ import { appendFileSync, mkdirSync } from 'node:fs';
 import { type FileHandle, mkdir, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
+export type FileSinkEvent = 'failed' | 'recovered' | 'lines_lost';
+
 /** A log that this process writes into a file of its own. */
 export interface AccessLog {
   /** Takes one line, with its end. It neither waits nor throws; the line is in the file after 20 ms or so. */
@@ -21,9 +23,12 @@ const MOST_WAITING_BYTES = 4_000_000;
  * Whoever renames or removes the file need not tell anybody: before each write it is looked up whether the file still
  * has its name, else one is made anew (mode 0600, its folder 0700). Lines are appended whole (O_APPEND, open(2)), so that
  * two processes may write the same file; a line that a full disk has torn is finished before the file is left.
- * @param tell a sentence when the file cannot be written, once, and when it can be again
+ * @param tell `failed` once when the file cannot be written, `recovered` when it can be again, `lines_lost` when lines came too fast
  */
-export const openAccessLog = (path: string, tell: (sentence: string) => void): AccessLog => {
+export const openAccessLog = (
+  path: string,
+  tell: (event: FileSinkEvent, sentence: string) => void,
+): AccessLog => {
   const file = createNamedFile(path);
   let waiting = '';
   let rest: Uint8Array = Buffer.alloc(0);
@@ -48,11 +53,12 @@ export const openAccessLog = (path: string, tell: (sentence: string) => void): A
     lastAt = performance.now();
     try {
       await writeBatch();
-      if (isFailing) tell(`${path} is written again; ${lost} lines were lost`);
-      else if (lost > 0) tell(`${lost} lines for ${path} were lost: they came faster than they were written`);
+      if (isFailing) tell('recovered', `${path} is written again; ${lost} lines were lost`);
+      else if (lost > 0)
+        tell('lines_lost', `${lost} lines for ${path} were lost: they came faster than they were written`);
       [isFailing, lost] = [false, 0];
     } catch (error) {
-      if (!isFailing) tell(`cannot write ${path}: ${(error as Error).message}; trying again`);
+      if (!isFailing) tell('failed', `cannot write ${path}: ${(error as Error).message}; trying again`);
       isFailing = true;
     }
     timer = undefined;

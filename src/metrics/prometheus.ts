@@ -67,7 +67,7 @@ export const createMetrics = (): Metrics => {
   const build = gauge('build_info', 'The version that runs; always 1.', ['version']);
   const reload = gauge('config_last_reload_success_timestamp_seconds', 'When the config was read.', []);
   const lastLook = gauge(
-    'last_look_timestamp_seconds',
+    'last_check_timestamp_seconds',
     'The look of the proxy that was looked at longest ago.',
     [],
   );
@@ -75,19 +75,21 @@ export const createMetrics = (): Metrics => {
   const monitorProcess = processMetrics('monitor');
   const monitorLag = gauge('monitor_event_loop_lag_seconds', 'How late a turn of its loop came.', []);
   const pm2Process = processMetrics('pm2');
-  const alerting = counter('alerts_total', 'Tries to send an alert.', ['channel', 'outcome']);
+  const alerting = counter('notifications_total', 'Tries to send a notification.', ['channel', 'outcome']);
   const up = gauge('up', '1 when the proxy serves its port and its upstream answers.');
   const state = gauge('state', '1 for the state that the proxy is in.', ['proxy', 'state']);
-  const fault = gauge('fault', '1 for the cause of what is wrong now.', ['proxy', 'cause']);
-  const warning = gauge('warning', '1 for what is over a limit that only warns.', ['proxy', 'cause']);
-  const gaveUp = gauge('gave_up', '1 while restarts are tried no more for now.');
+  const fault = gauge('failure_cause', '1 for the cause of what is wrong now.', ['proxy', 'cause']);
+  const warning = gauge('limit_warning', '1 for what is over a limit that only warns.', ['proxy', 'cause']);
+  const gaveUp = gauge('restart_circuit_open', '1 while restarts are tried no more for now.');
   const consecutive = gauge('consecutive_failures', 'Failed looks in a row.');
   const failures = counter('failures_total', 'Failed looks.');
   const restarts = counter('restarts_total', 'Crashes, and restarts by the monitor.', ['proxy', 'cause']);
   const recovery = histogram('recovery_duration_seconds', 'From the first failure to the first success.');
   const active = gauge('connections_active', 'Connections that have a place.');
-  const held = gauge('connections_held', 'Clients that wait for the upstream.');
-  const waiting = gauge('connections_waiting', 'Clients that wait for a place.');
+  const queued = gauge('connections_queued', 'Clients that wait, for the upstream or for a slot.', [
+    'proxy',
+    'for',
+  ]);
   const limit = gauge('connections_limit', 'The most connections at a time.');
   const accepted = counter('connections_total', 'Connections that were accepted.');
   const closed = counter('connections_closed_total', 'Connections that have ended.', ['proxy', 'reason']);
@@ -111,7 +113,7 @@ export const createMetrics = (): Metrics => {
   const files = gauge('process_open_fds', 'Open files.');
   const mostFiles = gauge('process_max_fds', 'The limit of open files.');
   const started = gauge('process_start_time_seconds', 'When the process began.');
-  const lag = gauge('event_loop_lag_seconds', 'What the last answer to the monitor took.');
+  const lag = gauge('heartbeat_duration_seconds', 'What the last answer to the monitor took.');
 
   const count = ({ proxy, totals, health }: Measures): void => {
     accepted.inc({ proxy }, totals.total);
@@ -146,8 +148,8 @@ export const createMetrics = (): Metrics => {
     gaveUp.set({ proxy }, health.breaker.opened > 0 ? 1 : 0);
     set(consecutive, health.failures.consecutive);
     set(active, now?.active ?? 0);
-    set(held, now?.held ?? 0);
-    set(waiting, now?.waiting ?? 0);
+    queued.set({ proxy, for: 'upstream' }, now?.held ?? 0);
+    queued.set({ proxy, for: 'slot' }, now?.waiting ?? 0);
     set(limit, now?.maxConnections);
     set(memory, sample?.rssBytes);
     set(files, sample?.openFiles);
@@ -166,8 +168,8 @@ export const createMetrics = (): Metrics => {
       registry.resetMetrics();
       if (monitor) {
         build.set({ version: monitor.version }, 1);
-        reload.set(monitor.startedAtMs / 1_000);
-        lastLook.set(monitor.lastLookMs / 1_000);
+        reload.set(monitor.startedAt / 1_000);
+        lastLook.set(monitor.lastCheckAt / 1_000);
         pm2.set(monitor.pm2Problem === null ? 1 : 0);
       }
       monitorProcess(figures?.own);

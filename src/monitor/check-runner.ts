@@ -49,7 +49,7 @@ export const createLooks = (
 
   /** Undefined when it is not worth anything any more. */
   const see = async (manner: Manner): Promise<Sighting | undefined> => {
-    const maxAgeMs = (manner.eager ? monitor.suspectIntervalMs : monitor.intervalMs) / 2;
+    const maxAgeMs = (manner.eager ? monitor.fastIntervalMs : monitor.intervalMs) / 2;
     await hints.settled();
     // In the middle of a restart PM2 has the app as one that somebody stopped.
     const view = await listPm2(maxAgeMs, Math.max(treatment.curedAt(), hints.settledAt()));

@@ -29,7 +29,7 @@ interface Dependencies {
  * above that of logrotate/steadyport, which therefore comes first where it runs.
  */
 export const rotateLogs = ({ config, home, pm2, listPm2, log }: Dependencies): LogRotation => {
-  const { maxBytes, keep } = config.logs;
+  const { maxBytes, maxFiles } = config.logs;
   const apps = [...config.proxies.map(({ name }) => name), MONITOR];
   let isReloadDue = false;
   let problem = '';
@@ -39,7 +39,7 @@ export const rotateLogs = ({ config, home, pm2, listPm2, log }: Dependencies): L
   const isFirst = (path: string): boolean => !tidied.has(path);
 
   const finish = async (path: string): Promise<void> => {
-    await tidy(path, keep);
+    await tidy(path, maxFiles);
     tidied.add(path);
   };
 
@@ -73,7 +73,7 @@ export const rotateLogs = ({ config, home, pm2, listPm2, log }: Dependencies): L
       problem = '';
     } catch (error) {
       const { message } = error as Error;
-      if (message !== problem) log('not_rotated', `Cannot rotate the logs: ${message}`);
+      if (message !== problem) log('log_rotation_failed', `Cannot rotate the logs: ${message}`);
       problem = message;
       tidied = new Set();
     }

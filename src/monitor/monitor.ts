@@ -15,7 +15,7 @@ import { rotateLogs } from './log-rotation.ts';
 import { type Watch, watch } from './proxy-monitor.ts';
 
 export interface Monitor {
-  status(): { readonly proxies: readonly ProxyStatus[] } & Pick<MonitorStatus, 'lastLookMs' | 'pm2Problem'>;
+  status(): { readonly proxies: readonly ProxyStatus[] } & Pick<MonitorStatus, 'lastCheckAt' | 'pm2Problem'>;
   /** For the alerts. */
   seen(): readonly Seen[];
   /** For the metrics; what it gives of the counts is kept by then. */
@@ -83,7 +83,7 @@ export const startMonitor = (deps: Dependencies): Monitor => {
   return {
     status: () => ({
       proxies: watches.map((one) => one.status()),
-      lastLookMs: Math.min(...watches.map((one) => one.lastLookMs())),
+      lastCheckAt: Math.min(...watches.map((one) => one.lastLookMs())),
       pm2Problem: pm2List.problem(),
     }),
     seen: () => watches.map((one) => one.seen()),
@@ -115,7 +115,7 @@ const keep = (save: () => void, log: Log): (() => void) => {
       save();
       isKept = true;
     } catch (error) {
-      if (isKept) log('not_saved', `Cannot keep the counters: ${(error as Error).message}`);
+      if (isKept) log('state_write_failed', `Cannot keep the counters: ${(error as Error).message}`);
       isKept = false;
     }
   };
@@ -131,7 +131,7 @@ const watchFleet = (watches: readonly Watch[], log: Log): (() => boolean) => {
     state = brake(before, healths, nowMs);
     if (before.sinceMs === null && state.sinceMs !== null)
       log(
-        'brake',
+        'mass_failure',
         `🚨 ALERT: most of the ${healths.length} ports fail at once: this machine is suspected, and nothing is restarted for now`,
       );
     return isBraking(state, nowMs);

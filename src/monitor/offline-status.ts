@@ -72,7 +72,7 @@ export const lookWithoutMonitor = async (
   );
   const listed = view.ok ? view.apps.get(MONITOR)?.pid : undefined;
   const monitorProblem = isSilent ? describeSilence(findMonitor(home, listed ?? null)) : null;
-  return { version: 1, takenAtMs: Date.now(), monitor: null, monitorProblem, proxies, log: [] };
+  return { version: 1, generatedAt: Date.now(), monitor: null, monitorProblem, proxies, log: [] };
 };
 
 /** Who has its socket; who PM2 says it is, where that may not be looked at. */

@@ -26,7 +26,7 @@ export const createOrders = (
     const askedMs = Date.now();
     orders.lookNow();
     // The last one of all looks; a wait that is over says what is known by then.
-    const isLooked = () => (orders.status().monitor?.lastLookMs ?? 0) >= askedMs;
+    const isLooked = () => (orders.status().monitor?.lastCheckAt ?? 0) >= askedMs;
     for (let waitedMs = 0; !isLooked() && waitedMs < LONGEST_LOOK_MS; waitedMs += 50) await sleep(50);
     return headline(orders.status());
   },
@@ -62,5 +62,5 @@ export const figuresOf = (proxy: ProxyStatus): Readonly<Record<string, string | 
   [`${proxy.id} state`]: proxy.cause ? `${proxy.state} (${proxy.cause})` : proxy.state,
   [`${proxy.id} connections`]: proxy.connections.active,
   [`${proxy.id} failures`]: proxy.failures.total,
-  [`${proxy.id} probe ms`]: proxy.probeMs,
+  [`${proxy.id} probe ms`]: proxy.checkMs,
 });

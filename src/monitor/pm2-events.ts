@@ -19,7 +19,7 @@ const SETTLE_MS = 100;
 const SLACK_MS = 2_000;
 
 /**
- * @param isExpected a look is due within `suspectIntervalMs` as it is: one more would see the same end, and count it twice
+ * @param isExpected a look is due within `fastIntervalMs` as it is: one more would see the same end, and count it twice
  * @param lookIn brings the next look forward
  */
 export const createHints = (isExpected: () => boolean, lookIn: (ms: number) => void): Hints => {

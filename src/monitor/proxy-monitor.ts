@@ -43,7 +43,7 @@ export const watch = (proxy: ProxyConfig, around: Surroundings): Watch => {
     const isKnown = how === 'lost' && health().state === 'stopped';
     if (treatment.isCuring() || isStopped || isKnown) return;
     void treatment.handle({ kind: how === 'lost' ? 'crash' : 'left', atMs: Date.now() });
-    pace.again(monitor.suspectIntervalMs);
+    pace.again(monitor.fastIntervalMs);
   };
   /** From here on its sockets are closed, though it may answer for a while. */
   const onLeaving = (): void => {
@@ -75,7 +75,7 @@ export const watch = (proxy: ProxyConfig, around: Surroundings): Watch => {
       return looks
         .look({ ...manner, eager })
         .catch((error: Error) =>
-          log('look_failed', `The look at ${proxy.place} failed: ${error.message}`, { error: error.stack }),
+          log('check_error', `The look at ${proxy.place} failed: ${error.message}`, { error: error.stack }),
         );
     },
     glance: () => witness.glance(),

@@ -19,11 +19,11 @@ export interface Steps {
 }
 
 /**
- * Looks every `intervalMs`, or every `suspectIntervalMs` while it is urgent. In between are glances: a proxy that hangs just
+ * Looks every `intervalMs`, or every `fastIntervalMs` while it is urgent. In between are glances: a proxy that hangs just
  * after a look is not to wait for the next one.
  */
 export const createPace = (
-  { intervalMs, suspectIntervalMs }: Pick<MonitorConfig, 'intervalMs' | 'suspectIntervalMs'>,
+  { intervalMs, fastIntervalMs }: Pick<MonitorConfig, 'intervalMs' | 'fastIntervalMs'>,
   { look, glance, isUrgent }: Steps,
 ): Pace => {
   let isLooking = false;
@@ -37,7 +37,7 @@ export const createPace = (
       await look(manner);
       isLooking = false;
     },
-    pauseMs: () => (isUrgent() ? suspectIntervalMs : intervalMs),
+    pauseMs: () => (isUrgent() ? fastIntervalMs : intervalMs),
   });
 
   const glances = createTimer({
@@ -46,7 +46,7 @@ export const createPace = (
       hurried = true;
       looks.again(0);
     },
-    pauseMs: () => suspectIntervalMs,
+    pauseMs: () => fastIntervalMs,
   });
 
   return {
@@ -58,7 +58,7 @@ export const createPace = (
   };
 };
 
-/** Looked at every `suspectIntervalMs`: what is on its way, or about to change its state, up or down. */
+/** Looked at every `fastIntervalMs`: what is on its way, or about to change its state, up or down. */
 export const isSuspect = ({ state, hasLeft, incident, failures, successes }: Health): boolean =>
   state === 'starting' ||
   (hasLeft && state !== 'stopped') ||

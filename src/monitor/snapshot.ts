@@ -24,7 +24,7 @@ export const describeProxy = (
   { word: pm2, ending }: Pm2Words,
   failureThreshold: number,
 ): ProxyStatus => {
-  const { state, cause, sinceMs, failures, restarts, recovery } = health;
+  const { state, cause, sinceMs: since, failures, restarts, recovery } = health;
   const report = sighting?.report ?? null;
   const bound = report?.bindings.filter((binding) => binding.state === 'bound') ?? [];
   const accepted = sighting?.accepted;
@@ -38,7 +38,7 @@ export const describeProxy = (
     optional: proxy.optional,
     state,
     cause,
-    sinceMs,
+    since,
     detail: cause === null ? null : detailOf(cause, sighting, ending),
     pid: sighting ? pidOf(sighting) : health.pid,
     pm2,
@@ -56,17 +56,17 @@ export const describeProxy = (
     incidents: incidentsOf(health),
     warnings: health.warnings.map((warning) => sighting?.explain(warning) ?? warning),
     usage: sighting?.usage ?? usageOf(NO_TRACK),
-    nextTryMs: health.breaker.opened > 0 ? health.breaker.nextAtMs : null,
+    nextRestartAt: health.breaker.opened > 0 ? health.breaker.nextAtMs : null,
     connections: { active: report?.connections.active ?? 0, total: report?.connections.total ?? 0 },
-    probeMs: sighting?.probeMs ?? null,
-    holder: holderOf(sighting),
+    checkMs: sighting?.probeMs ?? null,
+    portOwner: holderOf(sighting),
     urls: urls(
       proxy,
       report?.bindings.every((binding) => binding.state === 'not_needed')
         ? bindAddresses({ kind: 'external', port: proxy.listen.port }, proxy.upstream, localAddresses())
         : bound,
     ),
-    answersOutside: accepted && !isLoopback(accepted.host) ? sighting.evidence.accepts === 'ok' : null,
+    answersOnOwnAddress: accepted && !isLoopback(accepted.host) ? sighting.evidence.accepts === 'ok' : null,
   };
 };
 
@@ -104,9 +104,14 @@ const pidOf = ({ pid, evidence }: Sighting): number | null =>
   ['gone', 'zombie'].includes(evidence.process) ? null : pid;
 
 const incidentsOf = ({ history, incident }: Health): ProxyStatus['incidents'] => {
-  const past = history.map(({ fromMs, toMs, cause, cures }) => ({ fromMs, toMs, cause, cures }));
+  const past = history.map(({ fromMs, toMs, cause, cures }) => ({
+    startedAt: fromMs,
+    endedAt: toMs,
+    cause,
+    actions: cures,
+  }));
   return incident
-    ? [...past, { fromMs: incident.atMs, toMs: null, cause: incident.cause, cures: incident.cures }]
+    ? [...past, { startedAt: incident.atMs, endedAt: null, cause: incident.cause, actions: incident.cures }]
     : past;
 };
 

@@ -31,7 +31,10 @@ export const watchPm2 = (pm2: Pick<Pm2, 'list'>, log: Log, onSuperseded: () => v
     [latest, underway] = [{ askedAt, view }, undefined];
     const now = view.ok ? null : view.problem;
     if (now !== problem)
-      log('pm2', now === null ? 'PM2 answers again' : `⚠️  PM2: ${now}; the proxies go on without it`);
+      log(
+        now === null ? 'pm2_recovered' : 'pm2_unreachable',
+        now === null ? 'PM2 answers again' : `⚠️  PM2: ${now}; the proxies go on without it`,
+      );
     problem = now;
     if (isSuperseded(view)) onSuperseded();
     return view;

@@ -63,25 +63,27 @@ const mark = (line: string, row: number, proxy: ProxyStatus, paint: Paint): stri
   row > 0 ? line : isFine(proxy) ? paint.good(line) : paint.bad(line);
 
 const renderProxy = (proxy: ProxyStatus, columns: number, nowMs: number): string[] => {
-  const { failures, restarts, recovery, connections, probeMs } = proxy;
+  const { failures, restarts, recovery, connections, checkMs } = proxy;
   const lines = [
-    `${GLYPHS[proxy.state]} ${proxy.id}  ${proxy.label}  ${WORDS[proxy.state]}${proxy.cause ? ` (${proxy.cause})` : ''} for ${formatSeconds(Math.max(0, nowMs - proxy.sinceMs))}`,
+    `${GLYPHS[proxy.state]} ${proxy.id}  ${proxy.label}  ${WORDS[proxy.state]}${proxy.cause ? ` (${proxy.cause})` : ''} for ${formatSeconds(Math.max(0, nowMs - proxy.since))}`,
     `    ${proxy.listen.join(', ') || 'nothing bound'} → ${proxy.upstream}`,
     `    ${proxy.name}  pid ${proxy.pid ?? '-'}  PM2 ${proxy.pm2}${engineOf(proxy)}  restarts: ${restarts.crash} crash, ${restarts.forced} forced`,
     `    failures ${failures.consecutive}/${proxy.failureThreshold} now, ${failures.sinceHealthy} since healthy, ${failures.total} in all` +
       `  connections ${connections.active} active, ${connections.total} in all`,
-    `    probe ${probeMs === null ? '-' : `${probeMs} ms`}  recovery ${recovery.count === 0 ? '-' : `last ${formatSeconds(recovery.lastMs)}, mean ${formatSeconds(recovery.meanMs)}`}`,
+    `    probe ${checkMs === null ? '-' : `${checkMs} ms`}  recovery ${recovery.count === 0 ? '-' : `last ${formatSeconds(recovery.lastMs)}, mean ${formatSeconds(recovery.meanMs)}`}`,
   ];
   lines.push(...renderUse(proxy));
   const last = proxy.incidents.at(-1);
   if (last) lines.push(`    ${renderIncident(last, nowMs)}`);
   if (proxy.urls.length > 0)
-    lines.push(`    from elsewhere: ${proxy.urls.join(' ')}${ANSWERS[String(proxy.answersOutside)] ?? ''}`);
+    lines.push(
+      `    from elsewhere: ${proxy.urls.join(' ')}${ANSWERS[String(proxy.answersOnOwnAddress)] ?? ''}`,
+    );
   const why = explain(proxy);
   const nextTry =
-    proxy.nextTryMs === null
+    proxy.nextRestartAt === null
       ? ''
-      : `; restarts did not help: next try in ${formatSeconds(Math.max(0, proxy.nextTryMs - nowMs))}`;
+      : `; restarts did not help: next try in ${formatSeconds(Math.max(0, proxy.nextRestartAt - nowMs))}`;
   return why === undefined ? lines : [...lines, ...wrap(why + nextTry, columns, '    → ', '      ')];
 };
 
@@ -104,12 +106,12 @@ const renderUse = ({ usage, warnings, uptimePercent }: ProxyStatus): string[] =>
 };
 
 const renderIncident = (
-  { fromMs, toMs, cause, cures }: ProxyStatus['incidents'][number],
+  { startedAt, endedAt, cause, actions }: ProxyStatus['incidents'][number],
   nowMs: number,
 ): string => {
-  const ago = formatSeconds(Math.max(0, nowMs - fromMs));
-  const lasted = toMs === null ? 'goes on' : `lasted ${formatSeconds(Math.max(0, toMs - fromMs))}`;
-  return `last incident ${ago} ago: ${cause}, ${lasted}${cures.length > 0 ? `, cured by: ${cures.join(', ')}` : ''}`;
+  const ago = formatSeconds(Math.max(0, nowMs - startedAt));
+  const lasted = endedAt === null ? 'goes on' : `lasted ${formatSeconds(Math.max(0, endedAt - startedAt))}`;
+  return `last incident ${ago} ago: ${cause}, ${lasted}${actions.length > 0 ? `, cured by: ${actions.join(', ')}` : ''}`;
 };
 
 const ANSWERS: Readonly<Record<string, string>> = { true: '  (answers)', false: '  (does not answer)' };
@@ -119,7 +121,7 @@ const explain = ({
   state,
   cause,
   detail,
-  holder,
+  portOwner,
   name,
   upstream,
   port,
@@ -130,20 +132,20 @@ const explain = ({
   const place = port === null ? 'the socket' : `port ${port}`;
   const isLost = cause === 'crashed' && (pm2 === NOT_LISTED || pm2 === NOT_REACHABLE);
   if (isLost) return 'it does not run, and PM2 does not have it: npm start';
-  return cause === null ? undefined : adviceOn(cause, { name, upstream, place, detail, holder });
+  return cause === null ? undefined : adviceOn(cause, { name, upstream, place, detail, holder: portOwner });
 };
 
 const renderMonitor = (
-  { pid, intervalMs, lastLookMs, pm2Problem, http }: MonitorStatus,
+  { pid, intervalMs, lastCheckAt, pm2Problem, http }: MonitorStatus,
   nowMs: number,
 ): string =>
-  `✓ proxy-monitor  pid ${pid}  looks every ${formatSeconds(intervalMs)}, last ${formatSeconds(Math.max(0, nowMs - lastLookMs))} ago` +
+  `✓ proxy-monitor  pid ${pid}  looks every ${formatSeconds(intervalMs)}, last ${formatSeconds(Math.max(0, nowMs - lastCheckAt))} ago` +
   `${http ? `  ${http}` : ''}${pm2Problem ? `  PM2: ${pm2Problem}` : ''}`;
 
 /** Nothing while all that was to be said is said. */
-const renderAlerts = ({ silencedUntilMs, channels }: AlertsStatus, nowMs: number): string[] => {
+const renderAlerts = ({ silenceEndsAt, channels }: AlertsStatus, nowMs: number): string[] => {
   const silence =
-    silencedUntilMs === null ? [] : [`silenced for ${formatSeconds(Math.max(0, silencedUntilMs - nowMs))}`];
+    silenceEndsAt === null ? [] : [`silenced for ${formatSeconds(Math.max(0, silenceEndsAt - nowMs))}`];
   const troubled = channels
     .filter(({ waiting, problem }) => waiting > 0 || problem !== null)
     .map(({ name, waiting, problem }) => `${name}: ${waiting} waiting${problem ? ` (${problem})` : ''}`);

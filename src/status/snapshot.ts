@@ -1,12 +1,12 @@
 import type { Usage } from '../health/resource-limits.ts';
-import type { PastIncident, ProxyState } from '../health/state.ts';
-import type { Cause } from '../health/types.ts';
+import type { ProxyState } from '../health/state.ts';
+import type { Cause, Cure } from '../health/types.ts';
 
 /** What `steadyport status --json` and /api/v1/status give; durations and times are whole milliseconds. */
 export interface Snapshot {
   /** Of this format. */
   readonly version: 1;
-  readonly takenAtMs: number;
+  readonly generatedAt: number;
   /** Null when the monitor could not be reached. */
   readonly monitor: MonitorStatus | null;
   /** Of a monitor that is there and does not answer: what is wrong with it, and what to do. */
@@ -19,9 +19,9 @@ export interface Snapshot {
 export interface MonitorStatus {
   readonly pid: number;
   readonly version: string;
-  readonly startedAtMs: number;
+  readonly startedAt: number;
   readonly intervalMs: number;
-  readonly lastLookMs: number;
+  readonly lastCheckAt: number;
   /** Why PM2's list could not be had, null when it could. */
   readonly pm2Problem: string | null;
   readonly http: string | null;
@@ -30,7 +30,7 @@ export interface MonitorStatus {
 
 export interface AlertsStatus {
   /** Null while alerts are not silenced. */
-  readonly silencedUntilMs: number | null;
+  readonly silenceEndsAt: number | null;
   readonly channels: readonly {
     readonly name: string;
     /** How many messages it has not taken yet. */
@@ -41,7 +41,7 @@ export interface AlertsStatus {
 }
 
 /** Nobody is told. */
-export const NO_ALERTS: AlertsStatus = { silencedUntilMs: null, channels: [] };
+export const NO_ALERTS: AlertsStatus = { silenceEndsAt: null, channels: [] };
 
 export interface ProxyStatus {
   readonly name: string;
@@ -55,7 +55,7 @@ export interface ProxyStatus {
   readonly optional: boolean;
   readonly state: ProxyState;
   readonly cause: Cause | null;
-  readonly sinceMs: number;
+  readonly since: number;
   /** What the failed check said, or how the process ended. */
   readonly detail: string | null;
   readonly pid: number | null;
@@ -69,23 +69,26 @@ export interface ProxyStatus {
   readonly recovery: { readonly count: number; readonly lastMs: number; readonly meanMs: number };
   /** Since the first look at it; to three decimals. */
   readonly uptimePercent: number;
-  /** The last ones, oldest first; `toMs` is null while it goes on. */
-  readonly incidents: readonly (Pick<PastIncident, 'fromMs' | 'cause' | 'cures'> & {
-    readonly toMs: number | null;
-  })[];
+  /** The last ones, oldest first; `endedAt` is null while it goes on. */
+  readonly incidents: readonly {
+    readonly startedAt: number;
+    readonly endedAt: number | null;
+    readonly cause: Cause;
+    readonly actions: readonly Cure[];
+  }[];
   /** What is over a limit that only warns, in words. */
   readonly warnings: readonly string[];
   readonly usage: Usage;
   /** When restarts are tried no more for now: the next try. */
-  readonly nextTryMs: number | null;
+  readonly nextRestartAt: number | null;
   readonly connections: { readonly active: number; readonly total: number };
-  readonly probeMs: number | null;
+  readonly checkMs: number | null;
   /** Who has the port, when it is not the proxy. */
-  readonly holder: string | null;
+  readonly portOwner: string | null;
   /** Where to open it from elsewhere. */
   readonly urls: readonly string[];
   /** Whether a connection to a non-loopback address of this host is accepted; null when it was not tried. */
-  readonly answersOutside: boolean | null;
+  readonly answersOnOwnAddress: boolean | null;
 }
 
 /** What stands for PM2's word on an app when PM2 has none. */

@@ -10,11 +10,11 @@ const MOST_LATE_MS = 10_000;
 
 /** All up, as the exit code has it, and looked at of late: for those who are told while it is so. */
 export const isWell = (snapshot: Snapshot): boolean => {
-  const { monitor, takenAtMs } = snapshot;
+  const { monitor, generatedAt } = snapshot;
   return (
     exitCode(snapshot) === 0 &&
     monitor !== null &&
-    isWithin(monitor.lastLookMs, takenAtMs, monitor.intervalMs + MOST_LATE_MS)
+    isWithin(monitor.lastCheckAt, generatedAt, monitor.intervalMs + MOST_LATE_MS)
   );
 };
 

@@ -35,7 +35,7 @@ test('an upstream that goes away and comes back is told once each, also over a k
   const upstream = await openUpstream();
   t.after(() => upstream.close());
   const proxy = { listen: `127.0.0.1:${port}`, upstream: `127.0.0.1:${upstream.port}` };
-  station.configure([proxy], { http: `127.0.0.1:${page}` }, { groupMs: 500 });
+  station.configure([proxy], { http: `127.0.0.1:${page}` }, { groupWaitMs: 500 });
   writeFileSync(join(station.folder, '.env'), `WEBHOOK_URL=${receiver.url}/secret\n`, { mode: 0o600 });
   const { code, stderr } = await station.pm2('start', ECOSYSTEM);
   assert.equal(code, 0, stderr);
@@ -58,7 +58,7 @@ test('an upstream that goes away and comes back is told once each, also over a k
     const answered = await fetch(`http://127.0.0.1:${page}/metrics`, { headers: { connection: 'close' } });
     return answered.text();
   };
-  const sent = /^steadyport_alerts_total\{channel="webhook",outcome="sent"\} 2$/m;
+  const sent = /^steadyport_notifications_total\{channel="webhook",outcome="sent"\} 2$/m;
   await until(async () => sent.test(await scrape()), 'the count of two messages');
 
   const inShort = told().flatMap(({ alerts }) =>
@@ -91,7 +91,7 @@ test('a monitor that leaves has done with its alerts before another has its plac
   station.configure(
     [{ listen: `127.0.0.1:${await freePort()}`, upstream: '127.0.0.1:9' }],
     {},
-    { groupMs: 0 },
+    { groupWaitMs: 0 },
   );
   writeFileSync(join(station.folder, '.env'), `WEBHOOK_URL=${receiver.url}\n`, { mode: 0o600 });
   const monitor = (): ChildProcess => {

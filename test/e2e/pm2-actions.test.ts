@@ -86,7 +86,7 @@ test('the monitor outlives a PM2 daemon that is killed, while it has figures to 
     await station.proxyUntil(port, ({ state }) => state === 'down');
     const after = await until('three looks of @pm2/io later', async () => {
       const { monitor } = await station.status();
-      return (monitor?.lastLookMs ?? 0) > killedMs + 3_000 ? monitor : undefined;
+      return (monitor?.lastCheckAt ?? 0) > killedMs + 3_000 ? monitor : undefined;
     });
     assert.equal(after?.pid, before?.pid);
     assert.match(after?.pm2Problem ?? '', /not running/);

@@ -140,7 +140,7 @@ test('what the operator does is seen at once, not at the next look', async (t) =
   const app = `tcp-proxy-${port}`;
   station.configure([{ listen: `127.0.0.1:${port}`, upstream: `127.0.0.1:${upstream.port}` }], {
     intervalMs: 600_000,
-    suspectIntervalMs: 600_000,
+    fastIntervalMs: 600_000,
   });
   const started = await station.pm2('start', ECOSYSTEM);
   assert.equal(started.code, 0, started.stderr);

@@ -25,7 +25,7 @@ const run = async (t: TestContext, change = '(app) => app'): Promise<Running> =>
   const ports = [await freePort(), await freePort()] as const;
   station.configure(
     ports.map((port) => ({ listen: `127.0.0.1:${port}`, upstream: `127.0.0.1:${upstream.port}` })),
-    { intervalMs: 100, suspectIntervalMs: 50 },
+    { intervalMs: 100, fastIntervalMs: 50 },
   );
   const file = join(station.folder, 'changed.config.cjs');
   writeFileSync(
@@ -44,7 +44,7 @@ const signalDaemon = ({ folder }: Station, name: NodeJS.Signals): boolean =>
 /** So many more looks of the monitor. */
 const looks = async (station: Station, count: number): Promise<void> => {
   for (const seen = new Set<number>(); seen.size <= count; )
-    seen.add((await station.status()).monitor?.lastLookMs ?? 0);
+    seen.add((await station.status()).monitor?.lastCheckAt ?? 0);
 };
 
 test('a daemon that hangs is said so, and what was asked of it meanwhile is not done twice when it wakes', async (t) => {
@@ -59,7 +59,7 @@ test('a daemon that hangs is said so, and what was asked of it meanwhile is not 
 
   process.kill(Number(pid), 'SIGSTOP');
   const down = await station.proxyUntil(port, ({ state }) => state === 'down');
-  assert.deepEqual([down.cause, down.pid], ['suspended', pid]);
+  assert.deepEqual([down.cause, down.pid], ['stopped_by_signal', pid]);
   const failed = `Restart of proxy for port ${port} failed: PM2 did not answer`;
   // The daemon writes the apps' logs: while it is stopped only the monitor itself has its lines.
   while (!(await station.status()).log.some((line) => line.includes(failed)));

@@ -51,10 +51,10 @@ describe('a proxy under PM2', () => {
 
   test('is up, and checked from end to end, also when its allow list leaves out the monitor', async () => {
     await assert.rejects(fetch(`http://127.0.0.1:${other}/`), 'a client from here is refused');
-    const { pid } = await station.proxyUntil(other, ({ probeMs }) => probeMs !== null);
-    const { lastLookMs = 0 } = (await station.status()).monitor ?? {};
-    for (let last = lastLookMs; last < lastLookMs + 3_000; )
-      last = (await station.status()).monitor?.lastLookMs ?? 0;
+    const { pid } = await station.proxyUntil(other, ({ checkMs }) => checkMs !== null);
+    const { lastCheckAt = 0 } = (await station.status()).monitor ?? {};
+    for (let last = lastCheckAt; last < lastCheckAt + 3_000; )
+      last = (await station.status()).monitor?.lastCheckAt ?? 0;
     const now = await station.proxyUntil(other, () => true);
     assert.deepEqual(
       [now.state, now.pid, now.restarts, now.failures.total],
@@ -115,8 +115,9 @@ describe('a proxy under PM2', () => {
     await station.pm2('stop', `tcp-proxy-${port}`);
     const stopped = await station.proxyUntil(port, ({ state }) => state === 'stopped');
     assert.equal(stopped.pm2, 'stopped');
-    const looked = (await station.status()).monitor?.lastLookMs ?? 0;
-    for (let last = looked; last < looked + 5_000; ) last = (await station.status()).monitor?.lastLookMs ?? 0;
+    const looked = (await station.status()).monitor?.lastCheckAt ?? 0;
+    for (let last = looked; last < looked + 5_000; )
+      last = (await station.status()).monitor?.lastCheckAt ?? 0;
     assert.equal((await station.proxyUntil(port, () => true)).state, 'stopped');
     await assert.rejects(fetch(`http://127.0.0.1:${port}/`));
     await station.pm2('start', `tcp-proxy-${port}`);
@@ -232,7 +233,7 @@ describe('a station of its own', () => {
     await station.pm2('start', ECOSYSTEM);
     const waiting = await station.proxyUntil(stranger.port, ({ state }) => state === 'down');
     assert.deepEqual([waiting.cause, waiting.restarts], ['port_in_use', { crash: 0, forced: 0 }]);
-    assert.match(waiting.holder ?? '', new RegExp(`^pid ${process.pid} \\(.*node`));
+    assert.match(waiting.portOwner ?? '', new RegExp(`^pid ${process.pid} \\(.*node`));
     await stranger.close();
     const up = await station.proxyUntil(stranger.port, isUp);
     assert.equal(up.pid, waiting.pid);

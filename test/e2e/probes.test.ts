@@ -32,7 +32,7 @@ test('a proxy whose Redis answers PING is up, and one whose upstream accepts and
   const started = await station.pm2('start', ECOSYSTEM);
   assert.equal(started.code, 0, started.stderr);
 
-  const up = await station.proxyUntil(port, (now) => isUp(now) && now.probeMs !== null);
+  const up = await station.proxyUntil(port, (now) => isUp(now) && now.checkMs !== null);
   assert.equal(up.connections.total, 0, 'the checks through it are not counted');
   const client = dial(t, { host: '127.0.0.1', port });
   client.write('PING\r\n');
@@ -40,7 +40,7 @@ test('a proxy whose Redis answers PING is up, and one whose upstream accepts and
 
   const down = await station.proxyUntil(silentPort, isDown);
   assert.equal(down.detail, `${on(silent.port)}: no answer within 2000 ms`);
-  assert.equal(down.cause, 'upstream_silent');
+  assert.equal(down.cause, 'upstream_unhealthy');
   assert.deepEqual(down.restarts, { crash: 0, forced: 0 });
   const { code, stdout } = await station.steadyport('status', String(silentPort));
   assert.equal(code, 1);
@@ -71,7 +71,7 @@ test('a proxy whose upstream has TLS is up, verified only where that is asked fo
   const started = await station.pm2('start', ECOSYSTEM);
   assert.equal(started.code, 0, started.stderr);
   for (const port of [any, verified])
-    await station.proxyUntil(port, (now) => isUp(now) && now.probeMs !== null);
+    await station.proxyUntil(port, (now) => isUp(now) && now.checkMs !== null);
   const { detail } = await station.proxyUntil(otherName, isDown);
   assert.equal(detail, `GET / at ${on(upstream)}: TLS failed (ERR_TLS_CERT_ALTNAME_INVALID)`);
 });

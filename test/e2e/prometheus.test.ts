@@ -27,8 +27,8 @@ const rig = async (t: TestContext) => {
       // It serves nobody, and is well.
       { listen: `127.0.0.1:${closed}`, upstream: application, allow: [], optional: true },
     ],
-    { http: `127.0.0.1:${page}`, upstreamIntervalMs: 300, probeTimeoutMs: 200 },
-    { groupMs: 300 },
+    { http: `127.0.0.1:${page}`, probeIntervalMs: 300, probeTimeoutMs: 200 },
+    { groupWaitMs: 300 },
   );
   // For what the metrics say of alerts.
   const receiver = await openReceiver(answer(200));

@@ -158,7 +158,7 @@ describe('rotation by the real logrotate', { skip, timeout: 240_000 }, () => {
 
 describe('rotation by the monitor, where there is no logrotate', { timeout: 240_000 }, () => {
   test('bounds the log of a proxy and that of PM2, which goes on', async (t) => {
-    const { station, port, app, own, pm2 } = await openProxied(t, { maxBytes: 1, keep: 2 });
+    const { station, port, app, own, pm2 } = await openProxied(t, { maxBytes: 1, maxFiles: 2 });
     const visit = async (): Promise<void> => {
       await (await fetch(`http://127.0.0.1:${port}/`, { headers: { connection: 'close' } })).text();
     };

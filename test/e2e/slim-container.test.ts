@@ -138,8 +138,8 @@ test('as a sidecar: pm2-runtime as PID 1 in the network of the application, ende
   place.configure([{ listen: '6274', upstream: 'localhost:6274', probe: { type: 'http' } }]);
   await place.boot(['node', 'node_modules/pm2/bin/pm2-runtime', 'ecosystem.config.js'], inside.name);
 
-  const { answersOutside, listen } = await place.proxyUntil(6274, isUp);
-  assert.ok(answersOutside, listen.join());
+  const { answersOnOwnAddress, listen } = await place.proxyUntil(6274, isUp);
+  assert.ok(answersOnOwnAddress, listen.join());
   assert.deepEqual([outside.connects(ipv4, 6274), outside.connects(ipv6, 6274)], [true, true]);
   const { code, stdout } = await place.run('npm', 'run', '-s', 'status');
   assert.equal(code, 0, stdout);

@@ -27,7 +27,7 @@ const staysRefused = async (station: Station, port: number): Promise<void> => {
   for (const looks = new Set<number>(); looks.size < 8; ) {
     const { monitor } = await station.status();
     assert.ok(monitor, 'the monitor answers');
-    looks.add(monitor.lastLookMs);
+    looks.add(monitor.lastCheckAt);
     assert.equal(await connects(port), false);
   }
 };
@@ -62,7 +62,7 @@ const run = async (
   while (ports.length < count) ports.push(await freePort());
   station.configure(
     ports.map((port) => ({ listen: `127.0.0.1:${port}`, upstream: `127.0.0.1:${upstream.port}` })),
-    { intervalMs: 100, suspectIntervalMs: 50, ...settings },
+    { intervalMs: 100, fastIntervalMs: 50, ...settings },
   );
   assert.equal((await station.pm2('start', ecosystem(station))).code, 0);
   for (const port of ports) await station.proxyUntil(port, isUp);
@@ -110,7 +110,7 @@ describe('the port of a proxy with open connections refuses, and goes on refusin
 
 describe('the port of a proxy that hangs refuses long before the kill_timeout, and goes on refusing', () => {
   /** Or the monitor would have restarted it before PM2 is told to stop it. */
-  const NO_RESTARTS = { restartBudget: 0 };
+  const NO_RESTARTS = { maxRestarts: 0 };
   const hangs = { 'is stopped by a signal': 'SIGSTOP', 'is blocked': 'SIGUSR2' } as const;
   /** PM2's own log has a line when it had to wait for the kill_timeout, 11 s. */
   const waited = ({ folder }: Station): boolean =>

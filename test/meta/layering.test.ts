@@ -123,8 +123,8 @@ before(() => {
       [...allowed, ...forbidden].map((name) => `export * from '${name}';`),
     );
   }
-  plant('src/lib/one.ts', ["import { b } from '../other.ts';", 'export const a = () => b;']);
-  plant('src/lib/other.ts', ["import { a } from '../one.ts';", 'export const b = () => a;']);
+  plant('src/lib/one.ts', ["import { b } from './other.ts';", 'export const a = () => b;']);
+  plant('src/lib/other.ts', ["import { a } from './one.ts';", 'export const b = () => a;']);
   plant('src/system/environment.ts', ["export const home = process.env['HOME'];"]);
   appendFileSync(join(copy, 'src/lib/did-you-mean.ts'), '\nexport const PLANTED = 1;\n');
   const report = JSON.parse(

@@ -10,9 +10,9 @@ import { type Health, type Incident, newHealth, type PastIncident } from '../../
 import type { Cause } from '../../src/health/types.ts';
 
 export const POLICY: AlertPolicy = {
-  groupMs: 5_000,
-  remindMs: 14_400_000,
-  flapping: { downs: 4, withinMs: 600_000 },
+  groupWaitMs: 5_000,
+  repeatIntervalMs: 14_400_000,
+  flapping: { threshold: 4, windowMs: 600_000 },
   levels: [],
 };
 

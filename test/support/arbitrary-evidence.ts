@@ -17,10 +17,10 @@ const WEIGHTS: { readonly [K in keyof Evidence]: Readonly<Record<Evidence[K], nu
   accepts: { ok: 2, failed: 1, unknown: 1 },
   upstream: { ok: 2, refused: 1, silent: 1, unknown: 1 },
   endToEnd: { ok: 1, failed: 1, unknown: 1 },
-  openFiles: { ok: 3, warn: 1, act: 1, unknown: 1 },
-  memory: { ok: 3, warn: 1, growing: 1, act: 1, unknown: 1 },
-  cpu: { ok: 3, warn: 1, act: 1, unknown: 1 },
-  lag: { ok: 3, warn: 1, act: 1, unknown: 1 },
+  openFiles: { ok: 3, warn: 1, restart: 1, unknown: 1 },
+  memory: { ok: 3, warn: 1, growing: 1, restart: 1, unknown: 1 },
+  cpu: { ok: 3, warn: 1, restart: 1, unknown: 1 },
+  lag: { ok: 3, warn: 1, restart: 1, unknown: 1 },
 };
 export const KINDS = Object.keys(WEIGHTS) as readonly (keyof Evidence)[];
 

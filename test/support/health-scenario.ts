@@ -52,9 +52,9 @@ const POLICY: HealthPolicy = {
   upstream: 'localhost:6274',
   optional: false,
   isBraked: false,
-  restartBudget: 10,
+  maxRestarts: 10,
   restartWindowMs: 600_000,
-  breakerMs: 60_000,
+  restartCooldownMs: 60_000,
 };
 
 /** What happened to a proxy, event by event. */

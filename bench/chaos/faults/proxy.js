@@ -78,7 +78,7 @@ const byPm2 = (key, title, command) => ({
 
 export const PROXY_FAULTS = [
   signalled('kill', 'kill -9 of a proxy', 'SIGKILL', [servesWithin(300)]),
-  signalled('stop', 'SIGSTOP of a proxy', 'SIGSTOP', [AGAIN_AFTER_HANG, says('suspended', 'hung')]),
+  signalled('stop', 'SIGSTOP of a proxy', 'SIGSTOP', [AGAIN_AFTER_HANG, says('stopped_by_signal', 'hung')]),
   signalled('term', 'SIGTERM of a proxy', 'SIGTERM', [
     { text: 'serves again', holds: ({ serveMs }) => serveMs > 0 },
     NO_ALERT,

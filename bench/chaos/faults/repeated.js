@@ -57,7 +57,7 @@ const useless = {
     order(station, `${target.name}.start`, 'block');
     mark();
     signal(before.proxies.find(({ name }) => name === target.name).pid, 'SIGUSR2');
-    const isGivenUp = of(target, ({ nextTryMs }) => nextTryMs !== null);
+    const isGivenUp = of(target, ({ nextRestartAt }) => nextRestartAt !== null);
     const given = await statusUntil(station, isGivenUp, SEEN_LIMIT_MS, 'given up');
     const { pid } = given.proxies.find(({ name }) => name === target.name);
     const isRetried = of(target, (proxy) => proxy.pid !== pid && proxy.pid !== null);
@@ -95,7 +95,7 @@ export const REPEATED_FAULTS = [
     'stop-all',
     'SIGSTOP of every proxy at once',
     'SIGSTOP',
-    [servesWithin(4_000), says('suspended', 'hung')],
+    [servesWithin(4_000), says('stopped_by_signal', 'hung')],
     0,
   ),
   crashLoop,

@@ -97,7 +97,7 @@ export const SUPERVISOR_FAULTS = [
       await startApps(station);
       const away = proxies.flatMap(({ name }) =>
         logLines(station, name)
-          .filter(({ event, time }) => event === 'taken_over' && Date.parse(time) >= faultAt())
+          .filter(({ event, time }) => event === 'predecessor_replaced' && Date.parse(time) >= faultAt())
           .map(({ awayMs }) => awayMs),
       );
       return { took: away.length, proxies: proxies.length, awayMs: Math.max(...away) };

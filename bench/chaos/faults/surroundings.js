@@ -33,12 +33,12 @@ const stolen = {
     await taken;
     const isSaid = ({ proxies }) => proxies.some(({ cause }) => cause === 'port_in_use');
     const { proxies } = await statusUntil(station, isSaid, SEEN_LIMIT_MS, 'port_in_use');
-    const isNamed = proxies.some(({ holder }) => holder?.includes(`pid ${thief.pid}`));
+    const isNamed = proxies.some(({ portOwner }) => portOwner?.includes(`pid ${thief.pid}`));
     await sleep(LASTS_MS);
     const isSpared = await thief.ask('isThere');
     await thief.ask('leave');
     const leftAt = Date.now();
-    while (!(await clients.ask('isServed', { withinMs: 200 })) && Date.now() - leftAt < SEEN_LIMIT_MS)
+    while (!(await clients.ask('isServed', { windowMs: 200 })) && Date.now() - leftAt < SEEN_LIMIT_MS)
       await sleep(20);
     return { isNamed, isSpared, backMs: Date.now() - leftAt };
   },
@@ -54,7 +54,7 @@ const files = {
   key: 'files',
   title: 'limit of open files of a running proxy set to 3 more than it has',
   needs: ['prlimit'],
-  expected: [servesWithin(12_000), says('out_of_files'), NO_OTHERS],
+  expected: [servesWithin(12_000), says('open_files_limit'), NO_OTHERS],
   run: async ({ station, target, before, mark }) => {
     const pid = pidOf(before, target);
     mark();
@@ -111,7 +111,7 @@ const disk = {
       'up with a full disk',
     );
     await sleep(LASTS_MS);
-    const told = full.log.filter((line) => JSON.parse(line).event === 'not_saved').length;
+    const told = full.log.filter((line) => JSON.parse(line).event === 'state_write_failed').length;
     cutLogs(station);
     station.disks.empty();
     const roomAt = Date.now();

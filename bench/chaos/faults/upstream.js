@@ -37,7 +37,7 @@ export const UPSTREAM_FAULTS = [
   fault(
     'silent',
     'upstream accepts and does not answer',
-    [saysOnly('upstream_silent')],
+    [saysOnly('upstream_unhealthy')],
     async ({ upstream, target, mark }) => {
       mark();
       await upstream.ask('silence', { port: target.upstreamPort });

@@ -60,7 +60,7 @@ const openStation = (parent) => {
 
 const startWriter = async (station, path, { lines, rate }) => {
   const built = join(station.folder, 'built.cjs');
-  const contents = `export * from '../../rotation/file-sink.ts'; export * from '../../rotation/logger.ts';`;
+  const contents = `export * from './file-sink.ts'; export * from './logger.ts';`;
   buildSync({
     stdin: { contents, resolveDir: SOURCE, loader: 'ts' },
     outfile: built,

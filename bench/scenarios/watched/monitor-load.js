@@ -13,7 +13,7 @@ import { wrk, wrkFigures } from '../../load/wrk.js';
 const START_LIMIT_MS = 60_000;
 /** The monitor tells of each end and each return of the application: `ALERTS` calls none of them flapping. */
 const FLAP_MS = 2_000;
-const ALERTS = { groupMs: 0, flapping: { downs: 1_000 } };
+const ALERTS = { groupWaitMs: 0, flapping: { threshold: 1_000 } };
 const WARM_UP_SECONDS = 1;
 
 const helper = (path) => launchHelper(new URL(path, import.meta.url));

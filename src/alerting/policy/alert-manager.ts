@@ -12,7 +12,7 @@ export interface Alerting {
   /** What waits for the end of the quiet hours; `more` could not be kept. */
   readonly kept: { readonly notices: readonly Notice[]; readonly more: number };
   /** 0: none. */
-  readonly silencedUntilMs: number;
+  readonly silenceEndsAt: number;
   /** What is over, and the channels that have not taken that yet. */
   readonly ended: readonly { readonly alert: ActiveAlert; readonly owedTo: readonly string[] }[];
   /** How many messages there were. */
@@ -21,7 +21,7 @@ export interface Alerting {
 
 export interface AlertPolicy extends TellPolicy {
   /** What comes within so long of the first is one message; 0: each at once. */
-  readonly groupMs: number;
+  readonly groupWaitMs: number;
   /** The channels that are told what goes on (see {@link ActiveAlert}). */
   readonly levels: readonly string[];
 }
@@ -35,7 +35,7 @@ export interface Moment {
 }
 
 export const NOTHING_SAID: Alerting = {
-  ...{ ports: {}, groupSinceMs: null, silencedUntilMs: 0, ended: [], count: 0 },
+  ...{ ports: {}, groupSinceMs: null, silenceEndsAt: 0, ended: [], count: 0 },
   kept: { notices: [], more: 0 },
 };
 
@@ -52,7 +52,7 @@ export const observe = (
   now: Moment,
   policy: AlertPolicy,
 ): { readonly state: Alerting; readonly messages: readonly Message[] } => {
-  const isSilent = before.silencedUntilMs > now.atMs;
+  const isSilent = before.silenceEndsAt > now.atMs;
   const ports = seen.map((one) => {
     const told = before.ports[one.name] ?? firstSight(one);
     const news = isSilent
@@ -66,7 +66,7 @@ export const observe = (
   const all = [...ports, ...gone];
   const hasNews = all.some(({ news }) => news.notices.length > 0);
   const groupSinceMs = hasNews ? (before.groupSinceMs ?? now.atMs) : null;
-  const isDue = groupSinceMs !== null && !isWithin(groupSinceMs, now.atMs, policy.groupMs);
+  const isDue = groupSinceMs !== null && !isWithin(groupSinceMs, now.atMs, policy.groupWaitMs);
   // What has something to say stays as it was until that is said.
   const next = all.map((port) =>
     isDue || port.news.notices.length === 0 ? port : { ...port, news: keep(port.told) },
@@ -98,7 +98,7 @@ export const observe = (
 /** Nothing is sent until then. At its end what is still down, and what has ended of what was told before, is said. */
 export const silence = (state: Alerting, untilMs: number): Alerting => ({
   ...state,
-  silencedUntilMs: untilMs,
+  silenceEndsAt: untilMs,
 });
 
 /** What goes on and people know of, and what has ended since the channel last took such a list. */

@@ -36,9 +36,9 @@ export interface Said {
 
 export interface TellPolicy {
   /** While a port is down; 0: never. */
-  readonly remindMs: number;
-  /** More than `downs` within `withinMs` is told once. */
-  readonly flapping: { readonly downs: number; readonly withinMs: number };
+  readonly repeatIntervalMs: number;
+  /** More than `threshold` within `windowMs` is told once. */
+  readonly flapping: { readonly threshold: number; readonly windowMs: number };
 }
 
 /** What is to be told of a port, and what will have been told then. */
@@ -114,16 +114,16 @@ const look: Step = (news, seen, atMs, policy, before) => {
 };
 
 /** It has come and gone, and for a while it does so no more. */
-const calm: Step = (news, seen, atMs, { flapping: { withinMs } }) => {
+const calm: Step = (news, seen, atMs, { flapping: { windowMs } }) => {
   const { flapping } = news.told;
   const { incident, history } = seen.health;
   const sinceMs = incident ? incident.atMs : history.at(-1)?.toMs;
   const isPending = incident !== null && !incident.alerted;
-  if (!flapping || isPending || (sinceMs !== undefined && isWithin(sinceMs, atMs, withinMs))) return news;
+  if (!flapping || isPending || (sinceMs !== undefined && isWithin(sinceMs, atMs, windowMs))) return news;
   const over = { ...news, ended: [...news.ended, end(flapping, atMs)] };
   // One that stays down is told as such by the next step.
   if (incident) return { ...over, told: { ...over.told, flapping: null } };
-  return say(over, steadyNotice(seen, flapping.notice, atMs, withinMs), { flapping: null });
+  return say(over, steadyNotice(seen, flapping.notice, atMs, windowMs), { flapping: null });
 };
 
 const open: Step = (news, seen, atMs, policy) => {
@@ -151,32 +151,32 @@ const fall = (
   news: News,
   seen: Seen,
   { fromMs, cause, atMs }: { fromMs: number; cause: Cause; atMs: number },
-  { flapping: { downs, withinMs } }: TellPolicy,
+  { flapping: { threshold, windowMs } }: TellPolicy,
 ): News => {
   const { told } = news;
-  if (told.fallsMs.includes(fromMs) || !isWithin(fromMs, atMs, withinMs)) return news;
-  const recent = told.fallsMs.filter((oneMs) => isWithin(oneMs, atMs, withinMs));
-  const fallsMs = [...recent, fromMs].slice(-downs - 1);
+  if (told.fallsMs.includes(fromMs) || !isWithin(fromMs, atMs, windowMs)) return news;
+  const recent = told.fallsMs.filter((oneMs) => isWithin(oneMs, atMs, windowMs));
+  const fallsMs = [...recent, fromMs].slice(-threshold - 1);
   const counted: News = { ...news, told: { ...told, fallsMs } };
-  if (told.flapping || fallsMs.length <= downs) return counted;
-  const notice = flappingNotice(seen, cause, fallsMs, withinMs);
+  if (told.flapping || fallsMs.length <= threshold) return counted;
+  const notice = flappingNotice(seen, cause, fallsMs, windowMs);
   return say(counted, notice, { flapping: { notice, saidMs: atMs } });
 };
 
-const remind: Step = (news, seen, atMs, { remindMs }) => {
+const remind: Step = (news, seen, atMs, { repeatIntervalMs }) => {
   const { open: known, flapping } = news.told;
   const said = known ?? flapping;
-  if (!said || remindMs === 0 || isWithin(said.saidMs, atMs, remindMs)) return news;
+  if (!said || repeatIntervalMs === 0 || isWithin(said.saidMs, atMs, repeatIntervalMs)) return news;
   const again = { ...said, saidMs: atMs };
   return say(news, reminderNotice(seen, said.notice, atMs), known ? { open: again } : { flapping: again });
 };
 
 /** What begins to warn again soon after it has ended is not told again. */
-const warn: Step = (news, seen, atMs, { flapping: { withinMs } }) => {
+const warn: Step = (news, seen, atMs, { flapping: { windowMs } }) => {
   const { warnings } = seen.health;
   const known = news.told.warnings
     .map(({ cause, endedMs }) => ({ cause, endedMs: warnings.includes(cause) ? null : (endedMs ?? atMs) }))
-    .filter(({ endedMs }) => endedMs === null || isWithin(endedMs, atMs, withinMs));
+    .filter(({ endedMs }) => endedMs === null || isWithin(endedMs, atMs, windowMs));
   const fresh = warnings.filter((cause) => !known.some((one) => one.cause === cause));
   const warned = [...known, ...fresh.map((cause) => ({ cause, endedMs: null }))];
   const next: News = { ...news, told: { ...news.told, warnings: warned } };

@@ -69,18 +69,18 @@ export const flappingNotice = (
   seen: Seen,
   cause: Cause,
   falls: readonly number[],
-  withinMs: number,
+  windowMs: number,
 ): Notice => ({
   ...about(seen, 'flapping', 'warning', cause, Math.min(...falls)),
-  what: `Proxy for ${seen.place} goes down and comes back again and again: ${falls.length} times within ${formatSeconds(withinMs)}`,
+  what: `Proxy for ${seen.place} goes down and comes back again and again: ${falls.length} times within ${formatSeconds(windowMs)}`,
   ...evidence(seen, cause),
-  done: `No more is said of it until it has been the same for ${formatSeconds(withinMs)}`,
+  done: `No more is said of it until it has been the same for ${formatSeconds(windowMs)}`,
 });
 
-export const steadyNotice = (seen: Seen, told: Notice, atMs: number, withinMs: number): Notice => ({
+export const steadyNotice = (seen: Seen, told: Notice, atMs: number, windowMs: number): Notice => ({
   ...about(seen, 'steady', 'info', told.cause, told.fromMs),
   toMs: atMs,
-  what: `Proxy for ${seen.place} ${END[seen.health.state] ?? `has been up for ${formatSeconds(withinMs)}`}, and no longer comes and goes`,
+  what: `Proxy for ${seen.place} ${END[seen.health.state] ?? `has been up for ${formatSeconds(windowMs)}`}, and no longer comes and goes`,
 });
 
 /** @param told the first notice of what goes on */

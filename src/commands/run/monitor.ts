@@ -32,18 +32,18 @@ export const run = async (): Promise<undefined> => {
   const home = makeHome(settings.home);
   const { recent, write } = keepRecent(LOG_LINES);
   const log = createLog(settings.logFormat, write);
-  const about = { pid: process.pid, version: VERSION, startedAtMs: Date.now(), intervalMs };
+  const about = { pid: process.pid, version: VERSION, startedAt: Date.now(), intervalMs };
   let monitor: Monitor | undefined;
   let notifier: Notifier | undefined;
   let page: { readonly url: string | null } | undefined;
   const status = (): Snapshot => {
     const { proxies = [], ...looked } = monitor?.status() ?? {
-      lastLookMs: about.startedAtMs,
+      lastCheckAt: about.startedAt,
       pm2Problem: null,
     };
     return {
       version: 1,
-      takenAtMs: Date.now(),
+      generatedAt: Date.now(),
       monitor: { ...about, ...looked, http: page?.url ?? null, alerts: notifier?.status() ?? NO_ALERTS },
       monitorProblem: null,
       proxies,
@@ -106,7 +106,7 @@ export const run = async (): Promise<undefined> => {
   if (deadMan)
     setInterval(() => {
       const snapshot = status();
-      void deadMan.look(snapshot.takenAtMs, isWell(snapshot));
+      void deadMan.look(snapshot.generatedAt, isWell(snapshot));
     }, HEARTBEAT_LOOK_MS).unref();
   log(
     'monitor_started',

@@ -50,7 +50,9 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
   if (predecessor) {
     const awayMs = Math.round(performance.now() - predecessor.askedAt);
     const from = `pid ${readInteger(files.pid) ?? 'unknown'}, which PM2 no longer has`;
-    log('taken_over', `${proxy.id}: taken over from ${from}; nobody listened for ${awayMs} ms`, { awayMs });
+    log('predecessor_replaced', `${proxy.id}: taken over from ${from}; nobody listened for ${awayMs} ms`, {
+      awayMs,
+    });
     await predecessor.gone;
   }
   const handlers = {
@@ -83,8 +85,8 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
 };
 
 const keepAccessLog = (path: string, id: string, log: Log): AccessLog => {
-  log('access_log', `${id}: connections are logged in ${path}`, { path });
-  return openAccessLog(path, (sentence) => log('access_log', `${id}: ${sentence}`, { path }));
+  log('access_log_opened', `${id}: connections are logged in ${path}`, { path });
+  return openAccessLog(path, (event, sentence) => log(`access_log_${event}`, `${id}: ${sentence}`, { path }));
 };
 
 /** Nothing hangs on the file: on a full disk the proxy serves without it, and writes it once there is room. */

@@ -43,7 +43,7 @@ const [TIMEOUT_MS, NEXT_TIMEOUT_MS] = [300, 200];
 
 /** Asks a proxy how it is, and whether it accepts. Its silence is excused where it, or the monitor, gets no CPU. */
 export const createQuestioning = (heartbeat: Heartbeat, monitor: MonitorConfig): Questioning => {
-  const acceptCheck = createAcceptCheck(heartbeat, monitor.upstreamIntervalMs);
+  const acceptCheck = createAcceptCheck(heartbeat, monitor.probeIntervalMs);
   /** Since when it has been silent, or not accepting; undefined while it is not. */
   let silentAt: number | undefined;
   let last: ProxyReport | null = null;
@@ -79,8 +79,7 @@ export const createQuestioning = (heartbeat: Heartbeat, monitor: MonitorConfig):
         accepts: isExcused ? 'unknown' : accepted.state,
       };
     },
-    glance: async () =>
-      last !== null && glance(heartbeat, last.pid, boundOf(last), monitor.suspectIntervalMs),
+    glance: async () => last !== null && glance(heartbeat, last.pid, boundOf(last), monitor.fastIntervalMs),
   };
 };
 

@@ -38,8 +38,8 @@ export const createUpstreamCheck = (
   let underway: Promise<void> | undefined;
 
   const pauseMs = (eager: boolean): number => {
-    if (eager) return monitor.suspectIntervalMs;
-    return latest.upstream === 'ok' || latest === UNKNOWN ? monitor.upstreamIntervalMs : monitor.intervalMs;
+    if (eager) return monitor.fastIntervalMs;
+    return latest.upstream === 'ok' || latest === UNKNOWN ? monitor.probeIntervalMs : monitor.intervalMs;
   };
 
   const start = (bound: readonly Address[]): Promise<void> => {

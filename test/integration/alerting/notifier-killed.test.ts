@@ -67,7 +67,7 @@ const runNotifier = async (
     };
     const notifier = startNotifier({
       path: path + '/alerts.json',
-      config: ${JSON.stringify(alertsConfig({ groupMs: 20 }))},
+      config: ${JSON.stringify(alertsConfig({ groupWaitMs: 20 }))},
       channels: { events: [{ name: 'webhook', send }], levels: [] },
       log: (event, text) => writeSync(2, text + '\\n'),
       seen: () => [seenOf(health())],

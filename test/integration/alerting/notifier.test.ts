@@ -65,8 +65,8 @@ test('a receiver that comes back after ten minutes gets everything, in order, an
   );
   assert.deepEqual(notifier.status().channels, [{ name: 'slack', waiting: 0, problem: null }]);
   assert.deepEqual(desk.log, [
-    'alerts_failed ⚠️  Alerts to slack do not arrive: HTTP 500; trying again',
-    'alerts_sent Alerts to slack arrive again',
+    'delivery_failed ⚠️  Alerts to slack do not arrive: HTTP 500; trying again',
+    'delivery_recovered Alerts to slack arrive again',
   ]);
 });
 
@@ -171,7 +171,7 @@ test('without any channel there is no file', async () => {
   notifier.look();
   await desk.clock.pass(MINUTE_MS);
   assert.equal(existsSync(desk.path), false);
-  assert.deepEqual(notifier.status(), { silencedUntilMs: null, channels: [] });
+  assert.deepEqual(notifier.status(), { silenceEndsAt: null, channels: [] });
 });
 
 test('a file that is not ours is put aside and told, and all begins anew', async () => {
@@ -202,7 +202,7 @@ test('where nothing can be written it goes on in memory, says so once, and write
   assert.deepEqual(slack.tries, OUTAGE);
   assert.deepEqual(
     desk.log.map((line) => line.replace(/ .*/, '')),
-    ['alerts_not_saved'],
+    ['alerts_write_failed'],
   );
   rmSync(desk.path, { recursive: true });
   await desk.clock.pass(10_000);
@@ -263,7 +263,7 @@ test('an end that Alertmanager will never take is dropped, and said once', async
   assert.deepEqual(notifier.counts()['alertmanager'], { sent: 0, failed: 3, dropped: 1 });
   assert.deepEqual(
     desk.log.map((line) => line.replace(/ .*/, '')),
-    ['alerts_failed', 'alert_dropped'],
+    ['delivery_failed', 'alert_dropped'],
   );
 });
 
@@ -272,7 +272,7 @@ test('a silence holds everything, also over a restart, and 0 ends it', async () 
   const slack = createChannel('slack');
   const first = desk.start([slack]);
   first.silence(30);
-  assert.equal(first.status().silencedUntilMs, desk.clock.nowMs() + 30 * MINUTE_MS);
+  assert.equal(first.status().silenceEndsAt, desk.clock.nowMs() + 30 * MINUTE_MS);
   desk.fall();
   await desk.clock.pass(10 * MINUTE_MS);
   await first.stop();
@@ -282,11 +282,14 @@ test('a silence holds everything, also over a restart, and 0 ends it', async () 
   second.silence(0);
   await desk.clock.pass(10_000);
   assert.deepEqual(slack.tries, ['down 6274']);
-  assert.equal(second.status().silencedUntilMs, null);
+  assert.equal(second.status().silenceEndsAt, null);
 });
 
 test('the digest comes when the quiet hours end', async () => {
-  const desk = createDesk({ quietHours: { from: '12:00', to: '12:30', timeZone: 'UTC' }, groupMs: 5_000 });
+  const desk = createDesk({
+    quietHours: { from: '12:00', to: '12:30', timeZone: 'UTC' },
+    groupWaitMs: 5_000,
+  });
   const slack = createChannel('slack');
   desk.start([slack]);
   desk.fall();

@@ -26,7 +26,7 @@ beforeEach(() => {
   told = [];
 });
 
-const open = (): AccessLog => openAccessLog(path, (sentence) => told.push(sentence));
+const open = (): AccessLog => openAccessLog(path, (_event, sentence) => told.push(sentence));
 const read = (file = path): string => (existsSync(file) ? readFileSync(file, 'utf8') : '');
 const until = async (isSo: () => boolean): Promise<void> => {
   while (!isSo()) await new Promise((done) => setImmediate(done));

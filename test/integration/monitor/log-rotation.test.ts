@@ -8,7 +8,7 @@ import type { Pm2App, Pm2View } from '../../../src/pm2/client.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 
 /** A look at the logs of the connections and at those of PM2, which has the proxy and somebody else's app. */
-const open = (t: { after(end: () => void): void }, logs: object = { maxBytes: 10, keep: 2 }) => {
+const open = (t: { after(end: () => void): void }, logs: object = { maxBytes: 10, maxFiles: 2 }) => {
   const folder = tempFolder();
   const [own, pm2] = [join(folder, 'own'), join(folder, 'pm2')];
   for (const path of [own, pm2]) mkdirSync(path);

@@ -34,7 +34,7 @@ const rig = async (t: TestContext, proxy: FakeProxy, { intervalMs = 50 } = {}) =
   listenersOn(1);
   const parsed = parseConfig({
     proxies: [{ listen: '127.0.0.1:6274', upstream: `127.0.0.1:${upstream.port}` }],
-    monitor: { intervalMs, suspectIntervalMs: 20 },
+    monitor: { intervalMs, fastIntervalMs: 20 },
   });
   assert.ok(parsed.ok);
   const [config] = parsed.config.proxies;

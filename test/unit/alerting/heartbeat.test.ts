@@ -67,8 +67,8 @@ test('a ping that fails is tried again every 15 s, or when the receiver says, an
   await lookUntil(200, true);
   assert.deepEqual(pings, [0, 15, 30, 45, 75, 135, 195]);
   assert.deepEqual(lines, [
-    'no_heartbeat: The heartbeat cannot be sent: HTTP 500; trying again',
-    'heartbeat: The heartbeat is sent again, after 75.0 s',
+    'heartbeat_failed: The heartbeat cannot be sent: HTTP 500; trying again',
+    'heartbeat_recovered: The heartbeat is sent again, after 75.0 s',
   ]);
 });
 

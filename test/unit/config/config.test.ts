@@ -36,45 +36,45 @@ test('two addresses are enough: every other key has its default', () => {
         engine: 'auto',
         optional: false,
         limits: {
-          memoryBytes: { warn: 268_435_456, act: 536_870_912 },
-          cpuPercent: { warn: 90, act: 0 },
-          openFilesPercent: { warn: 80, act: 95 },
-          lagMs: { warn: 100, act: 0 },
+          memoryBytes: { warn: 268_435_456, restart: 536_870_912 },
+          cpuPercent: { warn: 90, restart: 0 },
+          openFilesPercent: { warn: 80, restart: 95 },
+          lagMs: { warn: 100, restart: 0 },
         },
       },
     ],
     monitor: {
       intervalMs: 1_000,
-      upstreamIntervalMs: 10_000,
-      suspectIntervalMs: 250,
+      probeIntervalMs: 10_000,
+      fastIntervalMs: 250,
       failureThreshold: 3,
       successThreshold: 2,
-      restartBudget: 10,
+      maxRestarts: 10,
       restartWindowMs: 600_000,
-      breakerMs: 60_000,
+      restartCooldownMs: 60_000,
       probeTimeoutMs: 2_000,
       http: { host: '127.0.0.1', port: 6270 },
     },
     alerts: {
-      groupMs: 5_000,
-      remindMs: 14_400_000,
-      flapping: { downs: 4, withinMs: 600_000 },
+      groupWaitMs: 5_000,
+      repeatIntervalMs: 14_400_000,
+      flapping: { threshold: 4, windowMs: 600_000 },
     },
-    logs: { maxBytes: 20_971_520, keep: 14 },
+    logs: { maxBytes: 20_971_520, maxFiles: 14 },
   });
 });
 
 test('what is written is kept, at the ends of its range too', () => {
   const monitor = {
     intervalMs: 50,
-    upstreamIntervalMs: 100,
-    suspectIntervalMs: 50,
+    probeIntervalMs: 100,
+    fastIntervalMs: 50,
     failureThreshold: 1,
     successThreshold: 1_000_000,
     probeTimeoutMs: 99,
-    restartBudget: 0,
+    maxRestarts: 0,
     restartWindowMs: 1_000,
-    breakerMs: 1_000,
+    restartCooldownMs: 1_000,
     http: false,
   };
   const proxy = {
@@ -92,10 +92,10 @@ test('what is written is kept, at the ends of its range too', () => {
     engine: 'portable',
     optional: true,
     limits: {
-      memoryBytes: { warn: 0, act: 2 ** 50 },
-      cpuPercent: { warn: 0, act: 100_000 },
-      openFilesPercent: { warn: 0, act: 100 },
-      lagMs: { warn: 60_000, act: 0 },
+      memoryBytes: { warn: 0, restart: 2 ** 50 },
+      cpuPercent: { warn: 0, restart: 100_000 },
+      openFilesPercent: { warn: 0, restart: 100 },
+      lagMs: { warn: 60_000, restart: 0 },
     },
   };
   const config = parse({ $schema: './x.json', proxies: [{ ...UI, ...proxy }], monitor });

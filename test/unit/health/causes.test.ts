@@ -15,12 +15,12 @@ const ABOUT = {
 const WORDS: Readonly<Record<Cause, readonly [log: string, note: string, advice: RegExp]>> = {
   crashed: ['is not running', '', /bring it back.*pm2 logs tcp-proxy-6274$/],
   crash_loop: ['crashes again and again', '', /a restart will not cure it.*pm2 logs tcp-proxy-6274$/],
-  suspended: [
+  stopped_by_signal: [
     'is not responding',
     ': the process is stopped (SIGSTOP, or a debugger)',
     /stopped by a signal; it is restarted by force/,
   ],
-  uninterruptible: [
+  blocked_in_kernel: [
     'is not responding',
     ': the process waits for the kernel (state D)',
     /not restarted: look at the disk and at dmesg/,
@@ -30,16 +30,16 @@ const WORDS: Readonly<Record<Cause, readonly [log: string, note: string, advice:
   not_listening: ['is not listening', '', /pm2 logs tcp-proxy-6274$/],
   port_in_use: ['cannot listen: the port is in use', '', /^port 6274 is taken.*another process$/],
   not_accepting: ['is not accepting connections', '', /asked to listen anew, then restarted/],
-  out_of_files: ['is running out of open files', '', /ulimit -n.*"maxConnections"/],
-  out_of_memory: ['uses too much memory', '', /"limits" in the config/],
-  out_of_cpu: ['uses too much CPU', '', /"limits" in the config/],
-  lagging: ['answers slowly', '', /"limits" in the config/],
+  open_files_limit: ['is running out of open files', '', /ulimit -n.*"maxConnections"/],
+  memory_limit: ['uses too much memory', '', /"limits" in the config/],
+  cpu_limit: ['uses too much CPU', '', /"limits" in the config/],
+  slow_responses: ['answers slowly', '', /"limits" in the config/],
   upstream_down: [
     'has no upstream: localhost:6274 does not answer',
     '',
     /The proxy is fine: start the application, or correct "upstream"$/,
   ],
-  upstream_silent: [
+  upstream_unhealthy: [
     'has an upstream that is not well: localhost:6274 accepts, and does not answer as expected',
     '',
     /The proxy is fine: look at the application, or correct "probe"$/,
@@ -73,8 +73,8 @@ test("the old system's lines are there word for word", () => {
 describe('an advice', () => {
   const detail = 'said by a check';
   for (const cause of [
-    ...(['not_accepting', 'out_of_files', 'out_of_memory', 'out_of_cpu', 'lagging'] as const),
-    ...(['upstream_down', 'upstream_silent', 'forwarding_broken'] as const),
+    ...(['not_accepting', 'open_files_limit', 'memory_limit', 'cpu_limit', 'slow_responses'] as const),
+    ...(['upstream_down', 'upstream_unhealthy', 'forwarding_broken'] as const),
     ...(['crashed', 'crash_loop'] as const),
   ])
     test(`on ${cause} has in it what the check said, or how the process ended`, () => {

@@ -10,7 +10,7 @@ import {
   openBreaker,
 } from '../../../src/health/circuit-breaker.ts';
 
-const BUDGET: Budget = { restartBudget: 3, restartWindowMs: 600_000, breakerMs: 60_000 };
+const BUDGET: Budget = { maxRestarts: 3, restartWindowMs: 600_000, restartCooldownMs: 60_000 };
 const MINUTE_MS = 60_000;
 
 /** As if nothing helped: each cure, and each time it gave up, at the first moment it may come, until `untilMs`. */
@@ -37,7 +37,7 @@ const spent = (): Breaker => useless(4_000, BUDGET).breaker;
 const opened = (): Breaker => openBreaker(spent(), 10_000, BUDGET);
 
 test('the pauses between cures that do not help are 1, 2, 4 … 30 s', () => {
-  const { curesMs } = useless(180_000, { ...BUDGET, restartBudget: 9 });
+  const { curesMs } = useless(180_000, { ...BUDGET, maxRestarts: 9 });
   assert.deepEqual(differences(curesMs), [1, 2, 4, 8, 16, 30, 30, 30]);
 });
 
@@ -50,12 +50,12 @@ test('when the budget is spent it gives up, and tries once after 1, 2, 4, 8, 10,
 });
 
 test('a break of more than 10 minutes by the config is kept, and not doubled', () => {
-  const { curesMs, gaveUpMs } = useless(3_600_000 * 3, { ...BUDGET, breakerMs: 1_800_000 });
+  const { curesMs, gaveUpMs } = useless(3_600_000 * 3, { ...BUDGET, restartCooldownMs: 1_800_000 });
   assert.deepEqual(differences([...gaveUpMs, ...curesMs.slice(3)]), [1_800, 1_800, 1_800, 1_800, 1_800]);
 });
 
 test('a budget of 0 never restarts, and gives up nothing that it has begun', () => {
-  const { curesMs, gaveUpMs } = useless(180 * MINUTE_MS, { ...BUDGET, restartBudget: 0 });
+  const { curesMs, gaveUpMs } = useless(180 * MINUTE_MS, { ...BUDGET, maxRestarts: 0 });
   assert.deepEqual([curesMs, gaveUpMs], [[], []]);
 });
 

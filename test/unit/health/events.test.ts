@@ -55,7 +55,7 @@ describe('a look that came late changes nothing', () => {
     { process: 'gone', pm2: 'gave_up' },
     { process: 'stopped' },
     UPSTREAM_DOWN,
-    { memory: 'act' },
+    { memory: 'restart' },
     { cpu: 'warn' },
   ];
   for (const [name, happen] of Object.entries(before))
@@ -102,9 +102,9 @@ describe('what is over a limit that only warns', () => {
     const story = startStory();
     assert.deepEqual(warnings(story, 10_000, { memory: 'warn' }), [MEMORY]);
     assert.deepEqual(warnings(story, 11_000, { memory: 'warn', cpu: 'warn' }), [CPU]);
-    assert.deepEqual(story.health().warnings, ['out_of_memory', 'out_of_cpu']);
+    assert.deepEqual(story.health().warnings, ['memory_limit', 'cpu_limit']);
     assert.deepEqual(warnings(story, 12_000, { cpu: 'warn' }), []);
-    assert.deepEqual(story.health().warnings, ['out_of_cpu']);
+    assert.deepEqual(story.health().warnings, ['cpu_limit']);
   });
 
   test('is told beside a failure of another kind', () => {
@@ -118,8 +118,8 @@ describe('what is over a limit that only warns', () => {
   test('is no warning any more once it is acted on', () => {
     const story = startStory();
     warnings(story, 10_000, { memory: 'warn' });
-    warnings(story, 11_000, { memory: 'act' });
+    warnings(story, 11_000, { memory: 'restart' });
     assert.deepEqual(story.health().warnings, []);
-    assert.equal(story.health().cause, 'out_of_memory');
+    assert.equal(story.health().cause, 'memory_limit');
   });
 });

@@ -61,7 +61,7 @@ test('the history has the last 20 incidents, the oldest first', () => {
 });
 
 test('an incident keeps its last 20 cures', () => {
-  const story = startStory({ restartBudget: 1_000 });
+  const story = startStory({ maxRestarts: 1_000 });
   story.look(10_000, NOT_THERE, null);
   for (let atMs = 11_000; atMs < 41_000; atMs += 1_000)
     story.tell({ kind: 'cured', atMs, cure: atMs < 22_000 ? 'start' : 'forced', error: null });

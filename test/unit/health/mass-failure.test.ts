@@ -39,28 +39,28 @@ describe('only what a slow machine would look like counts', () => {
   const SOFT: readonly Cause[] = [
     'hung',
     'data_path_stuck',
-    'uninterruptible',
+    'blocked_in_kernel',
     'not_accepting',
-    'lagging',
+    'slow_responses',
     'forwarding_broken',
   ];
   const CERTAIN: readonly Cause[] = [
     'crashed',
     'crash_loop',
-    'suspended',
+    'stopped_by_signal',
     'not_listening',
     'port_in_use',
-    'out_of_files',
-    'out_of_memory',
-    'out_of_cpu',
+    'open_files_limit',
+    'memory_limit',
+    'cpu_limit',
     'upstream_down',
-    'upstream_silent',
+    'upstream_unhealthy',
   ];
   for (const cause of SOFT) test(cause, () => assert.equal(isOn(fleet(5, 0, cause)), true));
   for (const cause of CERTAIN) test(`not ${cause}`, () => assert.equal(isOn(fleet(5, 0, cause)), false));
 
   test('different ones together do', () =>
-    assert.equal(isOn([failing('hung'), failing('not_accepting'), failing('lagging'), well()]), true));
+    assert.equal(isOn([failing('hung'), failing('not_accepting'), failing('slow_responses'), well()]), true));
 
   test('but not a port whose incident is over', () => {
     const over: Health = { ...failing('hung'), incident: null };

@@ -37,10 +37,10 @@ describe('a cure that does not help is followed by the next one, and the last on
   const ladders: readonly [seen: Partial<Evidence>, ladder: readonly Cure[]][] = [
     [{ listening: 'none' }, ['listen', 'graceful', 'forced', 'forced']],
     [{ accepts: 'failed' }, ['listen', 'forced', 'forced', 'forced']],
-    [{ openFiles: 'act' }, ['graceful', 'forced', 'forced', 'forced']],
-    [{ memory: 'act' }, ['graceful', 'forced', 'forced', 'forced']],
-    [{ cpu: 'act' }, ['graceful', 'forced', 'forced', 'forced']],
-    [{ lag: 'act' }, ['graceful', 'forced', 'forced', 'forced']],
+    [{ openFiles: 'restart' }, ['graceful', 'forced', 'forced', 'forced']],
+    [{ memory: 'restart' }, ['graceful', 'forced', 'forced', 'forced']],
+    [{ cpu: 'restart' }, ['graceful', 'forced', 'forced', 'forced']],
+    [{ lag: 'restart' }, ['graceful', 'forced', 'forced', 'forced']],
     [{ endToEnd: 'failed' }, ['graceful', 'forced', 'forced', 'forced']],
     [{ process: 'stopped' }, ['forced', 'forced', 'forced', 'forced']],
     [{ dataPath: 'stuck' }, ['forced', 'forced', 'forced', 'forced']],
@@ -103,7 +103,7 @@ describe('what a cure is called and counted as', () => {
 });
 
 describe('when the restart budget is spent', () => {
-  const policy = { restartBudget: 2, breakerMs: 60_000 };
+  const policy = { maxRestarts: 2, restartCooldownMs: 60_000 };
   const GAVE_UP =
     '🚨 ALERT: Gave up on the proxy for port 6274: 2 restarts within 10 min did not help; next try in 60.0 s';
   const gaveUp = (lines: readonly string[]) => lines.filter((line) => line.includes('Gave up'));
@@ -111,7 +111,7 @@ describe('when the restart budget is spent', () => {
   test('that is told once, however long it goes on, and tries become rare', () => {
     const { done, lines, events } = suffer(startStory(policy), HUNG, { toMs: 1_000_000 });
     assert.deepEqual(gaveUp(lines), [GAVE_UP]);
-    assert.equal(events.filter((event) => event === 'gave_up').length, 1);
+    assert.equal(events.filter((event) => event === 'restart_limit_reached').length, 1);
     // The second of the two is at 15 s; it gives up three failures later, at 18 s.
     const seconds = done.map(({ atMs }) => atMs / 1_000);
     assert.deepEqual(seconds, [12, 15, 78, 198, 438, 918]);
@@ -137,7 +137,7 @@ describe('when the restart budget is spent', () => {
 });
 
 test('a budget of 0 is told as what it is: the failure has its alert, and no next try is promised', () => {
-  const story = startStory({ restartBudget: 0 });
+  const story = startStory({ maxRestarts: 0 });
   const { cures: done, lines } = suffer(story, NOT_THERE, { toMs: 1_000_000 });
   assert.deepEqual(done, []);
   assert.deepEqual(
@@ -152,7 +152,7 @@ describe('under the brake', () => {
     HUNG,
     { dataPath: 'stuck' },
     { accepts: 'failed' },
-    { lag: 'act' },
+    { lag: 'restart' },
     { endToEnd: 'failed' },
   ];
   for (const seen of soft)
@@ -166,9 +166,9 @@ describe('under the brake', () => {
     NOT_THERE,
     { process: 'gone' },
     { process: 'stopped' },
-    { openFiles: 'act' },
-    { memory: 'act' },
-    { cpu: 'act' },
+    { openFiles: 'restart' },
+    { memory: 'restart' },
+    { cpu: 'restart' },
     { listening: 'none' },
   ];
   for (const seen of hard)

@@ -13,10 +13,10 @@ import {
 
 const MB = 1_000_000;
 const LIMITS: Limits = {
-  memoryBytes: { warn: 200 * MB, act: 400 * MB },
-  cpuPercent: { warn: 90, act: 150 },
-  openFilesPercent: { warn: 80, act: 95 },
-  lagMs: { warn: 100, act: 250 },
+  memoryBytes: { warn: 200 * MB, restart: 400 * MB },
+  cpuPercent: { warn: 90, restart: 150 },
+  openFilesPercent: { warn: 80, restart: 95 },
+  lagMs: { warn: 100, restart: 250 },
 };
 
 /** Of a process that is well, with 1 % of CPU; a look every 5 s as the monitor has them. */
@@ -53,7 +53,7 @@ describe('nothing is known of a process', () => {
       );
     assert.deepEqual(levels(0), { openFiles: 'ok', memory: 'unknown', cpu: 'unknown', lag: 'unknown' });
     assert.deepEqual([levels(20_000).memory, levels(20_000).lag], ['unknown', 'unknown']);
-    assert.deepEqual([levels(25_000).memory, levels(25_000).lag], ['act', 'act']);
+    assert.deepEqual([levels(25_000).memory, levels(25_000).lag], ['restart', 'restart']);
   });
 
   test('whose CPU has not been watched for most of a minute', () => {
@@ -62,7 +62,7 @@ describe('nothing is known of a process', () => {
         every5s(untilMs, (atMs) => ({ cpuMs: atMs * 2 })),
         LIMITS,
       ).cpu;
-    assert.deepEqual([45_000, 50_000].map(cpu), ['unknown', 'act']);
+    assert.deepEqual([45_000, 50_000].map(cpu), ['unknown', 'restart']);
   });
 
   test('where the system does not tell', () => {
@@ -89,14 +89,14 @@ describe('each quantity has its level', () => {
     [
       [{ rssBytes: 199 * MB }, 'memory', 'ok'],
       [{ rssBytes: 200 * MB }, 'memory', 'warn'],
-      [{ rssBytes: 400 * MB }, 'memory', 'act'],
+      [{ rssBytes: 400 * MB }, 'memory', 'restart'],
       [{ openFiles: 799 }, 'openFiles', 'ok'],
       [{ openFiles: 800 }, 'openFiles', 'warn'],
-      [{ openFiles: 950 }, 'openFiles', 'act'],
+      [{ openFiles: 950 }, 'openFiles', 'restart'],
       [{ openFiles: 5, openFilesLimit: undefined }, 'openFiles', 'unknown'],
       [{ lagMs: 99 }, 'lag', 'ok'],
       [{ lagMs: 100 }, 'lag', 'warn'],
-      [{ lagMs: 250 }, 'lag', 'act'],
+      [{ lagMs: 250 }, 'lag', 'restart'],
     ];
   for (const [change, kind, level] of table)
     test(`${JSON.stringify(change)}: ${level}`, () => assert.equal(at(change)[kind], level));
@@ -105,7 +105,7 @@ describe('each quantity has its level', () => {
     [89, 'ok'],
     [90, 'warn'],
     [149, 'warn'],
-    [150, 'act'],
+    [150, 'restart'],
   ] as const)
     test(`${percent} % of a core: ${level}`, () => {
       const seen = every5s(60_000, (atMs) => ({ cpuMs: (atMs * percent) / 100 }));
@@ -114,7 +114,7 @@ describe('each quantity has its level', () => {
     });
 
   test('0 is no limit', () => {
-    const none = { warn: 0, act: 0 };
+    const none = { warn: 0, restart: 0 };
     const limits = { memoryBytes: none, cpuPercent: none, openFilesPercent: none, lagMs: none };
     const high = every5s(60_000, (atMs) => ({
       rssBytes: 9e12,
@@ -123,8 +123,8 @@ describe('each quantity has its level', () => {
       lagMs: 9_999,
     }));
     assert.deepEqual(levelsOf(high, limits), { openFiles: 'ok', memory: 'ok', cpu: 'ok', lag: 'ok' });
-    const onlyAct = { ...limits, memoryBytes: { warn: 0, act: 400 * MB } };
-    assert.equal(levelsOf(high, onlyAct).memory, 'act');
+    const onlyAct = { ...limits, memoryBytes: { warn: 0, restart: 400 * MB } };
+    assert.equal(levelsOf(high, onlyAct).memory, 'restart');
   });
 });
 
@@ -136,11 +136,11 @@ describe('a peak is no fault', () => {
     const levels = [low, low + 30_000, low + 35_000].map((untilMs) => levelsOf(peaks(untilMs), LIMITS));
     assert.deepEqual(
       levels.map(({ memory }) => memory),
-      ['ok', 'ok', 'act'],
+      ['ok', 'ok', 'restart'],
     );
     assert.deepEqual(
       levels.map(({ lag }) => lag),
-      ['ok', 'ok', 'act'],
+      ['ok', 'ok', 'restart'],
     );
   });
 
@@ -149,7 +149,7 @@ describe('a peak is no fault', () => {
       lagMs: atMs % 10_000 === 0 ? 900 : undefined,
       rssBytes: atMs % 10_000 === 0 ? 900 * MB : undefined,
     }));
-    assert.deepEqual([levelsOf(seen, LIMITS).memory, levelsOf(seen, LIMITS).lag], ['act', 'act']);
+    assert.deepEqual([levelsOf(seen, LIMITS).memory, levelsOf(seen, LIMITS).lag], ['restart', 'restart']);
   });
 
   test('CPU counts by its mean over the last minute', () => {
@@ -200,7 +200,7 @@ describe('memory grows without end', () => {
     ]);
   };
   const level = (seen: Track, act = 0) =>
-    levelsOf(seen, { ...LIMITS, memoryBytes: { warn: 0, act: act * MB } }).memory;
+    levelsOf(seen, { ...LIMITS, memoryBytes: { warn: 0, restart: act * MB } }).memory;
 
   const table: Readonly<Record<string, readonly [troughs: readonly number[], level: string]>> = {
     'when its trough rose each ten minutes for an hour, by half in all': [
@@ -219,7 +219,7 @@ describe('memory grows without end', () => {
 
   test('which is told only while no limit is reached', () => {
     const seen = teeth(50, 55, 60, 65, 70, 75, 80);
-    assert.deepEqual([level(seen, 161), level(seen, 160)], ['growing', 'act']);
+    assert.deepEqual([level(seen, 161), level(seen, 160)], ['growing', 'restart']);
   });
 });
 
@@ -232,10 +232,10 @@ describe('what is over a limit, in words', () => {
     lagMs: 301.4,
   };
   const table: readonly [cause: string, text: string | null][] = [
-    ['out_of_memory', '210 MB of memory (limit 200 MB)'],
-    ['out_of_cpu', '120 % of a core (limit 90 %)'],
-    ['out_of_files', '960 of 1000 open files'],
-    ['lagging', 'answers take 301 ms (limit 250 ms)'],
+    ['memory_limit', '210 MB of memory (limit 200 MB)'],
+    ['cpu_limit', '120 % of a core (limit 90 %)'],
+    ['open_files_limit', '960 of 1000 open files'],
+    ['slow_responses', 'answers take 301 ms (limit 250 ms)'],
     ['hung', null],
   ];
   for (const [cause, text] of table)

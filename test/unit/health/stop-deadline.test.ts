@@ -69,7 +69,7 @@ describe('what PM2 is stopping and what does not leave', () => {
   });
 
   test('is stopped, which is no failure, no restart and nothing of the budget', () => {
-    const story = startStory({ restartBudget: 0 });
+    const story = startStory({ maxRestarts: 0 });
     const before = story.health();
     story.look(10_000, OVERDUE);
     assert.deepEqual(story.tell({ kind: 'cured', atMs: 10_020, cure: 'kill', error: null }), []);
@@ -103,7 +103,7 @@ describe('what PM2 is stopping and what does not leave', () => {
     assert.notEqual(story.health().incident, null);
     story.look(10_500, OVERDUE);
     assert.equal(story.health().incident, null);
-    assert.equal(story.health().history.at(-1)?.cause, 'suspended');
+    assert.equal(story.health().history.at(-1)?.cause, 'stopped_by_signal');
   });
 
   test('is left alone by a monitor that comes late', () => {

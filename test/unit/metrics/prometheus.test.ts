@@ -39,7 +39,7 @@ const another: Measures = {
   ...one,
   proxy: 'tcp-proxy-7001',
   health: {
-    ...{ ...health, state: 'down', cause: 'hung', warnings: ['out_of_memory'] },
+    ...{ ...health, state: 'down', cause: 'hung', warnings: ['memory_limit'] },
     breaker: { ...health.breaker, opened: 1 },
   },
   now: null,
@@ -48,11 +48,11 @@ const another: Measures = {
   probe: { type: 'listen', isOk: null, durationMs: null, lastOkMs: null },
 };
 const snapshot: Snapshot = {
-  ...{ version: 1, takenAtMs: 3, monitorProblem: null, proxies: [], log: [] },
+  ...{ version: 1, generatedAt: 3, monitorProblem: null, proxies: [], log: [] },
   monitor: {
-    ...{ pid: 8, version: '1.2.3', startedAtMs: 1_000, intervalMs: 1_000, lastLookMs: 2 },
+    ...{ pid: 8, version: '1.2.3', startedAt: 1_000, intervalMs: 1_000, lastCheckAt: 2 },
     ...{ pm2Problem: null, http: null },
-    alerts: { silencedUntilMs: null, channels: [{ name: 'slack', waiting: 0, problem: null }] },
+    alerts: { silenceEndsAt: null, channels: [{ name: 'slack', waiting: 0, problem: null }] },
   },
 };
 const used = { rssBytes: 80_000_000, cpuMs: 2_500, openFiles: 40, openFilesLimit: 2_048 };
@@ -69,19 +69,19 @@ test('each quantity has its value, in base units', async () => {
   for (const line of [
     'build_info{version="1.2.3"} 1',
     'config_last_reload_success_timestamp_seconds 1',
-    'last_look_timestamp_seconds 0.002',
+    'last_check_timestamp_seconds 0.002',
     'pm2_up 1',
-    'alerts_total{channel="slack",outcome="sent"} 3',
-    'alerts_total{channel="slack",outcome="failed"} 2',
-    'alerts_total{channel="slack",outcome="dropped"} 1',
+    'notifications_total{channel="slack",outcome="sent"} 3',
+    'notifications_total{channel="slack",outcome="failed"} 2',
+    'notifications_total{channel="slack",outcome="dropped"} 1',
     'up{proxy="tcp-proxy-7000"} 1',
     'up{proxy="tcp-proxy-7001"} 0',
     'state{proxy="tcp-proxy-7001",state="down"} 1',
     'state{proxy="tcp-proxy-7001",state="up"} 0',
-    'fault{proxy="tcp-proxy-7001",cause="hung"} 1',
-    'warning{proxy="tcp-proxy-7001",cause="out_of_memory"} 1',
-    'gave_up{proxy="tcp-proxy-7000"} 0',
-    'gave_up{proxy="tcp-proxy-7001"} 1',
+    'failure_cause{proxy="tcp-proxy-7001",cause="hung"} 1',
+    'limit_warning{proxy="tcp-proxy-7001",cause="memory_limit"} 1',
+    'restart_circuit_open{proxy="tcp-proxy-7000"} 0',
+    'restart_circuit_open{proxy="tcp-proxy-7001"} 1',
     'monitor_process_cpu_seconds_total 2.5',
     'monitor_process_resident_memory_bytes 80000000',
     'monitor_process_open_fds 40',
@@ -94,8 +94,8 @@ test('each quantity has its value, in base units', async () => {
     'restarts_total{proxy="tcp-proxy-7000",cause="hung"} 2',
     'connections_active{proxy="tcp-proxy-7000"} 4',
     'connections_active{proxy="tcp-proxy-7001"} 0',
-    'connections_held{proxy="tcp-proxy-7000"} 5',
-    'connections_waiting{proxy="tcp-proxy-7000"} 6',
+    'connections_queued{proxy="tcp-proxy-7000",for="upstream"} 5',
+    'connections_queued{proxy="tcp-proxy-7000",for="slot"} 6',
     'connections_limit{proxy="tcp-proxy-7000"} 7',
     'connections_total{proxy="tcp-proxy-7000"} 3',
     'connections_closed_total{proxy="tcp-proxy-7000",reason="done"} 2',
@@ -113,7 +113,7 @@ test('each quantity has its value, in base units', async () => {
     'process_open_fds{proxy="tcp-proxy-7000"} 30',
     'process_max_fds{proxy="tcp-proxy-7000"} 1024',
     'process_start_time_seconds{proxy="tcp-proxy-7000"} 2.5',
-    'event_loop_lag_seconds{proxy="tcp-proxy-7000"} 0.002',
+    'heartbeat_duration_seconds{proxy="tcp-proxy-7000"} 0.002',
   ])
     assert.ok(lines.includes(`steadyport_${line}`), line);
 });

@@ -4,9 +4,9 @@ import { createOrders, figuresOf, type Orders } from '../../../src/monitor/pm2-a
 import type { Snapshot } from '../../../src/status/snapshot.ts';
 import { MONITOR, NOW_MS, proxyStatus } from '../../support/status-samples.ts';
 
-const proxy = proxyStatus({ port: 7000, state: 'down', cause: 'hung', probeMs: 4 });
+const proxy = proxyStatus({ port: 7000, state: 'down', cause: 'hung', checkMs: 4 });
 const snapshot: Snapshot = {
-  ...{ version: 1, takenAtMs: NOW_MS, monitorProblem: null, log: [] },
+  ...{ version: 1, generatedAt: NOW_MS, monitorProblem: null, log: [] },
   ...{ monitor: MONITOR, proxies: [proxy] },
 };
 const idle: Orders = { status: () => snapshot, lookNow: () => {}, restart: async () => {}, silence: null };
@@ -37,7 +37,7 @@ test('silence takes whole minutes', () => {
 test('check-now looks, and answers when each port was looked at', async () => {
   let monitor = MONITOR;
   const lookNow = (): void => {
-    monitor = { ...MONITOR, lastLookMs: Date.now() + 1 };
+    monitor = { ...MONITOR, lastCheckAt: Date.now() + 1 };
   };
   const orders = createOrders({ ...idle, lookNow, status: () => ({ ...snapshot, monitor }) });
   assert.equal(await orders['check-now']?.(''), '1 of 1 ports not up: 7000 hung');

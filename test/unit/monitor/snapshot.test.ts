@@ -95,18 +95,18 @@ test('without a recovery the mean is 0, not a division by it', () => {
 });
 
 test('what is bound is listed, and who holds the rest', () => {
-  const { listen, holder, connections, engine } = describe({});
+  const { listen, portOwner, connections, engine } = describe({});
   assert.deepEqual(listen, ['192.0.2.8:6274']);
-  assert.equal(holder, 'pid 9 (vite)');
+  assert.equal(portOwner, 'pid 9 (vite)');
   assert.deepEqual(connections, { active: 1, total: 2 });
   assert.equal(engine, 'portable');
 });
 
 test('before the first look there is what the config says', () => {
   const status = describe(null);
-  const { listen, pid, engine, probeMs, holder, urls, answersOutside, connections } = status;
+  const { listen, pid, engine, checkMs, portOwner, urls, answersOnOwnAddress, connections } = status;
   assert.deepEqual(listen, ['192.0.2.8:6274']);
-  assert.deepEqual([pid, engine, probeMs, holder, answersOutside], [null, null, null, null, null]);
+  assert.deepEqual([pid, engine, checkMs, portOwner, answersOnOwnAddress], [null, null, null, null, null]);
   assert.deepEqual(urls, []);
   assert.deepEqual(connections, { active: 0, total: 0 });
 });
@@ -115,7 +115,8 @@ test('whether a port answers outside is only said of an address that is outside'
   const answers = (
     accepted: Sighting['accepted'],
     accepts: 'ok' | 'failed' | 'unknown',
-  ): ProxyStatus['answersOutside'] => describe({ accepted, evidence: { ...WELL, accepts } }).answersOutside;
+  ): ProxyStatus['answersOnOwnAddress'] =>
+    describe({ accepted, evidence: { ...WELL, accepts } }).answersOnOwnAddress;
   assert.equal(answers({ host: '192.0.2.8', port: 6274 }, 'ok'), true);
   assert.equal(answers({ host: '192.0.2.8', port: 6274 }, 'failed'), false);
   assert.equal(answers({ host: '127.0.0.1', port: 6274 }, 'ok'), null);

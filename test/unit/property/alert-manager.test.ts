@@ -12,10 +12,10 @@ import { HUNG, UPSTREAM_DOWN, WELL } from '../../support/health-scenario.ts';
 const PORTS = [1, 2, 3];
 const HEALTH_POLICY = {
   ...{ failureThreshold: 3, successThreshold: 2, place: 'port 1', upstream: 'localhost:1', optional: false },
-  ...{ isBraked: false, restartBudget: 10, restartWindowMs: 600_000, breakerMs: 60_000 },
+  ...{ isBraked: false, maxRestarts: 10, restartWindowMs: 600_000, restartCooldownMs: 60_000 },
 };
 /** No port is told of as one that comes and goes: that is another story. */
-const STEADY = { ...POLICY, flapping: { downs: 1_000, withinMs: 600_000 }, remindMs: 0 };
+const STEADY = { ...POLICY, flapping: { threshold: 1_000, windowMs: 600_000 }, repeatIntervalMs: 0 };
 
 const sights: readonly Partial<Evidence>[] = [{}, {}, {}, UPSTREAM_DOWN, HUNG, { pm2: 'stopped' }];
 /** Some looks at one port that see the same, then what the monitor does. */

@@ -11,9 +11,9 @@ import {
 } from '../../../src/health/circuit-breaker.ts';
 
 const budgets: fc.Arbitrary<Budget> = fc.record({
-  restartBudget: fc.integer({ min: 0, max: 4 }),
+  maxRestarts: fc.integer({ min: 0, max: 4 }),
   restartWindowMs: fc.constantFrom(1_000, 30_000, 600_000),
-  breakerMs: fc.constantFrom(1_000, 60_000, 1_200_000),
+  restartCooldownMs: fc.constantFrom(1_000, 60_000, 1_200_000),
 });
 /** A look that fails, or a recovery, so much later. */
 const events = fc.array(
@@ -43,13 +43,13 @@ test('no window ever has more restarts than the budget and the tries of an open 
         const answer = askBreaker(breaker, atMs, budget);
         if (answer === 'give_up') breaker = openBreaker(breaker, atMs, budget);
         if (answer !== 'cure') continue;
-        assert.ok(budget.restartBudget > 0, 'a budget of 0 is no restart at all');
+        assert.ok(budget.maxRestarts > 0, 'a budget of 0 is no restart at all');
         const isTry = breaker.opened > 0;
         const lastMs = Math.max(...ordinaryMs, ...triesMs);
-        if (isTry) assert.ok(atMs - lastMs >= budget.breakerMs, 'a try comes after a break');
+        if (isTry) assert.ok(atMs - lastMs >= budget.restartCooldownMs, 'a try comes after a break');
         (isTry ? triesMs : ordinaryMs).push(atMs);
         const within = ordinaryMs.filter((oneMs) => atMs - oneMs < budget.restartWindowMs);
-        assert.ok(within.length <= budget.restartBudget, `${within.length} within a window`);
+        assert.ok(within.length <= budget.maxRestarts, `${within.length} within a window`);
         breaker = afterCure(breaker, atMs, budget);
       }
     }),

@@ -21,7 +21,7 @@ describe('a clock that is set back holds nothing up', () => {
   });
 
   test('the try of an open breaker', () => {
-    const story = startStory({ restartBudget: 1, breakerMs: 60_000 });
+    const story = startStory({ maxRestarts: 1, restartCooldownMs: 60_000 });
     hung(story, HOUR_MS, 3);
     cured(story, HOUR_MS + 2_000);
     assert.deepEqual(hung(story, HOUR_MS + 10_000, 3), [], 'it gave up');
@@ -29,7 +29,7 @@ describe('a clock that is set back holds nothing up', () => {
   });
 
   test('the budget: what was spent in times to come is not within a window', () => {
-    const story = startStory({ restartBudget: 1 });
+    const story = startStory({ maxRestarts: 1 });
     hung(story, HOUR_MS, 3);
     cured(story, HOUR_MS + 2_000);
     for (const atMs of [HOUR_MS + 3_000, HOUR_MS + 4_000]) story.look(atMs);

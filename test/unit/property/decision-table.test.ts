@@ -15,7 +15,7 @@ test('whatever was seen, a row of the table fits', () => {
       const row = TABLE.find((one) => one.fits(seen));
       assert.ok(row);
       const { verdict } = row;
-      const isAway = verdict.cause === 'upstream_down' || verdict.cause === 'upstream_silent';
+      const isAway = verdict.cause === 'upstream_down' || verdict.cause === 'upstream_unhealthy';
       if (!optional || !isAway) assert.deepEqual(judge(seen, optional), verdict);
       else assert.deepEqual(judge(seen, true), { kind: 'neutral', state: 'waiting', cause: verdict.cause });
     }),
@@ -65,7 +65,7 @@ test("an upstream's fault is never cured, alone or with anything that is no faul
   fc.assert(
     fc.property(away, fc.boolean(), (seen, optional) => {
       const verdict = judge(seen, optional);
-      assert.equal(verdict.cause, seen.upstream === 'refused' ? 'upstream_down' : 'upstream_silent');
+      assert.equal(verdict.cause, seen.upstream === 'refused' ? 'upstream_down' : 'upstream_unhealthy');
       assert.deepEqual(curesOf(verdict), []);
       assert.equal(verdict.kind, optional ? 'neutral' : 'failing');
     }),

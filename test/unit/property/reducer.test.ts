@@ -28,9 +28,9 @@ const policies: fc.Arbitrary<HealthPolicy> = fc.record({
   upstream: fc.constant('localhost:6274'),
   optional: fc.boolean(),
   isBraked: fc.boolean(),
-  restartBudget: fc.integer({ min: 0, max: 4 }),
+  maxRestarts: fc.integer({ min: 0, max: 4 }),
   restartWindowMs: fc.constantFrom(10_000, 600_000),
-  breakerMs: fc.constantFrom(1_000, 60_000),
+  restartCooldownMs: fc.constantFrom(1_000, 60_000),
 });
 
 const checkNumbers = ({ failures, restarts, recovery, incident, breaker, successes }: Health): void => {
@@ -71,7 +71,7 @@ test('whatever happens: only a verdict with a cure restarts, and the counters st
             assert.ok(isOwn(restart.cause), `${restart.cause} is none of the proxy's`);
             if (health.breaker.opened === 0) ordinaryMs.push(atMs);
             const within = ordinaryMs.filter((oneMs) => atMs - oneMs < policy.restartWindowMs);
-            assert.ok(within.length <= policy.restartBudget, `${within.length} restarts within a window`);
+            assert.ok(within.length <= policy.maxRestarts, `${within.length} restarts within a window`);
           }
           const alerts = actions.filter((action) => action.kind === 'tell' && action.event === 'alert');
           assert.ok(alerts.length <= (wasAlerted ? 0 : 1), 'one alert an incident');

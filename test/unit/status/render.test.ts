@@ -13,7 +13,7 @@ const render = (snapshot: Snapshot, columns = 120): string => renderStatus(snaps
 const first = (snapshot: Snapshot): string => render(snapshot).split('\n')[0] ?? '';
 
 test('the whole table of one port', () => {
-  const status = proxyStatus({ recovery: { count: 2, lastMs: 120, meanMs: 1_500 }, probeMs: 4 });
+  const status = proxyStatus({ recovery: { count: 2, lastMs: 120, meanMs: 1_500 }, checkMs: 4 });
   const snapshot = { ...snapshotOf(status), log: ['[2025-10-31 09:13:17] Started'] };
   assert.equal(
     render(snapshot),
@@ -38,7 +38,7 @@ test('the whole table of one port', () => {
 });
 
 test('what is not known is a dash', () => {
-  const status = proxyStatus({ pid: null, listen: [], probeMs: null, urls: [] });
+  const status = proxyStatus({ pid: null, listen: [], checkMs: null, urls: [] });
   const text = render(snapshotOf(status));
   for (const part of ['    nothing bound → ', '  pid -  ', '    probe -  recovery -\n'])
     assert.ok(text.includes(part), part);
@@ -83,20 +83,20 @@ describe('what is broken says why and what to do next', () => {
     not_accepting: 'the proxy runs but does not accept (ECONNREFUSED)',
     upstream_down: 'ECONNREFUSED. The proxy is fine: start the application, or correct "upstream"',
     crash_loop: 'ever more slowly',
-    suspended: 'stopped by a signal',
-    uninterruptible: 'look at the disk',
+    stopped_by_signal: 'stopped by a signal',
+    blocked_in_kernel: 'look at the disk',
     data_path_stuck: 'the thread that moves the bytes',
-    out_of_files: 'ulimit -n',
-    out_of_memory: 'see "limits"',
-    out_of_cpu: 'see "limits"',
-    lagging: 'see "limits"',
-    upstream_silent: 'look at the application',
+    open_files_limit: 'ulimit -n',
+    memory_limit: 'see "limits"',
+    cpu_limit: 'see "limits"',
+    slow_responses: 'see "limits"',
+    upstream_unhealthy: 'look at the application',
     forwarding_broken: 'localhost:6274 answers, but not through the proxy (ECONNREFUSED)',
   };
   for (const [cause, part] of Object.entries(table) as [Cause, string][])
     test(cause, () => {
-      const holder = formatHolder({ pid: 9, command: 'node server.js', uid: 0 });
-      const status = proxyStatus({ state: 'down', cause, detail: 'ECONNREFUSED', holder });
+      const portOwner = formatHolder({ pid: 9, command: 'node server.js', uid: 0 });
+      const status = proxyStatus({ state: 'down', cause, detail: 'ECONNREFUSED', portOwner });
       const line = render(snapshotOf(status), 300)
         .split('\n')
         .find((one) => one.startsWith('    → '));
@@ -117,8 +117,8 @@ test('the holder of a port is its pid and command, or the user where the process
 });
 
 test('alerts have a line while a channel has a problem, something waits, or they are silenced', () => {
-  const line = (silencedUntilMs: number | null, waiting: number, problem: string | null) => {
-    const alerts = { silencedUntilMs, channels: [{ name: 'slack', waiting, problem }] };
+  const line = (silenceEndsAt: number | null, waiting: number, problem: string | null) => {
+    const alerts = { silenceEndsAt, channels: [{ name: 'slack', waiting, problem }] };
     return render({ ...snapshotOf(proxyStatus({})), monitor: { ...MONITOR, alerts } }).match(
       /^! alerts.*$/m,
     )?.[0];
@@ -201,7 +201,7 @@ describe('all is well', () => {
   const snapshot = snapshotOf(proxyStatus({}), proxyStatus({ state: 'waiting' }));
   const lookedAt = (agoMs: number): Snapshot => ({
     ...snapshot,
-    monitor: { ...MONITOR, lastLookMs: NOW_MS - agoMs },
+    monitor: { ...MONITOR, lastCheckAt: NOW_MS - agoMs },
   });
   const table: readonly [title: string, snapshot: Snapshot, expected: boolean][] = [
     ['when all are up', snapshot, true],

@@ -10,12 +10,12 @@ const render = (snapshot: Snapshot, columns: number): string =>
 
 for (const columns of [20, 40, 80])
   test(`no line is wider than ${columns} columns, whatever is in it`, () => {
-    const holder = formatHolder({
+    const portOwner = formatHolder({
       pid: 9,
       command: 'node /a/very/long/path/to/a/server.js --port 6274',
       uid: 0,
     });
-    const status = proxyStatus({ label: '検査官 MCP 🚨🚨', state: 'down', cause: 'port_in_use', holder });
+    const status = proxyStatus({ label: '検査官 MCP 🚨🚨', state: 'down', cause: 'port_in_use', portOwner });
     const log = ['✅'.repeat(60), `[2025-10-31 09:13:17] ⚠️  ${'Proxy '.repeat(20)}`, '検'.repeat(50)];
     const lines = render({ ...snapshotOf(status, status, status), log }, columns).split('\n');
     for (const line of lines) assert.ok(displayWidth(line) <= columns, `${displayWidth(line)}: ${line}`);
@@ -41,8 +41,8 @@ test('colours go around whole lines and do not count for the width', () => {
 });
 
 test('what to do next is told whole on a narrow terminal, over several lines', () => {
-  const holder = 'pid 4711 (node /srv/a/long/path/to/server.js --port 6274)';
-  const taken = snapshotOf(proxyStatus({ state: 'down', cause: 'port_in_use', holder }));
+  const portOwner = 'pid 4711 (node /srv/a/long/path/to/server.js --port 6274)';
+  const taken = snapshotOf(proxyStatus({ state: 'down', cause: 'port_in_use', portOwner }));
   for (const columns of [40, 60, 80]) {
     const lines = renderStatus(taken, columns, PLAIN, NOW_MS).split('\n');
     const from = lines.findIndex((line) => line.startsWith('    → '));

@@ -113,7 +113,7 @@ describe('a proxy that is well', { skip }, () => {
   test('has its accepting checked in its own time, and at each look that has a doubt', async (t) => {
     const own = await accepting(t);
     const proxy = await fakeProxy(t, { bindings: [bindingAt(own.port)] });
-    const { look } = rig(t, proxy.socket, own.port, {}, { upstreamIntervalMs: 3_600_000 });
+    const { look } = rig(t, proxy.socket, own.port, {}, { probeIntervalMs: 3_600_000 });
     for (const eager of [false, false, true, false]) await look({ eager });
     const checks = proxy.asked.filter((ask) => ask === 'expect_check');
     assert.equal(checks.length, 2);
@@ -196,7 +196,7 @@ describe('the control socket', { skip }, () => {
 
 describe('the process', { skip }, () => {
   const nobody = async (t: TestContext) =>
-    rig(t, join(tempFolder(), 'control.sock'), await freePort(), {}, { upstreamIntervalMs: 3_600_000 });
+    rig(t, join(tempFolder(), 'control.sock'), await freePort(), {}, { probeIntervalMs: 3_600_000 });
 
   test('that is stopped is seen without waiting for its answer', async (t) => {
     const child = startChild(t, 'sleep', ['1000']);
@@ -294,7 +294,7 @@ test('a listener that takes a connection and does nothing with it does not accep
 });
 
 describe('what a process uses', { skip }, () => {
-  const LIMITS = { limits: { openFilesPercent: { warn: 5, act: 10 } } };
+  const LIMITS = { limits: { openFilesPercent: { warn: 5, restart: 10 } } };
   /** A process with three open files of so many. */
   const limited = async (t: TestContext, files: number): Promise<number> => {
     const child = startChild(t, 'sh', ['-c', `ulimit -n ${files}; echo; exec sleep 1000`]);
@@ -310,17 +310,17 @@ describe('what a process uses', { skip }, () => {
   test('is held against the limits, and told', async (t) => {
     const proxy = await fakeProxy(t);
     const { look } = rig(t, proxy.socket, await freePort(), LIMITS);
-    assert.equal(await usedBy(proxy, await limited(t, 20), look), 'act');
+    assert.equal(await usedBy(proxy, await limited(t, 20), look), 'restart');
     const { usage, explain } = await look();
     assert.equal(usage.openFilesLimit, 20);
-    assert.match(explain('out_of_files') ?? '', /^\d of 20 open files$/);
+    assert.match(explain('open_files_limit') ?? '', /^\d of 20 open files$/);
     assert.equal(explain('hung'), null);
   });
 
   test('is that of the process of now, from its first look on', async (t) => {
     const proxy = await fakeProxy(t);
     const { look } = rig(t, proxy.socket, await freePort(), LIMITS);
-    assert.equal(await usedBy(proxy, await limited(t, 20), look), 'act');
+    assert.equal(await usedBy(proxy, await limited(t, 20), look), 'restart');
     assert.equal(await usedBy(proxy, await limited(t, 1_000), look), 'ok');
   });
 });

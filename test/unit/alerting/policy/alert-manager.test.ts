@@ -83,14 +83,14 @@ describe('what is said', () => {
 
   test('a limit that warns is said when it begins, and not again when it has only paused', () => {
     const town = startTown();
-    town.set({ warnings: ['out_of_cpu'] });
+    town.set({ warnings: ['cpu_limit'] });
     assert.deepEqual(town.until(10_000), ['warning 6274']);
-    for (const warnings of [[], ['out_of_cpu'], []] as const) {
+    for (const warnings of [[], ['cpu_limit'], []] as const) {
       town.set({ warnings });
       assert.deepEqual(town.until(town.now() + 60_000), []);
     }
     town.until(town.now() + 600_000);
-    town.set({ warnings: ['out_of_cpu'] });
+    town.set({ warnings: ['cpu_limit'] });
     assert.deepEqual(town.until(town.now() + 10_000), ['warning 6274']);
   });
 
@@ -103,7 +103,7 @@ describe('what is said', () => {
       town.messages.at(-1)?.notices[0]?.what ?? '',
       /^Still, after 480 min: Proxy for port 6274 has no/,
     );
-    const never = startTown([6274], { remindMs: 0 });
+    const never = startTown([6274], { repeatIntervalMs: 0 });
     never.fall();
     assert.deepEqual(never.until(9 * HOUR_MS), ['down 6274']);
   });
@@ -151,7 +151,7 @@ describe('one message', () => {
   });
 
   test('goes at once without a window', () => {
-    const town = startTown([1, 2], { groupMs: 0 });
+    const town = startTown([1, 2], { groupWaitMs: 0 });
     town.fall(1);
     assert.deepEqual(town.until(0), ['down 1']);
   });
@@ -208,7 +208,7 @@ describe('a port that comes and goes', () => {
   });
 
   test('for hours is said again with the reminders', () => {
-    const town = startTown([6274], { remindMs: HOUR_MS });
+    const town = startTown([6274], { repeatIntervalMs: HOUR_MS });
     const said = flap(town, 100).slice(FOUR.length);
     assert.deepEqual(said, ['flapping 6274', 'reminder 6274']);
     assert.equal(town.messages.at(-1)?.notices[0]?.severity, 'warning');
@@ -234,7 +234,7 @@ describe('in quiet hours', () => {
     assert.deepEqual(town.until(10_000), ['down 1']);
     town.restart(2);
     town.until(20_000);
-    town.set({ warnings: ['lagging'] }, 2);
+    town.set({ warnings: ['slow_responses'] }, 2);
     assert.deepEqual(town.until(30_000), []);
     town.rise(1);
     assert.deepEqual(town.until(40_000), ['recovered 1']);
@@ -282,7 +282,7 @@ describe('in a silence', () => {
     town.fall(2);
     town.fall(3);
     town.restart(4);
-    town.set({ warnings: ['lagging'] }, 4);
+    town.set({ warnings: ['slow_responses'] }, 4);
     assert.deepEqual(town.until(50_000), []);
     town.rise(3);
     assert.deepEqual(town.until(99_000), []);
