@@ -1,17 +1,17 @@
 import type { Secret } from '../config/secrets.ts';
-import { formatSeconds } from '../lib/duration.ts';
+import { formatDuration } from '../lib/duration.ts';
 import { request } from './http-client.ts';
 import type { Delivery } from './policy/notification.ts';
 
 /** Between two pings while all is well. */
-const PERIOD_MS = 60_000;
+const INTERVAL_MS = 60_000;
 /** Until one that failed is tried again, and at least between any two. */
 const RETRY_MS = 15_000;
 
 /** Somebody elsewhere who calls when the pings stay away (a dead man's switch). */
-export interface DeadMan {
+export interface DeadMansSwitch {
   /** To be called again and again, each second or so; it never rejects. */
-  look(atMs: number, isWell: boolean): Promise<void>;
+  tick(now: number, isWell: boolean): Promise<void>;
   /** Ends a ping under way, and there is none any more. */
   stop(): void;
 }
@@ -22,46 +22,47 @@ export interface DeadMan {
  * once, and the first that works again.
  * @param ping one try; never rejects
  */
-export const createDeadMan = (
+export const createDeadMansSwitch = (
   ping: (signal: AbortSignal) => Promise<Delivery>,
   log: (event: string, text: string) => void,
-): DeadMan => {
-  const leaving = new AbortController();
+): DeadMansSwitch => {
+  const abortController = new AbortController();
   let isPinging = false;
   let wasWell = false;
-  let lastMs = Number.NEGATIVE_INFINITY;
+  let lastPingAt = Number.NEGATIVE_INFINITY;
   let waitMs = 0;
-  let failingSinceMs: number | null = null;
+  let failingSince: number | null = null;
   return {
-    look: async (atMs, isWell) => {
+    tick: async (now, isWell) => {
       const becameWell = isWell && !wasWell;
       wasWell = isWell;
-      if (becameWell && failingSinceMs === null) waitMs = Math.min(waitMs, RETRY_MS);
+      if (becameWell && failingSince === null) waitMs = Math.min(waitMs, RETRY_MS);
       // A clock that was set back makes none wait for longer.
-      if (!isWell || isPinging || leaving.signal.aborted || Math.abs(atMs - lastMs) < waitMs) return;
+      if (!isWell || isPinging || abortController.signal.aborted || Math.abs(now - lastPingAt) < waitMs)
+        return;
       isPinging = true;
-      lastMs = atMs;
-      const delivery = await ping(leaving.signal);
+      lastPingAt = now;
+      const delivery = await ping(abortController.signal);
       isPinging = false;
-      if (leaving.signal.aborted) return;
-      waitMs = delivery.ok ? PERIOD_MS : Math.max(RETRY_MS, delivery.retryAfterMs ?? 0);
-      if (delivery.ok && failingSinceMs !== null) {
+      if (abortController.signal.aborted) return;
+      waitMs = delivery.ok ? INTERVAL_MS : Math.max(RETRY_MS, delivery.retryAfterMs ?? 0);
+      if (delivery.ok && failingSince !== null) {
         log(
           'heartbeat_recovered',
-          `The heartbeat is sent again, after ${formatSeconds(atMs - failingSinceMs)}`,
+          `The heartbeat is sent again, after ${formatDuration(now - failingSince)}`,
         );
-        failingSinceMs = null;
-      } else if (!delivery.ok && failingSinceMs === null) {
+        failingSince = null;
+      } else if (!delivery.ok && failingSince === null) {
         log('heartbeat_failed', `The heartbeat cannot be sent: ${delivery.problem}; trying again`);
-        failingSinceMs = atMs;
+        failingSince = now;
       }
     },
-    stop: () => leaving.abort(),
+    stop: () => abortController.abort(),
   };
 };
 
-/** For {@link createDeadMan}. */
-export const pingTo =
+/** For {@link createDeadMansSwitch}. */
+export const createPing =
   (heartbeat: Secret) =>
   (signal: AbortSignal): Promise<Delivery> =>
     request(heartbeat, { method: 'GET' }, signal);

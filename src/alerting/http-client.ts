@@ -1,15 +1,15 @@
 import type { Secret } from '../config/secrets.ts';
-import { decoded, describeFetchError, quoteAnswer } from './http-errors.ts';
+import { decodeSafely, describeFetchError, quoteAnswer } from './http-errors.ts';
 import type { Delivery } from './policy/notification.ts';
 import { readRetryAfter } from './retry-after.ts';
 
 /** What one try may take in all, with the answer. */
 const TIMEOUT_MS = 10_000;
 /** Of an answer that says no; it is only read for its reason. */
-const MOST_ANSWER_BYTES = 16_384;
+const MAX_ANSWER_BYTES = 16_384;
 
 /** The same text will never be taken: it is wrong (400, 422), or too long (413). RFC 9110, 15.5. */
-const FINAL = [400, 413, 422];
+const FINAL_STATUSES = [400, 413, 422];
 
 interface Request {
   readonly method: 'GET' | 'POST';
@@ -30,8 +30,8 @@ export const request = async (
 ): Promise<Delivery> => {
   const { url, headers } = withoutCredentials(secret.reveal());
   // Not AbortSignal.any with AbortSignal.timeout: collected, it never fires (https://github.com/nodejs/node/issues/57736).
-  const ending = new AbortController();
-  const abort = (): void => ending.abort();
+  const controller = new AbortController();
+  const abort = (): void => controller.abort();
   let isTimedOut = false;
   const timer = setTimeout(() => {
     isTimedOut = true;
@@ -49,13 +49,13 @@ export const request = async (
       },
       body: body === undefined ? null : JSON.stringify(body),
       redirect: 'manual',
-      signal: ending.signal,
+      signal: controller.signal,
     });
     if (response.ok) {
       void response.body?.cancel().catch(() => {});
       return { ok: true };
     }
-    return refused(response, await readSome(response), secret.reveal());
+    return toFailure(response, await readPrefix(response), secret.reveal());
   } catch (error) {
     const problem = isTimedOut
       ? `timed out after ${timeoutMs / 1_000} s`
@@ -74,14 +74,14 @@ const withoutCredentials = (
   url: URL,
 ): { readonly url: URL; readonly headers: Readonly<Record<string, string>> } => {
   if (url.username === '' && url.password === '') return { url, headers: {} };
-  const pair = `${decoded(url.username)}:${decoded(url.password)}`;
-  const headers = { authorization: `Basic ${Buffer.from(pair).toString('base64')}` };
+  const credentials = `${decodeSafely(url.username)}:${decodeSafely(url.password)}`;
+  const headers = { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` };
   url.username = '';
   url.password = '';
   return { url, headers };
 };
 
-const refused = (response: Response, answer: string, url: URL): Delivery => {
+const toFailure = (response: Response, answer: string, url: URL): Delivery => {
   const { status, headers } = response;
   const quote = quoteAnswer(answer, url);
   const isRedirect = status >= 300 && status < 400;
@@ -90,22 +90,22 @@ const refused = (response: Response, answer: string, url: URL): Delivery => {
     ok: false,
     problem: `HTTP ${status}${note}`,
     retryAfterMs: status === 429 || status === 503 ? readRetryAfter(headers, answer, Date.now()) : null,
-    isFinal: FINAL.includes(status),
+    isFinal: FINAL_STATUSES.includes(status),
   };
 };
 
 /** As far as it comes; an answer without end is cut off. */
-const readSome = async (response: Response): Promise<string> => {
-  const parts: Uint8Array[] = [];
-  let size = 0;
+const readPrefix = async (response: Response): Promise<string> => {
+  const chunks: Uint8Array[] = [];
+  let sizeBytes = 0;
   try {
-    for await (const part of response.body ?? []) {
-      parts.push(part);
-      size += part.length;
-      if (size >= MOST_ANSWER_BYTES) break;
+    for await (const chunk of response.body ?? []) {
+      chunks.push(chunk);
+      sizeBytes += chunk.length;
+      if (sizeBytes >= MAX_ANSWER_BYTES) break;
     }
   } catch {
     // The status says enough.
   }
-  return Buffer.concat(parts).toString('utf8', 0, MOST_ANSWER_BYTES);
+  return Buffer.concat(chunks).toString('utf8', 0, MAX_ANSWER_BYTES);
 };

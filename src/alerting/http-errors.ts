@@ -1,5 +1,5 @@
 /** What fetch says in codes: https://nodejs.org/api/errors.html, and undici's own. */
-const WORDS: Readonly<Record<string, string>> = {
+const ERROR_TEXTS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused',
   ECONNRESET: 'connection closed before the answer',
   EPIPE: 'connection closed before the answer',
@@ -13,7 +13,7 @@ const WORDS: Readonly<Record<string, string>> = {
 };
 
 /** Not the names of OpenSSL's errors: theirs begin with ERR_SSL or ERR_TLS. */
-const CERTIFICATE =
+const CERTIFICATE_ERROR =
   /^(CERT_|CRL_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERROR_IN_CERT_|INVALID_(CA|PURPOSE)|PATH_LENGTH_)/;
 
 /** By its code alone: the messages have the URL, the host or the address in them. */
@@ -23,22 +23,22 @@ export const describeFetchError = (error: unknown): string => {
   // https://fetch.spec.whatwg.org/#port-blocking
   if (message === 'bad port') return 'the port of the URL is one that fetch refuses to call';
   if (typeof code !== 'string' || !/^[A-Z0-9_]+$/.test(code)) return 'no answer that could be read';
-  if (/^ERR_(SSL|TLS)_/.test(code) || CERTIFICATE.test(code)) return `TLS error: ${code}`;
-  return WORDS[code] ?? `no answer (${code})`;
+  if (/^ERR_(SSL|TLS)_/.test(code) || CERTIFICATE_ERROR.test(code)) return `TLS error: ${code}`;
+  return ERROR_TEXTS[code] ?? `no answer (${code})`;
 };
 
-const MOST_QUOTED = 100;
+const MAX_QUOTE_LENGTH = 100;
 /** Shorter parts of a URL are words that may stand in any answer. */
-const LEAST_SECRET = 6;
+const MIN_SECRET_LENGTH = 6;
 
 /** A receiver's reason, as Slack's "no_service" or the `message` of Discord; null when it has none, or has the URL in it. */
 export const quoteAnswer = (answer: string, url: URL): string | null => {
   const text = messageOf(answer)
     .replace(/[\p{Cc}\s]+/gu, ' ')
     .trim();
-  if (text === '' || text.startsWith('<') || hasPartOf(url, `${answer} ${text}`)) return null;
-  const points = [...text];
-  return points.length > MOST_QUOTED ? `${points.slice(0, MOST_QUOTED).join('')}…` : text;
+  if (text === '' || text.startsWith('<') || containsPartOf(url, `${answer} ${text}`)) return null;
+  const codePoints = [...text];
+  return codePoints.length > MAX_QUOTE_LENGTH ? `${codePoints.slice(0, MAX_QUOTE_LENGTH).join('')}…` : text;
 };
 
 const messageOf = (answer: string): string => {
@@ -51,16 +51,16 @@ const messageOf = (answer: string): string => {
 };
 
 /** In any case, and also where JSON has it in escapes. */
-const hasPartOf = (url: URL, answer: string): boolean => {
-  const said = answer.toLowerCase();
-  const places = [url.host, ...url.pathname.split('/'), ...url.search.split(/[?&=]/)];
-  return [...places.filter((part) => part.length >= LEAST_SECRET), url.username, url.password]
-    .flatMap((part) => [part, decoded(part)])
-    .some((part) => part !== '' && said.includes(part.toLowerCase()));
+const containsPartOf = (url: URL, answer: string): boolean => {
+  const text = answer.toLowerCase();
+  const urlParts = [url.host, ...url.pathname.split('/'), ...url.search.split(/[?&=]/)];
+  return [...urlParts.filter((part) => part.length >= MIN_SECRET_LENGTH), url.username, url.password]
+    .flatMap((part) => [part, decodeSafely(part)])
+    .some((part) => part !== '' && text.includes(part.toLowerCase()));
 };
 
 /** A part of a URL; as it stands where its % is no escape. */
-export const decoded = (part: string): string => {
+export const decodeSafely = (part: string): string => {
   try {
     return decodeURIComponent(part);
   } catch {

@@ -1,38 +1,38 @@
 import { renameSync } from 'node:fs';
 import type { Log } from '../logging/logger.ts';
 import { readText, writeAtomic } from '../system/files.ts';
-import { type Alerting, NOTHING_SAID } from './policy/alert-manager.ts';
+import { type AlertState, INITIAL_ALERT_STATE } from './policy/alert-manager.ts';
 import type { Outbox, Outcome } from './policy/delivery-queue.ts';
 
 /** What became of the tries, by channel; it never goes backwards. */
-export type Counts = Readonly<Record<string, Readonly<Record<Outcome, number>>>>;
+export type DeliveryCounts = Readonly<Record<string, Readonly<Record<Outcome, number>>>>;
 
 /** What is kept in alerts.json: what was said, what is still to be sent, and what was. */
-export interface Kept {
-  readonly alerting: Alerting;
+export interface AlertFile {
+  readonly alertState: AlertState;
   readonly outbox: Outbox;
-  readonly counts: Counts;
+  readonly counts: DeliveryCounts;
 }
 
 /** Of the file's layout: another one is not read. */
-const VERSION = 1;
+const VERSION = 2;
 
-const NOTHING_KEPT: Kept = { alerting: NOTHING_SAID, outbox: {}, counts: {} };
+const EMPTY_FILE: AlertFile = { alertState: INITIAL_ALERT_STATE, outbox: {}, counts: {} };
 
 /** The file, and what is in it. */
-export interface Keeping {
-  kept(): Kept;
+export interface AlertStore {
+  read(): AlertFile;
   /** In the file when it returns. On a full disk, which is told once, it is kept in memory only. */
-  keep(change: Partial<Kept>): void;
+  update(change: Partial<AlertFile>): void;
 }
 
 /** As it was kept; nothing where there is no file. One that is not ours is put aside. */
-export const openKeeping = (path: string, log: Log): Keeping => {
-  let kept = load(path, log);
+export const openAlertStore = (path: string, log: Log): AlertStore => {
+  let file = load(path, log);
   let isSaved = true;
   const save = (): void => {
     try {
-      writeAtomic(path, `${JSON.stringify({ version: VERSION, ...kept })}\n`);
+      writeAtomic(path, `${JSON.stringify({ version: VERSION, ...file })}\n`);
       isSaved = true;
     } catch (error) {
       if (isSaved) log('alerts_write_failed', `Cannot keep the alerts: ${(error as Error).message}`);
@@ -40,41 +40,46 @@ export const openKeeping = (path: string, log: Log): Keeping => {
     }
   };
   return {
-    kept: () => kept,
-    keep: (change) => {
-      const isNew = (Object.keys(change) as (keyof Kept)[]).some((key) => change[key] !== kept[key]);
-      kept = { ...kept, ...change };
-      if (isNew || !isSaved) save();
+    read: () => file,
+    update: (change) => {
+      const hasChanged = (Object.keys(change) as (keyof AlertFile)[]).some(
+        (key) => change[key] !== file[key],
+      );
+      file = { ...file, ...change };
+      if (hasChanged || !isSaved) save();
     },
   };
 };
 
 /** One more try of the channel's. */
-export const counted = (counts: Counts, name: string, outcome: Outcome): Counts => {
-  const before = counts[name] ?? { sent: 0, failed: 0, dropped: 0 };
-  return { ...counts, [name]: { ...before, [outcome]: before[outcome] + 1 } };
+export const addOutcome = (counts: DeliveryCounts, channel: string, outcome: Outcome): DeliveryCounts => {
+  const previous = counts[channel] ?? { sent: 0, failed: 0, dropped: 0 };
+  return { ...counts, [channel]: { ...previous, [outcome]: previous[outcome] + 1 } };
 };
 
-const load = (path: string, log: Log): Kept => {
+const load = (path: string, log: Log): AlertFile => {
   const text = readText(path);
-  if (text === undefined) return NOTHING_KEPT;
-  const kept = parse(text);
-  if (kept) return kept;
-  const aside = `${path}.bad`;
-  log('alerts_lost', `⚠️  ${path} cannot be read; it is now ${aside}, and what was said before is forgotten`);
+  if (text === undefined) return EMPTY_FILE;
+  const file = parse(text);
+  if (file) return file;
+  const backupPath = `${path}.bad`;
+  log(
+    'alerts_lost',
+    `⚠️  ${path} cannot be read; it is now ${backupPath}, and what was said before is forgotten`,
+  );
   try {
-    renameSync(path, aside);
+    renameSync(path, backupPath);
   } catch {
     // It is written over then.
   }
-  return NOTHING_KEPT;
+  return EMPTY_FILE;
 };
 
-const parse = (text: string): Kept | undefined => {
+const parse = (text: string): AlertFile | undefined => {
   try {
-    const { version, ...kept } = JSON.parse(text) as Kept & { readonly version: number };
-    const isOurs = version === VERSION && [kept.alerting, kept.outbox, kept.counts].every(isObject);
-    return isOurs ? kept : undefined;
+    const { version, ...file } = JSON.parse(text) as AlertFile & { readonly version: number };
+    const isValid = version === VERSION && [file.alertState, file.outbox, file.counts].every(isObject);
+    return isValid ? file : undefined;
   } catch {
     return undefined;
   }

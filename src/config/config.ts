@@ -1,8 +1,8 @@
 import * as v from 'valibot';
 import { isLoopback } from '../lib/address.ts';
-import { listenName } from '../lib/listen-spec.ts';
-import { crossCheck } from './cross-field-rules.ts';
-import { type ConfigVariables, readVariables } from './env-overrides.ts';
+import { listenerName } from '../lib/listen-spec.ts';
+import { checkCrossFieldRules } from './cross-field-rules.ts';
+import { applyVariables, type ConfigVariables } from './env-overrides.ts';
 import { type ConfigError, describeIssue } from './errors.ts';
 import {
   type alertsSchema,
@@ -49,20 +49,22 @@ export type ConfigResult =
 export const parseConfig = (file: unknown, variables: ConfigVariables = {}): ConfigResult => {
   if (!isRecord(file))
     return { ok: false, errors: [{ path: 'the config', value: file, problem: 'expected an object' }] };
-  const overlay = readVariables(file, variables);
+  const overlay = applyVariables(file, variables);
   const parsed = v.safeParse(configSchema, overlay.input, { abortPipeEarly: true });
-  const issues = parsed.success ? [] : parsed.issues.flatMap((issue) => describeIssue(issue, overlay.name));
-  const errors = [...overlay.errors, ...issues, ...crossCheck(overlay)];
+  const issues = parsed.success
+    ? []
+    : parsed.issues.flatMap((issue) => describeIssue(issue, overlay.describePath));
+  const errors = [...overlay.errors, ...issues, ...checkCrossFieldRules(overlay)];
   if (!parsed.success || errors.length > 0)
     // With PROXIES, the list is empty only when each of its items has been reported.
     return { ok: false, errors: errors.filter(({ path }) => !(variables.PROXIES && path === 'proxies')) };
   const { proxies, monitor, alerts, logs } = parsed.output;
-  const config: Config = { proxies: proxies.map(complete), monitor, alerts, logs };
+  const config: Config = { proxies: proxies.map(toProxyConfig), monitor, alerts, logs };
   return { ok: true, config: deepFreeze(config) };
 };
 
-const complete = ({ probe, label, ...rest }: v.InferOutput<typeof proxySchema>): ProxyConfig => {
-  const id = listenName(rest.listen);
+const toProxyConfig = ({ probe, label, ...rest }: v.InferOutput<typeof proxySchema>): ProxyConfig => {
+  const id = listenerName(rest.listen);
   const isSocket = rest.listen.port === 0;
   const place = `${isSocket ? 'socket' : 'port'} ${id}`;
   return {

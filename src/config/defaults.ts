@@ -1,2 +1,2 @@
 /** The default of `openFilesPercent.restart`; a proxy takes no more clients than fit below it. */
-export const OUT_OF_FILES_PERCENT = 95;
+export const OPEN_FILES_RESTART_PERCENT = 95;

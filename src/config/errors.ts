@@ -1,5 +1,5 @@
 import type { BaseIssue } from 'valibot';
-import { nearest } from '../lib/did-you-mean.ts';
+import { closestWord } from '../lib/did-you-mean.ts';
 import { configSchema, EXPECTED, isRecord } from './schema.ts';
 
 /** One mistake: where it stands, what stands there, and what would be right. */
@@ -11,16 +11,16 @@ export interface ConfigError {
 
 export type Path = readonly PropertyKey[];
 /** What a key is called where somebody wrote it: "proxies[0].listen", or a variable. */
-export type Name = (path: Path) => string;
+export type DescribePath = (path: Path) => string;
 
 /** "proxies[0].holdMs is -1: expected whole milliseconds, 0 to 2147483647" */
 export const formatConfigError = ({ path, value, problem }: ConfigError): string => {
   const text = value === undefined ? 'missing' : JSON.stringify(value);
-  const short = text.length > LONGEST_VALUE ? `${text.slice(0, LONGEST_VALUE)}…` : text;
-  return `${path} is ${short}: ${problem}`;
+  const shortened = text.length > MAX_VALUE_LENGTH ? `${text.slice(0, MAX_VALUE_LENGTH)}…` : text;
+  return `${path} is ${shortened}: ${problem}`;
 };
 
-const LONGEST_VALUE = 200;
+const MAX_VALUE_LENGTH = 200;
 
 export const formatPath = (path: Path): string =>
   path.reduce<string>(
@@ -30,15 +30,18 @@ export const formatPath = (path: Path): string =>
   );
 
 /** One mistake for each issue, and for each unknown key: valibot stops at the first one of an object. */
-export const describeIssue = (issue: BaseIssue<unknown>, name: Name): readonly ConfigError[] => {
+export const describeIssue = (
+  issue: BaseIssue<unknown>,
+  describePath: DescribePath,
+): readonly ConfigError[] => {
   const path = (issue.path ?? []).map(({ key }) => key as PropertyKey);
   const key = String(path.at(-1));
   if (issue.type === 'strict_object' && issue.expected === 'never')
-    return unknownKeys(path.slice(0, -1), issue.path?.at(-1)?.input, name);
+    return describeUnknownKeys(path.slice(0, -1), issue.path?.at(-1)?.input, describePath);
   const required =
     path[0] === 'proxies' && path.length === 2 ? EXPECTED.proxy : (REQUIRED[key] ?? 'an object');
   const expected = issue.type === 'strict_object' ? required : issue.message;
-  return [{ path: name(path), value: issue.input, problem: `expected ${expected}` }];
+  return [{ path: describePath(path), value: issue.input, problem: `expected ${expected}` }];
 };
 
 const REQUIRED: Readonly<Record<string, string>> = {
@@ -65,30 +68,38 @@ const RENAMED: Readonly<Record<string, string>> = {
   keep: 'maxFiles',
 };
 
-const unknownKeys = (place: Path, found: unknown, name: Name): ConfigError[] => {
-  if (!isRecord(found)) return [];
-  const known = knownKeys(place, found);
-  return Object.keys(found)
+const describeUnknownKeys = (
+  parentPath: Path,
+  parent: unknown,
+  describePath: DescribePath,
+): ConfigError[] => {
+  if (!isRecord(parent)) return [];
+  const known = knownKeys(parentPath, parent);
+  return Object.keys(parent)
     .filter((key) => !known.includes(key))
     .map((key) => {
       const renamed = RENAMED[key];
-      const guess = nearest(key, known);
+      const guess = closestWord(key, known);
       const hint =
         renamed !== undefined && known.includes(renamed)
           ? `it is now called "${renamed}"`
           : guess
             ? `did you mean "${guess}"?`
             : `known here: ${known.join(', ')}`;
-      return { path: name([...place, key]), value: found[key], problem: `unknown key; ${hint}` };
+      return {
+        path: describePath([...parentPath, key]),
+        value: parent[key],
+        problem: `unknown key; ${hint}`,
+      };
     });
 };
 
 /** The keys that the schema has at a place; none where it has no object there. */
-const knownKeys = (place: Path, found: Record<string, unknown>): string[] => {
-  const schema = unwrap(place.reduce<unknown>(childOf, configSchema));
+const knownKeys = (parentPath: Path, parent: Record<string, unknown>): string[] => {
+  const schema = unwrap(parentPath.reduce<unknown>(childOf, configSchema));
   const options = fieldOf(schema, 'options');
   const isChosen = (option: unknown): boolean =>
-    fieldOf(fieldOf(fieldOf(option, 'entries'), 'type'), 'literal') === found['type'];
+    fieldOf(fieldOf(fieldOf(option, 'entries'), 'type'), 'literal') === parent['type'];
   const chosen = Array.isArray(options) ? options.find(isChosen) : schema;
   return Object.keys(fieldOf(chosen, 'entries') ?? {});
 };

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { UsageError } from '../lib/usage-error.ts';
 import { type Config, type ConfigResult, parseConfig } from './config.ts';
 import { formatConfigError } from './errors.ts';
-import { misplacedSecrets, parseSecrets, type Secrets, usesOf } from './secrets.ts';
+import { configuredSecrets, misplacedSecrets, parseSecrets, type Secrets } from './secrets.ts';
 import { readDotEnv, readSettings, type Settings } from './settings.ts';
 
 /** The config file and the variables over it; a file that cannot be read or parsed is one more kind of mistake. */
@@ -19,7 +19,7 @@ const loadConfig = ({ configPath, variables }: Settings): ConfigResult => {
       code === 'ENOENT'
         ? 'expected a config file here; see the README, or set STEADYPORT_CONFIG'
         : code === undefined
-          ? `expected JSON; ${withLine(message, text)}`
+          ? `expected JSON; ${addLineNumber(message, text)}`
           : `expected a file that can be read; ${message}`;
     return { ok: false, errors: [{ path: 'the config file', value: configPath, problem }] };
   }
@@ -27,11 +27,11 @@ const loadConfig = ({ configPath, variables }: Settings): ConfigResult => {
 };
 
 /** "… at position 13" with the line and column, which V8 adds from Node.js 22 on. */
-const withLine = (message: string, text: string): string => {
+const addLineNumber = (message: string, text: string): string => {
   const position = /at position (\d+)$/.exec(message)?.[1];
   if (position === undefined) return message;
-  const before = text.slice(0, Number(position)).split('\n');
-  return `${message} (line ${before.length} column ${(before.at(-1) ?? '').length + 1})`;
+  const lines = text.slice(0, Number(position)).split('\n');
+  return `${message} (line ${lines.length} column ${(lines.at(-1) ?? '').length + 1})`;
 };
 
 /** The config and the settings it was read with. @throws UsageError that names every mistake */
@@ -60,7 +60,7 @@ export const readSecrets = ({
 } => {
   const path = join(dirname(configPath), '.env');
   const { secrets, errors } = parseSecrets(readDotEnv(dirname(configPath)));
-  const mode = usesOf(secrets).length > 0 ? statSync(path).mode & 0o777 : 0;
+  const mode = configuredSecrets(secrets).length > 0 ? statSync(path).mode & 0o777 : 0;
   return {
     secrets,
     errors: errors.map((error) => `${path}: ${error}`),
@@ -77,7 +77,7 @@ export const readSecrets = ({
 };
 
 /** When `.env` was last written to, wall-clock milliseconds; 0 when there is none. */
-export const dotEnvChangedMs = ({ configPath }: Settings): number =>
+export const dotEnvModifiedAt = ({ configPath }: Settings): number =>
   statSync(join(dirname(configPath), '.env'), { throwIfNoEntry: false })?.mtimeMs ?? 0;
 
 /** {@link readSecrets}, for what is run by hand. @throws UsageError that names every mistake */

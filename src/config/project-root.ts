@@ -2,15 +2,15 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-function rootAbove(folder: string): string {
+function findRoot(folder: string): string {
   if (existsSync(join(folder, 'ecosystem.config.js'))) return folder;
   const parent = dirname(folder);
   if (parent === folder) throw new Error(`no folder above ${import.meta.url} has an ecosystem.config.js`);
-  return rootAbove(parent);
+  return findRoot(parent);
 }
 
 /** The project's root: the folder of ecosystem.config.js. */
-export const ROOT = rootAbove(dirname(fileURLToPath(import.meta.url)));
+export const ROOT = findRoot(dirname(fileURLToPath(import.meta.url)));
 
 /** This package's version. */
 export const VERSION: string = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).version;

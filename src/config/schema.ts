@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { type Address, ipFamily, parseAddress } from '../lib/address.ts';
-import { parseListen } from '../lib/listen-spec.ts';
-import { OUT_OF_FILES_PERCENT } from './defaults.ts';
+import { parseListenSpec } from '../lib/listen-spec.ts';
+import { OPEN_FILES_RESTART_PERCENT } from './defaults.ts';
 
 const LISTEN =
   '"6274" (every non-loopback address), "IP:PORT", "[IPv6]:PORT", "localhost:PORT", "external:PORT" or ' +
@@ -32,31 +32,33 @@ export const EXPECTED = {
 export const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-const integer = (least: number, most: number, kind: string, about: string) => {
-  const expected = `${kind}, ${least} to ${most}`;
+const integerSchema = (min: number, max: number, kind: string, description: string) => {
+  const expected = `${kind}, ${min} to ${max}`;
   return v.pipe(
     v.number(expected),
     v.integer(expected),
-    v.minValue(least, expected),
-    v.maxValue(most, expected),
-    v.description(about),
+    v.minValue(min, expected),
+    v.maxValue(max, expected),
+    v.description(description),
   );
 };
 /** A duration up to 24 days, the longest that a Node.js timer takes. */
-const ms = (least: number, about: string) => integer(least, 2_147_483_647, 'whole milliseconds', about);
-const count = (least: number, about: string) => integer(least, 1_000_000, 'a whole number', about);
-const text = (about: string) =>
-  v.pipe(v.string('a text'), v.nonEmpty('a text that is not empty'), v.description(about));
+const durationSchema = (min: number, description: string) =>
+  integerSchema(min, 2_147_483_647, 'whole milliseconds', description);
+const countSchema = (min: number, description: string) =>
+  integerSchema(min, 1_000_000, 'a whole number', description);
+const textSchema = (description: string) =>
+  v.pipe(v.string('a text'), v.nonEmpty('a text that is not empty'), v.description(description));
 
-const check = <T>(parse: (text: string) => T | undefined, expected: string, about: string) =>
+const parsedTextSchema = <T>(parse: (text: string) => T | undefined, expected: string, description: string) =>
   v.pipe(
     v.string(expected),
     v.check((value) => parse(value) !== undefined, expected),
-    v.description(about),
+    v.description(description),
     v.transform((value) => parse(value) as T),
   );
 
-const tls = v.optional(
+const tlsSchema = v.optional(
   v.pipe(
     v.union([v.boolean(), v.literal('verify')], EXPECTED.tls),
     v.description('True: over TLS, with any certificate; "verify": the certificate is verified too'),
@@ -73,9 +75,11 @@ export const probeSchema = v.variant(
     v.strictObject({
       type: v.literal('http'),
       path: v.optional(v.pipe(v.string(EXPECTED.path), v.regex(/^\/[\x21-\x7e]*$/, EXPECTED.path)), '/'),
-      status: v.optional(integer(100, 599, 'an HTTP status', 'The status to expect; default 200 to 399')),
-      body: v.optional(text('What the body must have in it')),
-      tls,
+      status: v.optional(
+        integerSchema(100, 599, 'an HTTP status', 'The status to expect; default 200 to 399'),
+      ),
+      body: v.optional(textSchema('What the body must have in it')),
+      tls: tlsSchema,
     }),
     v.strictObject({
       type: v.literal('expect'),
@@ -88,7 +92,7 @@ export const probeSchema = v.variant(
         v.nonEmpty(EXPECTED.expect),
         v.description('What the answer must have in it'),
       ),
-      tls,
+      tls: tlsSchema,
     }),
   ],
   ({ path }) => (path ? EXPECTED.probeType : EXPECTED.probe),
@@ -98,10 +102,13 @@ export type Probe = v.InferOutput<typeof probeSchema>;
 /** Names and CIDR blocks; the names are those of {@link EXPECTED.allow}. */
 const parseAllow = (entry: string): string | undefined => {
   if (['loopback', 'private', 'any'].includes(entry)) return entry;
-  const [host = '', bits, rest] = entry.split('/');
-  const widest = host.includes(':') ? 128 : 32;
-  const fits = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= widest);
-  return ipFamily(host) !== 0 && !host.includes('%') && fits && rest === undefined ? entry : undefined;
+  const [host = '', prefixLength, rest] = entry.split('/');
+  const maxPrefixLength = host.includes(':') ? 128 : 32;
+  const isPrefixValid =
+    prefixLength === undefined || (/^\d{1,3}$/.test(prefixLength) && Number(prefixLength) <= maxPrefixLength);
+  return ipFamily(host) !== 0 && !host.includes('%') && isPrefixValid && rest === undefined
+    ? entry
+    : undefined;
 };
 
 /** Where the monitor's page is: a name other than localhost would have to be looked up first. */
@@ -110,54 +117,75 @@ const parseHttp = (entry: string): Address | undefined => {
   return address && (ipFamily(address.host) !== 0 || address.host === 'localhost') ? address : undefined;
 };
 
-const limit = (warn: number, restart: number, most: number, about: string) =>
+const limitSchema = (warnDefault: number, restart: number, max: number, description: string) =>
   v.optional(
     v.pipe(
       v.strictObject({
-        warn: v.optional(integer(0, most, 'a whole number', 'Told from here on; 0: never'), warn),
-        restart: v.optional(integer(0, most, 'a whole number', 'Restarted from here on; 0: never'), restart),
+        warn: v.optional(integerSchema(0, max, 'a whole number', 'Told from here on; 0: never'), warnDefault),
+        restart: v.optional(
+          integerSchema(0, max, 'a whole number', 'Restarted from here on; 0: never'),
+          restart,
+        ),
       }),
-      v.description(about),
+      v.description(description),
     ),
     {},
   );
-const MOST_BYTES = 2 ** 50;
+const MAX_BYTES = 2 ** 50;
 
 /** Defaults that the measured use of a proxy stays far below (docs/decisions.md: limits). */
 const limitsSchema = v.strictObject({
-  memoryBytes: limit(268_435_456, 536_870_912, MOST_BYTES, 'Resident memory, the least within 30 s'),
-  cpuPercent: limit(90, 0, 100_000, 'Of one core, over a minute'),
-  openFilesPercent: limit(80, OUT_OF_FILES_PERCENT, 100, 'Of the limit of open files'),
-  lagMs: limit(100, 0, 60_000, 'What an answer to the monitor takes, the least within 30 s'),
+  memoryBytes: limitSchema(268_435_456, 536_870_912, MAX_BYTES, 'Resident memory, the least within 30 s'),
+  cpuPercent: limitSchema(90, 0, 100_000, 'Of one core, over a minute'),
+  openFilesPercent: limitSchema(80, OPEN_FILES_RESTART_PERCENT, 100, 'Of the limit of open files'),
+  lagMs: limitSchema(100, 0, 60_000, 'What an answer to the monitor takes, the least within 30 s'),
 });
 
 export const proxySchema = v.strictObject({
   label: v.optional(
-    text('What the port is for, for people; default "port" and its number, or "socket" and its name'),
+    textSchema('What the port is for, for people; default "port" and its number, or "socket" and its name'),
   ),
-  listen: check(parseListen, EXPECTED.listen, `Where clients connect: ${LISTEN}`),
-  upstream: check(parseAddress, EXPECTED.upstream, `Where to forward: ${UPSTREAM}`),
+  listen: parsedTextSchema(parseListenSpec, EXPECTED.listen, `Where clients connect: ${LISTEN}`),
+  upstream: parsedTextSchema(parseAddress, EXPECTED.upstream, `Where to forward: ${UPSTREAM}`),
   probe: v.optional(
     v.pipe(probeSchema, v.description('How the upstream is checked; default listen on this host, else tcp')),
   ),
   allow: v.optional(
     v.pipe(
-      v.array(check(parseAllow, EXPECTED.allow, EXPECTED.allow), `a list, each entry ${EXPECTED.allow}`),
+      v.array(
+        parsedTextSchema(parseAllow, EXPECTED.allow, EXPECTED.allow),
+        `a list, each entry ${EXPECTED.allow}`,
+      ),
       v.description('Who may connect; anybody else is refused'),
     ),
     ['loopback', 'private'],
   ),
-  holdMs: v.optional(ms(0, 'How long a client waits for an upstream that is away; 0: not at all'), 10_000),
-  connectTimeoutMs: v.optional(ms(1, 'How long one address of the upstream may take to answer'), 5_000),
-  idleTimeoutMs: v.optional(ms(0, 'How long nothing may be sent either way; 0: for ever'), 3_600_000),
+  holdMs: v.optional(
+    durationSchema(0, 'How long a client waits for an upstream that is away; 0: not at all'),
+    10_000,
+  ),
+  connectTimeoutMs: v.optional(
+    durationSchema(1, 'How long one address of the upstream may take to answer'),
+    5_000,
+  ),
+  idleTimeoutMs: v.optional(
+    durationSchema(0, 'How long nothing may be sent either way; 0: for ever'),
+    3_600_000,
+  ),
   halfCloseTimeoutMs: v.optional(
-    ms(0, 'How long the other side may be silent when one has closed; 0: for ever'),
+    durationSchema(0, 'How long the other side may be silent when one has closed; 0: for ever'),
     60_000,
   ),
-  maxConnections: v.optional(count(0, 'How many clients at a time; 0: from the limit of open files'), 0),
-  maxHeld: v.optional(count(0, 'How many clients may wait, for the upstream or for a place; 0: none'), 1_000),
+  maxConnections: v.optional(
+    countSchema(0, 'How many clients at a time; 0: from the limit of open files'),
+    0,
+  ),
+  maxHeld: v.optional(
+    countSchema(0, 'How many clients may wait, for the upstream or for a place; 0: none'),
+    1_000,
+  ),
   drainMs: v.optional(
-    ms(0, 'How long open connections may take to finish at a stop; 0: cut at once'),
+    durationSchema(0, 'How long open connections may take to finish at a stop; 0: cut at once'),
     10_000,
   ),
   logOpen: v.optional(
@@ -182,21 +210,27 @@ export const proxySchema = v.strictObject({
 });
 
 export const monitorSchema = v.strictObject({
-  intervalMs: v.optional(ms(50, 'Between the cheap checks of the proxies themselves'), 1_000),
-  probeIntervalMs: v.optional(ms(100, 'Between checks that touch an upstream, while all is well'), 10_000),
-  fastIntervalMs: v.optional(ms(10, 'Between checks while something is wrong'), 250),
-  failureThreshold: v.optional(count(1, 'Failures in a row before a restart, and before an alert'), 3),
-  successThreshold: v.optional(count(1, 'Successes in a row that end an incident'), 2),
-  maxRestarts: v.optional(count(0, 'How many restarts of a port within restartWindowMs; 0: none'), 10),
-  restartWindowMs: v.optional(ms(1_000, 'How long a restart counts against the budget'), 600_000),
+  intervalMs: v.optional(durationSchema(50, 'Between the cheap checks of the proxies themselves'), 1_000),
+  probeIntervalMs: v.optional(
+    durationSchema(100, 'Between checks that touch an upstream, while all is well'),
+    10_000,
+  ),
+  fastIntervalMs: v.optional(durationSchema(10, 'Between checks while something is wrong'), 250),
+  failureThreshold: v.optional(countSchema(1, 'Failures in a row before a restart, and before an alert'), 3),
+  successThreshold: v.optional(countSchema(1, 'Successes in a row that end an incident'), 2),
+  maxRestarts: v.optional(countSchema(0, 'How many restarts of a port within restartWindowMs; 0: none'), 10),
+  restartWindowMs: v.optional(durationSchema(1_000, 'How long a restart counts against the budget'), 600_000),
   restartCooldownMs: v.optional(
-    ms(1_000, 'When the budget is spent: one more try after so long, then after twice that, up to 10 min'),
+    durationSchema(
+      1_000,
+      'When the budget is spent: one more try after so long, then after twice that, up to 10 min',
+    ),
     60_000,
   ),
-  probeTimeoutMs: v.optional(ms(10, 'How long an upstream may take to answer a probe'), 2_000),
+  probeTimeoutMs: v.optional(durationSchema(10, 'How long an upstream may take to answer a probe'), 2_000),
   http: v.optional(
     v.pipe(
-      v.union([v.literal(false), check(parseHttp, EXPECTED.http, EXPECTED.http)], EXPECTED.http),
+      v.union([v.literal(false), parsedTextSchema(parseHttp, EXPECTED.http, EXPECTED.http)], EXPECTED.http),
       v.description("The monitor's own HTTP: metrics and status"),
     ),
     '127.0.0.1:6270',
@@ -211,21 +245,28 @@ const isTimeZone = (name: string): boolean => {
   }
 };
 
-const time = (about: string) =>
-  v.pipe(v.string(EXPECTED.time), v.regex(/^([01]\d|2[0-3]):[0-5]\d$/, EXPECTED.time), v.description(about));
+const timeOfDaySchema = (description: string) =>
+  v.pipe(
+    v.string(EXPECTED.time),
+    v.regex(/^([01]\d|2[0-3]):[0-5]\d$/, EXPECTED.time),
+    v.description(description),
+  );
 
 const flappingSchema = v.strictObject({
   threshold: v.optional(
-    count(1, 'A port that goes down or is restarted more often within windowMs is told of once'),
+    countSchema(1, 'A port that goes down or is restarted more often within windowMs is told of once'),
     4,
   ),
-  windowMs: v.optional(ms(1_000, 'How long that counts, and how long it must then stay the same'), 600_000),
+  windowMs: v.optional(
+    durationSchema(1_000, 'How long that counts, and how long it must then stay the same'),
+    600_000,
+  ),
 });
 
 const quietHoursSchema = v.strictObject(
   {
-    from: time('When they begin'),
-    to: time('When they end'),
+    from: timeOfDaySchema('When they begin'),
+    to: timeOfDaySchema('When they end'),
     timeZone: v.optional(
       v.pipe(
         v.string(EXPECTED.timeZone),
@@ -240,10 +281,13 @@ const quietHoursSchema = v.strictObject(
 /** What people are told, and when; see the README. */
 export const alertsSchema = v.strictObject({
   groupWaitMs: v.optional(
-    ms(0, 'What comes within so long of the first is one message; 0: each at once'),
+    durationSchema(0, 'What comes within so long of the first is one message; 0: each at once'),
     5_000,
   ),
-  repeatIntervalMs: v.optional(ms(0, 'While a port is down it is told again so often; 0: never'), 14_400_000),
+  repeatIntervalMs: v.optional(
+    durationSchema(0, 'While a port is down it is told again so often; 0: never'),
+    14_400_000,
+  ),
   flapping: v.optional(
     v.pipe(flappingSchema, v.description('When a port comes and goes too often to be told each time')),
     {},
@@ -255,15 +299,20 @@ export const alertsSchema = v.strictObject({
 
 export const logsSchema = v.strictObject({
   maxBytes: v.optional(
-    integer(0, MOST_BYTES, 'a whole number', 'The monitor rotates a log that has grown past this; 0: none'),
+    integerSchema(
+      0,
+      MAX_BYTES,
+      'a whole number',
+      'The monitor rotates a log that has grown past this; 0: none',
+    ),
     20_971_520,
   ),
-  maxFiles: v.optional(count(1, 'How many rotated files of each log it keeps'), 14),
+  maxFiles: v.optional(countSchema(1, 'How many rotated files of each log it keeps'), 14),
 });
 
 /** The schema of steadyport.json; steadyport.schema.json is made from it. */
 export const configSchema = v.strictObject({
-  $schema: v.optional(text('The JSON schema of this file, for editors')),
+  $schema: v.optional(textSchema('The JSON schema of this file, for editors')),
   proxies: v.pipe(
     v.array(proxySchema, EXPECTED.proxies),
     v.nonEmpty(`at least one proxy: ${EXPECTED.proxies}`),

@@ -1,19 +1,19 @@
 /** Where alerts and the heartbeat go. Only from `.env`: PM2 shows the environment of its apps to everybody. */
 const VARIABLES = {
-  slack: { name: 'SLACK_WEBHOOK_URL', such: 'https://hooks.slack.com/services/T…/B…/…' },
-  discord: { name: 'DISCORD_WEBHOOK_URL', such: 'https://discord.com/api/webhooks/…/…' },
-  webhook: { name: 'WEBHOOK_URL', such: 'https://example.org/alerts' },
-  alertmanager: { name: 'ALERTMANAGER_URL', such: 'http://localhost:9093' },
-  heartbeat: { name: 'HEARTBEAT_URL', such: 'https://hc-ping.com/…' },
+  slack: { variable: 'SLACK_WEBHOOK_URL', example: 'https://hooks.slack.com/services/T…/B…/…' },
+  discord: { variable: 'DISCORD_WEBHOOK_URL', example: 'https://discord.com/api/webhooks/…/…' },
+  webhook: { variable: 'WEBHOOK_URL', example: 'https://example.org/alerts' },
+  alertmanager: { variable: 'ALERTMANAGER_URL', example: 'http://localhost:9093' },
+  heartbeat: { variable: 'HEARTBEAT_URL', example: 'https://hc-ping.com/…' },
 } as const;
 
-export type SecretUse = keyof typeof VARIABLES;
+export type SecretName = keyof typeof VARIABLES;
 /** Null where the variable is not set, or empty. */
-export type Secrets = Readonly<Record<SecretUse, Secret | null>>;
+export type Secrets = Readonly<Record<SecretName, Secret | null>>;
 /** Variables as they stand, of `.env` or of the environment. */
 type Variables = Readonly<Record<string, string | undefined>>;
 
-const USES = Object.keys(VARIABLES) as readonly SecretUse[];
+const SECRET_NAMES = Object.keys(VARIABLES) as readonly SecretName[];
 
 /** A URL that shows itself to nobody: not in a text, not in JSON, not in a log of the object. */
 export class Secret {
@@ -46,13 +46,13 @@ export class Secret {
 export const parseSecrets = (
   variables: Variables,
 ): { readonly secrets: Secrets; readonly errors: readonly string[] } => {
-  const parsed = USES.map((use) => [use, parseUrl(variables[VARIABLES[use].name])] as const);
+  const parsed = SECRET_NAMES.map((name) => [name, parseUrl(variables[VARIABLES[name].variable])] as const);
   return {
-    secrets: Object.fromEntries(parsed.map(([use, url]) => [use, url ? new Secret(url) : null])) as Secrets,
-    errors: parsed.flatMap(([use, url]) =>
+    secrets: Object.fromEntries(parsed.map(([name, url]) => [name, url ? new Secret(url) : null])) as Secrets,
+    errors: parsed.flatMap(([name, url]) =>
       url === undefined
         ? [
-            `${VARIABLES[use].name} is not shown here: expected an http or https URL, such as ${VARIABLES[use].such}`,
+            `${VARIABLES[name].variable} is not shown here: expected an http or https URL, such as ${VARIABLES[name].example}`,
           ]
         : [],
     ),
@@ -60,13 +60,14 @@ export const parseSecrets = (
 };
 
 /** The channels and the heartbeat that are configured, by name. */
-export const usesOf = (secrets: Secrets): readonly SecretUse[] => USES.filter((use) => secrets[use] !== null);
+export const configuredSecrets = (secrets: Secrets): readonly SecretName[] =>
+  SECRET_NAMES.filter((name) => secrets[name] !== null);
 
 /** Names of variables that stand in the environment, where they are not read. */
 export const misplacedSecrets = (env: Variables): readonly string[] =>
-  USES.map((use) => VARIABLES[use].name).filter((name) => env[name]);
+  SECRET_NAMES.map((name) => VARIABLES[name].variable).filter((variable) => env[variable]);
 
-export const SECRET_VARIABLES: readonly string[] = USES.map((use) => VARIABLES[use].name);
+export const SECRET_VARIABLES: readonly string[] = SECRET_NAMES.map((name) => VARIABLES[name].variable);
 
 /** Null for none, undefined for one that is wrong. */
 const parseUrl = (text: string | undefined): URL | null | undefined => {

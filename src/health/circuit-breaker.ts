@@ -1,18 +1,18 @@
 import { isWithin } from '../lib/duration.ts';
 
 /** How often a port may be restarted; remedy.ts asks before each cure. Times are wall-clock milliseconds. */
-export interface Breaker {
+export interface CircuitBreaker {
   /** The cures within the window of the budget. */
-  readonly curesMs: readonly number[];
+  readonly restartedAt: readonly number[];
   /** Cures since the last recovery. */
-  readonly tries: number;
+  readonly attempts: number;
   /** The next one not before then. */
-  readonly nextAtMs: number;
+  readonly nextRestartAt: number;
   /** 0: closed. Otherwise how often it has opened since the last recovery. */
-  readonly opened: number;
+  readonly openCount: number;
 }
 
-export interface Budget {
+export interface RestartPolicy {
   /** At most so many restarts within `restartWindowMs`; 0: none at all. */
   readonly maxRestarts: number;
   readonly restartWindowMs: number;
@@ -20,49 +20,56 @@ export interface Budget {
   readonly restartCooldownMs: number;
 }
 
-export const CLOSED: Breaker = { curesMs: [], tries: 0, nextAtMs: 0, opened: 0 };
+export const CLOSED: CircuitBreaker = { restartedAt: [], attempts: 0, nextRestartAt: 0, openCount: 0 };
 
 /** A cure that did not help is tried again after 1 s, 2 s, 4 s … at most 30 s. */
-const FIRST_PAUSE_MS = 1_000;
-const LONGEST_PAUSE_MS = 30_000;
-const LONGEST_BREAK_MS = 600_000;
+const MIN_BACKOFF_MS = 1_000;
+const MAX_BACKOFF_MS = 30_000;
+const MAX_COOLDOWN_MS = 600_000;
 
 /** `cure`: now. `wait`: later, or never. `give_up`: the budget is spent, and the breaker is to be opened. */
-export const askBreaker = (breaker: Breaker, atMs: number, budget: Budget): 'cure' | 'wait' | 'give_up' => {
-  const isEarly = atMs < breaker.nextAtMs && breaker.nextAtMs - atMs <= longestBreakMs(budget);
-  if (budget.maxRestarts === 0 || isEarly) return 'wait';
-  if (breaker.opened > 0) return 'cure';
-  return recent(breaker, atMs, budget).length < budget.maxRestarts ? 'cure' : 'give_up';
+export const askBreaker = (
+  breaker: CircuitBreaker,
+  now: number,
+  policy: RestartPolicy,
+): 'allow' | 'backoff' | 'open' => {
+  const isEarly = now < breaker.nextRestartAt && breaker.nextRestartAt - now <= maxCooldownMs(policy);
+  if (policy.maxRestarts === 0 || isEarly) return 'backoff';
+  if (breaker.openCount > 0) return 'allow';
+  return recentRestarts(breaker, now, policy).length < policy.maxRestarts ? 'allow' : 'open';
 };
 
-const longestBreakMs = ({ restartCooldownMs }: Budget): number =>
-  Math.max(restartCooldownMs, LONGEST_BREAK_MS);
+const maxCooldownMs = ({ restartCooldownMs }: RestartPolicy): number =>
+  Math.max(restartCooldownMs, MAX_COOLDOWN_MS);
 
-export const openBreaker = (breaker: Breaker, atMs: number, budget: Budget): Breaker => {
-  const pauseMs = Math.min(budget.restartCooldownMs * 2 ** breaker.opened, longestBreakMs(budget));
-  return { ...breaker, opened: breaker.opened + 1, nextAtMs: atMs + pauseMs };
+export const openBreaker = (breaker: CircuitBreaker, now: number, policy: RestartPolicy): CircuitBreaker => {
+  const cooldownMs = Math.min(policy.restartCooldownMs * 2 ** breaker.openCount, maxCooldownMs(policy));
+  return { ...breaker, openCount: breaker.openCount + 1, nextRestartAt: now + cooldownMs };
 };
 
 /** After a cure, whether it worked or not: it shows at the next looks whether it helped. */
-export const afterCure = (breaker: Breaker, atMs: number, budget: Budget): Breaker => {
-  const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** breaker.tries, LONGEST_PAUSE_MS);
-  const spent = {
+export const afterRestart = (breaker: CircuitBreaker, now: number, policy: RestartPolicy): CircuitBreaker => {
+  const backoffMs = Math.min(MIN_BACKOFF_MS * 2 ** breaker.attempts, MAX_BACKOFF_MS);
+  const counted = {
     ...breaker,
-    curesMs: [...recent(breaker, atMs, budget), atMs],
-    tries: breaker.tries + 1,
-    nextAtMs: atMs + pauseMs,
+    restartedAt: [...recentRestarts(breaker, now, policy), now],
+    attempts: breaker.attempts + 1,
+    nextRestartAt: now + backoffMs,
   };
-  return breaker.opened > 0 ? openBreaker(spent, atMs, budget) : spent;
+  return breaker.openCount > 0 ? openBreaker(counted, now, policy) : counted;
 };
 
 /**
  * What was spent stays spent until its time is over, unless it was the try of an open breaker that helped: each try
  * opens it once more. A port that comes back without one may be gone again as soon.
  */
-export const afterRecovery = (breaker: Breaker): Breaker =>
-  breaker.tries === 0 && breaker.opened === 0
+export const afterRecovery = (breaker: CircuitBreaker): CircuitBreaker =>
+  breaker.attempts === 0 && breaker.openCount === 0
     ? breaker
-    : { ...CLOSED, curesMs: breaker.opened > 1 ? [] : breaker.curesMs };
+    : { ...CLOSED, restartedAt: breaker.openCount > 1 ? [] : breaker.restartedAt };
 
-const recent = ({ curesMs }: Breaker, atMs: number, { restartWindowMs }: Budget): readonly number[] =>
-  curesMs.filter((oneMs) => isWithin(oneMs, atMs, restartWindowMs));
+const recentRestarts = (
+  { restartedAt }: CircuitBreaker,
+  now: number,
+  { restartWindowMs }: RestartPolicy,
+): readonly number[] => restartedAt.filter((at) => isWithin(at, now, restartWindowMs));

@@ -1,91 +1,98 @@
 import { describeCause, describeFailure } from './cause-text.ts';
-import { isOwn } from './causes.ts';
+import { isProxyFault } from './causes.ts';
 import { CRASH_LOOP } from './decision-table.ts';
-import { type Action, type HealthPolicy, type Step, tell } from './events.ts';
-import { chooseCure } from './remedy.ts';
-import { enter, type Health, type Incident } from './state.ts';
-import type { Failing } from './types.ts';
+import { type Action, type HealthPolicy, logAction, type Transition } from './events.ts';
+import { chooseRemedy } from './remedy.ts';
+import { type Health, type Incident, setState } from './state.ts';
+import type { FailingVerdict } from './types.ts';
 
 /**
  * One more failure: it is counted, told, and, at failure #1 or at the threshold, acted on.
  * @param isCrash its process has gone, too
  */
-export const fail = (
-  before: Health,
-  verdict: Failing,
-  atMs: number,
+export const onFailure = (
+  previous: Health,
+  verdict: FailingVerdict,
+  now: number,
   policy: HealthPolicy,
   isCrash: boolean,
-): Step => {
-  const failures = countFailure(before, verdict);
-  const isReached = failures.consecutive >= policy.failureThreshold;
-  const isActedOn = verdict.at === 'once' || isReached || before.state === 'down';
-  const isAlert = failures.sinceHealthy >= policy.failureThreshold && !before.incident?.alerted;
-  const failed: Health = {
-    ...enter(
-      isCrash ? countCrash(before, atMs) : before,
-      isActedOn ? 'down' : 'degraded',
+): Transition => {
+  const failures = countFailure(previous, verdict);
+  const isThresholdReached = failures.consecutive >= policy.failureThreshold;
+  const isDown = verdict.actAt === 'first_failure' || isThresholdReached || previous.state === 'down';
+  const shouldAlert = failures.sinceHealthy >= policy.failureThreshold && !previous.incident?.alerted;
+  const updated: Health = {
+    ...setState(
+      isCrash ? countCrash(previous, now) : previous,
+      isDown ? 'down' : 'degraded',
       verdict.cause,
-      atMs,
+      now,
     ),
     failures,
     successes: 0,
-    incident: worsen(before, verdict, atMs, isAlert),
+    incident: updateIncident(previous, verdict, now, shouldAlert),
   };
-  const isDue = verdict.at === 'once' || isReached;
-  const cure = isDue ? chooseCure(failed, verdict, atMs, policy) : { health: failed, actions: [] };
+  const shouldAct = verdict.actAt === 'first_failure' || isThresholdReached;
+  const transition = shouldAct
+    ? chooseRemedy(updated, verdict, now, policy)
+    : { health: updated, actions: [] };
   return {
-    health: cure.health,
-    actions: [...tellFailure(failures, verdict, policy, isAlert), ...cure.actions],
+    health: transition.health,
+    actions: [...failureLogActions(failures, verdict, policy, shouldAlert), ...transition.actions],
   };
 };
 
-const countFailure = ({ failures, incident }: Health, { cause }: Failing): Health['failures'] => {
+const countFailure = ({ failures, incident }: Health, { cause }: FailingVerdict): Health['failures'] => {
   // A proxy that has just begun to fail is not to be restarted for what its upstream has done before.
-  const isNews = incident !== null && isOwn(incident.cause) !== isOwn(cause);
+  const hasFaultMoved = incident !== null && isProxyFault(incident.cause) !== isProxyFault(cause);
   return {
-    consecutive: (isNews ? 0 : failures.consecutive) + 1,
+    consecutive: (hasFaultMoved ? 0 : failures.consecutive) + 1,
     sinceHealthy: failures.sinceHealthy + 1,
     total: failures.total + 1,
   };
 };
 
 /** The incident goes on, or begins. */
-const worsen = ({ incident, pid }: Health, { cause }: Failing, atMs: number, isAlert: boolean): Incident => {
-  const known = incident ?? { atMs, pid, cures: [], alerted: false, isOwn: false };
+const updateIncident = (
+  { incident, pid }: Health,
+  { cause }: FailingVerdict,
+  startedAt: number,
+  shouldAlert: boolean,
+): Incident => {
+  const current = incident ?? { startedAt, pid, actions: [], alerted: false, isProxyFault: false };
   return {
-    ...known,
+    ...current,
     cause,
-    backAtMs: null,
-    alerted: known.alerted || isAlert,
-    isOwn: known.isOwn || isOwn(cause),
+    recoveringSince: null,
+    alerted: current.alerted || shouldAlert,
+    isProxyFault: current.isProxyFault || isProxyFault(cause),
   };
 };
 
-const tellFailure = (
+const failureLogActions = (
   { consecutive, sinceHealthy }: Health['failures'],
-  { cause }: Failing,
+  { cause }: FailingVerdict,
   policy: HealthPolicy,
-  isAlert: boolean,
+  shouldAlert: boolean,
 ): readonly Action[] => {
-  const isTold = sinceHealthy <= policy.failureThreshold || sinceHealthy % TELL_EVERY === 0;
-  const failure = tell('failure', `⚠️  ${describeFailure(cause, policy, consecutive)}`);
-  const alert = tell(
+  const shouldLog = sinceHealthy <= policy.failureThreshold || sinceHealthy % LOG_EVERY === 0;
+  const failure = logAction('failure', `⚠️  ${describeFailure(cause, policy, consecutive)}`);
+  const alert = logAction(
     'alert',
     `🚨 ALERT: ${describeCause(cause, policy)}: ${sinceHealthy} failures since it was last healthy`,
   );
-  return [...(isTold ? [failure] : []), ...(isAlert ? [alert] : [])];
+  return [...(shouldLog ? [failure] : []), ...(shouldAlert ? [alert] : [])];
 };
 
 /** After the threshold, one line in so many failures is enough. */
-const TELL_EVERY = 60;
+const LOG_EVERY = 60;
 
-const countCrash = (health: Health, atMs: number): Health =>
+const countCrash = (health: Health, now: number): Health =>
   health.pid === null || health.pid === health.crashedPid
     ? health
     : {
         ...health,
         restarts: { ...health.restarts, crash: health.restarts.crash + 1 },
         crashedPid: health.pid,
-        crashesMs: [...health.crashesMs, atMs].slice(-CRASH_LOOP.crashes),
+        crashedAt: [...health.crashedAt, now].slice(-CRASH_LOOP.threshold),
       };

@@ -21,7 +21,7 @@ export interface Evidence {
   readonly monitor: 'in_time' | 'late';
   readonly pm2: Pm2Evidence;
   /** While PM2 stops it: `overdue` when it does not go by itself (stop-deadline.ts). */
-  readonly leaving: 'no' | 'in_time' | 'overdue';
+  readonly stopping: 'no' | 'in_time' | 'overdue';
   /** `loop`: {@link CRASH_LOOP}. Not seen but remembered. */
   readonly crashes: 'few' | 'loop';
   /** From /proc: `stopped` is SIGSTOP or a debugger, `uninterruptible` a system call that no signal ends. */
@@ -61,10 +61,10 @@ export type Cause =
   | 'forwarding_broken';
 
 /**
- * `start`: bring back what is not running. `listen`: ask the proxy to listen again. `graceful`: a plain restart.
- * `forced`: SIGKILL and restart. `kill`: SIGKILL to what PM2 is stopping, and no restart.
+ * `start`: bring back what is not running. `relisten`: ask the proxy to listen again. `restart`: a plain restart.
+ * `force_restart`: SIGKILL and restart. `kill`: SIGKILL to what PM2 is stopping, and no restart.
  */
-export type Cure = 'start' | 'listen' | 'graceful' | 'forced' | 'kill';
+export type Remedy = 'start' | 'relisten' | 'restart' | 'force_restart' | 'kill';
 
 /** `same`: nothing is known that would change it. */
 export type Verdict =
@@ -83,15 +83,15 @@ export type Verdict =
       readonly kind: 'ending';
       readonly state: 'stopped';
       readonly cause: null;
-      readonly cures: readonly ['kill'];
+      readonly remedies: readonly ['kill'];
     }
-  | Failing;
+  | FailingVerdict;
 
-/** Acted on at failure #1 (`once`) or at `failureThreshold`. */
-export interface Failing {
+/** Acted on at failure #1 (`first_failure`) or at `failureThreshold`. */
+export interface FailingVerdict {
   readonly kind: 'failing';
   readonly cause: Cause;
   /** Tried in this order, the last one again and again; none where a restart does not help. */
-  readonly cures: readonly Exclude<Cure, 'kill'>[];
-  readonly at: 'once' | 'threshold';
+  readonly remedies: readonly Exclude<Remedy, 'kill'>[];
+  readonly actAt: 'first_failure' | 'threshold';
 }

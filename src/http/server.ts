@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import type { ProxyConfig } from '../config/config.ts';
 import { type Address, formatAddress } from '../lib/address.ts';
 import type { Snapshot } from '../status/snapshot.ts';
-import { exitCode } from '../status/summary.ts';
+import { exitCodeOf } from '../status/summary.ts';
 import { localAddresses } from '../system/proc/network-interfaces.ts';
 import { monitorTargets, portTargets } from './service-discovery.ts';
 
@@ -23,47 +23,47 @@ export const serveHttp = (
   { host, port }: Address,
   { status, proxies, metrics }: Sources,
 ): Promise<Server> => {
-  const pages: Readonly<Record<string, (reachedAt: string) => Promise<Page>>> = {
+  const pages: Readonly<Record<string, (hostHeader: string) => Promise<Page>>> = {
     '/metrics': async () => ({ type: metrics.contentType, body: await metrics.render() }),
     '/api/v1/status': async () => json(200, status()),
-    '/api/v1/targets/monitor': async (reachedAt) => json(200, monitorTargets(reachedAt, hostname())),
+    '/api/v1/targets/monitor': async (hostHeader) => json(200, monitorTargets(hostHeader, hostname())),
     '/api/v1/targets/ports': async () => json(200, portTargets(proxies, localAddresses())),
     '/healthz': async () => json(200, { ok: true }),
     '/readyz': async () => {
-      const ready = exitCode(status()) === 0;
-      return json(ready ? 200 : 503, { ok: ready });
+      const isReady = exitCodeOf(status()) === 0;
+      return json(isReady ? 200 : 503, { ok: isReady });
     },
   };
   const server = createServer((request, response) => {
     const page = pages[(request.url ?? '/').replace(/\?.*$/, '')];
-    const allowed = request.method === 'GET' || request.method === 'HEAD';
+    const isAllowed = request.method === 'GET' || request.method === 'HEAD';
     const answer = !page
       ? Promise.resolve(json(404, { error: `no such page; there is: ${Object.keys(pages).join(', ')}` }))
-      : allowed
+      : isAllowed
         ? page(request.headers.host ?? formatAddress({ host, port }))
         : Promise.resolve(json(405, { error: 'GET or HEAD only' }));
     void answer
       .catch((error: Error) => json(500, { error: error.message }))
-      .then(({ code = 200, type, body }) => {
-        response.writeHead(code, { 'content-type': type, 'cache-control': 'no-store' }).end(body);
+      .then(({ statusCode = 200, type, body }) => {
+        response.writeHead(statusCode, { 'content-type': type, 'cache-control': 'no-store' }).end(body);
       });
   });
-  return new Promise((done, fail) => {
-    server.once('error', fail);
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
     server.listen({ host, port, exclusive: true }, () =>
-      done(server.off('error', fail).on('error', () => {})),
+      resolve(server.off('error', reject).on('error', () => {})),
     );
   });
 };
 
 interface Page {
-  readonly code?: number;
+  readonly statusCode?: number;
   readonly type: string;
   readonly body: string;
 }
 
-const json = (code: number, value: unknown): Page => ({
-  code,
+const json = (statusCode: number, value: unknown): Page => ({
+  statusCode,
   type: 'application/json; charset=utf-8',
   body: `${JSON.stringify(value)}\n`,
 });

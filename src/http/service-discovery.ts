@@ -11,18 +11,18 @@ export interface TargetGroup {
 /**
  * Where each proxy is to be reached from another machine, for blackbox_exporter: by the config, so that a port that is
  * down stays a target. Loopback, link-local addresses and unix sockets are no such places.
- * @param local this machine's own addresses
+ * @param localHosts this machine's own addresses
  */
 export const portTargets = (
   proxies: readonly ProxyConfig[],
-  local: readonly string[],
+  localHosts: readonly string[],
 ): readonly TargetGroup[] => {
-  const outside = local.filter((host) => !isLoopback(host) && !host.includes('%'));
+  const externalHosts = localHosts.filter((host) => !isLoopback(host) && !host.includes('%'));
   return proxies.flatMap(({ name, label, listen, upstream }) => {
-    const bound = bindAddresses(listen, upstream, local);
-    const targets = outside
+    const boundAddresses = bindAddresses(listen, upstream, localHosts);
+    const targets = externalHosts
       .map((host) => ({ host, port: listen.port }))
-      .filter((address) => bound.some((one) => covers(one, address, local)))
+      .filter((address) => boundAddresses.some((boundAddress) => covers(boundAddress, address, localHosts)))
       .map(formatAddress);
     return targets.length === 0 ? [] : [{ targets, labels: { proxy: name, label } }];
   });

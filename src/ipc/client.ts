@@ -7,7 +7,7 @@ export interface ControlClient<P extends Protocol<P>> {
   /** Rejects when there is no answer within `timeoutMs`, or the other end has gone. */
   ask<A extends keyof P & string>(name: A, argument: P[A]['ask'], timeoutMs: number): Promise<P[A]['reply']>;
   /** Settles when the other end says that it leaves; it may still answer for a while. */
-  readonly leaving: Promise<void>;
+  readonly stopping: Promise<void>;
   /** The other end's last report, when it has said one. */
   lastReport(): ProxyReport | undefined;
   /** Settles when the other end has gone: `left` when it said so first. */
@@ -20,70 +20,70 @@ export const connectControl = <P extends Protocol<P>>(
   path: string,
   timeoutMs: number,
 ): Promise<ControlClient<P>> =>
-  new Promise((done, fail) => {
+  new Promise((resolve, reject) => {
     const socket = connect(path);
     const timer = setTimeout(() => socket.destroy(timeoutError(path, timeoutMs)), timeoutMs);
-    socket.once('error', fail);
+    socket.once('error', reject);
     socket.once('close', () => clearTimeout(timer));
     socket.once('connect', () => {
       clearTimeout(timer);
-      done(createClient<P>(socket, path));
+      resolve(createClient<P>(socket, path));
     });
   });
 
-interface Waiting {
-  done(reply: unknown): void;
-  fail(error: Error): void;
+interface PendingRequest {
+  resolve(reply: unknown): void;
+  reject(error: Error): void;
 }
 
 const createClient = <P extends Protocol<P>>(socket: Socket, path: string): ControlClient<P> => {
-  const waiting = new Map<number, Waiting>();
+  const pending = new Map<number, PendingRequest>();
   let lastId = 0;
-  let left = false;
+  let hasAnnouncedStop = false;
   let lastReport: ProxyReport | undefined;
-  let say = (): void => {};
-  const leaving = new Promise<void>((done) => {
-    say = done;
+  let resolveStopping = (): void => {};
+  const stopping = new Promise<void>((resolve) => {
+    resolveStopping = resolve;
   });
   onLine(socket, (line) => {
     const message = parseMessage(line);
     if (message?.event === 'leaving') {
-      left = true;
-      say();
+      hasAnnouncedStop = true;
+      resolveStopping();
     }
     if (message?.event === 'last') lastReport = message.report;
-    const entry = waiting.get(message?.id ?? 0);
-    if (!message || !entry) return;
-    if (message.error === undefined) entry.done(message.reply);
-    else entry.fail(new Error(`${path}: ${message.error}`));
+    const request = pending.get(message?.id ?? 0);
+    if (!message || !request) return;
+    if (message.error === undefined) request.resolve(message.reply);
+    else request.reject(new Error(`${path}: ${message.error}`));
   });
   socket.on('error', () => socket.destroy());
-  const closed = new Promise<'left' | 'lost'>((done) => {
+  const closed = new Promise<'left' | 'lost'>((resolve) => {
     socket.once('close', () => {
-      for (const entry of waiting.values())
-        entry.fail(Object.assign(new Error(`${path} was closed`), { code: 'EPIPE' }));
-      done(left ? 'left' : 'lost');
+      for (const request of pending.values())
+        request.reject(Object.assign(new Error(`${path} was closed`), { code: 'EPIPE' }));
+      resolve(hasAnnouncedStop ? 'left' : 'lost');
     });
   });
   return {
     ask: (name, argument, timeoutMs) =>
-      new Promise((done, fail) => {
+      new Promise((resolve, reject) => {
         const id = ++lastId;
-        const timer = setTimeout(() => settle(() => fail(timeoutError(path, timeoutMs))), timeoutMs);
-        const settle = (end: () => void): void => {
+        const timer = setTimeout(() => settle(() => reject(timeoutError(path, timeoutMs))), timeoutMs);
+        const settle = (finish: () => void): void => {
           clearTimeout(timer);
-          waiting.delete(id);
-          end();
+          pending.delete(id);
+          finish();
         };
-        waiting.set(id, {
-          done: (reply) => settle(() => done(reply as never)),
-          fail: (error) => settle(() => fail(error)),
+        pending.set(id, {
+          resolve: (reply) => settle(() => resolve(reply as never)),
+          reject: (error) => settle(() => reject(error)),
         });
         if (socket.destroyed)
-          waiting.get(id)?.fail(Object.assign(new Error(`${path} was closed`), { code: 'EPIPE' }));
+          pending.get(id)?.reject(Object.assign(new Error(`${path} was closed`), { code: 'EPIPE' }));
         else socket.write(frame({ id, ask: name, with: argument }));
       }),
-    leaving,
+    stopping,
     lastReport: () => lastReport,
     closed,
     close: () => socket.destroy(),

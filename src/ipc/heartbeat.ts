@@ -4,15 +4,15 @@ import { type ControlClient, connectControl } from './client.ts';
 import type { ProxyProtocol } from './protocol.ts';
 
 /** One question to the proxy on its control socket. */
-export interface Beat {
+export interface HeartbeatResult {
   readonly state: Evidence['heartbeat'];
   readonly report: ProxyReport | null;
   /** What the answer took; null without one. */
-  readonly lagMs: number | null;
+  readonly durationMs: number | null;
 }
 
 export interface Heartbeat {
-  beat(timeoutMs: number): Promise<Beat>;
+  beat(timeoutMs: number): Promise<HeartbeatResult>;
   /** False when the proxy has not answered in time; true also when there is nobody to ask. */
   pulse(timeoutMs: number): Promise<boolean>;
   /** Asks over the same connection; rejects when there is none, or no answer in time. */
@@ -21,7 +21,7 @@ export interface Heartbeat {
 }
 
 /** A time-out that fires this much too late says that the monitor was late, not the proxy: no verdict. */
-const LATE_MS = 150;
+const LATE_TOLERANCE_MS = 150;
 const ASK_TIMEOUT_MS = 350;
 
 /**
@@ -30,25 +30,25 @@ const ASK_TIMEOUT_MS = 350;
  */
 export const createHeartbeat = (
   socketPath: string,
-  onEnd: (how: 'left' | 'lost') => void,
-  onLeaving = (): void => {},
+  onEnd: (reason: 'left' | 'lost') => void,
+  onStopping = (): void => {},
   onReport = (_: ProxyReport): void => {},
 ): Heartbeat => {
   let client: ControlClient<ProxyProtocol> | undefined;
 
-  const connected = async (timeoutMs: number): Promise<ControlClient<ProxyProtocol>> => {
+  const ensureConnected = async (timeoutMs: number): Promise<ControlClient<ProxyProtocol>> => {
     if (client) return client;
     const opened = await connectControl<ProxyProtocol>(socketPath, timeoutMs);
     client = opened;
-    void opened.leaving.then(() => {
-      if (client === opened) onLeaving();
+    void opened.stopping.then(() => {
+      if (client === opened) onStopping();
     });
-    void opened.closed.then((how) => {
+    void opened.closed.then((reason) => {
       if (client !== opened) return;
       client = undefined;
-      const last = opened.lastReport();
-      if (last) onReport(last);
-      onEnd(how);
+      const lastReport = opened.lastReport();
+      if (lastReport) onReport(lastReport);
+      onEnd(reason);
     });
     return opened;
   };
@@ -57,18 +57,18 @@ export const createHeartbeat = (
     beat: async (timeoutMs) => {
       const startedAt = performance.now();
       // One time-out to ask, and before it one to connect.
-      const longestMs = client ? timeoutMs : 2 * timeoutMs;
+      const maxWaitMs = client ? timeoutMs : 2 * timeoutMs;
       try {
-        const asked = await connected(timeoutMs);
+        const activeClient = await ensureConnected(timeoutMs);
         const askedAt = performance.now();
-        const report = await asked.ask('report', null, timeoutMs);
+        const report = await activeClient.ask('report', null, timeoutMs);
         onReport(report);
-        return { state: 'ok', report, lagMs: performance.now() - askedAt };
+        return { state: 'ok', report, durationMs: performance.now() - askedAt };
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'ETIMEDOUT')
-          return { state: 'unreachable', report: null, lagMs: null };
-        const isLate = performance.now() - startedAt > longestMs + LATE_MS;
-        return { state: isLate ? 'unknown' : 'silent', report: null, lagMs: null };
+          return { state: 'unreachable', report: null, durationMs: null };
+        const isLate = performance.now() - startedAt > maxWaitMs + LATE_TOLERANCE_MS;
+        return { state: isLate ? 'unknown' : 'silent', report: null, durationMs: null };
       }
     },
     pulse: async (timeoutMs) => {
@@ -84,9 +84,9 @@ export const createHeartbeat = (
       return client.ask(name, argument, ASK_TIMEOUT_MS);
     },
     close: () => {
-      const open = client;
+      const openClient = client;
       client = undefined;
-      open?.close();
+      openClient?.close();
     },
   };
 };

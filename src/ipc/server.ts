@@ -2,7 +2,7 @@ import { chmodSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProxyReport } from '../proxy/report.ts';
-import { listenOnFile } from '../system/unix-socket.ts';
+import { listenOnUnixSocket } from '../system/unix-socket.ts';
 import { connectControl } from './client.ts';
 import { frame, onLine } from './framing.ts';
 import type { Handlers, Protocol } from './protocol.ts';
@@ -10,8 +10,8 @@ import type { Handlers, Protocol } from './protocol.ts';
 export interface ControlServer {
   /** Tells every monitor that is connected, and those that still come. */
   announce(event: 'leaving'): void;
-  /** @param last its last report, to whoever is connected */
-  close(last?: ProxyReport): Promise<void>;
+  /** @param lastReport its last report, to whoever is connected */
+  close(lastReport?: ProxyReport): Promise<void>;
 }
 
 /**
@@ -23,27 +23,27 @@ export const serveControl = async <P extends Protocol<P>>(
   handlers: Handlers<P>,
 ): Promise<ControlServer> => {
   const sockets = new Set<Socket>();
-  let announced = '';
+  let announcement = '';
   const server = createServer((socket) => {
     sockets.add(socket);
-    if (announced) socket.write(announced);
+    if (announcement) socket.write(announcement);
     socket.on('close', () => sockets.delete(socket)).on('error', () => socket.destroy());
     onLine(socket, (line) => socket.write(answer(handlers, line)));
   });
-  await listenOnFile(server, { path });
+  await listenOnUnixSocket(server, { path });
   chmodSync(path, 0o600);
   server.on('error', () => {});
   return {
     announce: (event) => {
-      announced = frame({ event });
-      for (const socket of sockets) socket.write(announced);
+      announcement = frame({ event });
+      for (const socket of sockets) socket.write(announcement);
     },
-    close: (last) =>
-      new Promise((done) => {
-        server.close(() => done());
+    close: (lastReport) =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
         for (const socket of sockets) {
           // What fits into the socket is there at once: a monitor that hangs keeps nobody.
-          if (last) socket.write(frame({ event: 'last', report: last }));
+          if (lastReport) socket.write(frame({ event: 'last', report: lastReport }));
           socket.destroy();
         }
       }),
@@ -53,11 +53,11 @@ const answer = (handlers: object, line: string): string => {
   let id: unknown = null;
   try {
     const {
-      id: asked,
+      id: requestId,
       ask,
       with: argument,
     } = JSON.parse(line) as { id: unknown; ask: string; with: unknown };
-    id = asked;
+    id = requestId;
     const handler = (handlers as Record<string, ((ask: unknown) => unknown) | undefined>)[ask];
     if (!Object.hasOwn(handlers, ask) || !handler) throw new Error(`unknown ask ${JSON.stringify(ask)}`);
     return frame({ id, reply: handler(argument) ?? null });
@@ -70,28 +70,28 @@ const answer = (handlers: object, line: string): string => {
 export const serveControlWhenFree = async <P extends Protocol<P>>(
   path: string,
   handlers: Handlers<P>,
-  tell: () => void,
+  onTaken: () => void,
 ): Promise<ControlServer> => {
-  for (let tries = 0; ; tries += 1) {
+  for (let attempts = 0; ; attempts += 1) {
     try {
       return await serveControl(path, handlers);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-      if (tries === 0) tell();
-      await untilLeft(path);
+      if (attempts === 0) onTaken();
+      await waitUntilFree(path);
     }
   }
 };
 
 /** One that cannot be asked, or whose file is gone, is looked at again after {@link TAKEN_RETRY_MS}. */
-const untilLeft = async (path: string): Promise<void> => {
-  const late = sleep(TAKEN_RETRY_MS);
-  const holder = await connectControl(path, TAKEN_RETRY_MS).catch(() => undefined);
-  const left = holder?.closed.then(() => sleep(LEFT_PAUSE_MS));
-  await Promise.race([left ?? late, late]);
-  holder?.close();
+const waitUntilFree = async (path: string): Promise<void> => {
+  const timeout = sleep(TAKEN_RETRY_MS);
+  const owner = await connectControl(path, TAKEN_RETRY_MS).catch(() => undefined);
+  const released = owner?.closed.then(() => sleep(FREED_PAUSE_MS));
+  await Promise.race([released ?? timeout, timeout]);
+  owner?.close();
 };
 
 const TAKEN_RETRY_MS = 2_000;
 /** One that closes at once, and stays, is not asked without end. */
-const LEFT_PAUSE_MS = 20;
+const FREED_PAUSE_MS = 20;

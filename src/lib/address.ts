@@ -8,15 +8,15 @@ export interface Address {
 }
 
 /** `localhost` is both of these, whatever the hosts file says (docs/decisions.md: loops). */
-const LOCALHOST = ['127.0.0.1', '::1'] as const;
+const LOCALHOST_ADDRESSES = ['127.0.0.1', '::1'] as const;
 /** Four numbers up to 255, without leading zeros, which inet_aton(3) takes for octal. */
 const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
-const NAME = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\.?$/i;
-const ALL_NUMERIC = /^[\d.]+$/;
+const HOSTNAME = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\.?$/i;
+const NUMERIC_ONLY = /^[\d.]+$/;
 
 export const ipFamily = (host: string): 4 | 6 | 0 => {
-  const bare = host.replace(/%.*$/, '');
-  return IPV4.test(bare) ? 4 : isIpv6(bare) ? 6 : 0;
+  const hostWithoutScope = host.replace(/%.*$/, '');
+  return IPV4.test(hostWithoutScope) ? 4 : isIpv6(hostWithoutScope) ? 6 : 0;
 };
 
 /** By the URL parser: patterns for it refuse some with an IPv4 tail, such as 64:ff9b::192.0.2.1 (RFC 6052). */
@@ -26,29 +26,29 @@ const isIpv6 = (text: string): boolean =>
 /** One spelling per IP address: "0:0::1" is "::1", "::ffff:10.0.0.1" is "10.0.0.1"; names in lower case. */
 export const canonicalHost = (host: string): string => {
   if (ipFamily(host) !== 6) return host.toLowerCase();
-  const [bare = '', scope] = host.split('%');
-  const text = new URL(`http://[${bare}]`).hostname.slice(1, -1);
-  const mapped = /^::ffff:([\da-f]+):([\da-f]+)$/.exec(text);
-  if (!mapped) return scope === undefined ? text : `${text}%${scope}`;
-  const bits = [mapped[1], mapped[2]].map((half) => Number.parseInt(half ?? '0', 16));
-  return bits.flatMap((half) => [half >> 8, half & 255]).join('.');
+  const [hostWithoutScope = '', scope] = host.split('%');
+  const canonical = new URL(`http://[${hostWithoutScope}]`).hostname.slice(1, -1);
+  const mappedIpv4 = /^::ffff:([\da-f]+):([\da-f]+)$/.exec(canonical);
+  if (!mappedIpv4) return scope === undefined ? canonical : `${canonical}%${scope}`;
+  const groups = [mappedIpv4[1], mappedIpv4[2]].map((group) => Number.parseInt(group ?? '0', 16));
+  return groups.flatMap((group) => [group >> 8, group & 255]).join('.');
 };
 
-export const isUnix = ({ host }: Address): boolean => host.startsWith('/');
+export const isUnixSocket = ({ host }: Address): boolean => host.startsWith('/');
 
 /** "[::1]:80", "127.0.0.1:80", "localhost:80", "unix:/run/app.sock". */
 export const formatAddress = (address: Address): string => {
   const { host, port } = address;
-  if (isUnix(address)) return `unix:${host}`;
+  if (isUnixSocket(address)) return `unix:${host}`;
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 };
 
 /** As `connect` and `listen` of node:net take it. */
-export const endpoint = (address: Address): { path: string } | { host: string; port: number } =>
-  isUnix(address) ? { path: address.host } : { host: address.host, port: address.port };
+export const toNetOptions = (address: Address): { path: string } | { host: string; port: number } =>
+  isUnixSocket(address) ? { path: address.host } : { host: address.host, port: address.port };
 /** HOST:PORT, [IPv6]:PORT or unix:PATH; undefined when `text` is none of them. */
 export const parseAddress = (text: string): Address | undefined => {
-  if (text.startsWith('unix:')) return parseUnix(text.slice('unix:'.length));
+  if (text.startsWith('unix:')) return parseSocketPath(text.slice('unix:'.length));
   const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d+)$/.exec(text);
   const port = parsePort(match?.[3] ?? '');
   if (!match || port === undefined) return undefined;
@@ -59,18 +59,18 @@ export const parseAddress = (text: string): Address | undefined => {
 };
 
 /** Linux: sun_path has 108 bytes with its final zero (unix(7)). */
-export const SOCKET_PATH_BYTES = 107;
+export const MAX_SOCKET_PATH_BYTES = 107;
 
-const parseUnix = (path: string): Address | undefined => {
-  const fits = new TextEncoder().encode(path).length <= SOCKET_PATH_BYTES;
-  const isPath = /^\/[^\0]+$/.test(path) && !/\/(\.{0,2})(\/|$)/.test(path);
-  return fits && isPath ? { host: path, port: 0 } : undefined;
+const parseSocketPath = (path: string): Address | undefined => {
+  const isShortEnough = new TextEncoder().encode(path).length <= MAX_SOCKET_PATH_BYTES;
+  const isFilePath = /^\/[^\0]+$/.test(path) && !/\/(\.{0,2})(\/|$)/.test(path);
+  return isShortEnough && isFilePath ? { host: path, port: 0 } : undefined;
 };
 
 /** An IP address or a name in its canonical spelling; undefined when `text` is neither. */
 export const parseHost = (text: string): string | undefined => {
   if (ipFamily(text) !== 0) return canonicalHost(text);
-  return NAME.test(text) && !ALL_NUMERIC.test(text) ? text.toLowerCase() : undefined;
+  return HOSTNAME.test(text) && !NUMERIC_ONLY.test(text) ? text.toLowerCase() : undefined;
 };
 
 /** 1 to 65535; undefined otherwise. */
@@ -84,4 +84,5 @@ export const isLoopback = (host: string): boolean =>
   host === 'localhost' || host === '::1' || (ipFamily(host) === 4 && host.startsWith('127.'));
 
 /** The IP addresses `host` stands for without asking a name server; a name other than localhost is itself. */
-export const literalHosts = (host: string): readonly string[] => (host === 'localhost' ? LOCALHOST : [host]);
+export const expandLocalhost = (host: string): readonly string[] =>
+  host === 'localhost' ? LOCALHOST_ADDRESSES : [host];

@@ -2,7 +2,7 @@
  * Why a connection ended: a closed union, each with its sentence and with the two letters that HAProxy
  * would log for it (https://docs.haproxy.org/2.6/configuration.html#8.5).
  */
-export const REASONS = {
+export const CLOSE_REASONS = {
   done: { haproxy: '--', text: 'done' },
   client_reset: { haproxy: 'CD', text: 'the client reset the connection' },
   client_gone: { haproxy: 'CC', text: 'the client left before the upstream answered' },
@@ -22,14 +22,14 @@ export const REASONS = {
   drained: { haproxy: 'KD', text: 'cut at the end of the drain time' },
 } as const;
 
-export type Reason = keyof typeof REASONS;
+export type CloseReason = keyof typeof CLOSE_REASONS;
 
 /** The client was never to be served. */
 export const isRefusal = (reason: string): boolean => ['not_allowed', 'too_many', 'loop'].includes(reason);
 
 /** The reason for a failed dial, from the system's error code. */
-export const dialReason = (code: string): Reason => {
-  switch (code) {
+export const connectErrorReason = (errorCode: string): CloseReason => {
+  switch (errorCode) {
     case 'ECONNREFUSED':
     case 'ENOENT':
     case 'EAGAIN':

@@ -1,10 +1,10 @@
 /** The word of `words` closest to `typed` by edit distance, if it is close enough to be what was meant. */
-export const nearest = (typed: string, words: readonly string[]): string | undefined => {
+export const closestWord = (input: string, words: readonly string[]): string | undefined => {
   const ranked = words
-    .map((word) => ({ word, distance: editDistance(typed.toLowerCase(), word.toLowerCase()) }))
+    .map((word) => ({ word, distance: editDistance(input.toLowerCase(), word.toLowerCase()) }))
     .sort((a, b) => a.distance - b.distance);
-  const best = ranked[0];
-  return best && best.distance <= Math.max(2, best.word.length / 3) ? best.word : undefined;
+  const closest = ranked[0];
+  return closest && closest.distance <= Math.max(2, closest.word.length / 3) ? closest.word : undefined;
 };
 
 /** Levenshtein, one row at a time. */

@@ -6,12 +6,12 @@ export interface Histogram {
 }
 
 /** One more duration. */
-export const observed = (histogram: Histogram, ms: number): Histogram => {
-  const bucket = bucketOf(histogram.boundsMs, ms);
+export const addDuration = (histogram: Histogram, durationMs: number): Histogram => {
+  const bucket = bucketOf(histogram.boundsMs, durationMs);
   return {
     ...histogram,
-    counts: histogram.counts.map((count, at) => (at === bucket ? count + 1 : count)),
-    sumMs: histogram.sumMs + ms,
+    counts: histogram.counts.map((count, index) => (index === bucket ? count + 1 : count)),
+    sumMs: histogram.sumMs + durationMs,
   };
 };
 
@@ -21,20 +21,20 @@ export const emptyHistogram = (boundsMs: readonly number[]): Histogram => ({
   sumMs: 0,
 });
 
-const bucketOf = (boundsMs: readonly number[], ms: number): number => {
+const bucketOf = (boundsMs: readonly number[], durationMs: number): number => {
   let bucket = 0;
-  while (bucket < boundsMs.length && ms > (boundsMs[bucket] ?? 0)) bucket += 1;
+  while (bucket < boundsMs.length && durationMs > (boundsMs[bucket] ?? 0)) bucket += 1;
   return bucket;
 };
 
-export const createHistogram = (boundsMs: readonly number[]) => {
+export const createHistogramRecorder = (boundsMs: readonly number[]) => {
   const counts = [...boundsMs.map(() => 0), 0];
   let sumMs = 0;
   return {
-    add: (ms: number): void => {
-      const bucket = bucketOf(boundsMs, ms);
+    add: (durationMs: number): void => {
+      const bucket = bucketOf(boundsMs, durationMs);
       counts[bucket] = (counts[bucket] ?? 0) + 1;
-      sumMs += ms;
+      sumMs += durationMs;
     },
     read: (): Histogram => ({ boundsMs, counts: [...counts], sumMs }),
   };

@@ -1,14 +1,14 @@
 /** Runs one thing again and again, never twice at a time. */
-export interface Timer {
+export interface PeriodicTask {
   /** The next run comes then, instead of when it was due; during a run, right after it. */
-  again(ms: number): void;
+  runIn(delayMs: number): void;
   stop(): void;
 }
 
 /** A run that begins so much too late says that this process, or the machine, was late (or asleep). */
-const LATE_MS = 500;
+const MAX_DELAY_MS = 500;
 /** The wall clock goes on while a machine sleeps, the monotonic one (clock_gettime(2)) does not. */
-const SLEPT_MS = 2_000;
+const MIN_SLEEP_MS = 2_000;
 
 /** Milliseconds of the wall clock and of the monotonic one. */
 export interface Clocks {
@@ -17,45 +17,45 @@ export interface Clocks {
 }
 
 /** `pauseMs` from the start of one run to the start of the next; the first one comes at once. */
-export const createTimer = ({
+export const createPeriodicTask = ({
   run,
-  pauseMs,
-  readClocks = readOwnClocks,
+  intervalMs,
+  readClocks = readSystemClocks,
 }: {
   /** Must not reject. */
-  run(late: boolean): Promise<void>;
-  pauseMs(): number;
+  run(isLate: boolean): Promise<void>;
+  intervalMs(): number;
   readClocks?(): Clocks;
-}): Timer => {
+}): PeriodicTask => {
   let timer: NodeJS.Timeout | undefined;
   let isRunning = false;
   let isStopped = false;
-  let isCalled = false;
+  let isRunRequested = false;
   let clocks = readClocks();
 
-  const start = async (dueAt: number): Promise<void> => {
+  const runNow = async (dueAt: number): Promise<void> => {
     const now = readClocks();
     const sleptMs = Math.abs(now.wall - clocks.wall - (now.monotonic - clocks.monotonic));
-    const isLate = now.monotonic - dueAt > LATE_MS || sleptMs > SLEPT_MS;
+    const isLate = now.monotonic - dueAt > MAX_DELAY_MS || sleptMs > MIN_SLEEP_MS;
     clocks = now;
     isRunning = true;
-    isCalled = false;
+    isRunRequested = false;
     await run(isLate);
     isRunning = false;
-    again(isCalled ? 0 : Math.max(0, pauseMs() - (readClocks().monotonic - now.monotonic)));
+    runIn(isRunRequested ? 0 : Math.max(0, intervalMs() - (readClocks().monotonic - now.monotonic)));
   };
 
-  const again = (ms: number): void => {
-    isCalled = true;
+  const runIn = (delayMs: number): void => {
+    isRunRequested = true;
     if (isStopped || isRunning) return;
     clearTimeout(timer);
-    const dueAt = readClocks().monotonic + ms;
-    timer = setTimeout(() => void start(dueAt), ms);
+    const dueAt = readClocks().monotonic + delayMs;
+    timer = setTimeout(() => void runNow(dueAt), delayMs);
   };
-  again(0);
+  runIn(0);
 
   return {
-    again,
+    runIn,
     stop: () => {
       isStopped = true;
       clearTimeout(timer);
@@ -63,4 +63,4 @@ export const createTimer = ({
   };
 };
 
-const readOwnClocks = (): Clocks => ({ wall: Date.now(), monotonic: performance.now() });
+const readSystemClocks = (): Clocks => ({ wall: Date.now(), monotonic: performance.now() });

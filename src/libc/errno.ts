@@ -1,15 +1,15 @@
 import { constants } from 'node:os';
 
 /** Of two names for one number the first: EAGAIN, not EWOULDBLOCK. */
-const NAMES = new Map(
+const NAME_BY_NUMBER = new Map(
   Object.entries(constants.errno)
     .reverse()
     .map(([name, number]) => [number, name]),
 );
-const NUMBERS = new Map([...NAMES].map(([number, name]) => [name, number]));
+const NUMBER_BY_NAME = new Map([...NAME_BY_NUMBER].map(([number, name]) => [name, number]));
 
 /** "ECONNRESET" */
-export const errorName = (number: number): string => NAMES.get(number) ?? `E${number}`;
+export const errorName = (errno: number): string => NAME_BY_NUMBER.get(errno) ?? `E${errno}`;
 
 /** 0 for what is no error of the system's. */
-export const errorNumber = (name: string): number => NUMBERS.get(name) ?? 0;
+export const errorNumber = (code: string): number => NUMBER_BY_NAME.get(code) ?? 0;

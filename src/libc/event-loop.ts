@@ -1,123 +1,124 @@
 import { errorName } from './errno.ts';
-import { EINTR, EVENT, type Libc, type Memory } from './libc.ts';
-import { Deadlines, type Timed } from './timer-heap.ts';
+import { EINTR, EVENT_LAYOUT, type Libc, type Memory } from './libc.ts';
+import { type Timer, TimerHeap } from './timer-heap.ts';
 
 /** What is told of the events of a file. */
-export interface Watched {
+export interface EventHandler {
   /** @param mask the bits of epoll_ctl(2) */
   onEvents(mask: number): void;
 }
 
 /** What had more to do than one turn is for. */
-export interface Unfinished {
-  goOn(): void;
+export interface DeferredTask {
+  resume(): void;
 }
 
 /** Asked of the kernel at once; what does not fit comes in the next turn. */
-const MOST_EVENTS = 512;
+const MAX_EVENTS = 512;
 
 /** One epoll loop: waits, tells the files' owners of their events, then the deadlines, then what was left to do. */
-export class Loop {
+export class EventLoop {
   /** When this turn began. */
-  nowMs: number;
+  now: number;
   isStopped = false;
   readonly #libc: Libc;
-  readonly #now: () => number;
-  readonly #epoll: number;
+  readonly #readClock: () => number;
+  readonly #epollFd: number;
   readonly #events: Memory;
-  readonly #words: Int32Array;
+  readonly #eventWords: Int32Array;
   /** By file. A number is used again when its file is closed: events carry the turn of theirs. */
-  readonly #watched: (Watched | undefined)[] = [];
-  readonly #turns: number[] = [];
-  readonly #deadlines = new Deadlines();
-  #unfinished: Unfinished[] = [];
-  #goingOn: Unfinished[] = [];
+  readonly #handlers: (EventHandler | undefined)[] = [];
+  readonly #generations: number[] = [];
+  readonly #timers = new TimerHeap();
+  #deferred: DeferredTask[] = [];
+  #resuming: DeferredTask[] = [];
 
   /** @param now in ms, as performance.now() */
   constructor(libc: Libc, now = () => clock.now()) {
     this.#libc = libc;
-    this.#now = now;
-    this.nowMs = now();
-    this.#epoll = libc.epollCreate();
-    if (this.#epoll < 0) throw new Error(`epoll_create1: ${errorName(-this.#epoll)}`);
-    this.#events = libc.memory(MOST_EVENTS * EVENT.words * 4);
-    this.#words = new Int32Array(this.#events.bytes.buffer);
+    this.#readClock = now;
+    this.now = now();
+    this.#epollFd = libc.epollCreate();
+    if (this.#epollFd < 0) throw new Error(`epoll_create1: ${errorName(-this.#epollFd)}`);
+    this.#events = libc.allocate(MAX_EVENTS * EVENT_LAYOUT.words * 4);
+    this.#eventWords = new Int32Array(this.#events.bytes.buffer);
   }
 
   /** @returns a negative errno, when the kernel has no room for one more */
-  watch(fd: number, mask: number, watched: Watched): number {
-    const turn = ((this.#turns[fd] ?? 0) + 1) | 0;
-    this.#turns[fd] = turn;
-    this.#watched[fd] = watched;
-    return this.#libc.epollAdd(this.#epoll, fd, mask, turn);
+  watch(fd: number, mask: number, handler: EventHandler): number {
+    const generation = ((this.#generations[fd] ?? 0) + 1) | 0;
+    this.#generations[fd] = generation;
+    this.#handlers[fd] = handler;
+    return this.#libc.epollAdd(this.#epollFd, fd, mask, generation);
   }
 
   /** From now on its events are told to somebody else. */
-  adopt(fd: number, watched: Watched): void {
-    this.#watched[fd] = watched;
+  adopt(fd: number, handler: EventHandler): void {
+    this.#handlers[fd] = handler;
   }
 
   /** The file stays open. */
   unwatch(fd: number): void {
-    this.#watched[fd] = undefined;
-    this.#libc.epollDelete(this.#epoll, fd);
+    this.#handlers[fd] = undefined;
+    this.#libc.epollDelete(this.#epollFd, fd);
   }
 
   /** The kernel forgets a file that is closed by itself. */
   close(fd: number): void {
-    this.#watched[fd] = undefined;
+    this.#handlers[fd] = undefined;
     this.#libc.close(fd);
   }
 
-  setDeadline(timed: Timed, dueMs: number): void {
-    this.#deadlines.set(timed, dueMs);
+  setDeadline(timer: Timer, dueAt: number): void {
+    this.#timers.set(timer, dueAt);
   }
 
-  clearDeadline(timed: Timed): void {
-    this.#deadlines.clear(timed);
+  clearDeadline(timer: Timer): void {
+    this.#timers.clear(timer);
   }
 
   /** Its turn comes again after everybody else's. */
-  putOff(unfinished: Unfinished): void {
-    this.#unfinished.push(unfinished);
+  defer(task: DeferredTask): void {
+    this.#deferred.push(task);
   }
 
   /** @param onWake before any event of the turn is told, @param onTurn after all of them */
   run(onWake: () => void, onTurn: () => void): void {
     while (!this.isStopped) this.turn(onWake, onTurn);
-    this.#libc.close(this.#epoll);
+    this.#libc.close(this.#epollFd);
   }
 
   turn(onWake: () => void, onTurn: () => void): void {
-    const count = this.#libc.epollWait(this.#epoll, this.#events, MOST_EVENTS, this.#patienceMs());
+    const count = this.#libc.epollWait(this.#epollFd, this.#events, MAX_EVENTS, this.#waitTimeoutMs());
     if (count < 0 && count !== -EINTR) throw new Error(`epoll_wait: ${errorName(-count)}`);
-    this.nowMs = this.#now();
+    this.now = this.#readClock();
     onWake();
-    const words = this.#words;
-    for (let at = 0, left = count; left > 0; at += EVENT.words, left -= 1) {
-      const fd = words[at + EVENT.fd] ?? -1;
-      if (this.#turns[fd] === words[at + EVENT.turn]) this.#watched[fd]?.onEvents(words[at] ?? 0);
+    const words = this.#eventWords;
+    for (let index = 0, remaining = count; remaining > 0; index += EVENT_LAYOUT.words, remaining -= 1) {
+      const fd = words[index + EVENT_LAYOUT.fd] ?? -1;
+      if (this.#generations[fd] === words[index + EVENT_LAYOUT.generation])
+        this.#handlers[fd]?.onEvents(words[index] ?? 0);
     }
-    this.#deadlines.run(this.nowMs);
-    if (this.#unfinished.length > 0) this.#goOn();
+    this.#timers.run(this.now);
+    if (this.#deferred.length > 0) this.#resumeDeferred();
     onTurn();
   }
 
   /** -1, for ever, where nothing is due: an idle loop does not wake. */
-  #patienceMs(): number {
-    if (this.#unfinished.length > 0) return 0;
-    const { nextMs } = this.#deadlines;
-    return nextMs === Number.POSITIVE_INFINITY
+  #waitTimeoutMs(): number {
+    if (this.#deferred.length > 0) return 0;
+    const { nextDueAt } = this.#timers;
+    return nextDueAt === Number.POSITIVE_INFINITY
       ? -1
-      : Math.max(0, Math.min(Math.ceil(nextMs - this.#now()), LONGEST_MS));
+      : Math.max(0, Math.min(Math.ceil(nextDueAt - this.#readClock()), MAX_WAIT_MS));
   }
 
-  #goOn(): void {
-    const all = this.#unfinished;
-    this.#unfinished = this.#goingOn;
-    this.#goingOn = all;
-    for (let at = 0; at < all.length; at += 1) all[at]?.goOn();
-    all.length = 0;
+  #resumeDeferred(): void {
+    const tasks = this.#deferred;
+    this.#deferred = this.#resuming;
+    this.#resuming = tasks;
+    for (let index = 0; index < tasks.length; index += 1) tasks[index]?.resume();
+    tasks.length = 0;
   }
 }
 
@@ -125,4 +126,4 @@ export class Loop {
 const clock = performance;
 
 /** The longest that epoll_wait(2) takes, an int. */
-const LONGEST_MS = 2_147_483_647;
+const MAX_WAIT_MS = 2_147_483_647;

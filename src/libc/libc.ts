@@ -12,7 +12,7 @@ export interface Memory {
 
 /** An expected failure is a value: a negative number is an error of errno(3) with its sign turned. */
 export interface Libc {
-  memory(size: number): Memory;
+  allocate(size: number): Memory;
   /** From now on it may be collected, and must not be used. */
   release(memory: Memory): void;
 
@@ -24,7 +24,7 @@ export interface Libc {
   accept(fd: number, address: Memory): number;
   connect(fd: number, address: Memory, size: number): number;
   getsockname(fd: number, address: Memory): number;
-  setOption(fd: number, level: number, name: number, value: number): number;
+  setOption(fd: number, level: number, option: number, value: number): number;
   /** TCP_CONGESTION of tcp(7) before the socket connects: "reno", which every kernel has, and which sends without pauses. */
   sendWithoutPacing(fd: number): number;
   /** SO_ERROR of socket(7): why the socket failed, as a positive errno, 0 for nothing. Asking forgets it. */
@@ -44,25 +44,26 @@ export interface Libc {
   /** splice(2), one of them a pipe, without waiting. */
   splice(from: number, to: number, size: number): number;
   /** SIOCINQ of tcp(7): what has come and was not read. */
-  unread(fd: number): number;
+  unreadBytes(fd: number): number;
   /** SIOCOUTQ of tcp(7): what was written and is not acknowledged yet. */
-  unsent(fd: number): number;
+  unsentBytes(fd: number): number;
   /** pipe2(2), non-blocking; the reading and the writing end go into `ends`, 4 bytes each. */
-  pipe(ends: Memory): number;
+  pipe(fds: Memory): number;
   /** F_SETPIPE_SZ of fcntl(2): the size that it has now. */
   setPipeSize(fd: number, size: number): number;
 
   epollCreate(): number;
   /** What comes back with each event is `fd` and `turn`. */
-  epollAdd(epoll: number, fd: number, mask: number, turn: number): number;
-  epollDelete(epoll: number, fd: number): number;
-  /** Into `events`, {@link EVENT} apart. @param timeoutMs negative: for ever */
-  epollWait(epoll: number, events: Memory, most: number, timeoutMs: number): number;
+  epollAdd(epollFd: number, fd: number, mask: number, generation: number): number;
+  epollDelete(epollFd: number, fd: number): number;
+  /** Into `events`, {@link EVENT_LAYOUT} apart. @param timeoutMs negative: for ever */
+  epollWait(epollFd: number, events: Memory, maxEvents: number, timeoutMs: number): number;
   eventfd(): number;
 }
 
 /** struct epoll_event in 4-byte words; packed on x86-64 alone (include/uapi/linux/eventpoll.h). */
-export const EVENT = process.arch === 'x64' ? { words: 3, fd: 1, turn: 2 } : { words: 4, fd: 2, turn: 3 };
+export const EVENT_LAYOUT =
+  process.arch === 'x64' ? { words: 3, fd: 1, generation: 2 } : { words: 4, fd: 2, generation: 3 };
 
 /** epoll_ctl(2). */
 export const EPOLLIN = 0x1;
@@ -93,7 +94,7 @@ export const IPV6_V6ONLY = 26;
 
 /** sockaddr_un of unix(7) is the longest; the length that getsockname(2) and accept(2) want lies behind it. */
 const SOCKADDR_BYTES = 128;
-const ADDRESS_LENGTH_AT = SOCKADDR_BYTES;
+const ADDRESS_LENGTH_OFFSET = SOCKADDR_BYTES;
 export const ADDRESS_MEMORY_BYTES = SOCKADDR_BYTES + 4;
 
 const { errno } = constants;
@@ -131,22 +132,27 @@ export const loadLibc = (): Libc => {
   const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
   // Node.js has a C library in it already, be it glibc or musl.
   const libc = koffi.load(null);
-  const checked = (result: number): number => (result < 0 ? -koffi.errno() : result);
+  const withErrno = (result: number): number => (result < 0 ? -koffi.errno() : result);
 
-  const kept = new Set<Memory>();
-  const memory = (size: number): Memory => {
+  const allocated = new Set<Memory>();
+  const allocate = (size: number): Memory => {
     const bytes = Buffer.from(new ArrayBuffer(size));
     // Below 2^47 on these architectures: a plain number, which costs less than a BigInt at each call.
-    const made = { bytes, address: Number(koffi.address(bytes)) };
-    kept.add(made);
-    return made;
+    const memory = { bytes, address: Number(koffi.address(bytes)) };
+    allocated.add(memory);
+    return memory;
   };
-  const [word, event, linger, reno] = [memory(8), memory(EVENT.words * 4), memory(8), memory(RENO.length)];
+  const [word, event, linger, reno] = [
+    allocate(8),
+    allocate(EVENT_LAYOUT.words * 4),
+    allocate(8),
+    allocate(RENO.length),
+  ];
   reno.bytes.set(RENO);
   linger.bytes.writeInt32LE(1, 0);
-  const events = new Int32Array(event.bytes.buffer);
+  const eventWords = new Int32Array(event.bytes.buffer);
 
-  const c = {
+  const native = {
     socket: libc.func('int socket(int, int, int)'),
     bind: libc.func('int bind(int, uintptr_t, uint)'),
     listen: libc.func('int listen(int, int)'),
@@ -170,56 +176,59 @@ export const loadLibc = (): Libc => {
     eventfd: libc.func('int eventfd(uint, int)'),
   };
 
-  const prepareLength = (address: Memory): number => {
-    address.bytes.writeInt32LE(SOCKADDR_BYTES, ADDRESS_LENGTH_AT);
-    return address.address + ADDRESS_LENGTH_AT;
+  const prepareAddressLength = (address: Memory): number => {
+    address.bytes.writeInt32LE(SOCKADDR_BYTES, ADDRESS_LENGTH_OFFSET);
+    return address.address + ADDRESS_LENGTH_OFFSET;
   };
-  const askInteger = (fd: number, what: number): number => {
-    const failed = checked(c.ioctl(fd, what, word.address));
-    return failed < 0 ? failed : word.bytes.readInt32LE();
+  const ioctlInteger = (fd: number, request: number): number => {
+    const result = withErrno(native.ioctl(fd, request, word.address));
+    return result < 0 ? result : word.bytes.readInt32LE();
   };
 
   return {
-    memory,
-    release: (memory) => kept.delete(memory),
-    socket: (family) => checked(c.socket(family, SOCK_STREAM | SOCK_FLAGS, 0)),
-    bind: (fd, address, size) => checked(c.bind(fd, address.address, size)),
-    listen: (fd, backlog) => checked(c.listen(fd, backlog)),
-    accept: (fd, address) => checked(c.accept4(fd, address.address, prepareLength(address), SOCK_FLAGS)),
-    connect: (fd, address, size) => checked(c.connect(fd, address.address, size)),
-    getsockname: (fd, address) => checked(c.getsockname(fd, address.address, prepareLength(address))),
-    setOption: (fd, level, name, value) => {
+    allocate,
+    release: (memory) => allocated.delete(memory),
+    socket: (family) => withErrno(native.socket(family, SOCK_STREAM | SOCK_FLAGS, 0)),
+    bind: (fd, address, size) => withErrno(native.bind(fd, address.address, size)),
+    listen: (fd, backlog) => withErrno(native.listen(fd, backlog)),
+    accept: (fd, address) =>
+      withErrno(native.accept4(fd, address.address, prepareAddressLength(address), SOCK_FLAGS)),
+    connect: (fd, address, size) => withErrno(native.connect(fd, address.address, size)),
+    getsockname: (fd, address) =>
+      withErrno(native.getsockname(fd, address.address, prepareAddressLength(address))),
+    setOption: (fd, level, option, value) => {
       word.bytes.writeInt32LE(value);
-      return checked(c.setsockopt(fd, level, name, word.address, 4));
+      return withErrno(native.setsockopt(fd, level, option, word.address, 4));
     },
     sendWithoutPacing: (fd) =>
-      checked(c.setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, reno.address, RENO.length)),
+      withErrno(native.setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, reno.address, RENO.length)),
     socketError: (fd) => {
       word.bytes.writeInt32LE(4, 4);
-      const failed = checked(c.getsockopt(fd, SOL_SOCKET, SO_ERROR, word.address, word.address + 4));
-      return failed < 0 ? -failed : word.bytes.readInt32LE();
+      const result = withErrno(native.getsockopt(fd, SOL_SOCKET, SO_ERROR, word.address, word.address + 4));
+      return result < 0 ? -result : word.bytes.readInt32LE();
     },
-    resetOnClose: (fd) => checked(c.setsockopt(fd, SOL_SOCKET, SO_LINGER, linger.address, 8)),
-    shutdown: (fd) => checked(c.shutdown(fd, SHUT_WR)),
-    close: (fd) => checked(c.close(fd)),
-    read: (fd, into, size) => checked(c.read(fd, into.address, size)),
-    receive: (fd, into, size) => checked(c.recv(fd, into.address, size, 0)),
+    resetOnClose: (fd) => withErrno(native.setsockopt(fd, SOL_SOCKET, SO_LINGER, linger.address, 8)),
+    shutdown: (fd) => withErrno(native.shutdown(fd, SHUT_WR)),
+    close: (fd) => withErrno(native.close(fd)),
+    read: (fd, into, size) => withErrno(native.read(fd, into.address, size)),
+    receive: (fd, into, size) => withErrno(native.recv(fd, into.address, size, 0)),
     send: (fd, from, offset, size, hasMore) =>
-      checked(c.send(fd, from.address + offset, size, hasMore ? MSG_MORE : 0)),
-    splice: (from, to, size) => checked(c.splice(from, 0, to, 0, size, SPLICE_FLAGS)),
-    unread: (fd) => askInteger(fd, FIONREAD),
-    unsent: (fd) => askInteger(fd, TIOCOUTQ),
-    pipe: (ends) => checked(c.pipe2(ends.address, SOCK_FLAGS)),
-    setPipeSize: (fd, size) => checked(c.fcntl(fd, F_SETPIPE_SZ, size)),
-    epollCreate: () => checked(c.epollCreate1(CLOSE_ON_EXEC)),
-    epollAdd: (epoll, fd, mask, turn) => {
-      events[0] = mask;
-      events[EVENT.fd] = fd;
-      events[EVENT.turn] = turn;
-      return checked(c.epollCtl(epoll, EPOLL_CTL_ADD, fd, event.address));
+      withErrno(native.send(fd, from.address + offset, size, hasMore ? MSG_MORE : 0)),
+    splice: (from, to, size) => withErrno(native.splice(from, 0, to, 0, size, SPLICE_FLAGS)),
+    unreadBytes: (fd) => ioctlInteger(fd, FIONREAD),
+    unsentBytes: (fd) => ioctlInteger(fd, TIOCOUTQ),
+    pipe: (fds) => withErrno(native.pipe2(fds.address, SOCK_FLAGS)),
+    setPipeSize: (fd, size) => withErrno(native.fcntl(fd, F_SETPIPE_SZ, size)),
+    epollCreate: () => withErrno(native.epollCreate1(CLOSE_ON_EXEC)),
+    epollAdd: (epollFd, fd, mask, generation) => {
+      eventWords[0] = mask;
+      eventWords[EVENT_LAYOUT.fd] = fd;
+      eventWords[EVENT_LAYOUT.generation] = generation;
+      return withErrno(native.epollCtl(epollFd, EPOLL_CTL_ADD, fd, event.address));
     },
-    epollDelete: (epoll, fd) => checked(c.epollCtl(epoll, EPOLL_CTL_DEL, fd, 0)),
-    epollWait: (epoll, into, most, timeoutMs) => checked(c.epollWait(epoll, into.address, most, timeoutMs)),
-    eventfd: () => checked(c.eventfd(0, SOCK_FLAGS)),
+    epollDelete: (epollFd, fd) => withErrno(native.epollCtl(epollFd, EPOLL_CTL_DEL, fd, 0)),
+    epollWait: (epollFd, into, maxEvents, timeoutMs) =>
+      withErrno(native.epollWait(epollFd, into.address, maxEvents, timeoutMs)),
+    eventfd: () => withErrno(native.eventfd(0, SOCK_FLAGS)),
   };
 };

@@ -1,5 +1,5 @@
 import { networkInterfaces } from 'node:os';
-import { type Address, canonicalHost, ipFamily, isUnix } from '../lib/address.ts';
+import { type Address, canonicalHost, ipFamily, isUnixSocket } from '../lib/address.ts';
 import { AF_INET, AF_INET6, AF_UNIX, type Memory } from './libc.ts';
 
 /** An IP address or a unix socket as the kernel takes it (ip(7), ipv6(7), unix(7)). @returns its size and family */
@@ -8,32 +8,32 @@ export const writeAddress = (
   { bytes }: Memory,
 ): { readonly size: number; readonly family: number } => {
   bytes.fill(0);
-  if (isUnix({ host, port })) {
+  if (isUnixSocket({ host, port })) {
     bytes.writeUInt16LE(AF_UNIX, 0);
     return { size: 2 + bytes.write(host, 2) + 1, family: AF_UNIX };
   }
   bytes.writeUInt16BE(port, 2);
   if (ipFamily(host) === 4) {
     bytes.writeUInt16LE(AF_INET, 0);
-    for (const [at, byte] of host.split('.').entries()) bytes.writeUInt8(Number(byte), 4 + at);
+    for (const [index, byte] of host.split('.').entries()) bytes.writeUInt8(Number(byte), 4 + index);
     return { size: 16, family: AF_INET };
   }
-  const [bare = '', scope] = host.split('%');
+  const [unscopedHost = '', scope] = host.split('%');
   bytes.writeUInt16LE(AF_INET6, 0);
-  for (const [at, word] of ipv6Words(bare).entries()) bytes.writeUInt16BE(word, 8 + 2 * at);
+  for (const [index, word] of ipv6Words(unscopedHost).entries()) bytes.writeUInt16BE(word, 8 + 2 * index);
   if (scope !== undefined) bytes.writeUInt32LE(Number(scope) || scopeId(scope), 24);
   return { size: 28, family: AF_INET6 };
 };
 
 /** The eight 16-bit words. */
 const ipv6Words = (host: string): readonly number[] => {
-  const [head = '', tail] = canonicalHost(host).split('::');
+  const [headText = '', tailText] = canonicalHost(host).split('::');
   const words = (text: string): number[] =>
     text === '' ? [] : text.split(':').map((word) => Number.parseInt(word, 16));
-  const [left, right] = [words(head), words(tail ?? '')];
+  const [left, right] = [words(headText), words(tailText ?? '')];
   return [
     ...left,
-    ...Array<number>(tail === undefined ? 0 : 8 - left.length - right.length).fill(0),
+    ...Array<number>(tailText === undefined ? 0 : 8 - left.length - right.length).fill(0),
     ...right,
   ];
 };
@@ -41,26 +41,26 @@ const ipv6Words = (host: string): readonly number[] => {
 /** The inverse; undefined for a unix socket, whose clients have no address. */
 export const readAddress = ({ bytes }: Memory): Address | undefined => {
   const family = bytes.readUInt16LE(0);
-  if (family === AF_INET) return { host: ipv4Text(bytes.readUInt32BE(4)), port: bytes.readUInt16BE(2) };
-  if (family === AF_INET6) return { host: ipv6Text(bytes), port: bytes.readUInt16BE(2) };
+  if (family === AF_INET) return { host: formatIpv4(bytes.readUInt32BE(4)), port: bytes.readUInt16BE(2) };
+  if (family === AF_INET6) return { host: formatIpv6(bytes), port: bytes.readUInt16BE(2) };
   return undefined;
 };
 
 /** Clients come from few hosts, often: their texts are made once. */
-const texts = new Map<number, string>();
-const MOST_TEXTS = 4_096;
+const ipv4Texts = new Map<number, string>();
+const MAX_IPV4_TEXTS = 4_096;
 
-const ipv4Text = (number: number): string => {
-  const known = texts.get(number);
-  if (known !== undefined) return known;
-  const text = [number >>> 24, (number >>> 16) & 255, (number >>> 8) & 255, number & 255].join('.');
-  if (texts.size >= MOST_TEXTS) texts.clear();
-  texts.set(number, text);
+const formatIpv4 = (address: number): string => {
+  const cached = ipv4Texts.get(address);
+  if (cached !== undefined) return cached;
+  const text = [address >>> 24, (address >>> 16) & 255, (address >>> 8) & 255, address & 255].join('.');
+  if (ipv4Texts.size >= MAX_IPV4_TEXTS) ipv4Texts.clear();
+  ipv4Texts.set(address, text);
   return text;
 };
 
-const ipv6Text = (bytes: Buffer): string => {
-  const words = Array.from({ length: 8 }, (_, at) => bytes.readUInt16BE(8 + 2 * at).toString(16));
+const formatIpv6 = (bytes: Buffer): string => {
+  const words = Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(8 + 2 * index).toString(16));
   const host = canonicalHost(words.join(':'));
   const scope = bytes.readUInt32LE(24);
   return scope === 0 || !/^fe[89ab]/.test(host) ? host : `${host}%${scopeName(scope)}`;

@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 export type FileSinkEvent = 'failed' | 'recovered' | 'lines_lost';
 
 /** A log that this process writes into a file of its own. */
-export interface AccessLog {
+export interface FileSink {
   /** Takes one line, with its end. It neither waits nor throws; the line is in the file after 20 ms or so. */
   write(line: string): void;
   /** Settles when all is written, or has been tried once more. */
@@ -17,79 +17,89 @@ const BATCH_MS = 20;
 /** A file that cannot be written is tried again after so long. */
 const RETRY_MS = 1_000;
 /** What a disk that is full, or that hangs, may cost in memory; further lines are lost. */
-const MOST_WAITING_BYTES = 4_000_000;
+const MAX_PENDING_BYTES = 4_000_000;
 
 /**
  * Whoever renames or removes the file need not tell anybody: before each write it is looked up whether the file still
  * has its name, else one is made anew (mode 0600, its folder 0700). Lines are appended whole (O_APPEND, open(2)), so that
  * two processes may write the same file; a line that a full disk has torn is finished before the file is left.
- * @param tell `failed` once when the file cannot be written, `recovered` when it can be again, `lines_lost` when lines came too fast
+ * @param onStatusChange `failed` once when the file cannot be written, `recovered` when it can be again, `lines_lost` when lines came too fast
  */
-export const openAccessLog = (
+export const openFileSink = (
   path: string,
-  tell: (event: FileSinkEvent, sentence: string) => void,
-): AccessLog => {
+  onStatusChange: (event: FileSinkEvent, message: string) => void,
+): FileSink => {
   const file = createNamedFile(path);
-  let waiting = '';
-  let rest: Uint8Array = Buffer.alloc(0);
-  let [lost, isFailing, isWriting, isTorn, lastAt] = [0, false, false, false, Number.NEGATIVE_INFINITY];
+  let pending = '';
+  let unwritten: Uint8Array = Buffer.alloc(0);
+  let [lostLines, isFailing, isWriting, hasPartialLine, lastWriteAt] = [
+    0,
+    false,
+    false,
+    false,
+    Number.NEGATIVE_INFINITY,
+  ];
   let timer: NodeJS.Timeout | undefined;
-  let writing = Promise.resolve();
+  let currentFlush = Promise.resolve();
 
   const writeBatch = async (): Promise<void> => {
-    await file.follow(isTorn);
-    if (rest.length === 0) [rest, waiting] = [Buffer.from(waiting), ''];
-    while (rest.length > 0) {
+    await file.reopenIfReplaced(hasPartialLine);
+    if (unwritten.length === 0) [unwritten, pending] = [Buffer.from(pending), ''];
+    while (unwritten.length > 0) {
       isWriting = true;
-      const written = await file.append(rest).finally(() => {
+      const bytesWritten = await file.append(unwritten).finally(() => {
         isWriting = false;
       });
-      rest = rest.subarray(written);
-      isTorn = rest.length > 0;
+      unwritten = unwritten.subarray(bytesWritten);
+      hasPartialLine = unwritten.length > 0;
     }
   };
 
-  const run = async (): Promise<void> => {
-    lastAt = performance.now();
+  const flush = async (): Promise<void> => {
+    lastWriteAt = performance.now();
     try {
       await writeBatch();
-      if (isFailing) tell('recovered', `${path} is written again; ${lost} lines were lost`);
-      else if (lost > 0)
-        tell('lines_lost', `${lost} lines for ${path} were lost: they came faster than they were written`);
-      [isFailing, lost] = [false, 0];
+      if (isFailing) onStatusChange('recovered', `${path} is written again; ${lostLines} lines were lost`);
+      else if (lostLines > 0)
+        onStatusChange(
+          'lines_lost',
+          `${lostLines} lines for ${path} were lost: they came faster than they were written`,
+        );
+      [isFailing, lostLines] = [false, 0];
     } catch (error) {
-      if (!isFailing) tell('failed', `cannot write ${path}: ${(error as Error).message}; trying again`);
+      if (!isFailing)
+        onStatusChange('failed', `cannot write ${path}: ${(error as Error).message}; trying again`);
       isFailing = true;
     }
     timer = undefined;
-    if (hasMore()) schedule();
+    if (hasMore()) scheduleFlush();
   };
-  const hasMore = (): boolean => waiting !== '' || rest.length > 0;
-  const schedule = (): void => {
-    const afterMs = lastAt + (isFailing ? RETRY_MS : BATCH_MS) - performance.now();
+  const hasMore = (): boolean => pending !== '' || unwritten.length > 0;
+  const scheduleFlush = (): void => {
+    const delayMs = lastWriteAt + (isFailing ? RETRY_MS : BATCH_MS) - performance.now();
     timer = setTimeout(() => {
-      writing = run();
-    }, afterMs);
+      currentFlush = flush();
+    }, delayMs);
   };
 
   // A process that exits at once; what is being written then, Node.js itself waits for.
   const writeAtExit = (): void => {
-    const left = isWriting ? waiting : Buffer.from(rest).toString() + waiting;
-    if (left !== '') appendAtExit(path, left);
+    const remaining = isWriting ? pending : Buffer.from(unwritten).toString() + pending;
+    if (remaining !== '') appendAtExit(path, remaining);
   };
   process.on('exit', writeAtExit);
 
   return {
     write: (line) => {
-      if (waiting.length > MOST_WAITING_BYTES) lost += 1;
-      else waiting += line;
-      if (timer === undefined) schedule();
+      if (pending.length > MAX_PENDING_BYTES) lostLines += 1;
+      else pending += line;
+      if (timer === undefined) scheduleFlush();
     },
     close: async () => {
       clearTimeout(timer);
-      await writing;
+      await currentFlush;
       clearTimeout(timer);
-      if (hasMore()) await run();
+      if (hasMore()) await flush();
       clearTimeout(timer);
       process.off('exit', writeAtExit);
       await file.close();
@@ -107,11 +117,11 @@ const createNamedFile = (path: string) => {
   };
   return {
     close,
-    /** @param isTorn a line has been begun: it is to go on where it was */
-    follow: async (isTorn: boolean): Promise<void> => {
-      if (opened && isTorn) return;
-      const named = await stat(path).catch(absent);
-      if (opened && named?.ino === opened.ino && named.dev === opened.dev) return;
+    /** @param hasPartialLine a line has been begun: it is to go on where it was */
+    reopenIfReplaced: async (hasPartialLine: boolean): Promise<void> => {
+      if (opened && hasPartialLine) return;
+      const current = await stat(path).catch(ignoreMissing);
+      if (opened && current?.ino === opened.ino && current.dev === opened.dev) return;
       await close();
       await mkdir(dirname(path), { recursive: true, mode: 0o700 });
       const handle = await open(path, 'a', 0o600);
@@ -123,7 +133,7 @@ const createNamedFile = (path: string) => {
   };
 };
 
-const absent = (error: NodeJS.ErrnoException): undefined => {
+const ignoreMissing = (error: NodeJS.ErrnoException): undefined => {
   if (error.code !== 'ENOENT') throw error;
 };
 

@@ -19,27 +19,27 @@ export const createLog =
   };
 
 /** What a reader of stdout that has stopped reading (a hung PM2 daemon) may cost at most, in memory. */
-const MOST_UNREAD_BYTES = 4_000_000;
-let dropped = 0;
+const MAX_UNREAD_BYTES = 4_000_000;
+let droppedLines = 0;
 
 /** Lines of one moment are written together: under load, a system call for each would cost more than the lines. */
-let together = '';
+let pending = '';
 
 /** Lines that nobody takes are dropped, and counted in a line once somebody does again. */
 const writeStdout = (line: string): void => {
-  if (process.stdout.writableLength > MOST_UNREAD_BYTES) {
-    dropped += 1;
+  if (process.stdout.writableLength > MAX_UNREAD_BYTES) {
+    droppedLines += 1;
     return;
   }
-  if (together === '') queueMicrotask(flush);
-  if (dropped > 0) together += `${dropped} lines were dropped: nobody read them\n`;
-  dropped = 0;
-  together += line;
+  if (pending === '') queueMicrotask(flush);
+  if (droppedLines > 0) pending += `${droppedLines} lines were dropped: nobody read them\n`;
+  droppedLines = 0;
+  pending += line;
 };
 
 const flush = (): void => {
-  const lines = together;
-  together = '';
+  const lines = pending;
+  pending = '';
   if (lines !== '') process.stdout.write(lines);
 };
 
@@ -47,8 +47,8 @@ const flush = (): void => {
 process.on('exit', flush);
 
 /** Writes to stdout and keeps the last `most` lines in `recent`, oldest first. */
-export const keepRecent = (
-  most: number,
+export const recentLines = (
+  maxLines: number,
 ): { readonly recent: readonly string[]; write(line: string): void } => {
   const recent: string[] = [];
   return {
@@ -56,21 +56,21 @@ export const keepRecent = (
     write: (line) => {
       writeStdout(line);
       recent.push(line.trimEnd());
-      recent.splice(0, recent.length - most);
+      recent.splice(0, recent.length - maxLines);
     },
   };
 };
 
 /** "2025-10-31 09:13:17", as the old system wrote it; made once a second. */
-const localTime = (at: Date): string => {
-  const second = Math.floor(at.getTime() / 1_000);
-  if (second !== lastTime.second) lastTime = { second, text: formatTime(at) };
-  return lastTime.text;
+const localTime = (date: Date): string => {
+  const second = Math.floor(date.getTime() / 1_000);
+  if (second !== cachedTime.second) cachedTime = { second, text: formatTime(date) };
+  return cachedTime.text;
 };
-let lastTime = { second: Number.NaN, text: '' };
+let cachedTime = { second: Number.NaN, text: '' };
 
-const formatTime = (at: Date): string => {
-  const two = (number: number): string => String(number).padStart(2, '0');
-  const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
-  return `${day} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+const formatTime = (date: Date): string => {
+  const twoDigits = (number: number): string => String(number).padStart(2, '0');
+  const day = `${date.getFullYear()}-${twoDigits(date.getMonth() + 1)}-${twoDigits(date.getDate())}`;
+  return `${day} ${twoDigits(date.getHours())}:${twoDigits(date.getMinutes())}:${twoDigits(date.getSeconds())}`;
 };

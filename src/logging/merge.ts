@@ -6,37 +6,37 @@ export interface LogLine {
   readonly isError: boolean;
   readonly text: string;
   /** When it was written, as far as can be told; never before the line that precedes it in its file. */
-  readonly atMs: number;
+  readonly writtenAt: number;
 }
 
 /**
  * The lines of one file, with their times. A line without a timestamp (a stack trace) is as old as the one before
  * it; at the beginning, as old as the first one that has a timestamp.
- * @param otherwiseMs the time of all of them when none has a timestamp
+ * @param fallbackAt the time of all of them when none has a timestamp
  */
-export const dateLines = (
+export const addTimestamps = (
   texts: readonly string[],
   { app, isError }: Pick<LogLine, 'app' | 'isError'>,
-  otherwiseMs: number,
+  fallbackAt: number,
 ): readonly LogLine[] => {
-  let atMs: number | undefined;
-  const first = texts.map(stampMs).find((stamp) => stamp !== undefined) ?? otherwiseMs;
+  let writtenAt: number | undefined;
+  const firstAt = texts.map(parseTimestamp).find((timestamp) => timestamp !== undefined) ?? fallbackAt;
   return texts.map((text) => {
-    atMs = Math.max(stampMs(text) ?? first, atMs ?? first);
-    return { app, isError, text, atMs };
+    writtenAt = Math.max(parseTimestamp(text) ?? firstAt, writtenAt ?? firstAt);
+    return { app, isError, text, writtenAt };
   });
 };
 
 /** All in the order of time; those of one file stay in its order, also when the clock was set back. */
 export const mergeLines = (files: readonly (readonly LogLine[])[]): readonly LogLine[] =>
-  files.flat().sort((a, b) => a.atMs - b.atMs);
+  files.flat().sort((a, b) => a.writtenAt - b.writtenAt);
 
 /** Of a line as `createLog` in logger.ts writes it; undefined for any other. */
-const stampMs = (text: string): number | undefined => {
-  const local = /^\[(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)\] /.exec(text);
-  const stamp = local ? `${local[1]}T${local[2]}` : /^\{"time":"([^"]+)"/.exec(text)?.[1];
-  const ms = stamp === undefined ? Number.NaN : Date.parse(stamp);
-  return Number.isNaN(ms) ? undefined : ms;
+const parseTimestamp = (text: string): number | undefined => {
+  const localMatch = /^\[(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)\] /.exec(text);
+  const isoText = localMatch ? `${localMatch[1]}T${localMatch[2]}` : /^\{"time":"([^"]+)"/.exec(text)?.[1];
+  const timestamp = isoText === undefined ? Number.NaN : Date.parse(isoText);
+  return Number.isNaN(timestamp) ? undefined : timestamp;
 };
 
 /** How text is marked; the identity where there are no colours. */
@@ -56,8 +56,8 @@ export const renderLines = (
   return lines
     .map(({ app, isError, text }) => {
       const name = apps.length > 1 ? `${paintApp(app.padEnd(width), apps.indexOf(app))}  ` : '';
-      const mark = isError ? `${bad('err')} | ` : apps.length > 1 ? '    | ' : '';
-      return `${name}${mark}${text}\n`;
+      const marker = isError ? `${bad('err')} | ` : apps.length > 1 ? '    | ' : '';
+      return `${name}${marker}${text}\n`;
     })
     .join('');
 };

@@ -1,60 +1,63 @@
 import type { ProxyReport } from '../proxy/report.ts';
 import { readText, writeAtomic } from '../system/files.ts';
-import { entered, type Ledger, NEW_LEDGER, type Totals, totalsOf } from './counter-totals.ts';
+import { addReport, type CounterTotals, NO_COUNTS, type Totals, totalsOf } from './counter-totals.ts';
 
 /** The counts of all ports, over the ends of their processes and of monitors. */
-export interface Ledgers {
-  enter(id: string, report: ProxyReport): void;
+export interface CounterStore {
+  add(id: string, report: ProxyReport): void;
   /**
    * What may be shown. It is in the file by then: a monitor after this one, however this one ends, shows no less. On a
    * full disk it is shown without.
    */
-  shown(): ReadonlyMap<string, Totals>;
+  read(): ReadonlyMap<string, Totals>;
 }
 
 /** Of the file's layout: another one is not read. */
-const VERSION = 1;
+const VERSION = 2;
 
 /** @param path of what an earlier monitor has kept; no file, or one that is not ours, is nothing */
-export const openLedgers = (path: string, ids: readonly string[]): Ledgers => {
-  const kept = read(path);
-  const ledgers = new Map(ids.map((id) => [id, kept[id] ?? NEW_LEDGER]));
+export const openCounterStore = (path: string, ids: readonly string[]): CounterStore => {
+  const stored = read(path);
+  const counters = new Map(ids.map((id) => [id, stored[id] ?? NO_COUNTS]));
   let isChanged = false;
-  const keep = (): void => {
+  const save = (): void => {
     try {
-      writeAtomic(path, `${JSON.stringify({ version: VERSION, ports: Object.fromEntries(ledgers) })}\n`);
+      writeAtomic(path, `${JSON.stringify({ version: VERSION, ports: Object.fromEntries(counters) })}\n`);
       isChanged = false;
     } catch {
       // Told by the file of the counters, which is on the same disk.
     }
   };
   return {
-    enter: (id, { pid, startedAtMs, connections, cpuMs = 0 }) => {
-      const { total, bytesToUpstream, bytesToClient, dialFailures, byReason, connect, duration } =
+    add: (id, { pid, startedAt, connections, cpuMs = 0 }) => {
+      const { total, bytesToUpstream, bytesToClient, connectFailures, byReason, connect, duration } =
         connections;
       const totals = {
         total,
         bytesToUpstream,
         bytesToClient,
-        dialFailures,
+        connectFailures,
         byReason,
         connect,
         duration,
         cpuMs,
       };
-      ledgers.set(id, entered(ledgers.get(id) ?? NEW_LEDGER, `${pid} ${startedAtMs}`, totals));
+      counters.set(id, addReport(counters.get(id) ?? NO_COUNTS, `${pid} ${startedAt}`, totals));
       isChanged = true;
     },
-    shown: () => {
-      if (isChanged) keep();
-      return new Map([...ledgers].map(([id, ledger]) => [id, totalsOf(ledger)]));
+    read: () => {
+      if (isChanged) save();
+      return new Map([...counters].map(([id, counterTotals]) => [id, totalsOf(counterTotals)]));
     },
   };
 };
 
-const read = (path: string): Readonly<Record<string, Ledger>> => {
+const read = (path: string): Readonly<Record<string, CounterTotals>> => {
   try {
-    const file = JSON.parse(readText(path) ?? '{}') as { version?: number; ports?: Record<string, Ledger> };
+    const file = JSON.parse(readText(path) ?? '{}') as {
+      version?: number;
+      ports?: Record<string, CounterTotals>;
+    };
     return file.version === VERSION && file.ports ? file.ports : {};
   } catch {
     return {};

@@ -1,10 +1,10 @@
 import type { Histogram } from '../lib/histogram.ts';
-import { createCounter, type EngineCounts, type Tally } from '../proxy/connection-stats.ts';
+import { type ConnectionStats, createStatsCollector, type EngineCounts } from '../proxy/connection-stats.ts';
 
 /** What a proxy counts, and what only grows while its process lives. */
 export interface Totals
-  extends Tally,
-    Pick<EngineCounts, 'total' | 'bytesToUpstream' | 'bytesToClient' | 'dialFailures'> {
+  extends ConnectionStats,
+    Pick<EngineCounts, 'total' | 'bytesToUpstream' | 'bytesToClient' | 'connectFailures'> {
   /** User and system time. */
   readonly cpuMs: number;
 }
@@ -13,52 +13,55 @@ export interface Totals
  * What all processes of a port have counted, one after the other: it never goes backwards. A process that ends with a
  * goodbye has said its last numbers; of one that was killed, the last report counts.
  */
-export interface Ledger {
+export interface CounterTotals {
   /** Of the processes that are no more. */
-  readonly past: Totals;
+  readonly previous: Totals;
   /** What the last process has said last; `process` tells it from every other one. */
-  readonly last: { readonly process: string; readonly totals: Totals };
+  readonly current: { readonly processKey: string; readonly totals: Totals };
 }
 
-const NOTHING: Totals = {
-  ...createCounter().tally(),
-  ...{ total: 0, bytesToUpstream: 0, bytesToClient: 0, dialFailures: {}, cpuMs: 0 },
+const NO_TOTALS: Totals = {
+  ...createStatsCollector().read(),
+  ...{ total: 0, bytesToUpstream: 0, bytesToClient: 0, connectFailures: {}, cpuMs: 0 },
 };
 
-export const NEW_LEDGER: Ledger = { past: NOTHING, last: { process: '', totals: NOTHING } };
+export const NO_COUNTS: CounterTotals = {
+  previous: NO_TOTALS,
+  current: { processKey: '', totals: NO_TOTALS },
+};
 
 /** One more report. */
-export const entered = (ledger: Ledger, process: string, totals: Totals): Ledger => ({
-  past: process === ledger.last.process ? ledger.past : totalsOf(ledger),
-  last: { process, totals },
+export const addReport = (counters: CounterTotals, processKey: string, totals: Totals): CounterTotals => ({
+  previous: processKey === counters.current.processKey ? counters.previous : totalsOf(counters),
+  current: { processKey, totals },
 });
 
-export const totalsOf = ({ past, last: { totals } }: Ledger): Totals => ({
-  total: past.total + totals.total,
-  bytesToUpstream: past.bytesToUpstream + totals.bytesToUpstream,
-  bytesToClient: past.bytesToClient + totals.bytesToClient,
-  dialFailures: addAll(past.dialFailures, totals.dialFailures),
-  byReason: addAll(past.byReason, totals.byReason),
-  connect: addHistograms(past.connect, totals.connect),
-  duration: addHistograms(past.duration, totals.duration),
-  cpuMs: past.cpuMs + totals.cpuMs,
+export const totalsOf = ({ previous, current: { totals } }: CounterTotals): Totals => ({
+  total: previous.total + totals.total,
+  bytesToUpstream: previous.bytesToUpstream + totals.bytesToUpstream,
+  bytesToClient: previous.bytesToClient + totals.bytesToClient,
+  connectFailures: addAll(previous.connectFailures, totals.connectFailures),
+  byReason: addAll(previous.byReason, totals.byReason),
+  connect: addHistograms(previous.connect, totals.connect),
+  duration: addHistograms(previous.duration, totals.duration),
+  cpuMs: previous.cpuMs + totals.cpuMs,
 });
 
 const addAll = <K extends string>(
-  one: Readonly<Partial<Record<K, number>>>,
-  other: Readonly<Partial<Record<K, number>>>,
+  a: Readonly<Partial<Record<K, number>>>,
+  b: Readonly<Partial<Record<K, number>>>,
 ): Record<K, number> => {
-  const sum = { ...one } as Record<K, number>;
-  for (const key of Object.keys(other) as K[]) sum[key] = (sum[key] ?? 0) + (other[key] ?? 0);
+  const sum = { ...a } as Record<K, number>;
+  for (const key of Object.keys(b) as K[]) sum[key] = (sum[key] ?? 0) + (b[key] ?? 0);
   return sum;
 };
 
 /** Those of an earlier version with other bounds cannot be added, and begin anew. */
-const addHistograms = (one: Histogram, other: Histogram): Histogram =>
-  String(one.boundsMs) === String(other.boundsMs)
+const addHistograms = (earlier: Histogram, later: Histogram): Histogram =>
+  String(earlier.boundsMs) === String(later.boundsMs)
     ? {
-        boundsMs: one.boundsMs,
-        counts: one.counts.map((count, bucket) => count + (other.counts[bucket] ?? 0)),
-        sumMs: one.sumMs + other.sumMs,
+        boundsMs: earlier.boundsMs,
+        counts: earlier.counts.map((count, bucket) => count + (later.counts[bucket] ?? 0)),
+        sumMs: earlier.sumMs + later.sumMs,
       }
-    : other;
+    : later;

@@ -4,8 +4,8 @@ import type { ProxyState } from '../health/state.ts';
 import { isRefusal } from '../lib/close-reason.ts';
 import type { Histogram } from '../lib/histogram.ts';
 import type { Snapshot } from '../status/snapshot.ts';
-import type { ProcessFigures } from '../system/proc/process-usage.ts';
-import type { Measures } from './sample.ts';
+import type { ProcessUsage } from '../system/proc/process-usage.ts';
+import type { ProxySample } from './sample.ts';
 
 export interface Metrics {
   readonly contentType: string;
@@ -16,9 +16,9 @@ export interface Metrics {
    */
   render(
     snapshot: Snapshot,
-    measures: readonly Measures[],
+    samples: readonly ProxySample[],
     alerts?: AlertCounts,
-    figures?: ProcessFigures,
+    figures?: ProcessUsage,
   ): Promise<string>;
 }
 
@@ -51,22 +51,22 @@ export const createMetrics = (): Metrics => {
     new Counter(define(name, help, labels ?? (['proxy'] as unknown as readonly L[])));
   const histogram = (name: string, help: string) => defineHistogram(registry, `steadyport_${name}`, help);
   /** Of a process beside the proxies. */
-  const processMetrics = (who: 'monitor' | 'pm2') => {
-    const used = counter(`${who}_process_cpu_seconds_total`, 'User and system time.', []);
-    const resident = gauge(`${who}_process_resident_memory_bytes`, 'Resident memory.', []);
-    const open = gauge(`${who}_process_open_fds`, 'Open files.', []);
-    const most = gauge(`${who}_process_max_fds`, 'The limit of open files.', []);
-    return (figures: ProcessFigures['pm2'] | undefined): void => {
-      tell(used, seconds(figures?.cpuMs));
-      tell(resident, figures?.rssBytes);
-      tell(open, figures?.openFiles);
-      tell(most, figures?.openFilesLimit);
+  const processMetrics = (processName: 'monitor' | 'pm2') => {
+    const cpuTime = counter(`${processName}_process_cpu_seconds_total`, 'User and system time.', []);
+    const resident = gauge(`${processName}_process_resident_memory_bytes`, 'Resident memory.', []);
+    const openFds = gauge(`${processName}_process_open_fds`, 'Open files.', []);
+    const maxFds = gauge(`${processName}_process_max_fds`, 'The limit of open files.', []);
+    return (figures: ProcessUsage['pm2'] | undefined): void => {
+      setOrRemove(cpuTime, seconds(figures?.cpuMs));
+      setOrRemove(resident, figures?.rssBytes);
+      setOrRemove(openFds, figures?.openFiles);
+      setOrRemove(maxFds, figures?.openFilesLimit);
     };
   };
 
   const build = gauge('build_info', 'The version that runs; always 1.', ['version']);
   const reload = gauge('config_last_reload_success_timestamp_seconds', 'When the config was read.', []);
-  const lastLook = gauge(
+  const lastCheck = gauge(
     'last_check_timestamp_seconds',
     'The look of the proxy that was looked at longest ago.',
     [],
@@ -75,50 +75,65 @@ export const createMetrics = (): Metrics => {
   const monitorProcess = processMetrics('monitor');
   const monitorLag = gauge('monitor_event_loop_lag_seconds', 'How late a turn of its loop came.', []);
   const pm2Process = processMetrics('pm2');
-  const alerting = counter('notifications_total', 'Tries to send a notification.', ['channel', 'outcome']);
+  const deliveries = counter('notifications_total', 'Tries to send a notification.', ['channel', 'outcome']);
   const up = gauge('up', '1 when the proxy serves its port and its upstream answers.');
   const state = gauge('state', '1 for the state that the proxy is in.', ['proxy', 'state']);
-  const fault = gauge('failure_cause', '1 for the cause of what is wrong now.', ['proxy', 'cause']);
+  const failureCause = gauge('failure_cause', '1 for the cause of what is wrong now.', ['proxy', 'cause']);
   const warning = gauge('limit_warning', '1 for what is over a limit that only warns.', ['proxy', 'cause']);
-  const gaveUp = gauge('restart_circuit_open', '1 while restarts are tried no more for now.');
-  const consecutive = gauge('consecutive_failures', 'Failed looks in a row.');
+  const circuitOpen = gauge('restart_circuit_open', '1 while restarts are tried no more for now.');
+  const consecutiveFailures = gauge('consecutive_failures', 'Failed looks in a row.');
   const failures = counter('failures_total', 'Failed looks.');
   const restarts = counter('restarts_total', 'Crashes, and restarts by the monitor.', ['proxy', 'cause']);
   const recovery = histogram('recovery_duration_seconds', 'From the first failure to the first success.');
-  const active = gauge('connections_active', 'Connections that have a place.');
+  const activeConnections = gauge('connections_active', 'Connections that have a place.');
   const queued = gauge('connections_queued', 'Clients that wait, for the upstream or for a slot.', [
     'proxy',
     'for',
   ]);
-  const limit = gauge('connections_limit', 'The most connections at a time.');
-  const accepted = counter('connections_total', 'Connections that were accepted.');
-  const closed = counter('connections_closed_total', 'Connections that have ended.', ['proxy', 'reason']);
-  const rejected = counter('connections_rejected_total', 'Clients that were not served.', [
+  const maxConnections = gauge('connections_limit', 'The most connections at a time.');
+  const acceptedConnections = counter('connections_total', 'Connections that were accepted.');
+  const closedConnections = counter('connections_closed_total', 'Connections that have ended.', [
+    'proxy',
+    'reason',
+  ]);
+  const rejectedConnections = counter('connections_rejected_total', 'Clients that were not served.', [
     'proxy',
     'reason',
   ]);
   const bytes = counter('bytes_total', 'Bytes that were passed on.', ['proxy', 'side', 'direction']);
-  const dials = counter('upstream_connect_failures_total', 'Failed tries at one address of the upstream.', [
-    'proxy',
-    'reason',
-  ]);
-  const dialling = histogram('upstream_connect_duration_seconds', 'Of the tries that reached the upstream.');
-  const duration = histogram('connection_duration_seconds', 'From accept to the end.');
-  const probed = ['proxy', 'probe'] as const;
-  const probe = gauge('probe_success', '1 when the upstream answered its last probe.', probed);
-  const probeTime = gauge('probe_duration_seconds', 'What the last probe that succeeded took.', probed);
-  const probeLast = gauge('probe_last_success_timestamp_seconds', 'When the upstream last answered.', probed);
+  const connectFailures = counter(
+    'upstream_connect_failures_total',
+    'Failed tries at one address of the upstream.',
+    ['proxy', 'reason'],
+  );
+  const connectDuration = histogram(
+    'upstream_connect_duration_seconds',
+    'Of the tries that reached the upstream.',
+  );
+  const connectionDuration = histogram('connection_duration_seconds', 'From accept to the end.');
+  const probeLabels = ['proxy', 'probe'] as const;
+  const probeSuccess = gauge('probe_success', '1 when the upstream answered its last probe.', probeLabels);
+  const probeDuration = gauge(
+    'probe_duration_seconds',
+    'What the last probe that succeeded took.',
+    probeLabels,
+  );
+  const probeLastSuccess = gauge(
+    'probe_last_success_timestamp_seconds',
+    'When the upstream last answered.',
+    probeLabels,
+  );
   const cpu = counter('process_cpu_seconds_total', 'User and system time.');
   const memory = gauge('process_resident_memory_bytes', 'Resident memory.');
-  const files = gauge('process_open_fds', 'Open files.');
-  const mostFiles = gauge('process_max_fds', 'The limit of open files.');
-  const started = gauge('process_start_time_seconds', 'When the process began.');
-  const lag = gauge('heartbeat_duration_seconds', 'What the last answer to the monitor took.');
+  const openFiles = gauge('process_open_fds', 'Open files.');
+  const maxOpenFiles = gauge('process_max_fds', 'The limit of open files.');
+  const startTime = gauge('process_start_time_seconds', 'When the process began.');
+  const heartbeatDuration = gauge('heartbeat_duration_seconds', 'What the last answer to the monitor took.');
 
-  const count = ({ proxy, totals, health }: Measures): void => {
-    accepted.inc({ proxy }, totals.total);
+  const setCounters = ({ proxy, totals, health }: ProxySample): void => {
+    acceptedConnections.inc({ proxy }, totals.total);
     for (const [reason, sum] of Object.entries(totals.byReason))
-      (isRefusal(reason) ? rejected : closed).inc({ proxy, reason }, sum);
+      (isRefusal(reason) ? rejectedConnections : closedConnections).inc({ proxy, reason }, sum);
     for (const [side, direction, sum] of [
       ['client', 'in', totals.bytesToUpstream],
       ['client', 'out', totals.bytesToClient],
@@ -126,61 +141,69 @@ export const createMetrics = (): Metrics => {
       ['upstream', 'out', totals.bytesToUpstream],
     ] as const)
       bytes.inc({ proxy, side, direction }, sum);
-    for (const [reason, sum] of Object.entries(totals.dialFailures)) dials.inc({ proxy, reason }, sum);
-    dialling.set(proxy, totals.connect);
-    duration.set(proxy, totals.duration);
+    for (const [reason, sum] of Object.entries(totals.connectFailures))
+      connectFailures.inc({ proxy, reason }, sum);
+    connectDuration.set(proxy, totals.connect);
+    connectionDuration.set(proxy, totals.duration);
     cpu.inc({ proxy }, totals.cpuMs / 1_000);
     failures.inc({ proxy }, health.failures.total);
     restarts.inc({ proxy, cause: 'crashed' }, health.restarts.crash);
-    for (const [cause, sum] of Object.entries(health.forcedFor)) restarts.inc({ proxy, cause }, sum);
+    for (const [cause, sum] of Object.entries(health.forcedByCause)) restarts.inc({ proxy, cause }, sum);
     recovery.set(proxy, health.recoveries);
   };
 
-  const look = ({ proxy, health, now, startedAtMs, sample, probe: { type, ...last } }: Measures): void => {
+  const setGauges = ({
+    proxy,
+    health,
+    connections,
+    processStartedAt,
+    resources,
+    probe: { type, ...lastProbe },
+  }: ProxySample): void => {
     const set = (one: Gauge<'proxy'>, value: number | null | undefined): void => {
       if (value !== null && value !== undefined) one.set({ proxy }, value);
     };
     up.set({ proxy }, health.state === 'up' || health.state === 'not_needed' ? 1 : 0);
     for (const one of STATES) state.set({ proxy, state: one }, one === health.state ? 1 : 0);
     const isFaulty = health.state === 'down' || health.state === 'degraded';
-    if (isFaulty && health.cause !== null) fault.set({ proxy, cause: health.cause }, 1);
+    if (isFaulty && health.cause !== null) failureCause.set({ proxy, cause: health.cause }, 1);
     for (const cause of health.warnings) warning.set({ proxy, cause }, 1);
-    gaveUp.set({ proxy }, health.breaker.opened > 0 ? 1 : 0);
-    set(consecutive, health.failures.consecutive);
-    set(active, now?.active ?? 0);
-    queued.set({ proxy, for: 'upstream' }, now?.held ?? 0);
-    queued.set({ proxy, for: 'slot' }, now?.waiting ?? 0);
-    set(limit, now?.maxConnections);
-    set(memory, sample?.rssBytes);
-    set(files, sample?.openFiles);
-    set(mostFiles, sample?.openFilesLimit);
-    set(started, seconds(startedAtMs));
-    set(lag, seconds(sample?.lagMs));
+    circuitOpen.set({ proxy }, health.breaker.openCount > 0 ? 1 : 0);
+    set(consecutiveFailures, health.failures.consecutive);
+    set(activeConnections, connections?.active ?? 0);
+    queued.set({ proxy, for: 'upstream' }, connections?.waitingForUpstream ?? 0);
+    queued.set({ proxy, for: 'slot' }, connections?.waitingForSlot ?? 0);
+    set(maxConnections, connections?.maxConnections);
+    set(memory, resources?.rssBytes);
+    set(openFiles, resources?.openFiles);
+    set(maxOpenFiles, resources?.openFilesLimit);
+    set(startTime, seconds(processStartedAt));
+    set(heartbeatDuration, seconds(resources?.lagMs));
     const labels = { proxy, probe: type };
-    if (last.isOk !== null) probe.set(labels, last.isOk ? 1 : 0);
-    if (last.durationMs !== null) probeTime.set(labels, last.durationMs / 1_000);
-    if (last.lastOkMs !== null) probeLast.set(labels, last.lastOkMs / 1_000);
+    if (lastProbe.isOk !== null) probeSuccess.set(labels, lastProbe.isOk ? 1 : 0);
+    if (lastProbe.durationMs !== null) probeDuration.set(labels, lastProbe.durationMs / 1_000);
+    if (lastProbe.lastOkAt !== null) probeLastSuccess.set(labels, lastProbe.lastOkAt / 1_000);
   };
 
   return {
     contentType: registry.contentType,
-    render: ({ monitor }, measures, alerts = {}, figures) => {
+    render: ({ monitor }, samples, alerts = {}, figures) => {
       registry.resetMetrics();
       if (monitor) {
         build.set({ version: monitor.version }, 1);
         reload.set(monitor.startedAt / 1_000);
-        lastLook.set(monitor.lastCheckAt / 1_000);
+        lastCheck.set(monitor.lastCheckAt / 1_000);
         pm2.set(monitor.pm2Problem === null ? 1 : 0);
       }
       monitorProcess(figures?.own);
-      tell(monitorLag, seconds(figures?.lagMs));
+      setOrRemove(monitorLag, seconds(figures?.lagMs));
       pm2Process(figures?.pm2);
       for (const { name } of monitor?.alerts.channels ?? [])
         for (const outcome of OUTCOMES)
-          alerting.inc({ channel: name, outcome }, alerts[name]?.[outcome] ?? 0);
-      for (const one of measures) {
-        count(one);
-        look(one);
+          deliveries.inc({ channel: name, outcome }, alerts[name]?.[outcome] ?? 0);
+      for (const one of samples) {
+        setCounters(one);
+        setGauges(one);
       }
       return registry.metrics();
     },
@@ -188,7 +211,7 @@ export const createMetrics = (): Metrics => {
 };
 
 /** A metric without labels would be 0 where nothing is known. */
-const tell = (metric: Gauge<never> | Counter<never>, value: number | null | undefined): void => {
+const setOrRemove = (metric: Gauge<never> | Counter<never>, value: number | null | undefined): void => {
   if (value === null || value === undefined) metric.remove();
   else metric.inc(value);
 };
@@ -204,11 +227,11 @@ const defineHistogram = (registry: Registry, name: string, help: string) => {
     reset: () => histograms.clear(),
     get: async () => ({
       ...{ name, help, type: 'histogram', aggregator: 'sum' },
-      values: [...histograms].flatMap(([proxy, one]) => samplesOf(name, proxy, one)),
+      values: [...histograms].flatMap(([proxy, histogram]) => samplesOf(name, proxy, histogram)),
     }),
   };
   registry.registerMetric(metric as unknown as Metric);
-  return { set: (proxy: string, one: Histogram) => void histograms.set(proxy, one) };
+  return { set: (proxy: string, histogram: Histogram) => void histograms.set(proxy, histogram) };
 };
 
 /** Each bucket has those before it in it; the last one has all. */

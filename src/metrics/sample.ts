@@ -5,21 +5,24 @@ import type { EngineCounts } from '../proxy/connection-stats.ts';
 import type { Totals } from './counter-totals.ts';
 
 /** What is measured of one proxy; null where nothing is known. */
-export interface Measures {
+export interface ProxySample {
   readonly proxy: string;
   readonly health: Health;
   /** Of all its processes, one after the other. */
   readonly totals: Totals;
   /** What its process says of now. */
-  readonly now: Pick<EngineCounts, 'active' | 'held' | 'waiting' | 'maxConnections'> | null;
+  readonly connections: Pick<
+    EngineCounts,
+    'active' | 'waitingForUpstream' | 'waitingForSlot' | 'maxConnections'
+  > | null;
   /** When that process began, by the wall clock. */
-  readonly startedAtMs: number | null;
-  readonly sample: Sample | null;
+  readonly processStartedAt: number | null;
+  readonly resources: Sample | null;
   readonly probe: {
     readonly type: ProxyConfig['probe']['type'];
     /** Of the upstream. */
     readonly isOk: boolean | null;
     readonly durationMs: number | null;
-    readonly lastOkMs: number | null;
+    readonly lastOkAt: number | null;
   };
 }

@@ -1,76 +1,77 @@
 import { rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { ProxyConfig } from '../config/config.ts';
-import { type Health, newHealth } from '../health/state.ts';
-import { filesIn, readInteger, readText, writeAtomic } from '../system/files.ts';
+import { createHealth, type Health } from '../health/state.ts';
+import { listFiles, readInteger, readText, writeAtomic } from '../system/files.ts';
 import { isAlive } from '../system/proc/procfs.ts';
-import { type Home, makeHome, removeDrafts } from '../system/state-dir.ts';
+import { makeStateDir, removeTempFiles, type StateDir } from '../system/state-dir.ts';
 
 /** What is kept of a port over restarts of the monitor. */
-export interface PortMemory {
+export interface ProxyRecord {
   readonly health: Health;
   /** The PM2 daemon that last had the app in its list. */
-  readonly seenBy: number | null;
+  readonly daemonPid: number | null;
 }
 
 /** Of the file's layout: another one is not read. */
-const VERSION = 2;
+const VERSION = 3;
 
 /** Counters and incidents as they were; a file that is not there or not ours is an empty memory. */
-export const loadMemory = (path: string, proxies: readonly ProxyConfig[]): Map<string, PortMemory> => {
-  const ports = readPorts(path);
+export const loadHealth = (path: string, proxies: readonly ProxyConfig[]): Map<string, ProxyRecord> => {
+  const recordsById = readRecords(path);
   return new Map(
     proxies.map(({ id }) => {
-      const fresh = newHealth(Date.now());
-      const kept = ports[id];
+      const initial = createHealth(Date.now());
+      const stored = recordsById[id];
       return [
         id,
-        kept
-          ? { ...kept, health: { ...fresh, ...kept.health, graceUntilMs: fresh.graceUntilMs } }
-          : { health: fresh, seenBy: null },
+        stored
+          ? { ...stored, health: { ...initial, ...stored.health, graceEndsAt: initial.graceEndsAt } }
+          : { health: initial, daemonPid: null },
       ];
     }),
   );
 };
 
 /** At its start, when nobody else writes: the drafts of a monitor, or of a proxy, that was killed while it wrote. */
-export const forgetDrafts = (home: Home): void => {
-  const ports = portsFolder(home);
-  for (const folder of [home.path, ...filesIn(ports).map((id) => join(ports, id))]) removeDrafts(folder);
+export const removeAllDrafts = (stateDir: StateDir): void => {
+  const ports = portsFolder(stateDir);
+  for (const folder of [stateDir.path, ...listFiles(ports).map((id) => join(ports, id))])
+    removeTempFiles(folder);
 };
 
 /** Writes monitor.json and each port's `failures`, and forgets the ports that are no longer there. */
-export const saveMemory = (home: Home, memory: ReadonlyMap<string, PortMemory>): void => {
+export const saveHealth = (stateDir: StateDir, records: ReadonlyMap<string, ProxyRecord>): void => {
   writeAtomic(
-    home.monitorState,
-    `${JSON.stringify({ version: VERSION, ports: Object.fromEntries(memory) })}\n`,
+    stateDir.monitorStateFile,
+    `${JSON.stringify({ version: VERSION, ports: Object.fromEntries(records) })}\n`,
   );
-  for (const [id, { health }] of memory) {
-    const { failures } = home.port(id);
-    if (readInteger(failures) !== health.failures.consecutive) {
-      makeHome(home.path, id);
-      writeAtomic(failures, `${health.failures.consecutive}\n`);
+  for (const [id, { health }] of records) {
+    const { failuresFile } = stateDir.portFiles(id);
+    if (readInteger(failuresFile) !== health.failures.consecutive) {
+      makeStateDir(stateDir.path, id);
+      writeAtomic(failuresFile, `${health.failures.consecutive}\n`);
     }
   }
-  forgetOtherPorts(home, memory);
+  removeOtherPorts(stateDir, records);
 };
-const portsFolder = (home: Home): string => dirname(dirname(home.port('1').pid));
+const portsFolder = (stateDir: StateDir): string => dirname(dirname(stateDir.portFiles('1').pidFile));
 
-const forgetOtherPorts = (home: Home, memory: ReadonlyMap<string, PortMemory>): void => {
-  const folder = portsFolder(home);
-  for (const id of filesIn(folder)) {
+const removeOtherPorts = (stateDir: StateDir, records: ReadonlyMap<string, ProxyRecord>): void => {
+  const folder = portsFolder(stateDir);
+  for (const id of listFiles(folder)) {
     const [pid, failures] = [readInteger(join(folder, id, 'pid')), readInteger(join(folder, id, 'failures'))];
     const isPort = failures !== undefined;
-    if (isPort && !memory.has(id) && (pid === undefined || !isAlive(pid)))
+    if (isPort && !records.has(id) && (pid === undefined || !isAlive(pid)))
       rmSync(join(folder, id), { recursive: true, force: true });
   }
 };
 
-const readPorts = (path: string): Readonly<Record<string, PortMemory>> => {
+const readRecords = (path: string): Readonly<Record<string, ProxyRecord>> => {
   try {
     const file = JSON.parse(readText(path) ?? '{}') as {
       version?: number;
-      ports?: Record<string, PortMemory>;
+      ports?: Record<string, ProxyRecord>;
     };
     return file.version === VERSION && file.ports ? file.ports : {};
   } catch {

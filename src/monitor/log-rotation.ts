@@ -1,24 +1,24 @@
 import { existsSync } from 'node:fs';
-import { MONITOR } from '../config/app-names.ts';
+import { MONITOR_APP } from '../config/app-names.ts';
 import type { Config } from '../config/config.ts';
 import type { Log } from '../logging/logger.ts';
-import { rotatedOf, rotateLarge, tidy } from '../logging/rotate.ts';
+import { listRotated, pruneRotated, rotateIfLarge } from '../logging/rotate.ts';
 import type { Pm2, Pm2View } from '../pm2/client.ts';
-import { filesIn } from '../system/files.ts';
-import type { Home } from '../system/state-dir.ts';
+import { listFiles } from '../system/files.ts';
+import type { StateDir } from '../system/state-dir.ts';
 
 /** What a log may grow by past its limit is what is written in so long. */
-const LOOK_MS = 5_000;
+const CHECK_INTERVAL_MS = 5_000;
 
 export interface LogRotation {
   /** One look, as there is one every 5 s. */
-  look(): Promise<void>;
+  check(): Promise<void>;
   stop(): void;
 }
 
-interface Dependencies {
+interface LogRotationDeps {
   readonly config: Pick<Config, 'proxies' | 'logs'>;
-  readonly home: Pick<Home, 'logs'>;
+  readonly stateDir: Pick<StateDir, 'logsFolder'>;
   readonly pm2: Pick<Pm2, 'reloadLogs'>;
   listPm2(): Promise<Pm2View>;
   readonly log: Log;
@@ -28,26 +28,26 @@ interface Dependencies {
  * Bounds the logs where no logrotate does: those of the connections, and what PM2 writes of our own apps. The limit lies
  * above that of logrotate/steadyport, which therefore comes first where it runs.
  */
-export const rotateLogs = ({ config, home, pm2, listPm2, log }: Dependencies): LogRotation => {
+export const createLogRotation = ({ config, stateDir, pm2, listPm2, log }: LogRotationDeps): LogRotation => {
   const { maxBytes, maxFiles } = config.logs;
-  const apps = [...config.proxies.map(({ name }) => name), MONITOR];
+  const apps = [...config.proxies.map(({ name }) => name), MONITOR_APP];
   let isReloadDue = false;
   let problem = '';
-  let tidied = new Set<string>();
+  let tidiedPaths = new Set<string>();
 
   /** At first too: what an earlier monitor was killed in. */
-  const isFirst = (path: string): boolean => !tidied.has(path);
+  const isUntidied = (path: string): boolean => !tidiedPaths.has(path);
 
-  const finish = async (path: string): Promise<void> => {
-    await tidy(path, maxFiles);
-    tidied.add(path);
+  const tidyPath = async (path: string): Promise<void> => {
+    await pruneRotated(path, maxFiles);
+    tidiedPaths.add(path);
   };
 
   const rotateOwn = async (): Promise<void> => {
-    for (const name of filesIn(home.logs)) {
-      const path = `${home.logs}/${name}`;
-      if (name.endsWith('.log') && (rotateLarge(path, maxBytes, new Date()) || isFirst(path)))
-        await finish(path);
+    for (const name of listFiles(stateDir.logsFolder)) {
+      const path = `${stateDir.logsFolder}/${name}`;
+      if (name.endsWith('.log') && (rotateIfLarge(path, maxBytes, new Date()) || isUntidied(path)))
+        await tidyPath(path);
     }
   };
 
@@ -56,17 +56,17 @@ export const rotateLogs = ({ config, home, pm2, listPm2, log }: Dependencies): L
     const view = await listPm2();
     if (!view.ok) return;
     const paths = new Set(apps.flatMap((app) => Object.values(view.apps.get(app)?.logs ?? {})));
-    const due = [...paths].filter((path) => {
-      const isRotated = rotateLarge(path, maxBytes, new Date());
-      if (isRotated || (isFirst(path) && isUnopened(path))) isReloadDue = true;
-      return isRotated || isFirst(path);
+    const duePaths = [...paths].filter((path) => {
+      const isRotated = rotateIfLarge(path, maxBytes, new Date());
+      if (isRotated || (isUntidied(path) && isNotReopened(path))) isReloadDue = true;
+      return isRotated || isUntidied(path);
     });
     if (isReloadDue) await pm2.reloadLogs();
     isReloadDue = false;
-    for (const path of due) await finish(path);
+    for (const path of duePaths) await tidyPath(path);
   };
 
-  const look = async (): Promise<void> => {
+  const check = async (): Promise<void> => {
     try {
       await rotateOwn();
       await rotatePm2();
@@ -75,19 +75,19 @@ export const rotateLogs = ({ config, home, pm2, listPm2, log }: Dependencies): L
       const { message } = error as Error;
       if (message !== problem) log('log_rotation_failed', `Cannot rotate the logs: ${message}`);
       problem = message;
-      tidied = new Set();
+      tidiedPaths = new Set();
     }
   };
 
   let timer: NodeJS.Timeout | undefined;
   let isStopped = maxBytes === 0;
-  const lookAgain = (): void => {
-    if (!isStopped) timer = setTimeout(() => void look().then(lookAgain), LOOK_MS);
+  const scheduleNext = (): void => {
+    if (!isStopped) timer = setTimeout(() => void check().then(scheduleNext), CHECK_INTERVAL_MS);
     timer?.unref();
   };
-  lookAgain();
+  scheduleNext();
   return {
-    look,
+    check,
     stop: () => {
       isStopped = true;
       clearTimeout(timer);
@@ -96,4 +96,4 @@ export const rotateLogs = ({ config, home, pm2, listPm2, log }: Dependencies): L
 };
 
 /** It was renamed, and whoever writes it has not opened the name anew. */
-const isUnopened = (path: string): boolean => !existsSync(path) && rotatedOf(path).length > 0;
+const isNotReopened = (path: string): boolean => !existsSync(path) && listRotated(path).length > 0;

@@ -1,39 +1,39 @@
-import type { Seen } from '../alerting/policy/messages.ts';
+import type { ProxyView } from '../alerting/policy/messages.ts';
 import type { Config } from '../config/config.ts';
-import { brake, isBraking, RELEASED } from '../health/mass-failure.ts';
+import { detectMassFailure, isPausingRestarts, NO_MASS_FAILURE } from '../health/mass-failure.ts';
 import type { Log } from '../logging/logger.ts';
-import { openLedgers } from '../metrics/counter-store.ts';
-import type { Measures } from '../metrics/sample.ts';
+import { openCounterStore } from '../metrics/counter-store.ts';
+import type { ProxySample } from '../metrics/sample.ts';
 import type { AppDefinition } from '../pm2/apps.ts';
 import type { Pm2 } from '../pm2/client.ts';
-import { watchPm2 } from '../pm2/process-list.ts';
-import type { Restart } from '../pm2/restart.ts';
+import { createProcessList } from '../pm2/process-list.ts';
+import type { Restarter } from '../pm2/restart.ts';
 import type { MonitorStatus, ProxyStatus } from '../status/snapshot.ts';
-import type { Home } from '../system/state-dir.ts';
-import { forgetDrafts, loadMemory, saveMemory } from './health-store.ts';
-import { rotateLogs } from './log-rotation.ts';
-import { type Watch, watch } from './proxy-monitor.ts';
+import type { StateDir } from '../system/state-dir.ts';
+import { loadHealth, removeAllDrafts, saveHealth } from './health-store.ts';
+import { createLogRotation } from './log-rotation.ts';
+import { createProxyMonitor, type ProxyMonitor } from './proxy-monitor.ts';
 
 export interface Monitor {
   status(): { readonly proxies: readonly ProxyStatus[] } & Pick<MonitorStatus, 'lastCheckAt' | 'pm2Problem'>;
   /** For the alerts. */
-  seen(): readonly Seen[];
+  alertViews(): readonly ProxyView[];
   /** For the metrics; what it gives of the counts is kept by then. */
-  measures(): readonly Measures[];
+  samples(): readonly ProxySample[];
   /** Looks at every port at once. */
-  lookNow(): void;
+  checkNow(): void;
   /** Restarts a proxy by its id, as the operator wishes; rejects with why it could not be done. */
   restart(id: string): Promise<void>;
   stop(): void;
 }
 
 /** What varies in tests is handed in; the apps are those of ecosystem.config.js. */
-export interface Dependencies {
+export interface MonitorDeps {
   readonly config: Config;
   readonly apps: readonly AppDefinition[];
-  readonly home: Home;
+  readonly stateDir: StateDir;
   readonly pm2: Pm2;
-  readonly restart: Restart;
+  readonly restart: Restarter;
   readonly log: Log;
   /** What is known of a port has changed, and is kept. */
   onChange(): void;
@@ -42,65 +42,71 @@ export interface Dependencies {
 }
 
 /** Of PM2's list, for what need not be new. */
-const LIST_AGE_MS = 5_000;
+const MAX_LIST_AGE_MS = 5_000;
 
 /** Watches every proxy, each in a loop of its own, so that none waits for another. */
-export const startMonitor = (deps: Dependencies): Monitor => {
-  const { config, apps, home, pm2, restart, log } = deps;
-  forgetDrafts(home);
-  const memory = loadMemory(home.monitorState, config.proxies);
-  const save = keep(() => saveMemory(home, memory), log);
-  const ledgers = openLedgers(
-    home.counts,
+export const startMonitor = (deps: MonitorDeps): Monitor => {
+  const { config, apps, stateDir, pm2, restart, log } = deps;
+  removeAllDrafts(stateDir);
+  const records = loadHealth(stateDir.monitorStateFile, config.proxies);
+  const save = logSaveErrors(() => saveHealth(stateDir, records), log);
+  const counters = openCounterStore(
+    stateDir.countsFile,
     config.proxies.map(({ id }) => id),
   );
-  const pm2List = watchPm2(pm2, log, deps.onSuperseded);
-  const rotation = rotateLogs({ config, home, pm2, listPm2: () => pm2List.get(LIST_AGE_MS), log });
-  const watches: Watch[] = [];
-  const isBraked = watchFleet(watches, log);
+  const processList = createProcessList(pm2, log, deps.onSuperseded);
+  const rotation = createLogRotation({
+    config,
+    stateDir,
+    pm2,
+    listPm2: () => processList.get(MAX_LIST_AGE_MS),
+    log,
+  });
+  const proxyMonitors: ProxyMonitor[] = [];
+  const restartsPaused = createMassFailureDetector(proxyMonitors, log);
   for (const proxy of config.proxies)
-    watches.push(
-      watch(proxy, {
+    proxyMonitors.push(
+      createProxyMonitor(proxy, {
         monitor: config.monitor,
         app: apps.find(({ name }) => name === proxy.name),
-        files: home.port(proxy.id),
-        remembered: memory.get(proxy.id),
+        files: stateDir.portFiles(proxy.id),
+        record: records.get(proxy.id),
         restart,
         log,
-        listPm2: pm2List.get,
-        isBraked,
-        onReport: (report) => ledgers.enter(proxy.id, report),
-        onChange: (next) => {
-          memory.set(proxy.id, next);
+        listPm2: processList.get,
+        restartsPaused,
+        onReport: (report) => counters.add(proxy.id, report),
+        onChange: (record) => {
+          records.set(proxy.id, record);
           save();
           deps.onChange();
         },
       }),
     );
-  const named = new Map(config.proxies.map(({ name }, at) => [name, watches[at]]));
-  pm2.follow((news) => named.get(news.app)?.hear(news));
+  const monitorsByName = new Map(config.proxies.map(({ name }, index) => [name, proxyMonitors[index]]));
+  pm2.subscribe((event) => monitorsByName.get(event.app)?.onPm2Event(event));
   save();
   return {
     status: () => ({
-      proxies: watches.map((one) => one.status()),
-      lastCheckAt: Math.min(...watches.map((one) => one.lastLookMs())),
-      pm2Problem: pm2List.problem(),
+      proxies: proxyMonitors.map((proxyMonitor) => proxyMonitor.status()),
+      lastCheckAt: Math.min(...proxyMonitors.map((proxyMonitor) => proxyMonitor.lastCheckAt())),
+      pm2Problem: processList.problem(),
     }),
-    seen: () => watches.map((one) => one.seen()),
-    measures: () => {
-      const totals = ledgers.shown();
-      return config.proxies.flatMap(({ id }, at) => {
-        const [one, sum] = [watches[at]?.measures(), totals.get(id)];
-        return one && sum ? [{ ...one, totals: sum }] : [];
+    alertViews: () => proxyMonitors.map((proxyMonitor) => proxyMonitor.alertView()),
+    samples: () => {
+      const totals = counters.read();
+      return config.proxies.flatMap(({ id }, index) => {
+        const [proxyMonitor, counts] = [proxyMonitors[index]?.sample(), totals.get(id)];
+        return proxyMonitor && counts ? [{ ...proxyMonitor, totals: counts }] : [];
       });
     },
-    lookNow: () => {
-      for (const one of watches) one.lookNow();
+    checkNow: () => {
+      for (const proxyMonitor of proxyMonitors) proxyMonitor.checkNow();
     },
-    restart: async (id) => watches[config.proxies.findIndex((proxy) => proxy.id === id)]?.restart(),
+    restart: async (id) => proxyMonitors[config.proxies.findIndex((proxy) => proxy.id === id)]?.restart(),
     stop: () => {
-      ledgers.shown();
-      for (const one of watches) one.stop();
+      counters.read();
+      for (const proxyMonitor of proxyMonitors) proxyMonitor.stop();
       rotation.stop();
       pm2.close();
     },
@@ -108,32 +114,32 @@ export const startMonitor = (deps: Dependencies): Monitor => {
 };
 
 /** A disk that is full is told once; the counters are then kept in memory only. */
-const keep = (save: () => void, log: Log): (() => void) => {
-  let isKept = true;
+const logSaveErrors = (save: () => void, log: Log): (() => void) => {
+  let isSaved = true;
   return () => {
     try {
       save();
-      isKept = true;
+      isSaved = true;
     } catch (error) {
-      if (isKept) log('state_write_failed', `Cannot keep the counters: ${(error as Error).message}`);
-      isKept = false;
+      if (isSaved) log('state_write_failed', `Cannot keep the counters: ${(error as Error).message}`);
+      isSaved = false;
     }
   };
 };
 
 /** Whether most ports fail at once; said once when they begin to. */
-const watchFleet = (watches: readonly Watch[], log: Log): (() => boolean) => {
-  let state = RELEASED;
+const createMassFailureDetector = (proxyMonitors: readonly ProxyMonitor[], log: Log): (() => boolean) => {
+  let state = NO_MASS_FAILURE;
   return () => {
-    const nowMs = Date.now();
-    const before = state;
-    const healths = watches.map((one) => one.health());
-    state = brake(before, healths, nowMs);
-    if (before.sinceMs === null && state.sinceMs !== null)
+    const now = Date.now();
+    const previous = state;
+    const healths = proxyMonitors.map((proxyMonitor) => proxyMonitor.health());
+    state = detectMassFailure(previous, healths, now);
+    if (previous.since === null && state.since !== null)
       log(
         'mass_failure',
         `🚨 ALERT: most of the ${healths.length} ports fail at once: this machine is suspected, and nothing is restarted for now`,
       );
-    return isBraking(state, nowMs);
+    return isPausingRestarts(state, now);
   };
 };

@@ -1,125 +1,140 @@
-import type { Seen } from '../alerting/policy/messages.ts';
+import type { ProxyView } from '../alerting/policy/messages.ts';
 import type { ProxyConfig } from '../config/config.ts';
-import { type Health, newHealth } from '../health/state.ts';
-import type { Measures } from '../metrics/sample.ts';
+import { createHealth, type Health } from '../health/state.ts';
+import type { ProxySample } from '../metrics/sample.ts';
 import type { ProxyStatus } from '../status/snapshot.ts';
-import { createLooks, type LookMeans, type Looks } from './check-runner.ts';
-import { createWitness, type Hears } from './checks/collect.ts';
-import type { PortMemory } from './health-store.ts';
-import { createHints, type Hints } from './pm2-events.ts';
-import { createTreatment, type Means, type Treatment } from './recovery.ts';
-import { createPace, isSuspect } from './schedule.ts';
-import { describeProxy, seenOf } from './snapshot.ts';
+import { type CheckRunner, type CheckRunnerDeps, createCheckRunner } from './check-runner.ts';
+import { type CollectorEvents, createEvidenceCollector } from './checks/collect.ts';
+import type { ProxyRecord } from './health-store.ts';
+import { createEventDebouncer, type EventDebouncer } from './pm2-events.ts';
+import { createRecovery, type Recovery, type RecoveryDeps } from './recovery.ts';
+import { createSchedule, needsFastChecks } from './schedule.ts';
+import { alertViewOf, describeProxy } from './snapshot.ts';
 
 /** What one watch shares with the others. */
-export interface Surroundings extends Omit<Means, 'listenAgain'>, LookMeans {
-  readonly remembered: PortMemory | undefined;
-  readonly onReport: Hears['onReport'];
+export interface ProxyMonitorDeps extends Omit<RecoveryDeps, 'relisten'>, CheckRunnerDeps {
+  readonly record: ProxyRecord | undefined;
+  readonly onReport: CollectorEvents['onReport'];
 }
 
-export interface Watch {
+export interface ProxyMonitor {
   readonly health: () => Health;
   readonly status: () => ProxyStatus;
-  readonly seen: () => Seen;
-  readonly measures: () => Omit<Measures, 'totals'>;
-  readonly lastLookMs: () => number;
+  readonly alertView: () => ProxyView;
+  readonly sample: () => Omit<ProxySample, 'totals'>;
+  readonly lastCheckAt: () => number;
   /** Looks at once, at the upstream too. */
-  readonly lookNow: () => void;
-  readonly restart: Treatment['restart'];
+  readonly checkNow: () => void;
+  readonly restart: Recovery['restart'];
   /** What PM2 says of the app by itself. */
-  readonly hear: Hints['take'];
+  readonly onPm2Event: EventDebouncer['onEvent'];
   readonly stop: () => void;
 }
 
 /** Watches one proxy: look → evidence → step → actions, and again. */
-export const watch = (proxy: ProxyConfig, around: Surroundings): Watch => {
-  const { monitor, files, log } = around;
+export const createProxyMonitor = (proxy: ProxyConfig, deps: ProxyMonitorDeps): ProxyMonitor => {
+  const { monitor, files, log } = deps;
   let isStopped = false;
-  let isWished = false;
+  let isCheckRequested = false;
 
-  const onEnd = (how: 'left' | 'lost'): void => {
-    looks.hasEnded();
+  const onEnd = (reason: 'left' | 'lost'): void => {
+    checkRunner.onConnectionEnd();
     // A goodbye counts also from one that PM2 is stopping: for a moment PM2 then shows it as given up.
-    const isKnown = how === 'lost' && health().state === 'stopped';
-    if (treatment.isCuring() || isStopped || isKnown) return;
-    void treatment.handle({ kind: how === 'lost' ? 'crash' : 'left', atMs: Date.now() });
-    pace.again(monitor.fastIntervalMs);
+    const isKnown = reason === 'lost' && health().state === 'stopped';
+    if (recovery.isRestarting() || isStopped || isKnown) return;
+    void recovery.handle({ kind: reason === 'lost' ? 'crash' : 'goodbye', at: Date.now() });
+    schedule.runIn(monitor.fastIntervalMs);
   };
   /** From here on its sockets are closed, though it may answer for a while. */
-  const onLeaving = (): void => {
-    if (!treatment.isCuring() && !isStopped) void treatment.handle({ kind: 'left', atMs: Date.now() });
+  const onStopping = (): void => {
+    if (!recovery.isRestarting() && !isStopped) void recovery.handle({ kind: 'goodbye', at: Date.now() });
   };
-  const onNews = (): void => pace.again(0);
-  const witness = createWitness(proxy, monitor, files.socket, {
-    onLeaving,
+  const onProbeResult = (): void => schedule.runIn(0);
+  const collector = createEvidenceCollector(proxy, monitor, files.socket, {
+    onStopping,
     onEnd,
-    onNews,
-    onReport: around.onReport,
+    onProbeResult,
+    onReport: deps.onReport,
   });
-  const treatment = createTreatment(
+  const recovery = createRecovery(
     proxy,
-    around.remembered ?? { health: newHealth(Date.now()), seenBy: null },
-    { ...around, listenAgain: witness.listenAgain },
+    deps.record ?? { health: createHealth(Date.now()), daemonPid: null },
+    { ...deps, relisten: collector.relisten },
   );
-  const health = (): Health => treatment.memory().health;
-  const isUrgent = (): boolean => isSuspect(health()) || (looks.last()?.evidence.leaving ?? 'no') !== 'no';
-  const hints = createHints(
-    () => isUrgent() || treatment.isCuring(),
-    (ms) => pace.again(ms),
+  const health = (): Health => recovery.record().health;
+  const isUrgent = (): boolean =>
+    needsFastChecks(health()) || (checkRunner.lastCheck()?.evidence.stopping ?? 'no') !== 'no';
+  const debouncer = createEventDebouncer(
+    () => isUrgent() || recovery.isRestarting(),
+    (ms) => schedule.runIn(ms),
   );
-  const looks = createLooks(proxy, around, witness, treatment, hints);
-  const pace = createPace(monitor, {
-    look: (manner) => {
-      const eager = isUrgent() || isWished;
-      isWished = false;
-      return looks
-        .look({ ...manner, eager })
+  const checkRunner = createCheckRunner(proxy, deps, collector, recovery, debouncer);
+  const schedule = createSchedule(monitor, {
+    check: (mode) => {
+      const isUrgentCheck = isUrgent() || isCheckRequested;
+      isCheckRequested = false;
+      return checkRunner
+        .check({ ...mode, isUrgent: isUrgentCheck })
         .catch((error: Error) =>
           log('check_error', `The look at ${proxy.place} failed: ${error.message}`, { error: error.stack }),
         );
     },
-    glance: () => witness.glance(),
+    quickCheck: () => collector.quickCheck(),
     isUrgent,
   });
 
   return {
     health,
     status: () => {
-      const said = { word: looks.pm2Word(), ending: hints.ending(health().incident) };
-      return describeProxy(proxy, health(), looks.last(), said, monitor.failureThreshold);
+      const pm2Description = {
+        statusText: checkRunner.pm2StatusText(),
+        ending: debouncer.ending(health().incident),
+      };
+      return describeProxy(
+        proxy,
+        health(),
+        checkRunner.lastCheck(),
+        pm2Description,
+        monitor.failureThreshold,
+      );
     },
-    seen: () => seenOf(proxy, health(), looks.last(), hints.ending(health().incident)),
-    measures: () => measure(proxy, health(), looks),
-    lastLookMs: looks.lastLookMs,
-    lookNow: () => {
-      isWished = true;
-      pace.again(0);
+    alertView: () =>
+      alertViewOf(proxy, health(), checkRunner.lastCheck(), debouncer.ending(health().incident)),
+    sample: () => sampleOf(proxy, health(), checkRunner),
+    lastCheckAt: checkRunner.lastCheckAt,
+    checkNow: () => {
+      isCheckRequested = true;
+      schedule.runIn(0);
     },
-    restart: treatment.restart,
-    hear: hints.take,
+    restart: recovery.restart,
+    onPm2Event: debouncer.onEvent,
     stop: () => {
       isStopped = true;
-      looks.stop();
-      pace.stop();
-      witness.close();
+      checkRunner.stop();
+      schedule.stop();
+      collector.close();
     },
   };
 };
 
-const measure = (proxy: ProxyConfig, health: Health, looks: Looks): Omit<Measures, 'totals'> => {
-  const last = looks.last();
-  const upstream = last?.evidence.upstream ?? 'unknown';
+const sampleOf = (
+  proxy: ProxyConfig,
+  health: Health,
+  checkRunner: CheckRunner,
+): Omit<ProxySample, 'totals'> => {
+  const lastCheck = checkRunner.lastCheck();
+  const upstream = lastCheck?.evidence.upstream ?? 'unknown';
   return {
     proxy: proxy.name,
     health,
-    now: last?.report?.connections ?? null,
-    startedAtMs: last?.report?.startedAtMs ?? null,
-    sample: last?.sample ?? null,
+    connections: lastCheck?.report?.connections ?? null,
+    processStartedAt: lastCheck?.report?.startedAt ?? null,
+    resources: lastCheck?.sample ?? null,
     probe: {
       type: proxy.probe.type,
       isOk: upstream === 'unknown' ? null : upstream === 'ok',
-      durationMs: last?.probeMs ?? null,
-      lastOkMs: looks.upstreamOkMs(),
+      durationMs: lastCheck?.probeMs ?? null,
+      lastOkAt: checkRunner.upstreamOkAt(),
     },
   };
 };

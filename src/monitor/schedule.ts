@@ -1,19 +1,19 @@
 import type { MonitorConfig } from '../config/config.ts';
 import type { Health } from '../health/state.ts';
-import { createTimer } from '../lib/periodic-task.ts';
+import { createPeriodicTask } from '../lib/periodic-task.ts';
 
 /** When a proxy is looked at. */
-export interface Pace {
+export interface Schedule {
   /** The next look comes then, instead of when it was due. */
-  again(ms: number): void;
+  runIn(ms: number): void;
   stop(): void;
 }
 
-export interface Steps {
-  /** @param manner `hurried`: a glance was the reason; `late`: it came later than it was due. Must not reject */
-  look(manner: { readonly hurried: boolean; readonly late: boolean }): Promise<void>;
+export interface ScheduledTasks {
+  /** @param mode `hurried`: a glance was the reason; `late`: it came later than it was due. Must not reject */
+  check(mode: { readonly triggeredByQuickCheck: boolean; readonly isLate: boolean }): Promise<void>;
   /** Whether there is reason to look at once. */
-  glance(): Promise<boolean>;
+  quickCheck(): Promise<boolean>;
   /** Something is wrong, or on its way. */
   isUrgent(): boolean;
 }
@@ -22,47 +22,47 @@ export interface Steps {
  * Looks every `intervalMs`, or every `fastIntervalMs` while it is urgent. In between are glances: a proxy that hangs just
  * after a look is not to wait for the next one.
  */
-export const createPace = (
+export const createSchedule = (
   { intervalMs, fastIntervalMs }: Pick<MonitorConfig, 'intervalMs' | 'fastIntervalMs'>,
-  { look, glance, isUrgent }: Steps,
-): Pace => {
-  let isLooking = false;
-  let hurried = false;
+  { check, quickCheck, isUrgent }: ScheduledTasks,
+): Schedule => {
+  let isChecking = false;
+  let triggeredByQuickCheck = false;
 
-  const looks = createTimer({
-    run: async (late) => {
-      isLooking = true;
-      const manner = { hurried, late };
-      hurried = false;
-      await look(manner);
-      isLooking = false;
+  const checks = createPeriodicTask({
+    run: async (isLate) => {
+      isChecking = true;
+      const mode = { triggeredByQuickCheck, isLate };
+      triggeredByQuickCheck = false;
+      await check(mode);
+      isChecking = false;
     },
-    pauseMs: () => (isUrgent() ? fastIntervalMs : intervalMs),
+    intervalMs: () => (isUrgent() ? fastIntervalMs : intervalMs),
   });
 
-  const glances = createTimer({
+  const quickChecks = createPeriodicTask({
     run: async () => {
-      if (isLooking || isUrgent() || !(await glance()) || isLooking) return;
-      hurried = true;
-      looks.again(0);
+      if (isChecking || isUrgent() || !(await quickCheck()) || isChecking) return;
+      triggeredByQuickCheck = true;
+      checks.runIn(0);
     },
-    pauseMs: () => fastIntervalMs,
+    intervalMs: () => fastIntervalMs,
   });
 
   return {
-    again: looks.again,
+    runIn: checks.runIn,
     stop: () => {
-      looks.stop();
-      glances.stop();
+      checks.stop();
+      quickChecks.stop();
     },
   };
 };
 
 /** Looked at every `fastIntervalMs`: what is on its way, or about to change its state, up or down. */
-export const isSuspect = ({ state, hasLeft, incident, failures, successes }: Health): boolean =>
+export const needsFastChecks = ({ state, hasLeft, incident, failures, successes }: Health): boolean =>
   state === 'starting' ||
   (hasLeft && state !== 'stopped') ||
-  (incident !== null && (failures.consecutive <= MOST_SUSPECT_LOOKS || successes > 0));
+  (incident !== null && (failures.consecutive <= MAX_FAST_CHECKS || successes > 0));
 
 /** After so many failures in a row nothing is about to change: `intervalMs` is often enough. */
-const MOST_SUSPECT_LOOKS = 20;
+const MAX_FAST_CHECKS = 20;

@@ -1,18 +1,18 @@
-import type { Seen } from '../alerting/policy/messages.ts';
+import type { ProxyView } from '../alerting/policy/messages.ts';
 import type { ProxyConfig } from '../config/config.ts';
-import { NO_TRACK, usageOf } from '../health/resource-limits.ts';
+import { NO_SAMPLES, usageOf } from '../health/resource-limits.ts';
 import { type Health, uptimeOf } from '../health/state.ts';
 import type { Cause } from '../health/types.ts';
 import { formatAddress, ipFamily, isLoopback } from '../lib/address.ts';
-import { bindAddresses, formatListen } from '../lib/listen-spec.ts';
+import { bindAddresses, formatListenSpec } from '../lib/listen-spec.ts';
 import type { ProxyStatus } from '../status/snapshot.ts';
 import { localAddresses } from '../system/proc/network-interfaces.ts';
-import { formatHolder } from '../system/proc/port-owner.ts';
-import type { Sighting } from './checks/collect.ts';
+import { formatPortOwner } from '../system/proc/port-owner.ts';
+import type { CheckReport } from './checks/collect.ts';
 
 /** What PM2 says of an app, for people: its own word, and how the process ended, where it told. */
-interface Pm2Words {
-  readonly word: string;
+interface Pm2Description {
+  readonly statusText: string;
   readonly ending: string | null;
 }
 
@@ -20,27 +20,27 @@ interface Pm2Words {
 export const describeProxy = (
   proxy: ProxyConfig,
   health: Health,
-  sighting: Sighting | undefined,
-  { word: pm2, ending }: Pm2Words,
+  checkReport: CheckReport | undefined,
+  { statusText: pm2, ending }: Pm2Description,
   failureThreshold: number,
 ): ProxyStatus => {
-  const { state, cause, sinceMs: since, failures, restarts, recovery } = health;
-  const report = sighting?.report ?? null;
-  const bound = report?.bindings.filter((binding) => binding.state === 'bound') ?? [];
-  const accepted = sighting?.accepted;
+  const { state, cause, since, failures, restarts, recovery } = health;
+  const report = checkReport?.report ?? null;
+  const boundAddresses = report?.bindings.filter((binding) => binding.state === 'bound') ?? [];
+  const checkedAddress = checkReport?.checkedAddress;
   return {
     name: proxy.name,
     id: proxy.id,
     port: proxy.listen.port || null,
     label: proxy.label,
-    listen: bound.length > 0 ? bound.map(formatAddress) : [formatListen(proxy.listen)],
+    listen: boundAddresses.length > 0 ? boundAddresses.map(formatAddress) : [formatListenSpec(proxy.listen)],
     upstream: formatAddress(proxy.upstream),
     optional: proxy.optional,
     state,
     cause,
     since,
-    detail: cause === null ? null : detailOf(cause, sighting, ending),
-    pid: sighting ? pidOf(sighting) : health.pid,
+    detail: cause === null ? null : detailOf(cause, checkReport, ending),
+    pid: checkReport ? pidOf(checkReport) : health.pid,
     pm2,
     engine: report?.engine ?? null,
     engineReason: report?.engineReason ?? null,
@@ -54,81 +54,89 @@ export const describeProxy = (
     },
     uptimePercent: Math.round(uptimeOf(health, Date.now()) * 100_000) / 1_000,
     incidents: incidentsOf(health),
-    warnings: health.warnings.map((warning) => sighting?.explain(warning) ?? warning),
-    usage: sighting?.usage ?? usageOf(NO_TRACK),
-    nextRestartAt: health.breaker.opened > 0 ? health.breaker.nextAtMs : null,
+    warnings: health.warnings.map((warning) => checkReport?.explain(warning) ?? warning),
+    usage: checkReport?.usage ?? usageOf(NO_SAMPLES),
+    nextRestartAt: health.breaker.openCount > 0 ? health.breaker.nextRestartAt : null,
     connections: { active: report?.connections.active ?? 0, total: report?.connections.total ?? 0 },
-    checkMs: sighting?.probeMs ?? null,
-    portOwner: holderOf(sighting),
-    urls: urls(
+    checkMs: checkReport?.probeMs ?? null,
+    portOwner: portOwnerOf(checkReport),
+    urls: urlsOf(
       proxy,
       report?.bindings.every((binding) => binding.state === 'not_needed')
         ? bindAddresses({ kind: 'external', port: proxy.listen.port }, proxy.upstream, localAddresses())
-        : bound,
+        : boundAddresses,
     ),
-    answersOnOwnAddress: accepted && !isLoopback(accepted.host) ? sighting.evidence.accepts === 'ok' : null,
+    answersOnOwnAddress:
+      checkedAddress && !isLoopback(checkedAddress.host) ? checkReport.evidence.accepts === 'ok' : null,
   };
 };
 
 /** What is known of it, for those who are told of it by alerts. */
-export const seenOf = (
+export const alertViewOf = (
   { name, label, place, upstream }: ProxyConfig,
   health: Health,
-  sighting: Sighting | undefined,
+  checkReport: CheckReport | undefined,
   ending: string | null,
-): Seen => ({
+): ProxyView => ({
   ...{ name, label, place, health, upstream: formatAddress(upstream) },
-  detail: health.cause === null ? null : detailOf(health.cause, sighting, ending),
-  holder: holderOf(sighting),
+  detail: health.cause === null ? null : detailOf(health.cause, checkReport, ending),
+  portOwner: portOwnerOf(checkReport),
   limits: Object.fromEntries(
     health.warnings.flatMap((cause) => {
-      const text = sighting?.explain(cause);
+      const text = checkReport?.explain(cause);
       return text ? [[cause, text]] : [];
     }),
   ),
 });
 
-const holderOf = (sighting: Sighting | undefined): string | null => {
-  const holder = sighting?.report?.bindings.find(({ state }) => state === 'in_use')?.holder;
-  return holder ? formatHolder(holder) : null;
+const portOwnerOf = (checkReport: CheckReport | undefined): string | null => {
+  const owner = checkReport?.report?.bindings.find(({ state }) => state === 'in_use')?.portOwner;
+  return owner ? formatPortOwner(owner) : null;
 };
 
 /** Of a process that is gone no check has anything to say. */
-const detailOf = (cause: Cause, sighting: Sighting | undefined, ending: string | null): string | null =>
+const detailOf = (
+  cause: Cause,
+  checkReport: CheckReport | undefined,
+  ending: string | null,
+): string | null =>
   cause === 'crashed' || cause === 'crash_loop'
     ? ending
-    : (sighting?.explain(cause) ?? sighting?.detail ?? null);
+    : (checkReport?.explain(cause) ?? checkReport?.detail ?? null);
 
 /** That of a process that is gone is of use to count its crash, and to nobody else. */
-const pidOf = ({ pid, evidence }: Sighting): number | null =>
+const pidOf = ({ pid, evidence }: CheckReport): number | null =>
   ['gone', 'zombie'].includes(evidence.process) ? null : pid;
 
 const incidentsOf = ({ history, incident }: Health): ProxyStatus['incidents'] => {
-  const past = history.map(({ fromMs, toMs, cause, cures }) => ({
-    startedAt: fromMs,
-    endedAt: toMs,
+  const pastIncidents = history.map(({ startedAt, endedAt, cause, actions }) => ({
+    startedAt,
+    endedAt,
     cause,
-    actions: cures,
+    actions,
   }));
   return incident
-    ? [...past, { startedAt: incident.atMs, endedAt: null, cause: incident.cause, actions: incident.cures }]
-    : past;
+    ? [
+        ...pastIncidents,
+        { startedAt: incident.startedAt, endedAt: null, cause: incident.cause, actions: incident.actions },
+      ]
+    : pastIncidents;
 };
 
 /** What to open from another machine; http and https only where an http probe says so. Link-local addresses are left out. */
-const urls = (
+const urlsOf = (
   { probe, listen: { port } }: ProxyConfig,
-  bound: readonly { readonly host: string }[],
+  boundAddresses: readonly { readonly host: string }[],
 ): string[] => {
   const scheme = probe.type !== 'http' ? 'tcp' : probe.tls ? 'https' : 'http';
-  const outside = localAddresses().filter((host) => !isLoopback(host) && !host.includes('%'));
-  const reached = outside.filter((host) =>
-    bound.some(
+  const externalHosts = localAddresses().filter((host) => !isLoopback(host) && !host.includes('%'));
+  const reachableHosts = externalHosts.filter((host) =>
+    boundAddresses.some(
       (address) =>
         address.host === host || (isWildcard(address.host) && ipFamily(address.host) === ipFamily(host)),
     ),
   );
-  return reached.map((host) => `${scheme}://${formatAddress({ host, port })}`);
+  return reachableHosts.map((host) => `${scheme}://${formatAddress({ host, port })}`);
 };
 
 const isWildcard = (host: string): boolean => host === '0.0.0.0' || host === '::';

@@ -1,4 +1,4 @@
-import { MONITOR } from '../config/app-names.ts';
+import { MONITOR_APP } from '../config/app-names.ts';
 import type { Config, ProxyConfig } from '../config/config.ts';
 
 /** One PM2 app; the settings and their reasons are in docs/decisions.md: PM2. */
@@ -18,25 +18,25 @@ export const defineApps = (
   env: Readonly<Record<string, string>>,
 ): readonly AppDefinition[] => [
   ...config.proxies.map((proxy) => defineProxy(proxy, root, env)),
-  { ...common(root, env), name: MONITOR, args: ['monitor'], kill_timeout: 2_000 },
+  { ...commonSettings(root, env), name: MONITOR_APP, args: ['monitor'], kill_timeout: 2_000 },
 ];
 const defineProxy = (
   proxy: ProxyConfig,
   root: string,
   env: Readonly<Record<string, string>>,
 ): AppDefinition => ({
-  ...common(root, { ...env, ...SPARING_ENV }),
+  ...commonSettings(root, { ...env, ...LOW_MEMORY_ENV }),
   name: proxy.name,
   args: ['run', proxy.name],
-  node_args: SPARING_OPTIONS,
+  node_args: LOW_MEMORY_OPTIONS,
   kill_timeout: proxy.drainMs + 1_000,
 });
 
 /** What keeps an idle proxy small (docs/decisions.md: 64 MB). */
-const SPARING_ENV = { MALLOC_ARENA_MAX: '1' };
-const SPARING_OPTIONS = ['--max-semi-space-size=1'];
+const LOW_MEMORY_ENV = { MALLOC_ARENA_MAX: '1' };
+const LOW_MEMORY_OPTIONS = ['--max-semi-space-size=1'];
 
-const common = (root: string, env: Readonly<Record<string, string>>) => ({
+const commonSettings = (root: string, env: Readonly<Record<string, string>>) => ({
   script: `${root}/dist/cli.js`.replace('//', '/'),
   cwd: root,
   exec_mode: 'fork',

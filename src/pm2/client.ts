@@ -3,12 +3,13 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { Pm2Evidence } from '../health/types.ts';
 import { UsageError } from '../lib/usage-error.ts';
+import { createDebug } from '../system/debug.ts';
 import { readInteger } from '../system/files.ts';
 import type { AppDefinition } from './apps.ts';
 import { isAppOf } from './ecosystem.ts';
-import { createPm2Bus, type Pm2Bus, type Pm2News } from './event-bus.ts';
+import { createPm2EventBus, type Pm2Event, type Pm2EventBus } from './event-bus.ts';
 import type { LogPaths } from './log-paths.ts';
-import { type Api, createCalls, type ListedApp, NO_DAEMON } from './rpc.ts';
+import { createPm2Rpc, type ListedApp, NO_DAEMON, type Pm2Api } from './rpc.ts';
 
 /** What one look at PM2's list says; `problem` when it could not be had. */
 export type Pm2View =
@@ -22,7 +23,7 @@ export interface Pm2App {
   readonly pid: number | null;
   readonly status: Pm2Evidence;
   /** PM2's own word. */
-  readonly word: string;
+  readonly statusText: string;
   /** The files that PM2 writes the app's output to; none when it does not say. */
   readonly logs?: LogPaths;
   readonly env: Readonly<Record<string, unknown>>;
@@ -39,17 +40,18 @@ export interface Pm2 {
   /** The daemon opens the files of all apps' logs anew, by their names. */
   reloadLogs(): Promise<void>;
   /** From the next list on, what PM2 says of its apps by itself, while there is a daemon that answers. */
-  follow(onNews: (news: Pm2News) => void): void;
+  subscribe(onEvent: (event: Pm2Event) => void): void;
   close(): void;
 }
 
 const require = createRequire(import.meta.url);
+const debug = createDebug('pm2');
 
 /** Runs PM2's command line (the version this project depends on) on this terminal; its exit code. */
-export const pm2Command = (args: readonly string[]): Promise<number> =>
-  new Promise((done, fail) => {
+export const runPm2Command = (args: readonly string[]): Promise<number> =>
+  new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [require.resolve('pm2/bin/pm2'), ...args], { stdio: 'inherit' });
-    child.once('error', fail).once('exit', (code) => done(code ?? 1));
+    child.once('error', reject).once('exit', (code) => resolve(code ?? 1));
   });
 
 const LIST_TIMEOUT_MS = 2_000;
@@ -58,39 +60,41 @@ const ACTION_TIMEOUT_MS = 30_000;
 
 /** PM2 as the monitor needs it. The daemon that is asked may be another one each time. */
 export const createPm2 = (pm2Home: string): Pm2 => {
-  const { call, drop } = createCalls(pm2Home);
-  let bus: Pm2Bus | undefined;
+  const { call, disconnect } = createPm2Rpc(pm2Home);
+  let bus: Pm2EventBus | undefined;
 
   const list = async (): Promise<Pm2View> => {
     try {
-      const listed = await call<readonly ListedApp[]>(LIST_TIMEOUT_MS, (api, done) => api.list(done));
+      const listedApps = await call<readonly ListedApp[]>(LIST_TIMEOUT_MS, (api, done) => api.list(done));
       const daemonPid = readInteger(join(pm2Home, 'pm2.pid')) ?? 0;
-      bus?.join(daemonPid);
-      const apps = new Map(listed.map((app) => [app.name ?? '', describeApp(app)]));
+      bus?.connectTo(daemonPid);
+      const apps = new Map(listedApps.map((app) => [app.name ?? '', describeApp(app)]));
+      debug('list: %d apps of daemon %d', apps.size, daemonPid);
       return { ok: true, daemonPid, apps };
     } catch (error) {
-      bus?.leave();
+      bus?.disconnect();
+      debug('list failed: %s', (error as Error).message);
       return { ok: false, problem: (error as Error).message };
     }
   };
-  const act = (run: (api: Api, done: (error: unknown) => void) => void): Promise<void> =>
+  const runAction = (run: (api: Pm2Api, done: (error: unknown) => void) => void): Promise<void> =>
     call<void>(ACTION_TIMEOUT_MS, run);
 
   return {
     list,
-    start: (app) => act((api, done) => api.start({ ...app }, done)),
-    restart: (name) => act((api, done) => api.restart(name, done)),
-    stop: (name) => act((api, done) => api.stop(name, done)),
-    delete: (name) => act((api, done) => api.delete(name, done)),
-    reloadLogs: () => act((api, done) => api.reloadLogs(done)),
-    follow: (onNews) => {
-      bus?.leave();
-      bus = createPm2Bus(join(pm2Home, 'pub.sock'), onNews);
+    start: (app) => runAction((api, done) => api.start({ ...app }, done)),
+    restart: (name) => runAction((api, done) => api.restart(name, done)),
+    stop: (name) => runAction((api, done) => api.stop(name, done)),
+    delete: (name) => runAction((api, done) => api.delete(name, done)),
+    reloadLogs: () => runAction((api, done) => api.reloadLogs(done)),
+    subscribe: (onEvent) => {
+      bus?.disconnect();
+      bus = createPm2EventBus(join(pm2Home, 'pub.sock'), onEvent);
     },
     close: () => {
-      bus?.leave();
+      bus?.disconnect();
       bus = undefined;
-      drop();
+      disconnect();
     },
   };
 };
@@ -113,20 +117,20 @@ export const listOwnApps = async (
 };
 
 const describeApp = ({ pid, pm2_env }: ListedApp): Pm2App => {
-  const word = pm2_env?.status ?? 'unknown';
+  const statusText = pm2_env?.status ?? 'unknown';
   const { pm_out_log_path: out, pm_err_log_path: err, env = {} } = pm2_env ?? {};
   const logs = out !== undefined && err !== undefined ? { logs: { out, err } } : {};
-  return { pid: pid || null, word, status: evidenceOf(word, pid ?? 0), ...logs, env };
+  return { pid: pid || null, statusText, status: evidenceOf(statusText, pid ?? 0), ...logs, env };
 };
 
 /** PM2's words; a "waiting restart" without a pid is one that will never come (God.js: no restart_task). */
-const evidenceOf = (word: string, pid: number): Pm2Evidence => {
-  switch (word) {
+const evidenceOf = (statusText: string, pid: number): Pm2Evidence => {
+  switch (statusText) {
     case 'online':
     case 'launching':
     case 'stopping':
     case 'stopped':
-      return word;
+      return statusText;
     case 'waiting restart':
       return pid === 0 ? 'gave_up' : 'waiting_restart';
     case 'errored':

@@ -3,24 +3,24 @@ import { join } from 'node:path';
 import { isAppOf } from './ecosystem.ts';
 
 /** What `pm2 save` wrote, and what it had written before: `pm2 resurrect` takes that when the first is broken. */
-const LISTS = ['dump.pm2', 'dump.pm2.bak'];
+const DUMP_FILES = ['dump.pm2', 'dump.pm2.bak'];
 
 /**
  * Takes the apps of this config out of PM2's saved lists, whether PM2 runs or not; those of others stay. (`pm2 save`
  * would save what runs just now, which is nothing at all when PM2 does not run.)
  */
-export const forgetSaved = (
+export const removeSavedApps = (
   pm2Home: string,
   configPath: string,
 ): { readonly names: readonly string[]; readonly problems: readonly string[] } => {
   const names = new Set<string>();
   const problems: string[] = [];
-  for (const list of LISTS.map((name) => join(pm2Home, name))) {
+  for (const dumpPath of DUMP_FILES.map((name) => join(pm2Home, name))) {
     try {
-      for (const name of forgetIn(list, configPath)) names.add(name);
+      for (const name of removeFromDump(dumpPath, configPath)) names.add(name);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
-        problems.push(`${list} was left as it is: ${(error as Error).message}`);
+        problems.push(`${dumpPath} was left as it is: ${(error as Error).message}`);
     }
   }
   return { names: [...names], problems };
@@ -31,15 +31,15 @@ interface SavedApp {
   readonly env?: Readonly<Record<string, unknown>>;
 }
 
-const forgetIn = (link: string, configPath: string): readonly string[] => {
-  const path = realpathSync(link);
+const removeFromDump = (dumpPath: string, configPath: string): readonly string[] => {
+  const path = realpathSync(dumpPath);
   const apps: unknown = JSON.parse(readFileSync(path, 'utf8'));
   if (!Array.isArray(apps)) throw new Error('expected a list of apps');
-  const own = (apps as SavedApp[]).filter(({ name, env }) => isAppOf(configPath, name, env));
-  if (own.length === 0) return [];
-  const draft = `${path}.steadyport`;
-  const others = (apps as SavedApp[]).filter((app) => !own.includes(app));
-  writeFileSync(draft, JSON.stringify(others, null, 2), { mode: statSync(path).mode });
-  renameSync(draft, path);
-  return own.map(({ name }) => name);
+  const ownApps = (apps as SavedApp[]).filter(({ name, env }) => isAppOf(configPath, name, env));
+  if (ownApps.length === 0) return [];
+  const draftPath = `${path}.steadyport`;
+  const otherApps = (apps as SavedApp[]).filter((app) => !ownApps.includes(app));
+  writeFileSync(draftPath, JSON.stringify(otherApps, null, 2), { mode: statSync(path).mode });
+  renameSync(draftPath, path);
+  return ownApps.map(({ name }) => name);
 };

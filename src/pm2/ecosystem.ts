@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { MONITOR } from '../config/app-names.ts';
+import { MONITOR_APP } from '../config/app-names.ts';
 import type { Config } from '../config/config.ts';
-import { dotEnvChangedMs, readSecrets, requireConfig } from '../config/load.ts';
+import { dotEnvModifiedAt, readSecrets, requireConfig } from '../config/load.ts';
 import { ROOT } from '../config/project-root.ts';
-import { keepOnlyAppEnv, type Settings } from '../config/settings.ts';
+import { pruneProcessEnv, type Settings } from '../config/settings.ts';
 import { isUsageError } from '../lib/usage-error.ts';
 import { type AppDefinition, defineApps } from './apps.ts';
 
@@ -20,8 +20,8 @@ export const ecosystemApps = (): readonly AppDefinition[] => {
     const { config, settings } = requireConfig();
     const { errors, warnings } = readSecrets(settings);
     for (const problem of [...errors, ...warnings]) process.stderr.write(`steadyport: ${problem}\n`);
-    keepOnlyAppEnv();
-    return pm2Apps(config, settings);
+    pruneProcessEnv();
+    return definePm2Apps(config, settings);
   } catch (error) {
     if (!isUsageError(error)) throw error;
     process.stderr.write(`steadyport: ${error.message}\n`);
@@ -41,7 +41,7 @@ export const isAppOf = (
   name: string,
   env: Readonly<Record<string, unknown>> | undefined,
 ): boolean =>
-  (name === MONITOR || /^(tcp-proxy-\d+|unix-proxy-[\w.-]+)$/.test(name)) &&
+  (name === MONITOR_APP || /^(tcp-proxy-\d+|unix-proxy-[\w.-]+)$/.test(name)) &&
   env?.[REVISION] !== undefined &&
   env['STEADYPORT_CONFIG'] === configPath;
 
@@ -49,13 +49,16 @@ export const isAppOf = (
  * The apps of the config, each with its {@link REVISION}. Of the secrets, which the monitor alone reads, the time of their
  * last change is in it: a digest of them would be in PM2's list, for everybody to try guesses on.
  */
-export const pm2Apps = (config: Config, settings: Settings): readonly AppDefinition[] => {
-  const { appEnv, configPath, home, logFormat } = settings;
-  const code = digest(compiledFiles().map((path) => readFileSync(path, 'utf8')));
+export const definePm2Apps = (config: Config, settings: Settings): readonly AppDefinition[] => {
+  const { appEnv, configPath, stateDir, logFormat } = settings;
+  const codeDigest = digest(compiledFiles().map((path) => readFileSync(path, 'utf8')));
   return defineApps(config, ROOT, appEnv).map((app) => {
-    const part = config.proxies.find(({ name }) => name === app.name) ?? [config, dotEnvChangedMs(settings)];
+    const relevantConfig = config.proxies.find(({ name }) => name === app.name) ?? [
+      config,
+      dotEnvModifiedAt(settings),
+    ];
     const { env, ...definition } = app;
-    const revision = digest([code, part, definition, configPath, home, logFormat]);
+    const revision = digest([codeDigest, relevantConfig, definition, configPath, stateDir, logFormat]);
     return { ...app, env: { ...env, [REVISION]: revision } };
   });
 };

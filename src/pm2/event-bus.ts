@@ -1,8 +1,8 @@
 import { connect, type Socket } from 'node:net';
-import { cutFrames } from './amp-decoder.ts';
+import { decodeFrames } from './amp-decoder.ts';
 
 /** Something has happened to an app: a reason to look at it, and no evidence. */
-export interface Pm2News {
+export interface Pm2Event {
   readonly app: string;
   /** PM2's word: exit, online, start, stop, delete, restart, "restart overlimit" and more. */
   readonly event: string;
@@ -10,61 +10,61 @@ export interface Pm2News {
   readonly ending: string | null;
 }
 
-export interface Pm2Bus {
+export interface Pm2EventBus {
   /** Connects, if it is not connected to this daemon, and waits for nothing. Nobody there, or an end, is no news. */
-  join(daemonPid: number): void;
-  leave(): void;
+  connectTo(daemonPid: number): void;
+  disconnect(): void;
 }
 
 /** Our apps' events have a few kilobytes. */
-const MOST_MESSAGE_BYTES = 100_000;
+const MAX_MESSAGE_BYTES = 100_000;
 /** The bus carries all apps' output as well: where there is more of it, the news are not worth it. */
-const MOST_BYTES_A_SECOND = 200_000;
-const REST_MS = 60_000;
+const MAX_BYTES_PER_SECOND = 200_000;
+const PAUSE_MS = 60_000;
 
 /**
  * PM2's bus, read directly and not by PM2's `launchBus` (docs/decisions.md: PM2's bus). It starts no daemon, connects
  * only when it is told to, and keeps no process alive.
  * @param path `pub.sock` of PM2_HOME
  */
-export const createPm2Bus = (path: string, onNews: (news: Pm2News) => void): Pm2Bus => {
+export const createPm2EventBus = (path: string, onEvent: (event: Pm2Event) => void): Pm2EventBus => {
   let socket: Socket | undefined;
-  let joinedPid: number | undefined;
-  let notBefore = Number.NEGATIVE_INFINITY;
+  let connectedPid: number | undefined;
+  let resumeAt = Number.NEGATIVE_INFINITY;
 
-  const leave = (): void => {
+  const disconnect = (): void => {
     socket?.destroy();
     socket = undefined;
   };
 
-  const join = (daemonPid: number): void => {
-    if (daemonPid !== joinedPid) leave();
-    if (socket || performance.now() < notBefore) return;
-    const opened = connect(path).unref();
-    [socket, joinedPid] = [opened, daemonPid];
-    const take = cutFrames([EVENT, DAEMON_LOG], MOST_MESSAGE_BYTES, (topic, message) => {
-      const news = newsOf(topic, message as Message | null);
-      if (news && socket === opened) onNews(news);
+  const connectTo = (daemonPid: number): void => {
+    if (daemonPid !== connectedPid) disconnect();
+    if (socket || performance.now() < resumeAt) return;
+    const newSocket = connect(path).unref();
+    [socket, connectedPid] = [newSocket, daemonPid];
+    const decode = decodeFrames([EVENT_TOPIC, DAEMON_LOG_TOPIC], MAX_MESSAGE_BYTES, (topic, message) => {
+      const event = parseEvent(topic, message as Message | null);
+      if (event && socket === newSocket) onEvent(event);
     });
-    const isTooMuch = createMeter(MOST_BYTES_A_SECOND);
-    opened.on('data', (chunk) => {
-      take(chunk);
-      if (!isTooMuch(chunk.length)) return;
-      notBefore = performance.now() + REST_MS;
-      leave();
+    const isOverRate = createRateMeter(MAX_BYTES_PER_SECOND);
+    newSocket.on('data', (chunk) => {
+      decode(chunk);
+      if (!isOverRate(chunk.length)) return;
+      resumeAt = performance.now() + PAUSE_MS;
+      disconnect();
     });
-    opened.on('error', () => {});
-    opened.on('close', () => {
-      if (socket === opened) socket = undefined;
+    newSocket.on('error', () => {});
+    newSocket.on('close', () => {
+      if (socket === newSocket) socket = undefined;
     });
   };
 
-  return { join, leave };
+  return { connectTo, disconnect };
 };
 
-const EVENT = 'process:event';
+const EVENT_TOPIC = 'process:event';
 /** What the daemon writes to its own log: only there it says which signal it was. */
-const DAEMON_LOG = 'log:PM2';
+const DAEMON_LOG_TOPIC = 'log:PM2';
 
 interface Message {
   readonly event?: string;
@@ -72,9 +72,9 @@ interface Message {
   readonly data?: string;
 }
 
-const newsOf = (topic: string, message: Message | null): Pm2News | undefined => {
-  if (topic === DAEMON_LOG) {
-    const [, app, code, signal] = ENDED.exec(String(message?.data)) ?? [];
+const parseEvent = (topic: string, message: Message | null): Pm2Event | undefined => {
+  if (topic === DAEMON_LOG_TOPIC) {
+    const [, app, code, signal] = EXIT_LOG_LINE.exec(String(message?.data)) ?? [];
     return app === undefined
       ? undefined
       : { app, event: 'exit', ending: describeEnding(Number(code), signal) };
@@ -85,7 +85,7 @@ const newsOf = (topic: string, message: Message | null): Pm2News | undefined => 
 };
 
 /** PM2's lib/God.js, handleExit. */
-const ENDED = /^App \[(.+):\d+\] exited with code \[(\d+)\] via signal \[(SIG[A-Z0-9]+)\]/;
+const EXIT_LOG_LINE = /^App \[(.+):\d+\] exited with code \[(\d+)\] via signal \[(SIG[A-Z0-9]+)\]/;
 
 /** Without a signal PM2 says SIGINT, and with one 0: both together say nothing. */
 const describeEnding = (code: number, signal = 'SIGINT'): string | null => {
@@ -94,11 +94,11 @@ const describeEnding = (code: number, signal = 'SIGINT'): string | null => {
 };
 
 /** Whether more than so much has come within a second. */
-const createMeter = (most: number): ((bytes: number) => boolean) => {
-  let [sinceAt, sum] = [performance.now(), 0];
+const createRateMeter = (maxBytes: number): ((bytes: number) => boolean) => {
+  let [windowStartedAt, sumBytes] = [performance.now(), 0];
   return (bytes) => {
-    if (performance.now() - sinceAt > 1_000) [sinceAt, sum] = [performance.now(), 0];
-    sum += bytes;
-    return sum > most;
+    if (performance.now() - windowStartedAt > 1_000) [windowStartedAt, sumBytes] = [performance.now(), 0];
+    sumBytes += bytes;
+    return sumBytes > maxBytes;
   };
 };

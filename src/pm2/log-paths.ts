@@ -8,7 +8,7 @@ export interface LogPaths {
 }
 
 /** Where it does unless it was told otherwise; it spells the name so (pm2/lib/Common.js). */
-export const usualLogs = (pm2Home: string, app: string): LogPaths => {
+export const defaultLogPaths = (pm2Home: string, app: string): LogPaths => {
   const file = join(pm2Home, 'logs', pm2FileName(app));
   return { out: `${file}-out.log`, err: `${file}-error.log` };
 };

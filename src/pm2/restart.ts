@@ -1,5 +1,5 @@
-import type { Cure } from '../health/types.ts';
-import { killSame } from '../system/kill.ts';
+import type { Remedy } from '../health/types.ts';
+import { killSameProcess } from '../system/kill.ts';
 import { readProcess } from '../system/proc/procfs.ts';
 import type { AppDefinition } from './apps.ts';
 import type { Pm2, Pm2App } from './client.ts';
@@ -12,32 +12,32 @@ const SIGKILL_AFTER_MS = 15;
  * What PM2 does; to listen again is asked of the proxy itself.
  * @param seenBy the PM2 daemon that has had the app in its list; null: none that is known of
  */
-export type Restart = (
-  cure: Exclude<Cure, 'listen'>,
+export type Restarter = (
+  remedy: Exclude<Remedy, 'relisten'>,
   app: AppDefinition,
   pid: number | null,
-  seenBy: number | null,
+  daemonPid: number | null,
 ) => Promise<void>;
 
 /** Rejects with the reason when PM2 could not do it. */
 export const createRestarter =
-  (pm2: Pm2): Restart =>
-  async (cure, app, pid, seenBy) => {
-    if (cure === 'kill') return end(pm2, app, pid);
-    if (cure === 'start') return bringBack(pm2, app, seenBy);
+  (pm2: Pm2): Restarter =>
+  async (remedy, app, pid, daemonPid) => {
+    if (remedy === 'kill') return killStopping(pm2, app, pid);
+    if (remedy === 'start') return startApp(pm2, app, daemonPid);
     // A daemon that hangs would do it when it wakes, whatever has become of the port by then.
     const view = await pm2.list();
     if (!view.ok) throw new Error(view.problem);
-    if (isOperators(view.apps.get(app.name))) throw new Error('it was stopped meanwhile');
-    const seen = pid === null ? undefined : readProcess(pid);
-    const restarted = pm2.restart(app.name);
-    if (cure === 'forced' && pid !== null && seen)
-      setTimeout(() => killSame(pid, seen.startTicks), SIGKILL_AFTER_MS);
-    await restarted.catch((error: Error) => acceptReplacement(pm2, app.name, pid, error));
+    if (isStoppedByOperator(view.apps.get(app.name))) throw new Error('it was stopped meanwhile');
+    const processInfo = pid === null ? undefined : readProcess(pid);
+    const restarting = pm2.restart(app.name);
+    if (remedy === 'force_restart' && pid !== null && processInfo)
+      setTimeout(() => killSameProcess(pid, processInfo.startTicks), SIGKILL_AFTER_MS);
+    await restarting.catch((error: Error) => acceptReplacement(pm2, app.name, pid, error));
   };
 
 /** Stopped since the look that asked for the cure, as somebody wished. */
-const isOperators = (listed: Pm2App | undefined): boolean =>
+const isStoppedByOperator = (listed: Pm2App | undefined): boolean =>
   listed?.status === 'stopped' || listed?.status === 'stopping';
 
 /**
@@ -47,34 +47,34 @@ const isOperators = (listed: Pm2App | undefined): boolean =>
  */
 const acceptReplacement = async (pm2: Pm2, name: string, pid: number | null, error: Error): Promise<void> => {
   const view = await pm2.list();
-  const now = view.ok ? view.apps.get(name) : undefined;
-  const isReplaced = now?.status === 'waiting_restart' || (now?.pid != null && now.pid !== pid);
+  const current = view.ok ? view.apps.get(name) : undefined;
+  const isReplaced = current?.status === 'waiting_restart' || (current?.pid != null && current.pid !== pid);
   if (!isReplaced) throw error;
 };
 
 /** Kills what PM2 is stopping at this moment, and nothing else: the same process, of an app of this config. */
-const end = async (pm2: Pm2, { name, env }: AppDefinition, pid: number | null): Promise<void> => {
-  const seen = pid === null ? undefined : readProcess(pid);
+const killStopping = async (pm2: Pm2, { name, env }: AppDefinition, pid: number | null): Promise<void> => {
+  const processInfo = pid === null ? undefined : readProcess(pid);
   const view = await pm2.list();
   if (!view.ok) throw new Error(view.problem);
   const listed = view.apps.get(name);
-  const isIt =
+  const isTarget =
     listed?.status === 'stopping' &&
     listed.pid === pid &&
     isAppOf(env['STEADYPORT_CONFIG'], name, listed.env);
-  if (isIt && pid !== null && seen) killSame(pid, seen.startTicks);
+  if (isTarget && pid !== null && processInfo) killSameProcess(pid, processInfo.startTicks);
 };
 
 /**
  * A restart during a backoff fails ("Process with pid N already exists"): stop first (docs/decisions.md: PM2). What the
  * operator has stopped since the look stays so, and so does what this very daemon had before and has no more.
  */
-const bringBack = async (pm2: Pm2, app: AppDefinition, seenBy: number | null): Promise<void> => {
+const startApp = async (pm2: Pm2, app: AppDefinition, daemonPid: number | null): Promise<void> => {
   const view = await pm2.list();
   if (!view.ok) throw new Error(view.problem);
   const listed = view.apps.get(app.name);
-  if (!listed) return view.daemonPid === seenBy ? undefined : pm2.start(app);
-  if (isOperators(listed)) return;
+  if (!listed) return view.daemonPid === daemonPid ? undefined : pm2.start(app);
+  if (isStoppedByOperator(listed)) return;
   if (listed.status !== 'online') await pm2.stop(app.name).catch(() => {});
   await pm2.restart(app.name);
 };

@@ -5,7 +5,7 @@ import { isAlive } from '../system/proc/procfs.ts';
 import { isServed } from '../system/unix-socket.ts';
 
 /** The part of PM2's API class that is used here; the types that come with PM2 leave out `custom`. */
-export interface Api {
+export interface Pm2Api {
   /** Its side of the connection, which PM2 opens anew after an end, for ever, and then sends what was asked meanwhile. */
   readonly Client: { readonly client_sock: { retry: number; set(name: 'retry timeout', ms: number): void } };
   connect(done: (error: Error | null) => void): void;
@@ -30,11 +30,14 @@ export interface ListedApp {
 }
 
 /** Calls to the PM2 daemon of one PM2_HOME, over one connection. */
-export interface Pm2Calls {
+export interface Pm2Rpc {
   /** Rejects with PM2's error, with {@link NO_DAEMON}, or when there is no answer in time. */
-  call<T>(timeoutMs: number, run: (api: Api, done: (error: unknown, value?: T) => void) => void): Promise<T>;
+  call<T>(
+    timeoutMs: number,
+    run: (api: Pm2Api, done: (error: unknown, value?: T) => void) => void,
+  ): Promise<T>;
   /** The next call connects anew. */
-  drop(): void;
+  disconnect(): void;
 }
 
 export const NO_DAEMON = 'the PM2 daemon is not running';
@@ -45,17 +48,17 @@ const require = createRequire(import.meta.url);
  * PM2's API with the traps taken out (docs/decisions.md: PM2): it connects only to a daemon that is there, times every
  * call out, and drops the connection after a time-out or a death, since calls would be queued and replayed.
  */
-export const createCalls = (pm2Home: string): Pm2Calls => {
-  let connection: { readonly daemonPid: number; readonly api: Promise<Api> } | undefined;
+export const createPm2Rpc = (pm2Home: string): Pm2Rpc => {
+  let connection: { readonly daemonPid: number; readonly api: Promise<Pm2Api> } | undefined;
 
-  const drop = (): void => {
+  const disconnect = (): void => {
     void connection?.api.then((api) => api.disconnect()).catch(() => {});
     connection = undefined;
   };
 
-  const connected = (daemonPid: number): Promise<Api> => {
+  const apiOf = (daemonPid: number): Promise<Pm2Api> => {
     if (connection?.daemonPid !== daemonPid) {
-      drop();
+      disconnect();
       connection = { daemonPid, api: connect(pm2Home) };
     }
     return connection.api;
@@ -66,29 +69,34 @@ export const createCalls = (pm2Home: string): Pm2Calls => {
       const daemonPid = readInteger(join(pm2Home, 'pm2.pid'));
       // The pid alone does not do: another process may have it, and PM2 would then start a daemon.
       if (daemonPid === undefined || !isAlive(daemonPid) || !(await isServed(join(pm2Home, 'rpc.sock')))) {
-        drop();
+        disconnect();
         throw new Error(NO_DAEMON);
       }
       try {
-        return await bounded(timeoutMs, async () => ask(await connected(daemonPid), run));
+        return await withTimeout(timeoutMs, async () => callApi(await apiOf(daemonPid), run));
       } catch (error) {
-        if (error instanceof TimeoutError || error instanceof ConnectError) drop();
+        if (error instanceof TimeoutError || error instanceof ConnectError) disconnect();
         throw error;
       }
     },
-    drop,
+    disconnect,
   };
 };
 
-const ask = <T>(api: Api, run: (api: Api, done: (error: unknown, value?: T) => void) => void): Promise<T> =>
-  new Promise((done, fail) => run(api, (error, value) => (error ? fail(toError(error)) : done(value as T))));
+const callApi = <T>(
+  api: Pm2Api,
+  run: (api: Pm2Api, done: (error: unknown, value?: T) => void) => void,
+): Promise<T> =>
+  new Promise((done, reject) =>
+    run(api, (error, value) => (error ? reject(toError(error)) : done(value as T))),
+  );
 
-const connect = async (pm2Home: string): Promise<Api> => {
-  const { custom: PmApi } = require('pm2') as { custom: new (options: { pm2_home: string }) => Api };
+const connect = async (pm2Home: string): Promise<Pm2Api> => {
+  const { custom: PmApi } = require('pm2') as { custom: new (options: { pm2_home: string }) => Pm2Api };
   const api = new PmApi({ pm2_home: pm2Home });
-  await new Promise<void>((done, fail) =>
+  await new Promise<void>((resolve, reject) =>
     api.connect((error) =>
-      error ? fail(new ConnectError('PM2 cannot be reached', { cause: error })) : done(),
+      error ? reject(new ConnectError('PM2 cannot be reached', { cause: error })) : resolve(),
     ),
   );
   api.Client.client_sock.set('retry timeout', 0);
@@ -99,13 +107,16 @@ const connect = async (pm2Home: string): Promise<Api> => {
 class TimeoutError extends Error {}
 class ConnectError extends Error {}
 
-const bounded = async <T>(timeoutMs: number, run: () => Promise<T>): Promise<T> => {
+const withTimeout = async <T>(timeoutMs: number, run: () => Promise<T>): Promise<T> => {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, fail) => {
-    timer = setTimeout(() => fail(new TimeoutError(`PM2 did not answer within ${timeoutMs} ms`)), timeoutMs);
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new TimeoutError(`PM2 did not answer within ${timeoutMs} ms`)),
+      timeoutMs,
+    );
   });
   try {
-    return await Promise.race([run(), late]);
+    return await Promise.race([run(), timeout]);
   } finally {
     clearTimeout(timer);
   }

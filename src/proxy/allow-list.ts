@@ -1,8 +1,8 @@
 import { BlockList } from 'node:net';
-import { canonicalHost, ipFamily, isUnix } from '../lib/address.ts';
+import { canonicalHost, ipFamily, isUnixSocket } from '../lib/address.ts';
 
 /** RFC 1918, RFC 4193, and the link-local blocks of RFC 3927 and RFC 4291. */
-const NAMED: Readonly<Record<string, readonly string[]>> = {
+const NAMED_BLOCKS: Readonly<Record<string, readonly string[]>> = {
   loopback: ['127.0.0.0/8', '::1/128'],
   private: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '169.254.0.0/16', 'fc00::/7', 'fe80::/10'],
   any: ['0.0.0.0/0', '::/0'],
@@ -13,37 +13,37 @@ const NAMED: Readonly<Record<string, readonly string[]>> = {
  * `loopback` is this host: a connection from one of its own addresses can only come from here. Who may open a unix
  * socket's file may connect.
  */
-export const createAllow = (
+export const createAllowList = (
   entries: readonly string[],
   localAddresses: () => readonly string[],
 ): ((host: string) => boolean) => {
-  const list = new BlockList();
-  for (const block of entries.flatMap((entry) => NAMED[entry] ?? [entry])) {
-    const [host = '', bits] = block.split('/');
+  const blockList = new BlockList();
+  for (const block of entries.flatMap((entry) => NAMED_BLOCKS[entry] ?? [entry])) {
+    const [host = '', prefixLength] = block.split('/');
     const family = familyName(host);
-    if (bits === undefined) list.addAddress(host, family);
-    else list.addSubnet(host, Number(bits), family);
+    if (prefixLength === undefined) blockList.addAddress(host, family);
+    else blockList.addSubnet(host, Number(prefixLength), family);
   }
-  const isListed = remember((client) => {
+  const isListed = memoize((client) => {
     const host = canonicalHost(client).replace(/%.*$/, '');
-    return isUnix({ host: client, port: 0 }) || list.check(host, familyName(host));
+    return isUnixSocket({ host: client, port: 0 }) || blockList.check(host, familyName(host));
   });
   const hasLoopback = entries.includes('loopback');
   return (client) => isListed(client) || (hasLoopback && localAddresses().includes(client));
 };
 
 /** Clients come from few hosts, often: a look into the list costs more than all else that is done to let one in. */
-const remember = (ask: (host: string) => boolean): ((host: string) => boolean) => {
-  const known = new Map<string, boolean>();
+const memoize = (compute: (host: string) => boolean): ((host: string) => boolean) => {
+  const cache = new Map<string, boolean>();
   return (host) => {
-    const before = known.get(host);
-    if (before !== undefined) return before;
-    if (known.size >= MOST_REMEMBERED) known.clear();
-    const answer = ask(host);
-    known.set(host, answer);
-    return answer;
+    const cached = cache.get(host);
+    if (cached !== undefined) return cached;
+    if (cache.size >= MAX_CACHED_HOSTS) cache.clear();
+    const result = compute(host);
+    cache.set(host, result);
+    return result;
   };
 };
-const MOST_REMEMBERED = 4_096;
+const MAX_CACHED_HOSTS = 4_096;
 
 const familyName = (host: string): 'ipv4' | 'ipv6' => (ipFamily(host) === 6 ? 'ipv6' : 'ipv4');

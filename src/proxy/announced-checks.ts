@@ -1,24 +1,24 @@
 import type { Address } from '../lib/address.ts';
 
 /** An announced check comes at once or not at all; on a busy machine, at once may be seconds. */
-const CHECK_EXPECTED_MS = 5_000;
+const EXPECTED_CHECK_TTL_MS = 5_000;
 
-const MOST_EXPECTED_CHECKS = 64;
+const MAX_EXPECTED_CHECKS = 64;
 
 /** The ports from which the monitor has said that it would come; only this host can come from them. */
 export const createExpectedChecks = (isLocal: (host: string) => boolean, now: () => number) => {
-  const expected = new Map<number, { readonly forward: boolean; readonly untilMs: number }>();
+  const expected = new Map<number, { readonly forward: boolean; readonly expiresAt: number }>();
   return {
     add: (localPort: number, forward: boolean): void => {
       expected.delete(localPort);
-      expected.set(localPort, { forward, untilMs: now() + CHECK_EXPECTED_MS });
-      if (expected.size > MOST_EXPECTED_CHECKS) expected.delete(expected.keys().next().value ?? 0);
+      expected.set(localPort, { forward, expiresAt: now() + EXPECTED_CHECK_TTL_MS });
+      if (expected.size > MAX_EXPECTED_CHECKS) expected.delete(expected.keys().next().value ?? 0);
     },
     take: (from: Address): { readonly forward: boolean } | undefined => {
-      const announced = expected.size > 0 ? expected.get(from.port) : undefined;
-      if (!announced || !isLocal(from.host) || now() > announced.untilMs) return undefined;
+      const check = expected.size > 0 ? expected.get(from.port) : undefined;
+      if (!check || !isLocal(from.host) || now() > check.expiresAt) return undefined;
       expected.delete(from.port);
-      return announced;
+      return check;
     },
   };
 };

@@ -1,12 +1,12 @@
 import type { Address } from '../lib/address.ts';
-import type { Reason } from '../lib/close-reason.ts';
+import type { CloseReason } from '../lib/close-reason.ts';
 import type { EngineCounts } from './connection-stats.ts';
 
 /** Moves the bytes of one port. What an engine must do is the conformance suite's, under test/proxy. */
 export interface Engine {
   readonly name: 'portable' | 'kernel';
   /** Why this engine and not the other, in words. */
-  readonly why?: string;
+  readonly reason?: string;
   /** The address that was bound (port 0: any free one). Rejects with the system's error (EADDRINUSE, …). */
   listen(address: Address): Promise<Address>;
   /** Stops listening on the address; open connections go on. */
@@ -52,7 +52,7 @@ export interface ConnectionRecord {
   /** The address that answered, or was dialled last; null when none was. */
   readonly upstream: Address | null;
   readonly isConnected: boolean;
-  readonly reason: Reason;
+  readonly reason: CloseReason;
   /** The system's error code behind the reason. */
   readonly code: string | null;
   readonly tries: number;

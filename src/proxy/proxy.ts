@@ -1,20 +1,20 @@
 import type { ProxyConfig } from '../config/config.ts';
 import { type Address, formatAddress } from '../lib/address.ts';
-import { REASONS } from '../lib/close-reason.ts';
+import { CLOSE_REASONS } from '../lib/close-reason.ts';
 import type { Log } from '../logging/logger.ts';
-import { createCounter } from './connection-stats.ts';
+import { createStatsCollector } from './connection-stats.ts';
 import type { ConnectionRecord, CreateEngine, Engine } from './engine.ts';
-import { createBindings } from './listeners.ts';
-import { createRefusals, hintFor } from './refusal-log.ts';
+import { createListeners } from './listeners.ts';
+import { allowHintFor, createRefusalLog } from './refusal-log.ts';
 import type { ProxyReport } from './report.ts';
 
 /** Addresses come and go, and a taken port may be free again: looked at this often. */
-const REBIND_MS = 2_000;
+const REBIND_INTERVAL_MS = 2_000;
 
-export interface Forwarder {
+export interface RunningProxy {
   report(): ProxyReport;
   /** Closes the listening sockets and opens them anew; open connections go on. */
-  listenAgain(): void;
+  relisten(): void;
   readonly engine: Engine;
   /** Stops listening and lets what is open finish; see {@link Engine.drain}. */
   drain(limitMs: number): Promise<void>;
@@ -23,69 +23,71 @@ export interface Forwarder {
 /**
  * Listens for one proxy and keeps on trying: settles after the first try at every address.
  * @param onDeath the engine has failed, which was logged: nothing is served any more
- * @param access where the connections are told, when not in the log; there, refused clients are then mentioned
+ * @param accessLog where the connections are told, when not in the log; there, refused clients are then mentioned
  */
-export const startForwarder = async (
-  proxy: ProxyConfig,
+export const startProxy = async (
+  config: ProxyConfig,
   createEngine: CreateEngine,
   log: Log,
   onDeath: () => void,
-  access: Log = log,
-): Promise<Forwarder> => {
-  const startedAtMs = Date.now();
-  const counter = createCounter();
-  const mention = access === log ? undefined : createRefusals(proxy, log);
+  accessLog: Log = log,
+): Promise<RunningProxy> => {
+  const startedAt = Date.now();
+  const stats = createStatsCollector();
+  const logRefusal = accessLog === log ? undefined : createRefusalLog(config, log);
   const onOpen = (client: Address, upstream: Address): void =>
-    access('open', `${proxy.id}: ${formatAddress(client)} → ${formatAddress(upstream)} open`, {
-      proxy: proxy.name,
+    accessLog('open', `${config.id}: ${formatAddress(client)} → ${formatAddress(upstream)} open`, {
+      proxy: config.name,
       client,
       upstream,
     });
-  const engine = await createEngine(proxy, {
-    ...(proxy.logOpen ? { onOpen } : {}),
+  const engine = await createEngine(config, {
+    ...(config.logOpen ? { onOpen } : {}),
     onDeath: (cause) => {
-      const why = cause.cause instanceof Error ? cause.cause : cause;
-      log('engine_failed', `${proxy.id}: ${cause.message}: ${why.message}`, { error: why.stack });
+      const rootCause = cause.cause instanceof Error ? cause.cause : cause;
+      log('engine_failed', `${config.id}: ${cause.message}: ${rootCause.message}`, {
+        error: rootCause.stack,
+      });
       onDeath();
     },
-    onError: (error) => log('accept_failed', `${proxy.id}: ${error.message}`, { proxy: proxy.name }),
+    onError: (error) => log('accept_failed', `${config.id}: ${error.message}`, { proxy: config.name }),
     onEnd: (record) => {
       const { reason, connectMs, totalMs } = record;
-      counter.add(reason, record.isConnected ? connectMs : null, totalMs);
-      access('connection', describe(proxy, record), () => ({
-        proxy: proxy.name,
+      stats.add(reason, record.isConnected ? connectMs : null, totalMs);
+      accessLog('connection', describeConnection(config, record), () => ({
+        proxy: config.name,
         ...record,
-        haproxy: REASONS[reason].haproxy,
+        haproxy: CLOSE_REASONS[reason].haproxy,
       }));
-      mention?.(record);
+      logRefusal?.(record);
     },
   });
 
-  const bindings = createBindings(proxy, engine, log);
-  await bindings.rebind();
-  log('engine', `${proxy.id}: ${engine.name} engine${engine.why ? ` (${engine.why})` : ''}`, {
-    proxy: proxy.name,
+  const listeners = createListeners(config, engine, log);
+  await listeners.rebind();
+  log('engine', `${config.id}: ${engine.name} engine${engine.reason ? ` (${engine.reason})` : ''}`, {
+    proxy: config.name,
     engine: engine.name,
-    why: engine.why ?? null,
+    why: engine.reason ?? null,
   });
-  const timer = setInterval(() => void bindings.rebind(), REBIND_MS);
+  const rebindTimer = setInterval(() => void listeners.rebind(), REBIND_INTERVAL_MS);
 
   return {
     engine,
     report: () => ({
       pid: process.pid,
-      startedAtMs,
+      startedAt,
       engine: engine.name,
-      engineReason: engine.why ?? null,
+      engineReason: engine.reason ?? null,
       dataPath: engine.dataPath(),
-      bindings: bindings.list(),
-      connections: { ...engine.counts(), ...counter.tally() },
+      bindings: listeners.list(),
+      connections: { ...engine.counts(), ...stats.read() },
       cpuMs: cpuMs(),
     }),
-    listenAgain: () => void bindings.listenAgain(),
+    relisten: () => void listeners.relisten(),
     drain: async (limitMs) => {
-      bindings.stop();
-      clearInterval(timer);
+      listeners.stop();
+      clearInterval(rebindTimer);
       await engine.drain(limitMs);
     },
   };
@@ -96,11 +98,11 @@ const cpuMs = (): number => {
   return (user + system) / 1_000;
 };
 
-const describe = (proxy: ProxyConfig, record: ConnectionRecord): string => {
+const describeConnection = (config: ProxyConfig, record: ConnectionRecord): string => {
   const { client, upstream, reason, code, bytesToUpstream, bytesToClient, active, tries } = record;
-  const why = `${REASONS[reason].text}${code ? ` (${code})` : ''}${tries > 1 ? ` after ${tries} tries` : ''}`;
+  const outcome = `${CLOSE_REASONS[reason].text}${code ? ` (${code})` : ''}${tries > 1 ? ` after ${tries} tries` : ''}`;
   return (
-    `${proxy.id}: ${formatAddress(client)} → ${formatAddress(upstream ?? proxy.upstream)} ${why}${hintFor(proxy, record)}, ` +
+    `${config.id}: ${formatAddress(client)} → ${formatAddress(upstream ?? config.upstream)} ${outcome}${allowHintFor(config, record)}, ` +
     `${bytesToUpstream} B up, ${bytesToClient} B down, ` +
     `hold ${record.holdMs} ms, connect ${record.connectMs} ms, total ${record.totalMs} ms, ${active} active`
   );

@@ -1,16 +1,16 @@
-import type { Holder } from '../system/proc/port-owner.ts';
-import type { EngineCounts, Tally } from './connection-stats.ts';
+import type { PortOwner } from '../system/proc/port-owner.ts';
+import type { ConnectionStats, EngineCounts } from './connection-stats.ts';
 
 export interface ProxyReport {
   readonly pid: number;
-  readonly startedAtMs: number;
+  readonly startedAt: number;
   readonly engine: string;
   /** Why this one, in words. */
   readonly engineReason: string | null;
   /** Whether the thread that moves the bytes lives, where it is not the one that makes this report. */
   readonly dataPath: 'ok' | 'stuck' | 'unknown';
   readonly bindings: readonly Binding[];
-  readonly connections: EngineCounts & Tally;
+  readonly connections: EngineCounts & ConnectionStats;
   /** User and system time of this process, all threads. */
   readonly cpuMs: number;
 }
@@ -23,5 +23,5 @@ export interface Binding {
   /** `not_needed`: the upstream itself, which shares the port, listens there already. */
   readonly state: 'bound' | 'not_needed' | 'in_use' | 'failed';
   readonly code: string | null;
-  readonly holder: Holder | null;
+  readonly portOwner: PortOwner | null;
 }

@@ -7,20 +7,20 @@ export type EngineChoice = 'auto' | 'kernel' | 'portable';
  * Each is loaded only when it is used. `kernel` rejects, with its cause, where it cannot be had.
  */
 export const chooseEngine =
-  (wanted: EngineChoice): CreateEngine =>
+  (choice: EngineChoice): CreateEngine =>
   async (policy, hooks) => {
-    const portable = async (why: string): Promise<Engine> => {
+    const portable = async (reason: string): Promise<Engine> => {
       const { createPortableEngine } = await import('./portable/engine.ts');
-      return { ...(await createPortableEngine(policy, hooks)), why };
+      return { ...(await createPortableEngine(policy, hooks)), reason };
     };
-    if (wanted === 'portable') return portable('as configured');
+    if (choice === 'portable') return portable('as configured');
     try {
       const { createKernelEngine } = await import('./kernel/engine.ts');
-      const why = wanted === 'kernel' ? 'as configured' : 'it can be had here';
-      return { ...(await createKernelEngine(policy, hooks)), why };
+      const reason = choice === 'kernel' ? 'as configured' : 'it can be had here';
+      return { ...(await createKernelEngine(policy, hooks)), reason };
     } catch (cause) {
-      const why = `no kernel engine here: ${(cause as Error).message}`;
-      if (wanted === 'kernel') throw new Error(why, { cause });
-      return portable(why);
+      const reason = `no kernel engine here: ${(cause as Error).message}`;
+      if (choice === 'kernel') throw new Error(reason, { cause });
+      return portable(reason);
     }
   };

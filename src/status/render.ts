@@ -1,37 +1,39 @@
-import { adviceOn } from '../health/cause-text.ts';
+import { adviceFor } from '../health/cause-text.ts';
 import type { ProxyState } from '../health/state.ts';
-import { formatSeconds } from '../lib/duration.ts';
+import { formatDuration } from '../lib/duration.ts';
 import {
   type AlertsStatus,
   type MonitorStatus,
-  NOT_LISTED,
-  NOT_REACHABLE,
+  PM2_NOT_LISTED,
+  PM2_NOT_REACHABLE,
   type ProxyStatus,
   type Snapshot,
 } from './snapshot.ts';
-import { headline, isFine } from './summary.ts';
-import { cut, wrap } from './text-layout.ts';
+import { headlineOf, isHealthy } from './summary.ts';
+import { truncate, wrap } from './text-layout.ts';
 
 /** How text is marked; the identity where there are no colours. */
-export interface Paint {
-  good(text: string): string;
-  bad(text: string): string;
+export interface TextStyle {
+  success(text: string): string;
+  error(text: string): string;
   dim(text: string): string;
 }
 
 /** For people: no line is longer than `columns`. */
-export const renderStatus = (snapshot: Snapshot, columns: number, paint: Paint, nowMs: number): string => {
+export const renderStatus = (snapshot: Snapshot, columns: number, style: TextStyle, now: number): string => {
   const { monitor, proxies, log } = snapshot;
-  const fit = (text: string): string => cut(text, columns);
+  const truncateLine = (text: string): string => truncate(text, columns);
   const blocks = [
-    [fit(headline(snapshot))],
+    [truncateLine(headlineOf(snapshot))],
     ...proxies.map((proxy) =>
-      renderProxy(proxy, columns, nowMs).map((line, row) => mark(fit(line), row, proxy, paint)),
+      renderProxy(proxy, columns, now).map((line, row) => styleLine(truncateLine(line), row, proxy, style)),
     ),
     monitor
-      ? [renderMonitor(monitor, nowMs), ...renderAlerts(monitor.alerts, nowMs)].map(fit)
-      : renderNoMonitor(snapshot, columns),
-    log.length > 0 ? [fit('Last lines of the log:'), ...log.map((line) => paint.dim(fit(`  ${line}`)))] : [],
+      ? [renderMonitor(monitor, now), ...renderAlerts(monitor.alerts, now)].map(truncateLine)
+      : renderMonitorProblem(snapshot, columns),
+    log.length > 0
+      ? [truncateLine('Last lines of the log:'), ...log.map((line) => style.dim(truncateLine(`  ${line}`)))]
+      : [],
   ];
   return `${blocks
     .filter((lines) => lines.length > 0)
@@ -39,7 +41,7 @@ export const renderStatus = (snapshot: Snapshot, columns: number, paint: Paint, 
     .join('\n\n')}\n`;
 };
 
-const GLYPHS: Readonly<Record<ProxyState, string>> = {
+const STATE_SYMBOLS: Readonly<Record<ProxyState, string>> = {
   up: '✓',
   degraded: '!',
   down: '✗',
@@ -49,7 +51,7 @@ const GLYPHS: Readonly<Record<ProxyState, string>> = {
   not_needed: '✓',
 };
 
-const WORDS: Readonly<Record<ProxyState, string>> = {
+const STATE_LABELS: Readonly<Record<ProxyState, string>> = {
   up: 'up',
   degraded: 'degraded',
   down: 'DOWN',
@@ -59,42 +61,44 @@ const WORDS: Readonly<Record<ProxyState, string>> = {
   not_needed: 'not needed: the upstream listens on every address itself',
 };
 
-const mark = (line: string, row: number, proxy: ProxyStatus, paint: Paint): string =>
-  row > 0 ? line : isFine(proxy) ? paint.good(line) : paint.bad(line);
+const styleLine = (line: string, row: number, proxy: ProxyStatus, style: TextStyle): string =>
+  row > 0 ? line : isHealthy(proxy) ? style.success(line) : style.error(line);
 
-const renderProxy = (proxy: ProxyStatus, columns: number, nowMs: number): string[] => {
+const renderProxy = (proxy: ProxyStatus, columns: number, now: number): string[] => {
   const { failures, restarts, recovery, connections, checkMs } = proxy;
   const lines = [
-    `${GLYPHS[proxy.state]} ${proxy.id}  ${proxy.label}  ${WORDS[proxy.state]}${proxy.cause ? ` (${proxy.cause})` : ''} for ${formatSeconds(Math.max(0, nowMs - proxy.since))}`,
+    `${STATE_SYMBOLS[proxy.state]} ${proxy.id}  ${proxy.label}  ${STATE_LABELS[proxy.state]}${proxy.cause ? ` (${proxy.cause})` : ''} for ${formatDuration(Math.max(0, now - proxy.since))}`,
     `    ${proxy.listen.join(', ') || 'nothing bound'} → ${proxy.upstream}`,
-    `    ${proxy.name}  pid ${proxy.pid ?? '-'}  PM2 ${proxy.pm2}${engineOf(proxy)}  restarts: ${restarts.crash} crash, ${restarts.forced} forced`,
+    `    ${proxy.name}  pid ${proxy.pid ?? '-'}  PM2 ${proxy.pm2}${formatEngine(proxy)}  restarts: ${restarts.crash} crash, ${restarts.forced} forced`,
     `    failures ${failures.consecutive}/${proxy.failureThreshold} now, ${failures.sinceHealthy} since healthy, ${failures.total} in all` +
       `  connections ${connections.active} active, ${connections.total} in all`,
-    `    probe ${checkMs === null ? '-' : `${checkMs} ms`}  recovery ${recovery.count === 0 ? '-' : `last ${formatSeconds(recovery.lastMs)}, mean ${formatSeconds(recovery.meanMs)}`}`,
+    `    probe ${checkMs === null ? '-' : `${checkMs} ms`}  recovery ${recovery.count === 0 ? '-' : `last ${formatDuration(recovery.lastMs)}, mean ${formatDuration(recovery.meanMs)}`}`,
   ];
-  lines.push(...renderUse(proxy));
-  const last = proxy.incidents.at(-1);
-  if (last) lines.push(`    ${renderIncident(last, nowMs)}`);
+  lines.push(...renderUsage(proxy));
+  const lastIncident = proxy.incidents.at(-1);
+  if (lastIncident) lines.push(`    ${renderIncident(lastIncident, now)}`);
   if (proxy.urls.length > 0)
     lines.push(
-      `    from elsewhere: ${proxy.urls.join(' ')}${ANSWERS[String(proxy.answersOnOwnAddress)] ?? ''}`,
+      `    from elsewhere: ${proxy.urls.join(' ')}${ANSWER_LABELS[String(proxy.answersOnOwnAddress)] ?? ''}`,
     );
-  const why = explain(proxy);
-  const nextTry =
+  const explanation = explanationOf(proxy);
+  const nextRestart =
     proxy.nextRestartAt === null
       ? ''
-      : `; restarts did not help: next try in ${formatSeconds(Math.max(0, proxy.nextRestartAt - nowMs))}`;
-  return why === undefined ? lines : [...lines, ...wrap(why + nextTry, columns, '    → ', '      ')];
+      : `; restarts did not help: next try in ${formatDuration(Math.max(0, proxy.nextRestartAt - now))}`;
+  return explanation === undefined
+    ? lines
+    : [...lines, ...wrap(explanation + nextRestart, columns, '    → ', '      ')];
 };
 
 /** The reason is of interest where the better engine could not be had. */
-const engineOf = ({ engine, engineReason }: ProxyStatus): string => {
+const formatEngine = ({ engine, engineReason }: ProxyStatus): string => {
   if (engine === null) return '';
   return `  engine ${engine}${engine === 'portable' && engineReason ? ` (${engineReason})` : ''}`;
 };
 
 /** What the process uses, and what is over a limit. */
-const renderUse = ({ usage, warnings, uptimePercent }: ProxyStatus): string[] => {
+const renderUsage = ({ usage, warnings, uptimePercent }: ProxyStatus): string[] => {
   const { memoryBytes, cpuPercent, openFiles, openFilesLimit } = usage;
   const parts = [
     `uptime ${uptimePercent} %`,
@@ -107,17 +111,18 @@ const renderUse = ({ usage, warnings, uptimePercent }: ProxyStatus): string[] =>
 
 const renderIncident = (
   { startedAt, endedAt, cause, actions }: ProxyStatus['incidents'][number],
-  nowMs: number,
+  now: number,
 ): string => {
-  const ago = formatSeconds(Math.max(0, nowMs - startedAt));
-  const lasted = endedAt === null ? 'goes on' : `lasted ${formatSeconds(Math.max(0, endedAt - startedAt))}`;
-  return `last incident ${ago} ago: ${cause}, ${lasted}${actions.length > 0 ? `, cured by: ${actions.join(', ')}` : ''}`;
+  const age = formatDuration(Math.max(0, now - startedAt));
+  const duration =
+    endedAt === null ? 'goes on' : `lasted ${formatDuration(Math.max(0, endedAt - startedAt))}`;
+  return `last incident ${age} ago: ${cause}, ${duration}${actions.length > 0 ? `, cured by: ${actions.join(', ')}` : ''}`;
 };
 
-const ANSWERS: Readonly<Record<string, string>> = { true: '  (answers)', false: '  (does not answer)' };
+const ANSWER_LABELS: Readonly<Record<string, string>> = { true: '  (answers)', false: '  (does not answer)' };
 
 /** The cause and the next step in plain words; undefined when nothing is to be said. */
-const explain = ({
+const explanationOf = ({
   state,
   cause,
   detail,
@@ -130,36 +135,36 @@ const explain = ({
   if (state === 'stopped')
     return `start it again with: ${pm2 === 'stopped' ? `pm2 start ${name}` : 'npm start'}`;
   const place = port === null ? 'the socket' : `port ${port}`;
-  const isLost = cause === 'crashed' && (pm2 === NOT_LISTED || pm2 === NOT_REACHABLE);
-  if (isLost) return 'it does not run, and PM2 does not have it: npm start';
-  return cause === null ? undefined : adviceOn(cause, { name, upstream, place, detail, holder: portOwner });
+  const isUnmanaged = cause === 'crashed' && (pm2 === PM2_NOT_LISTED || pm2 === PM2_NOT_REACHABLE);
+  if (isUnmanaged) return 'it does not run, and PM2 does not have it: npm start';
+  return cause === null ? undefined : adviceFor(cause, { name, upstream, place, detail, portOwner });
 };
 
 const renderMonitor = (
   { pid, intervalMs, lastCheckAt, pm2Problem, http }: MonitorStatus,
-  nowMs: number,
+  now: number,
 ): string =>
-  `✓ proxy-monitor  pid ${pid}  looks every ${formatSeconds(intervalMs)}, last ${formatSeconds(Math.max(0, nowMs - lastCheckAt))} ago` +
+  `✓ proxy-monitor  pid ${pid}  looks every ${formatDuration(intervalMs)}, last ${formatDuration(Math.max(0, now - lastCheckAt))} ago` +
   `${http ? `  ${http}` : ''}${pm2Problem ? `  PM2: ${pm2Problem}` : ''}`;
 
 /** Nothing while all that was to be said is said. */
-const renderAlerts = ({ silenceEndsAt, channels }: AlertsStatus, nowMs: number): string[] => {
+const renderAlerts = ({ silenceEndsAt, channels }: AlertsStatus, now: number): string[] => {
   const silence =
-    silenceEndsAt === null ? [] : [`silenced for ${formatSeconds(Math.max(0, silenceEndsAt - nowMs))}`];
-  const troubled = channels
+    silenceEndsAt === null ? [] : [`silenced for ${formatDuration(Math.max(0, silenceEndsAt - now))}`];
+  const channelProblems = channels
     .filter(({ waiting, problem }) => waiting > 0 || problem !== null)
     .map(({ name, waiting, problem }) => `${name}: ${waiting} waiting${problem ? ` (${problem})` : ''}`);
-  const parts = [...silence, ...troubled];
+  const parts = [...silence, ...channelProblems];
   return parts.length === 0 ? [] : [`! alerts  ${parts.join('  ')}`];
 };
 
-const renderNoMonitor = ({ monitorProblem }: Snapshot, columns: number): string[] => {
-  const [what, next] =
+const renderMonitorProblem = ({ monitorProblem }: Snapshot, columns: number): string[] => {
+  const [problem, nextStep] =
     monitorProblem === null
       ? ['not reachable', 'start it with: npm start']
       : ['does not answer', monitorProblem];
   return [
-    cut(`✗ proxy-monitor  ${what}. This is from PM2 and one look`, columns),
-    ...wrap(next, columns, '    → ', '      '),
+    truncate(`✗ proxy-monitor  ${problem}. This is from PM2 and one look`, columns),
+    ...wrap(nextStep, columns, '    → ', '      '),
   ];
 };

@@ -1,6 +1,6 @@
 import type { Usage } from '../health/resource-limits.ts';
 import type { ProxyState } from '../health/state.ts';
-import type { Cause, Cure } from '../health/types.ts';
+import type { Cause, Remedy } from '../health/types.ts';
 
 /** What `steadyport status --json` and /api/v1/status give; durations and times are whole milliseconds. */
 export interface Snapshot {
@@ -74,7 +74,7 @@ export interface ProxyStatus {
     readonly startedAt: number;
     readonly endedAt: number | null;
     readonly cause: Cause;
-    readonly actions: readonly Cure[];
+    readonly actions: readonly Remedy[];
   }[];
   /** What is over a limit that only warns, in words. */
   readonly warnings: readonly string[];
@@ -92,5 +92,5 @@ export interface ProxyStatus {
 }
 
 /** What stands for PM2's word on an app when PM2 has none. */
-export const NOT_LISTED = 'not in the list';
-export const NOT_REACHABLE = 'not reachable';
+export const PM2_NOT_LISTED = 'not in the list';
+export const PM2_NOT_REACHABLE = 'not reachable';

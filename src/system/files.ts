@@ -2,18 +2,18 @@ import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync 
 
 /** Whoever reads the file sees the old text or the new one, never a part (rename(2)). Throws when the disk is full. */
 export const writeAtomic = (path: string, text: string): void => {
-  const draft = `${path}.${process.pid}`;
+  const tempPath = `${path}.${process.pid}`;
   try {
-    writeFileSync(draft, text, { mode: 0o600 });
-    renameSync(draft, path);
+    writeFileSync(tempPath, text, { mode: 0o600 });
+    renameSync(tempPath, path);
   } catch (error) {
-    remove(draft);
+    removeFile(tempPath);
     throw error;
   }
 };
 
 /** The names in a folder; none when there is no such folder. */
-export const filesIn = (folder: string): readonly string[] => {
+export const listFiles = (folder: string): readonly string[] => {
   try {
     return readdirSync(folder);
   } catch {
@@ -36,7 +36,7 @@ export const readText = (path: string): string | undefined => {
 };
 
 /** When the file was written; undefined when there is none. */
-export const modifiedMs = (path: string): number | undefined =>
+export const modifiedAt = (path: string): number | undefined =>
   statSync(path, { throwIfNoEntry: false })?.mtimeMs;
 
-export const remove = (path: string): void => rmSync(path, { force: true });
+export const removeFile = (path: string): void => rmSync(path, { force: true });

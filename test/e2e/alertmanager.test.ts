@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { openChannels } from '../../src/alerting/channels/registry.ts';
+import { createChannels } from '../../src/alerting/channels/registry.ts';
 import { webhookBody } from '../../src/alerting/channels/webhook.ts';
-import type { ActiveAlert, Delivery, Notice } from '../../src/alerting/policy/notification.ts';
+import type { ActiveAlert, Delivery, Notification } from '../../src/alerting/policy/notification.ts';
 import { parseSecrets } from '../../src/config/secrets.ts';
 import { needsAlertmanager, openAlertmanager } from '../support/alertmanager.ts';
 import { answer, openReceiver } from '../support/http-receiver.ts';
@@ -14,19 +14,19 @@ const rig = async () => {
   const receiver = await openReceiver(answer(200));
   const alertmanager = await openAlertmanager(receiver.url);
   const { secrets } = parseSecrets({ ALERTMANAGER_URL: `${alertmanager.url}/` });
-  const [level = assert.fail('no channel')] = openChannels(secrets, 'http://127.0.0.1:6270').levels;
+  const [level = assert.fail('no channel')] = createChannels(secrets, 'http://127.0.0.1:6270').stateChannels;
   const sendAll = (...alerts: readonly ActiveAlert[]): Promise<Delivery> => level.sendAll(alerts, never);
   return { receiver, alertmanager, sendAll };
 };
 
 const down = (
-  startsAtMs: number,
-  over: Partial<Notice> = {},
-  endsAtMs: number | null = null,
+  startsAt: number,
+  over: Partial<Notification> = {},
+  endsAt: number | null = null,
 ): ActiveAlert => ({
-  notice: notice({ fromMs: startsAtMs, ...over }),
-  startsAtMs,
-  endsAtMs,
+  notification: notice({ startedAt: startsAt, ...over }),
+  startsAt,
+  endsAt,
 });
 
 describe('with the real Alertmanager', { skip: needsAlertmanager() }, () => {
@@ -49,7 +49,7 @@ describe('with the real Alertmanager', { skip: needsAlertmanager() }, () => {
     const later = down(startsAtMs, {
       kind: 'gave_up',
       cause: 'crash_loop',
-      what: 'It crashes again and again.',
+      summary: 'It crashes again and again.',
     });
     assert.deepEqual(await sendAll(later), { ok: true });
     const [second, ...others] = await alertmanager.alerts();
@@ -77,12 +77,12 @@ describe('with the real Alertmanager', { skip: needsAlertmanager() }, () => {
 
   test('our own webhook has the form of its webhook, and the same fingerprints', async () => {
     const { receiver, sendAll } = await rig();
-    const [one, other] = [notice(), notice({ proxy: 'tcp-proxy-6277', label: 'äöü 😀', why: null })];
-    await sendAll(down(one.fromMs, one), down(other.fromMs, other));
+    const [one, other] = [notice(), notice({ proxy: 'tcp-proxy-6277', label: 'äöü 😀', reason: null })];
+    await sendAll(down(one.startedAt, one), down(other.startedAt, other));
     await receiver.got(2);
     const theirs = receiver.received.map(({ json }) => json as ReturnType<typeof webhookBody>);
     const { id, ...ours } = webhookBody(
-      { id: 'm-1', atMs: one.fromMs, notices: [one, other] },
+      { id: 'm-1', createdAt: one.startedAt, notifications: [one, other] },
       'http://127.0.0.1:6270',
     );
     assert.equal(id, 'm-1');

@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { createPm2, type Pm2 } from '../../src/pm2/client.ts';
-import type { Pm2News } from '../../src/pm2/event-bus.ts';
+import type { Pm2Event } from '../../src/pm2/event-bus.ts';
 import type { ProxyStatus } from '../../src/status/snapshot.ts';
 import { HAS_PROCFS, isAlive } from '../../src/system/proc/procfs.ts';
 import { until } from '../support/child-process.ts';
@@ -28,8 +28,8 @@ const rig = async (t: TestContext) => {
   await start();
   const pm2 = createPm2(join(station.folder, 'pm2'));
   t.after(() => pm2.close());
-  const heard: Pm2News[] = [];
-  pm2.follow((news) => heard.push(news));
+  const heard: Pm2Event[] = [];
+  pm2.subscribe((news) => heard.push(news));
   const hears = (event: string, ending: string | null = null): Promise<void> =>
     until(
       () => heard.some((news) => news.app === 'app' && news.event === event && news.ending === ending),
@@ -114,8 +114,8 @@ describe("PM2's bus", { skip: needs(HAS_PROCFS ? undefined : 'needs /proc (Linux
   test('keeps no process alive', async (t) => {
     const { station } = await rig(t);
     const module = compiled('src/pm2/event-bus.ts').href;
-    const code = `const { createPm2Bus } = await import(process.argv[1]);
-      createPm2Bus(process.argv[2], () => {}).join(1);
+    const code = `const { createPm2EventBus } = await import(process.argv[1]);
+      createPm2EventBus(process.argv[2], () => {}).connectTo(1);
       // Who connects to a unix socket is connected, and is told so in the next turn of the loop.
       for (let turns = 0; turns < 10; turns += 1) await new Promise((done) => setImmediate(done));
       console.log('over');`;

@@ -1,47 +1,59 @@
 import {
-  type Alerting,
   type AlertPolicy,
-  NOTHING_SAID,
-  observe,
+  type AlertState,
+  evaluate,
+  INITIAL_ALERT_STATE,
 } from '../../src/alerting/policy/alert-manager.ts';
-import type { Seen } from '../../src/alerting/policy/messages.ts';
-import type { Message, Notice } from '../../src/alerting/policy/notification.ts';
-import { type Health, type Incident, newHealth, type PastIncident } from '../../src/health/state.ts';
+import type { ProxyView } from '../../src/alerting/policy/messages.ts';
+import type { Message, Notification } from '../../src/alerting/policy/notification.ts';
+import { createHealth, type Health, type Incident, type PastIncident } from '../../src/health/state.ts';
 import type { Cause } from '../../src/health/types.ts';
 
 export const POLICY: AlertPolicy = {
   groupWaitMs: 5_000,
   repeatIntervalMs: 14_400_000,
   flapping: { threshold: 4, windowMs: 600_000 },
-  levels: [],
+  stateChannels: [],
 };
 
-export const seenOf = (health: Health, port = 6274): Seen => ({
+export const seenOf = (health: Health, port = 6274): ProxyView => ({
   name: `tcp-proxy-${port}`,
   label: `port ${port}`,
   place: `port ${port}`,
   upstream: `localhost:${port}`,
   health,
   detail: null,
-  holder: null,
+  portOwner: null,
   limits: {},
 });
 
-export const incident = (atMs: number, change: Partial<Incident> = {}): Incident => ({
-  ...{ atMs, pid: 100, cause: 'upstream_down', cures: [], alerted: true, isOwn: false, backAtMs: null },
+export const incident = (startedAt: number, change: Partial<Incident> = {}): Incident => ({
+  ...{
+    startedAt,
+    pid: 100,
+    cause: 'upstream_down',
+    actions: [],
+    alerted: true,
+    isProxyFault: false,
+    recoveringSince: null,
+  },
   ...change,
 });
 
-export const past = (fromMs: number, toMs: number, change: Partial<PastIncident> = {}): PastIncident => ({
-  ...{ fromMs, toMs, cause: 'upstream_down', cures: [], alerted: true, restarted: false },
+export const past = (
+  startedAt: number,
+  endedAt: number,
+  change: Partial<PastIncident> = {},
+): PastIncident => ({
+  ...{ startedAt, endedAt, cause: 'upstream_down', actions: [], alerted: true, hasNewProcess: false },
   ...change,
 });
 
 /** One port after the other, each "down 6274", with "+" between those of one message. */
 export const inWords = (messages: readonly Message[]): readonly string[] =>
-  messages.map(({ notices }) => notices.map(inShort).join(' + '));
+  messages.map(({ notifications }) => notifications.map(inShort).join(' + '));
 
-const inShort = ({ kind, proxy }: Notice): string => `${kind} ${proxy.replace(/^.*-/, '')}`;
+const inShort = ({ kind, proxy }: Notification): string => `${kind} ${proxy.replace(/^.*-/, '')}`;
 
 /** A set of ports, and what is said of them as time goes on. */
 export interface Town {
@@ -55,7 +67,7 @@ export interface Town {
   remove(port: number): void;
   /** Looks every second until then. @returns what was said in that time */
   until(atMs: number): readonly string[];
-  state: Alerting;
+  state: AlertState;
   isQuiet: boolean;
   readonly messages: readonly Message[];
   now(): number;
@@ -63,31 +75,31 @@ export interface Town {
 
 /** Ports that have been up for long. */
 export const startTown = (ports: readonly number[] = [6274], policy: Partial<AlertPolicy> = {}): Town => {
-  const healths = new Map(ports.map((port) => [port, { ...newHealth(0), state: 'up' } as Health]));
+  const healths = new Map(ports.map((port) => [port, { ...createHealth(0), state: 'up' } as Health]));
   let nowMs = 0;
   const messages: Message[] = [];
-  const healthOf = (port: number): Health => healths.get(port) ?? newHealth(0);
+  const healthOf = (port: number): Health => healths.get(port) ?? createHealth(0);
   const look = (): readonly Message[] => {
     const seen = [...healths].map(([port, health]) => seenOf(health, port));
-    const now = { atMs: nowMs, isQuiet: town.isQuiet, run: 'run' };
-    const next = observe(town.state, seen, now, { ...POLICY, ...policy });
+    const now = { now: nowMs, isQuiet: town.isQuiet, runId: 'run' };
+    const next = evaluate(town.state, seen, now, { ...POLICY, ...policy });
     town.state = next.state;
     messages.push(...next.messages);
     return next.messages;
   };
   const town: Town = {
-    ...{ state: NOTHING_SAID, isQuiet: false, messages },
+    ...{ state: INITIAL_ALERT_STATE, isQuiet: false, messages },
     now: () => nowMs,
     set: (change, port = 6274) => healths.set(port, { ...healthOf(port), ...change }),
     fall: (port = 6274, cause = 'upstream_down') =>
       town.set({ state: 'down', cause, incident: incident(nowMs, { cause }) }, port),
     rise: (port = 6274) => {
       const { incident: over, history } = healthOf(port);
-      const ended = over ? [past(over.atMs, nowMs, { cause: over.cause, cures: over.cures })] : [];
+      const ended = over ? [past(over.startedAt, nowMs, { cause: over.cause, actions: over.actions })] : [];
       town.set({ state: 'up', cause: null, incident: null, history: [...history, ...ended] }, port);
     },
     restart: (port = 6274) => {
-      const one = past(nowMs, nowMs + 500, { cause: 'crashed', alerted: false, restarted: true });
+      const one = past(nowMs, nowMs + 500, { cause: 'crashed', alerted: false, hasNewProcess: true });
       town.set({ history: [...healthOf(port).history, one].slice(-20) }, port);
     },
     remove: (port) => healths.delete(port),

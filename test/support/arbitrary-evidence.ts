@@ -8,7 +8,7 @@ const WEIGHTS: { readonly [K in keyof Evidence]: Readonly<Record<Evidence[K], nu
     ...{ online: 3, launching: 1, stopping: 1, stopped: 1, deleted: 1 },
     ...{ waiting_restart: 1, gave_up: 1, missing: 1, unknown: 1 },
   },
-  leaving: { no: 2, in_time: 1, overdue: 1 },
+  stopping: { no: 2, in_time: 1, overdue: 1 },
   crashes: { few: 4, loop: 1 },
   process: { alive: 3, stopped: 1, uninterruptible: 1, zombie: 1, gone: 1, unknown: 1 },
   heartbeat: { ok: 3, silent: 1, unreachable: 1, unknown: 1 },

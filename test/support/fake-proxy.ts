@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 import type { ProxyProtocol } from '../../src/ipc/protocol.ts';
 import { serveControl } from '../../src/ipc/server.ts';
-import { createCounter } from '../../src/proxy/connection-stats.ts';
+import { createStatsCollector } from '../../src/proxy/connection-stats.ts';
 import type { Binding, ProxyReport } from '../../src/proxy/report.ts';
 import { tempFolder } from './temp-dir.ts';
 
@@ -24,15 +24,15 @@ export interface FakeProxy {
 /** Of a proxy that has served nobody yet. */
 export const FIRST_REPORT: ProxyReport = {
   pid: process.pid,
-  startedAtMs: 1_000,
+  startedAt: 1_000,
   engine: 'portable',
   engineReason: null,
   dataPath: 'unknown',
   bindings: [],
   connections: {
-    ...createCounter().tally(),
-    ...{ active: 0, total: 0, held: 0, waiting: 0, maxConnections: 9 },
-    ...{ bytesToUpstream: 0, bytesToClient: 0, dialFailures: {} },
+    ...createStatsCollector().read(),
+    ...{ active: 0, total: 0, waitingForUpstream: 0, waitingForSlot: 0, maxConnections: 9 },
+    ...{ bytesToUpstream: 0, bytesToClient: 0, connectFailures: {} },
   },
   cpuMs: 0,
 };
@@ -78,7 +78,7 @@ export const bindingAt = (port: number, state: Binding['state'] = 'bound', host 
   port,
   state,
   code: null,
-  holder: null,
+  portOwner: null,
 });
 
 /** A control socket that answers so many questions, and then none. */

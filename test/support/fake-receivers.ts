@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { Channel, LevelChannel } from '../../src/alerting/channels/registry.ts';
+import type { EventChannel, StateChannel } from '../../src/alerting/channels/registry.ts';
 import { type Clock, type Notifier, startNotifier } from '../../src/alerting/notifier.ts';
-import type { Seen } from '../../src/alerting/policy/messages.ts';
+import type { ProxyView } from '../../src/alerting/policy/messages.ts';
 import type { ActiveAlert, Delivery, Message } from '../../src/alerting/policy/notification.ts';
 import { type AlertsConfig, parseConfig } from '../../src/config/config.ts';
-import { type Health, newHealth } from '../../src/health/state.ts';
+import { createHealth, type Health } from '../../src/health/state.ts';
 import { incident, past, seenOf } from './alert-scenario.ts';
 import { tempFolder } from './temp-dir.ts';
 
@@ -23,8 +23,8 @@ const createClock = (): HandClock => {
     for (let n = 0; n < 10; n += 1) await turn();
   };
   return {
-    nowMs: () => nowMs,
-    chance: () => 0,
+    now: () => nowMs,
+    random: () => 0,
     after: (ms, run) => {
       const timer = { dueMs: nowMs + ms, run };
       timers.add(timer);
@@ -49,7 +49,7 @@ const createClock = (): HandClock => {
 export const REFUSED: Delivery = { ok: false, problem: 'HTTP 500', retryAfterMs: null, isFinal: false };
 
 /** A channel that answers as it is told to. */
-export interface FakeChannel extends Channel {
+export interface FakeChannel extends EventChannel {
   /** What it got, in every try: "run-1 down 6274". */
   readonly tries: string[];
   answer: (message: Message) => Promise<Delivery>;
@@ -61,7 +61,7 @@ export const createChannel = (name: string): FakeChannel => {
     tries: [],
     answer: async () => ({ ok: true }),
     send: (message) => {
-      const notices = message.notices.map(({ kind, proxy }) => `${kind} ${proxy.replace(/^.*-/, '')}`);
+      const notices = message.notifications.map(({ kind, proxy }) => `${kind} ${proxy.replace(/^.*-/, '')}`);
       channel.tries.push(notices.join(' + '));
       return channel.answer(message);
     },
@@ -69,7 +69,7 @@ export const createChannel = (name: string): FakeChannel => {
   return channel;
 };
 
-export interface FakeLevel extends LevelChannel {
+export interface FakeLevel extends StateChannel {
   readonly tries: { readonly atMs: number; readonly alerts: readonly ActiveAlert[] }[];
   answer: Delivery;
 }
@@ -78,7 +78,7 @@ export const createLevel = (clock: Clock): FakeLevel => {
   const level: FakeLevel = {
     ...{ name: 'alertmanager', tries: [], answer: { ok: true } },
     sendAll: async (alerts) => {
-      level.tries.push({ atMs: clock.nowMs(), alerts });
+      level.tries.push({ atMs: clock.now(), alerts });
       return level.answer;
     },
   };
@@ -95,21 +95,21 @@ export const alertsConfig = (alerts: object = {}): AlertsConfig => {
 export const createDesk = (alerts: object = {}) => {
   const [clock, log] = [createClock(), [] as string[]];
   const path = join(tempFolder(), 'alerts.json');
-  let health: Health = { ...newHealth(clock.nowMs()), state: 'up' };
-  const seen = (): readonly Seen[] => [seenOf(health)];
+  let health: Health = { ...createHealth(clock.now()), state: 'up' };
+  const proxies = (): readonly ProxyView[] => [seenOf(health)];
   return {
     ...{ clock, log, path },
-    start: (events: readonly Channel[], levels: readonly LevelChannel[] = []): Notifier =>
+    start: (eventChannels: readonly EventChannel[], stateChannels: readonly StateChannel[] = []): Notifier =>
       startNotifier({
-        ...{ path, config: alertsConfig(alerts), channels: { events, levels }, seen, clock },
+        ...{ path, config: alertsConfig(alerts), channels: { eventChannels, stateChannels }, proxies, clock },
         log: (event, text) => log.push(`${event} ${text}`),
       }),
     fall: () => {
-      health = { ...health, state: 'down', cause: 'upstream_down', incident: incident(clock.nowMs()) };
+      health = { ...health, state: 'down', cause: 'upstream_down', incident: incident(clock.now()) };
     },
     rise: () => {
       const { incident: over, history } = health;
-      const ended = over ? [past(over.atMs, clock.nowMs())] : [];
+      const ended = over ? [past(over.startedAt, clock.now())] : [];
       health = { ...health, state: 'up', cause: null, incident: null, history: [...history, ...ended] };
     },
   };

@@ -1,12 +1,12 @@
 import type { Action, HealthEvent, HealthPolicy } from '../../src/health/events.ts';
-import { step } from '../../src/health/reducer.ts';
-import { type Health, newHealth } from '../../src/health/state.ts';
-import type { Cure, Evidence } from '../../src/health/types.ts';
+import { reduce } from '../../src/health/reducer.ts';
+import { createHealth, type Health } from '../../src/health/state.ts';
+import type { Evidence, Remedy } from '../../src/health/types.ts';
 
 /** Everything was looked at, and all is well. */
 export const WELL: Evidence = {
   monitor: 'in_time',
-  leaving: 'no',
+  stopping: 'no',
   crashes: 'few',
   dataPath: 'ok',
   openFiles: 'ok',
@@ -25,7 +25,7 @@ export const WELL: Evidence = {
 /** Nothing could be found out. */
 export const UNKNOWN: Evidence = {
   monitor: 'in_time',
-  leaving: 'no',
+  stopping: 'no',
   crashes: 'few',
   dataPath: 'unknown',
   openFiles: 'unknown',
@@ -51,7 +51,7 @@ const POLICY: HealthPolicy = {
   place: 'port 6274',
   upstream: 'localhost:6274',
   optional: false,
-  isBraked: false,
+  restartsPaused: false,
   maxRestarts: 10,
   restartWindowMs: 600_000,
   restartCooldownMs: 60_000,
@@ -67,16 +67,16 @@ export interface Story {
 
 /** A proxy of pid 100 that has been up for long; its grace time ended at 5 s. */
 export const startStory = (policy: Partial<HealthPolicy> = {}): Story => {
-  let health = newHealth(0);
+  let health = createHealth(0);
   const story: Story = {
     health: () => health,
     tell: (event) => {
-      const next = step(health, event, { ...POLICY, ...policy });
+      const next = reduce(health, event, { ...POLICY, ...policy });
       health = next.health;
       return next.actions;
     },
-    look: (atMs, seen = {}, pid = 100) =>
-      story.tell({ kind: 'look', atMs, pid, evidence: { ...WELL, ...seen }, isProbed: true }),
+    look: (at, seen = {}, pid = 100) =>
+      story.tell({ kind: 'check', at, pid, evidence: { ...WELL, ...seen }, isProbed: true }),
   };
   for (const atMs of [0, 1_000]) story.look(atMs);
   return story;
@@ -84,8 +84,8 @@ export const startStory = (policy: Partial<HealthPolicy> = {}): Story => {
 
 /** The lines for people among the actions, and each cure as "restart <cure> <cause>". */
 export const inWords = (actions: readonly Action[]): readonly string[] =>
-  actions.map((action) => (action.kind === 'tell' ? action.text : `restart ${action.cure} ${action.cause}`));
+  actions.map((action) => (action.kind === 'log' ? action.text : `restart ${action.remedy} ${action.cause}`));
 
 /** The cures among the actions. */
-export const cures = (actions: readonly Action[]): readonly Cure[] =>
-  actions.flatMap((action) => (action.kind === 'cure' ? [action.cure] : []));
+export const cures = (actions: readonly Action[]): readonly Remedy[] =>
+  actions.flatMap((action) => (action.kind === 'remedy' ? [action.remedy] : []));

@@ -1,13 +1,13 @@
 // Run by PM2: numbered lines through the real writer of a proxy's log, at full speed, until it is told to stop.
 import { existsSync, writeFileSync } from 'node:fs';
-import { openAccessLog } from '../../src/logging/file-sink.ts';
+import { openFileSink } from '../../src/logging/file-sink.ts';
 import { createLog } from '../../src/logging/logger.ts';
 
 const [path = '', most = '', stop = '', done = ''] = process.argv.slice(2);
 /** Three times what a proxy has been seen to write. */
 const LINES_A_TURN = 40;
 
-const access = openAccessLog(path, (sentence) => process.stderr.write(`${sentence}\n`));
+const access = openFileSink(path, (sentence) => process.stderr.write(`${sentence}\n`));
 const log = createLog('text', access.write);
 let written = 0;
 const turn = (): void => {

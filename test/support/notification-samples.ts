@@ -1,23 +1,27 @@
-import type { Message, Notice } from '../../src/alerting/policy/notification.ts';
+import type { Message, Notification } from '../../src/alerting/policy/notification.ts';
 
 export const AT_MS = Date.UTC(2026, 10, 27, 4, 5, 6);
 
-export const notice = (over: Partial<Notice> = {}): Notice => ({
+export const notice = (over: Partial<Notification> = {}): Notification => ({
   kind: 'down',
   severity: 'critical',
   proxy: 'tcp-proxy-6274',
   label: 'MCP Inspector Web UI',
   cause: 'upstream_down',
-  fromMs: AT_MS - 60_000,
-  toMs: null,
-  what: 'Proxy for port 6274 has no upstream: localhost:6274 does not answer.',
-  why: 'connection refused',
-  done: 'Nothing: a restart would not cure it.',
-  todo: 'Start the application.',
+  startedAt: AT_MS - 60_000,
+  endedAt: null,
+  summary: 'Proxy for port 6274 has no upstream: localhost:6274 does not answer.',
+  reason: 'connection refused',
+  actionTaken: 'Nothing: a restart would not cure it.',
+  nextStep: 'Start the application.',
   ...over,
 });
 
-export const message = (...notices: readonly Notice[]): Message => ({ id: 'm-1', atMs: AT_MS, notices });
+export const message = (...notifications: readonly Notification[]): Message => ({
+  id: 'm-1',
+  createdAt: AT_MS,
+  notifications,
+});
 
 /** Sixty ports at once, each with the longest of texts, made of what has to be escaped. */
 export const flood = message(
@@ -26,10 +30,10 @@ export const flood = message(
     return notice({
       proxy: `tcp-proxy-${20_000 + at}`,
       label: long,
-      what: long,
-      why: long,
-      done: long,
-      todo: long,
+      summary: long,
+      reason: long,
+      actionTaken: long,
+      nextStep: long,
     });
   }),
 );

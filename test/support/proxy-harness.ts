@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
-import { type Address, endpoint, isUnix } from '../../src/lib/address.ts';
+import { type Address, isUnixSocket, toNetOptions } from '../../src/lib/address.ts';
 import type { ConnectionRecord, CreateEngine, Engine, Policy } from '../../src/proxy/engine.ts';
 import { createKernelEngine } from '../../src/proxy/kernel/engine.ts';
 import { createPortableEngine } from '../../src/proxy/portable/engine.ts';
@@ -62,7 +62,7 @@ export const rig = async (
 
 /** A client that half-closes only when told to. */
 export const dial = (t: TestContext, address: Address): Socket => {
-  const socket = connect({ ...endpoint(address), allowHalfOpen: true, noDelay: true });
+  const socket = connect({ ...toNetOptions(address), allowHalfOpen: true, noDelay: true });
   socket.on('error', () => {});
   t.after(() => socket.destroy());
   return socket;
@@ -74,14 +74,14 @@ export const serve = async (
   handle: (socket: Socket) => void,
   { host = '127.0.0.1', port = 0 }: Partial<Address> = {},
 ): Promise<Address & { readonly server: Server }> => {
-  const isFile = isUnix({ host, port });
+  const isFile = isUnixSocket({ host, port });
   const sockets = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.on('error', () => {}).on('close', () => sockets.delete(socket));
     handle(socket);
   });
-  server.listen({ ...endpoint({ host, port }), ipv6Only: host.includes(':') });
+  server.listen({ ...toNetOptions({ host, port }), ipv6Only: host.includes(':') });
   await once(server, 'listening');
   t.after(() => {
     server.close();

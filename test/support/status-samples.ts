@@ -1,11 +1,11 @@
-import { NO_TRACK, usageOf } from '../../src/health/resource-limits.ts';
-import type { Paint } from '../../src/status/render.ts';
+import { NO_SAMPLES, usageOf } from '../../src/health/resource-limits.ts';
+import type { TextStyle } from '../../src/status/render.ts';
 import { type MonitorStatus, NO_ALERTS, type ProxyStatus, type Snapshot } from '../../src/status/snapshot.ts';
 
 export const NOW_MS = 1_761_902_000_000;
 
 /** No colours. */
-export const PLAIN: Paint = { good: (text) => text, bad: (text) => text, dim: (text) => text };
+export const PLAIN: TextStyle = { success: (text) => text, error: (text) => text, dim: (text) => text };
 
 export const MONITOR: MonitorStatus = {
   pid: 77,
@@ -44,7 +44,7 @@ export const proxyStatus = (change: Partial<ProxyStatus>): ProxyStatus => {
     uptimePercent: 99.5,
     incidents: [],
     warnings: [],
-    usage: usageOf(NO_TRACK),
+    usage: usageOf(NO_SAMPLES),
     nextRestartAt: null,
     connections: { active: 3, total: 99 },
     checkMs: null,

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 
 /** `built` is the project's own code, made for this run; `done` is the file that tells that all is written. */
 const [built, path, count, rate, done] = process.argv.slice(2);
-const { createLog, openAccessLog } = createRequire(import.meta.url)(built);
+const { createLog, openFileSink } = createRequire(import.meta.url)(built);
 
 const TURN_MS = 5;
 /** After a stall of the machine: a proxy does not come with all at once either. */
@@ -13,7 +13,7 @@ const MOST_A_TURN = 3_000;
 const MOST_UNREAD_BYTES = 1_000_000;
 
 const access =
-  path === 'stdout' ? undefined : openAccessLog(path, (sentence) => process.stderr.write(`${sentence}\n`));
+  path === 'stdout' ? undefined : openFileSink(path, (sentence) => process.stderr.write(`${sentence}\n`));
 const log = createLog('text', access?.write);
 const startedAt = performance.now();
 let written = 0;

@@ -1,9 +1,9 @@
-import type { Notice, NoticeKind } from '../policy/notification.ts';
+import type { Notification, NotificationKind } from '../policy/notification.ts';
 
 /** As Prometheus and Alertmanager know an alert. */
 export interface Alert {
-  readonly labels: Texts;
-  readonly annotations: Texts;
+  readonly labels: LabelSet;
+  readonly annotations: LabelSet;
   /** RFC 3339. */
   readonly startsAt: string;
   readonly endsAt: string;
@@ -15,13 +15,13 @@ const FLAPPING = { alertname: 'SteadyportFlapping', severity: 'warning' };
 const WARNING = { alertname: 'SteadyportWarning', severity: 'warning' };
 const TEST = { alertname: 'SteadyportTest', severity: 'info' };
 
-export type Texts = Readonly<Record<string, string>>;
+export type LabelSet = Readonly<Record<string, string>>;
 
 /**
  * One alert from its first word to its last. Its labels name it, so they are the same all the time: the severity is that
  * of its kind, and the cause is an annotation.
  */
-const ALERTS: Readonly<Record<Exclude<NoticeKind, 'reminder'>, Texts>> = {
+const LABELS_BY_KIND: Readonly<Record<Exclude<NotificationKind, 'reminder'>, LabelSet>> = {
   down: DOWN,
   restarted: DOWN,
   gave_up: DOWN,
@@ -33,26 +33,26 @@ const ALERTS: Readonly<Record<Exclude<NoticeKind, 'reminder'>, Texts>> = {
 };
 
 /** A reminder is of what goes on: of a port that is down, or, less grave, of one that comes and goes. */
-export const labelsOf = ({ kind, severity, proxy }: Notice): Texts => ({
-  ...(kind !== 'reminder' ? ALERTS[kind] : severity === 'critical' ? DOWN : FLAPPING),
+export const labelsOf = ({ kind, severity, proxy }: Notification): LabelSet => ({
+  ...(kind !== 'reminder' ? LABELS_BY_KIND[kind] : severity === 'critical' ? DOWN : FLAPPING),
   proxy,
 });
 
-export const annotationsOf = (notice: Notice): Texts => {
-  const { label, what, cause, why, done, todo } = notice;
-  const said = { cause, why, done, todo };
+export const annotationsOf = (notification: Notification): LabelSet => {
+  const { label, summary, cause, reason, actionTaken, nextStep } = notification;
+  const optionalAnnotations = { cause, why: reason, done: actionTaken, todo: nextStep };
   return {
-    summary: what,
-    description: [what, why, done, todo].filter((part) => part !== null).join('\n'),
+    summary,
+    description: [summary, reason, actionTaken, nextStep].filter((part) => part !== null).join('\n'),
     label,
     ...Object.fromEntries(
-      Object.entries(said).filter((entry): entry is [string, string] => entry[1] !== null),
+      Object.entries(optionalAnnotations).filter((entry): entry is [string, string] => entry[1] !== null),
     ),
   };
 };
 
 /** Alertmanager's own: FNV-1a of 64 bits over the sorted labels (prometheus/common, model/signature.go). */
-export const fingerprintOf = (labels: Texts): string => {
+export const fingerprintOf = (labels: LabelSet): string => {
   const bytes = Object.keys(labels)
     .toSorted()
     .flatMap((name) => [name, labels[name] ?? ''])
@@ -62,4 +62,4 @@ export const fingerprintOf = (labels: Texts): string => {
   return hash.toString(16).padStart(16, '0');
 };
 
-export const rfc3339 = (atMs: number): string => new Date(atMs).toISOString();
+export const formatRfc3339 = (at: number): string => new Date(at).toISOString();

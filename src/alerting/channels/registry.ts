@@ -6,7 +6,7 @@ import { discordBody } from './discord.ts';
 import { slackBody } from './slack.ts';
 import { webhookBody } from './webhook.ts';
 
-export interface Channel {
+export interface EventChannel {
   /** "slack", "discord", "webhook": for the log, the status and the metric's label. */
   readonly name: string;
   /** One try; never rejects; ends within 10 s (its own time-out) or when the signal aborts. */
@@ -14,23 +14,27 @@ export interface Channel {
 }
 
 /** Alertmanager is told a level, not an event: all alerts that go on, and those that ended since it last took them. */
-export interface LevelChannel {
+export interface StateChannel {
   readonly name: string;
   sendAll(alerts: readonly ActiveAlert[], signal: AbortSignal): Promise<Delivery>;
 }
 
 export interface Channels {
-  readonly events: readonly Channel[];
-  readonly levels: readonly LevelChannel[];
+  readonly eventChannels: readonly EventChannel[];
+  readonly stateChannels: readonly StateChannel[];
 }
 
 /**
  * The channels that are configured.
- * @param page the monitor's address for people, null when it has none
+ * @param pageUrl the monitor's address for people, null when it has none
  */
-export const openChannels = (secrets: Secrets, page: string | null = null): Channels => {
+export const createChannels = (secrets: Secrets, pageUrl: string | null = null): Channels => {
   const { slack, discord, webhook, alertmanager } = secrets;
-  const event = (name: string, secret: Secret | null, toBody: (message: Message) => unknown): Channel[] =>
+  const eventChannel = (
+    name: string,
+    secret: Secret | null,
+    toBody: (message: Message) => unknown,
+  ): EventChannel[] =>
     secret === null
       ? []
       : [
@@ -40,22 +44,22 @@ export const openChannels = (secrets: Secrets, page: string | null = null): Chan
           },
         ];
   return {
-    events: [
-      ...event('slack', slack, slackBody),
-      ...event('discord', discord, discordBody),
-      ...event('webhook', webhook, (message) => webhookBody(message, page)),
+    eventChannels: [
+      ...eventChannel('slack', slack, slackBody),
+      ...eventChannel('discord', discord, discordBody),
+      ...eventChannel('webhook', webhook, (message) => webhookBody(message, pageUrl)),
     ],
-    levels: alertmanager === null ? [] : [openAlertmanager(alertmanager, page)],
+    stateChannels: alertmanager === null ? [] : [createAlertmanagerChannel(alertmanager, pageUrl)],
   };
 };
 
-const openAlertmanager = (base: Secret, page: string | null): LevelChannel => {
-  const url = base.reveal();
+const createAlertmanagerChannel = (baseUrl: Secret, pageUrl: string | null): StateChannel => {
+  const url = baseUrl.reveal();
   url.pathname = `${url.pathname.replace(/\/+$/, '')}/api/v2/alerts`;
-  const alerts = new Secret(url);
+  const alertsUrl = new Secret(url);
   return {
     name: 'alertmanager',
-    sendAll: (active, signal) =>
-      request(alerts, { method: 'POST', body: alertmanagerBody(active, Date.now(), page) }, signal),
+    sendAll: (alerts, signal) =>
+      request(alertsUrl, { method: 'POST', body: alertmanagerBody(alerts, Date.now(), pageUrl) }, signal),
   };
 };

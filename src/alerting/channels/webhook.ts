@@ -1,15 +1,15 @@
-import type { Message, Notice } from '../policy/notification.ts';
+import type { Message, Notification } from '../policy/notification.ts';
 import {
   type Alert,
   annotationsOf,
   fingerprintOf,
+  formatRfc3339,
+  type LabelSet,
   labelsOf,
-  rfc3339,
-  type Texts,
 } from './alertmanager-format.ts';
 
 /** What Go writes for no time, and Alertmanager for an alert that goes on. */
-const NEVER = '0001-01-01T00:00:00Z';
+const ZERO_TIME = '0001-01-01T00:00:00Z';
 
 interface WebhookAlert extends Alert {
   readonly status: 'firing' | 'resolved';
@@ -21,8 +21,8 @@ interface WebhookAlert extends Alert {
  * (https://prometheus.io/docs/alerting/latest/configuration/#webhook_config), and at its top the message's `id`,
  * which is the same in every try. A port that was restarted or is up again is an alert that is resolved.
  */
-export const webhookBody = (message: Message, page: string | null) => {
-  const alerts = message.notices.map((notice) => toAlert(notice, page));
+export const webhookBody = (message: Message, pageUrl: string | null) => {
+  const alerts = message.notifications.map((notification) => toAlert(notification, pageUrl));
   return {
     version: '4',
     id: message.id,
@@ -31,27 +31,27 @@ export const webhookBody = (message: Message, page: string | null) => {
     status: alerts.some(({ status }) => status === 'firing') ? 'firing' : 'resolved',
     receiver: 'steadyport',
     groupLabels: {},
-    commonLabels: inAll(alerts.map(({ labels }) => labels)),
-    commonAnnotations: inAll(alerts.map(({ annotations }) => annotations)),
-    externalURL: page ?? '',
+    commonLabels: intersect(alerts.map(({ labels }) => labels)),
+    commonAnnotations: intersect(alerts.map(({ annotations }) => annotations)),
+    externalURL: pageUrl ?? '',
     alerts,
   };
 };
 
-const toAlert = (notice: Notice, page: string | null): WebhookAlert => {
-  const labels = labelsOf(notice);
+const toAlert = (notification: Notification, pageUrl: string | null): WebhookAlert => {
+  const labels = labelsOf(notification);
   return {
-    status: notice.toMs === null ? 'firing' : 'resolved',
+    status: notification.endedAt === null ? 'firing' : 'resolved',
     labels,
-    annotations: { ...annotationsOf(notice), kind: notice.kind },
-    startsAt: rfc3339(notice.fromMs),
-    endsAt: notice.toMs === null ? NEVER : rfc3339(notice.toMs),
-    generatorURL: page ?? '',
+    annotations: { ...annotationsOf(notification), kind: notification.kind },
+    startsAt: formatRfc3339(notification.startedAt),
+    endsAt: notification.endedAt === null ? ZERO_TIME : formatRfc3339(notification.endedAt),
+    generatorURL: pageUrl ?? '',
     fingerprint: fingerprintOf(labels),
   };
 };
 
-const inAll = ([first = {}, ...others]: readonly Texts[]): Texts =>
+const intersect = ([first = {}, ...rest]: readonly LabelSet[]): LabelSet =>
   Object.fromEntries(
-    Object.entries(first).filter(([name, text]) => others.every((texts) => texts[name] === text)),
+    Object.entries(first).filter(([name, text]) => rest.every((labels) => labels[name] === text)),
   );

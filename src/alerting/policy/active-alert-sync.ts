@@ -1,40 +1,42 @@
-import { isDue, pauseMs } from './delivery-queue.ts';
+import { backoffMs, isDue } from './delivery-queue.ts';
 import type { ActiveAlert, Delivery } from './notification.ts';
 
 /** What goes on is told again so often: Alertmanager takes it for over after 5 minutes without a word. */
-const REPEAT_MS = 60_000;
+const RESEND_INTERVAL_MS = 60_000;
 
 /** Where a level channel stands. */
-export interface Standing {
+export interface SyncState {
   /** The list that it took last. */
-  readonly took: string;
-  readonly tries: number;
-  readonly nextAtMs: number;
+  readonly lastAccepted: string;
+  readonly attempts: number;
+  readonly nextAttemptAt: number;
   readonly problem: string | null;
 }
 
-export const NOTHING_TOLD: Standing = { took: '[]', tries: 0, nextAtMs: 0, problem: null };
+export const NEVER_SENT: SyncState = { lastAccepted: '[]', attempts: 0, nextAttemptAt: 0, problem: null };
 
-/** Whether it is to be told now: at each change, and while something goes on every {@link REPEAT_MS}. */
-export const isToTell = (
-  { took, tries, nextAtMs }: Standing,
+/** Whether it is to be told now: at each change, and while something goes on every {@link RESEND_INTERVAL_MS}. */
+export const shouldSend = (
+  { lastAccepted, attempts, nextAttemptAt }: SyncState,
   alerts: readonly ActiveAlert[],
-  atMs: number,
+  now: number,
 ): boolean =>
-  alerts.length > 0 && (isDue(nextAtMs, atMs) || (tries === 0 && JSON.stringify(alerts) !== took));
+  alerts.length > 0 &&
+  (isDue(nextAttemptAt, now) || (attempts === 0 && JSON.stringify(alerts) !== lastAccepted));
 
 /** After one try. A list that will never be taken as it is may be another one soon. */
-export const toldLevel = (
-  before: Standing,
+export const afterSend = (
+  previous: SyncState,
   alerts: readonly ActiveAlert[],
   delivery: Delivery,
-  atMs: number,
-  chance: number,
-): Standing => {
-  const took = JSON.stringify(alerts);
-  if (delivery.ok) return { took, tries: 0, nextAtMs: atMs + REPEAT_MS, problem: null };
+  now: number,
+  random: number,
+): SyncState => {
+  const lastAccepted = JSON.stringify(alerts);
+  if (delivery.ok)
+    return { lastAccepted, attempts: 0, nextAttemptAt: now + RESEND_INTERVAL_MS, problem: null };
   const { problem, retryAfterMs, isFinal } = delivery;
-  if (isFinal) return { took, tries: 0, nextAtMs: atMs + REPEAT_MS, problem };
-  const tries = before.tries + 1;
-  return { ...before, tries, nextAtMs: atMs + pauseMs(tries, retryAfterMs, chance), problem };
+  if (isFinal) return { lastAccepted, attempts: 0, nextAttemptAt: now + RESEND_INTERVAL_MS, problem };
+  const attempts = previous.attempts + 1;
+  return { ...previous, attempts, nextAttemptAt: now + backoffMs(attempts, retryAfterMs, random), problem };
 };

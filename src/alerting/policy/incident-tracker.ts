@@ -1,40 +1,40 @@
 import type { Cause } from '../../health/types.ts';
 import { isWithin } from '../../lib/duration.ts';
 import {
-  downNotice,
-  flappingNotice,
-  gaveUpNotice,
-  outageNotice,
-  recoveredNotice,
-  reminderNotice,
-  restartedNotice,
-  type Seen,
-  steadyNotice,
-  warningNotice,
+  downNotification,
+  flappingNotification,
+  givenUpNotification,
+  outageNotification,
+  type ProxyView,
+  recoveredNotification,
+  reminderNotification,
+  restartedNotification,
+  steadyNotification,
+  warningNotification,
 } from './messages.ts';
-import type { ActiveAlert, Notice } from './notification.ts';
+import type { ActiveAlert, Notification } from './notification.ts';
 
 /** What people have been told of a port, and what they need not be told again. */
-export interface Told {
+export interface AnnouncedState {
   /** The incident that they know of; `fromMs` of its notice tells it from others. */
-  readonly open: Said | null;
-  readonly flapping: Said | null;
+  readonly outage: Announcement | null;
+  readonly flapping: Announcement | null;
   /** When it went down, or was restarted, of late. */
-  readonly fallsMs: readonly number[];
+  readonly failedAt: readonly number[];
   /** The last incident of the history that is dealt with, by its `fromMs`. */
-  readonly handledMs: number | null;
-  readonly gaveUp: boolean;
+  readonly lastHandledStartedAt: number | null;
+  readonly isGivenUp: boolean;
   /** One that has ended is remembered for a while: it may only have paused. */
-  readonly warnings: readonly { readonly cause: Cause; readonly endedMs: number | null }[];
+  readonly warnings: readonly { readonly cause: Cause; readonly endedAt: number | null }[];
 }
 
-export interface Said {
-  readonly notice: Notice;
+export interface Announcement {
+  readonly notification: Notification;
   /** When it was last told: the next reminder counts from then. */
-  readonly saidMs: number;
+  readonly announcedAt: number;
 }
 
-export interface TellPolicy {
+export interface AnnouncementPolicy {
   /** While a port is down; 0: never. */
   readonly repeatIntervalMs: number;
   /** More than `threshold` within `windowMs` is told once. */
@@ -42,143 +42,194 @@ export interface TellPolicy {
 }
 
 /** What is to be told of a port, and what will have been told then. */
-export interface News {
-  readonly told: Told;
-  readonly notices: readonly Notice[];
+export interface Update {
+  readonly announced: AnnouncedState;
+  readonly notifications: readonly Notification[];
   /** What they knew of, and what is over. */
-  readonly ended: readonly ActiveAlert[];
+  readonly resolved: readonly ActiveAlert[];
 }
 
 /** At the first sight the past is past. */
-export const firstSight = ({ health }: Seen): Told => ({
-  ...{ open: null, flapping: null, fallsMs: [], gaveUp: false, warnings: [] },
-  handledMs: health.history.at(-1)?.fromMs ?? null,
+export const initialAnnouncements = ({ health }: ProxyView): AnnouncedState => ({
+  ...{ outage: null, flapping: null, failedAt: [], isGivenUp: false, warnings: [] },
+  lastHandledStartedAt: health.history.at(-1)?.startedAt ?? null,
 });
 
 /** Compares what was told with what is known: it matters not how often, or how seldom, it is asked. */
-export const examine = (told: Told, seen: Seen, atMs: number, policy: TellPolicy): News => {
-  const steps = [close, look, calm, open, giveUp, remind, warn];
-  const nothing: News = { told, notices: [], ended: [] };
-  return steps.reduce((news, step) => step(news, seen, atMs, policy, told), nothing);
+export const diffAnnouncements = (
+  announced: AnnouncedState,
+  proxy: ProxyView,
+  now: number,
+  policy: AnnouncementPolicy,
+): Update => {
+  const rules = [
+    announceRecovery,
+    announcePast,
+    resolveFlapping,
+    announceOutage,
+    announceGivenUp,
+    announceReminder,
+    announceWarnings,
+  ];
+  const unchanged: Update = { announced, notifications: [], resolved: [] };
+  return rules.reduce((update, rule) => rule(update, proxy, now, policy, announced), unchanged);
 };
 
 /** In silence: what is over by its end, or has only just begun to warn, is told no more. */
-export const skip = (told: Told, seen: Seen, atMs: number, policy: TellPolicy): Told => ({
-  ...warn({ told, notices: [], ended: [] }, seen, atMs, policy, told).told,
-  handledMs: seen.health.history.at(-1)?.fromMs ?? told.handledMs,
-  gaveUp: hasGivenUp(seen),
+export const skipWhileSilenced = (
+  announced: AnnouncedState,
+  proxy: ProxyView,
+  now: number,
+  policy: AnnouncementPolicy,
+): AnnouncedState => ({
+  ...announceWarnings({ announced, notifications: [], resolved: [] }, proxy, now, policy, announced)
+    .announced,
+  lastHandledStartedAt: proxy.health.history.at(-1)?.startedAt ?? announced.lastHandledStartedAt,
+  isGivenUp: hasGivenUp(proxy),
 });
 
-type Step = (news: News, seen: Seen, atMs: number, policy: TellPolicy, before: Told) => News;
+type Rule = (
+  update: Update,
+  proxy: ProxyView,
+  now: number,
+  policy: AnnouncementPolicy,
+  previous: AnnouncedState,
+) => Update;
 
-const say = (news: News, notice: Notice, told: Partial<Told>): News => ({
-  ...news,
-  told: { ...news.told, ...told },
-  notices: [...news.notices, notice],
+const announce = (update: Update, notification: Notification, changes: Partial<AnnouncedState>): Update => ({
+  ...update,
+  announced: { ...update.announced, ...changes },
+  notifications: [...update.notifications, notification],
 });
 
-const end = ({ notice }: Said, toMs: number): ActiveAlert => ({
-  notice: { ...notice, toMs },
-  startsAtMs: notice.fromMs,
-  endsAtMs: toMs,
+const toResolvedAlert = ({ notification }: Announcement, endedAt: number): ActiveAlert => ({
+  notification: { ...notification, endedAt },
+  startsAt: notification.startedAt,
+  endsAt: endedAt,
 });
 
-const hasGivenUp = ({ health: { incident, breaker } }: Seen): boolean =>
-  incident !== null && breaker.opened > 0;
+const hasGivenUp = ({ health: { incident, breaker } }: ProxyView): boolean =>
+  incident !== null && breaker.openCount > 0;
 
 /** The incident that they know of is over. */
-const close: Step = (news, seen, atMs) => {
-  const { open: known } = news.told;
-  const { incident, history } = seen.health;
-  if (known === null || incident?.atMs === known.notice.fromMs) return news;
-  const past = history.findLast(({ fromMs }) => fromMs === known.notice.fromMs) ?? null;
-  const ended = [...news.ended, end(known, past?.toMs ?? atMs)];
-  return say({ ...news, ended }, recoveredNotice(seen, known.notice, past, atMs), { open: null });
+const announceRecovery: Rule = (update, proxy, now) => {
+  const { outage } = update.announced;
+  const { incident, history } = proxy.health;
+  if (outage === null || incident?.startedAt === outage.notification.startedAt) return update;
+  const past = history.findLast(({ startedAt }) => startedAt === outage.notification.startedAt) ?? null;
+  const resolved = [...update.resolved, toResolvedAlert(outage, past?.endedAt ?? now)];
+  return announce({ ...update, resolved }, recoveredNotification(proxy, outage.notification, past, now), {
+    outage: null,
+  });
 };
 
 /** The incidents that have come and gone since the last time. */
-const look: Step = (news, seen, atMs, policy, before) => {
-  const { history, state } = seen.health;
-  const fresh = history.slice(history.findLastIndex(({ fromMs }) => fromMs === news.told.handledMs) + 1);
-  const handledMs = history.at(-1)?.fromMs ?? news.told.handledMs;
-  const unknown = fresh.filter(({ fromMs }) => fromMs !== before.open?.notice.fromMs);
-  let next: News = { ...news, told: { ...news.told, handledMs } };
-  for (const past of unknown) {
-    const isRestart = past.restarted && state !== 'stopped';
+const announcePast: Rule = (update, proxy, now, policy, previous) => {
+  const { history, state } = proxy.health;
+  const newIncidents = history.slice(
+    history.findLastIndex(({ startedAt }) => startedAt === update.announced.lastHandledStartedAt) + 1,
+  );
+  const lastHandledStartedAt = history.at(-1)?.startedAt ?? update.announced.lastHandledStartedAt;
+  const unannounced = newIncidents.filter(
+    ({ startedAt }) => startedAt !== previous.outage?.notification.startedAt,
+  );
+  let next: Update = { ...update, announced: { ...update.announced, lastHandledStartedAt } };
+  for (const past of unannounced) {
+    const isRestart = past.hasNewProcess && state !== 'stopped';
     if (!past.alerted && !isRestart) continue;
-    const notice = past.alerted ? outageNotice(seen, past) : restartedNotice(seen, past);
-    next = fall(next, seen, { ...past, atMs }, policy);
-    if (next.told.flapping === null) next = say(next, notice, {});
+    const notification = past.alerted ? outageNotification(proxy, past) : restartedNotification(proxy, past);
+    next = recordFailure(next, proxy, { ...past, now }, policy);
+    if (next.announced.flapping === null) next = announce(next, notification, {});
   }
   return next;
 };
 
 /** It has come and gone, and for a while it does so no more. */
-const calm: Step = (news, seen, atMs, { flapping: { windowMs } }) => {
-  const { flapping } = news.told;
-  const { incident, history } = seen.health;
-  const sinceMs = incident ? incident.atMs : history.at(-1)?.toMs;
+const resolveFlapping: Rule = (update, proxy, now, { flapping: { windowMs } }) => {
+  const { flapping } = update.announced;
+  const { incident, history } = proxy.health;
+  const since = incident ? incident.startedAt : history.at(-1)?.endedAt;
   const isPending = incident !== null && !incident.alerted;
-  if (!flapping || isPending || (sinceMs !== undefined && isWithin(sinceMs, atMs, windowMs))) return news;
-  const over = { ...news, ended: [...news.ended, end(flapping, atMs)] };
+  if (!flapping || isPending || (since !== undefined && isWithin(since, now, windowMs))) return update;
+  const resolvedUpdate = { ...update, resolved: [...update.resolved, toResolvedAlert(flapping, now)] };
   // One that stays down is told as such by the next step.
-  if (incident) return { ...over, told: { ...over.told, flapping: null } };
-  return say(over, steadyNotice(seen, flapping.notice, atMs, windowMs), { flapping: null });
+  if (incident) return { ...resolvedUpdate, announced: { ...resolvedUpdate.announced, flapping: null } };
+  return announce(resolvedUpdate, steadyNotification(proxy, flapping.notification, now, windowMs), {
+    flapping: null,
+  });
 };
 
-const open: Step = (news, seen, atMs, policy) => {
-  const { incident } = seen.health;
-  const isToTell = incident !== null && (incident.alerted || hasGivenUp(seen));
-  if (!isToTell || news.told.open) return news;
-  const counted = fall(news, seen, { fromMs: incident.atMs, cause: incident.cause, atMs }, policy);
-  if (counted.told.flapping) return counted;
-  const gaveUp = hasGivenUp(seen) && !news.told.gaveUp;
-  const notice = gaveUp ? gaveUpNotice(seen, incident) : downNotice(seen, incident);
-  return say(counted, notice, { open: { notice, saidMs: atMs }, gaveUp: gaveUp || news.told.gaveUp });
+const announceOutage: Rule = (update, proxy, now, policy) => {
+  const { incident } = proxy.health;
+  const shouldAnnounce = incident !== null && (incident.alerted || hasGivenUp(proxy));
+  if (!shouldAnnounce || update.announced.outage) return update;
+  const recorded = recordFailure(
+    update,
+    proxy,
+    { startedAt: incident.startedAt, cause: incident.cause, now },
+    policy,
+  );
+  if (recorded.announced.flapping) return recorded;
+  const isNewlyGivenUp = hasGivenUp(proxy) && !update.announced.isGivenUp;
+  const notification = isNewlyGivenUp
+    ? givenUpNotification(proxy, incident)
+    : downNotification(proxy, incident);
+  return announce(recorded, notification, {
+    outage: { notification, announcedAt: now },
+    isGivenUp: isNewlyGivenUp || update.announced.isGivenUp,
+  });
 };
 
-const giveUp: Step = (news, seen) => {
-  const gaveUp = hasGivenUp(seen);
-  if (gaveUp === news.told.gaveUp) return news;
-  const { incident } = seen.health;
-  return gaveUp && incident
-    ? say(news, gaveUpNotice(seen, incident), { gaveUp })
-    : { ...news, told: { ...news.told, gaveUp } };
+const announceGivenUp: Rule = (update, proxy) => {
+  const isGivenUp = hasGivenUp(proxy);
+  if (isGivenUp === update.announced.isGivenUp) return update;
+  const { incident } = proxy.health;
+  return isGivenUp && incident
+    ? announce(update, givenUpNotification(proxy, incident), { isGivenUp })
+    : { ...update, announced: { ...update.announced, isGivenUp } };
 };
 
 /** Counts a fall, each once. With more of them than there may be it is said that it comes and goes, and no more then. */
-const fall = (
-  news: News,
-  seen: Seen,
-  { fromMs, cause, atMs }: { fromMs: number; cause: Cause; atMs: number },
-  { flapping: { threshold, windowMs } }: TellPolicy,
-): News => {
-  const { told } = news;
-  if (told.fallsMs.includes(fromMs) || !isWithin(fromMs, atMs, windowMs)) return news;
-  const recent = told.fallsMs.filter((oneMs) => isWithin(oneMs, atMs, windowMs));
-  const fallsMs = [...recent, fromMs].slice(-threshold - 1);
-  const counted: News = { ...news, told: { ...told, fallsMs } };
-  if (told.flapping || fallsMs.length <= threshold) return counted;
-  const notice = flappingNotice(seen, cause, fallsMs, windowMs);
-  return say(counted, notice, { flapping: { notice, saidMs: atMs } });
+const recordFailure = (
+  update: Update,
+  proxy: ProxyView,
+  { startedAt, cause, now }: { startedAt: number; cause: Cause; now: number },
+  { flapping: { threshold, windowMs } }: AnnouncementPolicy,
+): Update => {
+  const { announced } = update;
+  if (announced.failedAt.includes(startedAt) || !isWithin(startedAt, now, windowMs)) return update;
+  const recent = announced.failedAt.filter((failureAt) => isWithin(failureAt, now, windowMs));
+  const failedAt = [...recent, startedAt].slice(-threshold - 1);
+  const recorded: Update = { ...update, announced: { ...announced, failedAt } };
+  if (announced.flapping || failedAt.length <= threshold) return recorded;
+  const notification = flappingNotification(proxy, cause, failedAt, windowMs);
+  return announce(recorded, notification, { flapping: { notification, announcedAt: now } });
 };
 
-const remind: Step = (news, seen, atMs, { repeatIntervalMs }) => {
-  const { open: known, flapping } = news.told;
-  const said = known ?? flapping;
-  if (!said || repeatIntervalMs === 0 || isWithin(said.saidMs, atMs, repeatIntervalMs)) return news;
-  const again = { ...said, saidMs: atMs };
-  return say(news, reminderNotice(seen, said.notice, atMs), known ? { open: again } : { flapping: again });
+const announceReminder: Rule = (update, proxy, now, { repeatIntervalMs }) => {
+  const { outage, flapping } = update.announced;
+  const announcement = outage ?? flapping;
+  if (!announcement || repeatIntervalMs === 0 || isWithin(announcement.announcedAt, now, repeatIntervalMs))
+    return update;
+  const repeated = { ...announcement, announcedAt: now };
+  return announce(
+    update,
+    reminderNotification(proxy, announcement.notification, now),
+    outage ? { outage: repeated } : { flapping: repeated },
+  );
 };
 
 /** What begins to warn again soon after it has ended is not told again. */
-const warn: Step = (news, seen, atMs, { flapping: { windowMs } }) => {
-  const { warnings } = seen.health;
-  const known = news.told.warnings
-    .map(({ cause, endedMs }) => ({ cause, endedMs: warnings.includes(cause) ? null : (endedMs ?? atMs) }))
-    .filter(({ endedMs }) => endedMs === null || isWithin(endedMs, atMs, windowMs));
-  const fresh = warnings.filter((cause) => !known.some((one) => one.cause === cause));
-  const warned = [...known, ...fresh.map((cause) => ({ cause, endedMs: null }))];
-  const next: News = { ...news, told: { ...news.told, warnings: warned } };
-  return fresh.reduce((all, cause) => say(all, warningNotice(seen, cause, atMs), {}), next);
+const announceWarnings: Rule = (update, proxy, now, { flapping: { windowMs } }) => {
+  const { warnings } = proxy.health;
+  const known = update.announced.warnings
+    .map(({ cause, endedAt }) => ({ cause, endedAt: warnings.includes(cause) ? null : (endedAt ?? now) }))
+    .filter(({ endedAt }) => endedAt === null || isWithin(endedAt, now, windowMs));
+  const newWarnings = warnings.filter((cause) => !known.some((warning) => warning.cause === cause));
+  const remembered = [...known, ...newWarnings.map((cause) => ({ cause, endedAt: null }))];
+  const next: Update = { ...update, announced: { ...update.announced, warnings: remembered } };
+  return newWarnings.reduce(
+    (result, cause) => announce(result, warningNotification(proxy, cause, now), {}),
+    next,
+  );
 };

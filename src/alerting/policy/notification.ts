@@ -1,7 +1,7 @@
 import type { Cause } from '../../health/types.ts';
 
 /** What people are told about a port. */
-export type NoticeKind =
+export type NotificationKind =
   | 'down'
   | 'restarted'
   | 'gave_up'
@@ -14,40 +14,40 @@ export type NoticeKind =
 export type Severity = 'critical' | 'warning' | 'info';
 
 /** One thing to tell about one port, in words and in figures. Times are wall-clock milliseconds. */
-export interface Notice {
-  readonly kind: NoticeKind;
+export interface Notification {
+  readonly kind: NotificationKind;
   readonly severity: Severity;
   /** The PM2 app, `tcp-proxy-<port>`; `proxy-monitor` for what concerns the machine. */
   readonly proxy: string;
   readonly label: string;
   readonly cause: Cause | null;
-  readonly fromMs: number;
+  readonly startedAt: number;
   /** Null while it goes on. */
-  readonly toMs: number | null;
+  readonly endedAt: number | null;
   /** One sentence: what is the matter, or that it is over and how long it took. */
-  readonly what: string;
+  readonly summary: string;
   /** As far as the evidence goes; null when there is nothing to add. */
-  readonly why: string | null;
+  readonly reason: string | null;
   /** What was done about it. */
-  readonly done: string | null;
+  readonly actionTaken: string | null;
   /** What to do. */
-  readonly todo: string | null;
+  readonly nextStep: string | null;
 }
 
 /** What goes out at once, to each channel. */
 export interface Message {
   /** The same in every try: who gets it twice can tell. */
   readonly id: string;
-  readonly atMs: number;
-  readonly notices: readonly Notice[];
+  readonly createdAt: number;
+  readonly notifications: readonly Notification[];
 }
 
 /** A port that is down and known to be: for the channel that is told again and again while it lasts (Alertmanager). */
 export interface ActiveAlert {
-  readonly notice: Notice;
-  readonly startsAtMs: number;
+  readonly notification: Notification;
+  readonly startsAt: number;
   /** Null while it goes on. */
-  readonly endsAtMs: number | null;
+  readonly endsAt: number | null;
 }
 
 /** What became of one try to send. */

@@ -1,15 +1,15 @@
 import type { AlertsConfig } from '../../config/config.ts';
 
 /** Whether it is quiet then: from `from` on, up to `to`, by the clock of `timeZone` (default: this machine's). */
-export const createQuietHours = (hours: AlertsConfig['quietHours']): ((atMs: number) => boolean) => {
+export const createQuietHours = (hours: AlertsConfig['quietHours']): ((now: number) => boolean) => {
   if (!hours) return () => false;
   const { from, to, timeZone } = hours;
   const clock = new Intl.DateTimeFormat('en-GB', {
     ...{ hour: '2-digit', minute: '2-digit', hourCycle: 'h23' },
     timeZone,
   });
-  return (atMs) => {
-    const time = clock.format(atMs);
+  return (now) => {
+    const time = clock.format(now);
     return from < to ? from <= time && time < to : from <= time || time < to;
   };
 };

@@ -1,9 +1,9 @@
 import type { ParsedArgs } from 'minimist';
 import { readSecrets, requireConfig } from '../../config/load.ts';
-import { usesOf } from '../../config/secrets.ts';
+import { configuredSecrets } from '../../config/secrets.ts';
 import { readSettings } from '../../config/settings.ts';
 import { formatAddress } from '../../lib/address.ts';
-import { formatListen } from '../../lib/listen-spec.ts';
+import { formatListenSpec } from '../../lib/listen-spec.ts';
 import { isUsageError, UsageError } from '../../lib/usage-error.ts';
 
 /** `steadyport check-config [PATH]`: 0 and a line for each proxy, or 2 and every mistake, those of `.env` too. */
@@ -12,10 +12,12 @@ export const run = async (args: ParsedArgs): Promise<number> => {
   const { config, settings } = requireAll(args._[0], errors);
   const lines = config.proxies.map(
     ({ name, label, listen, upstream }) =>
-      `${name}  ${formatListen(listen)} → ${formatAddress(upstream)}  ${label}`,
+      `${name}  ${formatListenSpec(listen)} → ${formatAddress(upstream)}  ${label}`,
   );
-  const uses = usesOf(secrets);
-  lines.push(uses.length === 0 ? 'no alerts but in the log' : `alerts and heartbeat: ${uses.join(', ')}`);
+  const secretNames = configuredSecrets(secrets);
+  lines.push(
+    secretNames.length === 0 ? 'no alerts but in the log' : `alerts and heartbeat: ${secretNames.join(', ')}`,
+  );
   process.stdout.write(`${settings.configPath} is valid:\n${lines.map((line) => `  ${line}\n`).join('')}`);
   for (const warning of warnings) process.stderr.write(`steadyport: ${warning}\n`);
   return 0;

@@ -5,44 +5,44 @@ import { requireConfig } from '../../config/load.ts';
 import { connectControl } from '../../ipc/client.ts';
 import type { MonitorProtocol } from '../../ipc/protocol.ts';
 import { UsageError } from '../../lib/usage-error.ts';
-import { lookWithoutMonitor } from '../../monitor/offline-status.ts';
-import { type Paint, renderStatus } from '../../status/render.ts';
+import { checkWithoutMonitor } from '../../monitor/offline-status.ts';
+import { renderStatus, type TextStyle } from '../../status/render.ts';
 import type { Snapshot } from '../../status/snapshot.ts';
-import { exitCode, selectProxies } from '../../status/summary.ts';
-import { locateHome } from '../../system/state-dir.ts';
+import { exitCodeOf, selectProxies } from '../../status/summary.ts';
+import { locateStateDir } from '../../system/state-dir.ts';
 
 const ANSWER_TIMEOUT_MS = 2_000;
-const WATCH_MS = 1_000;
+const REFRESH_INTERVAL_MS = 1_000;
 
 /** `steadyport status [NAME] [--json] [--watch]`: exits 0 all up, 1 anything else, 2 usage, 3 no monitor. */
 export const run = async (args: ParsedArgs): Promise<number> => {
   const { config, settings } = requireConfig();
   // `status | head` ends the pipe early.
   process.stdout.once('error', () => process.exit(0));
-  const home = locateHome(settings.home);
+  const stateDir = locateStateDir(settings.stateDir);
   for (;;) {
-    const answer = await askMonitor(home.monitorSocket);
-    const whole =
+    const answer = await askMonitor(stateDir.monitorSocket);
+    const fullSnapshot =
       typeof answer === 'object'
         ? answer
-        : await lookWithoutMonitor(config, home, settings.pm2Home, answer === 'silent');
+        : await checkWithoutMonitor(config, stateDir, settings.pm2Home, answer === 'silent');
     const [name] = args._;
-    const snapshot = name === undefined ? whole : selectProxies(whole, name);
+    const snapshot = name === undefined ? fullSnapshot : selectProxies(fullSnapshot, name);
     if (!snapshot)
       throw new UsageError(
-        `no proxy "${name}"; there is: ${whole.proxies.map((proxy) => proxy.name).join(', ')}`,
+        `no proxy "${name}"; there is: ${fullSnapshot.proxies.map((proxy) => proxy.name).join(', ')}`,
       );
     const columns = settings.columns ?? process.stdout.columns ?? 120;
     if (args['watch'] && process.stdout.isTTY) process.stdout.write('\x1b[2J\x1b[H');
     process.stdout.write(
       args['json'] ? `${JSON.stringify(snapshot)}\n` : renderStatus(snapshot, columns, paint, Date.now()),
     );
-    if (!args['watch']) return exitCode(snapshot);
-    await sleep(WATCH_MS);
+    if (!args['watch']) return exitCodeOf(snapshot);
+    await sleep(REFRESH_INTERVAL_MS);
   }
 };
 
-const paint: Paint = { good: colours.green, bad: colours.red, dim: colours.dim };
+const paint: TextStyle = { success: colours.green, error: colours.red, dim: colours.dim };
 
 /** `silent`: there is one, and it does not answer in time. */
 const askMonitor = async (socketPath: string): Promise<Snapshot | 'none' | 'silent'> => {

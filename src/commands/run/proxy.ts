@@ -4,9 +4,9 @@ import { formatConfigError } from '../../config/errors.ts';
 import { readSettings } from '../../config/settings.ts';
 import { UsageError } from '../../lib/usage-error.ts';
 import { createLog } from '../../logging/logger.ts';
-import { startForwarder } from '../../proxy/proxy.ts';
+import { startProxy } from '../../proxy/proxy.ts';
 import { chooseEngine } from '../../proxy/select-engine.ts';
-import { exitFailed, leaveOnSignal } from '../../system/shutdown.ts';
+import { exitWithFailure, shutDownOnSignal } from '../../system/shutdown.ts';
 
 /** `steadyport proxy <listen> <upstreamHost> <upstreamPort>`: by hand, without PM2 and without a config file. */
 export const run = async (args: ParsedArgs): Promise<undefined> => {
@@ -17,16 +17,16 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
       'expected: steadyport proxy <listen> <upstreamHost> <upstreamPort>, such as: proxy 6274 localhost 6274; ' +
         'or <listen> unix:/PATH',
     );
-  const entry = { listen, upstream, ...optionsFrom(args) };
+  const entry = { listen, upstream, ...readOptions(args) };
   const parsed = parseConfig({ proxies: [entry] });
   if (!parsed.ok)
     throw new UsageError(parsed.errors.map(formatConfigError).join('\n').replaceAll('proxies[0].', ''));
-  const [proxy] = parsed.config.proxies;
-  if (!proxy) return;
+  const [proxyConfig] = parsed.config.proxies;
+  if (!proxyConfig) return;
   const log = createLog(readSettings().logFormat);
-  const forwarder = startForwarder(proxy, chooseEngine(proxy.engine), log, exitFailed);
-  leaveOnSignal(async () => (await forwarder).drain(proxy.drainMs));
-  await forwarder;
+  const startingProxy = startProxy(proxyConfig, chooseEngine(proxyConfig.engine), log, exitWithFailure);
+  shutDownOnSignal(async () => (await startingProxy).drain(proxyConfig.drainMs));
+  await startingProxy;
 };
 
 /** Undefined when the port is missing, or when a unix socket has one. */
@@ -36,7 +36,7 @@ const joinUpstream = (host: string, port: string | undefined): string | undefine
   return host.includes(':') && !host.startsWith('[') ? `[${host}]:${port}` : `${host}:${port}`;
 };
 
-const NUMBERS = {
+const NUMBER_OPTIONS = {
   'hold-ms': 'holdMs',
   'connect-timeout-ms': 'connectTimeoutMs',
   'idle-timeout-ms': 'idleTimeoutMs',
@@ -45,9 +45,9 @@ const NUMBERS = {
 } as const;
 
 /** The options as config keys; what is not a number stays a text, for parseConfig to refuse by name. */
-const optionsFrom = (args: ParsedArgs): Record<string, unknown> => {
+const readOptions = (args: ParsedArgs): Record<string, unknown> => {
   const entry: Record<string, unknown> = {};
-  for (const [option, key] of Object.entries(NUMBERS)) {
+  for (const [option, key] of Object.entries(NUMBER_OPTIONS)) {
     const value: unknown = args[option];
     if (value !== undefined) entry[key] = /^\d+$/.test(String(value)) ? Number(value) : value;
   }

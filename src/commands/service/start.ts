@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { requireConfig, requireSecrets } from '../../config/load.ts';
 import { ROOT } from '../../config/project-root.ts';
-import { listOwnApps, pm2Command } from '../../pm2/client.ts';
-import { pm2Apps, REVISION } from '../../pm2/ecosystem.ts';
-import { locateHome, requireFolder } from '../../system/state-dir.ts';
+import { listOwnApps, runPm2Command } from '../../pm2/client.ts';
+import { definePm2Apps, REVISION } from '../../pm2/ecosystem.ts';
+import { locateStateDir, requireFolder } from '../../system/state-dir.ts';
 import { deleteApps } from './teardown.ts';
 
 /**
@@ -14,20 +14,24 @@ export const run = async (): Promise<number> => {
   const { config, settings } = requireConfig();
   for (const warning of requireSecrets(settings).warnings) process.stderr.write(`steadyport: ${warning}\n`);
   requireFolder('PM2_HOME', settings.pm2Home);
-  requireFolder('STEADYPORT_HOME', settings.home);
-  const apps = pm2Apps(config, settings);
-  const listed = await listOwnApps(settings.pm2Home, settings.configPath);
+  requireFolder('STEADYPORT_HOME', settings.stateDir);
+  const apps = definePm2Apps(config, settings);
+  const listedApps = await listOwnApps(settings.pm2Home, settings.configPath);
   const isCurrent = (name: string): boolean => {
-    const running = listed.get(name);
-    const wanted = apps.find((app) => app.name === name)?.env[REVISION];
-    return running?.word === 'online' && wanted !== undefined && running.env[REVISION] === wanted;
+    const listedApp = listedApps.get(name);
+    const expectedRevision = apps.find((app) => app.name === name)?.env[REVISION];
+    return (
+      listedApp?.statusText === 'online' &&
+      expectedRevision !== undefined &&
+      listedApp.env[REVISION] === expectedRevision
+    );
   };
-  const outdated = new Map([...listed].filter(([name]) => !isCurrent(name)));
-  await deleteApps(settings.pm2Home, locateHome(settings.home), outdated);
-  const wanted = apps.map(({ name }) => name).filter((name) => !isCurrent(name));
-  if (wanted.length === 0) {
+  const outdated = new Map([...listedApps].filter(([name]) => !isCurrent(name)));
+  await deleteApps(settings.pm2Home, locateStateDir(settings.stateDir), outdated);
+  const namesToStart = apps.map(({ name }) => name).filter((name) => !isCurrent(name));
+  if (namesToStart.length === 0) {
     process.stdout.write('Everything runs as configured; nothing was touched.\n');
     return 0;
   }
-  return pm2Command(['start', join(ROOT, 'ecosystem.config.js'), '--only', wanted.join(',')]);
+  return runPm2Command(['start', join(ROOT, 'ecosystem.config.js'), '--only', namesToStart.join(',')]);
 };

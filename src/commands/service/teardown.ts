@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MONITOR } from '../../config/app-names.ts';
-import { follow, type Leave, leavingOf } from '../../health/stop-deadline.ts';
+import { MONITOR_APP } from '../../config/app-names.ts';
+import { type StopProgress, stoppingOf, trackStop } from '../../health/stop-deadline.ts';
 import { createHeartbeat } from '../../ipc/heartbeat.ts';
 import { UsageError } from '../../lib/usage-error.ts';
 import { createPm2, type Pm2App } from '../../pm2/client.ts';
-import { killSame } from '../../system/kill.ts';
-import { processState } from '../../system/proc/process-state.ts';
+import { killSameProcess } from '../../system/kill.ts';
+import { readProcessState } from '../../system/proc/process-state.ts';
 import { readProcess } from '../../system/proc/procfs.ts';
-import type { Home } from '../../system/state-dir.ts';
+import type { StateDir } from '../../system/state-dir.ts';
 
 /**
  * Takes apps out of PM2, and says so: the monitor first, or it would see the proxies go; then all at once, since each
@@ -16,58 +16,64 @@ import type { Home } from '../../system/state-dir.ts';
  */
 export const deleteApps = async (
   pm2Home: string,
-  home: Home,
+  stateDir: StateDir,
   apps: ReadonlyMap<string, Pm2App>,
 ): Promise<void> => {
   const pm2 = createPm2(pm2Home);
-  const remove = async ([name, { pid }]: readonly [string, Pm2App]): Promise<void> => {
-    let isGone = false;
-    const seeingOff = seeOff(pid, socketOf(home, name), () => isGone);
+  const deleteApp = async ([name, { pid }]: readonly [string, Pm2App]): Promise<void> => {
+    let isDeleted = false;
+    const killing = killIfOverdue(pid, socketOf(stateDir, name), () => isDeleted);
     await pm2
       .delete(name)
       .catch((error: Error) => {
         throw new UsageError(`${name} could not be taken out of PM2: ${error.message}`, { cause: error });
       })
       .finally(() => {
-        isGone = true;
+        isDeleted = true;
       });
-    const how = (await seeingOff) ? '; it did not leave by itself, and was killed' : '';
-    process.stdout.write(`Taken out of PM2: ${name}${how}\n`);
+    const note = (await killing) ? '; it did not leave by itself, and was killed' : '';
+    process.stdout.write(`Taken out of PM2: ${name}${note}\n`);
   };
   try {
-    for (const app of apps) if (app[0] === MONITOR) await remove(app);
-    await Promise.all([...apps].filter(([name]) => name !== MONITOR).map(remove));
+    for (const app of apps) if (app[0] === MONITOR_APP) await deleteApp(app);
+    await Promise.all([...apps].filter(([name]) => name !== MONITOR_APP).map(deleteApp));
   } finally {
     pm2.close();
   }
 };
 
-const socketOf = (home: Home, name: string): string =>
-  name === MONITOR ? home.monitorSocket : home.port(name.replace(/^(tcp|unix)-proxy-/, '')).socket;
+const socketOf = (stateDir: StateDir, name: string): string =>
+  name === MONITOR_APP
+    ? stateDir.monitorSocket
+    : stateDir.portFiles(name.replace(/^(tcp|unix)-proxy-/, '')).socket;
 
 /** PM2 has sent its SIGINT by then; 2 s after the wish no port may be open. */
-const LOOK_EVERY_MS = 100;
+const CHECK_INTERVAL_MS = 100;
 const ANSWER_TIMEOUT_MS = 300;
 
 /** Kills a process that does not leave by itself while PM2 stops it; whether it had to. */
-const seeOff = async (pid: number | null, socketPath: string, isGone: () => boolean): Promise<boolean> => {
-  const born = pid === null ? undefined : readProcess(pid)?.startTicks;
-  if (pid === null || born === undefined) return false;
+const killIfOverdue = async (
+  pid: number | null,
+  socketPath: string,
+  isDeleted: () => boolean,
+): Promise<boolean> => {
+  const startTicks = pid === null ? undefined : readProcess(pid)?.startTicks;
+  if (pid === null || startTicks === undefined) return false;
   const heartbeat = createHeartbeat(socketPath, () => {});
-  let leave: Leave | null = null;
+  let progress: StopProgress | null = null;
   try {
     for (;;) {
-      await sleep(LOOK_EVERY_MS);
-      if (isGone()) return false;
-      const state = processState(pid);
-      const beat = state === 'stopped' ? undefined : await heartbeat.beat(ANSWER_TIMEOUT_MS);
-      const leaver = {
-        ...{ pm2: 'stopping' as const, process: state, heartbeat: beat?.state ?? ('unknown' as const) },
-        ...{ pid, atMs: performance.now() },
+      await sleep(CHECK_INTERVAL_MS);
+      if (isDeleted()) return false;
+      const state = readProcessState(pid);
+      const reply = state === 'stopped' ? undefined : await heartbeat.beat(ANSWER_TIMEOUT_MS);
+      const sample = {
+        ...{ pm2: 'stopping' as const, process: state, heartbeat: reply?.state ?? ('unknown' as const) },
+        ...{ pid, at: performance.now() },
       };
-      leave = follow(leave, leaver);
-      if (isGone()) return false;
-      if (leavingOf(leave, leaver) === 'overdue') return killSame(pid, born);
+      progress = trackStop(progress, sample);
+      if (isDeleted()) return false;
+      if (stoppingOf(progress, sample) === 'overdue') return killSameProcess(pid, startTicks);
     }
   } finally {
     heartbeat.close();

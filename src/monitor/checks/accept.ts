@@ -1,49 +1,53 @@
 import type { Evidence } from '../../health/types.ts';
 import type { Heartbeat } from '../../ipc/heartbeat.ts';
-import { type Address, isLoopback, isUnix } from '../../lib/address.ts';
+import { type Address, isLoopback, isUnixSocket } from '../../lib/address.ts';
 import { localAddresses } from '../../system/proc/network-interfaces.ts';
-import { checkPort, isPortTaken, probeAccept, reachable } from '../probes/tcp.ts';
+import { isCheckPortTaken, pickCheckPort, probeAccept, reachableAddress } from '../probes/tcp.ts';
 import { backlogOf } from './listening.ts';
 
-export interface Accepted {
+export interface AcceptResult {
   readonly state: Evidence['accepts'];
   /** What the failed check said. */
   readonly detail: string | null;
   /** The address that was checked, null when none was. */
-  readonly at: Address | null;
+  readonly address: Address | null;
 }
 
-const NOT_CHECKED: Accepted = { state: 'unknown', detail: null, at: null };
+const NOT_CHECKED: AcceptResult = { state: 'unknown', detail: null, address: null };
 
 /** Whether a proxy accepts on the first of its addresses. */
 export interface AcceptCheck {
   /** As it was last found out, or anew: every `pauseMs`, while there is a doubt (`eager`), or while somebody waits. */
-  look(bound: readonly Address[], eager: boolean, timeoutMs: number): Promise<Accepted>;
+  check(boundAddresses: readonly Address[], isUrgent: boolean, timeoutMs: number): Promise<AcceptResult>;
 }
 
-export const createAcceptCheck = (heartbeat: Heartbeat, pauseMs: number): AcceptCheck => {
+export const createAcceptCheck = (heartbeat: Heartbeat, intervalMs: number): AcceptCheck => {
   let latest = NOT_CHECKED;
   let checkedAt = Number.NEGATIVE_INFINITY;
   return {
-    look: async (bound, eager, timeoutMs) => {
-      const [first] = bound;
-      if (!first || isUnix(first)) return NOT_CHECKED;
-      const isDue = performance.now() - checkedAt >= pauseMs;
-      if (!isDue && !eager && latest.state === 'ok' && backlogOf(bound) === 0) return latest;
+    check: async (boundAddresses, isUrgent, timeoutMs) => {
+      const [address] = boundAddresses;
+      if (!address || isUnixSocket(address)) return NOT_CHECKED;
+      const isDue = performance.now() - checkedAt >= intervalMs;
+      if (!isDue && !isUrgent && latest.state === 'ok' && backlogOf(boundAddresses) === 0) return latest;
       checkedAt = performance.now();
-      latest = await check(reachable(first), timeoutMs, heartbeat).catch(() => NOT_CHECKED);
+      latest = await checkAccept(reachableAddress(address), timeoutMs, heartbeat).catch(() => NOT_CHECKED);
       return latest;
     },
   };
 };
 
 /** A connection that only a process which accepts answers. */
-const check = async (at: Address, timeoutMs: number, heartbeat: Heartbeat): Promise<Accepted> => {
-  const localPort = checkPort();
+const checkAccept = async (
+  address: Address,
+  timeoutMs: number,
+  heartbeat: Heartbeat,
+): Promise<AcceptResult> => {
+  const localPort = pickCheckPort();
   await heartbeat.ask('expect_check', { localPort, forward: false });
-  const result = await probeAccept(at, localPort, timeoutMs);
-  if (result.ok) return { state: 'ok', detail: null, at };
+  const result = await probeAccept(address, localPort, timeoutMs);
+  if (result.ok) return { state: 'ok', detail: null, address };
   // An address that has just gone from this host is the host's affair: the proxy follows within seconds.
-  if (!isLoopback(at.host) && !localAddresses().includes(at.host)) return NOT_CHECKED;
-  return isPortTaken(result) ? NOT_CHECKED : { state: 'failed', detail: result.error, at };
+  if (!isLoopback(address.host) && !localAddresses().includes(address.host)) return NOT_CHECKED;
+  return isCheckPortTaken(result) ? NOT_CHECKED : { state: 'failed', detail: result.error, address };
 };

@@ -1,21 +1,21 @@
 import type { MonitorConfig, ProxyConfig } from '../../config/config.ts';
-import type { Sight } from '../../health/events.ts';
+import type { CheckEvidence } from '../../health/events.ts';
 import { describeUsage, type Sample, type Usage } from '../../health/resource-limits.ts';
-import { follow, type Leave, leavingOf } from '../../health/stop-deadline.ts';
+import { type StopProgress, stoppingOf, trackStop } from '../../health/stop-deadline.ts';
 import type { Cause, Pm2Evidence } from '../../health/types.ts';
 import { createHeartbeat } from '../../ipc/heartbeat.ts';
 import type { Address } from '../../lib/address.ts';
 import type { Pm2App } from '../../pm2/client.ts';
 import type { ProxyReport } from '../../proxy/report.ts';
-import { processState } from '../../system/proc/process-state.ts';
+import { readProcessState } from '../../system/proc/process-state.ts';
 import { listeningState } from './listening.ts';
-import { createQuestioning, type Manner, type Questioning } from './proxy.ts';
-import { createGauge } from './resources.ts';
+import { type CheckMode, createProxyChecks, type ProxyChecks } from './proxy.ts';
+import { createResourceSampler } from './resources.ts';
 import { createUpstreamCheck } from './upstream.ts';
 
 /** Everything one look found out. */
-export interface Sighting {
-  readonly evidence: Sight;
+export interface CheckReport {
+  readonly evidence: CheckEvidence;
   /** The upstream was checked since the look before. */
   readonly isProbed: boolean;
   readonly pid: number | null;
@@ -29,72 +29,72 @@ export interface Sighting {
   /** What a limit says, by its cause. */
   explain(cause: Cause): string | null;
   /** The address whose accepting was checked, null when none was. */
-  readonly accepted: Address | null;
+  readonly checkedAddress: Address | null;
 }
 
-export interface Witness {
-  look(pm2: { status: Pm2Evidence; app: Pm2App | undefined }, manner: Manner): Promise<Sighting>;
-  readonly glance: Questioning['glance'];
+export interface EvidenceCollector {
+  collect(pm2: { status: Pm2Evidence; app: Pm2App | undefined }, mode: CheckMode): Promise<CheckReport>;
+  readonly quickCheck: ProxyChecks['quickCheck'];
   /** Asks the proxy to give its listening sockets up and to open them anew. */
-  listenAgain(): Promise<unknown>;
+  relisten(): Promise<unknown>;
   close(): void;
 }
 
 /** What comes by itself. */
-export interface Hears {
+export interface CollectorEvents {
   /** The proxy says goodbye. */
-  onLeaving(): void;
+  onStopping(): void;
   /** Its control connection has ended. */
-  onEnd(how: 'left' | 'lost'): void;
+  onEnd(reason: 'left' | 'lost'): void;
   /** A check of its upstream, which no look waits for, has come to an end. */
-  onNews(): void;
+  onProbeResult(): void;
   /** What it says of itself: at each look, and at its end. */
   onReport(report: ProxyReport): void;
 }
 
 /** Gathers the evidence on one proxy. */
-export const createWitness = (
+export const createEvidenceCollector = (
   proxy: ProxyConfig,
   monitor: MonitorConfig,
   socketPath: string,
-  { onLeaving, onEnd, onNews, onReport }: Hears,
-): Witness => {
-  const heartbeat = createHeartbeat(socketPath, onEnd, onLeaving, onReport);
-  const questioning = createQuestioning(heartbeat, monitor);
-  const upstream = createUpstreamCheck(proxy, monitor, heartbeat, onNews);
-  const gauge = createGauge(proxy.limits);
-  let leave: Leave | null = null;
+  { onStopping, onEnd, onProbeResult, onReport }: CollectorEvents,
+): EvidenceCollector => {
+  const heartbeat = createHeartbeat(socketPath, onEnd, onStopping, onReport);
+  const proxyChecks = createProxyChecks(heartbeat, monitor);
+  const upstream = createUpstreamCheck(proxy, monitor, heartbeat, onProbeResult);
+  const sampler = createResourceSampler(proxy.limits);
+  let stopProgress: StopProgress | null = null;
 
-  const look: Witness['look'] = async ({ status, app }, manner) => {
-    const answers = await questioning.ask(status, app, manner);
-    const { pid, report, bound, accepted } = answers;
-    gauge.measure(pid, answers.lagMs);
-    const isAsked = report !== null && status !== 'stopping';
-    if (isAsked) await upstream.first(bound);
-    const { finding, isNew } = upstream.look(bound, manner.eager && isAsked);
-    const seen = { pm2: status, process: processState(pid), heartbeat: answers.heartbeat };
-    const leaver = { ...seen, pid, atMs: performance.now() };
-    leave = follow(leave, leaver);
-    const evidence: Sight = {
-      monitor: manner.late ? 'late' : 'in_time',
-      ...seen,
-      leaving: leavingOf(leave, leaver),
+  const collect: EvidenceCollector['collect'] = async ({ status, app }, mode) => {
+    const proxyResult = await proxyChecks.run(status, app, mode);
+    const { pid, report, boundAddresses, acceptResult } = proxyResult;
+    sampler.measure(pid, proxyResult.heartbeatMs);
+    const isAnswering = report !== null && status !== 'stopping';
+    if (isAnswering) await upstream.ensureFirstCheck(boundAddresses);
+    const { result: upstreamResult, isNew } = upstream.check(boundAddresses, mode.isUrgent && isAnswering);
+    const processEvidence = { pm2: status, process: readProcessState(pid), heartbeat: proxyResult.heartbeat };
+    const stopSample = { ...processEvidence, pid, at: performance.now() };
+    stopProgress = trackStop(stopProgress, stopSample);
+    const evidence: CheckEvidence = {
+      monitor: mode.isLate ? 'late' : 'in_time',
+      ...processEvidence,
+      stopping: stoppingOf(stopProgress, stopSample),
       dataPath: report?.dataPath ?? 'unknown',
-      listening: listeningState(report, bound),
-      accepts: answers.accepts,
-      upstream: finding.upstream,
-      endToEnd: finding.endToEnd,
-      ...gauge.levels(),
+      listening: listeningState(report, boundAddresses),
+      accepts: proxyResult.accepts,
+      upstream: upstreamResult.upstream,
+      endToEnd: upstreamResult.endToEnd,
+      ...sampler.levels(),
     };
-    const [usage, sample] = [gauge.usage(), gauge.latest()];
+    const [usage, sample] = [sampler.usage(), sampler.latest()];
     return {
-      ...{ evidence, isProbed: isNew, pid, report, usage, sample, probeMs: finding.probeMs },
-      detail: accepted.detail ?? finding.detail,
+      ...{ evidence, isProbed: isNew, pid, report, usage, sample, probeMs: upstreamResult.probeMs },
+      detail: acceptResult.detail ?? upstreamResult.detail,
       explain: (cause) => describeUsage(cause, usage, proxy.limits),
-      accepted: accepted.at,
+      checkedAddress: acceptResult.address,
     };
   };
 
-  const listenAgain = () => heartbeat.ask('listen_again', null);
-  return { look, glance: questioning.glance, listenAgain, close: heartbeat.close };
+  const relisten = () => heartbeat.ask('listen_again', null);
+  return { collect, quickCheck: proxyChecks.quickCheck, relisten, close: heartbeat.close };
 };

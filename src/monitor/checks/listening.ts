@@ -1,18 +1,18 @@
 import type { Evidence } from '../../health/types.ts';
-import { type Address, ipFamily, isUnix } from '../../lib/address.ts';
+import { type Address, ipFamily, isUnixSocket } from '../../lib/address.ts';
 import type { Binding, ProxyReport } from '../../proxy/report.ts';
-import { type Listener, listenersOn } from '../../system/proc/socket-table.ts';
+import { findListeners, type Listener } from '../../system/proc/socket-table.ts';
 import { SHARED_TABLE_MS } from '../probes/tcp.ts';
 
 /** What the proxy says of its addresses; those that it calls bound must be in the kernel's table as well. */
 export const listeningState = (
   report: ProxyReport | null,
-  bound: readonly Address[],
+  boundAddresses: readonly Address[],
 ): Evidence['listening'] => {
   if (!report) return 'unknown';
   const has = (state: Binding['state']): boolean =>
     report.bindings.some((binding) => binding.state === state);
-  if (bound.some((address) => isUnix(address) || ownListeners(address)?.length !== 0))
+  if (boundAddresses.some((address) => isUnixSocket(address) || ownListeners(address)?.length !== 0))
     return has('in_use') ? 'some' : 'all';
   if (has('in_use')) return 'in_use';
   return has('not_needed') ? 'not_needed' : 'none';
@@ -20,17 +20,17 @@ export const listeningState = (
 
 /**
  * The connections that wait to be accepted; NaN without /proc.
- * @param sinceMs what was read since then (performance.now()) will do. Default: what proxies that are looked at together share
+ * @param since what was read since then (performance.now()) will do. Default: what proxies that are looked at together share
  */
-export const backlogOf = (bound: readonly Address[], sinceMs?: number): number =>
-  bound
-    .flatMap((address) => ownListeners(address, sinceMs)?.map(({ backlog }) => backlog) ?? Number.NaN)
+export const backlogOf = (boundAddresses: readonly Address[], since?: number): number =>
+  boundAddresses
+    .flatMap((address) => ownListeners(address, since)?.map(({ backlog }) => backlog) ?? Number.NaN)
     .reduce((sum, backlog) => sum + backlog, 0);
 
 const ownListeners = (
   { host, port }: Address,
-  sinceMs = performance.now() - SHARED_TABLE_MS,
+  since = performance.now() - SHARED_TABLE_MS,
 ): readonly Listener[] | undefined =>
-  listenersOn(port, sinceMs, ipFamily(host) || undefined)?.filter(
+  findListeners(port, since, ipFamily(host) || undefined)?.filter(
     (listener) => listener.host === host.replace(/%.*$/, ''),
   );

@@ -1,18 +1,18 @@
 import {
+  addSample,
   type Limits,
   levelsOf,
-  NO_TRACK,
+  NO_SAMPLES,
   type Sample,
-  track,
   type Usage,
   usageOf,
 } from '../../health/resource-limits.ts';
 import { readUsage } from '../../system/proc/procfs.ts';
 
 /** What the process of a proxy uses, held against its limits. */
-export interface Gauge {
-  /** @param lagMs what its last answer took; null without one */
-  measure(pid: number | null, lagMs: number | null): void;
+export interface ResourceSampler {
+  /** @param heartbeatMs what its last answer took; null without one */
+  measure(pid: number | null, heartbeatMs: number | null): void;
   usage(): Usage;
   /** Null before the first. */
   latest(): Sample | null;
@@ -20,21 +20,27 @@ export interface Gauge {
 }
 
 /** Memory, CPU and open files do not change in a second. */
-const USAGE_MS = 5_000;
+const USAGE_INTERVAL_MS = 5_000;
 
-export const createGauge = (limits: Limits): Gauge => {
-  let samples = NO_TRACK;
+export const createResourceSampler = (limits: Limits): ResourceSampler => {
+  let history = NO_SAMPLES;
   let measuredAt = Number.NEGATIVE_INFINITY;
   return {
-    measure: (pid, lagMs) => {
+    measure: (pid, heartbeatMs) => {
       // What the process before has used is no reason to restart the one that took its place.
-      const isDue = performance.now() - measuredAt >= USAGE_MS || samples.samples.at(-1)?.pid !== pid;
+      const isDue =
+        performance.now() - measuredAt >= USAGE_INTERVAL_MS || history.samples.at(-1)?.pid !== pid;
       if (pid === null || !isDue) return;
       measuredAt = performance.now();
-      samples = track(samples, { atMs: measuredAt, pid, ...readUsage(pid), lagMs: lagMs ?? undefined });
+      history = addSample(history, {
+        at: measuredAt,
+        pid,
+        ...readUsage(pid),
+        lagMs: heartbeatMs ?? undefined,
+      });
     },
-    usage: () => usageOf(samples),
-    latest: () => samples.samples.at(-1) ?? null,
-    levels: () => levelsOf(samples, limits),
+    usage: () => usageOf(history),
+    latest: () => history.samples.at(-1) ?? null,
+    levels: () => levelsOf(history, limits),
   };
 };

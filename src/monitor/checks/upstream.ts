@@ -1,13 +1,19 @@
 import type { MonitorConfig, ProxyConfig } from '../../config/config.ts';
 import type { Evidence } from '../../health/types.ts';
 import type { Heartbeat } from '../../ipc/heartbeat.ts';
-import { type Address, formatAddress, isUnix } from '../../lib/address.ts';
+import { type Address, formatAddress, isUnixSocket } from '../../lib/address.ts';
 import type { ProbeResult } from '../probes/exchange.ts';
-import { asksApplication, probeApplication } from '../probes/http.ts';
-import { checkPort, isPortTaken, probeUpstream, reachable, upstreamListens } from '../probes/tcp.ts';
+import { isApplicationProbe, probeApplication } from '../probes/http.ts';
+import {
+  isCheckPortTaken,
+  isUpstreamListening,
+  pickCheckPort,
+  probeUpstream,
+  reachableAddress,
+} from '../probes/tcp.ts';
 
 /** What is known of the upstream, and of the way to it. */
-export interface Finding extends Pick<Evidence, 'upstream' | 'endToEnd'> {
+export interface UpstreamCheckResult extends Pick<Evidence, 'upstream' | 'endToEnd'> {
   readonly probeMs: number | null;
   /** What the failed check said. */
   readonly detail: string | null;
@@ -18,62 +24,71 @@ export interface UpstreamCheck {
    * The latest finding, and whether it is a new one since the last call. A check that touches the upstream is
    * started when it is due, but not awaited: `onNews` comes when it is done.
    */
-  look(bound: readonly Address[], eager: boolean): { readonly finding: Finding; readonly isNew: boolean };
+  check(
+    boundAddresses: readonly Address[],
+    isUrgent: boolean,
+  ): { readonly result: UpstreamCheckResult; readonly isNew: boolean };
   /** The first check, done. */
-  first(bound: readonly Address[]): Promise<void>;
+  ensureFirstCheck(boundAddresses: readonly Address[]): Promise<void>;
 }
 
-const UNKNOWN: Finding = { upstream: 'unknown', endToEnd: 'unknown', probeMs: null, detail: null };
+const UNKNOWN: UpstreamCheckResult = {
+  upstream: 'unknown',
+  endToEnd: 'unknown',
+  probeMs: null,
+  detail: null,
+};
 
 /** Checks one upstream: the socket table at every look (it touches nobody), the probe at its own pace. */
 export const createUpstreamCheck = (
   proxy: ProxyConfig,
   monitor: MonitorConfig,
   heartbeat: Heartbeat,
-  onNews: () => void,
+  onProbeResult: () => void,
 ): UpstreamCheck => {
   let latest = UNKNOWN;
   let isNew = false;
   let checkedAt = Number.NEGATIVE_INFINITY;
-  let underway: Promise<void> | undefined;
+  let pending: Promise<void> | undefined;
 
-  const pauseMs = (eager: boolean): number => {
-    if (eager) return monitor.fastIntervalMs;
+  const intervalMsFor = (isUrgent: boolean): number => {
+    if (isUrgent) return monitor.fastIntervalMs;
     return latest.upstream === 'ok' || latest === UNKNOWN ? monitor.probeIntervalMs : monitor.intervalMs;
   };
 
-  const start = (bound: readonly Address[]): Promise<void> => {
+  const startProbe = (boundAddresses: readonly Address[]): Promise<void> => {
     checkedAt = performance.now();
-    underway ??= probeBothWays(proxy, monitor.probeTimeoutMs, heartbeat, bound)
-      .catch((error: Error): Finding => ({ ...UNKNOWN, detail: error.message }))
-      .then((finding) => {
-        underway = undefined;
+    pending ??= probeBothWays(proxy, monitor.probeTimeoutMs, heartbeat, boundAddresses)
+      .catch((error: Error): UpstreamCheckResult => ({ ...UNKNOWN, detail: error.message }))
+      .then((result) => {
+        pending = undefined;
         // The table may have told in the meantime that nothing listens there any more.
-        latest = finding;
+        latest = result;
         isNew = true;
       });
-    return underway;
+    return pending;
   };
 
   return {
-    look: (bound, eager) => {
-      const listens = upstreamListens(proxy.upstream, bound);
-      if (listens === false) {
+    check: (boundAddresses, isUrgent) => {
+      const isListening = isUpstreamListening(proxy.upstream, boundAddresses);
+      if (isListening === false) {
         const detail = `nothing listens on ${formatAddress(proxy.upstream)}`;
         latest = { upstream: 'refused', endToEnd: 'unknown', probeMs: null, detail };
         isNew = true;
       } else if (proxy.probe.type === 'listen') {
-        latest = { ...UNKNOWN, upstream: listens ? 'ok' : 'unknown' };
+        latest = { ...UNKNOWN, upstream: isListening ? 'ok' : 'unknown' };
         isNew = true;
       } else {
-        if (performance.now() - checkedAt >= pauseMs(eager) && !underway) void start(bound).then(onNews);
+        if (performance.now() - checkedAt >= intervalMsFor(isUrgent) && !pending)
+          void startProbe(boundAddresses).then(onProbeResult);
       }
-      const told = { finding: latest, isNew };
+      const outcome = { result: latest, isNew };
       isNew = false;
-      return told;
+      return outcome;
     },
-    first: (bound) =>
-      proxy.probe.type === 'listen' || latest !== UNKNOWN ? Promise.resolve() : start(bound),
+    ensureFirstCheck: (boundAddresses) =>
+      proxy.probe.type === 'listen' || latest !== UNKNOWN ? Promise.resolve() : startProbe(boundAddresses),
   };
 };
 
@@ -82,33 +97,36 @@ const probeBothWays = async (
   proxy: ProxyConfig,
   timeoutMs: number,
   heartbeat: Heartbeat,
-  bound: readonly Address[],
-): Promise<Finding> => {
-  const through = () => throughProxy(proxy, timeoutMs, heartbeat, bound).catch(() => undefined);
-  const first = await through();
-  const direct = first?.ok ? first : await probeUpstream(proxy.upstream, proxy.probe, bound, timeoutMs);
+  boundAddresses: readonly Address[],
+): Promise<UpstreamCheckResult> => {
+  const probeViaProxy = () =>
+    probeThroughProxy(proxy, timeoutMs, heartbeat, boundAddresses).catch(() => undefined);
+  const viaProxy = await probeViaProxy();
+  const direct = viaProxy?.ok
+    ? viaProxy
+    : await probeUpstream(proxy.upstream, proxy.probe, boundAddresses, timeoutMs);
   // The upstream, or the proxy, may have come back between the two: what blames the proxy is asked again.
-  const isDoubtful = first?.ok === false && direct.ok;
-  const last = isDoubtful ? await through() : first;
-  const result = last ?? direct;
+  const isDoubtful = viaProxy?.ok === false && direct.ok;
+  const confirmedViaProxy = isDoubtful ? await probeViaProxy() : viaProxy;
+  const result = confirmedViaProxy ?? direct;
   return {
     upstream: direct.ok ? 'ok' : direct.phase === 'connect' ? 'refused' : 'silent',
-    endToEnd: last ? (last.ok ? 'ok' : 'failed') : 'unknown',
+    endToEnd: confirmedViaProxy ? (confirmedViaProxy.ok ? 'ok' : 'failed') : 'unknown',
     probeMs: result.ok ? result.durationMs : null,
     detail: direct.ok ? (result.ok ? null : result.error) : direct.error,
   };
 };
 
 /** Undefined where the probe asks nothing of the application, or the proxy cannot be asked. */
-const throughProxy = async (
+const probeThroughProxy = async (
   { probe, upstream }: ProxyConfig,
   timeoutMs: number,
   heartbeat: Heartbeat,
   [first]: readonly Address[],
 ): Promise<ProbeResult | undefined> => {
-  if (!first || isUnix(first) || !asksApplication(probe)) return undefined;
-  const localPort = checkPort();
+  if (!first || isUnixSocket(first) || !isApplicationProbe(probe)) return undefined;
+  const localPort = pickCheckPort();
   await heartbeat.ask('expect_check', { localPort, forward: true });
-  const result = await probeApplication(reachable(first), upstream, probe, timeoutMs, localPort);
-  return isPortTaken(result) ? undefined : result;
+  const result = await probeApplication(reachableAddress(first), upstream, probe, timeoutMs, localPort);
+  return isCheckPortTaken(result) ? undefined : result;
 };

@@ -1,6 +1,6 @@
 import { connect, isIP, type Socket } from 'node:net';
 import { checkServerIdentity, type TLSSocket, connect as tlsConnect } from 'node:tls';
-import { type Address, endpoint, isUnix } from '../../lib/address.ts';
+import { type Address, isUnixSocket, toNetOptions } from '../../lib/address.ts';
 
 /**
  * An expected failure is a value; `error` names what went wrong and where. `phase`: the other end did not accept
@@ -12,7 +12,7 @@ export type ProbeResult =
 
 type Phase = 'connect' | 'answer';
 
-export interface Dial {
+export interface ProbeTarget {
   readonly address: Address;
   /** How a failure begins, such as "127.0.0.1:6379:". */
   readonly name: string;
@@ -26,79 +26,79 @@ export interface Dial {
  * Asks on an open connection and settles, with what is wrong or without. It returns what the answer lacks so far,
  * undefined while there is none: that is the verdict when the time is up or the connection ends.
  */
-export type Talk = (socket: Socket, settle: (wrong?: string) => void) => () => string | undefined;
+export type Exchange = (socket: Socket, settle: (problem?: string) => void) => () => string | undefined;
 
 /** What the time-out, and the end of the connection, mean at this point. */
 interface Stage {
   readonly phase: Phase;
-  late(): string;
-  ended(code: string | undefined): string;
+  timeoutError(): string;
+  closeError(code: string | undefined): string;
 }
 const CONNECTING: Stage = {
   phase: 'connect',
-  late: () => 'did not accept',
-  ended: (code) => `refused${brackets(code)}`,
+  timeoutError: () => 'did not accept',
+  closeError: (code) => `refused${formatCode(code)}`,
 };
 const HANDSHAKE: Stage = {
   phase: 'answer',
-  late: () => 'no answer to the TLS handshake',
-  ended: (code) => `TLS failed${brackets(code)}`,
+  timeoutError: () => 'no answer to the TLS handshake',
+  closeError: (code) => `TLS failed${formatCode(code)}`,
 };
-const talking = (lacking: () => string | undefined): Stage => ({
+const answering = (describeMissing: () => string | undefined): Stage => ({
   phase: 'answer',
-  late: () => lacking() ?? 'no answer',
-  ended: (code) => `${lacking() ?? 'closed without an answer'}${brackets(code)}`,
+  timeoutError: () => describeMissing() ?? 'no answer',
+  closeError: (code) => `${describeMissing() ?? 'closed without an answer'}${formatCode(code)}`,
 });
-const brackets = (code: string | undefined): string => (code === undefined ? '' : ` (${code})`);
+const formatCode = (code: string | undefined): string => (code === undefined ? '' : ` (${code})`);
 
 /** Connects, shakes hands where there is TLS, and talks; the whole of it within `timeoutMs`. */
-export const converse = (dial: Dial, talk: Talk): Promise<ProbeResult> =>
-  new Promise((done) => {
-    const { address, timeoutMs, localPort, tls } = dial;
+export const runExchange = (target: ProbeTarget, exchange: Exchange): Promise<ProbeResult> =>
+  new Promise((resolve) => {
+    const { address, timeoutMs, localPort, tls } = target;
     const startedAt = performance.now();
     let stage = CONNECTING;
-    const socket = connect({ ...endpoint(address), ...(localPort === undefined ? {} : { localPort }) });
-    const fail = (wrong: string): void => {
+    const socket = connect({ ...toNetOptions(address), ...(localPort === undefined ? {} : { localPort }) });
+    const fail = (problem: string): void => {
       socket.destroy();
       const { phase } = stage;
-      done({ ok: false, durationMs: elapsed(startedAt), phase, error: `${dial.name} ${wrong}` });
+      resolve({ ok: false, durationMs: elapsed(startedAt), phase, error: `${target.name} ${problem}` });
     };
-    const timer = setTimeout(() => fail(`${stage.late()} within ${timeoutMs} ms`), timeoutMs);
+    const timer = setTimeout(() => fail(`${stage.timeoutError()} within ${timeoutMs} ms`), timeoutMs);
     socket.on('close', () => clearTimeout(timer));
-    const watch = <S extends Socket>(one: S): S => {
-      one.on('error', (error: NodeJS.ErrnoException) => fail(stage.ended(error.code)));
-      one.on('close', () => fail(stage.ended(undefined)));
-      return one;
+    const attachHandlers = <S extends Socket>(watchedSocket: S): S => {
+      watchedSocket.on('error', (error: NodeJS.ErrnoException) => fail(stage.closeError(error.code)));
+      watchedSocket.on('close', () => fail(stage.closeError(undefined)));
+      return watchedSocket;
     };
-    const begin = (): void => {
-      const lacking = talk(open, (wrong) => {
-        if (wrong !== undefined) return fail(wrong);
-        done({ ok: true, durationMs: elapsed(startedAt) });
+    const startExchange = (): void => {
+      const describeMissing = exchange(activeSocket, (problem) => {
+        if (problem !== undefined) return fail(problem);
+        resolve({ ok: true, durationMs: elapsed(startedAt) });
         // TLS says goodbye, without which OpenSSL's servers log an error; the timer bounds it.
-        open.destroySoon();
+        activeSocket.destroySoon();
       });
-      stage = talking(lacking);
+      stage = answering(describeMissing);
     };
-    let open: Socket = watch(socket);
+    let activeSocket: Socket = attachHandlers(socket);
     socket.on('connect', () => {
-      if (!tls) return begin();
+      if (!tls) return startExchange();
       stage = HANDSHAKE;
-      open = watch(handshake(socket, tls)).on('secureConnect', begin);
+      activeSocket = attachHandlers(startTls(socket, tls)).on('secureConnect', startExchange);
     });
   });
 
 /** Not verified, any certificate will do (docs/decisions.md: probes and certificates). */
-const handshake = (
+const startTls = (
   socket: Socket,
-  { upstream, verify }: Exclude<Dial['tls'], false | undefined>,
+  { upstream, verify }: Exclude<ProbeTarget['tls'], false | undefined>,
 ): TLSSocket => {
-  const name = isUnix(upstream) ? 'localhost' : upstream.host.replace(/%.*$|\.$/, '');
+  const serverName = isUnixSocket(upstream) ? 'localhost' : upstream.host.replace(/%.*$|\.$/, '');
   return tlsConnect({
     socket,
     rejectUnauthorized: verify,
-    checkServerIdentity: (_, certificate) => checkServerIdentity(name, certificate),
+    checkServerIdentity: (_, certificate) => checkServerIdentity(serverName, certificate),
     // RFC 6066, 3: an IP address is no server name.
-    ...(isIP(name) === 0 ? { servername: name } : {}),
+    ...(isIP(serverName) === 0 ? { servername: serverName } : {}),
   });
 };
 

@@ -1,6 +1,6 @@
-import { type Address, formatAddress, isUnix } from '../../lib/address.ts';
+import { type Address, formatAddress, isUnixSocket } from '../../lib/address.ts';
 import { errorName } from '../../libc/errno.ts';
-import type { Loop, Watched } from '../../libc/event-loop.ts';
+import type { EventHandler, EventLoop } from '../../libc/event-loop.ts';
 import {
   ADDRESS_MEMORY_BYTES,
   EAGAIN,
@@ -12,116 +12,118 @@ import {
 } from '../../libc/libc.ts';
 import { readAddress } from '../../libc/sockaddr.ts';
 import { openListener } from '../../libc/socket-options.ts';
-import type { Timed } from '../../libc/timer-heap.ts';
+import type { Timer } from '../../libc/timer-heap.ts';
 
 /** Of one listener, until others have their turn. */
-const ACCEPTS_A_TURN = 16;
+const MAX_ACCEPTS_PER_TURN = 16;
 /** Out of files or of memory: accepting goes on after so long. */
 const PAUSE_MS = 100;
 
-export interface Accepting {
+export interface AcceptCallbacks {
   /** False: there is a word to be heard first, perhaps on the next client. Accepting goes on in the next turn. */
   mayAccept(): boolean;
-  onClient(fd: number, from: Address): void;
+  onClient(fd: number, client: Address): void;
   /** Not for each accept that fails, but once before each pause. */
   onError(error: Error): void;
 }
 
 /** The listening sockets of a port. */
-export class Listeners {
+export class Acceptor {
   /** Asked for at each connection. */
   addresses: readonly Address[] = [];
   readonly #libc: Libc;
-  readonly #loop: Loop;
-  readonly #accepting: Accepting;
-  readonly #open = new Map<string, Listener>();
+  readonly #loop: EventLoop;
+  readonly #callbacks: AcceptCallbacks;
+  readonly #listeners = new Map<string, Listener>();
 
-  constructor(libc: Libc, loop: Loop, accepting: Accepting) {
+  constructor(libc: Libc, loop: EventLoop, callbacks: AcceptCallbacks) {
     this.#libc = libc;
     this.#loop = loop;
-    this.#accepting = accepting;
+    this.#callbacks = callbacks;
   }
 
   /** @throws Error with the system's code */
   listen(address: Address): Address {
     const { fd, bound } = openListener(this.#libc, address);
-    const listener = new Listener(fd, bound, this.#libc, this.#loop, this.#accepting);
-    this.#open.set(formatAddress(bound), listener);
-    this.#list();
-    listener.begin();
+    const listener = new Listener(fd, bound, this.#libc, this.#loop, this.#callbacks);
+    this.#listeners.set(formatAddress(bound), listener);
+    this.#updateAddresses();
+    listener.start();
     return bound;
   }
 
   unlisten(address: Address): void {
     const key = formatAddress(address);
-    this.#open.get(key)?.end();
-    this.#open.delete(key);
-    this.#list();
+    this.#listeners.get(key)?.close();
+    this.#listeners.delete(key);
+    this.#updateAddresses();
   }
 
-  #list(): void {
-    this.addresses = [...this.#open.values()].map(({ address }) => address);
+  #updateAddresses(): void {
+    this.addresses = [...this.#listeners.values()].map(({ address }) => address);
   }
 }
 
-class Listener implements Watched, Timed {
-  dueMs = 0;
-  place = -1;
+class Listener implements EventHandler, Timer {
+  dueAt = 0;
+  heapIndex = -1;
   readonly address: Address;
   readonly #fd: number;
   readonly #libc: Libc;
-  readonly #loop: Loop;
-  readonly #accepting: Accepting;
-  readonly #peer: Memory;
+  readonly #loop: EventLoop;
+  readonly #callbacks: AcceptCallbacks;
+  readonly #addressMemory: Memory;
 
-  constructor(fd: number, address: Address, libc: Libc, loop: Loop, accepting: Accepting) {
+  constructor(fd: number, address: Address, libc: Libc, loop: EventLoop, callbacks: AcceptCallbacks) {
     this.address = address;
     this.#fd = fd;
     this.#libc = libc;
     this.#loop = loop;
-    this.#accepting = accepting;
-    this.#peer = libc.memory(ADDRESS_MEMORY_BYTES);
+    this.#callbacks = callbacks;
+    this.#addressMemory = libc.allocate(ADDRESS_MEMORY_BYTES);
   }
 
   /** Told again in each turn while somebody waits: those who do not fit into one come in the next. */
-  begin(): void {
-    const failed = this.#loop.watch(this.#fd, EPOLLIN, this);
-    if (failed < 0) this.#pause(-failed);
+  start(): void {
+    const result = this.#loop.watch(this.#fd, EPOLLIN, this);
+    if (result < 0) this.#pause(-result);
   }
 
   onEvents(): void {
-    for (let left = ACCEPTS_A_TURN; left > 0 && this.#accepting.mayAccept(); left -= 1) {
-      const failed = this.#accept();
-      if (failed === EAGAIN) return;
-      if (failed > 0) return this.#pause(failed);
+    for (let remaining = MAX_ACCEPTS_PER_TURN; remaining > 0 && this.#callbacks.mayAccept(); remaining -= 1) {
+      const result = this.#accept();
+      if (result === EAGAIN) return;
+      if (result > 0) return this.#pause(result);
     }
   }
 
   onDue(): void {
-    this.begin();
+    this.start();
   }
 
   /** Who has connected already is not reset, but served. */
-  end(): void {
+  close(): void {
     while (this.#accept() === 0);
     this.#loop.clearDeadline(this);
     this.#loop.close(this.#fd);
-    this.#libc.release(this.#peer);
+    this.#libc.release(this.#addressMemory);
   }
 
   /** @returns 0, or why not */
   #accept(): number {
-    const fd = this.#libc.accept(this.#fd, this.#peer);
+    const fd = this.#libc.accept(this.#fd, this.#addressMemory);
     if (fd < 0) return fd === -ECONNABORTED || fd === -EINTR ? 0 : -fd;
-    this.#accepting.onClient(fd, readAddress(this.#peer) ?? this.address);
+    this.#callbacks.onClient(fd, readAddress(this.#addressMemory) ?? this.address);
     return 0;
   }
 
   #pause(errno: number): void {
     const code = errorName(errno);
-    const at = isUnix(this.address) ? this.address.host : formatAddress(this.address);
-    this.#accepting.onError(Object.assign(new Error(`accept ${code}: ${at}`), { code, syscall: 'accept' }));
+    const where = isUnixSocket(this.address) ? this.address.host : formatAddress(this.address);
+    this.#callbacks.onError(
+      Object.assign(new Error(`accept ${code}: ${where}`), { code, syscall: 'accept' }),
+    );
     this.#loop.unwatch(this.#fd);
-    this.#loop.setDeadline(this, this.#loop.nowMs + PAUSE_MS);
+    this.#loop.setDeadline(this, this.#loop.now + PAUSE_MS);
   }
 }

@@ -1,24 +1,30 @@
-import { Loop } from '../../libc/event-loop.ts';
+import { EventLoop } from '../../libc/event-loop.ts';
 import { ADDRESS_MEMORY_BYTES, type Libc } from '../../libc/libc.ts';
-import type { Timed } from '../../libc/timer-heap.ts';
-import { type Clients, createClients } from '../admission.ts';
+import type { Timer } from '../../libc/timer-heap.ts';
+import { type Admission, createAdmission } from '../admission.ts';
 import type { ConnectionRecord } from '../engine.ts';
-import { Listeners } from './acceptor.ts';
-import { KernelConnection, type Shared } from './connection.ts';
+import { Acceptor } from './acceptor.ts';
+import { KernelConnection, type SharedContext } from './connection.ts';
 import { ALL_EVENTS } from './dialer.ts';
 import { Relay } from './relay.ts';
-import { Gate } from './retry-gate.ts';
-import { createLoopGuard } from './self-connect-guard.ts';
-import { type Command, pushRecord, type Report, type Start, toFailure } from './thread/channel.ts';
-import type { Cells } from './thread/shared-counters.ts';
-import { createTargets } from './upstream-addresses.ts';
+import { RetryGate } from './retry-gate.ts';
+import { createSelfConnectGuard } from './self-connect-guard.ts';
+import {
+  type Command,
+  pushRecord,
+  type ThreadEvent,
+  type ThreadOptions,
+  toFailure,
+} from './thread/channel.ts';
+import type { SharedCounters } from './thread/shared-counters.ts';
+import { createUpstreamAddresses } from './upstream-addresses.ts';
 
 /** Records are told together, so many or after so long: each message costs the main thread a turn. */
-const MOST_RECORDS = 256;
-const RECORDS_MS = 20;
+const MAX_RECORDS_PER_BATCH = 256;
+const RECORD_BATCH_MS = 20;
 
 export interface DataPath {
-  readonly loop: Loop;
+  readonly loop: EventLoop;
   receive(command: Command): void;
   /** After each turn of the loop. */
   onTurn(): void;
@@ -26,82 +32,86 @@ export interface DataPath {
 
 /** All of one port that happens on the thread of its loop. */
 export const createDataPath = (
-  { policy, isOpenTold, ephemeralPorts: { first, last } }: Omit<Start, 'cells'>,
-  cells: Cells,
+  {
+    policy,
+    shouldReportOpen,
+    ephemeralPorts: { first: firstPort, last: lastPort },
+  }: Omit<ThreadOptions, 'counters'>,
+  counters: SharedCounters,
   libc: Libc,
-  tell: (report: Report) => void,
+  post: (event: ThreadEvent) => void,
   now?: () => number,
-  patientAfterBytes?: number,
+  coalesceAfterBytes?: number,
 ): DataPath => {
-  const loop = new Loop(libc, now);
-  const listeners = new Listeners(libc, loop, {
-    mayAccept: () => !cells.isBehind,
-    onClient: (fd, from) => clients.accept(fd, from),
-    onError: (error) => tell({ kind: 'error', failure: toFailure(error) }),
+  const loop = new EventLoop(libc, now);
+  const acceptor = new Acceptor(libc, loop, {
+    mayAccept: () => !counters.hasPendingCommands,
+    onClient: (fd, client) => admission.accept(fd, client),
+    onError: (error) => post({ kind: 'error', failure: toFailure(error) }),
   });
-  const targets = createTargets(policy.upstream, libc, () => tell({ kind: 'resolve' }));
-  const shared: Shared = {
+  const upstreamAddresses = createUpstreamAddresses(policy.upstream, libc, () => post({ kind: 'resolve' }));
+  const shared: SharedContext = {
     libc,
     loop,
-    targets,
-    gate: new Gate(loop),
-    relay: new Relay(libc, loop, patientAfterBytes),
-    guard: createLoopGuard(() => listeners.addresses),
-    address: libc.memory(ADDRESS_MEMORY_BYTES),
-    mayBeItself: ({ port }) => port >= first && port <= last,
-    onMoved: (isToUpstream, bytes) => cells.addBytes(isToUpstream, bytes),
+    upstreamAddresses,
+    gate: new RetryGate(loop),
+    relay: new Relay(libc, loop, coalesceAfterBytes),
+    guard: createSelfConnectGuard(() => acceptor.addresses),
+    addressMemory: libc.allocate(ADDRESS_MEMORY_BYTES),
+    maySelfConnect: ({ port }) => port >= firstPort && port <= lastPort,
+    onBytesMoved: (isToUpstream, bytes) => counters.addBytes(isToUpstream, bytes),
   };
-  const publish = (): void => cells.publish(clients.counts());
-  const records = createRecords(loop, cells, publish, tell);
-  const clients = createClients<number>(
+  const publish = (): void => counters.publish(admission.counts());
+  const recordBatch = createRecordBatch(loop, counters, publish, post);
+  const admission = createAdmission<number>(
     policy,
     {
-      onEnd: records.add,
-      ...(isOpenTold ? { onOpen: (client, upstream) => tell({ kind: 'open', client, upstream }) } : {}),
+      onEnd: recordBatch.add,
+      ...(shouldReportOpen ? { onOpen: (client, upstream) => post({ kind: 'open', client, upstream }) } : {}),
     },
     {
-      open: (fd, from, port) => {
+      create: (fd, client, port) => {
         // Before the client can see anything of it.
         publish();
-        const connection = new KernelConnection(fd, from, port, shared);
+        const connection = new KernelConnection(fd, client, port, shared);
         // Nothing would be heard of it: the limit of epoll(7), max_user_watches.
         if (loop.watch(fd, ALL_EVENTS, connection.client) < 0)
-          loop.putOff({ goOn: () => connection.abort('too_many') });
+          loop.defer({ resume: () => connection.abort('too_many') });
         return connection;
       },
       answerCheck: (fd) => libc.close(fd),
-      listeners: () => listeners.addresses,
-      onFailure: (code) => cells.addFailure(code),
+      listenAddresses: () => acceptor.addresses,
+      onConnectFailure: (code) => counters.addFailure(code),
     },
     now,
   );
-  const drain = createDrain(loop, clients, listeners);
+  const drain = createDrain(loop, admission, acceptor);
 
   const receive = (command: Command): void => {
     switch (command.kind) {
       case 'listen':
-        return answer(command.id, () => listeners.listen(command.address));
+        return reply(command.id, () => acceptor.listen(command.address));
       case 'unlisten':
-        return answer(command.id, () => {
-          listeners.unlisten(command.address);
+        return reply(command.id, () => {
+          acceptor.unlisten(command.address);
           return null;
         });
       case 'local':
-        return clients.setLocalAddresses(command.addresses);
+        return admission.setLocalAddresses(command.addresses);
       case 'check':
-        return clients.expectCheck(command.localPort, command.forward);
+        return admission.expectCheck(command.localPort, command.forward);
       case 'resolved':
-        return targets.set(command.resolved, loop.nowMs);
+        return upstreamAddresses.set(command.resolved, loop.now);
       case 'drain':
-        return drain.begin(command.limitMs);
+        return drain.start(command.limitMs);
     }
   };
 
-  const answer = (id: number, act: () => ReturnType<Listeners['listen']> | null): void => {
+  const reply = (id: number, action: () => ReturnType<Acceptor['listen']> | null): void => {
     try {
-      tell({ kind: 'done', id, bound: act(), failure: null });
+      post({ kind: 'done', id, bound: action(), failure: null });
     } catch (error) {
-      tell({ kind: 'done', id, bound: null, failure: toFailure(error) });
+      post({ kind: 'done', id, bound: null, failure: toFailure(error) });
     }
   };
 
@@ -110,49 +120,54 @@ export const createDataPath = (
     receive,
     onTurn: () => {
       publish();
-      if (!drain.isOver()) return;
+      if (!drain.isComplete()) return;
       // Only checks are left, and nobody waits for those.
-      clients.abort('drained');
-      records.flush();
+      admission.abort('drained');
+      recordBatch.flush();
       shared.relay.close();
       loop.isStopped = true;
-      tell({ kind: 'drained' });
+      post({ kind: 'drained' });
     },
   };
 };
 
 /** Whoever is told of an end finds it in the counts. */
-const createRecords = (loop: Loop, cells: Cells, publish: () => void, tell: (report: Report) => void) => {
+const createRecordBatch = (
+  loop: EventLoop,
+  counters: SharedCounters,
+  publish: () => void,
+  post: (event: ThreadEvent) => void,
+) => {
   let [fields, count] = [[] as Parameters<typeof pushRecord>[0], 0];
   const flush = (): void => {
     loop.clearDeadline(timer);
     publish();
-    if (count > 0) tell({ kind: 'records', fields });
+    if (count > 0) post({ kind: 'records', fields });
     [fields, count] = [[], 0];
   };
-  const timer: Timed = { dueMs: 0, place: -1, onDue: flush };
+  const timer: Timer = { dueAt: 0, heapIndex: -1, onDue: flush };
   return {
     add: (record: ConnectionRecord): void => {
-      cells.countEnd();
+      counters.countEnded();
       pushRecord(fields, record);
       count += 1;
-      if (count >= MOST_RECORDS) flush();
-      else if (count === 1) loop.setDeadline(timer, loop.nowMs + RECORDS_MS);
+      if (count >= MAX_RECORDS_PER_BATCH) flush();
+      else if (count === 1) loop.setDeadline(timer, loop.now + RECORD_BATCH_MS);
     },
     flush,
   };
 };
 
 /** The end of everything: what is open may finish, until the time is up. */
-const createDrain = (loop: Loop, clients: Clients<number>, listeners: Listeners) => {
+const createDrain = (loop: EventLoop, admission: Admission<number>, acceptor: Acceptor) => {
   let isDraining = false;
-  const timer: Timed = { dueMs: 0, place: -1, onDue: () => clients.abort('drained') };
+  const timer: Timer = { dueAt: 0, heapIndex: -1, onDue: () => admission.abort('drained') };
   return {
-    begin: (limitMs: number): void => {
+    start: (limitMs: number): void => {
       isDraining = true;
-      for (const address of listeners.addresses) listeners.unlisten(address);
-      loop.setDeadline(timer, loop.nowMs + limitMs);
+      for (const address of acceptor.addresses) acceptor.unlisten(address);
+      loop.setDeadline(timer, loop.now + limitMs);
     },
-    isOver: (): boolean => isDraining && clients.open.size === 0,
+    isComplete: (): boolean => isDraining && admission.connections.size === 0,
   };
 };

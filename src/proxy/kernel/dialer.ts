@@ -1,6 +1,6 @@
-import { type Address, isUnix } from '../../lib/address.ts';
+import { type Address, isUnixSocket } from '../../lib/address.ts';
 import { errorName } from '../../libc/errno.ts';
-import type { Loop, Watched } from '../../libc/event-loop.ts';
+import type { EventHandler, EventLoop } from '../../libc/event-loop.ts';
 import {
   EINPROGRESS,
   EPOLLERR,
@@ -14,31 +14,31 @@ import {
   type Memory,
 } from '../../libc/libc.ts';
 import { readAddress } from '../../libc/sockaddr.ts';
-import { makePrompt } from '../../libc/socket-options.ts';
-import type { Timed } from '../../libc/timer-heap.ts';
-import type { Port } from '../admission.ts';
-import { isHoldable, moreTelling } from '../dial-retry.ts';
-import type { Gate, Held } from './retry-gate.ts';
-import type { LoopGuard } from './self-connect-guard.ts';
-import type { Target, Targets, Waiter } from './upstream-addresses.ts';
+import { setLowLatency } from '../../libc/socket-options.ts';
+import type { Timer } from '../../libc/timer-heap.ts';
+import type { ConnectionContext } from '../admission.ts';
+import { isRetryable, moreDecisiveCode } from '../dial-retry.ts';
+import type { RetryGate, Waiter } from './retry-gate.ts';
+import type { SelfConnectGuard } from './self-connect-guard.ts';
+import type { AddressWaiter, ResolvedAddress, UpstreamAddresses } from './upstream-addresses.ts';
 
 /** What all dials of a port share. */
-export interface Line {
+export interface DialContext {
   readonly libc: Libc;
-  readonly loop: Loop;
-  readonly gate: Gate;
-  readonly targets: Targets;
-  readonly guard: LoopGuard;
+  readonly loop: EventLoop;
+  readonly gate: RetryGate;
+  readonly upstreamAddresses: UpstreamAddresses;
+  readonly guard: SelfConnectGuard;
   /** Where getsockname(2) puts an address. */
-  readonly address: Memory;
+  readonly addressMemory: Memory;
   /** A dead port that the system may give to the dialling end can connect to itself. */
-  mayBeItself(address: Address): boolean;
+  maySelfConnect(address: Address): boolean;
 }
 
-export interface Caller {
+export interface DialCallbacks {
   /** @param mask the events that have come with the connection */
   onConnected(fd: number, address: Address, mask: number): void;
-  onRefused(code: string): void;
+  onConnectFailed(code: string): void;
   /** Before the first wait for the upstream: false when nobody is there to wait. */
   mayWait(): boolean;
 }
@@ -47,190 +47,199 @@ export interface Caller {
 export const ALL_EVENTS = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 
 /** From the first try at an address to the connection, or to giving up: see `dial` of proxy/dial.ts, which does the same. */
-export class Dialling implements Watched, Timed, Held, Waiter {
-  dueMs = 0;
-  place = -1;
+export class Dialer implements EventHandler, Timer, Waiter, AddressWaiter {
+  dueAt = 0;
+  heapIndex = -1;
   /** Of the record. */
-  tries = 0;
+  attempts = 0;
   holdMs = 0;
   connectMs = 0;
   address: Address | null = null;
-  readonly #line: Line;
-  readonly #port: Port;
-  readonly #caller: Caller;
-  readonly #startedMs: number;
-  #triedMs = 0;
-  #left: readonly Target[] = [];
-  #at = 0;
+  readonly #shared: DialContext;
+  readonly #context: ConnectionContext;
+  readonly #callbacks: DialCallbacks;
+  readonly #startedAt: number;
+  #attemptedAt = 0;
+  #candidates: readonly ResolvedAddress[] = [];
+  #nextIndex = 0;
   #code = 'ELOOP';
   #fd = -1;
-  #isHeld = false;
-  #isTrying = false;
-  #isOver = false;
+  #isWaitingForUpstream = false;
+  #isRoundRunning = false;
+  #isFinished = false;
 
-  constructor(line: Line, port: Port, caller: Caller) {
-    this.#line = line;
-    this.#port = port;
-    this.#caller = caller;
-    this.#startedMs = line.loop.nowMs;
+  constructor(shared: DialContext, context: ConnectionContext, callbacks: DialCallbacks) {
+    this.#shared = shared;
+    this.#context = context;
+    this.#callbacks = callbacks;
+    this.#startedAt = shared.loop.now;
   }
 
-  get isHeld(): boolean {
-    return this.#isHeld;
+  get isWaitingForUpstream(): boolean {
+    return this.#isWaitingForUpstream;
   }
 
   /** Every address once. */
   retry(): void {
-    if (this.#isTrying || this.#isOver) return;
-    this.#isTrying = true;
-    const { targets, loop } = this.#line;
-    const known = targets.get(loop.nowMs, this);
-    if (known === undefined) return;
-    this.#code = 'code' in known ? known.code : 'ELOOP';
-    this.#left = 'code' in known ? [] : inOrder(known, this.#port);
-    this.#at = 0;
-    this.#next();
+    if (this.#isRoundRunning || this.#isFinished) return;
+    this.#isRoundRunning = true;
+    const { upstreamAddresses, loop } = this.#shared;
+    const found = upstreamAddresses.get(loop.now, this);
+    if (found === undefined) return;
+    this.#code = 'code' in found ? found.code : 'ELOOP';
+    this.#candidates = 'code' in found ? [] : orderCandidates(found, this.#context);
+    this.#nextIndex = 0;
+    this.#connectNext();
   }
 
-  onTargets(): void {
-    this.#isTrying = false;
+  onAddresses(): void {
+    this.#isRoundRunning = false;
     this.retry();
   }
 
   /** The client has gone, or the hold is over. */
   cancel(): void {
-    if (this.#isOver) return;
-    this.#end();
+    if (this.#isFinished) return;
+    this.#finish();
     this.#closeSocket();
   }
 
   onEvents(mask: number): void {
     const fd = this.#fd;
-    const errno = mask & (EPOLLERR | EPOLLHUP) ? this.#line.libc.socketError(fd) : 0;
-    if (errno !== 0) return this.#failed(errorName(errno));
+    const errno = mask & (EPOLLERR | EPOLLHUP) ? this.#shared.libc.socketError(fd) : 0;
+    if (errno !== 0) return this.#onAttemptFailed(errorName(errno));
     if (!(mask & EPOLLOUT)) return;
-    if (this.#isItself(fd)) this.#failed('ESELF');
-    else this.#connected(mask);
+    if (this.#isSelfConnected(fd)) this.#onAttemptFailed('ESELF');
+    else this.#onAttemptSucceeded(mask);
   }
 
   /** The connect time-out, or, between two tries, the end of the hold. */
   onDue(): void {
-    if (this.#fd >= 0) return this.#failed('ETIMEDOUT');
-    if (this.#isTrying) return;
-    this.#refuse();
+    if (this.#fd >= 0) return this.#onAttemptFailed('ETIMEDOUT');
+    if (this.#isRoundRunning) return;
+    this.#giveUp();
   }
 
-  #next(): void {
-    while (this.#at < this.#left.length) {
-      const target = this.#left[this.#at];
-      this.#at += 1;
-      if (target && this.#connect(target)) return;
+  #connectNext(): void {
+    while (this.#nextIndex < this.#candidates.length) {
+      const candidate = this.#candidates[this.#nextIndex];
+      this.#nextIndex += 1;
+      if (candidate && this.#connect(candidate)) return;
     }
-    this.#roundOver();
+    this.#onRoundFailed();
   }
 
   /** False: it was refused at once. */
-  #connect(target: Target): boolean {
-    const { libc, loop, guard } = this.#line;
-    this.tries += 1;
-    this.address = target.address;
-    this.#triedMs = loop.nowMs;
-    this.holdMs = loop.nowMs - this.#startedMs;
-    const fd = libc.socket(target.family);
-    if (fd < 0) return this.#note(errorName(-fd));
-    makePrompt(libc, fd, target.address);
-    const result = libc.connect(fd, target.memory, target.size);
+  #connect(candidate: ResolvedAddress): boolean {
+    const { libc, loop, guard } = this.#shared;
+    this.attempts += 1;
+    this.address = candidate.address;
+    this.#attemptedAt = loop.now;
+    this.holdMs = loop.now - this.#startedAt;
+    const fd = libc.socket(candidate.family);
+    if (fd < 0) return this.#recordFailure(errorName(-fd));
+    setLowLatency(libc, fd, candidate.address);
+    const result = libc.connect(fd, candidate.memory, candidate.size);
     if (result < 0 && result !== -EINPROGRESS) {
       libc.close(fd);
-      return this.#note(errorName(-result));
+      return this.#recordFailure(errorName(-result));
     }
     this.#fd = fd;
-    if (guard.isNeeded(target.address)) guard.dialled(this.#ownAddress(fd), target.address, loop.nowMs);
-    loop.setDeadline(this, loop.nowMs + this.#port.policy.connectTimeoutMs);
-    const failed = loop.watch(fd, ALL_EVENTS, this);
-    if (failed >= 0) return true;
+    if (guard.isNeededFor(candidate.address))
+      guard.onDialed(this.#localAddressOf(fd), candidate.address, loop.now);
+    loop.setDeadline(this, loop.now + this.#context.policy.connectTimeoutMs);
+    const watchResult = loop.watch(fd, ALL_EVENTS, this);
+    if (watchResult >= 0) return true;
     this.#closeSocket();
-    return this.#note(errorName(-failed));
+    return this.#recordFailure(errorName(-watchResult));
   }
 
-  #connected(mask: number): void {
-    const { gate, loop } = this.#line;
+  #onAttemptSucceeded(mask: number): void {
+    const { gate, loop } = this.#shared;
     const [fd, address] = [this.#fd, this.address];
     if (address === null) return;
-    this.connectMs = loop.nowMs - this.#triedMs;
+    this.connectMs = loop.now - this.#attemptedAt;
     this.#fd = -1;
-    this.#end();
-    this.#caller.onConnected(fd, address, mask);
+    this.#finish();
+    this.#callbacks.onConnected(fd, address, mask);
     gate.open();
   }
 
-  #failed(code: string): void {
-    this.connectMs = this.#line.loop.nowMs - this.#triedMs;
+  #onAttemptFailed(code: string): void {
+    this.connectMs = this.#shared.loop.now - this.#attemptedAt;
     this.#closeSocket();
-    this.#note(code);
-    this.#next();
+    this.#recordFailure(code);
+    this.#connectNext();
   }
 
-  #note(code: string): false {
-    this.#port.onFailure(code);
-    this.#code = moreTelling(this.#code, code);
+  #recordFailure(code: string): false {
+    this.#context.onConnectFailure(code);
+    this.#code = moreDecisiveCode(this.#code, code);
     return false;
   }
 
-  #roundOver(): void {
-    this.#isTrying = false;
-    if (!isHoldable(this.#code)) return this.#refuse();
-    const { loop, gate } = this.#line;
-    const untilMs = this.#startedMs + this.#port.policy.holdMs;
-    if (loop.nowMs >= untilMs) return this.#refuse();
-    if (!this.#isHeld && !(this.#caller.mayWait() && this.#port.mayHold())) return this.#refuse();
-    loop.setDeadline(this, untilMs);
-    if (this.#isHeld) return gate.failed(this);
-    this.#isHeld = true;
-    this.#port.onHeld(1);
+  #onRoundFailed(): void {
+    this.#isRoundRunning = false;
+    if (!isRetryable(this.#code)) return this.#giveUp();
+    const { loop, gate } = this.#shared;
+    const holdEndsAt = this.#startedAt + this.#context.policy.holdMs;
+    if (loop.now >= holdEndsAt) return this.#giveUp();
+    if (!this.#isWaitingForUpstream && !(this.#callbacks.mayWait() && this.#context.mayWait()))
+      return this.#giveUp();
+    loop.setDeadline(this, holdEndsAt);
+    if (this.#isWaitingForUpstream) return gate.onFailed(this);
+    this.#isWaitingForUpstream = true;
+    this.#context.onWaitingChange(1);
     gate.add(this);
   }
 
-  #refuse(): void {
-    if (this.#isOver) return;
-    this.#end();
-    this.#caller.onRefused(this.#code);
+  #giveUp(): void {
+    if (this.#isFinished) return;
+    this.#finish();
+    this.#callbacks.onConnectFailed(this.#code);
   }
 
-  #end(): void {
-    this.#isOver = true;
-    this.#line.loop.clearDeadline(this);
-    if (!this.#isHeld) return;
-    this.#isHeld = false;
-    this.#port.onHeld(-1);
-    this.#line.gate.remove(this);
+  #finish(): void {
+    this.#isFinished = true;
+    this.#shared.loop.clearDeadline(this);
+    if (!this.#isWaitingForUpstream) return;
+    this.#isWaitingForUpstream = false;
+    this.#context.onWaitingChange(-1);
+    this.#shared.gate.remove(this);
   }
 
   #closeSocket(): void {
-    if (this.#fd >= 0) this.#line.loop.close(this.#fd);
+    if (this.#fd >= 0) this.#shared.loop.close(this.#fd);
     this.#fd = -1;
   }
 
-  #isItself(fd: number): boolean {
-    if (this.address === null || !this.#line.mayBeItself(this.address)) return false;
-    const own = this.#ownAddress(fd);
-    return own !== undefined && own.port === this.address.port && own.host === this.address.host;
+  #isSelfConnected(fd: number): boolean {
+    if (this.address === null || !this.#shared.maySelfConnect(this.address)) return false;
+    const localAddress = this.#localAddressOf(fd);
+    return (
+      localAddress !== undefined &&
+      localAddress.port === this.address.port &&
+      localAddress.host === this.address.host
+    );
   }
 
-  #ownAddress(fd: number): Address | undefined {
-    if (this.address && isUnix(this.address)) return undefined;
-    const { libc, address } = this.#line;
-    return libc.getsockname(fd, address) < 0 ? undefined : readAddress(address);
+  #localAddressOf(fd: number): Address | undefined {
+    if (this.address && isUnixSocket(this.address)) return undefined;
+    const { libc, addressMemory } = this.#shared;
+    return libc.getsockname(fd, addressMemory) < 0 ? undefined : readAddress(addressMemory);
   }
 }
 
 /** Without the proxy's own listeners; the one that answered last goes first. */
-const inOrder = (targets: readonly Target[], port: Port): readonly Target[] => {
-  const [only] = targets;
-  if (only && targets.length === 1 && !port.isOwnListener(only.address)) return targets;
-  const dialled = targets.filter(({ address }) => !port.isOwnListener(address));
-  const preferred = port.preferred();
-  const at = preferred ? dialled.findIndex(({ address }) => address.host === preferred.host) : -1;
-  const [first] = at > 0 ? dialled.splice(at, 1) : [];
-  return first ? [first, ...dialled] : dialled;
+const orderCandidates = (
+  addresses: readonly ResolvedAddress[],
+  context: ConnectionContext,
+): readonly ResolvedAddress[] => {
+  const [only] = addresses;
+  if (only && addresses.length === 1 && !context.isOwnListener(only.address)) return addresses;
+  const candidates = addresses.filter(({ address }) => !context.isOwnListener(address));
+  const preferred = context.preferredAddress();
+  const index = preferred ? candidates.findIndex(({ address }) => address.host === preferred.host) : -1;
+  const [first] = index > 0 ? candidates.splice(index, 1) : [];
+  return first ? [first, ...candidates] : candidates;
 };

@@ -1,6 +1,6 @@
 import { unlinkSync } from 'node:fs';
-import { type Address, isUnix } from '../../lib/address.ts';
-import { replacingStaleFile } from '../../system/unix-socket.ts';
+import { type Address, isUnixSocket } from '../../lib/address.ts';
+import { replaceStaleSocket } from '../../system/unix-socket.ts';
 import type { CreateEngine, Policy } from '../engine.ts';
 import { startThread } from './thread/host.ts';
 
@@ -9,18 +9,18 @@ import { startThread } from './thread/host.ts';
  * or whether it is blocked, does not stop a byte.
  */
 export const createKernelEngine: CreateEngine = async (policy, hooks) => {
-  const thread = await startThread(limitsOf(policy), hooks);
-  const listenOnce = async (address: Address): Promise<Address> =>
-    (await thread.ask({ kind: 'listen', address })) ?? address;
-  const files = new Set<string>();
+  const thread = await startThread(pickPolicy(policy), hooks);
+  const requestListen = async (address: Address): Promise<Address> =>
+    (await thread.request({ kind: 'listen', address })) ?? address;
+  const socketFiles = new Set<string>();
 
   const unlisten = async (address: Address): Promise<void> => {
-    await thread.ask({ kind: 'unlisten', address });
-    removeFile(address);
+    await thread.request({ kind: 'unlisten', address });
+    removeSocketFile(address);
   };
   /** As net.Server does it: a socket file goes with its listener. */
-  const removeFile = ({ host }: Address): void => {
-    if (!files.delete(host)) return;
+  const removeSocketFile = ({ host }: Address): void => {
+    if (!socketFiles.delete(host)) return;
     try {
       unlinkSync(host);
     } catch {
@@ -31,31 +31,31 @@ export const createKernelEngine: CreateEngine = async (policy, hooks) => {
   return {
     name: 'kernel',
     listen: async (address) => {
-      if (!isUnix(address)) return listenOnce(address);
-      const bound = await replacingStaleFile(address.host, () => listenOnce(address));
-      files.add(address.host);
+      if (!isUnixSocket(address)) return requestListen(address);
+      const bound = await replaceStaleSocket(address.host, () => requestListen(address));
+      socketFiles.add(address.host);
       return bound;
     },
     unlisten,
-    setLocalAddresses: (addresses) => thread.tell({ kind: 'local', addresses }),
-    expectCheck: (localPort, forward) => thread.tell({ kind: 'check', localPort, forward }),
+    setLocalAddresses: (addresses) => thread.post({ kind: 'local', addresses }),
+    expectCheck: (localPort, forward) => thread.post({ kind: 'check', localPort, forward }),
     counts: thread.counts,
     dataPath: thread.dataPath,
     drain: async (limitMs) => {
-      thread.tell({ kind: 'drain', limitMs });
+      thread.post({ kind: 'drain', limitMs });
       // Nobody who connects from now on is to be accepted.
-      thread.cells.waitForCommands(UNLISTEN_LIMIT_MS);
-      for (const host of files) removeFile({ host, port: 0 });
-      await thread.ended;
+      thread.counters.waitForCommands(UNLISTEN_TIMEOUT_MS);
+      for (const host of socketFiles) removeSocketFile({ host, port: 0 });
+      await thread.whenEnded;
     },
   };
 };
 
 /** A loop that is not stuck takes well under 1 ms. */
-const UNLISTEN_LIMIT_MS = 100;
+const UNLISTEN_TIMEOUT_MS = 100;
 
 /** What a proxy's config has beside the policy is not for the other thread. */
-const limitsOf = (policy: Policy): Policy => ({
+const pickPolicy = (policy: Policy): Policy => ({
   upstream: { host: policy.upstream.host, port: policy.upstream.port },
   allow: policy.allow,
   holdMs: policy.holdMs,

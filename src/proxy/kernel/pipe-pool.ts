@@ -1,65 +1,65 @@
-import type { Loop } from '../../libc/event-loop.ts';
+import type { EventLoop } from '../../libc/event-loop.ts';
 import type { Libc, Memory } from '../../libc/libc.ts';
-import type { Timed } from '../../libc/timer-heap.ts';
-import { openFilesLimit } from '../../system/proc/procfs.ts';
+import type { Timer } from '../../libc/timer-heap.ts';
+import { readOpenFilesLimit } from '../../system/proc/procfs.ts';
 
 /** What bytes are spliced through, from socket to socket, without a copy. */
 export interface Pipe {
-  readonly out: number;
-  readonly in: number;
-  readonly size: number;
+  readonly readFd: number;
+  readonly writeFd: number;
+  readonly sizeBytes: number;
 }
 
 /** The kernel's own limit for a user without privileges (/proc/sys/fs/pipe-max-size). */
 const PIPE_BYTES = 1_048_576;
 /** A smaller one, as it is given to who has used up pipe-user-pages-soft (pipe(7)), is worse than copying. */
-const LEAST_BYTES = 65_536;
+const MIN_PIPE_BYTES = 65_536;
 /** Half of what pipe-user-pages-soft allows a user by default: 16384 pages. */
-const MOST_PIPES = 32;
+const MAX_PIPES = 32;
 /** One open file in so many may be an end of a pipe. */
-const FILES_FOR_EACH = 64;
+const FILES_PER_PIPE = 64;
 const IDLE_MS = 500;
 
 /** The pipes of a loop: taken while bytes are in them, given back empty. */
-export class Pipes implements Timed {
-  dueMs = 0;
-  place = -1;
+export class PipePool implements Timer {
+  dueAt = 0;
+  heapIndex = -1;
   readonly #libc: Libc;
-  readonly #loop: Loop;
-  readonly #ends: Memory;
+  readonly #loop: EventLoop;
+  readonly #fdMemory: Memory;
   /** For whoever comes next. */
-  #kept: Pipe | undefined;
+  #spare: Pipe | undefined;
   readonly #idle: Pipe[] = [];
-  readonly #most = Math.min(MOST_PIPES, Math.ceil((openFilesLimit() ?? 1_024) / FILES_FOR_EACH));
+  readonly #maxPipes = Math.min(MAX_PIPES, Math.ceil((readOpenFilesLimit() ?? 1_024) / FILES_PER_PIPE));
   #count = 0;
   /** No more are asked for until then: the kernel had none. */
-  #againAtMs = 0;
+  #retryAt = 0;
 
-  constructor(libc: Libc, loop: Loop) {
+  constructor(libc: Libc, loop: EventLoop) {
     this.#libc = libc;
     this.#loop = loop;
-    this.#ends = libc.memory(8);
-    const first = this.take();
-    if (first) this.give(first);
+    this.#fdMemory = libc.allocate(8);
+    const first = this.acquire();
+    if (first) this.release(first);
   }
 
   /** Undefined when there are enough, or no more to be had: then the bytes are copied. */
-  take(): Pipe | undefined {
-    const idle = this.#kept ?? this.#idle.pop();
-    this.#kept = undefined;
-    if (idle || this.#count >= this.#most || this.#loop.nowMs < this.#againAtMs) return idle;
-    const made = this.#make();
-    if (made) this.#count += 1;
-    else this.#againAtMs = this.#loop.nowMs + IDLE_MS;
-    return made;
+  acquire(): Pipe | undefined {
+    const idle = this.#spare ?? this.#idle.pop();
+    this.#spare = undefined;
+    if (idle || this.#count >= this.#maxPipes || this.#loop.now < this.#retryAt) return idle;
+    const created = this.#create();
+    if (created) this.#count += 1;
+    else this.#retryAt = this.#loop.now + IDLE_MS;
+    return created;
   }
 
   /** @param pipe with nothing in it */
-  give(pipe: Pipe): void {
-    if (this.#kept === undefined) this.#kept = pipe;
+  release(pipe: Pipe): void {
+    if (this.#spare === undefined) this.#spare = pipe;
     else {
       this.#idle.push(pipe);
-      if (this.place < 0) this.#loop.setDeadline(this, this.#loop.nowMs + IDLE_MS);
+      if (this.heapIndex < 0) this.#loop.setDeadline(this, this.#loop.now + IDLE_MS);
     }
   }
 
@@ -74,24 +74,24 @@ export class Pipes implements Timed {
   }
 
   close(): void {
-    if (this.#kept) this.discard(this.#kept);
-    this.#kept = undefined;
+    if (this.#spare) this.discard(this.#spare);
+    this.#spare = undefined;
     this.onDue();
   }
 
-  #make(): Pipe | undefined {
-    if (this.#libc.pipe(this.#ends) < 0) return undefined;
-    const [out, end] = [this.#ends.bytes.readInt32LE(0), this.#ends.bytes.readInt32LE(4)];
-    const enlarged = this.#libc.setPipeSize(end, PIPE_BYTES);
-    const size = enlarged > 0 ? enlarged : this.#libc.setPipeSize(end, LEAST_BYTES);
-    const pipe = { out, in: end, size };
-    if (size >= LEAST_BYTES) return pipe;
+  #create(): Pipe | undefined {
+    if (this.#libc.pipe(this.#fdMemory) < 0) return undefined;
+    const [readFd, writeFd] = [this.#fdMemory.bytes.readInt32LE(0), this.#fdMemory.bytes.readInt32LE(4)];
+    const enlarged = this.#libc.setPipeSize(writeFd, PIPE_BYTES);
+    const sizeBytes = enlarged > 0 ? enlarged : this.#libc.setPipeSize(writeFd, MIN_PIPE_BYTES);
+    const pipe = { readFd, writeFd, sizeBytes };
+    if (sizeBytes >= MIN_PIPE_BYTES) return pipe;
     this.#close(pipe);
     return undefined;
   }
 
-  #close({ out, in: end }: Pipe): void {
-    this.#libc.close(out);
-    this.#libc.close(end);
+  #close({ readFd, writeFd }: Pipe): void {
+    this.#libc.close(readFd);
+    this.#libc.close(writeFd);
   }
 }

@@ -1,26 +1,26 @@
-import type { Loop } from '../../libc/event-loop.ts';
+import type { EventLoop } from '../../libc/event-loop.ts';
 import { EAGAIN, type Libc, type Memory, SO_RCVLOWAT, SOL_SOCKET } from '../../libc/libc.ts';
-import type { Timed } from '../../libc/timer-heap.ts';
-import { type Pipe, Pipes } from './pipe-pool.ts';
+import type { Timer } from '../../libc/timer-heap.ts';
+import { type Pipe, PipePool } from './pipe-pool.ts';
 
 /** One end of a connection, and the way from there to the other end. Its deadline is that of its patience. */
-export abstract class End implements Timed {
-  dueMs = 0;
-  place = -1;
+export abstract class Half implements Timer {
+  dueAt = 0;
+  heapIndex = -1;
   readonly fd: number;
   readonly isUnix: boolean;
   /** What epoll has said, until a call says otherwise. */
   canRead = false;
   canWrite = false;
   /** FIN or a reset has come. */
-  isHung = false;
+  hasHangup = false;
   isReset = false;
   /** Urgent data has come: a read ends at its place, and splice(2) does not get past it (tcp(7)). */
-  hasMark = false;
+  hasUrgentData = false;
   /** Its FIN has been read, or its reset: nothing more is to be read. */
-  hasEnded = false;
+  isReadClosed = false;
   /** Read, and not written to the other end yet. */
-  rest: Rest | undefined = undefined;
+  pendingWrite: PendingWrite | undefined = undefined;
   pipe: Pipe | undefined = undefined;
   bytesInPipe = 0;
   /** How often in a row the buffer was filled, or hardly anything came through the pipe. */
@@ -31,22 +31,22 @@ export abstract class End implements Timed {
   sustainedBytes = 0;
   sustainedSplices = 0;
   /** epoll tells of it only when much has come. */
-  isPatient = false;
+  isCoalescing = false;
   /** Bytes that were written to the other end. */
-  moved = 0;
+  movedBytes = 0;
 
   constructor(fd: number, isUnix: boolean) {
     this.fd = fd;
     this.isUnix = isUnix;
   }
 
-  /** Not enough has come in time: what there is is to be moved, and {@link Relay.hurry} called before. */
+  /** Not enough has come in time: what there is is to be moved, and {@link Relay.resetCoalescing} called before. */
   abstract onDue(): void;
 }
 
-interface Rest {
+interface PendingWrite {
   readonly memory: Memory;
-  at: number;
+  offset: number;
   readonly end: number;
 }
 
@@ -54,205 +54,206 @@ interface Rest {
  * `waiting`: for one of both ends. `unfinished`: it has had its turn, and there is more. `ended`: everything was passed
  * on, and nothing more comes. `from_failed`, `to_failed`: that end was reset; {@link Relay.errno} says how.
  */
-export type Outcome = 'waiting' | 'unfinished' | 'ended' | 'from_failed' | 'to_failed';
-type Step = Outcome | 'going';
+export type PumpOutcome = 'waiting' | 'unfinished' | 'ended' | 'from_failed' | 'to_failed';
+type PumpStep = PumpOutcome | 'going';
 
 /** What is read at once; a read that does not fill it has taken everything. */
 const BUFFER_BYTES = 65_536;
 /** Reads that fill the buffer, until a pipe is used. */
-const FULL_READS = 2;
+const MIN_FULL_READS = 2;
 /** Less than this through the pipe, so often in a row, and it is copied again. */
-const CALM_BYTES = 16_384;
-const CALM_SPLICES = 4;
+const SMALL_SPLICE_BYTES = 16_384;
+const MAX_SMALL_SPLICES = 4;
 /** Of one connection, until others have their turn. */
-const BYTES_A_TURN = 1_048_576;
+const MAX_BYTES_PER_TURN = 1_048_576;
 /**
  * A stream that never had to be waited for in so many bytes, and of which each look brings little, is looked at less often,
  * each time for more: it comes from a sender that paces, and costs less so. Its last bytes may then wait for so long; after
  * that it has to prove itself anew.
  */
-const PATIENT_AFTER_BYTES = 16_777_216;
-const PATIENT_BYTES = 524_288;
-const LITTLE_BYTES = 262_144;
-const PATIENCE_MS = 2;
+const COALESCE_AFTER_BYTES = 16_777_216;
+const COALESCE_BYTES = 524_288;
+const SMALL_AVERAGE_BYTES = 262_144;
+const COALESCE_TIMEOUT_MS = 2;
 /** Buffers of what could not be written at once are kept for the next time, but not more than this. */
-const MOST_SPARE = 16;
+const MAX_SPARE_BUFFERS = 16;
 
 /** Moves the bytes of all connections of a loop, through one buffer or through pipes. */
 export class Relay {
   /** Of the last failure. */
   errno = 0;
   readonly #libc: Libc;
-  readonly #loop: Loop;
-  readonly #patientAfterBytes: number;
+  readonly #loop: EventLoop;
+  readonly #coalesceAfterBytes: number;
   readonly #buffer: Memory;
-  readonly #pipes: Pipes;
-  readonly #spare: Memory[] = [];
+  readonly #pipePool: PipePool;
+  readonly #spareBuffers: Memory[] = [];
 
-  constructor(libc: Libc, loop: Loop, patientAfterBytes = PATIENT_AFTER_BYTES) {
+  constructor(libc: Libc, loop: EventLoop, coalesceAfterBytes = COALESCE_AFTER_BYTES) {
     this.#libc = libc;
     this.#loop = loop;
-    this.#patientAfterBytes = patientAfterBytes;
-    this.#buffer = libc.memory(BUFFER_BYTES);
-    this.#pipes = new Pipes(libc, loop);
+    this.#coalesceAfterBytes = coalesceAfterBytes;
+    this.#buffer = libc.allocate(BUFFER_BYTES);
+    this.#pipePool = new PipePool(libc, loop);
   }
 
   /** Moves what can be moved from one end to the other just now. */
-  pump(from: End, to: End): Outcome {
-    const before = from.moved;
-    let step: Step = 'going';
+  pump(from: Half, to: Half): PumpOutcome {
+    const movedBefore = from.movedBytes;
+    let step: PumpStep = 'going';
     while (step === 'going') {
-      if (from.bytesInPipe > 0 || from.rest) step = this.#flush(from, to);
-      else if (from.hasEnded) step = 'ended';
+      if (from.bytesInPipe > 0 || from.pendingWrite) step = this.#flush(from, to);
+      else if (from.isReadClosed) step = 'ended';
       else if (!from.canRead || !to.canWrite) step = 'waiting';
-      else if (from.moved - before >= BYTES_A_TURN) step = 'unfinished';
+      else if (from.movedBytes - movedBefore >= MAX_BYTES_PER_TURN) step = 'unfinished';
       else step = this.#read(from, to);
     }
-    if (from.pipe && from.bytesInPipe === 0) this.#giveBack(from);
+    if (from.pipe && from.bytesInPipe === 0) this.#returnPipe(from);
     return step;
   }
 
   /** Drops what was read and not written. */
-  drop(from: End): void {
-    if (from.pipe) this.#pipes.discard(from.pipe);
-    if (from.rest) this.#spareOrRelease(from.rest.memory);
+  drop(from: Half): void {
+    if (from.pipe) this.#pipePool.discard(from.pipe);
+    if (from.pendingWrite) this.#recycle(from.pendingWrite.memory);
     from.pipe = undefined;
-    from.rest = undefined;
+    from.pendingWrite = undefined;
     from.bytesInPipe = 0;
     this.#loop.clearDeadline(from);
   }
 
   /** Each byte is told of again. */
-  hurry(from: End): void {
+  resetCoalescing(from: Half): void {
     from.sustainedBytes = 0;
     from.sustainedSplices = 0;
-    if (!from.isPatient) return;
-    from.isPatient = false;
+    if (!from.isCoalescing) return;
+    from.isCoalescing = false;
     this.#loop.clearDeadline(from);
     this.#libc.setOption(from.fd, SOL_SOCKET, SO_RCVLOWAT, 1);
   }
 
   close(): void {
-    this.#pipes.close();
+    this.#pipePool.close();
   }
 
-  #read(from: End, to: End): Step {
-    if (from.hasMark) this.#giveBack(from);
-    else if (from.isBulk) from.pipe ??= this.#pipes.take();
+  #read(from: Half, to: Half): PumpStep {
+    if (from.hasUrgentData) this.#returnPipe(from);
+    else if (from.isBulk) from.pipe ??= this.#pipePool.acquire();
     return from.pipe ? this.#spliceIn(from, from.pipe, to) : this.#copy(from, to);
   }
 
-  #copy(from: End, to: End): Step {
+  #copy(from: Half, to: Half): PumpStep {
     const size = this.#libc.receive(from.fd, this.#buffer, BUFFER_BYTES);
-    if (size <= 0) return this.#nothingRead(from, size);
+    if (size <= 0) return this.#onNothingRead(from, size);
     if (size < BUFFER_BYTES) {
-      from.canRead = from.hasMark;
+      from.canRead = from.hasUrgentData;
       // What came before the end has been read: nothing more can come, and nobody need be asked.
-      from.hasEnded = from.isHung && !from.hasMark;
+      from.isReadClosed = from.hasHangup && !from.hasUrgentData;
       from.streak = 0;
     } else {
       from.streak += 1;
-      if (from.streak >= FULL_READS) from.isBulk = true;
+      if (from.streak >= MIN_FULL_READS) from.isBulk = true;
     }
-    const isLast = from.hasEnded && !from.isReset;
+    const isLast = from.isReadClosed && !from.isReset;
     const written = this.#libc.send(to.fd, this.#buffer, 0, size, isLast);
     if (written === size) {
-      from.moved += size;
+      from.movedBytes += size;
       return 'going';
     }
-    const step = written < 0 ? this.#notWritten(to, written) : 'waiting';
+    const step = written < 0 ? this.#onNothingWritten(to, written) : 'waiting';
     to.canWrite = false;
-    if (step === 'waiting') this.#keep(from, Math.max(0, written), size);
+    if (step === 'waiting') this.#storePending(from, Math.max(0, written), size);
     return step;
   }
 
-  #keep(from: End, written: number, size: number): void {
-    const memory = this.#spare.pop() ?? this.#libc.memory(BUFFER_BYTES);
+  #storePending(from: Half, written: number, size: number): void {
+    const memory = this.#spareBuffers.pop() ?? this.#libc.allocate(BUFFER_BYTES);
     this.#buffer.bytes.copy(memory.bytes, written, written, size);
-    from.rest = { memory, at: written, end: size };
-    from.moved += written;
+    from.pendingWrite = { memory, offset: written, end: size };
+    from.movedBytes += written;
   }
 
-  #spliceIn(from: End, pipe: Pipe, to: End): Step {
-    const size = this.#libc.splice(from.fd, pipe.in, pipe.size);
+  #spliceIn(from: Half, pipe: Pipe, to: Half): PumpStep {
+    const size = this.#libc.splice(from.fd, pipe.writeFd, pipe.sizeBytes);
     // The end, or the place of urgent data of which epoll has not told yet: a read knows.
     if (size === 0) return this.#copy(from, to);
-    if (size < 0) return this.#nothingRead(from, size);
+    if (size < 0) return this.#onNothingRead(from, size);
     from.bytesInPipe = size;
-    from.streak = size < CALM_BYTES ? from.streak + 1 : 0;
+    from.streak = size < SMALL_SPLICE_BYTES ? from.streak + 1 : 0;
     from.sustainedBytes += size;
     from.sustainedSplices += 1;
-    if (from.streak >= CALM_SPLICES) {
+    if (from.streak >= MAX_SMALL_SPLICES) {
       from.isBulk = false;
       from.streak = 0;
-      this.hurry(from);
-    } else if (!from.isPatient && from.sustainedBytes >= this.#patientAfterBytes) this.#bePatient(from);
+      this.resetCoalescing(from);
+    } else if (!from.isCoalescing && from.sustainedBytes >= this.#coalesceAfterBytes)
+      this.#coalesceIfPaced(from);
     return 'going';
   }
 
-  #bePatient(from: End): void {
-    const bringsLittle = from.sustainedBytes < from.sustainedSplices * LITTLE_BYTES;
+  #coalesceIfPaced(from: Half): void {
+    const isPaced = from.sustainedBytes < from.sustainedSplices * SMALL_AVERAGE_BYTES;
     from.sustainedBytes = 0;
     from.sustainedSplices = 0;
-    if (from.isUnix || !bringsLittle) return;
-    from.isPatient = true;
-    this.#libc.setOption(from.fd, SOL_SOCKET, SO_RCVLOWAT, PATIENT_BYTES);
+    if (from.isUnix || !isPaced) return;
+    from.isCoalescing = true;
+    this.#libc.setOption(from.fd, SOL_SOCKET, SO_RCVLOWAT, COALESCE_BYTES);
   }
 
-  #nothingRead(from: End, result: number): Step {
+  #onNothingRead(from: Half, result: number): PumpStep {
     if (result === -EAGAIN) {
       from.canRead = false;
-      if (from.isPatient) this.#loop.setDeadline(from, this.#loop.nowMs + PATIENCE_MS);
+      if (from.isCoalescing) this.#loop.setDeadline(from, this.#loop.now + COALESCE_TIMEOUT_MS);
       return 'waiting';
     }
-    from.hasEnded = true;
+    from.isReadClosed = true;
     if (result === 0) return 'going';
     this.errno = -result;
     return 'from_failed';
   }
 
-  #flush(from: End, to: End): Step {
+  #flush(from: Half, to: Half): PumpStep {
     if (!to.canWrite) return 'waiting';
-    return from.rest ? this.#writeRest(from, from.rest, to) : this.#spliceOut(from, to);
+    return from.pendingWrite ? this.#writePending(from, from.pendingWrite, to) : this.#spliceOut(from, to);
   }
 
   /** A socket that takes a part is full; epoll tells when it no longer is. */
-  #writeRest(from: End, rest: Rest, to: End): Step {
-    const size = rest.end - rest.at;
-    const written = this.#libc.send(to.fd, rest.memory, rest.at, size, false);
+  #writePending(from: Half, pendingWrite: PendingWrite, to: Half): PumpStep {
+    const size = pendingWrite.end - pendingWrite.offset;
+    const written = this.#libc.send(to.fd, pendingWrite.memory, pendingWrite.offset, size, false);
     if (written < size) to.canWrite = false;
-    if (written < 0) return this.#notWritten(to, written);
-    from.moved += written;
-    rest.at += written;
+    if (written < 0) return this.#onNothingWritten(to, written);
+    from.movedBytes += written;
+    pendingWrite.offset += written;
     if (written < size) return 'waiting';
-    from.rest = undefined;
-    this.#spareOrRelease(rest.memory);
+    from.pendingWrite = undefined;
+    this.#recycle(pendingWrite.memory);
     return 'going';
   }
 
   /** Less than was asked for need not mean that the socket is full: it is asked again until it says so. */
-  #spliceOut(from: End, to: End): Step {
-    const written = from.pipe ? this.#libc.splice(from.pipe.out, to.fd, from.bytesInPipe) : 0;
-    if (written < 0) return this.#notWritten(to, written);
-    from.moved += written;
+  #spliceOut(from: Half, to: Half): PumpStep {
+    const written = from.pipe ? this.#libc.splice(from.pipe.readFd, to.fd, from.bytesInPipe) : 0;
+    if (written < 0) return this.#onNothingWritten(to, written);
+    from.movedBytes += written;
     from.bytesInPipe -= written;
     return 'going';
   }
 
-  #notWritten(to: End, result: number): Step {
+  #onNothingWritten(to: Half, result: number): PumpStep {
     to.canWrite = false;
     if (result === -EAGAIN) return 'waiting';
     this.errno = -result;
     return 'to_failed';
   }
 
-  #giveBack(from: End): void {
-    if (from.pipe) this.#pipes.give(from.pipe);
+  #returnPipe(from: Half): void {
+    if (from.pipe) this.#pipePool.release(from.pipe);
     from.pipe = undefined;
   }
 
-  #spareOrRelease(memory: Memory): void {
-    if (this.#spare.length < MOST_SPARE) this.#spare.push(memory);
+  #recycle(memory: Memory): void {
+    if (this.#spareBuffers.length < MAX_SPARE_BUFFERS) this.#spareBuffers.push(memory);
     else this.#libc.release(memory);
   }
 }

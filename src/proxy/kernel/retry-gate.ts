@@ -1,63 +1,63 @@
-import type { Loop } from '../../libc/event-loop.ts';
-import type { Timed } from '../../libc/timer-heap.ts';
-import { FIRST_RETRY_MS, nextRetryMs } from '../dial-retry.ts';
+import type { EventLoop } from '../../libc/event-loop.ts';
+import type { Timer } from '../../libc/timer-heap.ts';
+import { FIRST_RETRY_DELAY_MS, nextRetryDelayMs } from '../dial-retry.ts';
 
-export interface Held {
+export interface Waiter {
   retry(): void;
 }
 
 /**
  * Those who wait for the upstream: one of them tries at a time, and when anybody gets through the others follow at once.
  */
-export class Gate implements Timed {
-  dueMs = 0;
-  place = -1;
-  readonly #loop: Loop;
-  readonly #held = new Set<Held>();
-  #trying: Held | undefined;
-  #retryMs = FIRST_RETRY_MS;
+export class RetryGate implements Timer {
+  dueAt = 0;
+  heapIndex = -1;
+  readonly #loop: EventLoop;
+  readonly #waiters = new Set<Waiter>();
+  #activeWaiter: Waiter | undefined;
+  #retryDelayMs = FIRST_RETRY_DELAY_MS;
 
-  constructor(loop: Loop) {
+  constructor(loop: EventLoop) {
     this.#loop = loop;
   }
 
-  add(held: Held): void {
-    this.#held.add(held);
+  add(waiter: Waiter): void {
+    this.#waiters.add(waiter);
     this.#arm();
   }
 
   /** Its try was in vain. */
-  failed(held: Held): void {
-    if (held !== this.#trying) return;
-    this.#trying = undefined;
-    this.#retryMs = nextRetryMs(this.#retryMs);
+  onFailed(waiter: Waiter): void {
+    if (waiter !== this.#activeWaiter) return;
+    this.#activeWaiter = undefined;
+    this.#retryDelayMs = nextRetryDelayMs(this.#retryDelayMs);
     this.#arm();
   }
 
   /** It waits no longer, for whatever reason. */
-  remove(held: Held): void {
-    if (!this.#held.delete(held)) return;
-    if (held === this.#trying) this.#trying = undefined;
+  remove(waiter: Waiter): void {
+    if (!this.#waiters.delete(waiter)) return;
+    if (waiter === this.#activeWaiter) this.#activeWaiter = undefined;
     this.#arm();
   }
 
   /** The upstream is there. */
   open(): void {
-    if (this.#held.size === 0) return;
-    const all = [...this.#held].filter((held) => held !== this.#trying);
-    for (const held of all) held.retry();
+    if (this.#waiters.size === 0) return;
+    const idleWaiters = [...this.#waiters].filter((waiter) => waiter !== this.#activeWaiter);
+    for (const waiter of idleWaiters) waiter.retry();
   }
 
   onDue(): void {
-    [this.#trying] = this.#held;
-    this.#trying?.retry();
+    [this.#activeWaiter] = this.#waiters;
+    this.#activeWaiter?.retry();
   }
 
   #arm(): void {
-    if (this.#held.size === 0) {
-      this.#retryMs = FIRST_RETRY_MS;
+    if (this.#waiters.size === 0) {
+      this.#retryDelayMs = FIRST_RETRY_DELAY_MS;
       this.#loop.clearDeadline(this);
-    } else if (this.#trying === undefined && this.place < 0)
-      this.#loop.setDeadline(this, this.#loop.nowMs + this.#retryMs);
+    } else if (this.#activeWaiter === undefined && this.heapIndex < 0)
+      this.#loop.setDeadline(this, this.#loop.now + this.#retryDelayMs);
   }
 }

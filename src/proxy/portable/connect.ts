@@ -1,29 +1,29 @@
 import { connect as netConnect, type Socket } from 'node:net';
-import { type Address, endpoint, formatAddress, isUnix } from '../../lib/address.ts';
+import { type Address, formatAddress, isUnixSocket, toNetOptions } from '../../lib/address.ts';
 import type { Policy } from '../engine.ts';
-import type { Connected } from './dial.ts';
+import type { ConnectResult } from './dial.ts';
 import { reset } from './reset.ts';
-import { endsOf, rememberEnds } from './socket-addresses.ts';
+import { socketAddresses, trackOutgoingPair } from './socket-addresses.ts';
 
 export const connectTo = (
   address: Address,
   { connectTimeoutMs }: Policy,
   outgoing: Set<string>,
   signal: AbortSignal,
-): Promise<Connected<Socket>> =>
+): Promise<ConnectResult<Socket>> =>
   new Promise((done) => {
-    const options = { ...endpoint(address), allowHalfOpen: true, highWaterMark: HIGH_WATER_BYTES };
+    const options = { ...toNetOptions(address), allowHalfOpen: true, highWaterMark: HIGH_WATER_MARK_BYTES };
     const socket = netConnect({
       ...options,
       noDelay: true,
       keepAlive: true,
-      keepAliveInitialDelay: KEEPALIVE_MS,
+      keepAliveInitialDelay: KEEPALIVE_DELAY_MS,
     });
-    rememberEnds(socket, address, outgoing);
-    let settled = false;
+    trackOutgoingPair(socket, address, outgoing);
+    let isSettled = false;
     const settle = (code?: string): void => {
-      if (settled) return;
-      settled = true;
+      if (isSettled) return;
+      isSettled = true;
       clearTimeout(timer);
       signal.removeEventListener('abort', onAbort);
       // resetAndDestroy() would wait for the connection first.
@@ -36,14 +36,14 @@ export const connectTo = (
     socket.on('error', (error: NodeJS.ErrnoException) => settle(error.code ?? 'EUNKNOWN'));
     socket.once('connect', () => {
       // A dead port of the ephemeral range can connect to itself.
-      const [local, remote] = endsOf(socket).map(formatAddress);
-      settle(local === remote && !isUnix(address) ? 'ESELF' : undefined);
+      const [local, remote] = socketAddresses(socket).map(formatAddress);
+      settle(local === remote && !isUnixSocket(address) ? 'ESELF' : undefined);
     });
     if (signal.aborted) onAbort();
   });
 
 /** 30 s of silence, then probes: a vanished peer is found, and NAT entries stay. */
-export const KEEPALIVE_MS = 30_000;
+export const KEEPALIVE_DELAY_MS = 30_000;
 
 /** One direction of one connection buffers at most about this much here. */
-export const HIGH_WATER_BYTES = 65_536;
+export const HIGH_WATER_MARK_BYTES = 65_536;

@@ -1,14 +1,14 @@
 import type { Address } from '../../lib/address.ts';
-import { resolve } from '../../system/dns.ts';
-import { FIRST_RETRY_MS, isHoldable, moreTelling, nextRetryMs } from '../dial-retry.ts';
+import { resolveAddress } from '../../system/dns.ts';
+import { FIRST_RETRY_DELAY_MS, isRetryable, moreDecisiveCode, nextRetryDelayMs } from '../dial-retry.ts';
 
 /** A connection to one address: it settles within the connect time-out, with the system's code when it fails. */
-export type Connect<S> = (address: Address, signal: AbortSignal) => Promise<Connected<S>>;
-export type Connected<S> =
+export type Connect<S> = (address: Address, signal: AbortSignal) => Promise<ConnectResult<S>>;
+export type ConnectResult<S> =
   | { readonly ok: true; readonly socket: S }
   | { readonly ok: false; readonly code: string };
 
-export type Dialled<S> = (
+export type DialResult<S> = (
   | { readonly ok: true; readonly socket: S; readonly address: Address }
   /** `address` is the one tried last; null when none was. */
   | { readonly ok: false; readonly code: string; readonly address: Address | null }
@@ -23,29 +23,29 @@ export type Dialled<S> = (
  * What those who wait for the same upstream share: one of them tries at a time, and when it gets through the others
  * follow at once. Each for itself, a thousand of them would dial two thousand times a second.
  */
-export interface Gate {
-  isTrying: boolean;
-  triedAtMs: number;
-  readonly wake: Set<() => void>;
+export interface RetryGate {
+  isDialing: boolean;
+  lastTriedAt: number;
+  readonly wakers: Set<() => void>;
 }
 
-export const createGate = (): Gate => ({
-  isTrying: false,
-  triedAtMs: Number.NEGATIVE_INFINITY,
-  wake: new Set(),
+export const createRetryGate = (): RetryGate => ({
+  isDialing: false,
+  lastTriedAt: Number.NEGATIVE_INFINITY,
+  wakers: new Set(),
 });
 
 export interface DialOptions {
-  readonly gate: Gate;
+  readonly gate: RetryGate;
   readonly holdMs: number;
   readonly signal: AbortSignal;
   isOwnListener(address: Address): boolean;
   /** The address to try first, of those that the name has: the one that answered last. */
-  preferred(): Address | undefined;
+  preferredAddress(): Address | undefined;
   /** Each failed try at an address. */
-  onFailure(code: string): void;
+  onConnectFailure(code: string): void;
   /** Before the first wait; false when there is no place to wait in, and the dial fails at once. */
-  mayHold(): boolean;
+  mayWait(): boolean;
 }
 
 /**
@@ -56,37 +56,37 @@ export const dial = async <S>(
   upstream: Address,
   connect: Connect<S>,
   options: DialOptions,
-): Promise<Dialled<S>> => {
+): Promise<DialResult<S>> => {
   const startedAt = performance.now();
   const { gate, signal } = options;
-  let tried: Dialled<S> = { ok: false, code: 'ELOOP', address: null, tries: 0, holdMs: 0, connectMs: 0 };
-  let isHeld = false;
-  for (let waitMs = FIRST_RETRY_MS; ; waitMs = nextRetryMs(waitMs)) {
-    gate.isTrying ||= isHeld;
-    tried = await tryAll(upstream, connect, options, startedAt, tried.tries);
-    gate.triedAtMs = performance.now();
-    gate.isTrying &&= !isHeld;
-    if (tried.ok) for (const wake of gate.wake) wake();
-    const isOver = signal.aborted || performance.now() + waitMs - startedAt > options.holdMs;
-    if (tried.ok || isOver || !isHoldable(tried.code)) return tried;
-    if (!isHeld && !options.mayHold()) return tried;
-    isHeld = true;
-    if (!(await hasTurn(gate, waitMs, startedAt + options.holdMs, signal))) return tried;
+  let result: DialResult<S> = { ok: false, code: 'ELOOP', address: null, tries: 0, holdMs: 0, connectMs: 0 };
+  let isWaiting = false;
+  for (let waitMs = FIRST_RETRY_DELAY_MS; ; waitMs = nextRetryDelayMs(waitMs)) {
+    gate.isDialing ||= isWaiting;
+    result = await tryAllAddresses(upstream, connect, options, startedAt, result.tries);
+    gate.lastTriedAt = performance.now();
+    gate.isDialing &&= !isWaiting;
+    if (result.ok) for (const wake of gate.wakers) wake();
+    const isExpired = signal.aborted || performance.now() + waitMs - startedAt > options.holdMs;
+    if (result.ok || isExpired || !isRetryable(result.code)) return result;
+    if (!isWaiting && !options.mayWait()) return result;
+    isWaiting = true;
+    if (!(await waitForTurn(gate, waitMs, startedAt + options.holdMs, signal))) return result;
   }
 };
 
 /** Every address once. */
-const tryAll = async <S>(
+const tryAllAddresses = async <S>(
   upstream: Address,
   connect: Connect<S>,
   options: DialOptions,
   startedAt: number,
-  before: number,
-): Promise<Dialled<S>> => {
-  let [tries, holdMs, connectMs] = [before, performance.now() - startedAt, 0];
-  const resolved = await resolve(upstream);
+  previousTries: number,
+): Promise<DialResult<S>> => {
+  let [tries, holdMs, connectMs] = [previousTries, performance.now() - startedAt, 0];
+  const resolved = await resolveAddress(upstream);
   if (!resolved.ok) return { ok: false, code: resolved.code, address: null, tries, holdMs, connectMs };
-  const addresses = inOrder(resolved.addresses, options);
+  const addresses = orderAddresses(resolved.addresses, options);
   let code = 'ELOOP';
   for (const address of addresses) {
     tries += 1;
@@ -95,50 +95,54 @@ const tryAll = async <S>(
     const outcome = await connect(address, options.signal);
     connectMs = performance.now() - triedAt;
     if (outcome.ok) return { ...outcome, address, tries, holdMs, connectMs };
-    options.onFailure(outcome.code);
-    code = moreTelling(code, outcome.code);
+    options.onConnectFailure(outcome.code);
+    code = moreDecisiveCode(code, outcome.code);
     if (options.signal.aborted) break;
   }
   return { ok: false, code, address: addresses.at(-1) ?? null, tries, holdMs, connectMs };
 };
 
 /** Waits to try again; false when the client has gone, or its hold has ended. */
-const hasTurn = async (
-  gate: Gate,
+const waitForTurn = async (
+  gate: RetryGate,
   waitMs: number,
-  untilMs: number,
+  deadlineAt: number,
   signal: AbortSignal,
 ): Promise<boolean> => {
   for (;;) {
-    const end = await pause(gate, waitMs, signal);
-    if (end !== 'over') return end === 'woken';
+    const outcome = await waitOrWake(gate, waitMs, signal);
+    if (outcome !== 'over') return outcome === 'woken';
     const now = performance.now();
-    if (!gate.isTrying && now - gate.triedAtMs >= waitMs * 0.9) return true;
-    if (now + waitMs > untilMs) return false;
+    if (!gate.isDialing && now - gate.lastTriedAt >= waitMs * 0.9) return true;
+    if (now + waitMs > deadlineAt) return false;
   }
 };
 
-const pause = (gate: Gate, ms: number, signal: AbortSignal): Promise<'over' | 'woken' | 'aborted'> =>
+const waitOrWake = (
+  gate: RetryGate,
+  delayMs: number,
+  signal: AbortSignal,
+): Promise<'over' | 'woken' | 'aborted'> =>
   new Promise((done) => {
-    const end = (how: 'over' | 'woken' | 'aborted'): void => {
+    const settle = (outcome: 'over' | 'woken' | 'aborted'): void => {
       clearTimeout(timer);
-      gate.wake.delete(wake);
+      gate.wakers.delete(wake);
       signal.removeEventListener('abort', abort);
-      done(how);
+      done(outcome);
     };
-    const wake = (): void => end('woken');
-    const abort = (): void => end('aborted');
-    const timer = setTimeout(() => end('over'), ms);
-    gate.wake.add(wake);
+    const wake = (): void => settle('woken');
+    const abort = (): void => settle('aborted');
+    const timer = setTimeout(() => settle('over'), delayMs);
+    gate.wakers.add(wake);
     signal.addEventListener('abort', abort);
     if (signal.aborted) abort();
   });
 
-const inOrder = (
+const orderAddresses = (
   addresses: readonly Address[],
-  { isOwnListener, preferred }: DialOptions,
+  { isOwnListener, preferredAddress }: DialOptions,
 ): readonly Address[] => {
-  const dialled = addresses.filter((address) => !isOwnListener(address));
-  const first = dialled.find(({ host }) => host === preferred()?.host);
-  return first ? [first, ...dialled.filter((address) => address !== first)] : dialled;
+  const candidates = addresses.filter((address) => !isOwnListener(address));
+  const first = candidates.find(({ host }) => host === preferredAddress()?.host);
+  return first ? [first, ...candidates.filter((address) => address !== first)] : candidates;
 };

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { unsentBytes } from '../../system/proc/tcp-queue.ts';
+import { readUnsentBytes } from '../../system/proc/tcp-queue.ts';
 import type { Policy } from '../engine.ts';
-import { endsOf } from './socket-addresses.ts';
+import { socketAddresses } from './socket-addresses.ts';
 
 /**
  * libuv reports a reset that it finds together with the last data as an end. The kernel then has no peer any more
@@ -25,10 +25,10 @@ export const reset = (socket: Socket): void => {
 const isUnixSocket = (socket: Socket): boolean => socket.localAddress === undefined;
 
 /** A reset overtakes what the kernel has not sent yet: wait for that, but not for long. */
-const MOST_DELIVERY_MS = 500;
+const MAX_DELIVERY_MS = 500;
 
 /** The pause doubles from here: a look reads the system's whole table of connections, if outside the event loop. */
-const FIRST_DELIVERY_LOOK_MS = 10;
+const FIRST_DELIVERY_CHECK_MS = 10;
 
 /**
  * Resets `sink` because `source` was reset, once all that `source` had sent is on the wire: what is still in
@@ -38,18 +38,18 @@ const FIRST_DELIVERY_LOOK_MS = 10;
 export const resetAfterDelivery = (sink: Socket, source: Socket, { halfCloseTimeoutMs }: Policy): void => {
   source.unpipe(sink);
   sink.unpipe(source);
-  const rest = source.read() as Buffer | null;
-  const [local, remote] = endsOf(sink);
+  const unread = source.read() as Buffer | null;
+  const [local, remote] = socketAddresses(sink);
   const onFlushed = async (): Promise<void> => {
-    const giveUpAt = performance.now() + MOST_DELIVERY_MS;
-    for (let pauseMs = FIRST_DELIVERY_LOOK_MS; performance.now() < giveUpAt; pauseMs *= 2) {
+    const deadlineAt = performance.now() + MAX_DELIVERY_MS;
+    for (let pauseMs = FIRST_DELIVERY_CHECK_MS; performance.now() < deadlineAt; pauseMs *= 2) {
       await sleep(pauseMs);
-      if (sink.destroyed || isUnixSocket(sink) || !(await unsentBytes(local, remote))) break;
+      if (sink.destroyed || isUnixSocket(sink) || !(await readUnsentBytes(local, remote))) break;
     }
     if (!sink.destroyed) reset(sink);
   };
-  if (rest === null && sink.bytesWritten === 0) reset(sink);
-  else if (!sink.writableEnded) sink.write(rest ?? '', () => void onFlushed());
+  if (unread === null && sink.bytesWritten === 0) reset(sink);
+  else if (!sink.writableEnded) sink.write(unread ?? '', () => void onFlushed());
   else if (sink.writableFinished) void onFlushed();
   else sink.once('finish', () => void onFlushed());
   sink.setTimeout(halfCloseTimeoutMs, () => reset(sink));

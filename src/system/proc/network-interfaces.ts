@@ -1,8 +1,8 @@
 import { networkInterfaces } from 'node:os';
 
-let lastAddresses: readonly string[] = [];
+let cachedAddresses: readonly string[] = [];
 /** Whether the system was asked in this turn of the event loop. */
-let isAsked = false;
+let isCacheFresh = false;
 
 /**
  * This host's own IP addresses; link-local IPv6 ones with their scope, as bind(2) wants them. What was known last
@@ -10,13 +10,13 @@ let isAsked = false;
  */
 export const localAddresses = (): readonly string[] => {
   // A status asks for each of its proxies, and the system takes 0.1 ms for one answer.
-  if (isAsked) return lastAddresses;
-  isAsked = true;
+  if (isCacheFresh) return cachedAddresses;
+  isCacheFresh = true;
   queueMicrotask(() => {
-    isAsked = false;
+    isCacheFresh = false;
   });
   try {
-    lastAddresses = Object.entries(networkInterfaces()).flatMap(([name, addresses]) =>
+    cachedAddresses = Object.entries(networkInterfaces()).flatMap(([name, addresses]) =>
       (addresses ?? []).map(({ address, family, scopeid }) =>
         family === 'IPv6' && scopeid ? `${address}%${name}` : address,
       ),
@@ -24,5 +24,5 @@ export const localAddresses = (): readonly string[] => {
   } catch {
     // as it was
   }
-  return lastAddresses;
+  return cachedAddresses;
 };

@@ -1,30 +1,30 @@
 import { readlinkSync } from 'node:fs';
-import { list, read } from './procfs.ts';
+import { listProcFolder, readProcFile } from './procfs.ts';
 import type { Listener } from './socket-table.ts';
 
 /** Who holds a port: `pid` and `command` are unknown when the process is another user's. */
-export interface Holder {
+export interface PortOwner {
   readonly pid: number | null;
   readonly command: string | null;
   readonly uid: number;
 }
 
-export const formatHolder = ({ pid, command, uid }: Holder): string =>
+export const formatPortOwner = ({ pid, command, uid }: PortOwner): string =>
   pid === null ? `a process of user ${uid}` : `pid ${pid} (${command ?? 'unknown'})`;
 
 /** Looks through the open files of every process that this user may look into. */
-export const holderOf = ({ inode, uid }: Pick<Listener, 'uid' | 'inode'>): Holder => {
-  const wanted = `socket:[${inode}]`;
-  for (const entry of list('/proc')) {
-    if (!/^\d+$/.test(entry)) continue;
-    if (openFiles(entry).includes(wanted)) return { pid: Number(entry), command: commandOf(entry), uid };
+export const ownerOf = ({ inode, uid }: Pick<Listener, 'uid' | 'inode'>): PortOwner => {
+  const socketLink = `socket:[${inode}]`;
+  for (const pid of listProcFolder('/proc')) {
+    if (!/^\d+$/.test(pid)) continue;
+    if (readOpenFiles(pid).includes(socketLink)) return { pid: Number(pid), command: readCommand(pid), uid };
   }
   return { pid: null, command: null, uid };
 };
 
 /** What the process has open, as its links in /proc/PID/fd say; '' for one that has been closed meanwhile. */
-const openFiles = (pid: string): string[] =>
-  list(`/proc/${pid}/fd`).map((fd) => {
+const readOpenFiles = (pid: string): string[] =>
+  listProcFolder(`/proc/${pid}/fd`).map((fd) => {
     try {
       return readlinkSync(`/proc/${pid}/fd/${fd}`);
     } catch {
@@ -32,7 +32,7 @@ const openFiles = (pid: string): string[] =>
     }
   });
 
-const commandOf = (pid: string): string | null => {
-  const line = read(`/proc/${pid}/cmdline`)?.split('\0').join(' ').trim();
-  return line || read(`/proc/${pid}/comm`)?.trim() || null;
+const readCommand = (pid: string): string | null => {
+  const commandLine = readProcFile(`/proc/${pid}/cmdline`)?.split('\0').join(' ').trim();
+  return commandLine || readProcFile(`/proc/${pid}/comm`)?.trim() || null;
 };

@@ -2,7 +2,7 @@ import type { Evidence } from '../../health/types.ts';
 import { HAS_PROCFS, isAlive, readProcess } from './procfs.ts';
 
 /** By its state in /proc; unknown where nobody knows the pid, or there is no /proc. */
-export const processState = (pid: number | null): Evidence['process'] => {
+export const readProcessState = (pid: number | null): Evidence['process'] => {
   if (pid === null || !HAS_PROCFS) return 'unknown';
   switch (readProcess(pid)?.state) {
     case undefined:

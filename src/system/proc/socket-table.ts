@@ -11,42 +11,46 @@ export interface Listener {
   readonly backlog: number;
 }
 
-export const TABLES = ['/proc/net/tcp', '/proc/net/tcp6'] as const;
-const HAS_TABLES = existsSync(TABLES[0]);
+export const TCP_TABLES = ['/proc/net/tcp', '/proc/net/tcp6'] as const;
+const HAS_TCP_TABLES = existsSync(TCP_TABLES[0]);
 
 /**
  * The sockets that listen on `port` in this network namespace; undefined without /proc.
- * @param sinceMs what was read since then (performance.now()) will do. Default: now
+ * @param since what was read since then (performance.now()) will do. Default: now
  * @param family only those of it, which saves the time for the other table: the kernel walks all of an empty one. Default: both
  */
-export const listenersOn = (
+export const findListeners = (
   port: number,
-  sinceMs = performance.now(),
+  since = performance.now(),
   family?: 4 | 6,
 ): readonly Listener[] | undefined => {
-  if (!HAS_TABLES) return undefined;
-  const tables = family === undefined ? TABLES : [family === 4 ? TABLES[0] : TABLES[1]];
-  return tables.flatMap((path) => listenersIn(path, sinceMs).filter((listener) => listener.port === port));
+  if (!HAS_TCP_TABLES) return undefined;
+  const tables = family === undefined ? TCP_TABLES : [family === 4 ? TCP_TABLES[0] : TCP_TABLES[1]];
+  return tables.flatMap((path) => readListeners(path, since).filter((listener) => listener.port === port));
 };
 
-const listenersIn = (path: string, sinceMs: number): readonly Listener[] => {
-  const known = heads.get(path);
-  if (known && known.atMs >= sinceMs) return known.listeners;
-  const head = { atMs: performance.now(), listeners: readHead(path).flatMap(parseListener) };
-  heads.set(path, head);
-  return head.listeners;
+const readListeners = (path: string, since: number): readonly Listener[] => {
+  const cached = listenerCache.get(path);
+  if (cached && cached.readAt >= since) return cached.listeners;
+  const entry = { readAt: performance.now(), listeners: readListenerLines(path).flatMap(parseListenerLine) };
+  listenerCache.set(path, entry);
+  return entry.listeners;
 };
 
-const heads = new Map<string, { readonly atMs: number; readonly listeners: readonly Listener[] }>();
+const listenerCache = new Map<string, { readonly readAt: number; readonly listeners: readonly Listener[] }>();
 
 /** The lines up to the first connection: the kernel lists the listeners first, and connections may be many thousands. */
-const readHead = (path: string): readonly string[] => {
+const readListenerLines = (path: string): readonly string[] => {
   let text = '';
   const chunk = Buffer.alloc(CHUNK_BYTES);
   try {
     const fd = openSync(path, 'r');
-    for (let size = -1; size !== 0 && !CONNECTION.test(text); text += chunk.toString('latin1', 0, size))
-      size = readSync(fd, chunk);
+    for (
+      let bytesRead = -1;
+      bytesRead !== 0 && !CONNECTION_LINE.test(text);
+      text += chunk.toString('latin1', 0, bytesRead)
+    )
+      bytesRead = readSync(fd, chunk);
     closeSync(fd);
   } catch {
     // Out of files, or no IPv6: what was read so far.
@@ -56,37 +60,37 @@ const readHead = (path: string): readonly string[] => {
 
 const CHUNK_BYTES = 16_384;
 /** A line whose state is not TCP_LISTEN (0A, include/net/tcp_states.h). */
-const CONNECTION = /^ *\d+: \S+ \S+ (?!0A)[0-9A-F]{2} /m;
+const CONNECTION_LINE = /^ *\d+: \S+ \S+ (?!0A)[0-9A-F]{2} /m;
 
-const parseListener = (line: string): Listener[] => {
+const parseListenerLine = (line: string): Listener[] => {
   const [, local = '', , state, queues = '', , , uid, , inode] = line.trim().split(/\s+/);
   if (state !== '0A') return [];
   const port = Number.parseInt(local.slice(-4), 16);
   const backlog = Number.parseInt(queues.slice(9), 16);
-  return [{ host: hexHost(local.slice(0, -5)), port, uid: Number(uid), inode: Number(inode), backlog }];
+  return [{ host: parseHexHost(local.slice(0, -5)), port, uid: Number(uid), inode: Number(inode), backlog }];
 };
 
 /** The unix socket that listens on `path`, spelled as it was bound; undefined when there is none, or no /proc. */
-export const listenerOnFile = (path: string): Pick<Listener, 'uid' | 'inode'> | undefined => {
-  const lines = readText('/proc/net/unix').split('\n');
+export const findUnixListener = (path: string): Pick<Listener, 'uid' | 'inode'> | undefined => {
+  const lines = readTextOrEmpty('/proc/net/unix').split('\n');
   // Num RefCount Protocol Flags Type St Inode Path
   const fields = lines
     .map((line) => line.split(/\s+/, 7))
-    .find((one, row) => one[3] === ACCEPTING && lines[row]?.endsWith(` ${path}`));
+    .find((columns, index) => columns[3] === ACCEPTING_FLAGS && lines[index]?.endsWith(` ${path}`));
   const uid = statSync(path, { throwIfNoEntry: false })?.uid;
   return fields && uid !== undefined ? { uid, inode: Number(fields[6]) } : undefined;
 };
 
 /** __SO_ACCEPTCON of include/uapi/linux/net.h. */
-const ACCEPTING = '00010000';
+const ACCEPTING_FLAGS = '00010000';
 /** "0100007F" → "127.0.0.1"; an IPv6 address is four words, each in the machine's (little) byte order. */
-export const hexHost = (hex: string): string => {
+export const parseHexHost = (hex: string): string => {
   const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => (word.match(/../g) ?? []).reverse());
   if (bytes.length === 4) return bytes.map((byte) => Number.parseInt(byte, 16)).join('.');
   return canonicalHost(bytes.join('').replace(/(.{4})(?=.)/g, '$1:'));
 };
 
-const readText = (path: string): string => {
+const readTextOrEmpty = (path: string): string => {
   try {
     return readFileSync(path, 'utf8');
   } catch {

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { Reason } from '../../../src/lib/close-reason.ts';
+import type { CloseReason } from '../../../src/lib/close-reason.ts';
 import { DAEMON, openStage, sha256 } from '../../support/programs.ts';
 import { freePort } from '../../support/proxy-harness.ts';
 import { needs, needsProgram } from '../../support/requirements.ts';
@@ -90,7 +90,7 @@ test('iperf3: 200 MB each way, by one stream and by four', {
   assert.equal(connections.length, 2 * (1 + 1) + 2 * (1 + 4), 'each time one for control, and the streams');
   // iperf3 is done when enough was sent: it then closes streams that it has not read to the end, by a reset.
   const reasons = connections.map(({ reason }) => reason);
-  const normal: readonly Reason[] = ['done', 'upstream_reset', 'client_reset'];
+  const normal: readonly CloseReason[] = ['done', 'upstream_reset', 'client_reset'];
   assert.ok(
     reasons.every((reason) => normal.includes(reason)),
     reasons.join(),

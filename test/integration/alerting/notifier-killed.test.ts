@@ -29,9 +29,9 @@ const runNotifier = async (
     `
     import fs, { readFileSync, writeSync } from 'node:fs';
     import { syncBuiltinESMExports } from 'node:module';
-    import { newHealth } from ${module('src/health/state.ts')};
+    import { createHealth } from ${module('src/health/state.ts')};
     import { parseSecrets } from ${module('src/config/secrets.ts')};
-    import { openChannels } from ${module('src/alerting/channels/registry.ts')};
+    import { createChannels } from ${module('src/alerting/channels/registry.ts')};
     import { startNotifier } from ${module('src/alerting/notifier.ts')};
     import { incident, past, seenOf } from ${module('test/support/alert-scenario.ts')};
 
@@ -49,16 +49,16 @@ const runNotifier = async (
       Object.assign(story, change);
       write(path + '/port.next', JSON.stringify(story));
       rename(path + '/port.next', path + '/port.json');
-      notifier.look();
+      notifier.evaluateSoon();
     };
     const health = () => ({
-      ...newHealth(0),
+      ...createHealth(0),
       state: 'up',
       incident: story.fellMs && !story.roseMs ? incident(story.fellMs) : null,
       history: story.roseMs ? [past(story.fellMs, story.roseMs)] : [],
     });
     const { secrets } = parseSecrets({ WEBHOOK_URL: ${JSON.stringify(url)} });
-    const [webhook] = openChannels(secrets).events;
+    const [webhook] = createChannels(secrets).eventChannels;
     const send = async (message, signal) => {
       point();
       const delivery = await webhook.send(message, signal);
@@ -70,7 +70,7 @@ const runNotifier = async (
       config: ${JSON.stringify(alertsConfig({ groupWaitMs: 20 }))},
       channels: { events: [{ name: 'webhook', send }], levels: [] },
       log: (event, text) => writeSync(2, text + '\\n'),
-      seen: () => [seenOf(health())],
+      proxies: () => [seenOf(health())],
     });
     const sent = async (count) => {
       while ((notifier.counts().webhook?.sent ?? 0) < count) await new Promise((done) => setTimeout(done, 5));

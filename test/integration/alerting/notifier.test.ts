@@ -12,10 +12,10 @@ test('an outage is told to each channel, once each', async () => {
   const [slack, webhook] = [createChannel('slack'), createChannel('webhook')];
   const notifier = desk.start([slack, webhook]);
   desk.fall();
-  notifier.look();
+  notifier.evaluateSoon();
   await desk.clock.pass(20_000);
   desk.rise();
-  notifier.look();
+  notifier.evaluateSoon();
   await desk.clock.pass(MINUTE_MS);
   assert.deepEqual([slack.tries, webhook.tries], [OUTAGE, OUTAGE]);
   assert.deepEqual(notifier.counts(), {
@@ -54,8 +54,8 @@ test('a receiver that comes back after ten minutes gets everything, in order, an
   }
   assert.deepEqual(notifier.status().channels, [{ name: 'slack', waiting: 4, problem: 'HTTP 500' }]);
   assert.ok(slack.tries.length < 12, `${slack.tries.length} tries`);
-  slack.answer = async ({ id, notices }) => {
-    got.push(`${id} ${notices.map(({ kind }) => kind)}`);
+  slack.answer = async ({ id, notifications }) => {
+    got.push(`${id} ${notifications.map(({ kind }) => kind)}`);
     return { ok: true };
   };
   await desk.clock.pass(5 * MINUTE_MS);
@@ -168,7 +168,7 @@ test('without any channel there is no file', async () => {
   const desk = createDesk();
   const notifier = desk.start([]);
   desk.fall();
-  notifier.look();
+  notifier.evaluateSoon();
   await desk.clock.pass(MINUTE_MS);
   assert.equal(existsSync(desk.path), false);
   assert.deepEqual(notifier.status(), { silenceEndsAt: null, channels: [] });
@@ -215,7 +215,7 @@ test('Alertmanager is told at each change, every minute while it lasts, and once
   desk.start([], [level]);
   await desk.clock.pass(MINUTE_MS);
   desk.fall();
-  const startMs = desk.clock.nowMs();
+  const startMs = desk.clock.now();
   await desk.clock.pass(2.5 * MINUTE_MS);
   desk.rise();
   await desk.clock.pass(10 * MINUTE_MS);
@@ -225,8 +225,8 @@ test('Alertmanager is told at each change, every minute while it lasts, and once
     [second, third].map((one) => (one?.atMs ?? 0) - (first?.atMs ?? 0)),
     [60_000, 120_000],
   );
-  assert.deepEqual(first?.alerts[0]?.startsAtMs, startMs);
-  assert.deepEqual(last?.alerts[0]?.endsAtMs, startMs + 2.5 * MINUTE_MS);
+  assert.deepEqual(first?.alerts[0]?.startsAt, startMs);
+  assert.deepEqual(last?.alerts[0]?.endsAt, startMs + 2.5 * MINUTE_MS);
 });
 
 test('an end that Alertmanager did not take is told by the next monitor', async () => {
@@ -244,7 +244,7 @@ test('an end that Alertmanager did not take is told by the next monitor', async 
   desk.start([], [level]);
   await desk.clock.pass(10 * MINUTE_MS);
   assert.equal(level.tries.length, before + 1);
-  assert.notEqual(level.tries.at(-1)?.alerts[0]?.endsAtMs, null);
+  assert.notEqual(level.tries.at(-1)?.alerts[0]?.endsAt, null);
 });
 
 test('an end that Alertmanager will never take is dropped, and said once', async () => {
@@ -257,7 +257,7 @@ test('an end that Alertmanager will never take is dropped, and said once', async
   desk.rise();
   await desk.clock.pass(10 * MINUTE_MS);
   assert.deepEqual(
-    level.tries.map(({ alerts }) => alerts.map(({ endsAtMs }) => endsAtMs !== null)),
+    level.tries.map(({ alerts }) => alerts.map(({ endsAt }) => endsAt !== null)),
     [[false], [false], [false], [true]],
   );
   assert.deepEqual(notifier.counts()['alertmanager'], { sent: 0, failed: 3, dropped: 1 });
@@ -272,7 +272,7 @@ test('a silence holds everything, also over a restart, and 0 ends it', async () 
   const slack = createChannel('slack');
   const first = desk.start([slack]);
   first.silence(30);
-  assert.equal(first.status().silenceEndsAt, desk.clock.nowMs() + 30 * MINUTE_MS);
+  assert.equal(first.status().silenceEndsAt, desk.clock.now() + 30 * MINUTE_MS);
   desk.fall();
   await desk.clock.pass(10 * MINUTE_MS);
   await first.stop();

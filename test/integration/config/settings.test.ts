@@ -4,8 +4,8 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { readSecrets, requireConfig } from '../../../src/config/load.ts';
-import { usesOf } from '../../../src/config/secrets.ts';
-import { keepOnlyAppEnv, readSettings, type Settings } from '../../../src/config/settings.ts';
+import { configuredSecrets } from '../../../src/config/secrets.ts';
+import { pruneProcessEnv, readSettings, type Settings } from '../../../src/config/settings.ts';
 import { UsageError } from '../../../src/lib/usage-error.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 
@@ -90,7 +90,7 @@ describe('secrets are read from .env alone', () => {
     const file = join(path, '..', '.env');
     chmodSync(file, mode);
     const { secrets, ...told } = within(env, () => readSecrets(readSettings(path))).value;
-    return { uses: usesOf(secrets), ...JSON.parse(JSON.stringify(told).replaceAll(file, 'FILE')) };
+    return { uses: configuredSecrets(secrets), ...JSON.parse(JSON.stringify(told).replaceAll(file, 'FILE')) };
   };
 
   test('those that are right are had, the others are told without their values', () =>
@@ -139,9 +139,9 @@ test('the apps get what they need of the environment, and no secret', () => {
 test('inside the pm2 command the environment is cut down to that, and in a program it is not', () => {
   const env = { PATH: '/bin', PM2_HOME: '/p', PM2_X: '1', AWS_SECRET: 's' };
   const { AWS_SECRET: _, ...kept } = env;
-  assert.deepEqual(within(env, keepOnlyAppEnv).left, kept);
+  assert.deepEqual(within(env, pruneProcessEnv).left, kept);
   const programmatic = { ...env, PM2_PROGRAMMATIC: 'true' };
-  assert.deepEqual(within(programmatic, keepOnlyAppEnv).left, programmatic);
+  assert.deepEqual(within(programmatic, pruneProcessEnv).left, programmatic);
 });
 
 test('the config file is the argument, else STEADYPORT_CONFIG', () => {
@@ -152,18 +152,18 @@ test('the config file is the argument, else STEADYPORT_CONFIG', () => {
 });
 
 test('the folders are those of the environment, of .env, or below the home folder', () => {
-  assert.equal(settings({ STEADYPORT_HOME: '/a' }, 'STEADYPORT_HOME=/b\n').home, '/a');
-  assert.equal(settings({}, 'STEADYPORT_HOME=/b\n').home, '/b');
-  const { home, pm2Home } = settings({ HOME: homedir() });
-  assert.deepEqual([home, pm2Home], [join(homedir(), '.steadyport'), join(homedir(), '.pm2')]);
+  assert.equal(settings({ STEADYPORT_HOME: '/a' }, 'STEADYPORT_HOME=/b\n').stateDir, '/a');
+  assert.equal(settings({}, 'STEADYPORT_HOME=/b\n').stateDir, '/b');
+  const { stateDir, pm2Home } = settings({ HOME: homedir() });
+  assert.deepEqual([stateDir, pm2Home], [join(homedir(), '.steadyport'), join(homedir(), '.pm2')]);
   assert.equal(settings({ PM2_HOME: '/c' }).pm2Home, '/c');
 });
 
 test('the rest of the environment is read once, and nonsense is none', () => {
-  const { logFormat, underPm2, columns } = settings({ LOG_FORMAT: 'json', pm_id: '0', COLUMNS: '40' });
-  assert.deepEqual([logFormat, underPm2, columns], ['json', true, 40]);
+  const { logFormat, isUnderPm2, columns } = settings({ LOG_FORMAT: 'json', pm_id: '0', COLUMNS: '40' });
+  assert.deepEqual([logFormat, isUnderPm2, columns], ['json', true, 40]);
   const plain = settings({ LOG_FORMAT: 'xml', COLUMNS: '-1' });
-  assert.deepEqual([plain.logFormat, plain.underPm2, plain.columns], ['text', false, undefined]);
+  assert.deepEqual([plain.logFormat, plain.isUnderPm2, plain.columns], ['text', false, undefined]);
 });
 
 describe('a file that cannot be read is the mistake of whoever named it', () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { test } from 'node:test';
-import { NO_TRACK, usageOf } from '../../../src/health/resource-limits.ts';
+import { NO_SAMPLES, usageOf } from '../../../src/health/resource-limits.ts';
 import { serveHttp } from '../../../src/http/server.ts';
 import { NO_ALERTS, type ProxyStatus, type Snapshot } from '../../../src/status/snapshot.ts';
 
@@ -29,7 +29,7 @@ const proxy: ProxyStatus = {
   uptimePercent: 99.5,
   incidents: [],
   warnings: [],
-  usage: usageOf(NO_TRACK),
+  usage: usageOf(NO_SAMPLES),
   nextRestartAt: null,
   connections: { active: 4, total: 5 },
   checkMs: 6,

@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { beforeEach, describe, test } from 'node:test';
-import { type AccessLog, openAccessLog } from '../../../src/logging/file-sink.ts';
+import { type FileSink, openFileSink } from '../../../src/logging/file-sink.ts';
 import { compiled } from '../../support/compiled.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 
@@ -26,7 +26,7 @@ beforeEach(() => {
   told = [];
 });
 
-const open = (): AccessLog => openAccessLog(path, (_event, sentence) => told.push(sentence));
+const open = (): FileSink => openFileSink(path, (_event, sentence) => told.push(sentence));
 const read = (file = path): string => (existsSync(file) ? readFileSync(file, 'utf8') : '');
 const until = async (isSo: () => boolean): Promise<void> => {
   while (!isSo()) await new Promise((done) => setImmediate(done));
@@ -157,8 +157,8 @@ describe('a log of connections', () => {
   test('has what was written last by a process that exits at once', () => {
     const module = compiled('src/logging/file-sink.ts').href;
     const program = `
-      const { openAccessLog } = await import(${JSON.stringify(module)});
-      const log = openAccessLog(${JSON.stringify(path)}, console.error);
+      const { openFileSink } = await import(${JSON.stringify(module)});
+      const log = openFileSink(${JSON.stringify(path)}, console.error);
       log.write('a\\n');
       if (process.argv[1] === 'later') await new Promise((done) => setTimeout(done, 100));
       log.write('b\\n');

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
-import { rotatedOf, rotateLarge, tidy } from '../../../src/logging/rotate.ts';
+import { listRotated, pruneRotated, rotateIfLarge } from '../../../src/logging/rotate.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 
 const NOON = new Date(2026, 10, 7, 12);
@@ -15,8 +15,8 @@ describe('a log that has grown past its limit', () => {
     const folder = tempFolder();
     const path = join(folder, 'a.log');
     writeFileSync(path, '0123456789');
-    assert.equal(rotateLarge(path, 10, NOON), false);
-    assert.equal(rotateLarge(path, 9, NOON), true);
+    assert.equal(rotateIfLarge(path, 10, NOON), false);
+    assert.equal(rotateIfLarge(path, 9, NOON), true);
     assert.deepEqual(readdirSync(folder), [`a.log-20261107-${second}`]);
   });
 
@@ -27,11 +27,11 @@ describe('a log that has grown past its limit', () => {
       writeFileSync(path, 'long');
       const taken = `${path}-20261107-${second}${ending}`;
       writeFileSync(taken, 'older');
-      assert.equal(rotateLarge(path, 1, NOON), false);
+      assert.equal(rotateIfLarge(path, 1, NOON), false);
       assert.equal(readFileSync(taken, 'utf8'), 'older');
     }
-    assert.equal(rotateLarge(join(folder, 'none.log'), 1, NOON), false);
-    assert.equal(rotateLarge(folder, 1, NOON), false, 'nor is a folder a log');
+    assert.equal(rotateIfLarge(join(folder, 'none.log'), 1, NOON), false);
+    assert.equal(rotateIfLarge(folder, 1, NOON), false, 'nor is a folder a log');
   });
 });
 
@@ -41,8 +41,8 @@ describe('the rotated files of a log', () => {
     const rotated = ['a.log-20261231-9', 'a.log-20260101-10.gz', 'a.log-20260101-200'];
     for (const name of [...rotated, 'a.log', 'b.log-20260101-1', 'a.log-2026', 'a.log-20260101-1.gz.part'])
       writeFileSync(join(folder, name), '');
-    assert.deepEqual(named(rotatedOf(join(folder, 'a.log'))), rotated);
-    assert.deepEqual(rotatedOf(join(folder, 'no', 'a.log')), []);
+    assert.deepEqual(named(listRotated(join(folder, 'a.log'))), rotated);
+    assert.deepEqual(listRotated(join(folder, 'no', 'a.log')), []);
   });
 
   test('are compressed but for the newest, and the oldest are removed', async () => {
@@ -52,12 +52,12 @@ describe('the rotated files of a log', () => {
     for (const one of [1, 2, 3, 4]) writeFileSync(`${path}-20260101-${one}`, text(one));
     for (const one of [1, 2])
       writeFileSync(`${path}-20260101-${one}.gz.part`, 'of a process that was killed');
-    await tidy(path, 3);
+    await pruneRotated(path, 3);
     const left = ['a.log-20260101-2.gz', 'a.log-20260101-3.gz', 'a.log-20260101-4'];
     assert.deepEqual(readdirSync(folder).sort(), left);
     for (const one of [2, 3])
       assert.equal(gunzipSync(readFileSync(`${path}-20260101-${one}.gz`)).toString(), text(one));
-    await tidy(path, 1);
+    await pruneRotated(path, 1);
     assert.deepEqual(readdirSync(folder), ['a.log-20260101-4']);
   });
 
@@ -66,7 +66,7 @@ describe('the rotated files of a log', () => {
     const path = join(folder, 'a.log');
     for (const one of [1, 2]) writeFileSync(`${path}-20260101-${one}`, 'text');
     mkdirSync(join(folder, 'a.log-20260101-1.gz', 'in the way'), { recursive: true });
-    await assert.rejects(tidy(path, 3));
+    await assert.rejects(pruneRotated(path, 3));
     assert.equal(readFileSync(`${path}-20260101-1`, 'utf8'), 'text');
     assert.equal(
       readdirSync(folder).some((name) => name.endsWith('.part')),

@@ -15,7 +15,7 @@ import {
 import { join } from 'node:path';
 import { beforeEach, describe, test } from 'node:test';
 import { openLogFile } from '../../../src/logging/tail.ts';
-import { usualLogs } from '../../../src/pm2/log-paths.ts';
+import { defaultLogPaths } from '../../../src/pm2/log-paths.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 
 const folder = tempFolder();
@@ -27,7 +27,7 @@ beforeEach(() => {
 });
 
 test('PM2 puts the logs of an app into its folder, and knows no underscore', () =>
-  assert.deepEqual(usualLogs('/p', 'unix-proxy-a_b.sock'), {
+  assert.deepEqual(defaultLogPaths('/p', 'unix-proxy-a_b.sock'), {
     out: '/p/logs/unix-proxy-a-b.sock-out.log',
     err: '/p/logs/unix-proxy-a-b.sock-error.log',
   }));
@@ -67,7 +67,7 @@ describe('the tail of a file', () => {
     const file = openLogFile(path, 2);
     assert.deepEqual(file.tail, ['the', 'end']);
     write('more\n');
-    assert.deepEqual(file.readNew(), ['more']);
+    assert.deepEqual(file.readNewLines(), ['more']);
     file.close();
     const many = openLogFile(path, 1e9);
     assert.deepEqual(
@@ -83,10 +83,10 @@ describe('a file that is followed', () => {
   test('gives each line once, when it has ended', () => {
     write('old\nbegun');
     const file = openLogFile(path, 1);
-    assert.deepEqual(file.readNew(), []);
+    assert.deepEqual(file.readNewLines(), []);
     write(' and ended\nnext\nbeg');
-    assert.deepEqual(file.readNew(), ['begun and ended', 'next']);
-    assert.deepEqual(file.readNew(), []);
+    assert.deepEqual(file.readNewLines(), ['begun and ended', 'next']);
+    assert.deepEqual(file.readNewLines(), []);
     assert.deepEqual(file.close(), ['beg']);
   });
 
@@ -95,17 +95,17 @@ describe('a file that is followed', () => {
     const file = openLogFile(path, 1);
     const bytes = Buffer.from('🚨\n');
     appendFileSync(path, bytes.subarray(0, 2));
-    assert.deepEqual(file.readNew(), []);
+    assert.deepEqual(file.readNewLines(), []);
     appendFileSync(path, bytes.subarray(2));
-    assert.deepEqual(file.readNew(), ['🚨']);
+    assert.deepEqual(file.readNewLines(), ['🚨']);
     file.close();
   });
 
   test('may come to be later', () => {
     const file = openLogFile(path, 5);
-    assert.deepEqual([file.tail, file.writtenMs, file.readNew()], [[], null, []]);
+    assert.deepEqual([file.tail, file.writtenAt, file.readNewLines()], [[], null, []]);
     write('a\n');
-    assert.deepEqual([...file.readNew(), ...file.readNew()], ['a']);
+    assert.deepEqual([...file.readNewLines(), ...file.readNewLines()], ['a']);
     file.close();
   });
 
@@ -114,12 +114,12 @@ describe('a file that is followed', () => {
     const file = openLogFile(path, 1);
     renameSync(path, `${path}.1`);
     appendFileSync(`${path}.1`, 'b\n');
-    assert.deepEqual(file.readNew(), ['b']);
+    assert.deepEqual(file.readNewLines(), ['b']);
     appendFileSync(`${path}.1`, 'c\nunfinished');
     write('d\n');
-    assert.deepEqual(file.readNew(), ['c', 'unfinished']);
-    assert.deepEqual(file.readNew(), ['d']);
-    assert.deepEqual(file.readNew(), []);
+    assert.deepEqual(file.readNewLines(), ['c', 'unfinished']);
+    assert.deepEqual(file.readNewLines(), ['d']);
+    assert.deepEqual(file.readNewLines(), []);
     file.close();
   });
 
@@ -130,25 +130,25 @@ describe('a file that is followed', () => {
     writeFileSync(path, '');
     for (const text of ['b', 'c']) {
       appendFileSync(`${path}.1`, `${text}\n`);
-      assert.deepEqual(file.readNew(), [text]);
+      assert.deepEqual(file.readNewLines(), [text]);
     }
     write('d\n');
-    assert.deepEqual([...file.readNew(), ...file.readNew()], ['d']);
+    assert.deepEqual([...file.readNewLines(), ...file.readNewLines()], ['d']);
     file.close();
   });
 
   test('may be copied and cut', () => {
     write('a\nb\nunfinished');
     const file = openLogFile(path, 1);
-    assert.deepEqual(file.readNew(), []);
+    assert.deepEqual(file.readNewLines(), []);
     copyFileSync(path, `${path}.1`);
     truncateSync(path);
     write('c\n');
-    assert.deepEqual(file.readNew(), ['unfinished', 'c']);
+    assert.deepEqual(file.readNewLines(), ['unfinished', 'c']);
     truncateSync(path);
-    assert.deepEqual(file.readNew(), []);
+    assert.deepEqual(file.readNewLines(), []);
     write('d\n');
-    assert.deepEqual(file.readNew(), ['d']);
+    assert.deepEqual(file.readNewLines(), ['d']);
     file.close();
   });
 
@@ -157,17 +157,17 @@ describe('a file that is followed', () => {
     const file = openLogFile(path, 1);
     truncateSync(path);
     write('c\nd\ne\n');
-    assert.deepEqual(file.readNew(), ['c', 'd', 'e']);
+    assert.deepEqual(file.readNewLines(), ['c', 'd', 'e']);
     truncateSync(path);
     write('1\n2\n3\n');
-    assert.deepEqual(file.readNew(), ['1', '2', '3']);
+    assert.deepEqual(file.readNewLines(), ['1', '2', '3']);
     const alike = ['[10:00:01]', '[10:00:02]'].map((time) => `${time} ${'the same of both '.repeat(10)}`);
     for (const line of alike) {
       truncateSync(path);
       write(`${line}\n`);
-      assert.deepEqual(file.readNew(), [line]);
+      assert.deepEqual(file.readNewLines(), [line]);
     }
-    assert.deepEqual(file.readNew(), []);
+    assert.deepEqual(file.readNewLines(), []);
     file.close();
   });
 
@@ -175,12 +175,12 @@ describe('a file that is followed', () => {
     write('a\n');
     const file = openLogFile(path, 1);
     rmSync(path);
-    assert.deepEqual(file.readNew(), []);
+    assert.deepEqual(file.readNewLines(), []);
     mkdirSync(path);
-    assert.deepEqual(file.readNew(), []);
+    assert.deepEqual(file.readNewLines(), []);
     rmSync(path, { recursive: true });
     write('b\n');
-    assert.deepEqual([...file.readNew(), ...file.readNew()], ['b']);
+    assert.deepEqual([...file.readNewLines(), ...file.readNewLines()], ['b']);
     file.close();
   });
 
@@ -191,7 +191,7 @@ describe('a file that is followed', () => {
     const read: string[] = [];
     const sizes: number[] = [];
     while (read.at(-1) !== lines.at(-1)) {
-      const part = file.readNew();
+      const part = file.readNewLines();
       sizes.push(part.length);
       read.push(...part);
     }
@@ -203,7 +203,7 @@ describe('a file that is followed', () => {
   test('without an end of a line is given in pieces of a megabyte', () => {
     const file = openLogFile(path, 0);
     write('x'.repeat(3_000_000));
-    const pieces = Array.from({ length: 6 }, () => file.readNew()).flat();
+    const pieces = Array.from({ length: 6 }, () => file.readNewLines()).flat();
     assert.deepEqual([...pieces, ...file.close()].join(''), 'x'.repeat(3_000_000));
     assert.ok(pieces.length > 0);
   });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { openLedgers } from '../../../src/metrics/counter-store.ts';
+import { openCounterStore } from '../../../src/metrics/counter-store.ts';
 import type { ProxyReport } from '../../../src/proxy/report.ts';
 import { FIRST_REPORT } from '../../support/fake-proxy.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
@@ -10,34 +10,34 @@ import { tempFolder } from '../../support/temp-dir.ts';
 const report = (pid: number, total: number): ProxyReport => ({
   ...FIRST_REPORT,
   pid,
-  startedAtMs: 1_000 + pid,
+  startedAt: 1_000 + pid,
   connections: { ...FIRST_REPORT.connections, total },
 });
-const totalOf = (ledgers: ReturnType<typeof openLedgers>): number | undefined =>
-  ledgers.shown().get('6274')?.total;
+const totalOf = (ledgers: ReturnType<typeof openCounterStore>): number | undefined =>
+  ledgers.read().get('6274')?.total;
 
 test('what was shown once is shown by the next monitor too, whatever has become of the processes', () => {
   const path = join(tempFolder(), 'counts.json');
-  const first = openLedgers(path, ['6274', '6277']);
-  first.enter('6274', report(1, 5));
-  first.enter('6274', report(2, 3));
+  const first = openCounterStore(path, ['6274', '6277']);
+  first.add('6274', report(1, 5));
+  first.add('6274', report(2, 3));
   assert.equal(totalOf(first), 8);
-  first.enter('6274', report(2, 4));
-  const second = openLedgers(path, ['6274']);
+  first.add('6274', report(2, 4));
+  const second = openCounterStore(path, ['6274']);
   assert.equal(totalOf(second), 8);
-  second.enter('6274', report(2, 6));
+  second.add('6274', report(2, 6));
   assert.equal(totalOf(second), 11);
-  second.enter('6274', report(3, 1));
+  second.add('6274', report(3, 1));
   assert.equal(totalOf(second), 12);
 });
 
 test('a look that brings nothing new writes nothing', () => {
   const path = join(tempFolder(), 'counts.json');
-  const ledgers = openLedgers(path, ['6274']);
-  ledgers.enter('6274', report(1, 5));
-  ledgers.shown();
+  const ledgers = openCounterStore(path, ['6274']);
+  ledgers.add('6274', report(1, 5));
+  ledgers.read();
   writeFileSync(path, 'somebody else');
-  ledgers.shown();
+  ledgers.read();
   assert.equal(readFileSync(path, 'utf8'), 'somebody else');
 });
 
@@ -45,9 +45,9 @@ test('a file that is not ours is nothing, and one that cannot be written does no
   const path = join(tempFolder(), 'counts.json');
   for (const text of ['', 'no JSON', '{"version":0,"ports":{"6274":1}}', 'null']) {
     writeFileSync(path, text);
-    assert.equal(totalOf(openLedgers(path, ['6274'])), 0, text);
+    assert.equal(totalOf(openCounterStore(path, ['6274'])), 0, text);
   }
-  const nowhere = openLedgers(join(path, 'counts.json'), ['6274']);
-  nowhere.enter('6274', report(1, 5));
+  const nowhere = openCounterStore(join(path, 'counts.json'), ['6274']);
+  nowhere.add('6274', report(1, 5));
   assert.equal(totalOf(nowhere), 5);
 });

@@ -4,9 +4,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { type ProxyConfig, parseConfig } from '../../../src/config/config.ts';
-import { newHealth } from '../../../src/health/state.ts';
-import { loadMemory } from '../../../src/monitor/health-store.ts';
-import { locateHome } from '../../../src/system/state-dir.ts';
+import { createHealth } from '../../../src/health/state.ts';
+import { loadHealth } from '../../../src/monitor/health-store.ts';
+import { locateStateDir } from '../../../src/system/state-dir.ts';
 import { type Child, startChild } from '../../support/child-process.ts';
 import { compiled } from '../../support/compiled.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
@@ -30,16 +30,16 @@ const startSaving = (t: TestContext, path: string, trap = ''): Child =>
     `
     import fs, { writeSync } from 'node:fs';
     import { syncBuiltinESMExports } from 'node:module';
-    import { newHealth } from ${module('src/health/state.ts')};
-    import { makeHome } from ${module('src/system/state-dir.ts')};
-    import { forgetDrafts, saveMemory } from ${module('src/monitor/health-store.ts')};
-    const home = makeHome(${JSON.stringify(path)});
-    forgetDrafts(home);
-    const past = { fromMs: 1, toMs: 2, cause: 'hung', cures: ['forced'] };
-    const state = (number) => ({ health: { ...newHealth(0), history: Array(20).fill(past),
-      failures: { consecutive: number, sinceHealthy: number, total: number } }, seenBy: number });
+    import { createHealth } from ${module('src/health/state.ts')};
+    import { makeStateDir } from ${module('src/system/state-dir.ts')};
+    import { removeAllDrafts, saveHealth } from ${module('src/monitor/health-store.ts')};
+    const home = makeStateDir(${JSON.stringify(path)});
+    removeAllDrafts(home);
+    const past = { startedAt: 1, endedAt: 2, cause: 'hung', actions: ['force_restart'] };
+    const state = (number) => ({ health: { ...createHealth(0), history: Array(20).fill(past),
+      failures: { consecutive: number, sinceHealthy: number, total: number } }, daemonPid: number });
     const save = (number) =>
-      saveMemory(home, new Map(${JSON.stringify(IDS)}.map((id) => [id, state(number)])));
+      saveHealth(home, new Map(${JSON.stringify(IDS)}.map((id) => [id, state(number)])));
     save(1);
     writeSync(1, '1\\n');
     const die = () => process.kill(process.pid, 'SIGKILL');
@@ -53,16 +53,16 @@ const startSaving = (t: TestContext, path: string, trap = ''): Child =>
 
 /** The number of the save that is in the file; it must be there, in every port, and nothing else may be missing. */
 const savedNumber = (path: string): number => {
-  const home = locateHome(path);
-  const { version, ports } = JSON.parse(readFileSync(home.monitorState, 'utf8'));
+  const home = locateStateDir(path);
+  const { version, ports } = JSON.parse(readFileSync(home.monitorStateFile, 'utf8'));
   assert.equal(version, 2);
   assert.deepEqual(Object.keys(ports), IDS);
-  const memory = loadMemory(home.monitorState, PROXIES);
+  const memory = loadHealth(home.monitorStateFile, PROXIES);
   const numbers = IDS.map((id) => {
-    assert.deepEqual(Object.keys(ports[id].health).sort(), Object.keys(newHealth(0)).sort());
+    assert.deepEqual(Object.keys(ports[id].health).sort(), Object.keys(createHealth(0)).sort());
     assert.equal(ports[id].health.history.length, 20);
-    assert.match(readFileSync(home.port(id).failures, 'utf8'), /^\d+\n$/);
-    return memory.get(id)?.seenBy;
+    assert.match(readFileSync(home.portFiles(id).failuresFile, 'utf8'), /^\d+\n$/);
+    return memory.get(id)?.daemonPid;
   });
   const [number] = numbers;
   assert.ok(number && numbers.every((one) => one === number), String(numbers));

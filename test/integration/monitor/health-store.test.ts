@@ -5,11 +5,11 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFile
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { type ProxyConfig, parseConfig } from '../../../src/config/config.ts';
-import { type Health, newHealth } from '../../../src/health/state.ts';
-import { loadMemory, saveMemory } from '../../../src/monitor/health-store.ts';
-import { removeStalePid } from '../../../src/system/pid-file.ts';
+import { createHealth, type Health } from '../../../src/health/state.ts';
+import { loadHealth, saveHealth } from '../../../src/monitor/health-store.ts';
+import { removeStalePidFile } from '../../../src/system/pid-file.ts';
 import { HAS_PROCFS } from '../../../src/system/proc/procfs.ts';
-import { type Home, makeHome } from '../../../src/system/state-dir.ts';
+import { makeStateDir, type StateDir } from '../../../src/system/state-dir.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 
 const proxies = (...ports: readonly number[]): readonly ProxyConfig[] => {
@@ -20,7 +20,7 @@ const proxies = (...ports: readonly number[]): readonly ProxyConfig[] => {
 };
 
 const HEALTH: Health = {
-  ...newHealth(5),
+  ...createHealth(5),
   state: 'down',
   cause: 'hung',
   pid: 42,
@@ -28,19 +28,19 @@ const HEALTH: Health = {
   restarts: { crash: 1, forced: 3 },
   recovery: { count: 2, lastMs: 300, totalMs: 900 },
   incident: {
-    atMs: 7,
+    startedAt: 7,
     pid: 41,
     cause: 'hung',
-    cures: ['forced'],
+    actions: ['force_restart'],
     alerted: true,
-    isOwn: true,
-    backAtMs: null,
+    isProxyFault: true,
+    recoveringSince: null,
   },
 };
 
-const saved = (ports: Readonly<Record<number, Health>>): Home => {
-  const home = makeHome(join(tempFolder(), 'home'));
-  saveMemory(home, new Map(Object.entries(ports).map(([port, health]) => [port, { health, seenBy: 77 }])));
+const saved = (ports: Readonly<Record<number, Health>>): StateDir => {
+  const home = makeStateDir(join(tempFolder(), 'home'));
+  saveHealth(home, new Map(Object.entries(ports).map(([port, health]) => [port, { health, daemonPid: 77 }])));
   return home;
 };
 
@@ -54,25 +54,25 @@ const deadPid = async (): Promise<number> => {
 
 test('counters and incidents outlive the monitor; only the grace begins anew', () => {
   const home = saved({ 6274: HEALTH });
-  const kept = loadMemory(home.monitorState, proxies(6274)).get('6274');
+  const kept = loadHealth(home.monitorStateFile, proxies(6274)).get('6274');
   assert.ok(kept);
-  const { graceUntilMs, ...health } = kept.health;
-  const { graceUntilMs: before, ...expected } = HEALTH;
+  const { graceEndsAt, ...health } = kept.health;
+  const { graceEndsAt: before, ...expected } = HEALTH;
   assert.deepEqual(health, expected);
-  assert.equal(kept.seenBy, 77);
-  assert.ok(graceUntilMs > before);
+  assert.equal(kept.daemonPid, 77);
+  assert.ok(graceEndsAt > before);
 });
 
 test('a port that is new has an empty memory, beside one that is kept', () => {
-  const memory = loadMemory(saved({ 6274: HEALTH }).monitorState, proxies(6277, 6274));
+  const memory = loadHealth(saved({ 6274: HEALTH }).monitorStateFile, proxies(6277, 6274));
   assert.deepEqual([...memory.keys()], ['6277', '6274']);
   assert.equal(memory.get('6277')?.health.failures.total, 0);
-  assert.equal(memory.get('6277')?.seenBy, null);
+  assert.equal(memory.get('6277')?.daemonPid, null);
   assert.equal(memory.get('6274')?.health.failures.total, 9);
 });
 
 describe('a file that is not ours is an empty memory', () => {
-  const ours = { version: 2, ports: { 6274: { health: HEALTH, seenBy: 77 } } };
+  const ours = { version: 2, ports: { 6274: { health: HEALTH, daemonPid: 77 } } };
   const table: Readonly<Record<string, string | undefined>> = {
     'no file': undefined,
     'an empty one': '',
@@ -89,34 +89,34 @@ describe('a file that is not ours is an empty memory', () => {
     test(name, () => {
       const path = join(tempFolder(), 'monitor.json');
       if (text !== undefined) writeFileSync(path, text);
-      const kept = loadMemory(path, proxies(6274)).get('6274');
+      const kept = loadHealth(path, proxies(6274)).get('6274');
       assert.deepEqual(kept?.health.failures, { consecutive: 0, sinceHealthy: 0, total: 0 });
-      assert.equal(kept?.seenBy, null);
+      assert.equal(kept?.daemonPid, null);
     });
 });
 
 test('a field that an older monitor did not keep has its first value', () => {
   const path = join(tempFolder(), 'monitor.json');
   const { hasLeft: _, crashedPid: __, ...older } = HEALTH;
-  writeFileSync(path, JSON.stringify({ version: 2, ports: { 6274: { health: older, seenBy: null } } }));
-  const health = loadMemory(path, proxies(6274)).get('6274')?.health;
+  writeFileSync(path, JSON.stringify({ version: 2, ports: { 6274: { health: older, daemonPid: null } } }));
+  const health = loadHealth(path, proxies(6274)).get('6274')?.health;
   assert.deepEqual([health?.hasLeft, health?.crashedPid, health?.failures.total], [false, null, 9]);
 });
 
 test('the failures file is a plain integer, that of the consecutive ones', () => {
-  const home = saved({ 6274: HEALTH, 6277: newHealth(0) });
-  assert.equal(readFileSync(home.port('6274').failures, 'utf8'), '2\n');
-  assert.equal(readFileSync(home.port('6277').failures, 'utf8'), '0\n');
-  saveMemory(home, new Map([['6274', { health: newHealth(0), seenBy: null }]]));
-  assert.equal(readFileSync(home.port('6274').failures, 'utf8'), '0\n');
+  const home = saved({ 6274: HEALTH, 6277: createHealth(0) });
+  assert.equal(readFileSync(home.portFiles('6274').failuresFile, 'utf8'), '2\n');
+  assert.equal(readFileSync(home.portFiles('6277').failuresFile, 'utf8'), '0\n');
+  saveHealth(home, new Map([['6274', { health: createHealth(0), daemonPid: null }]]));
+  assert.equal(readFileSync(home.portFiles('6274').failuresFile, 'utf8'), '0\n');
 });
 
 test('a port that is no longer in the config is forgotten, unless its proxy still runs', async () => {
   const home = saved({ 6274: HEALTH, 6277: HEALTH, 7000: HEALTH });
-  writeFileSync(home.port('6277').pid, `${process.pid}\n`);
-  writeFileSync(home.port('7000').pid, `${await deadPid()}\n`);
+  writeFileSync(home.portFiles('6277').pidFile, `${process.pid}\n`);
+  writeFileSync(home.portFiles('7000').pidFile, `${await deadPid()}\n`);
   mkdirSync(join(home.path, 'ports', 'notes'));
-  saveMemory(home, new Map([['6274', { health: HEALTH, seenBy: null }]]));
+  saveHealth(home, new Map([['6274', { health: HEALTH, daemonPid: null }]]));
   assert.deepEqual(readdirSync(join(home.path, 'ports')).sort(), ['6274', '6277', 'notes']);
 });
 
@@ -129,9 +129,9 @@ describe('a pid file', () => {
 
   test('of a process that is no more is removed', async () => {
     const path = write(`${await deadPid()}\n`);
-    assert.equal(removeStalePid(path, null), true);
+    assert.equal(removeStalePidFile(path, null), true);
     assert.equal(existsSync(path), false);
-    assert.equal(removeStalePid(path, null), false);
+    assert.equal(removeStalePidFile(path, null), false);
   });
 
   test('written before the process that has its pid now was started is removed', {
@@ -140,19 +140,19 @@ describe('a pid file', () => {
     const path = write(`${process.pid}\n`);
     const anHourAgo = new Date(Date.now() - 3_600_000);
     utimesSync(path, anHourAgo, anHourAgo);
-    assert.equal(removeStalePid(path, process.pid), false);
-    assert.equal(removeStalePid(path, null), true);
+    assert.equal(removeStalePidFile(path, process.pid), false);
+    assert.equal(removeStalePidFile(path, null), true);
   });
 
   test('of a live process stays', () => {
     const path = write(`${process.pid}\n`);
-    assert.equal(removeStalePid(path, null), false);
+    assert.equal(removeStalePidFile(path, null), false);
     assert.equal(existsSync(path), true);
   });
 
   test('without a pid in it stays: whoever wrote it may be writing still', () => {
     const path = write('x');
-    assert.equal(removeStalePid(path, null), false);
+    assert.equal(removeStalePidFile(path, null), false);
     assert.equal(existsSync(path), true);
   });
 });

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parseConfig } from '../../../src/config/config.ts';
-import { rotateLogs } from '../../../src/monitor/log-rotation.ts';
+import { createLogRotation } from '../../../src/monitor/log-rotation.ts';
 import type { Pm2App, Pm2View } from '../../../src/pm2/client.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 
@@ -19,7 +19,7 @@ const open = (t: { after(end: () => void): void }, logs: object = { maxBytes: 10
     {
       pid: 1,
       status: 'online',
-      word: 'online',
+      statusText: 'online',
       logs: { out: join(pm2, `${name}-out.log`), err: join(pm2, `${name}-error.log`) },
       env: {},
     },
@@ -32,9 +32,9 @@ const open = (t: { after(end: () => void): void }, logs: object = { maxBytes: 10
   const told: string[] = [];
   const reloads: string[][] = [];
   let isDeaf = false;
-  const rotation = rotateLogs({
+  const rotation = createLogRotation({
     config: parsed.config,
-    home: { logs: own },
+    stateDir: { logsFolder: own },
     pm2: {
       reloadLogs: async () => {
         reloads.push(readdirSync(pm2).sort());
@@ -67,7 +67,7 @@ test('the logs of connections that are too long are renamed, also of a proxy tha
   for (const name of ['tcp-proxy-6274.log', 'tcp-proxy-1.log', 'notes.txt'])
     writeFileSync(join(own, name), LONG);
   writeFileSync(join(own, 'short.log'), '');
-  await rotation.look();
+  await rotation.check();
   const names = readdirSync(own).sort();
   assert.deepEqual(
     names.filter((name) => !isRotated(name)),
@@ -81,13 +81,13 @@ test("PM2's logs of our own apps are renamed, then PM2 is told", async (t) => {
   const { rotation, pm2, reloads } = open(t);
   for (const app of ['tcp-proxy-6274', 'proxy-monitor', 'other'])
     writeFileSync(join(pm2, `${app}-out.log`), LONG);
-  await rotation.look();
+  await rotation.check();
   assert.equal(reloads.length, 1);
   assert.deepEqual(
     reloads[0]?.filter((name) => !isRotated(name)),
     ['other-out.log'],
   );
-  await rotation.look();
+  await rotation.check();
   assert.equal(reloads.length, 1);
 });
 
@@ -95,7 +95,7 @@ test('while PM2 is not there its logs are left alone', async (t) => {
   const { rotation, pm2, reloads, setView } = open(t);
   writeFileSync(join(pm2, 'proxy-monitor-error.log'), LONG);
   setView({ ok: false, problem: 'the PM2 daemon is not running' });
-  await rotation.look();
+  await rotation.check();
   assert.deepEqual([readdirSync(pm2), reloads.length], [['proxy-monitor-error.log'], 0]);
 });
 
@@ -103,10 +103,10 @@ test('what goes wrong is told once, and tried again', async (t) => {
   const { rotation, pm2, reloads, told, setDeaf } = open(t);
   writeFileSync(join(pm2, 'proxy-monitor-out.log'), LONG);
   setDeaf(true);
-  for (let twice = 0; twice < 2; twice += 1) await rotation.look();
+  for (let twice = 0; twice < 2; twice += 1) await rotation.check();
   assert.deepEqual([reloads.length, told], [2, ['Cannot rotate the logs: no answer']]);
   setDeaf(false);
-  for (let twice = 0; twice < 2; twice += 1) await rotation.look();
+  for (let twice = 0; twice < 2; twice += 1) await rotation.check();
   assert.equal(reloads.length, 3);
 });
 
@@ -115,7 +115,7 @@ test('PM2 is told of what an earlier monitor has renamed and not told, once', as
   const left = 'tcp-proxy-6274-out.log-20260101-1';
   writeFileSync(join(pm2, left), 'text');
   writeFileSync(join(pm2, 'proxy-monitor-out.log'), '');
-  for (let twice = 0; twice < 2; twice += 1) await rotation.look();
+  for (let twice = 0; twice < 2; twice += 1) await rotation.check();
   assert.deepEqual(reloads, [['proxy-monitor-out.log', left]]);
 });
 
@@ -124,7 +124,7 @@ test('PM2 is told before anything is compressed', async (t) => {
   const earlier = 'proxy-monitor-out.log-20260101-1';
   writeFileSync(join(pm2, earlier), 'text');
   writeFileSync(join(pm2, 'proxy-monitor-out.log'), LONG);
-  await rotation.look();
+  await rotation.check();
   assert.ok(reloads[0]?.includes(earlier), 'as it was');
   assert.ok(readdirSync(pm2).includes(`${earlier}.gz`));
 });
@@ -133,6 +133,6 @@ test('what an earlier monitor has left undone is done at the first look', async 
   const { rotation, own } = open(t);
   writeFileSync(join(own, 'a.log'), '');
   for (const one of [1, 2, 3]) writeFileSync(join(own, `a.log-20260101-${one}`), 'text');
-  await rotation.look();
+  await rotation.check();
   assert.deepEqual(readdirSync(own).sort(), ['a.log', 'a.log-20260101-2.gz', 'a.log-20260101-3']);
 });

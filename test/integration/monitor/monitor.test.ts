@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { parseConfig } from '../../../src/config/config.ts';
 import { startMonitor } from '../../../src/monitor/monitor.ts';
 import type { Pm2 } from '../../../src/pm2/client.ts';
-import { makeHome } from '../../../src/system/state-dir.ts';
+import { makeStateDir } from '../../../src/system/state-dir.ts';
 import { startChild } from '../../support/child-process.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 
@@ -18,7 +18,7 @@ const NO_PM2: Pm2 = {
   stop: never,
   delete: never,
   reloadLogs: never,
-  follow: () => {},
+  subscribe: () => {},
   close: () => {},
 };
 
@@ -26,17 +26,17 @@ test('a monitor that starts removes the drafts of processes that are no more, an
   const dead = startChild(t, 'true', []);
   await once(dead, 'exit');
   const alive = startChild(t, 'sleep', ['1000']);
-  const home = makeHome(join(tempFolder(), 'home'), '6274');
-  const port = join(home.path, 'ports', '6274');
-  mkdirSync(join(home.path, `folder.${dead.pid}`));
-  writeFileSync(join(home.path, 'ports', 'note'), '');
+  const stateDir = makeStateDir(join(tempFolder(), 'home'), '6274');
+  const port = join(stateDir.path, 'ports', '6274');
+  mkdirSync(join(stateDir.path, `folder.${dead.pid}`));
+  writeFileSync(join(stateDir.path, 'ports', 'note'), '');
   for (const name of [
     'monitor.json',
     `monitor.json.${dead.pid}`,
     `monitor.json.${alive.pid}`,
     'monitor.json.old',
   ])
-    writeFileSync(join(home.path, name), '');
+    writeFileSync(join(stateDir.path, name), '');
   for (const name of ['pid', 'failures', `pid.${dead.pid}`, `pid.${alive.pid}`, `failures.${dead.pid}`])
     writeFileSync(join(port, name), '0\n');
   const parsed = parseConfig({ proxies: [{ listen: '6274', upstream: 'localhost:6274' }] });
@@ -44,7 +44,7 @@ test('a monitor that starts removes the drafts of processes that are no more, an
   const monitor = startMonitor({
     config: parsed.config,
     apps: [],
-    home,
+    stateDir,
     pm2: NO_PM2,
     restart: never,
     log: () => {},
@@ -54,7 +54,7 @@ test('a monitor that starts removes the drafts of processes that are no more, an
   monitor.stop();
   assert.deepEqual(readdirSync(port).sort(), ['failures', 'pid', `pid.${alive.pid}`].sort());
   assert.deepEqual(
-    readdirSync(home.path).sort(),
+    readdirSync(stateDir.path).sort(),
     ['monitor.json', `monitor.json.${alive.pid}`, 'monitor.json.old', 'ports', `folder.${dead.pid}`].sort(),
   );
 });

@@ -3,13 +3,13 @@ import type { Socket } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { parseConfig } from '../../../src/config/config.ts';
-import { newHealth } from '../../../src/health/state.ts';
-import type { Cure, Pm2Evidence } from '../../../src/health/types.ts';
-import { watch } from '../../../src/monitor/proxy-monitor.ts';
+import { createHealth } from '../../../src/health/state.ts';
+import type { Pm2Evidence, Remedy } from '../../../src/health/types.ts';
+import { createProxyMonitor } from '../../../src/monitor/proxy-monitor.ts';
 import type { AppDefinition } from '../../../src/pm2/apps.ts';
 import type { Pm2App, Pm2View } from '../../../src/pm2/client.ts';
 import { HAS_PROCFS } from '../../../src/system/proc/procfs.ts';
-import { listenersOn } from '../../../src/system/proc/socket-table.ts';
+import { findListeners } from '../../../src/system/proc/socket-table.ts';
 import { startChild, until } from '../../support/child-process.ts';
 import { bindingAt, type FakeProxy, fakeProxy } from '../../support/fake-proxy.ts';
 import { serve } from '../../support/proxy-harness.ts';
@@ -31,7 +31,7 @@ interface Scene {
 const rig = async (t: TestContext, proxy: FakeProxy, { intervalMs = 50 } = {}) => {
   const upstream = await serve(t, () => {});
   // What the looks of another test have read of the table is without it.
-  listenersOn(1);
+  findListeners(1);
   const parsed = parseConfig({
     proxies: [{ listen: '127.0.0.1:6274', upstream: `127.0.0.1:${upstream.port}` }],
     monitor: { intervalMs, fastIntervalMs: 20 },
@@ -45,14 +45,14 @@ const rig = async (t: TestContext, proxy: FakeProxy, { intervalMs = 50 } = {}) =
     list: Promise.resolve(),
     cure: async () => {},
   };
-  const cures: (readonly [cure: Cure, pid: number | null, seenBy: number | null])[] = [];
+  const cures: (readonly [cure: Remedy, pid: number | null, seenBy: number | null])[] = [];
   const lines: string[] = [];
   const notBefore: number[] = [];
-  const watched = watch(config, {
+  const watched = createProxyMonitor(config, {
     monitor: parsed.config.monitor,
     app: { name: config.name } as AppDefinition,
-    files: { socket: proxy.socket, pid: `${proxy.socket}.pid`, failures: `${proxy.socket}.failures` },
-    remembered: { health: newHealth(Date.now()), seenBy: null },
+    files: { socket: proxy.socket, pidFile: `${proxy.socket}.pid`, failuresFile: `${proxy.socket}.failures` },
+    record: { health: createHealth(Date.now()), daemonPid: null },
     restart: async (cure, _, pid, seenBy) => {
       cures.push([cure, pid, seenBy]);
       await scene.cure();
@@ -62,10 +62,10 @@ const rig = async (t: TestContext, proxy: FakeProxy, { intervalMs = 50 } = {}) =
       notBefore.push(since);
       await scene.list;
       const { app, daemonPid } = scene;
-      const whole: Pm2App = { pid: null, status: 'unknown', word: app?.status ?? '', env: {}, ...app };
+      const whole: Pm2App = { pid: null, status: 'unknown', statusText: app?.status ?? '', env: {}, ...app };
       return { ok: true, daemonPid, apps: new Map(app ? [[config.name, whole]] : []) };
     },
-    isBraked: () => false,
+    restartsPaused: () => false,
     onReport: () => {},
     onChange: () => {},
   });
@@ -116,10 +116,10 @@ describe('a look', { skip }, () => {
     await proxy.end('lost');
     await until(() => watched.health().cause === 'crashed', 'the crash');
     own.answer();
-    const looks = watched.lastLookMs();
-    await until(() => watched.lastLookMs() > looks, 'the end of the look');
+    const looks = watched.lastCheckAt();
+    await until(() => watched.lastCheckAt() > looks, 'the end of the look');
     const { incident, successes } = watched.health();
-    assert.deepEqual([incident?.backAtMs, successes], [null, 0]);
+    assert.deepEqual([incident?.recoveringSince, successes], [null, 0]);
   });
 });
 
@@ -133,7 +133,7 @@ test('a proxy that hangs just after a look is found and cured long before the ne
   say('online', child.pid);
   await until(() => watched.health().state === 'up', 'up');
   child.kill('SIGSTOP');
-  await until(() => cures.some(([cure]) => cure === 'forced'), 'cured');
+  await until(() => cures.some(([cure]) => cure === 'force_restart'), 'cured');
   assert.ok(lines.some((line) => line.includes('the process is stopped')));
 });
 

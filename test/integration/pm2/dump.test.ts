@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { forgetSaved } from '../../../src/pm2/dump.ts';
+import { removeSavedApps } from '../../../src/pm2/dump.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 
 const CONFIG = '/x/steadyport.json';
@@ -39,7 +39,7 @@ describe('the saved lists of PM2', () => {
         const path = join(folder, list);
         writeFileSync(path, JSON.stringify(before));
         chmodSync(path, 0o640);
-        const { names, problems } = forgetSaved(folder, CONFIG);
+        const { names, problems } = removeSavedApps(folder, CONFIG);
         assert.deepEqual(JSON.parse(readFileSync(path, 'utf8')), after);
         assert.deepEqual([names.length, problems], [before.length - after.length, []]);
         assert.deepEqual([statSync(path).mode & 0o777, readdirSync(folder)], [0o640, [list]]);
@@ -47,7 +47,7 @@ describe('the saved lists of PM2', () => {
 
   test('may not be there', () => {
     const folder = tempFolder();
-    assert.deepEqual(forgetSaved(join(folder, 'none'), CONFIG), { names: [], problems: [] });
+    assert.deepEqual(removeSavedApps(join(folder, 'none'), CONFIG), { names: [], problems: [] });
     assert.equal(existsSync(join(folder, 'none')), false);
   });
 
@@ -55,7 +55,7 @@ describe('the saved lists of PM2', () => {
     const folder = tempFolder();
     writeFileSync(join(folder, 'real'), JSON.stringify([own('tcp-proxy-1'), shop]));
     symlinkSync('real', join(folder, 'dump.pm2'));
-    assert.deepEqual(forgetSaved(folder, CONFIG).names, ['tcp-proxy-1']);
+    assert.deepEqual(removeSavedApps(folder, CONFIG).names, ['tcp-proxy-1']);
     assert.deepEqual(JSON.parse(readFileSync(join(folder, 'real'), 'utf8')), [shop]);
   });
 
@@ -68,7 +68,7 @@ describe('the saved lists of PM2', () => {
       const folder = tempFolder();
       writeFileSync(join(folder, 'dump.pm2'), text);
       writeFileSync(join(folder, 'dump.pm2.bak'), JSON.stringify([own('tcp-proxy-1')]));
-      const { names, problems } = forgetSaved(folder, CONFIG);
+      const { names, problems } = removeSavedApps(folder, CONFIG);
       assert.deepEqual([names, problems.length], [['tcp-proxy-1'], 1]);
       assert.match(problems[0] ?? '', problem);
       assert.equal(readFileSync(join(folder, 'dump.pm2'), 'utf8'), text);

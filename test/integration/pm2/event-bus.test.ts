@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { createPm2Bus, type Pm2News } from '../../../src/pm2/event-bus.ts';
+import { createPm2EventBus, type Pm2Event } from '../../../src/pm2/event-bus.ts';
 import { frame } from '../../support/amp-frame.ts';
 import { until } from '../../support/child-process.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
@@ -24,10 +24,10 @@ const rig = async (t: TestContext) => {
     for (const socket of listeners) socket.destroy();
     await once(daemon.close(), 'close');
   };
-  const heard: Pm2News[] = [];
-  const bus = createPm2Bus(path, (news) => heard.push(news));
+  const heard: Pm2Event[] = [];
+  const bus = createPm2EventBus(path, (news) => heard.push(news));
   t.after(async () => {
-    bus.leave();
+    bus.disconnect();
     if (daemon?.listening) await close();
   });
   const say = (...frames: readonly Buffer[]): void => {
@@ -45,9 +45,9 @@ const line = (text: string): Buffer => frame('log:PM2', { data: `${text}\n` });
 test('it tells what happened to an app, and how a process ended', async (t) => {
   const { bus, heard, say, open, hasListeners } = await rig(t);
   await open();
-  bus.join(1);
+  bus.connectTo(1);
   await hasListeners(1);
-  const table: readonly [said: Buffer, heard: Pm2News][] = [
+  const table: readonly [said: Buffer, heard: Pm2Event][] = [
     [event('a', 'online', 3), { app: 'a', event: 'online', ending: null }],
     [event('a', 'exit', 3), { app: 'a', event: 'exit', ending: 'exited with code 3' }],
     [event('a', 'exit', 0), { app: 'a', event: 'exit', ending: null }],
@@ -80,49 +80,49 @@ test('it tells what happened to an app, and how a process ended', async (t) => {
 
 test('it connects once, and after an end only when it is told to', async (t) => {
   const { bus, heard, say, open, close, hasListeners } = await rig(t);
-  bus.join(1);
+  bus.connectTo(1);
   await open();
   // There was nobody, or there is by now; either way there is to be one connection.
   await until(async () => {
-    bus.join(1);
+    bus.connectTo(1);
     say(event('a', 'online'));
     await new Promise((done) => setImmediate(done));
     return heard.length > 0;
   }, 'news');
-  for (let joins = 0; joins < 10; joins += 1) bus.join(1);
+  for (let joins = 0; joins < 10; joins += 1) bus.connectTo(1);
   await hasListeners(1);
 
   await close();
   await open();
   for (let turns = 0; turns < 200; turns += 1) await new Promise((done) => setImmediate(done));
   await hasListeners(0);
-  bus.join(1);
+  bus.connectTo(1);
   await hasListeners(1);
 });
 
 test('it follows to another daemon, though the one before still holds the line', async (t) => {
   const { bus, open, listeners, hasListeners } = await rig(t);
   await open();
-  bus.join(1);
+  bus.connectTo(1);
   await hasListeners(1);
   const [first] = listeners;
-  bus.join(2);
+  bus.connectTo(2);
   await until(() => listeners.length === 1 && listeners[0] !== first, 'another connection instead');
-  bus.leave();
+  bus.disconnect();
   await hasListeners(0);
 });
 
 test('it leaves a bus that carries much else, and is not back at once', async (t) => {
   const { bus, heard, say, open, hasListeners } = await rig(t);
   await open();
-  bus.join(1);
+  bus.connectTo(1);
   await hasListeners(1);
   const chunk = frame('log:out', { data: 'x'.repeat(50_000) });
   say(chunk, chunk, event('a', 'online'));
   await until(() => heard.length === 1, 'news among so much');
   say(chunk, chunk, chunk, chunk, chunk);
   await hasListeners(0);
-  bus.join(1);
+  bus.connectTo(1);
   for (let turns = 0; turns < 200; turns += 1) await new Promise((done) => setImmediate(done));
   await hasListeners(0);
 });

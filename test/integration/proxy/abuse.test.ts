@@ -5,7 +5,7 @@ import { readdirSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { describe, type TestContext, test } from 'node:test';
-import { OUT_OF_FILES_PERCENT } from '../../../src/config/defaults.ts';
+import { OPEN_FILES_RESTART_PERCENT } from '../../../src/config/defaults.ts';
 import {
   dial,
   ENGINES,
@@ -105,7 +105,7 @@ test('a proxy that is full of clients is not out of files', { skip }, async (t) 
   }
   await until(() => refused > 0 && served + refused > 350);
   const open = readdirSync(`/proc/${proxy.pid}/fd`).length;
-  assert.ok(open > 2 * served && open < (512 * OUT_OF_FILES_PERCENT) / 100, `${open} open files`);
+  assert.ok(open > 2 * served && open < (512 * OPEN_FILES_RESTART_PERCENT) / 100, `${open} open files`);
 });
 
 const proxyWithFiles = async (t: TestContext, files: number) => {

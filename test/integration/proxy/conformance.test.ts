@@ -7,7 +7,7 @@ import { connect, type Socket } from 'node:net';
 import { describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { HAS_PROCFS } from '../../../src/system/proc/procfs.ts';
-import { unsentBytes } from '../../../src/system/proc/tcp-queue.ts';
+import { readUnsentBytes } from '../../../src/system/proc/tcp-queue.ts';
 import { createHost, until as within } from '../../support/network-namespace.ts';
 import {
   deaf,
@@ -59,8 +59,9 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       });
       await Promise.all(all);
       assert.deepEqual([(await record(99)).active, (await record(99)).isConnected], [0, true]);
-      const { active, total, held, waiting, bytesToUpstream, bytesToClient } = engine.counts();
-      assert.deepEqual([active, total, held, waiting], [0, 100, 0, 0]);
+      const { active, total, waitingForUpstream, waitingForSlot, bytesToUpstream, bytesToClient } =
+        engine.counts();
+      assert.deepEqual([active, total, waitingForUpstream, waitingForSlot], [0, 100, 0, 0]);
       assert.deepEqual([bytesToUpstream, bytesToClient], [890, 890]);
     });
 
@@ -139,7 +140,7 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       const client = spawn('perl', ['-e', script], { stdio: ['pipe', 'pipe', 'inherit'] });
       t.after(() => client.kill('SIGKILL'));
       await once(client.stdout, 'data');
-      await until(() => engine.counts().held === 1);
+      await until(() => engine.counts().waitingForUpstream === 1);
       let arrived: Promise<Buffer> | undefined;
       await serve(
         t,
@@ -416,8 +417,8 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       const client = dial();
       client.write('early ');
       await once(client, 'connect');
-      await until(() => (engine.counts().dialFailures['ECONNREFUSED'] ?? 0) >= 3);
-      assert.equal(engine.counts().held, 1);
+      await until(() => (engine.counts().connectFailures['ECONNREFUSED'] ?? 0) >= 3);
+      assert.equal(engine.counts().waitingForUpstream, 1);
       await serve(t, echo, { port });
       client.end('late');
       assert.equal((await readAll(client)).toString(), 'early late');
@@ -442,11 +443,11 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       const { dial, engine } = await rig(t, createEngine, { host: '127.0.0.1', port }, { holdMs: 30_000 });
       const client = dial();
       client.end('all of it');
-      await until(() => engine.counts().held === 1);
+      await until(() => engine.counts().waitingForUpstream === 1);
       await serve(t, echo, { port });
       assert.equal((await readAll(client)).toString(), 'all of it');
-      assert.equal(engine.counts().held, 0);
-      assert.ok((engine.counts().dialFailures['ECONNREFUSED'] ?? 0) > 0);
+      assert.equal(engine.counts().waitingForUpstream, 0);
+      assert.ok((engine.counts().connectFailures['ECONNREFUSED'] ?? 0) > 0);
     });
 
     test('gives up at the end of the hold with the number of tries', async (t) => {
@@ -463,10 +464,10 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       const upstream = { host: '127.0.0.1', port: await freePort() };
       const { dial, record, engine } = await rig(t, createEngine, upstream, { holdMs: 30_000, maxHeld: 1 });
       dial();
-      await until(() => engine.counts().held === 1);
+      await until(() => engine.counts().waitingForUpstream === 1);
       assert.equal(await ending(dial()), 'ECONNRESET');
       assert.equal((await record(0)).tries, 1);
-      assert.equal(engine.counts().held, 1);
+      assert.equal(engine.counts().waitingForUpstream, 1);
     });
 
     for (const [host, what, addresses] of [
@@ -492,10 +493,10 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       );
       const client = dial();
       client.write('bytes');
-      await until(() => engine.counts().held === 1);
+      await until(() => engine.counts().waitingForUpstream === 1);
       client.resetAndDestroy();
       assert.equal((await record(0)).reason, 'client_reset');
-      assert.equal(engine.counts().held, 0);
+      assert.equal(engine.counts().waitingForUpstream, 0);
     });
 
     test('stops when the client resets before the upstream has answered', async (t) => {
@@ -535,7 +536,7 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       const client = connect({ host: '127.0.0.1', port });
       t.after(() => client.destroy());
       const ended = ending(client);
-      await until(() => engine.counts().held === 1);
+      await until(() => engine.counts().waitingForUpstream === 1);
       assert.ok(openFiles() - before <= 3, `${openFiles() - before} more open files`);
       assert.equal(await ended, 'ECONNRESET');
       assert.equal((await record(0)).reason, 'upstream_refused');
@@ -630,7 +631,7 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       await readBytes(first, 1);
       const second = dial();
       second.end('second');
-      await until(() => engine.counts().waiting === 1);
+      await until(() => engine.counts().waitingForSlot === 1);
       assert.equal(await ending(dial()), 'ECONNRESET');
       assert.equal((await record(0)).reason, 'too_many');
       assert.equal(second.bytesRead, 0);
@@ -646,7 +647,7 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       const clients: Socket[] = [];
       for (const n of [0, 1, 2]) {
         clients.push(dial());
-        await until(() => engine.counts().active + engine.counts().waiting === n + 1);
+        await until(() => engine.counts().active + engine.counts().waitingForSlot === n + 1);
       }
       const ports = clients.map(({ localPort }) => localPort);
       for (const client of clients) client.end('x');
@@ -662,17 +663,17 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       const limits = { holdMs: 30_000, maxConnections: 1 };
       const two = await rig(t, createEngine, upstream, { ...limits, maxHeld: 2 });
       two.dial();
-      await until(() => two.engine.counts().held === 1);
+      await until(() => two.engine.counts().waitingForUpstream === 1);
       two.dial();
-      await until(() => two.engine.counts().waiting === 1);
+      await until(() => two.engine.counts().waitingForSlot === 1);
       assert.equal(await ending(two.dial()), 'ECONNRESET');
       assert.equal((await two.record(0)).reason, 'too_many');
 
       // The second client waits for a place before the upstream has refused the first.
       const one = await rig(t, createEngine, upstream, { ...limits, maxHeld: 1 });
       for (const client of [one.dial(), one.dial()]) void ending(client);
-      await until(() => one.engine.counts().total === 2 && one.engine.counts().held === 1);
-      assert.equal(one.engine.counts().waiting, 0);
+      await until(() => one.engine.counts().total === 2 && one.engine.counts().waitingForUpstream === 1);
+      assert.equal(one.engine.counts().waitingForSlot, 0);
     });
 
     test('a client that leaves while it waits for a place costs nothing', async (t) => {
@@ -683,10 +684,10 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       first.write('1');
       await readBytes(first, 1);
       const second = dial();
-      await until(() => engine.counts().waiting === 1);
+      await until(() => engine.counts().waitingForSlot === 1);
       second.end();
       assert.equal((await record(0)).reason, 'client_gone');
-      assert.equal(engine.counts().waiting, 0);
+      assert.equal(engine.counts().waitingForSlot, 0);
       first.end('2');
       assert.equal((await readAll(first)).toString(), '2');
     });
@@ -730,8 +731,8 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       const through = await check(true);
       through.end('through');
       assert.equal((await readAll(through)).toString(), 'through');
-      const { active, total, held, waiting } = engine.counts();
-      assert.deepEqual([active, total, held, waiting, records.length], [0, 0, 0, 0, 0]);
+      const { active, total, waitingForUpstream, waitingForSlot } = engine.counts();
+      assert.deepEqual([active, total, waitingForUpstream, waitingForSlot, records.length], [0, 0, 0, 0, 0]);
     });
 
     test('a port that was announced for a check is good for one, and for this host only', {
@@ -764,8 +765,10 @@ const unsent = async ({
   remoteAddress = '',
   remotePort = 0,
 }: Socket): Promise<number> =>
-  (await unsentBytes({ host: localAddress, port: localPort }, { host: remoteAddress, port: remotePort })) ??
-  0;
+  (await readUnsentBytes(
+    { host: localAddress, port: localPort },
+    { host: remoteAddress, port: remotePort },
+  )) ?? 0;
 const openFiles = (): number => readdirSync('/proc/self/fd').length;
 const openSockets = (): readonly number[] =>
   readdirSync('/proc/self/fd')

@@ -13,14 +13,14 @@ for (const [name, createEngine] of Object.entries(ENGINES))
     const { dial, engine, record } = await rig(t, createEngine, upstream, limits);
     const clients = Array.from({ length: CLIENTS }, () => dial());
     for (const client of clients) client.write('x');
-    const failures = (): number => engine.counts().dialFailures['ECONNREFUSED'] ?? 0;
-    while (engine.counts().held < CLIENTS || failures() < CLIENTS + 6) await turn();
+    const failures = (): number => engine.counts().connectFailures['ECONNREFUSED'] ?? 0;
+    while (engine.counts().waitingForUpstream < CLIENTS || failures() < CLIENTS + 6) await turn();
     await serve(t, echo, upstream);
     await Promise.all(clients.map((client) => readBytes(client, 1)));
     assert.ok(failures() < CLIENTS * 1.5, `${failures()} failed dials for ${CLIENTS} clients`);
     for (const client of clients) client.end();
     await record(CLIENTS - 1);
-    assert.equal(engine.counts().held, 0);
+    assert.equal(engine.counts().waitingForUpstream, 0);
   });
 
 for (const [name, createEngine] of Object.entries(ENGINES))
@@ -29,7 +29,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
     const { dial, engine, record } = await rig(t, createEngine, upstream, { holdMs: 60_000 });
     const [leaving, staying] = [dial(), dial()];
     await Promise.all([once(leaving, 'connect'), once(staying, 'connect')]);
-    while (engine.counts().held < 2) await turn();
+    while (engine.counts().waitingForUpstream < 2) await turn();
     leaving.resetAndDestroy();
     assert.equal((await record(0)).reason, 'client_reset');
     await serve(t, echo, upstream);

@@ -3,7 +3,7 @@ import { type TestContext, test } from 'node:test';
 import { type ProxyConfig, parseConfig } from '../../../src/config/config.ts';
 import { formatAddress } from '../../../src/lib/address.ts';
 import { createPortableEngine } from '../../../src/proxy/portable/engine.ts';
-import { startForwarder } from '../../../src/proxy/proxy.ts';
+import { startProxy } from '../../../src/proxy/proxy.ts';
 import { dial, ending, freePort, readAll, serve } from '../../support/proxy-harness.ts';
 
 interface Line {
@@ -22,7 +22,7 @@ const start = async (t: TestContext, entry: Partial<ProxyConfig>) => {
   assert.ok(parsed.ok && parsed.config.proxies[0]);
   const lines: Line[] = [];
   let wake = (): void => {};
-  const forwarder = await startForwarder(
+  const forwarder = await startProxy(
     parsed.config.proxies[0],
     createPortableEngine,
     (event, text, fields = {}) => {
@@ -103,7 +103,7 @@ test('with a log of their own, connections are told there alone; refused clients
   const [proxy] = parsed.config.proxies;
   const [events, access]: [string[], string[]] = [[], []];
   let wake = (): void => {};
-  const forwarder = await startForwarder(
+  const forwarder = await startProxy(
     proxy,
     createPortableEngine,
     (event) => events.push(event),

@@ -28,7 +28,7 @@ for (const [wanted, name, why] of [
     const hooks = { onEnd: () => {}, onError: assert.fail, onDeath: assert.fail };
     const engine = await chooseEngine(wanted)(POLICY, hooks);
     t.after(() => engine.drain(0));
-    assert.deepEqual([engine.name, engine.why], [name, why]);
+    assert.deepEqual([engine.name, engine.reason], [name, why]);
   });
 
 /** In a process whose threads take the machine for another. */

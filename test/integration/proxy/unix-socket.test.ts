@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { parseConfig } from '../../../src/config/config.ts';
 import type { Address } from '../../../src/lib/address.ts';
-import { startForwarder } from '../../../src/proxy/proxy.ts';
+import { startProxy } from '../../../src/proxy/proxy.ts';
 import { HAS_PROCFS } from '../../../src/system/proc/procfs.ts';
 import { dial, ENGINES, echo, ending, readAll, readBytes, rig, serve } from '../../support/proxy-harness.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
@@ -122,7 +122,7 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       const told: string[] = [];
       const { host, port } = await serve(t, (socket) => socket.end('served'));
       const proxy = proxyOf({ listen: `unix:${listen.host}`, upstream: `${host}:${port}` });
-      const forwarder = await startForwarder(proxy, createEngine, (_, text) => told.push(text), assert.fail);
+      const forwarder = await startProxy(proxy, createEngine, (_, text) => told.push(text), assert.fail);
       t.after(() => forwarder.drain(0));
       rmSync(listen.host);
       const folder = watch(dirname(listen.host));
@@ -139,10 +139,10 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
     }, async (t) => {
       const theirs = await serve(t, echo, file());
       const proxy = proxyOf({ listen: `unix:${theirs.host}`, upstream: 'localhost:1' });
-      const forwarder = await startForwarder(proxy, createEngine, () => {}, assert.fail);
+      const forwarder = await startProxy(proxy, createEngine, () => {}, assert.fail);
       t.after(() => forwarder.drain(0));
       const [binding] = forwarder.report().bindings;
-      assert.deepEqual([binding?.state, binding?.holder?.pid], ['in_use', process.pid]);
+      assert.deepEqual([binding?.state, binding?.portOwner?.pid], ['in_use', process.pid]);
     });
   });
 }

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
-import { watchStarvation } from '../../../src/system/proc/cpu-starvation.ts';
-import { readProcess, readSchedule } from '../../../src/system/proc/procfs.ts';
+import { createStarvationDetector } from '../../../src/system/proc/cpu-starvation.ts';
+import { readCpuSchedule, readProcess } from '../../../src/system/proc/procfs.ts';
 import { startChild, until } from '../../support/child-process.ts';
 import { needs, needsProgram } from '../../support/requirements.ts';
 
-const skip = needs(readSchedule('self') ? undefined : 'needs /proc/self/schedstat (Linux)');
+const skip = needs(readCpuSchedule('self') ? undefined : 'needs /proc/self/schedstat (Linux)');
 const FOREVER = 'while :; do :; done';
 const LIMIT_MS = 120_000;
 
@@ -34,11 +34,11 @@ const watched = async (
   meanwhile = () => work(t),
 ): Promise<Share> => {
   for (const giveUpAt = Date.now() + LIMIT_MS; Date.now() < giveUpAt; ) {
-    const isSelfStarved = watchStarvation(null);
-    const isStarved = watchStarvation(pid);
-    const [startedAt, before] = [performance.now(), readSchedule(pid)];
+    const isSelfStarved = createStarvationDetector(null);
+    const isStarved = createStarvationDetector(pid);
+    const [startedAt, before] = [performance.now(), readCpuSchedule(pid)];
     await meanwhile();
-    const after = readSchedule(pid);
+    const after = readCpuSchedule(pid);
     const ran = ((after?.ranMs ?? 0) - (before?.ranMs ?? 0)) / (performance.now() - startedAt);
     const said = isStarved(SILENT_MS);
     if (!isSelfStarved(SILENT_MS) && fits(ran)) return { isStarved: said, ran };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { resolve } from '../../../src/system/dns.ts';
+import { resolveAddress } from '../../../src/system/dns.ts';
 
 describe('what needs no name server is resolved without one', () => {
   const table: Readonly<Record<string, readonly string[]>> = {
@@ -11,14 +11,14 @@ describe('what needs no name server is resolved without one', () => {
   };
   for (const [host, hosts] of Object.entries(table))
     test(`${host} is ${hosts.join(' and ')}`, async () =>
-      assert.deepEqual(await resolve({ host, port: 80 }), {
+      assert.deepEqual(await resolveAddress({ host, port: 80 }), {
         ok: true,
         addresses: hosts.map((one) => ({ host: one, port: 80 })),
       }));
 });
 
 test('a name that cannot be is a code, not an exception', async () => {
-  const resolved = await resolve({ host: `${'a'.repeat(64)}.invalid`, port: 80 });
+  const resolved = await resolveAddress({ host: `${'a'.repeat(64)}.invalid`, port: 80 });
   assert.equal(resolved.ok, false);
   assert.match(resolved.ok ? '' : resolved.code, /^E/);
 });

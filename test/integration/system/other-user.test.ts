@@ -40,13 +40,13 @@ for (const [where, state, command] of [
 const lookAsNobody = async ([program, ...args]: readonly [string, ...string[]]) => {
   const code = `process.setgroups([]); process.setgid(65534);
     const modules = await Promise.all(process.argv.slice(1, 4).map((url) => import(url)));
-    const { createGauge, processState, parseConfig } = Object.assign({}, ...modules);
+    const { createResourceSampler, readProcessState, parseConfig } = Object.assign({}, ...modules);
     process.setuid(65534);
     const { config } = parseConfig({ proxies: [{ listen: '6274', upstream: 'localhost:6274' }] });
-    const gauge = createGauge(config.proxies[0].limits);
+    const gauge = createResourceSampler(config.proxies[0].limits);
     const pid = Number(process.argv[4]);
     gauge.measure(pid, null);
-    const [state, gone] = [pid, ${PID_THAT_IS_NONE}].map(processState);
+    const [state, gone] = [pid, ${PID_THAT_IS_NONE}].map(readProcessState);
     console.log(JSON.stringify({ uid: process.getuid(), state, gone, levels: gauge.levels(), usage: gauge.usage() }));`;
   const modules = [
     module('src/system/proc/process-state.ts'),

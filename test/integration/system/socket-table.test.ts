@@ -3,10 +3,10 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { describe, type TestContext, test } from 'node:test';
-import { holderOf } from '../../../src/system/proc/port-owner.ts';
+import { ownerOf } from '../../../src/system/proc/port-owner.ts';
 import { HAS_PROCFS } from '../../../src/system/proc/procfs.ts';
-import { listenersOn } from '../../../src/system/proc/socket-table.ts';
-import { unsentBytes } from '../../../src/system/proc/tcp-queue.ts';
+import { findListeners } from '../../../src/system/proc/socket-table.ts';
+import { readUnsentBytes } from '../../../src/system/proc/tcp-queue.ts';
 import { needs } from '../../support/requirements.ts';
 
 const skip = needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)');
@@ -33,14 +33,14 @@ describe('a listening socket is found with its address and its holder', { skip }
   for (const [bound, found] of table)
     test(bound, { skip: needs(bound.includes(':') && !hasIpv6 ? 'needs IPv6' : undefined) }, async (t) => {
       const port = await listen(t, bound);
-      const listeners = listenersOn(port);
+      const listeners = findListeners(port);
       assert.deepEqual(
         listeners?.map(({ host, port: at, uid }) => ({ host, port: at, uid })),
         [{ host: found, port, uid: process.getuid?.() }],
       );
       const [listener] = listeners;
       assert.ok(listener);
-      const { pid, command, uid } = holderOf(listener);
+      const { pid, command, uid } = ownerOf(listener);
       assert.deepEqual([pid, uid], [process.pid, process.getuid?.()]);
       assert.match(command ?? '', /socket-table\.test/);
     });
@@ -49,7 +49,7 @@ describe('a listening socket is found with its address and its holder', { skip }
     const port = await listen(t, '127.0.0.1');
     const client = connect(port, '127.0.0.1');
     await once(client, 'connect');
-    assert.equal(listenersOn(port)?.length, 1);
+    assert.equal(findListeners(port)?.length, 1);
     client.destroy();
   });
 
@@ -58,23 +58,23 @@ describe('a listening socket is found with its address and its holder', { skip }
     await once(server.listen({ host: '127.0.0.1', port: 0 }), 'listening');
     const { port } = server.address() as AddressInfo;
     await once(server.close(), 'close');
-    assert.deepEqual(listenersOn(port), []);
+    assert.deepEqual(findListeners(port), []);
   });
 
   test('a socket whose process is not to be seen has its user at least', () => {
     const listener = { uid: 12_345, inode: -1 };
-    assert.deepEqual(holderOf(listener), { pid: null, command: null, uid: 12_345 });
+    assert.deepEqual(ownerOf(listener), { pid: null, command: null, uid: 12_345 });
   });
 
   test('with the connections that nobody has accepted yet', async (t) => {
     const port = await listen(t, '127.0.0.1');
-    assert.equal(listenersOn(port)?.[0]?.backlog, 0);
+    assert.equal(findListeners(port)?.[0]?.backlog, 0);
   });
 });
 
 describe('what the kernel has not sent yet is known', { skip }, () => {
   const ends = ({ localAddress = '', localPort = 0, remoteAddress = '', remotePort = 0 }: Socket) =>
-    unsentBytes({ host: localAddress, port: localPort }, { host: remoteAddress, port: remotePort });
+    readUnsentBytes({ host: localAddress, port: localPort }, { host: remoteAddress, port: remotePort });
 
   for (const host of ['127.0.0.1', '::1'])
     test(host, { skip: needs(host === '::1' && !hasIpv6 ? 'needs IPv6' : undefined) }, async (t) => {
@@ -89,6 +89,6 @@ describe('what the kernel has not sent yet is known', { skip }, () => {
       while (((await ends(client)) ?? 0) === 0);
       client.resetAndDestroy();
       await once(client, 'close');
-      assert.equal(await unsentBytes({ host, port: 1 }, { host, port: 2 }), undefined);
+      assert.equal(await readUnsentBytes({ host, port: 1 }, { host, port: 2 }), undefined);
     });
 });

@@ -12,26 +12,29 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { UsageError } from '../../../src/lib/usage-error.ts';
-import { readInteger, readText, remove, writeAtomic } from '../../../src/system/files.ts';
-import { locateHome, makeHome, removeHome } from '../../../src/system/state-dir.ts';
+import { readInteger, readText, removeFile, writeAtomic } from '../../../src/system/files.ts';
+import { locateStateDir, makeStateDir, removeStateDir } from '../../../src/system/state-dir.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 
 const mode = (path: string): number => statSync(path).mode & 0o777;
 
 test('everything of a port is in a folder of its own', () => {
-  const home = locateHome('/x');
-  assert.deepEqual(home.port('6274'), {
+  const home = locateStateDir('/x');
+  assert.deepEqual(home.portFiles('6274'), {
     socket: '/x/ports/6274/control.sock',
     pid: '/x/ports/6274/pid',
     failures: '/x/ports/6274/failures',
   });
-  assert.deepEqual([home.monitorSocket, home.monitorState], ['/x/monitor.sock', '/x/monitor.json']);
-  assert.deepEqual([home.logs, home.accessLog('tcp-proxy-6274')], ['/x/logs', '/x/logs/tcp-proxy-6274.log']);
+  assert.deepEqual([home.monitorSocket, home.monitorStateFile], ['/x/monitor.sock', '/x/monitor.json']);
+  assert.deepEqual(
+    [home.logsFolder, home.accessLogFile('tcp-proxy-6274')],
+    ['/x/logs', '/x/logs/tcp-proxy-6274.log'],
+  );
 });
 
 test('to ask where things are makes nothing', () => {
   const path = join(tempFolder(), 'home');
-  locateHome(path);
+  locateStateDir(path);
   assert.equal(existsSync(path), false);
 });
 
@@ -39,7 +42,7 @@ test('a home is for its owner only, whatever the umask', () => {
   const path = join(tempFolder(), 'a', 'home');
   const before = process.umask(0);
   try {
-    makeHome(path, '6274');
+    makeStateDir(path, '6274');
   } finally {
     process.umask(before);
   }
@@ -53,24 +56,24 @@ test('a home that others could look into is closed to them', () => {
   const path = join(tempFolder(), 'home');
   mkdirSync(path);
   chmodSync(path, 0o755);
-  makeHome(path);
+  makeStateDir(path);
   assert.equal(mode(path), 0o700);
 });
 
 test('a home that is there already keeps what is in it', () => {
   const path = join(tempFolder(), 'home');
-  const { pid } = makeHome(path, '6274').port('6274');
-  writeFileSync(pid, '1\n');
-  makeHome(path, '6274');
-  assert.equal(readText(pid), '1\n');
+  const { pidFile } = makeStateDir(path, '6274').portFiles('6274');
+  writeFileSync(pidFile, '1\n');
+  makeStateDir(path, '6274');
+  assert.equal(readText(pidFile), '1\n');
 });
 
 test('a path that is too long for the sockets is refused, in bytes', () => {
   const longest = 107 - '/ports/65535/control.sock'.length;
   for (const path of [`/${'x'.repeat(longest - 1)}`, `/${'é'.repeat(Math.floor((longest - 1) / 2))}`]) {
-    assert.equal(locateHome(path).path, path);
+    assert.equal(locateStateDir(path).path, path);
     assert.throws(
-      () => locateHome(`${path}éé`),
+      () => locateStateDir(`${path}éé`),
       (error: Error) =>
         error instanceof UsageError &&
         error.message ===
@@ -122,28 +125,28 @@ describe('a pid or failures file is one plain integer', () => {
 
 test('a file that is not there has no text and no integer, and may be removed', () => {
   const path = join(tempFolder(), 'pid');
-  remove(path);
+  removeFile(path);
   assert.deepEqual([readText(path), readInteger(path)], [undefined, undefined]);
 });
 
 describe('a home that is removed', () => {
   const fill = (path: string): void => {
     for (const id of ['6274', 'app.sock']) {
-      const { pid, failures, socket } = makeHome(path, id).port(id);
-      for (const file of [pid, failures, socket, `${pid}.4711`]) writeFileSync(file, '1\n');
+      const { pidFile, failuresFile, socket } = makeStateDir(path, id).portFiles(id);
+      for (const file of [pidFile, failuresFile, socket, `${pidFile}.4711`]) writeFileSync(file, '1\n');
     }
-    const { monitorState, counts, alerts } = locateHome(path);
-    for (const file of [monitorState, counts, alerts])
+    const { monitorStateFile, countsFile, alertsFile } = locateStateDir(path);
+    for (const file of [monitorStateFile, countsFile, alertsFile])
       for (const name of [file, `${file}.4711`]) writeFileSync(name, '{}');
-    writeFileSync(`${alerts}.bad`, '{}');
+    writeFileSync(`${alertsFile}.bad`, '{}');
   };
 
   test('is gone, and so it stays when it is removed again', async () => {
     const path = join(tempFolder(), 'home');
     fill(path);
-    assert.deepEqual(await removeHome(path), []);
+    assert.deepEqual(await removeStateDir(path), []);
     assert.equal(existsSync(path), false);
-    assert.deepEqual(await removeHome(path), []);
+    assert.deepEqual(await removeStateDir(path), []);
   });
 
   test('keeps what steadyport did not put there, as when somebody gave it a folder of their own', async () => {
@@ -151,31 +154,31 @@ describe('a home that is removed', () => {
     fill(path);
     const own = ['letters.txt', 'ports/6274/pid.txt', 'ports/other', 'monitor.json.old'];
     for (const name of own) writeFileSync(join(path, name), 'mine');
-    assert.deepEqual([...(await removeHome(path))].sort(), ['letters.txt', 'monitor.json.old', 'ports']);
+    assert.deepEqual([...(await removeStateDir(path))].sort(), ['letters.txt', 'monitor.json.old', 'ports']);
     assert.deepEqual(readdirSync(path, { recursive: true }).sort(), [...own, 'ports', 'ports/6274'].sort());
   });
 
   test('keeps the logs, and no rule for them', async () => {
     const path = join(tempFolder(), 'home');
     fill(path);
-    const { logs, accessLog } = locateHome(path);
-    mkdirSync(logs);
-    for (const file of [accessLog('tcp-proxy-6274'), `${path}/logrotate.conf`, `${path}/logrotate.state`])
+    const { logsFolder, accessLogFile } = locateStateDir(path);
+    mkdirSync(logsFolder);
+    for (const file of [accessLogFile('tcp-proxy-6274'), `${path}/logrotate.conf`, `${path}/logrotate.state`])
       writeFileSync(file, '');
-    assert.deepEqual(await removeHome(path), ['logs']);
+    assert.deepEqual(await removeStateDir(path), ['logs']);
     assert.deepEqual(readdirSync(path, { recursive: true }).sort(), ['logs', 'logs/tcp-proxy-6274.log']);
   });
 
   test('keeps the sockets that somebody serves, and what belongs to them', async (t) => {
     const path = join(tempFolder(), 'home');
     fill(path);
-    const { socket } = locateHome(path).port('6274');
-    remove(socket);
+    const { socket } = locateStateDir(path).portFiles('6274');
+    removeFile(socket);
     const server = createServer();
     t.after(() => server.close());
     await new Promise<void>((done) => server.listen(socket, done));
-    assert.deepEqual(await removeHome(path), ['ports']);
+    assert.deepEqual(await removeStateDir(path), ['ports']);
     assert.deepEqual(readdirSync(join(path, 'ports')), ['6274']);
-    assert.equal(readInteger(locateHome(path).port('6274').pid), 1);
+    assert.equal(readInteger(locateStateDir(path).portFiles('6274').pidFile), 1);
   });
 });

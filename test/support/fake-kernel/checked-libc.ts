@@ -1,4 +1,4 @@
-import { ADDRESS_MEMORY_BYTES, EVENT, type Libc, type Memory } from '../../../src/libc/libc.ts';
+import { ADDRESS_MEMORY_BYTES, EVENT_LAYOUT, type Libc, type Memory } from '../../../src/libc/libc.ts';
 
 /** Finds each use of a file or of memory that would be a fault in the process, and throws with what was wrong. */
 export interface CheckedLibc extends Libc {
@@ -63,9 +63,9 @@ export const createCheckedLibc = (libc: Libc): CheckedLibc => {
         if (bytes.some((byte) => byte !== POISON)) fail('memory was written to after its release');
       if (first) throw first;
     },
-    memory: (size) => {
+    allocate: (size) => {
       if (!Number.isInteger(size) || size <= 0) fail(`memory: ${size} bytes`);
-      const memory = libc.memory(size);
+      const memory = libc.allocate(size);
       live.add(memory);
       return memory;
     },
@@ -113,8 +113,8 @@ export const createCheckedLibc = (libc: Libc): CheckedLibc => {
       if (size <= 0) fail(`splice: ${size} bytes`);
       return libc.splice(from, to, size);
     },
-    unread: (fd) => libc.unread(file('FIONREAD', fd, 'socket')),
-    unsent: (fd) => libc.unsent(file('TIOCOUTQ', fd, 'socket')),
+    unreadBytes: (fd) => libc.unreadBytes(file('FIONREAD', fd, 'socket')),
+    unsentBytes: (fd) => libc.unsentBytes(file('TIOCOUTQ', fd, 'socket')),
     pipe: (ends) => {
       const failed = libc.pipe(room('pipe', ends, 0, 8));
       if (failed >= 0) {
@@ -136,7 +136,7 @@ export const createCheckedLibc = (libc: Libc): CheckedLibc => {
       libc.epollDelete(file('epoll_ctl', epoll, 'epoll'), file('epoll_ctl', fd, 'socket', 'eventfd')),
     epollWait: (epoll, events, most, timeoutMs) => {
       calls = 0;
-      const into = room('epoll_wait', events, 0, most * EVENT.words * 4);
+      const into = room('epoll_wait', events, 0, most * EVENT_LAYOUT.words * 4);
       return libc.epollWait(file('epoll_wait', epoll, 'epoll'), into, most, timeoutMs);
     },
     eventfd: () => opened(libc.eventfd(), 'eventfd'),

@@ -1,4 +1,4 @@
-import { EPOLLERR, EPOLLET, EPOLLHUP, EVENT } from '../../../src/libc/libc.ts';
+import { EPOLLERR, EPOLLET, EPOLLHUP, EVENT_LAYOUT } from '../../../src/libc/libc.ts';
 
 interface Watch {
   readonly fd: number;
@@ -29,7 +29,7 @@ export class FakeEpoll {
     return this.#watched.delete(fd);
   }
 
-  /** @param words of `most` events, {@link EVENT} apart @returns how many there are */
+  /** @param words of `most` events, {@link EVENT_LAYOUT} apart @returns how many there are */
   wait(words: Int32Array, most: number): number {
     let told = 0;
     for (const fd of [...this.#ready].slice(0, most)) {
@@ -38,10 +38,10 @@ export class FakeEpoll {
       const mask = watch ? watch.poll() & (watch.mask | EPOLLERR | EPOLLHUP) : 0;
       if (!watch || mask === 0) continue;
       if (!(watch.mask & EPOLLET)) this.#ready.add(fd);
-      const at = told * EVENT.words;
+      const at = told * EVENT_LAYOUT.words;
       words[at] = mask;
-      words[at + EVENT.fd] = fd;
-      words[at + EVENT.turn] = watch.turn;
+      words[at + EVENT_LAYOUT.fd] = fd;
+      words[at + EVENT_LAYOUT.generation] = watch.turn;
       told += 1;
     }
     return told;

@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import { type Address, isUnix } from '../../../src/lib/address.ts';
+import { type Address, isUnixSocket } from '../../../src/lib/address.ts';
 import {
   AF_UNIX,
   EPOLLHUP,
@@ -105,7 +105,7 @@ export class FakeKernel implements Libc {
     sockets[n % Math.max(1, sockets.length)]?.onWake();
   }
 
-  memory(size: number): Memory {
+  allocate(size: number): Memory {
     this.#memory += 1 << 20;
     return { bytes: Buffer.from(new ArrayBuffer(size)), address: this.#memory };
   }
@@ -121,7 +121,7 @@ export class FakeKernel implements Libc {
   bind(fd: number, address: Memory): number {
     const socket = this.#socket(fd);
     const bound = addressIn(address);
-    socket.bound = bound.port === 0 && !isUnix(bound) ? { ...bound, port: this.#nextPort() } : bound;
+    socket.bound = bound.port === 0 && !isUnixSocket(bound) ? { ...bound, port: this.#nextPort() } : bound;
     return 0;
   }
 
@@ -262,11 +262,11 @@ export class FakeKernel implements Libc {
     return total(chunks);
   }
 
-  unread(fd: number): number {
+  unreadBytes(fd: number): number {
     return this.#stream(fd).inbox.size;
   }
 
-  unsent(fd: number): number {
+  unsentBytes(fd: number): number {
     return this.#stream(fd).outbox.size;
   }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { isUnix } from '../../../src/lib/address.ts';
+import { isUnixSocket } from '../../../src/lib/address.ts';
 import type { ConnectionRecord } from '../../../src/proxy/engine.ts';
 import type { Peer } from './peer.ts';
 import { OUTSIDE } from './script.ts';
@@ -18,7 +18,7 @@ export const endsRightly = (world: World, leftAtMs: number): void => {
   const accepted = world.clients.filter(({ peer }) => peer.stream.peer?.isAccepted);
   for (const client of accepted) {
     const records = recordsOf(world, client);
-    if (isUnix(world.setting.listen) && accepted.length > 1) continue;
+    if (isUnixSocket(world.setting.listen) && accepted.length > 1) continue;
     assert.ok(records.length === 1 || (client.isCheck && records.length === 0), `${records.length} records`);
     const [record] = records;
     if (record) fits(world, client, record, leftAtMs);
@@ -33,7 +33,7 @@ const sum = ({ records }: World, field: 'bytesToUpstream' | 'bytesToClient'): nu
   records.reduce((bytes, record) => bytes + record[field], 0);
 
 const recordsOf = (world: World, { from }: Client): readonly ConnectionRecord[] =>
-  isUnix(world.setting.listen)
+  isUnixSocket(world.setting.listen)
     ? world.records
     : world.records.filter(({ client }) => client.port === from.port);
 
@@ -53,7 +53,7 @@ const fits = (world: World, client: Client, record: ConnectionRecord, leftAtMs: 
     if (takesAll(peer))
       assert.equal(peer.received, far ? sentBy(far) : 0, `${what}: the client has not got all`);
   }
-  const isTcp = !isUnix(world.setting.listen) && !isUnix(world.setting.policy.upstream);
+  const isTcp = !isUnixSocket(world.setting.listen) && !isUnixSocket(world.setting.policy.upstream);
   if (isTcp) {
     if (record.reason === 'client_reset' && far) isPassedOn(peer, far, leftAtMs);
     if (record.reason === 'upstream_reset' && far) isPassedOn(far, peer, leftAtMs);
@@ -83,7 +83,7 @@ const isPossible = (
   const { policy, listen } = setting;
   const isReset = (one: Peer): boolean => one.hasReset;
   const isRude = (one: Peer): boolean => one.hasReset && !one.hasFinished;
-  const [isUnixClient, isUnixUpstream] = [isUnix(listen), isUnix(policy.upstream)];
+  const [isUnixClient, isUnixUpstream] = [isUnixSocket(listen), isUnixSocket(policy.upstream)];
   if (from.host === OUTSIDE && !isUnixClient) return reason === 'not_allowed';
   switch (reason) {
     case 'done':

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import type { Address } from '../../../src/lib/address.ts';
 import type { ConnectionRecord, Policy } from '../../../src/proxy/engine.ts';
 import { createDataPath, type DataPath } from '../../../src/proxy/kernel/data-path.ts';
-import { type Command, type Report, readRecords } from '../../../src/proxy/kernel/thread/channel.ts';
-import { Cells } from '../../../src/proxy/kernel/thread/shared-counters.ts';
+import { type Command, readRecords, type ThreadEvent } from '../../../src/proxy/kernel/thread/channel.ts';
+import { SharedCounters } from '../../../src/proxy/kernel/thread/shared-counters.ts';
 import { type CheckedLibc, createCheckedLibc } from './checked-libc.ts';
 import { type Call, FakeKernel, type Route, type Sizes } from './fake-libc.ts';
 import type { Stream } from './fake-stream.ts';
@@ -36,7 +36,7 @@ export class World {
   readonly kernel: FakeKernel;
   readonly libc: CheckedLibc;
   readonly path: DataPath;
-  readonly cells = new Cells();
+  readonly cells = new SharedCounters();
   readonly clients: Client[] = [];
   readonly upstreams: Peer[] = [];
   readonly peers: Peer[] = [];
@@ -58,7 +58,7 @@ export class World {
     this.libc = createCheckedLibc(this.kernel);
     const start = {
       policy: setting.policy,
-      isOpenTold: true,
+      shouldReportOpen: true,
       ephemeralPorts: { first: 1, last: 65_535 },
     };
     this.path = createDataPath(
@@ -187,7 +187,7 @@ export class World {
     return peer;
   }
 
-  #hear(report: Report): void {
+  #hear(report: ThreadEvent): void {
     if (report.kind === 'records') this.records.push(...readRecords(report.fields));
     else if (report.kind === 'resolve') this.isResolving = true;
     else if (report.kind === 'error') this.errors.push(report.failure.message);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createDeadMan, pingTo } from '../../../src/alerting/heartbeat.ts';
+import { createDeadMansSwitch, createPing } from '../../../src/alerting/heartbeat.ts';
 import type { Delivery } from '../../../src/alerting/policy/notification.ts';
 import { Secret } from '../../../src/config/secrets.ts';
 import { answer, hang, openReceiver } from '../../support/http-receiver.ts';
@@ -19,7 +19,7 @@ const rig = () => {
   const pings: number[] = [];
   const lines: string[] = [];
   let nowS = 0;
-  const deadMan = createDeadMan(
+  const deadMan = createDeadMansSwitch(
     async () => {
       pings.push(nowS);
       return state.delivery;
@@ -27,7 +27,7 @@ const rig = () => {
     (event, text) => lines.push(`${event}: ${text}`),
   );
   const lookUntil = async (toS: number, isWell: boolean): Promise<void> => {
-    for (; nowS < toS; nowS += 1) await deadMan.look(nowS * 1_000, isWell);
+    for (; nowS < toS; nowS += 1) await deadMan.tick(nowS * 1_000, isWell);
   };
   return { state, pings, lines, lookUntil, deadMan };
 };
@@ -74,14 +74,14 @@ test('a ping that fails is tried again every 15 s, or when the receiver says, an
 
 test('a clock that is set back does not keep it from pinging', async () => {
   const { pings, deadMan } = rig();
-  await deadMan.look(1_000_000, true);
-  await deadMan.look(0, true);
+  await deadMan.tick(1_000_000, true);
+  await deadMan.tick(0, true);
   assert.equal(pings.length, 2);
 });
 
 test('it is one GET, to the URL as it is', async () => {
   const receiver = await openReceiver(answer(200, 'OK'));
-  const ping = pingTo(new Secret(new URL(`${receiver.url}/uuid?status=up`)));
+  const ping = createPing(new Secret(new URL(`${receiver.url}/uuid?status=up`)));
   assert.deepEqual(await ping(new AbortController().signal), OK);
   const [{ method, path, text } = assert.fail('nothing came')] = receiver.received;
   assert.deepEqual([method, path, text], ['GET', '/uuid?status=up', '']);
@@ -90,12 +90,14 @@ test('it is one GET, to the URL as it is', async () => {
 test('one ping at a time, and none after the end, which ends the one under way', async () => {
   const receiver = await openReceiver(hang);
   const lines: string[] = [];
-  const deadMan = createDeadMan(pingTo(new Secret(new URL(receiver.url))), (_, text) => lines.push(text));
-  const first = deadMan.look(0, true);
+  const deadMan = createDeadMansSwitch(createPing(new Secret(new URL(receiver.url))), (_, text) =>
+    lines.push(text),
+  );
+  const first = deadMan.tick(0, true);
   await receiver.got(1);
-  await deadMan.look(100_000, true);
+  await deadMan.tick(100_000, true);
   deadMan.stop();
   await first;
-  await deadMan.look(200_000, true);
+  await deadMan.tick(200_000, true);
   assert.deepEqual([receiver.received.length, lines], [1, []]);
 });

@@ -4,7 +4,7 @@ import { type Config, parseConfig } from '../../../src/config/config.ts';
 import type { ConfigVariables } from '../../../src/config/env-overrides.ts';
 import { formatConfigError } from '../../../src/config/errors.ts';
 import { formatAddress } from '../../../src/lib/address.ts';
-import { formatListen } from '../../../src/lib/listen-spec.ts';
+import { formatListenSpec } from '../../../src/lib/listen-spec.ts';
 
 const FILE = {
   proxies: [
@@ -64,7 +64,7 @@ describe('an item of PROXIES is LISTEN:HOST:PORT', () => {
     test(`"${item}"`, () => {
       const [proxy] = parse({ PROXIES: item }, {}).proxies;
       assert.ok(proxy);
-      assert.deepEqual([formatListen(proxy.listen), formatAddress(proxy.upstream)], [listen, upstream]);
+      assert.deepEqual([formatListenSpec(proxy.listen), formatAddress(proxy.upstream)], [listen, upstream]);
     });
 });
 

@@ -4,7 +4,12 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { inspect } from 'node:util';
 import { CONFIG_VARIABLES } from '../../../src/config/env-overrides.ts';
-import { misplacedSecrets, parseSecrets, SECRET_VARIABLES, usesOf } from '../../../src/config/secrets.ts';
+import {
+  configuredSecrets,
+  misplacedSecrets,
+  parseSecrets,
+  SECRET_VARIABLES,
+} from '../../../src/config/secrets.ts';
 
 const URL_TEXT = 'https://hooks.example/T0/hidden';
 
@@ -25,7 +30,7 @@ test('a secret shows itself to the one who asks for it, and to nobody else', () 
 
 test('what is not set, or empty, is none', () => {
   const { secrets, errors } = parseSecrets({ SLACK_WEBHOOK_URL: '', HEARTBEAT_URL: URL_TEXT });
-  assert.deepEqual([usesOf(secrets), errors], [['heartbeat'], []]);
+  assert.deepEqual([configuredSecrets(secrets), errors], [['heartbeat'], []]);
 });
 
 describe('what is no http URL is a mistake, told by its name and without its value', () => {

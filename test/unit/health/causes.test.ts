@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { adviceOn, describeCause, describeFailure } from '../../../src/health/cause-text.ts';
+import { adviceFor, describeCause, describeFailure } from '../../../src/health/cause-text.ts';
 import type { Cause } from '../../../src/health/types.ts';
 
 const ABOUT = {
@@ -8,7 +8,7 @@ const ABOUT = {
   place: 'port 6274',
   upstream: 'localhost:6274',
   detail: null,
-  holder: null,
+  portOwner: null,
 };
 
 /** After "Proxy for port 6274 ", what follows the failure's number, and what to do. */
@@ -58,7 +58,7 @@ describe('each cause has its words in the log, and an advice', () => {
       const [log, note, advice] = WORDS[cause];
       assert.equal(describeCause(cause, ABOUT), `Proxy for port 6274 ${log}`);
       assert.equal(describeFailure(cause, ABOUT, 7), `Proxy for port 6274 ${log} (failure #7)${note}`);
-      assert.match(adviceOn(cause, ABOUT), advice);
+      assert.match(adviceFor(cause, ABOUT), advice);
     });
 });
 
@@ -78,17 +78,17 @@ describe('an advice', () => {
     ...(['crashed', 'crash_loop'] as const),
   ])
     test(`on ${cause} has in it what the check said, or how the process ended`, () => {
-      assert.ok(adviceOn(cause, { ...ABOUT, detail }).includes(detail));
-      assert.ok(!adviceOn(cause, ABOUT).includes('null'));
+      assert.ok(adviceFor(cause, { ...ABOUT, detail }).includes(detail));
+      assert.ok(!adviceFor(cause, ABOUT).includes('null'));
     });
 
   test('on a port in use names its holder', () => {
-    const advice = adviceOn('port_in_use', { ...ABOUT, holder: 'pid 42 (vite)' });
+    const advice = adviceFor('port_in_use', { ...ABOUT, portOwner: 'pid 42 (vite)' });
     assert.ok(advice.endsWith('pid 42 (vite)'), advice);
   });
 
   test('on a unix socket does not speak of a port', () => {
     for (const cause of CAUSES)
-      assert.ok(!adviceOn(cause, { ...ABOUT, place: 'the socket' }).includes('port 6274'), cause);
+      assert.ok(!adviceFor(cause, { ...ABOUT, place: 'the socket' }).includes('port 6274'), cause);
   });
 });

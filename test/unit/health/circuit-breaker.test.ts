@@ -1,29 +1,29 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
-  afterCure,
   afterRecovery,
+  afterRestart,
   askBreaker,
-  type Breaker,
-  type Budget,
+  type CircuitBreaker,
   CLOSED,
   openBreaker,
+  type RestartPolicy,
 } from '../../../src/health/circuit-breaker.ts';
 
-const BUDGET: Budget = { maxRestarts: 3, restartWindowMs: 600_000, restartCooldownMs: 60_000 };
+const BUDGET: RestartPolicy = { maxRestarts: 3, restartWindowMs: 600_000, restartCooldownMs: 60_000 };
 const MINUTE_MS = 60_000;
 
 /** As if nothing helped: each cure, and each time it gave up, at the first moment it may come, until `untilMs`. */
-const useless = (untilMs: number, budget: Budget, from: Breaker = CLOSED) => {
+const useless = (untilMs: number, budget: RestartPolicy, from: CircuitBreaker = CLOSED) => {
   let breaker = from;
   const curesMs: number[] = [];
   const gaveUpMs: number[] = [];
   for (let atMs = 0; atMs < untilMs; atMs += 1_000) {
     const answer = askBreaker(breaker, atMs, budget);
-    if (answer === 'cure') {
+    if (answer === 'allow') {
       curesMs.push(atMs);
-      breaker = afterCure(breaker, atMs, budget);
-    } else if (answer === 'give_up') {
+      breaker = afterRestart(breaker, atMs, budget);
+    } else if (answer === 'open') {
       gaveUpMs.push(atMs);
       breaker = openBreaker(breaker, atMs, budget);
     }
@@ -33,8 +33,8 @@ const useless = (untilMs: number, budget: Budget, from: Breaker = CLOSED) => {
 const differences = (times: readonly number[]): readonly number[] =>
   times.slice(1).map((oneMs, at) => (oneMs - (times[at] ?? 0)) / 1_000);
 
-const spent = (): Breaker => useless(4_000, BUDGET).breaker;
-const opened = (): Breaker => openBreaker(spent(), 10_000, BUDGET);
+const spent = (): CircuitBreaker => useless(4_000, BUDGET).breaker;
+const opened = (): CircuitBreaker => openBreaker(spent(), 10_000, BUDGET);
 
 test('the pauses between cures that do not help are 1, 2, 4 … 30 s', () => {
   const { curesMs } = useless(180_000, { ...BUDGET, maxRestarts: 9 });
@@ -62,17 +62,17 @@ test('a budget of 0 never restarts, and gives up nothing that it has begun', () 
 describe('the budget is that of a window', () => {
   test('the first cure of a full budget leaves it after restartWindowMs', () => {
     const breaker = afterRecovery(spent());
-    assert.equal(askBreaker(breaker, 599_999, BUDGET), 'give_up');
-    assert.equal(askBreaker(breaker, 600_000, BUDGET), 'cure');
+    assert.equal(askBreaker(breaker, 599_999, BUDGET), 'open');
+    assert.equal(askBreaker(breaker, 600_000, BUDGET), 'allow');
   });
 
   test('what was spent stays spent after a recovery, and the pauses begin anew', () => {
     const breaker = afterRecovery(useless(2_000, BUDGET).breaker);
-    assert.equal(askBreaker(breaker, 2_000, BUDGET), 'cure');
-    const last = afterCure(breaker, 2_000, BUDGET);
+    assert.equal(askBreaker(breaker, 2_000, BUDGET), 'allow');
+    const last = afterRestart(breaker, 2_000, BUDGET);
     assert.deepEqual(
       [2_999, 3_000].map((atMs) => askBreaker(last, atMs, BUDGET)),
-      ['wait', 'give_up'],
+      ['backoff', 'open'],
     );
   });
 
@@ -84,23 +84,23 @@ describe('the budget is that of a window', () => {
 
 describe('half open', () => {
   test('nothing is tried before the break is over, and then one cure', () => {
-    assert.equal(askBreaker(opened(), 69_999, BUDGET), 'wait');
-    assert.equal(askBreaker(opened(), 70_000, BUDGET), 'cure');
-    const tried = afterCure(opened(), 70_000, BUDGET);
-    assert.equal(askBreaker(tried, 70_000 + 119_999, BUDGET), 'wait');
-    assert.equal(askBreaker(tried, 70_000 + 120_000, BUDGET), 'cure');
+    assert.equal(askBreaker(opened(), 69_999, BUDGET), 'backoff');
+    assert.equal(askBreaker(opened(), 70_000, BUDGET), 'allow');
+    const tried = afterRestart(opened(), 70_000, BUDGET);
+    assert.equal(askBreaker(tried, 70_000 + 119_999, BUDGET), 'backoff');
+    assert.equal(askBreaker(tried, 70_000 + 120_000, BUDGET), 'allow');
   });
 
   test('a try that helps closes it, and gives the budget back', () => {
-    const breaker = afterRecovery(afterCure(opened(), 70_000, BUDGET));
+    const breaker = afterRecovery(afterRestart(opened(), 70_000, BUDGET));
     assert.deepEqual(breaker, CLOSED);
     assert.equal(useless(4_000, BUDGET, breaker).curesMs.length, 3);
   });
 
   test('a port that comes back by itself closes it, and what was spent stays spent', () => {
     const breaker = afterRecovery(opened());
-    assert.equal(breaker.opened, 0);
-    assert.equal(askBreaker(breaker, 20_000, BUDGET), 'give_up');
-    assert.equal(askBreaker(breaker, 600_000, BUDGET), 'cure');
+    assert.equal(breaker.openCount, 0);
+    assert.equal(askBreaker(breaker, 20_000, BUDGET), 'open');
+    assert.equal(askBreaker(breaker, 600_000, BUDGET), 'allow');
   });
 });

@@ -8,7 +8,7 @@ const GONE = { pm2: 'waiting_restart', process: 'gone', heartbeat: 'unreachable'
 const life = (story: Story, atMs: number, pid: number, livesMs: number, seenBy: 'socket' | 'list') => [
   ...story.look(atMs, {}, pid),
   ...story.look(atMs + livesMs, {}, pid),
-  ...(seenBy === 'socket' ? story.tell({ kind: 'crash', atMs: atMs + livesMs }) : []),
+  ...(seenBy === 'socket' ? story.tell({ kind: 'crash', at: atMs + livesMs }) : []),
   ...story.look(atMs + livesMs, GONE, pid),
 ];
 
@@ -79,7 +79,7 @@ test('one that never comes up at all has one alert, too', () => {
   const story = startStory();
   const lines = Array.from({ length: 20 }, (_, at) => [
     ...story.look(10_000 + at * 5_000, { pm2: 'launching', heartbeat: 'unreachable' }, 201 + at),
-    ...story.tell({ kind: 'crash', atMs: 11_000 + at * 5_000 }),
+    ...story.tell({ kind: 'crash', at: 11_000 + at * 5_000 }),
     ...story.look(11_100 + at * 5_000, GONE, 201 + at),
   ]);
   const alerts = inWords(lines.flat()).filter((line) => line.includes('ALERT'));
@@ -97,7 +97,7 @@ test('it is over when a process has lived for 30 s, and not before', () => {
   });
   assert.deepEqual(states, ['down', 'down', 'down', 'down', 'up']);
   const past = story.health().history.at(-1);
-  assert.deepEqual([past?.cause, past?.toMs, past?.cures], ['crash_loop', 70_000, []]);
+  assert.deepEqual([past?.cause, past?.endedAt, past?.actions], ['crash_loop', 70_000, []]);
 });
 
 describe('in a crash loop, too, a crash is counted once, and a process that lives not at all', () => {

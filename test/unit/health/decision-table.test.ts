@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { type Row, TABLE } from '../../../src/health/decision-table.ts';
+import { DECISION_TABLE, type DecisionRow } from '../../../src/health/decision-table.ts';
 
 const PATH = 'docs/decision-table.md';
 
@@ -18,17 +18,17 @@ are the state \`waiting\` instead.
 |---|---|---|---|---|---|---|
 `;
 
-const render = ({ finding, verdict, why }: Row, at: number): string => {
+const render = ({ finding, verdict, why }: DecisionRow, at: number): string => {
   const [state, cures, when] =
     verdict.kind === 'failing'
       ? [
           'down',
-          verdict.cures.join(', then ') || 'none',
-          verdict.at === 'once' ? 'at failure 1' : 'at the threshold',
+          verdict.remedies.join(', then ') || 'none',
+          verdict.actAt === 'first_failure' ? 'at failure 1' : 'at the threshold',
         ]
       : [
           verdict.state === 'same' ? 'as it was' : verdict.state,
-          verdict.kind === 'ending' ? verdict.cures.join() : '',
+          verdict.kind === 'ending' ? verdict.remedies.join() : '',
           verdict.kind === 'ending' ? 'at once' : '',
         ];
   const cells = [at + 1, finding, state, verdict.cause ? `\`${verdict.cause}\`` : '', cures, when, why];
@@ -36,7 +36,7 @@ const render = ({ finding, verdict, why }: Row, at: number): string => {
 };
 
 test('docs/decision-table.md is what the decision table says', () => {
-  const page = HEAD + TABLE.map(render).join('');
+  const page = HEAD + DECISION_TABLE.map(render).join('');
   if (process.env['STEADYPORT_WRITE_TABLE']) writeFileSync(PATH, page);
   assert.equal(readFileSync(PATH, 'utf8'), page, 'run: npm run table');
 });

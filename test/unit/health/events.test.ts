@@ -5,8 +5,8 @@ import { HUNG, inWords, type Story, startStory, UPSTREAM_DOWN, WELL } from '../.
 
 const FAILING: readonly Partial<Evidence>[] = [UPSTREAM_DOWN, { upstream: 'silent' }, { endToEnd: 'failed' }];
 
-const lookWithoutNews = (story: Story, atMs: number, seen: Partial<Evidence>) =>
-  story.tell({ kind: 'look', atMs, pid: 100, evidence: { ...WELL, ...seen }, isProbed: false });
+const lookWithoutNews = (story: Story, at: number, seen: Partial<Evidence>) =>
+  story.tell({ kind: 'check', at, pid: 100, evidence: { ...WELL, ...seen }, isProbed: false });
 
 describe('a look without news of the upstream counts neither for nor against it', () => {
   for (const seen of FAILING) {

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { newHealth, uptimeOf } from '../../../src/health/state.ts';
+import { createHealth, uptimeOf } from '../../../src/health/state.ts';
 import { HUNG, NOT_THERE, type Story, startStory, UPSTREAM_DOWN } from '../../support/health-scenario.ts';
 
 /** An incident of 1 s. */
-const incident = (story: Story, fromMs: number, seen = UPSTREAM_DOWN as object): void => {
-  story.look(fromMs, seen);
-  for (const atMs of [fromMs + 1_000, fromMs + 2_000]) story.look(atMs);
+const incident = (story: Story, startedAt: number, seen = UPSTREAM_DOWN as object): void => {
+  story.look(startedAt, seen);
+  for (const atMs of [startedAt + 1_000, startedAt + 2_000]) story.look(atMs);
 };
 
 describe('an incident that is over', () => {
@@ -14,16 +14,16 @@ describe('an incident that is over', () => {
     const story = startStory();
     story.look(10_000, UPSTREAM_DOWN);
     for (const atMs of [11_000, 12_000, 13_000]) story.look(atMs, HUNG);
-    story.tell({ kind: 'cured', atMs: 13_500, cure: 'forced', error: 'PM2 is away' });
+    story.tell({ kind: 'remedy_done', at: 13_500, remedy: 'force_restart', error: 'PM2 is away' });
     story.look(15_000, HUNG);
-    story.tell({ kind: 'cured', atMs: 15_500, cure: 'forced', error: null });
+    story.tell({ kind: 'remedy_done', at: 15_500, remedy: 'force_restart', error: null });
     for (const atMs of [16_000, 17_000]) story.look(atMs, {}, 200);
     const { history, incident } = story.health();
     assert.deepEqual(history, [
       {
-        ...{ fromMs: 10_000, toMs: 16_000, cause: 'hung', cures: ['forced', 'forced'] },
+        ...{ startedAt: 10_000, endedAt: 16_000, cause: 'hung', actions: ['force_restart', 'force_restart'] },
         alerted: true,
-        restarted: true,
+        hasNewProcess: true,
       },
     ]);
     assert.equal(incident, null);
@@ -34,7 +34,11 @@ describe('an incident that is over', () => {
     story.look(10_000, NOT_THERE, null);
     story.look(12_000, { pm2: 'stopped' }, null);
     assert.deepEqual(story.health().history, [
-      { ...{ fromMs: 10_000, toMs: 12_000, cause: 'crashed', cures: [] }, alerted: false, restarted: false },
+      {
+        ...{ startedAt: 10_000, endedAt: 12_000, cause: 'crashed', actions: [] },
+        alerted: false,
+        hasNewProcess: false,
+      },
     ]);
     story.look(13_000, { pm2: 'stopped' }, null);
     assert.equal(story.health().history.length, 1);
@@ -46,14 +50,14 @@ test('one that goes on is not in the history', () => {
   story.look(10_000, UPSTREAM_DOWN);
   story.look(11_000, HUNG);
   assert.deepEqual(story.health().history, []);
-  const { atMs, cause, cures } = story.health().incident ?? {};
-  assert.deepEqual([atMs, cause, cures], [10_000, 'hung', []]);
+  const { startedAt, cause, actions } = story.health().incident ?? {};
+  assert.deepEqual([startedAt, cause, actions], [10_000, 'hung', []]);
 });
 
 test('the history has the last 20 incidents, the oldest first', () => {
   const story = startStory();
   for (let at = 1; at <= 25; at += 1) incident(story, at * 10_000);
-  const starts = story.health().history.map(({ fromMs }) => fromMs / 10_000);
+  const starts = story.health().history.map(({ startedAt }) => startedAt / 10_000);
   assert.deepEqual(
     starts,
     Array.from({ length: 20 }, (_, at) => at + 6),
@@ -63,11 +67,11 @@ test('the history has the last 20 incidents, the oldest first', () => {
 test('an incident keeps its last 20 cures', () => {
   const story = startStory({ maxRestarts: 1_000 });
   story.look(10_000, NOT_THERE, null);
-  for (let atMs = 11_000; atMs < 41_000; atMs += 1_000)
-    story.tell({ kind: 'cured', atMs, cure: atMs < 22_000 ? 'start' : 'forced', error: null });
-  const cures = story.health().incident?.cures ?? [];
+  for (let at = 11_000; at < 41_000; at += 1_000)
+    story.tell({ kind: 'remedy_done', at, remedy: at < 22_000 ? 'start' : 'force_restart', error: null });
+  const cures = story.health().incident?.actions ?? [];
   assert.equal(cures.length, 20);
-  assert.deepEqual([cures[0], cures[1]], ['start', 'forced']);
+  assert.deepEqual([cures[0], cures[1]], ['start', 'force_restart']);
 });
 
 test("an incident that is the upstream's from end to end is no recovery of the proxy", () => {
@@ -79,10 +83,10 @@ test("an incident that is the upstream's from end to end is no recovery of the p
 });
 
 describe('the uptime is the part of the time without an incident', () => {
-  test('of a proxy that was never down', () => assert.equal(uptimeOf(newHealth(0), 100_000), 1));
+  test('of a proxy that was never down', () => assert.equal(uptimeOf(createHealth(0), 100_000), 1));
 
   test('at the first look, and with a clock that was set back', () => {
-    for (const nowMs of [5_000, 1_000]) assert.equal(uptimeOf(newHealth(5_000), nowMs), 1);
+    for (const nowMs of [5_000, 1_000]) assert.equal(uptimeOf(createHealth(5_000), nowMs), 1);
   });
 
   test('with incidents that are over', () => {
@@ -99,7 +103,7 @@ describe('the uptime is the part of the time without an incident', () => {
   });
 
   test('of a proxy that has been down since its first look', () => {
-    const health = { ...newHealth(0), downMs: 200_000 };
+    const health = { ...createHealth(0), downMs: 200_000 };
     assert.equal(uptimeOf(health, 100_000), 0);
   });
 });

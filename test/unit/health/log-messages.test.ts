@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Evidence } from '../../../src/health/types.ts';
-import { formatSeconds } from '../../../src/lib/duration.ts';
+import { formatDuration } from '../../../src/lib/duration.ts';
 import { HUNG, inWords, NOT_THERE, startStory, UPSTREAM_DOWN } from '../../support/health-scenario.ts';
 
 test('a proxy that goes and is brought back is told in the words of the old system', () => {
   const story = startStory();
   const lines = [
     ...inWords(story.look(10_000, NOT_THERE, null)),
-    ...inWords(story.tell({ kind: 'cured', atMs: 10_100, cure: 'start', error: null })),
+    ...inWords(story.tell({ kind: 'remedy_done', at: 10_100, remedy: 'start', error: null })),
     ...inWords(story.look(10_200, {}, 439_841)),
     ...inWords(story.look(10_450, {}, 439_841)),
   ];
@@ -53,9 +53,9 @@ test('the alert comes once an incident, at the threshold', () => {
 
 test('the alert comes though each restart begins the count of consecutive failures anew', () => {
   const story = startStory();
-  const alerts = [10_000, 12_000, 15_000].flatMap((atMs) => {
-    const lines = inWords(story.look(atMs, NOT_THERE, null));
-    story.tell({ kind: 'cured', atMs, cure: 'start', error: null });
+  const alerts = [10_000, 12_000, 15_000].flatMap((at) => {
+    const lines = inWords(story.look(at, NOT_THERE, null));
+    story.tell({ kind: 'remedy_done', at, remedy: 'start', error: null });
     return lines.filter((line) => line.includes('ALERT') || line.includes('#'));
   });
   assert.deepEqual(alerts, [
@@ -118,6 +118,6 @@ test('a clock that was set back gives a recovery of 0 ms, not a negative one', (
 });
 
 test('a duration is short: milliseconds, seconds with one decimal, minutes', () => {
-  const texts = [0, 999, 1_000, 2_549, 89_999, 90_000, 3_600_000].map(formatSeconds);
+  const texts = [0, 999, 1_000, 2_549, 89_999, 90_000, 3_600_000].map(formatDuration);
   assert.deepEqual(texts, ['0 ms', '999 ms', '1.0 s', '2.5 s', '90.0 s', '2 min', '60 min']);
 });

@@ -1,22 +1,35 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type Brake, brake, isBraking, RELEASED } from '../../../src/health/mass-failure.ts';
-import { type Health, newHealth } from '../../../src/health/state.ts';
+import {
+  detectMassFailure,
+  isPausingRestarts,
+  type MassFailure,
+  NO_MASS_FAILURE,
+} from '../../../src/health/mass-failure.ts';
+import { createHealth, type Health } from '../../../src/health/state.ts';
 import type { Cause } from '../../../src/health/types.ts';
 
 const failing = (cause: Cause): Health => ({
-  ...newHealth(0),
+  ...createHealth(0),
   state: 'degraded',
   cause,
-  incident: { atMs: 0, pid: 1, cause, cures: [], alerted: false, isOwn: true, backAtMs: null },
+  incident: {
+    startedAt: 0,
+    pid: 1,
+    cause,
+    actions: [],
+    alerted: false,
+    isProxyFault: true,
+    recoveringSince: null,
+  },
 });
-const well = (): Health => ({ ...newHealth(0), state: 'up' });
+const well = (): Health => ({ ...createHealth(0), state: 'up' });
 const fleet = (bad: number, good: number, cause: Cause = 'hung'): readonly Health[] => [
   ...Array.from({ length: bad }, () => failing(cause)),
   ...Array.from({ length: good }, well),
 ];
-const isOn = (healths: readonly Health[], before = RELEASED): boolean =>
-  isBraking(brake(before, healths, 1_000), 1_000);
+const isOn = (healths: readonly Health[], before = NO_MASS_FAILURE): boolean =>
+  isPausingRestarts(detectMassFailure(before, healths, 1_000), 1_000);
 
 describe('the machine is suspected when three ports or more fail at once, and more than half of all', () => {
   const table: readonly [bad: number, good: number, isOn: boolean][] = [
@@ -69,13 +82,13 @@ describe('only what a slow machine would look like counts', () => {
 });
 
 describe('the brake', () => {
-  const at = (atMs: number, healths: readonly Health[], before: Brake) => {
-    const now = brake(before, healths, atMs);
-    return { now, isOn: isBraking(now, atMs) };
+  const at = (atMs: number, healths: readonly Health[], before: MassFailure) => {
+    const now = detectMassFailure(before, healths, atMs);
+    return { now, isOn: isPausingRestarts(now, atMs) };
   };
 
   test('lifts after 60 s, and stays lifted while the same goes on', () => {
-    let state = RELEASED;
+    let state = NO_MASS_FAILURE;
     const seen = [1_000, 30_000, 60_999, 61_000, 500_000].map((atMs) => {
       const { now, isOn: braking } = at(atMs, fleet(3, 0), state);
       state = now;
@@ -85,12 +98,12 @@ describe('the brake', () => {
   });
 
   test('is released when fewer fail, and has 60 s again the next time', () => {
-    let state = brake(RELEASED, fleet(3, 0), 1_000);
-    state = brake(state, fleet(2, 1), 100_000);
-    assert.deepEqual(state, RELEASED);
-    state = brake(state, fleet(3, 0), 200_000);
+    let state = detectMassFailure(NO_MASS_FAILURE, fleet(3, 0), 1_000);
+    state = detectMassFailure(state, fleet(2, 1), 100_000);
+    assert.deepEqual(state, NO_MASS_FAILURE);
+    state = detectMassFailure(state, fleet(3, 0), 200_000);
     assert.deepEqual(
-      [200_000, 259_999, 260_000].map((atMs) => isBraking(state, atMs)),
+      [200_000, 259_999, 260_000].map((atMs) => isPausingRestarts(state, atMs)),
       [true, true, false],
     );
   });

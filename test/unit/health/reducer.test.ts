@@ -17,7 +17,7 @@ const restarts = (actions: Parameters<typeof inWords>[0]): readonly string[] =>
 test('a proxy that does not answer is degraded, and restarted by force at the threshold', () => {
   const story = startStory();
   const done = [10_000, 10_250, 10_500].map((atMs) => restarts(story.look(atMs, HUNG)));
-  assert.deepEqual(done, [[], [], ['restart forced hung']]);
+  assert.deepEqual(done, [[], [], ['restart force_restart hung']]);
   const { state, cause, failures } = story.health();
   assert.deepEqual([state, cause], ['down', 'hung']);
   assert.deepEqual(failures, { consecutive: 3, sinceHealthy: 3, total: 3 });
@@ -59,7 +59,7 @@ test('as many successes as successThreshold end the incident, and fewer do not',
 test('a restart resets what is consecutive, not what is since healthy', () => {
   const story = startStory();
   for (const atMs of [10_000, 10_250, 10_500]) story.look(atMs, HUNG);
-  story.tell({ kind: 'cured', atMs: 10_700, cure: 'forced', error: null });
+  story.tell({ kind: 'remedy_done', at: 10_700, remedy: 'force_restart', error: null });
   assert.deepEqual(story.health().failures, { consecutive: 0, sinceHealthy: 3, total: 3 });
   assert.deepEqual(story.health().restarts, { crash: 0, forced: 1 });
 });
@@ -67,7 +67,7 @@ test('a restart resets what is consecutive, not what is since healthy', () => {
 test('to bring back what was not running is no forced restart', () => {
   const story = startStory();
   story.look(10_000, NOT_THERE, null);
-  story.tell({ kind: 'cured', atMs: 10_100, cure: 'start', error: null });
+  story.tell({ kind: 'remedy_done', at: 10_100, remedy: 'start', error: null });
   assert.equal(story.health().restarts.forced, 0);
 });
 
@@ -123,6 +123,6 @@ test('the time of a state is that of its beginning, whatever its cause becomes',
   const story = startStory();
   for (const atMs of [10_000, 11_000, 12_000]) story.look(atMs, UPSTREAM_DOWN);
   story.look(13_000, HUNG);
-  const { state, cause, sinceMs } = story.health();
-  assert.deepEqual([state, cause, sinceMs], ['down', 'hung', 12_000]);
+  const { state, cause, since } = story.health();
+  assert.deepEqual([state, cause, since], ['down', 'hung', 12_000]);
 });

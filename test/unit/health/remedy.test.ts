@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Health } from '../../../src/health/state.ts';
-import type { Cure, Evidence } from '../../../src/health/types.ts';
+import type { Evidence, Remedy } from '../../../src/health/types.ts';
 import {
   cures,
   HUNG,
@@ -18,32 +18,32 @@ const suffer = (
   seen: Partial<Evidence>,
   { fromMs = 10_000, toMs = 60_000, error = null as string | null } = {},
 ) => {
-  const done: { readonly cure: Cure; readonly atMs: number }[] = [];
+  const done: { readonly cure: Remedy; readonly atMs: number }[] = [];
   const lines: string[] = [];
   const events: string[] = [];
-  for (let atMs = fromMs; atMs < toMs; atMs += 1_000) {
-    const actions = story.look(atMs, seen);
+  for (let at = fromMs; at < toMs; at += 1_000) {
+    const actions = story.look(at, seen);
     lines.push(...inWords(actions));
-    events.push(...actions.flatMap((action) => (action.kind === 'tell' ? [action.event] : [])));
-    for (const cure of cures(actions)) {
-      done.push({ cure, atMs });
-      lines.push(...inWords(story.tell({ kind: 'cured', atMs, cure, error })));
+    events.push(...actions.flatMap((action) => (action.kind === 'log' ? [action.event] : [])));
+    for (const remedy of cures(actions)) {
+      done.push({ cure: remedy, atMs: at });
+      lines.push(...inWords(story.tell({ kind: 'remedy_done', at, remedy, error })));
     }
   }
   return { cures: done.map(({ cure }) => cure), done, lines, events };
 };
 
 describe('a cure that does not help is followed by the next one, and the last one by itself', () => {
-  const ladders: readonly [seen: Partial<Evidence>, ladder: readonly Cure[]][] = [
-    [{ listening: 'none' }, ['listen', 'graceful', 'forced', 'forced']],
-    [{ accepts: 'failed' }, ['listen', 'forced', 'forced', 'forced']],
-    [{ openFiles: 'restart' }, ['graceful', 'forced', 'forced', 'forced']],
-    [{ memory: 'restart' }, ['graceful', 'forced', 'forced', 'forced']],
-    [{ cpu: 'restart' }, ['graceful', 'forced', 'forced', 'forced']],
-    [{ lag: 'restart' }, ['graceful', 'forced', 'forced', 'forced']],
-    [{ endToEnd: 'failed' }, ['graceful', 'forced', 'forced', 'forced']],
-    [{ process: 'stopped' }, ['forced', 'forced', 'forced', 'forced']],
-    [{ dataPath: 'stuck' }, ['forced', 'forced', 'forced', 'forced']],
+  const ladders: readonly [seen: Partial<Evidence>, ladder: readonly Remedy[]][] = [
+    [{ listening: 'none' }, ['relisten', 'restart', 'force_restart', 'force_restart']],
+    [{ accepts: 'failed' }, ['relisten', 'force_restart', 'force_restart', 'force_restart']],
+    [{ openFiles: 'restart' }, ['restart', 'force_restart', 'force_restart', 'force_restart']],
+    [{ memory: 'restart' }, ['restart', 'force_restart', 'force_restart', 'force_restart']],
+    [{ cpu: 'restart' }, ['restart', 'force_restart', 'force_restart', 'force_restart']],
+    [{ lag: 'restart' }, ['restart', 'force_restart', 'force_restart', 'force_restart']],
+    [{ endToEnd: 'failed' }, ['restart', 'force_restart', 'force_restart', 'force_restart']],
+    [{ process: 'stopped' }, ['force_restart', 'force_restart', 'force_restart', 'force_restart']],
+    [{ dataPath: 'stuck' }, ['force_restart', 'force_restart', 'force_restart', 'force_restart']],
     [NOT_THERE, ['start', 'start', 'start', 'start']],
     [{ process: 'uninterruptible', ...HUNG }, []],
     [{ listening: 'in_use' }, []],
@@ -54,13 +54,13 @@ describe('a cure that does not help is followed by the next one, and the last on
     test(`${JSON.stringify(seen)}: ${ladder.join(', ') || 'none'}`, () => {
       const story = startStory();
       assert.deepEqual(suffer(story, seen).cures.slice(0, 4), ladder);
-      assert.deepEqual(story.health().incident?.cures.slice(0, 4), ladder);
+      assert.deepEqual(story.health().incident?.actions.slice(0, 4), ladder);
     });
 
   test('one that could not be done counts as one that did not help', () => {
     const story = startStory();
     const done = suffer(story, { listening: 'none' }, { error: 'no connection to the proxy' });
-    assert.deepEqual(done.cures.slice(0, 3), ['listen', 'graceful', 'forced']);
+    assert.deepEqual(done.cures.slice(0, 3), ['relisten', 'restart', 'force_restart']);
     assert.equal(story.health().restarts.forced, 0);
   });
 
@@ -69,7 +69,7 @@ describe('a cure that does not help is followed by the next one, and the last on
     suffer(story, { listening: 'none' }, { toMs: 16_000 });
     for (const atMs of [20_000, 21_000]) story.look(atMs);
     assert.deepEqual(suffer(story, { listening: 'none' }, { fromMs: 30_000, toMs: 33_000 }).cures, [
-      'listen',
+      'relisten',
     ]);
   });
 });
@@ -79,7 +79,7 @@ describe('what a cure is called and counted as', () => {
     seen: Partial<Evidence>,
     line: string,
     forced: number,
-    forcedFor: Health['forcedFor'],
+    forcedFor: Health['forcedByCause'],
   ][] = [
     [{ listening: 'none' }, 'Asking the proxy for port 6274 to listen again...', 0, {}],
     [{ endToEnd: 'failed' }, 'Attempting to restart proxy for port 6274...', 1, { forwarding_broken: 1 }],
@@ -90,7 +90,7 @@ describe('what a cure is called and counted as', () => {
       const story = startStory();
       assert.ok(suffer(story, seen, { toMs: 13_000 }).lines.includes(line));
       assert.deepEqual(story.health().restarts, { crash: 0, forced });
-      assert.deepEqual(story.health().forcedFor, forcedFor);
+      assert.deepEqual(story.health().forcedByCause, forcedFor);
     });
 
   test('to listen anew that helps is a recovery of the same process', () => {
@@ -98,7 +98,7 @@ describe('what a cure is called and counted as', () => {
     suffer(story, { listening: 'none' }, { toMs: 13_000 });
     story.look(13_000);
     assert.deepEqual(inWords(story.look(14_000)), ['✅ Proxy for port 6274 is healthy again after 3.0 s']);
-    assert.deepEqual(story.health().history.at(-1)?.cures, ['listen']);
+    assert.deepEqual(story.health().history.at(-1)?.actions, ['relisten']);
   });
 });
 
@@ -122,7 +122,7 @@ describe('when the restart budget is spent', () => {
     suffer(story, HUNG, { toMs: 79_000 });
     for (const atMs of [80_000, 81_000]) story.look(atMs);
     const again = suffer(story, HUNG, { fromMs: 90_000, toMs: 140_000 });
-    assert.deepEqual(again.cures, ['forced', 'forced']);
+    assert.deepEqual(again.cures, ['force_restart', 'force_restart']);
     assert.deepEqual(gaveUp(again.lines), [GAVE_UP]);
   });
 
@@ -144,7 +144,7 @@ test('a budget of 0 is told as what it is: the failure has its alert, and no nex
     lines.filter((line) => line.includes('ALERT')),
     ['🚨 ALERT: Proxy for port 6274 is not running: 3 failures since it was last healthy'],
   );
-  assert.equal(story.health().breaker.opened, 0);
+  assert.equal(story.health().breaker.openCount, 0);
 });
 
 describe('under the brake', () => {
@@ -157,7 +157,7 @@ describe('under the brake', () => {
   ];
   for (const seen of soft)
     test(`${JSON.stringify(seen)} may be the machine, and is not cured, but told`, () => {
-      const { cures: done, lines } = suffer(startStory({ isBraked: true }), seen);
+      const { cures: done, lines } = suffer(startStory({ restartsPaused: true }), seen);
       assert.deepEqual(done, []);
       assert.equal(lines.filter((line) => line.includes('ALERT')).length, 1);
     });
@@ -173,5 +173,5 @@ describe('under the brake', () => {
   ];
   for (const seen of hard)
     test(`${JSON.stringify(seen)} is certain, and cured`, () =>
-      assert.notDeepEqual(suffer(startStory({ isBraked: true }), seen).cures, []));
+      assert.notDeepEqual(suffer(startStory({ restartsPaused: true }), seen).cures, []));
 });

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
+  addSample,
   describeUsage,
   type Limits,
   levelsOf,
-  NO_TRACK,
+  NO_SAMPLES,
   type Sample,
-  type Track,
-  track,
+  type SampleHistory,
   usageOf,
 } from '../../../src/health/resource-limits.ts';
 
@@ -20,24 +20,25 @@ const LIMITS: Limits = {
 };
 
 /** Of a process that is well, with 1 % of CPU; a look every 5 s as the monitor has them. */
-const sample = (atMs: number, change: Partial<Sample> = {}): Sample => ({
-  atMs,
+const sample = (at: number, change: Partial<Sample> = {}): Sample => ({
+  at,
   pid: 100,
   rssBytes: 100 * MB,
-  cpuMs: atMs / 100,
+  cpuMs: at / 100,
   openFiles: 20,
   openFilesLimit: 1_000,
   lagMs: 2,
   ...change,
 });
-const tracked = (samples: readonly Sample[], from: Track = NO_TRACK): Track => samples.reduce(track, from);
+const tracked = (samples: readonly Sample[], from: SampleHistory = NO_SAMPLES): SampleHistory =>
+  samples.reduce(addSample, from);
 /** One sample every 5 s up to and with `untilMs`. */
-const every5s = (untilMs: number, change: (atMs: number) => Partial<Sample> = () => ({})): Track =>
+const every5s = (untilMs: number, change: (atMs: number) => Partial<Sample> = () => ({})): SampleHistory =>
   tracked(Array.from({ length: untilMs / 5_000 + 1 }, (_, at) => sample(at * 5_000, change(at * 5_000))));
 
 describe('nothing is known of a process', () => {
   test('that was never looked at', () => {
-    assert.deepEqual(levelsOf(NO_TRACK, LIMITS), {
+    assert.deepEqual(levelsOf(NO_SAMPLES, LIMITS), {
       openFiles: 'unknown',
       memory: 'unknown',
       cpu: 'unknown',
@@ -74,8 +75,8 @@ describe('nothing is known of a process', () => {
       lagMs: undefined,
     };
     const seen = every5s(120_000, () => nothing);
-    assert.deepEqual(levelsOf(seen, LIMITS), levelsOf(NO_TRACK, LIMITS));
-    assert.deepEqual(usageOf(seen), usageOf(NO_TRACK));
+    assert.deepEqual(levelsOf(seen, LIMITS), levelsOf(NO_SAMPLES, LIMITS));
+    assert.deepEqual(usageOf(seen), usageOf(NO_SAMPLES));
   });
 });
 
@@ -156,7 +157,7 @@ describe('a peak is no fault', () => {
     const busy = (fromMs: number, toMs: number) => (atMs: number) => ({
       cpuMs: 3 * Math.max(0, Math.min(atMs, toMs) - fromMs),
     });
-    const cpu = (seen: Track) => usageOf(seen).cpuPercent;
+    const cpu = (seen: SampleHistory) => usageOf(seen).cpuPercent;
     assert.equal(cpu(every5s(60_000, busy(40_000, 60_000))), 100);
     assert.equal(cpu(every5s(300_000, busy(40_000, 60_000))), 0);
   });
@@ -169,7 +170,7 @@ test('another process begins anew', () => {
     lagMs: 900,
     openFiles: 999,
   }));
-  const next = track(high, sample(65_000, { pid: 200 }));
+  const next = addSample(high, sample(65_000, { pid: 200 }));
   assert.deepEqual(levelsOf(next, LIMITS), {
     openFiles: 'ok',
     memory: 'unknown',
@@ -187,7 +188,7 @@ test('what is kept does not grow with time', () => {
 describe('memory grows without end', () => {
   const TEN_MIN_MS = 600_000;
   /** A saw-tooth whose trough in each ten minutes is as given, in MB, and then half a minute at the next peak. */
-  const teeth = (...troughs: readonly number[]): Track => {
+  const teeth = (...troughs: readonly number[]): SampleHistory => {
     const endMs = troughs.length * TEN_MIN_MS;
     const peakMb = 2 * (troughs.at(-1) ?? 0);
     return tracked([
@@ -199,7 +200,7 @@ describe('memory grows without end', () => {
       ...Array.from({ length: 7 }, (_, at) => sample(endMs + at * 5_000, { rssBytes: peakMb * MB })),
     ]);
   };
-  const level = (seen: Track, act = 0) =>
+  const level = (seen: SampleHistory, act = 0) =>
     levelsOf(seen, { ...LIMITS, memoryBytes: { warn: 0, restart: act * MB } }).memory;
 
   const table: Readonly<Record<string, readonly [troughs: readonly number[], level: string]>> = {
@@ -242,6 +243,6 @@ describe('what is over a limit, in words', () => {
     test(`${cause}: ${text}`, () => assert.equal(describeUsage(cause, usage, LIMITS), text));
 
   test('nothing where nothing is known', () => {
-    for (const [cause] of table) assert.equal(describeUsage(cause, usageOf(NO_TRACK), LIMITS), null);
+    for (const [cause] of table) assert.equal(describeUsage(cause, usageOf(NO_SAMPLES), LIMITS), null);
   });
 });

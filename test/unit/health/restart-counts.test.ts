@@ -5,8 +5,8 @@ import { HUNG, inWords, NOT_THERE, type Story, startStory } from '../../support/
 
 const isRestarted = (actions: Parameters<typeof inWords>[0]): boolean =>
   inWords(actions).some((line) => line.startsWith('restart '));
-const cured = (story: Story, atMs: number, error: string | null = null) =>
-  story.tell({ kind: 'cured', atMs, cure: 'start', error });
+const cured = (story: Story, at: number, error: string | null = null) =>
+  story.tell({ kind: 'remedy_done', at, remedy: 'start', error });
 
 test('a cure that does not help is tried again after 1, 2, 4 … 30 seconds', () => {
   const story = startStory();
@@ -55,7 +55,7 @@ describe('the pauses begin anew', () => {
 test('a restart that failed is said with its reason, and is no restart', () => {
   const story = startStory();
   for (const atMs of [10_000, 10_250, 10_500]) story.look(atMs, HUNG);
-  const said = story.tell({ kind: 'cured', atMs: 11_000, cure: 'forced', error: 'PM2 is away' });
+  const said = story.tell({ kind: 'remedy_done', at: 11_000, remedy: 'force_restart', error: 'PM2 is away' });
   assert.deepEqual(inWords(said), ['❌ Restart of proxy for port 6274 failed: PM2 is away']);
   assert.equal(story.health().restarts.forced, 0);
   assert.equal(story.health().failures.consecutive, 3);
@@ -85,7 +85,7 @@ describe('for 5 s after a start, a process that does not answer yet is starting'
 test('a restart by the monitor gives the same grace, to the pid it had before too', () => {
   const story = startStory();
   for (const atMs of [10_000, 10_250, 10_500]) story.look(atMs, HUNG);
-  story.tell({ kind: 'cured', atMs: 11_000, cure: 'forced', error: null });
+  story.tell({ kind: 'remedy_done', at: 11_000, remedy: 'force_restart', error: null });
   story.look(15_999, { heartbeat: 'unreachable' });
   assert.equal(story.health().failures.consecutive, 0);
   story.look(16_000, { heartbeat: 'unreachable' });
@@ -94,7 +94,7 @@ test('a restart by the monitor gives the same grace, to the pid it had before to
 
 describe('a crash is counted once', () => {
   const LIST = { pm2: 'waiting_restart', process: 'gone', heartbeat: 'unreachable' } as const;
-  const socket = (story: Story, atMs: number) => story.tell({ kind: 'crash', atMs });
+  const socket = (story: Story, at: number) => story.tell({ kind: 'crash', at });
   const list = (story: Story, atMs: number, pid: number) => story.look(atMs, LIST, pid);
   const table: Readonly<Record<string, readonly [(story: Story) => void, crashes: number]>> = {
     'seen by its socket': [(story) => socket(story, 10_000), 1],
@@ -119,7 +119,7 @@ describe('a crash is counted once', () => {
 
 test('a proxy that said goodbye may be gone for 5 s before it is missed', () => {
   const story = startStory();
-  story.tell({ kind: 'left', atMs: 10_000 });
+  story.tell({ kind: 'goodbye', at: 10_000 });
   const gone = { pm2: 'waiting_restart', process: 'gone', heartbeat: 'unreachable' } as const;
   assert.deepEqual(story.look(14_999, gone), []);
   assert.equal(story.health().state, 'starting');

@@ -12,7 +12,7 @@ const restartTimes = (story: Story, fromMs: number, looks: number, pid = 100): r
 test('after a restart the new process has as many failures before the next one as the first had', () => {
   const story = startStory();
   assert.deepEqual(restartTimes(story, 10_000, 3), [10_500]);
-  story.tell({ kind: 'cured', atMs: 10_700, cure: 'forced', error: null });
+  story.tell({ kind: 'remedy_done', at: 10_700, remedy: 'force_restart', error: null });
   assert.deepEqual(restartTimes(story, 20_000, 3, 200), [20_500]);
 });
 
@@ -33,7 +33,7 @@ test('one good look in between is enough for the count of the old failures', () 
 describe('what has nothing to do with the process of now does not count towards its restart', () => {
   const before: Readonly<Record<string, (story: Story) => void>> = {
     'a crash, and PM2 on its way to restart it': (story) => {
-      story.tell({ kind: 'crash', atMs: 10_000 });
+      story.tell({ kind: 'crash', at: 10_000 });
       for (const atMs of [10_100, 10_350])
         story.look(atMs, { pm2: 'waiting_restart', process: 'gone', heartbeat: 'unreachable' });
     },

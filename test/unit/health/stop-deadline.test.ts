@@ -1,62 +1,59 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { follow, type Leave, leavingOf } from '../../../src/health/stop-deadline.ts';
+import { type StopProgress, stoppingOf, trackStop } from '../../../src/health/stop-deadline.ts';
 import type { Evidence } from '../../../src/health/types.ts';
 import { cures, inWords, startStory } from '../../support/health-scenario.ts';
 
-type Seen = Partial<Pick<Evidence, 'pm2' | 'process' | 'heartbeat'>> & { atMs: number; pid?: number };
+type Seen = Partial<Pick<Evidence, 'pm2' | 'process' | 'heartbeat'>> & { at: number; pid?: number };
 
 /** What is made of the last one of several looks. */
-const after = (...looks: readonly Seen[]): Evidence['leaving'] => {
-  let leave: Leave | null = null;
-  let said: Evidence['leaving'] = 'no';
+const after = (...looks: readonly Seen[]): Evidence['stopping'] => {
+  let leave: StopProgress | null = null;
+  let said: Evidence['stopping'] = 'no';
   for (const look of looks) {
     const seen = { pm2: 'stopping', process: 'alive', heartbeat: 'ok', pid: 100, ...look } as const;
-    leave = follow(leave, seen);
-    said = leavingOf(leave, seen);
+    leave = trackStop(leave, seen);
+    said = stoppingOf(leave, seen);
   }
   return said;
 };
 
 describe('a process that PM2 is stopping', () => {
   test('and that answers has the time that a proxy takes to leave', () => {
-    assert.equal(after({ atMs: 0 }), 'in_time');
-    assert.equal(after({ atMs: 0 }, { atMs: 2_000 }), 'in_time');
-    assert.equal(after({ atMs: 0 }, { atMs: 2_001 }), 'overdue');
+    assert.equal(after({ at: 0 }), 'in_time');
+    assert.equal(after({ at: 0 }, { at: 2_000 }), 'in_time');
+    assert.equal(after({ at: 0 }, { at: 2_001 }), 'overdue');
   });
 
   test('and that is stopped by a signal will not leave by itself', () => {
-    assert.equal(after({ atMs: 0, process: 'stopped', heartbeat: 'unknown' }), 'overdue');
+    assert.equal(after({ at: 0, process: 'stopped', heartbeat: 'unknown' }), 'overdue');
   });
 
   test('may be silent once', () => {
     const silent = { heartbeat: 'silent' } as const;
-    assert.equal(after({ atMs: 0, ...silent }), 'in_time');
-    assert.equal(after({ atMs: 0, ...silent }, { atMs: 250 }), 'in_time');
-    assert.equal(after({ atMs: 0, ...silent }, { atMs: 250, ...silent }), 'overdue');
+    assert.equal(after({ at: 0, ...silent }), 'in_time');
+    assert.equal(after({ at: 0, ...silent }, { at: 250 }), 'in_time');
+    assert.equal(after({ at: 0, ...silent }, { at: 250, ...silent }), 'overdue');
   });
 
   test('is no longer asked once its control socket is closed, and has its time', () => {
     const closed = { heartbeat: 'unreachable' } as const;
-    assert.equal(
-      after({ atMs: 0, ...closed }, { atMs: 250, ...closed }, { atMs: 500, ...closed }),
-      'in_time',
-    );
+    assert.equal(after({ at: 0, ...closed }, { at: 250, ...closed }, { at: 500, ...closed }), 'in_time');
   });
 
   test('is another one when it has another pid', () => {
-    assert.equal(after({ atMs: 0 }, { atMs: 1_900, pid: 200 }, { atMs: 2_100, pid: 200 }), 'in_time');
+    assert.equal(after({ at: 0 }, { at: 1_900, pid: 200 }, { at: 2_100, pid: 200 }), 'in_time');
   });
 });
 
 test('what PM2 does not stop is not to leave, however long it is silent', () => {
   const hung = { pm2: 'online', process: 'stopped', heartbeat: 'silent' } as const;
-  assert.equal(after({ atMs: 0, ...hung }, { atMs: 250, ...hung }, { atMs: 9_000, ...hung }), 'no');
-  assert.equal(after({ atMs: 0 }, { atMs: 100, pm2: 'online' }, { atMs: 5_000 }), 'in_time');
+  assert.equal(after({ at: 0, ...hung }, { at: 250, ...hung }, { at: 9_000, ...hung }), 'no');
+  assert.equal(after({ at: 0 }, { at: 100, pm2: 'online' }, { at: 5_000 }), 'in_time');
 });
 
 describe('what PM2 is stopping and what does not leave', () => {
-  const OVERDUE = { pm2: 'stopping', leaving: 'overdue', process: 'stopped', heartbeat: 'unknown' } as const;
+  const OVERDUE = { pm2: 'stopping', stopping: 'overdue', process: 'stopped', heartbeat: 'unknown' } as const;
 
   test('is killed once, and told', () => {
     const story = startStory();
@@ -72,7 +69,7 @@ describe('what PM2 is stopping and what does not leave', () => {
     const story = startStory({ maxRestarts: 0 });
     const before = story.health();
     story.look(10_000, OVERDUE);
-    assert.deepEqual(story.tell({ kind: 'cured', atMs: 10_020, cure: 'kill', error: null }), []);
+    assert.deepEqual(story.tell({ kind: 'remedy_done', at: 10_020, remedy: 'kill', error: null }), []);
     const { state, failures, restarts, breaker, incident } = story.health();
     assert.deepEqual([state, incident], ['stopped', null]);
     assert.deepEqual([failures, restarts, breaker], [before.failures, before.restarts, before.breaker]);
@@ -93,7 +90,7 @@ describe('what PM2 is stopping and what does not leave', () => {
   test('is told when it cannot be killed', () => {
     const story = startStory();
     story.look(10_000, OVERDUE);
-    const told = story.tell({ kind: 'cured', atMs: 10_020, cure: 'kill', error: 'PM2 is away' });
+    const told = story.tell({ kind: 'remedy_done', at: 10_020, remedy: 'kill', error: 'PM2 is away' });
     assert.deepEqual(inWords(told), ['❌ Could not kill the proxy for port 6274: PM2 is away']);
   });
 

@@ -1,20 +1,20 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { judge, TABLE } from '../../../src/health/decision-table.ts';
+import { DECISION_TABLE, judge } from '../../../src/health/decision-table.ts';
 import type { Evidence, Verdict } from '../../../src/health/types.ts';
 import { UNKNOWN, WELL } from '../../support/health-scenario.ts';
 
-/** "failing crashed: start, once", "healthy up", "neutral waiting (upstream_down)" */
+/** "failing crashed: start, first_failure", "healthy up", "neutral waiting (upstream_down)" */
 const inShort = (verdict: Verdict): string =>
   verdict.kind === 'failing'
-    ? `failing ${verdict.cause}: ${verdict.cures.join(' then ') || 'none'}, ${verdict.at}`
+    ? `failing ${verdict.cause}: ${verdict.remedies.join(' then ') || 'none'}, ${verdict.actAt}`
     : verdict.kind === 'ending'
-      ? `${verdict.kind}: ${verdict.cures.join()}`
+      ? `${verdict.kind}: ${verdict.remedies.join()}`
       : `${verdict.kind} ${verdict.state}${verdict.cause === null ? '' : ` (${verdict.cause})`}`;
 
 type Example = readonly [seen: Partial<Evidence>, verdict: string];
 
-const rowOf = (seen: Partial<Evidence>) => TABLE.find((row) => row.fits({ ...WELL, ...seen }));
+const rowOf = (seen: Partial<Evidence>) => DECISION_TABLE.find((row) => row.matches({ ...WELL, ...seen }));
 
 const check = (table: readonly Example[], base: Evidence = WELL, optional = false): void => {
   for (const [seen, verdict] of table)
@@ -25,38 +25,38 @@ const check = (table: readonly Example[], base: Evidence = WELL, optional = fals
 /** From the finding that beats all others to the one that beats none; each beats those below that can come with it. */
 const EXAMPLES: readonly Example[] = [
   [{ monitor: 'late' }, 'neutral same'],
-  [{ pm2: 'stopping', leaving: 'overdue' }, 'ending: kill'],
+  [{ pm2: 'stopping', stopping: 'overdue' }, 'ending: kill'],
   [{ pm2: 'stopped' }, 'neutral stopped'],
   [{ pm2: 'stopping' }, 'neutral stopped'],
-  [{ pm2: 'stopping', leaving: 'in_time' }, 'neutral stopped'],
+  [{ pm2: 'stopping', stopping: 'in_time' }, 'neutral stopped'],
   [{ pm2: 'deleted' }, 'neutral stopped'],
-  [{ pm2: 'gave_up' }, 'failing crashed: start, once'],
-  [{ pm2: 'missing', heartbeat: 'unreachable' }, 'failing crashed: start, once'],
-  [{ pm2: 'missing', heartbeat: 'unknown' }, 'failing crashed: start, once'],
-  [{ pm2: 'missing', heartbeat: 'silent' }, 'failing crashed: start, once'],
-  [{ crashes: 'loop' }, 'failing crash_loop: none, once'],
-  [{ pm2: 'waiting_restart' }, 'failing crashed: none, once'],
+  [{ pm2: 'gave_up' }, 'failing crashed: start, first_failure'],
+  [{ pm2: 'missing', heartbeat: 'unreachable' }, 'failing crashed: start, first_failure'],
+  [{ pm2: 'missing', heartbeat: 'unknown' }, 'failing crashed: start, first_failure'],
+  [{ pm2: 'missing', heartbeat: 'silent' }, 'failing crashed: start, first_failure'],
+  [{ crashes: 'loop' }, 'failing crash_loop: none, first_failure'],
+  [{ pm2: 'waiting_restart' }, 'failing crashed: none, first_failure'],
   [{ process: 'gone' }, 'failing crashed: start, threshold'],
   [{ process: 'zombie' }, 'failing crashed: start, threshold'],
-  [{ process: 'stopped' }, 'failing stopped_by_signal: forced, threshold'],
+  [{ process: 'stopped' }, 'failing stopped_by_signal: force_restart, threshold'],
   [{ heartbeat: 'silent', process: 'uninterruptible' }, 'failing blocked_in_kernel: none, threshold'],
-  [{ heartbeat: 'silent' }, 'failing hung: forced, threshold'],
-  [{ dataPath: 'stuck' }, 'failing data_path_stuck: forced, threshold'],
+  [{ heartbeat: 'silent' }, 'failing hung: force_restart, threshold'],
+  [{ dataPath: 'stuck' }, 'failing data_path_stuck: force_restart, threshold'],
   [{ pm2: 'launching' }, 'neutral starting'],
   [{ heartbeat: 'unreachable', process: 'unknown' }, 'failing crashed: start, threshold'],
-  [{ heartbeat: 'unreachable' }, 'failing hung: forced, threshold'],
+  [{ heartbeat: 'unreachable' }, 'failing hung: force_restart, threshold'],
   [{ heartbeat: 'unknown' }, 'neutral same'],
-  [{ openFiles: 'restart' }, 'failing open_files_limit: graceful then forced, threshold'],
-  [{ memory: 'restart' }, 'failing memory_limit: graceful then forced, threshold'],
-  [{ cpu: 'restart' }, 'failing cpu_limit: graceful then forced, threshold'],
-  [{ lag: 'restart' }, 'failing slow_responses: graceful then forced, threshold'],
+  [{ openFiles: 'restart' }, 'failing open_files_limit: restart then force_restart, threshold'],
+  [{ memory: 'restart' }, 'failing memory_limit: restart then force_restart, threshold'],
+  [{ cpu: 'restart' }, 'failing cpu_limit: restart then force_restart, threshold'],
+  [{ lag: 'restart' }, 'failing slow_responses: restart then force_restart, threshold'],
   [{ listening: 'in_use' }, 'failing port_in_use: none, threshold'],
-  [{ listening: 'none' }, 'failing not_listening: listen then graceful then forced, threshold'],
+  [{ listening: 'none' }, 'failing not_listening: relisten then restart then force_restart, threshold'],
   [{ upstream: 'refused' }, 'failing upstream_down: none, threshold'],
   [{ upstream: 'silent' }, 'failing upstream_unhealthy: none, threshold'],
-  [{ accepts: 'failed', listening: 'all' }, 'failing not_accepting: listen then forced, threshold'],
-  [{ accepts: 'failed', listening: 'some' }, 'failing not_accepting: listen then forced, threshold'],
-  [{ endToEnd: 'failed' }, 'failing forwarding_broken: graceful then forced, threshold'],
+  [{ accepts: 'failed', listening: 'all' }, 'failing not_accepting: relisten then force_restart, threshold'],
+  [{ accepts: 'failed', listening: 'some' }, 'failing not_accepting: relisten then force_restart, threshold'],
+  [{ endToEnd: 'failed' }, 'failing forwarding_broken: restart then force_restart, threshold'],
   [{ listening: 'not_needed' }, 'healthy not_needed'],
   [{ listening: 'some' }, 'healthy degraded (port_in_use)'],
   [{ openFiles: 'warn', memory: 'growing', cpu: 'warn', lag: 'warn' }, 'healthy up'],
@@ -71,7 +71,7 @@ describe('each finding has its verdict', () => {
 
   test('and each row of the table has an example of it', () => {
     const shown = EXAMPLES.map(([seen]) => rowOf(seen));
-    const without = TABLE.filter((row) => !shown.includes(row)).map(({ finding }) => finding);
+    const without = DECISION_TABLE.filter((row) => !shown.includes(row)).map(({ finding }) => finding);
     assert.deepEqual(without, []);
   });
 });
@@ -95,40 +95,46 @@ describe('of two findings the one that explains the other decides', () => {
   check([
     [{ pm2: 'stopped', process: 'gone', heartbeat: 'unreachable' }, 'neutral stopped'],
     [{ pm2: 'deleted', heartbeat: 'ok', upstream: 'refused' }, 'neutral stopped'],
-    [{ pm2: 'stopping', leaving: 'overdue', process: 'stopped' }, 'ending: kill'],
-    [{ pm2: 'stopping', leaving: 'overdue', heartbeat: 'silent' }, 'ending: kill'],
-    [{ pm2: 'stopping', leaving: 'in_time', heartbeat: 'silent' }, 'neutral stopped'],
-    [{ pm2: 'stopped', leaving: 'overdue' }, 'neutral stopped'],
-    [{ pm2: 'gave_up', process: 'gone' }, 'failing crashed: start, once'],
-    [{ pm2: 'waiting_restart', process: 'gone' }, 'failing crashed: none, once'],
+    [{ pm2: 'stopping', stopping: 'overdue', process: 'stopped' }, 'ending: kill'],
+    [{ pm2: 'stopping', stopping: 'overdue', heartbeat: 'silent' }, 'ending: kill'],
+    [{ pm2: 'stopping', stopping: 'in_time', heartbeat: 'silent' }, 'neutral stopped'],
+    [{ pm2: 'stopped', stopping: 'overdue' }, 'neutral stopped'],
+    [{ pm2: 'gave_up', process: 'gone' }, 'failing crashed: start, first_failure'],
+    [{ pm2: 'waiting_restart', process: 'gone' }, 'failing crashed: none, first_failure'],
     [{ pm2: 'launching', process: 'gone' }, 'failing crashed: start, threshold'],
-    [{ pm2: 'launching', process: 'stopped' }, 'failing stopped_by_signal: forced, threshold'],
-    [{ pm2: 'launching', heartbeat: 'silent' }, 'failing hung: forced, threshold'],
+    [{ pm2: 'launching', process: 'stopped' }, 'failing stopped_by_signal: force_restart, threshold'],
+    [{ pm2: 'launching', heartbeat: 'silent' }, 'failing hung: force_restart, threshold'],
     [{ pm2: 'launching', heartbeat: 'unreachable' }, 'neutral starting'],
     [{ process: 'gone', heartbeat: 'silent' }, 'failing crashed: start, threshold'],
-    [{ process: 'stopped', upstream: 'refused' }, 'failing stopped_by_signal: forced, threshold'],
-    [{ heartbeat: 'silent', listening: 'not_needed' }, 'failing hung: forced, threshold'],
+    [{ process: 'stopped', upstream: 'refused' }, 'failing stopped_by_signal: force_restart, threshold'],
+    [{ heartbeat: 'silent', listening: 'not_needed' }, 'failing hung: force_restart, threshold'],
     [{ listening: 'not_needed', accepts: 'failed' }, 'healthy not_needed'],
     [{ listening: 'not_needed', upstream: 'refused' }, 'failing upstream_down: none, threshold'],
     [{ listening: 'in_use', accepts: 'failed' }, 'failing port_in_use: none, threshold'],
     [
       { listening: 'none', upstream: 'refused' },
-      'failing not_listening: listen then graceful then forced, threshold',
+      'failing not_listening: relisten then restart then force_restart, threshold',
     ],
     [
       { listening: 'none', accepts: 'failed' },
-      'failing not_listening: listen then graceful then forced, threshold',
+      'failing not_listening: relisten then restart then force_restart, threshold',
     ],
-    [{ listening: 'some', accepts: 'failed' }, 'failing not_accepting: listen then forced, threshold'],
+    [
+      { listening: 'some', accepts: 'failed' },
+      'failing not_accepting: relisten then force_restart, threshold',
+    ],
     [{ listening: 'some', upstream: 'refused' }, 'failing upstream_down: none, threshold'],
-    [{ listening: 'some', endToEnd: 'failed' }, 'failing forwarding_broken: graceful then forced, threshold'],
+    [
+      { listening: 'some', endToEnd: 'failed' },
+      'failing forwarding_broken: restart then force_restart, threshold',
+    ],
     [{ accepts: 'failed', upstream: 'refused' }, 'failing upstream_down: none, threshold'],
     [{ upstream: 'refused', endToEnd: 'failed' }, 'failing upstream_down: none, threshold'],
     [{ upstream: 'silent', endToEnd: 'failed' }, 'failing upstream_unhealthy: none, threshold'],
-    [{ pm2: 'gave_up', heartbeat: 'ok' }, 'failing crashed: start, once'],
-    [{ crashes: 'loop', pm2: 'gave_up' }, 'failing crashed: start, once'],
-    [{ crashes: 'loop', pm2: 'waiting_restart' }, 'failing crash_loop: none, once'],
-    [{ process: 'uninterruptible', heartbeat: 'unreachable' }, 'failing hung: forced, threshold'],
+    [{ pm2: 'gave_up', heartbeat: 'ok' }, 'failing crashed: start, first_failure'],
+    [{ crashes: 'loop', pm2: 'gave_up' }, 'failing crashed: start, first_failure'],
+    [{ crashes: 'loop', pm2: 'waiting_restart' }, 'failing crash_loop: none, first_failure'],
+    [{ process: 'uninterruptible', heartbeat: 'unreachable' }, 'failing hung: force_restart, threshold'],
   ]);
 });
 
@@ -152,8 +158,8 @@ describe('the upstream of an optional proxy may be off, and everything else coun
       [{ upstream: 'refused', endToEnd: 'failed' }, 'neutral waiting (upstream_down)'],
       [{ upstream: 'silent' }, 'neutral waiting (upstream_unhealthy)'],
       [{ upstream: 'refused', accepts: 'failed' }, 'neutral waiting (upstream_down)'],
-      [{ upstream: 'refused', heartbeat: 'silent' }, 'failing hung: forced, threshold'],
-      [{ endToEnd: 'failed' }, 'failing forwarding_broken: graceful then forced, threshold'],
+      [{ upstream: 'refused', heartbeat: 'silent' }, 'failing hung: force_restart, threshold'],
+      [{ endToEnd: 'failed' }, 'failing forwarding_broken: restart then force_restart, threshold'],
       [{}, 'healthy up'],
     ],
     WELL,

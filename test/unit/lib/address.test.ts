@@ -4,18 +4,23 @@ import fc from 'fast-check';
 import {
   type Address,
   canonicalHost,
+  expandLocalhost,
   formatAddress,
   ipFamily,
   isLoopback,
-  literalHosts,
   parseAddress,
   parseHost,
   parsePort,
 } from '../../../src/lib/address.ts';
-import { formatListen, type Listen, listenName, parseListen } from '../../../src/lib/listen-spec.ts';
+import {
+  formatListenSpec,
+  type ListenSpec,
+  listenerName,
+  parseListenSpec,
+} from '../../../src/lib/listen-spec.ts';
 
 describe('what to listen on is one of five forms', () => {
-  const table: readonly [text: string, listen: Listen | undefined][] = [
+  const table: readonly [text: string, listen: ListenSpec | undefined][] = [
     ['6274', { kind: 'auto', port: 6274 }],
     ['external:6274', { kind: 'external', port: 6274 }],
     ['127.0.0.1:6274', { kind: 'host', host: '127.0.0.1', port: 6274 }],
@@ -38,7 +43,7 @@ describe('what to listen on is one of five forms', () => {
   ];
   for (const [text, listen] of table)
     test(`"${text}" is ${JSON.stringify(listen) ?? 'none'}`, () =>
-      assert.deepEqual(parseListen(text), listen));
+      assert.deepEqual(parseListenSpec(text), listen));
 });
 
 describe('an address is HOST:PORT, [IPv6]:PORT or unix:PATH', () => {
@@ -125,14 +130,14 @@ test('a port is 1 to 65535 in plain digits', () => {
 });
 
 test('localhost stands for both loopback addresses, any other host for itself', () => {
-  assert.deepEqual(literalHosts('localhost'), ['127.0.0.1', '::1']);
-  assert.deepEqual(literalHosts('db.internal'), ['db.internal']);
+  assert.deepEqual(expandLocalhost('localhost'), ['127.0.0.1', '::1']);
+  assert.deepEqual(expandLocalhost('db.internal'), ['db.internal']);
 });
 
 test('a listener is called by its port, or by the name of its socket file', () => {
   const names = ['6274', 'external:80', '[::1]:81', 'unix:/run/a/app.sock'].map((text) => {
-    const parsed = parseListen(text);
-    return parsed && listenName(parsed);
+    const parsed = parseListenSpec(text);
+    return parsed && listenerName(parsed);
   });
   assert.deepEqual(names, ['6274', '80', '81', 'app.sock']);
 });
@@ -160,7 +165,7 @@ test('what to listen on, once written, is read as the same', () => {
     ),
     fc.record({ kind: fc.constant('host' as const), host: bindable, port }, { noNullPrototype: true }),
   );
-  fc.assert(fc.property(listen, (one) => assert.deepEqual(parseListen(formatListen(one)), one)));
+  fc.assert(fc.property(listen, (one) => assert.deepEqual(parseListenSpec(formatListenSpec(one)), one)));
 });
 
 test('the canonical spelling of a host is its own canonical spelling, of a family that stays', () => {

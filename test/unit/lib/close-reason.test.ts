@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { dialReason, type Reason } from '../../../src/lib/close-reason.ts';
+import { type CloseReason, connectErrorReason } from '../../../src/lib/close-reason.ts';
 
 describe("a failed dial has the reason that the system's code stands for", () => {
-  const table: Readonly<Record<string, Reason>> = {
+  const table: Readonly<Record<string, CloseReason>> = {
     ECONNREFUSED: 'upstream_refused',
     ECONNRESET: 'upstream_reset',
     EPIPE: 'upstream_reset',
@@ -15,5 +15,5 @@ describe("a failed dial has the reason that the system's code stands for", () =>
     ELOOP: 'loop',
   };
   for (const [code, reason] of Object.entries(table))
-    test(`${code} → ${reason}`, () => assert.equal(dialReason(code), reason));
+    test(`${code} → ${reason}`, () => assert.equal(connectErrorReason(code), reason));
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { nearest } from '../../../src/lib/did-you-mean.ts';
+import { closestWord } from '../../../src/lib/did-you-mean.ts';
 
 describe('the nearest word is the one that was meant, if any is near', () => {
   const WORDS = ['status', 'start', 'stop', 'check-config'];
@@ -15,9 +15,9 @@ describe('the nearest word is the one that was meant, if any is near', () => {
     ['deploy', undefined],
   ];
   for (const [typed, word] of table)
-    test(`"${typed}" → ${word ?? 'none'}`, () => assert.equal(nearest(typed, WORDS), word));
+    test(`"${typed}" → ${word ?? 'none'}`, () => assert.equal(closestWord(typed, WORDS), word));
 });
 
 test('among no words there is no nearest one', () => {
-  assert.equal(nearest('x', []), undefined);
+  assert.equal(closestWord('x', []), undefined);
 });

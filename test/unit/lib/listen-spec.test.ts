@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type Address, formatAddress, parseAddress } from '../../../src/lib/address.ts';
-import { bindAddresses, covers, isCovered, parseListen, sharesPort } from '../../../src/lib/listen-spec.ts';
+import {
+  bindAddresses,
+  covers,
+  isCovered,
+  parseListenSpec,
+  sharesPort,
+} from '../../../src/lib/listen-spec.ts';
 
 /** A host with one outside address of each family, one of them link-local. */
 const LOCAL = ['127.0.0.1', '::1', '10.0.0.5', '2001:db8::5', 'fe80::5%eth0'];
@@ -12,7 +18,7 @@ const address = (text: string): Address => {
   return parsed;
 };
 const listen = (text: string) => {
-  const parsed = parseListen(text);
+  const parsed = parseListenSpec(text);
   assert.ok(parsed, text);
   return parsed;
 };

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { type Clocks, createTimer, type Timer } from '../../../src/lib/periodic-task.ts';
+import { type Clocks, createPeriodicTask, type PeriodicTask } from '../../../src/lib/periodic-task.ts';
 
 interface Rig {
-  readonly timer: Timer;
+  readonly timer: PeriodicTask;
   /** "0", "1000 late": when each run began. */
   readonly runs: readonly string[];
   /** How many runs go on just now. */
@@ -19,14 +19,14 @@ interface Rig {
 }
 
 /** A timer on clocks of its own, with a pause of 1 s unless told otherwise. */
-const rig = (t: TestContext, pauseMs: () => number = () => 1_000): Rig => {
+const rig = (t: TestContext, intervalMs: () => number = () => 1_000): Rig => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const clocks = { wall: 1_700_000_000_000, monotonic: 0 };
   const runs: string[] = [];
   let running = 0;
   let isHeld = false;
   let release: (() => void) | undefined;
-  const timer = createTimer({
+  const timer = createPeriodicTask({
     run: async (late) => {
       runs.push(`${clocks.monotonic}${late ? ' late' : ''}`);
       running += 1;
@@ -37,7 +37,7 @@ const rig = (t: TestContext, pauseMs: () => number = () => 1_000): Rig => {
         });
       running -= 1;
     },
-    pauseMs,
+    intervalMs,
     readClocks: () => ({ ...clocks }),
   });
   t.after(timer.stop);
@@ -115,9 +115,9 @@ describe('again', () => {
   test('brings the next run forward', async (t) => {
     const { runs, pass, timer } = rig(t);
     await pass(300);
-    timer.again(0);
+    timer.runIn(0);
     await pass(0);
-    timer.again(100);
+    timer.runIn(100);
     await pass(1_500);
     assert.deepEqual(runs, ['0', '300', '400', '1400']);
   });
@@ -125,7 +125,7 @@ describe('again', () => {
   test('puts the next run off', async (t) => {
     const { runs, pass, timer } = rig(t);
     await pass(300);
-    timer.again(2_000);
+    timer.runIn(2_000);
     await pass(2_500);
     assert.deepEqual(runs, ['0', '2300']);
   });
@@ -134,7 +134,7 @@ describe('again', () => {
     const { runs, pass, timer, hold, finish } = rig(t);
     hold();
     await pass(100);
-    for (const ms of [0, 250, 5_000]) timer.again(ms);
+    for (const ms of [0, 250, 5_000]) timer.runIn(ms);
     await pass(100);
     assert.deepEqual(runs, ['0']);
     await finish();
@@ -158,7 +158,7 @@ describe('a run is late', () => {
   test('when it was brought forward and yet did not come', async (t) => {
     const { runs, pass, freeze, timer } = rig(t);
     await pass(200);
-    timer.again(0);
+    timer.runIn(0);
     freeze({ wall: 501, monotonic: 501 });
     await pass(0);
     assert.deepEqual(runs, ['0', '701 late']);
@@ -209,7 +209,7 @@ describe('stop', () => {
     const { runs, pass, timer } = rig(t);
     await pass(500);
     timer.stop();
-    timer.again(0);
+    timer.runIn(0);
     await pass(2_000);
     assert.deepEqual(runs, ['0']);
   });
@@ -218,7 +218,7 @@ describe('stop', () => {
     const { runs, pass, timer, hold, finish } = rig(t);
     hold();
     await pass(100);
-    timer.again(0);
+    timer.runIn(0);
     timer.stop();
     await finish();
     await pass(2_000);

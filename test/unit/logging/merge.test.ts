@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { dateLines, type LogLine, mergeLines, renderLines } from '../../../src/logging/merge.ts';
+import { addTimestamps, type LogLine, mergeLines, renderLines } from '../../../src/logging/merge.ts';
 
 const out = { app: 'a', isError: false };
 const err = { app: 'b', isError: true };
@@ -21,7 +21,7 @@ describe('a line is as old as its timestamp says', () => {
   for (const [name, lines, hours] of table)
     test(name, () =>
       assert.deepEqual(
-        dateLines(lines, out, at(9)).map(({ atMs }) => atMs),
+        addTimestamps(lines, out, at(9)).map(({ writtenAt }) => writtenAt),
         hours.map(at),
       ),
     );
@@ -29,9 +29,9 @@ describe('a line is as old as its timestamp says', () => {
 
 test('the lines of several files come in the order of time, those of one file in its own', () => {
   const merged = mergeLines([
-    dateLines([line(1), line(4), line(3)], out, 0),
-    dateLines(['Error: at two'], err, at(2)),
-    dateLines([line(1), line(5)], err, 0),
+    addTimestamps([line(1), line(4), line(3)], out, 0),
+    addTimestamps(['Error: at two'], err, at(2)),
+    addTimestamps([line(1), line(5)], err, 0),
   ]);
   assert.deepEqual(texts(merged), [line(1), line(1), 'Error: at two', line(4), line(3), line(5)]);
 });
@@ -42,8 +42,8 @@ describe('for people', () => {
     bad: (text: string) => `!${text}!`,
   };
   const lines = mergeLines([
-    dateLines([line(1)], out, 0),
-    dateLines(['Error: x'], { ...err, app: 'long' }, at(2)),
+    addTimestamps([line(1)], out, 0),
+    addTimestamps(['Error: x'], { ...err, app: 'long' }, at(2)),
   ]);
 
   test('the name of the app is in front, and what came by stderr is marked', () =>

@@ -1,51 +1,57 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
-import { newHealth } from '../../../src/health/state.ts';
+import { createHealth } from '../../../src/health/state.ts';
 import { createMetrics } from '../../../src/metrics/prometheus.ts';
-import type { Measures } from '../../../src/metrics/sample.ts';
-import { createCounter } from '../../../src/proxy/connection-stats.ts';
+import type { ProxySample } from '../../../src/metrics/sample.ts';
+import { createStatsCollector } from '../../../src/proxy/connection-stats.ts';
 import type { Snapshot } from '../../../src/status/snapshot.ts';
 import { needs, needsProgram } from '../../support/requirements.ts';
 
-const counter = createCounter();
+const counter = createStatsCollector();
 counter.add('done', 3, 50);
 counter.add('done', 700, 20_000);
 counter.add('too_many', null, 0);
 
-const health = newHealth(1_000);
-const one: Measures = {
+const health = createHealth(1_000);
+const one: ProxySample = {
   proxy: 'tcp-proxy-7000',
   health: {
     ...health,
     state: 'up',
     restarts: { crash: 1, forced: 2 },
-    forcedFor: { hung: 2 },
+    forcedByCause: { hung: 2 },
     failures: { ...health.failures, total: 3 },
   },
   totals: {
-    ...counter.tally(),
-    ...{ total: 3, bytesToUpstream: 10, bytesToClient: 20, dialFailures: { ECONNREFUSED: 4 }, cpuMs: 1_500 },
+    ...counter.read(),
+    ...{
+      total: 3,
+      bytesToUpstream: 10,
+      bytesToClient: 20,
+      connectFailures: { ECONNREFUSED: 4 },
+      cpuMs: 1_500,
+    },
   },
-  now: { active: 4, held: 5, waiting: 6, maxConnections: 7 },
-  startedAtMs: 2_500,
-  sample: {
-    ...{ atMs: 0, pid: 7, rssBytes: 64_000_000, cpuMs: 1_500 },
+  connections: { active: 4, waitingForUpstream: 5, waitingForSlot: 6, maxConnections: 7 },
+  processStartedAt: 2_500,
+  resources: {
+    ...{ at: 0, pid: 7, rssBytes: 64_000_000, cpuMs: 1_500 },
     ...{ openFiles: 30, openFilesLimit: 1_024, lagMs: 2 },
   },
-  probe: { type: 'http', isOk: true, durationMs: 5, lastOkMs: 3_000 },
+  probe: { type: 'http', isOk: true, durationMs: 5, lastOkAt: 3_000 },
 };
-const another: Measures = {
+const another: ProxySample = {
   ...one,
   proxy: 'tcp-proxy-7001',
   health: {
     ...{ ...health, state: 'down', cause: 'hung', warnings: ['memory_limit'] },
-    breaker: { ...health.breaker, opened: 1 },
+    breaker: { ...health.breaker, openCount: 1 },
   },
-  now: null,
-  startedAtMs: null,
-  sample: null,
-  probe: { type: 'listen', isOk: null, durationMs: null, lastOkMs: null },
+  connections: null,
+  processStartedAt: null,
+  resources: null,
+  probe: { type: 'listen', isOk: null, durationMs: null, lastOkAt: null },
 };
 const snapshot: Snapshot = {
   ...{ version: 1, generatedAt: 3, monitorProblem: null, proxies: [], log: [] },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import type { Incident } from '../../../src/health/state.ts';
-import { createHints } from '../../../src/monitor/pm2-events.ts';
+import { createEventDebouncer } from '../../../src/monitor/pm2-events.ts';
 
 const rig = (t: TestContext) => {
   t.mock.timers.enable({ apis: ['Date'], now: 1_000_000 });
@@ -9,13 +9,13 @@ const rig = (t: TestContext) => {
   t.mock.method(performance, 'now', () => now);
   let isExpected = false;
   const looks: number[] = [];
-  const hints = createHints(
+  const hints = createEventDebouncer(
     () => isExpected,
     (ms) => looks.push(now + ms),
   );
   return {
     ...{ hints, looks },
-    say: (event: string, ending: string | null = null) => hints.take({ app: 'a', event, ending }),
+    say: (event: string, ending: string | null = null) => hints.onEvent({ app: 'a', event, ending }),
     pass: (ms: number) => {
       now += ms;
       t.mock.timers.tick(ms);
@@ -33,20 +33,20 @@ describe('news of an app bring its look forward', () => {
     pass(60);
     say('online');
     say('exit');
-    assert.deepEqual([looks, hints.settledAt()], [[600], 660]);
+    assert.deepEqual([looks, hints.stableAt()], [[600], 660]);
     pass(60);
     say('online');
-    assert.deepEqual([looks, hints.settledAt()], [[600, 720], 660]);
+    assert.deepEqual([looks, hints.stableAt()], [[600, 720], 660]);
     pass(60);
     say('online');
-    assert.equal(hints.settledAt(), 680);
+    assert.equal(hints.stableAt(), 680);
   });
 
   test('but an end does not when a look is due soon as it is: it would be counted twice', (t) => {
     const { say, expect, looks, hints } = rig(t);
     expect(true);
     say('exit');
-    assert.deepEqual([looks, hints.settledAt()], [[], 600]);
+    assert.deepEqual([looks, hints.stableAt()], [[], 600]);
     say('restart overlimit');
     assert.deepEqual(looks, [600]);
   });
@@ -54,10 +54,10 @@ describe('news of an app bring its look forward', () => {
 
 test('a look waits until PM2 shows what has ended as it is', async (t) => {
   const { say, hints } = rig(t);
-  await hints.settled();
+  await hints.whenStable();
   say('exit');
   let isSettled = false;
-  const settled = hints.settled().then(() => {
+  const settled = hints.whenStable().then(() => {
     isSettled = true;
   });
   await new Promise((done) => setImmediate(done));
@@ -67,8 +67,16 @@ test('a look waits until PM2 shows what has ended as it is', async (t) => {
 
 test('how a process ended is told of its own incident only', (t) => {
   const { say, pass, hints } = rig(t);
-  const incident = (atMs: number): Incident => ({
-    ...{ atMs, pid: 1, cause: 'crashed', cures: [], alerted: false, isOwn: true, backAtMs: null },
+  const incident = (startedAt: number): Incident => ({
+    ...{
+      startedAt,
+      pid: 1,
+      cause: 'crashed',
+      actions: [],
+      alerted: false,
+      isProxyFault: true,
+      recoveringSince: null,
+    },
   });
   assert.equal(hints.ending(incident(1_000_000)), null);
   say('exit', 'killed by SIGKILL');

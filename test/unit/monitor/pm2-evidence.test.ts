@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { newHealth, type ProxyState } from '../../../src/health/state.ts';
+import { createHealth, type ProxyState } from '../../../src/health/state.ts';
 import type { Pm2Evidence } from '../../../src/health/types.ts';
-import type { PortMemory } from '../../../src/monitor/health-store.ts';
-import { pm2Status } from '../../../src/monitor/pm2-evidence.ts';
+import type { ProxyRecord } from '../../../src/monitor/health-store.ts';
+import { pm2EvidenceOf } from '../../../src/monitor/pm2-evidence.ts';
 import type { Pm2App } from '../../../src/pm2/client.ts';
 
 describe("what stands for PM2's word: an app that is not in its list was deleted, or never came back", () => {
-  const app: Pm2App = { pid: 1, status: 'online', word: 'online', env: {} };
+  const app: Pm2App = { pid: 1, status: 'online', statusText: 'online', env: {} };
   const table: readonly [
     daemonPid: number | null,
     listed: boolean,
@@ -32,7 +32,7 @@ describe("what stands for PM2's word: an app that is not in its list was deleted
         daemonPid === null
           ? ({ ok: false, problem: 'away' } as const)
           : ({ ok: true, daemonPid, apps: new Map() } as const);
-      const memory: PortMemory = { health: { ...newHealth(0), state }, seenBy };
-      assert.equal(pm2Status(view, listed ? app : undefined, memory), expected);
+      const memory: ProxyRecord = { health: { ...createHealth(0), state }, daemonPid: seenBy };
+      assert.equal(pm2EvidenceOf(view, listed ? app : undefined, memory), expected);
     });
 });

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseConfig } from '../../../src/config/config.ts';
-import { NO_TRACK, usageOf } from '../../../src/health/resource-limits.ts';
-import { newHealth } from '../../../src/health/state.ts';
+import { NO_SAMPLES, usageOf } from '../../../src/health/resource-limits.ts';
+import { createHealth } from '../../../src/health/state.ts';
 import type { Cause } from '../../../src/health/types.ts';
 import { formatAddress, isLoopback } from '../../../src/lib/address.ts';
-import type { Sighting } from '../../../src/monitor/checks/collect.ts';
+import type { CheckReport } from '../../../src/monitor/checks/collect.ts';
 import { describeProxy } from '../../../src/monitor/snapshot.ts';
-import { createCounter } from '../../../src/proxy/connection-stats.ts';
+import { createStatsCollector } from '../../../src/proxy/connection-stats.ts';
 import type { ProxyStatus } from '../../../src/status/snapshot.ts';
 import { localAddresses } from '../../../src/system/proc/network-interfaces.ts';
 import { WELL } from '../../support/health-scenario.ts';
@@ -18,43 +18,43 @@ const binding = (host: string, state: 'bound' | 'in_use', pid: number | null = n
   port: 6274,
   state,
   code: null,
-  holder: pid === null ? null : { pid, command: 'vite', uid: 0 },
+  portOwner: pid === null ? null : { pid, command: 'vite', uid: 0 },
 });
 
-const SIGHTING: Sighting = {
+const SIGHTING: CheckReport = {
   evidence: WELL,
   isProbed: true,
-  usage: usageOf(NO_TRACK),
+  usage: usageOf(NO_SAMPLES),
   explain: () => null,
   pid: 4242,
   report: {
     pid: 4242,
-    startedAtMs: 1_000,
+    startedAt: 1_000,
     engine: 'portable',
     engineReason: null,
     dataPath: 'unknown',
     bindings: [binding('192.0.2.7', 'in_use', 9), binding('192.0.2.8', 'bound')],
     connections: {
-      ...createCounter().tally(),
+      ...createStatsCollector().read(),
       active: 1,
       total: 2,
-      held: 0,
-      waiting: 0,
+      waitingForUpstream: 0,
+      waitingForSlot: 0,
       maxConnections: 9,
       bytesToUpstream: 3,
       bytesToClient: 4,
-      dialFailures: {},
+      connectFailures: {},
     },
     cpuMs: 0,
   },
   sample: null,
   probeMs: 3,
   detail: 'said by a check',
-  accepted: { host: '192.0.2.8', port: 6274 },
+  checkedAddress: { host: '192.0.2.8', port: 6274 },
 };
 
 const describe = (
-  change: Partial<Sighting> | null,
+  change: Partial<CheckReport> | null,
   recovery = { count: 3, lastMs: 5, totalMs: 10 },
   extra: object = {},
 ) => {
@@ -63,12 +63,12 @@ const describe = (
   assert.ok(config.ok);
   const [proxy] = config.config.proxies;
   assert.ok(proxy);
-  const health = { ...newHealth(1_761_902_000_000), recovery };
+  const health = { ...createHealth(1_761_902_000_000), recovery };
   return describeProxy(
     proxy,
     health,
     change ? { ...SIGHTING, ...change } : undefined,
-    { word: 'online', ending: null },
+    { statusText: 'online', ending: null },
     3,
   );
 };
@@ -113,10 +113,10 @@ test('before the first look there is what the config says', () => {
 
 test('whether a port answers outside is only said of an address that is outside', () => {
   const answers = (
-    accepted: Sighting['accepted'],
+    checkedAddress: CheckReport['checkedAddress'],
     accepts: 'ok' | 'failed' | 'unknown',
   ): ProxyStatus['answersOnOwnAddress'] =>
-    describe({ accepted, evidence: { ...WELL, accepts } }).answersOnOwnAddress;
+    describe({ checkedAddress, evidence: { ...WELL, accepts } }).answersOnOwnAddress;
   assert.equal(answers({ host: '192.0.2.8', port: 6274 }, 'ok'), true);
   assert.equal(answers({ host: '192.0.2.8', port: 6274 }, 'failed'), false);
   assert.equal(answers({ host: '127.0.0.1', port: 6274 }, 'ok'), null);
@@ -135,9 +135,9 @@ test('of a crash it is told how the process ended, and of anything else what the
   const detailOf = (cause: Cause, ending: string | null) =>
     describeProxy(
       proxy,
-      { ...newHealth(0), state: 'down', cause },
+      { ...createHealth(0), state: 'down', cause },
       { ...SIGHTING, detail: 'the check' },
-      { word: 'online', ending },
+      { statusText: 'online', ending },
       3,
     ).detail;
   assert.equal(detailOf('crashed', 'killed by SIGKILL'), 'killed by SIGKILL');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cutFrames } from '../../../src/pm2/amp-decoder.ts';
+import { decodeFrames } from '../../../src/pm2/amp-decoder.ts';
 import { frame } from '../../support/amp-frame.ts';
 
 const WANTED = ['process:event', 'log:PM2'];
@@ -8,7 +8,7 @@ const WANTED = ['process:event', 'log:PM2'];
 /** What is taken out of `bytes`, which come in pieces of so many. */
 const cut = (bytes: Buffer, pieceBytes: number, mostBytes = 1_000): readonly unknown[] => {
   const taken: unknown[] = [];
-  const feed = cutFrames(WANTED, mostBytes, (topic, value) => taken.push([topic, value]));
+  const feed = decodeFrames(WANTED, mostBytes, (topic, value) => taken.push([topic, value]));
   for (let at = 0; at < bytes.length; at += pieceBytes) feed(bytes.subarray(at, at + pieceBytes));
   return taken;
 };
@@ -49,7 +49,7 @@ test('what is too long, is not asked for, or is no JSON is passed over, and what
 test('a message that is longer than any memory costs none', () => {
   const head = frame('log:out', '');
   head.writeUInt32BE(0xffff_ffff, head.length - 8);
-  const feed = cutFrames(WANTED, 1_000, () => assert.fail('nothing is wanted of it'));
+  const feed = decodeFrames(WANTED, 1_000, () => assert.fail('nothing is wanted of it'));
   feed(head);
   const chunk = Buffer.alloc(1_000_000, 0xff);
   const before = process.memoryUsage().arrayBuffers;

@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { MONITOR } from '../../../src/config/app-names.ts';
+import { MONITOR_APP } from '../../../src/config/app-names.ts';
 import type { Pm2Evidence } from '../../../src/health/types.ts';
 import { PENDING, type Pm2View } from '../../../src/pm2/client.ts';
-import { watchPm2 } from '../../../src/pm2/process-list.ts';
+import { createProcessList } from '../../../src/pm2/process-list.ts';
 
 const NAME = 'tcp-proxy-6274';
 const AWAY: Pm2View = { ok: false, problem: 'the PM2 daemon is not running' };
 const listing = (name: string, pid: number, status: Pm2Evidence = 'online'): Pm2View => ({
   ok: true,
   daemonPid: 1,
-  apps: new Map([[name, { pid, status, word: status, env: {} }]]),
+  apps: new Map([[name, { pid, status, statusText: status, env: {} }]]),
 });
 
 /** A PM2 that answers when the test says so, the first that asked first; time-outs pass when it says so. */
@@ -21,7 +21,7 @@ const slowPm2 = (t: TestContext) => {
   const lines: string[] = [];
   let superseded = 0;
   const pm2 = { list: () => new Promise<Pm2View>((done) => asked.push(done)) };
-  const list = watchPm2(
+  const list = createProcessList(
     pm2,
     (_, text) => lines.push(text),
     () => {
@@ -152,7 +152,7 @@ describe('another monitor in the list', () => {
     test(`${status}, ${pid === process.pid ? 'this process' : 'another process'}: ${isSuperseded ? 'takes its place' : 'does not'}`, async (t) => {
       const { list, superseded, answer } = slowPm2(t);
       void list.get(FOR_EVER);
-      await answer(0, listing(MONITOR, pid, status));
+      await answer(0, listing(MONITOR_APP, pid, status));
       assert.equal(superseded(), isSuperseded ? 1 : 0);
     });
 });

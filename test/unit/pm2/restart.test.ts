@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { Cure, Pm2Evidence } from '../../../src/health/types.ts';
+import type { Pm2Evidence, Remedy } from '../../../src/health/types.ts';
 import type { AppDefinition } from '../../../src/pm2/apps.ts';
 import type { Pm2, Pm2App, Pm2View } from '../../../src/pm2/client.ts';
 import { createRestarter } from '../../../src/pm2/restart.ts';
@@ -21,7 +21,7 @@ const DAEMON = 1;
 const listed = (status?: Pm2Evidence, pid: number | null = 100, env: Pm2App['env'] = {}): Pm2View => ({
   ok: true,
   daemonPid: DAEMON,
-  apps: new Map(status ? [[NAME, { pid, status, word: status, env }]] : []),
+  apps: new Map(status ? [[NAME, { pid, status, statusText: status, env }]] : []),
 });
 
 /** A PM2 that has these lists, one after the other and then the last one, and does what `on` says. */
@@ -39,14 +39,14 @@ const fakePm2 = (views: readonly Pm2View[], on: Partial<Pm2> = {}) => {
     stop: noted('stop'),
     reloadLogs: async () => {},
     delete: noted('delete'),
-    follow: () => {},
+    subscribe: () => {},
     close: () => {},
   };
   const restart = createRestarter(pm2);
   return {
     calls,
     restart: (
-      cure: Exclude<Cure, 'listen'>,
+      cure: Exclude<Remedy, 'relisten'>,
       app: AppDefinition,
       pid: number | null,
       seenBy: number | null = null,
@@ -57,7 +57,7 @@ const fakePm2 = (views: readonly Pm2View[], on: Partial<Pm2> = {}) => {
 const sleeper = (t: TestContext) => startChild(t, 'sleep', ['1000']);
 
 describe('while PM2 cannot be reached nothing is begun', () => {
-  for (const cure of ['start', 'graceful', 'forced'] as const)
+  for (const cure of ['start', 'restart', 'force_restart'] as const)
     test(cure, async (t) => {
       const child = sleeper(t);
       const { calls, restart } = fakePm2([AWAY]);
@@ -108,7 +108,7 @@ describe('to bring back', () => {
 });
 
 describe('what the operator stops between the look and the cure stays stopped', () => {
-  for (const cure of ['graceful', 'forced'] as const)
+  for (const cure of ['restart', 'force_restart'] as const)
     for (const status of ['stopped', 'stopping'] as const)
       test(`${cure}, ${status}`, async () => {
         const { calls, restart } = fakePm2([listed(status)]);
@@ -127,7 +127,7 @@ describe('a restart that PM2 rejects', () => {
     [listed(undefined), false],
     [AWAY, false],
   ];
-  for (const cure of ['graceful', 'forced'] as const)
+  for (const cure of ['restart', 'force_restart'] as const)
     for (const [view, isReplaced] of now) {
       const [app] = view.ok ? view.apps.values() : [];
       const seen = view.ok ? `${app?.status ?? 'not listed'}, pid ${app?.pid ?? 'none'}` : 'away';
@@ -208,7 +208,7 @@ describe('a forced restart', { skip: needs(HAS_PROCFS ? undefined : 'needs /proc
   /** One that PM2 has begun, and ends when `goes` does; time goes by only when the test says so. */
   const begin = async (
     t: TestContext,
-    cure: 'graceful' | 'forced',
+    cure: 'restart' | 'force_restart',
     pid: number | null,
     goes: Promise<unknown>,
   ) => {
@@ -230,7 +230,7 @@ describe('a forced restart', { skip: needs(HAS_PROCFS ? undefined : 'needs /proc
   test('kills a process that does not heed PM2, 15 ms later', async (t) => {
     const child = sleeper(t);
     child.kill('SIGSTOP');
-    const { done } = await begin(t, 'forced', child.pid, once(child, 'exit'));
+    const { done } = await begin(t, 'force_restart', child.pid, once(child, 'exit'));
     t.mock.timers.tick(14);
     await turn();
     assert.ok(isAlive(child));
@@ -241,7 +241,7 @@ describe('a forced restart', { skip: needs(HAS_PROCFS ? undefined : 'needs /proc
 
   test('is the only one that kills', async (t) => {
     const child = sleeper(t);
-    const { done } = await begin(t, 'graceful', child.pid, turn());
+    const { done } = await begin(t, 'restart', child.pid, turn());
     await done;
     t.mock.timers.tick(60_000);
     await assertUnharmed(child);
@@ -249,7 +249,7 @@ describe('a forced restart', { skip: needs(HAS_PROCFS ? undefined : 'needs /proc
 
   test('of a process that goes by itself kills nobody', async (t) => {
     const child = sleeper(t);
-    const { done } = await begin(t, 'forced', child.pid, once(child, 'exit'));
+    const { done } = await begin(t, 'force_restart', child.pid, once(child, 'exit'));
     child.kill('SIGTERM');
     await done;
     t.mock.timers.tick(15);
@@ -259,7 +259,7 @@ describe('a forced restart', { skip: needs(HAS_PROCFS ? undefined : 'needs /proc
   test('kills nobody who has the pid by then', { skip: needs(LAST_PID.problem) }, async (t) => {
     const child = sleeper(t);
     const startTicks = readProcess(child.pid)?.startTicks ?? 0;
-    const { done } = await begin(t, 'forced', child.pid, once(child, 'exit'));
+    const { done } = await begin(t, 'force_restart', child.pid, once(child, 'exit'));
     child.kill('SIGTERM');
     await done;
     const heir = await replace(t, child.pid, startTicks);
@@ -272,7 +272,7 @@ describe('a forced restart', { skip: needs(HAS_PROCFS ? undefined : 'needs /proc
     ['of a process that has gone before', 4_194_304],
   ] as const)
     test(`${name} is a restart`, async (t) => {
-      const { done } = await begin(t, 'forced', pid, turn());
+      const { done } = await begin(t, 'force_restart', pid, turn());
       await done;
       t.mock.timers.tick(15);
     });

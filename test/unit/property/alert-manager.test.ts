@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type Alerting, NOTHING_SAID, observe, silence } from '../../../src/alerting/policy/alert-manager.ts';
-import type { Message, Notice } from '../../../src/alerting/policy/notification.ts';
-import { step } from '../../../src/health/reducer.ts';
-import { type Health, newHealth } from '../../../src/health/state.ts';
+import {
+  type AlertState,
+  evaluate,
+  INITIAL_ALERT_STATE,
+  silence,
+} from '../../../src/alerting/policy/alert-manager.ts';
+import type { Message, Notification } from '../../../src/alerting/policy/notification.ts';
+import { reduce } from '../../../src/health/reducer.ts';
+import { createHealth, type Health } from '../../../src/health/state.ts';
 import type { Evidence } from '../../../src/health/types.ts';
 import { POLICY, seenOf } from '../../support/alert-scenario.ts';
 import { HUNG, UPSTREAM_DOWN, WELL } from '../../support/health-scenario.ts';
@@ -12,7 +17,7 @@ import { HUNG, UPSTREAM_DOWN, WELL } from '../../support/health-scenario.ts';
 const PORTS = [1, 2, 3];
 const HEALTH_POLICY = {
   ...{ failureThreshold: 3, successThreshold: 2, place: 'port 1', upstream: 'localhost:1', optional: false },
-  ...{ isBraked: false, maxRestarts: 10, restartWindowMs: 600_000, restartCooldownMs: 60_000 },
+  ...{ restartsPaused: false, maxRestarts: 10, restartWindowMs: 600_000, restartCooldownMs: 60_000 },
 };
 /** No port is told of as one that comes and goes: that is another story. */
 const STEADY = { ...POLICY, flapping: { threshold: 1_000, windowMs: 600_000 }, repeatIntervalMs: 0 };
@@ -46,30 +51,30 @@ const play = (
     after: string;
   }[],
 ): Chronicle => {
-  const healths = new Map<number, Health>(PORTS.map((port) => [port, newHealth(0)]));
-  let state: Alerting = NOTHING_SAID;
+  const healths = new Map<number, Health>(PORTS.map((port) => [port, createHealth(0)]));
+  let state: AlertState = INITIAL_ALERT_STATE;
   let [nowMs, isQuiet, run, pid] = [0, false, 0, 100];
   const [messages, alerted]: [Message[], Set<string>] = [[], new Set()];
   const look = (): void => {
     const seen = [...healths].map(([port, health]) => seenOf(health, port));
-    const next = observe(state, seen, { atMs: nowMs, isQuiet, run: `r${run}` }, STEADY);
+    const next = evaluate(state, seen, { now: nowMs, isQuiet, runId: `r${run}` }, STEADY);
     // A monitor that is killed before it has written says it again, under another id.
     state = next.state;
     messages.push(...next.messages);
   };
   const see = (port: number, sight: Partial<Evidence>): void => {
-    const health = healths.get(port) ?? newHealth(0);
+    const health = healths.get(port) ?? createHealth(0);
     pid += Number(sight.heartbeat === undefined && health.cause === 'hung');
     const event = {
-      kind: 'look',
-      atMs: nowMs,
+      kind: 'check',
+      at: nowMs,
       pid,
       evidence: { ...WELL, ...sight },
       isProbed: true,
     } as const;
-    const next = step(health, event, HEALTH_POLICY).health;
+    const next = reduce(health, event, HEALTH_POLICY).health;
     healths.set(port, next);
-    if (next.incident?.alerted) alerted.add(key(`tcp-proxy-${port}`, next.incident.atMs));
+    if (next.incident?.alerted) alerted.add(key(`tcp-proxy-${port}`, next.incident.startedAt));
   };
   look();
   for (const { port, sight, looks, pauseMs, after } of chapters) {
@@ -80,7 +85,7 @@ const play = (
     }
     if (after === 'killed') {
       run += 1;
-      state = JSON.parse(JSON.stringify(state)) as Alerting;
+      state = JSON.parse(JSON.stringify(state)) as AlertState;
     }
     if (after === 'quiet' || after === 'loud') isQuiet = after === 'quiet';
     if (after !== 'nothing') look();
@@ -91,12 +96,13 @@ const play = (
     look();
   }
   const open = [...healths].flatMap(([port, { incident }]) =>
-    incident?.alerted ? [key(`tcp-proxy-${port}`, incident.atMs)] : [],
+    incident?.alerted ? [key(`tcp-proxy-${port}`, incident.startedAt)] : [],
   );
   return { messages, alerted, open: new Set(open) };
 };
 
-const noticesOf = ({ messages }: Chronicle): Notice[] => messages.flatMap(({ notices }) => [...notices]);
+const noticesOf = ({ messages }: Chronicle): Notification[] =>
+  messages.flatMap(({ notifications }) => [...notifications]);
 
 test('each incident that is announced has one first word and one last, in this order; what was pending has none', () => {
   fc.assert(
@@ -104,10 +110,10 @@ test('each incident that is announced has one first word and one last, in this o
       const chronicle = play(chapters);
       const begins = noticesOf(chronicle).filter(({ kind }) => kind === 'down' || kind === 'gave_up');
       const ends = noticesOf(chronicle).filter(({ kind }) => kind === 'recovered');
-      const told = [...begins, ...ends].map(({ proxy, fromMs }) => key(proxy, fromMs));
+      const told = [...begins, ...ends].map(({ proxy, startedAt }) => key(proxy, startedAt));
       for (const one of told) assert.ok(chronicle.alerted.has(one), `${one} was pending`);
       for (const one of chronicle.alerted) {
-        const isIt = ({ proxy, fromMs }: Notice): boolean => key(proxy, fromMs) === one;
+        const isIt = ({ proxy, startedAt }: Notification): boolean => key(proxy, startedAt) === one;
         const [first, last] = [begins.filter(isIt), ends.filter(isIt)];
         assert.ok(first.length <= 1, `${one} began ${first.length} times`);
         assert.equal(last.length, chronicle.open.has(one) ? 0 : 1, `${one} ended`);
@@ -128,19 +134,19 @@ test('each incident that is announced has one first word and one last, in this o
 test('in a silence nothing is said, and at its end what is down is', () => {
   fc.assert(
     fc.property(fc.array(chapter, { maxLength: 20 }), fc.boolean(), (chapters, isDown) => {
-      let state = silence(NOTHING_SAID, 1e9);
-      let [health, nowMs] = [newHealth(0), 0];
+      let state = silence(INITIAL_ALERT_STATE, 1e9);
+      let [health, nowMs] = [createHealth(0), 0];
       const see = (sight: Partial<Evidence>): readonly Message[] => {
         nowMs += 1_000;
         const event = {
-          kind: 'look',
-          atMs: nowMs,
+          kind: 'check',
+          at: nowMs,
           pid: 1,
           evidence: { ...WELL, ...sight },
           isProbed: true,
         } as const;
-        health = step(health, event, HEALTH_POLICY).health;
-        const next = observe(state, [seenOf(health)], { atMs: nowMs, isQuiet: false, run: 'r' }, STEADY);
+        health = reduce(health, event, HEALTH_POLICY).health;
+        const next = evaluate(state, [seenOf(health)], { now: nowMs, isQuiet: false, runId: 'r' }, STEADY);
         state = next.state;
         return next.messages;
       };
@@ -150,7 +156,7 @@ test('in a silence nothing is said, and at its end what is down is', () => {
       state = silence(state, 0);
       const said = Array.from({ length: 10 }, () => see(isDown ? UPSTREAM_DOWN : {})).flat();
       assert.deepEqual(
-        said.flatMap(({ notices }) => notices.map(({ kind }) => kind)),
+        said.flatMap(({ notifications }) => notifications.map(({ kind }) => kind)),
         isDown ? ['down'] : [],
       );
     }),

@@ -2,15 +2,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import {
-  afterCure,
   afterRecovery,
+  afterRestart,
   askBreaker,
-  type Budget,
   CLOSED,
   openBreaker,
+  type RestartPolicy,
 } from '../../../src/health/circuit-breaker.ts';
 
-const budgets: fc.Arbitrary<Budget> = fc.record({
+const budgets: fc.Arbitrary<RestartPolicy> = fc.record({
   maxRestarts: fc.integer({ min: 0, max: 4 }),
   restartWindowMs: fc.constantFrom(1_000, 30_000, 600_000),
   restartCooldownMs: fc.constantFrom(1_000, 60_000, 1_200_000),
@@ -41,16 +41,16 @@ test('no window ever has more restarts than the budget and the tries of an open 
           continue;
         }
         const answer = askBreaker(breaker, atMs, budget);
-        if (answer === 'give_up') breaker = openBreaker(breaker, atMs, budget);
-        if (answer !== 'cure') continue;
+        if (answer === 'open') breaker = openBreaker(breaker, atMs, budget);
+        if (answer !== 'allow') continue;
         assert.ok(budget.maxRestarts > 0, 'a budget of 0 is no restart at all');
-        const isTry = breaker.opened > 0;
+        const isTry = breaker.openCount > 0;
         const lastMs = Math.max(...ordinaryMs, ...triesMs);
         if (isTry) assert.ok(atMs - lastMs >= budget.restartCooldownMs, 'a try comes after a break');
         (isTry ? triesMs : ordinaryMs).push(atMs);
         const within = ordinaryMs.filter((oneMs) => atMs - oneMs < budget.restartWindowMs);
         assert.ok(within.length <= budget.maxRestarts, `${within.length} within a window`);
-        breaker = afterCure(breaker, atMs, budget);
+        breaker = afterRestart(breaker, atMs, budget);
       }
     }),
     { numRuns: 2_000 },

@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { isOwn } from '../../../src/health/causes.ts';
-import { judge, TABLE } from '../../../src/health/decision-table.ts';
+import { isProxyFault } from '../../../src/health/causes.ts';
+import { DECISION_TABLE, judge } from '../../../src/health/decision-table.ts';
 import type { Evidence, Verdict } from '../../../src/health/types.ts';
 import { anyEvidence, KINDS, NO_FAULT } from '../../support/arbitrary-evidence.ts';
 
 const RUNS = { numRuns: 5_000 };
-const curesOf = (verdict: Verdict): readonly string[] => (verdict.kind === 'failing' ? verdict.cures : []);
+const curesOf = (verdict: Verdict): readonly string[] => (verdict.kind === 'failing' ? verdict.remedies : []);
 
 test('whatever was seen, a row of the table fits', () => {
   fc.assert(
     fc.property(anyEvidence(), fc.boolean(), (seen, optional) => {
-      const row = TABLE.find((one) => one.fits(seen));
+      const row = DECISION_TABLE.find((one) => one.matches(seen));
       assert.ok(row);
       const { verdict } = row;
       const isAway = verdict.cause === 'upstream_down' || verdict.cause === 'upstream_unhealthy';
@@ -24,10 +24,11 @@ test('whatever was seen, a row of the table fits', () => {
 });
 
 test('a verdict that fails has a cause, and each of its cures once', () => {
-  for (const { verdict } of TABLE) {
+  for (const { verdict } of DECISION_TABLE) {
     const cures = curesOf(verdict);
     assert.equal(new Set(cures).size, cures.length, JSON.stringify(verdict));
-    if (verdict.kind === 'failing' && !isOwn(verdict.cause)) assert.deepEqual(cures, [], verdict.cause);
+    if (verdict.kind === 'failing' && !isProxyFault(verdict.cause))
+      assert.deepEqual(cures, [], verdict.cause);
   }
 });
 
@@ -77,8 +78,8 @@ test('what the operator stopped is left alone, whatever else was seen, or helped
   fc.assert(
     fc.property(anyEvidence({ pm2: ['stopped', 'stopping', 'deleted'] }), fc.boolean(), (seen, optional) => {
       const state = seen.monitor === 'late' ? 'same' : 'stopped';
-      const isOverdue = state === 'stopped' && seen.pm2 === 'stopping' && seen.leaving === 'overdue';
-      const ending = { kind: 'ending', state, cause: null, cures: ['kill'] };
+      const isOverdue = state === 'stopped' && seen.pm2 === 'stopping' && seen.stopping === 'overdue';
+      const ending = { kind: 'ending', state, cause: null, remedies: ['kill'] };
       const neutral = { kind: 'neutral', state, cause: null };
       assert.deepEqual(judge(seen, optional), isOverdue ? ending : neutral);
     }),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { isUnix } from '../../../src/lib/address.ts';
+import { isUnixSocket } from '../../../src/lib/address.ts';
 import { endsRightly, farEnd } from '../../support/fake-kernel/invariants.ts';
 import { FOUND } from '../../support/fake-kernel/regressions.ts';
 import { act, type Ending, scripts } from '../../support/fake-kernel/script.ts';
@@ -82,11 +82,11 @@ const drain = (world: World): void => {
 
 /** No connection is left, and nothing of one. */
 const isEmpty = (world: World): void => {
-  const { active, held, waiting } = world.cells.counts(world.records.length);
-  assert.deepEqual([active, held, waiting], [0, 0, 0], 'still counted');
+  const { active, waitingForUpstream, waitingForSlot } = world.cells.counts(world.records.length);
+  assert.deepEqual([active, waitingForUpstream, waitingForSlot], [0, 0, 0], 'still counted');
   const files = [...world.libc.files.values()].sort().join();
   assert.match(files, /^epoll(,pipe in,pipe out)?(,socket)?$/, 'files left');
-  const targets = isUnix(world.setting.policy.upstream) ? 0 : 2;
+  const targets = isUnixSocket(world.setting.policy.upstream) ? 0 : 2;
   const most = world.memoriesAtFirst + 1 + MOST_SPARE + targets;
   assert.ok(
     world.libc.memories <= most,

@@ -1,24 +1,24 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { isOwn, isSoft } from '../../../src/health/causes.ts';
+import { isLoadSensitive, isProxyFault } from '../../../src/health/causes.ts';
 import { judge } from '../../../src/health/decision-table.ts';
 import type { HealthPolicy } from '../../../src/health/events.ts';
-import { step } from '../../../src/health/reducer.ts';
-import { type Health, newHealth } from '../../../src/health/state.ts';
+import { reduce } from '../../../src/health/reducer.ts';
+import { createHealth, type Health } from '../../../src/health/state.ts';
 import { anyEvidence } from '../../support/arbitrary-evidence.ts';
 
 const evidence = anyEvidence({ crashes: ['few'] });
 /** Most looks see the same as the last one: `repeat` makes incidents long enough to reach thresholds. */
 const happening = fc.oneof(
   fc.record({
-    kind: fc.constant('look' as const),
+    kind: fc.constant('check' as const),
     evidence,
     isProbed: fc.boolean(),
     pid: fc.option(fc.integer({ min: 1, max: 3 })),
     repeat: fc.integer({ min: 1, max: 5 }),
   }),
-  fc.record({ kind: fc.constantFrom('crash' as const, 'left' as const) }),
+  fc.record({ kind: fc.constantFrom('crash' as const, 'goodbye' as const) }),
 );
 const story = fc.array(fc.tuple(happening, fc.integer({ min: 0, max: 8_000 })), { maxLength: 40 });
 const policies: fc.Arbitrary<HealthPolicy> = fc.record({
@@ -27,7 +27,7 @@ const policies: fc.Arbitrary<HealthPolicy> = fc.record({
   place: fc.constant('port 6274'),
   upstream: fc.constant('localhost:6274'),
   optional: fc.boolean(),
-  isBraked: fc.boolean(),
+  restartsPaused: fc.boolean(),
   maxRestarts: fc.integer({ min: 0, max: 4 }),
   restartWindowMs: fc.constantFrom(10_000, 600_000),
   restartCooldownMs: fc.constantFrom(1_000, 60_000),
@@ -39,26 +39,34 @@ const checkNumbers = ({ failures, restarts, recovery, incident, breaker, success
   assert.ok(incident !== null || sinceHealthy === 0, 'no incident, and yet failures since healthy');
   assert.ok(recovery.lastMs <= recovery.totalMs, JSON.stringify(recovery));
   const { crash, forced } = restarts;
-  for (const one of [consecutive, crash, forced, recovery.count, recovery.lastMs, breaker.tries, successes])
+  for (const one of [
+    consecutive,
+    crash,
+    forced,
+    recovery.count,
+    recovery.lastMs,
+    breaker.attempts,
+    successes,
+  ])
     assert.ok(Number.isInteger(one) && one >= 0, String(one));
 };
 
 test('whatever happens: only a verdict with a cure restarts, and the counters stay in order', () => {
   fc.assert(
     fc.property(story, policies, fc.boolean(), (events, policy, cureHelps) => {
-      let health = newHealth(0);
-      let atMs = 0;
+      let health = createHealth(0);
+      let at = 0;
       let wasAlerted = false;
       // Restarts within the budget, since the last try of an open breaker that helped.
       let ordinaryMs: number[] = [];
       for (const [event, afterMs] of events) {
-        for (let again = event.kind === 'look' ? event.repeat : 1; again > 0; again -= 1) {
-          atMs += afterMs;
-          const { actions, health: next } = step(health, { ...event, atMs }, policy);
-          const verdict = event.kind === 'look' ? judge(event.evidence, policy.optional) : undefined;
-          const cures = verdict?.kind === 'failing' ? verdict.cures : [];
-          const done = actions.flatMap((action) => (action.kind === 'cure' ? [action] : []));
-          const restarts = done.flatMap((action) => (action.cure === 'kill' ? [] : [action]));
+        for (let again = event.kind === 'check' ? event.repeat : 1; again > 0; again -= 1) {
+          at += afterMs;
+          const { actions, health: next } = reduce(health, { ...event, at }, policy);
+          const verdict = event.kind === 'check' ? judge(event.evidence, policy.optional) : undefined;
+          const cures = verdict?.kind === 'failing' ? verdict.remedies : [];
+          const done = actions.flatMap((action) => (action.kind === 'remedy' ? [action] : []));
+          const restarts = done.flatMap((action) => (action.remedy === 'kill' ? [] : [action]));
           if (done.length > restarts.length) {
             assert.equal(verdict?.kind, 'ending', 'only what PM2 is stopping is killed');
             assert.notEqual(health.killedPid, next.killedPid, 'and each process once');
@@ -66,24 +74,31 @@ test('whatever happens: only a verdict with a cure restarts, and the counters st
           }
           assert.ok(restarts.length <= 1);
           for (const restart of restarts) {
-            assert.ok(cures.includes(restart.cure));
-            assert.ok(!policy.isBraked || !isSoft(restart.cause), 'nothing soft is cured under the brake');
-            assert.ok(isOwn(restart.cause), `${restart.cause} is none of the proxy's`);
-            if (health.breaker.opened === 0) ordinaryMs.push(atMs);
-            const within = ordinaryMs.filter((oneMs) => atMs - oneMs < policy.restartWindowMs);
+            assert.ok(cures.includes(restart.remedy));
+            assert.ok(
+              !policy.restartsPaused || !isLoadSensitive(restart.cause),
+              'nothing soft is cured under the brake',
+            );
+            assert.ok(isProxyFault(restart.cause), `${restart.cause} is none of the proxy's`);
+            if (health.breaker.openCount === 0) ordinaryMs.push(at);
+            const within = ordinaryMs.filter((oneMs) => at - oneMs < policy.restartWindowMs);
             assert.ok(within.length <= policy.maxRestarts, `${within.length} restarts within a window`);
           }
-          const alerts = actions.filter((action) => action.kind === 'tell' && action.event === 'alert');
+          const alerts = actions.filter((action) => action.kind === 'log' && action.event === 'alert');
           assert.ok(alerts.length <= (wasAlerted ? 0 : 1), 'one alert an incident');
           wasAlerted = next.incident?.alerted ?? false;
           checkNumbers(next);
           assert.ok(next.failures.total >= health.failures.total);
           assert.ok(next.restarts.crash >= health.restarts.crash);
-          if (health.breaker.opened > 1 && next.breaker.opened === 0) ordinaryMs = [];
+          if (health.breaker.openCount > 1 && next.breaker.openCount === 0) ordinaryMs = [];
           health = next;
           for (const restart of restarts) {
             const error = cureHelps ? null : 'no';
-            health = step(health, { kind: 'cured', atMs, cure: restart.cure, error }, policy).health;
+            health = reduce(
+              health,
+              { kind: 'remedy_done', at, remedy: restart.remedy, error },
+              policy,
+            ).health;
             checkNumbers(health);
           }
         }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { Deadlines, type Timed } from '../../../src/libc/timer-heap.ts';
+import { type Timer, TimerHeap } from '../../../src/libc/timer-heap.ts';
 
 const op = fc.oneof(
   fc.record({ op: fc.constant('set' as const), who: fc.nat({ max: 19 }), dueMs: fc.nat({ max: 50 }) }),
@@ -12,11 +12,11 @@ const op = fc.oneof(
 test('deadlines are due as those of a sorted list would be', () => {
   fc.assert(
     fc.property(fc.array(op, { maxLength: 120, size: 'max' }), (ops) => {
-      const deadlines = new Deadlines();
+      const deadlines = new TimerHeap();
       const called: number[] = [];
       const all = Array.from(
         { length: 20 },
-        (_, n): Timed => ({ dueMs: 0, place: -1, onDue: () => called.push(n) }),
+        (_, n): Timer => ({ dueAt: 0, heapIndex: -1, onDue: () => called.push(n) }),
       );
       const expected = new Map<number, number>();
       for (const step of ops) {
@@ -37,9 +37,9 @@ test('deadlines are due as those of a sorted list would be', () => {
           assert.deepEqual(new Set(called), new Set(due.map(([n]) => n)));
           for (const n of called.splice(0)) expected.delete(n);
         }
-        assert.equal(deadlines.nextMs, Math.min(Number.POSITIVE_INFINITY, ...expected.values()));
+        assert.equal(deadlines.nextDueAt, Math.min(Number.POSITIVE_INFINITY, ...expected.values()));
         assert.deepEqual(
-          all.map(({ place }) => place >= 0),
+          all.map(({ heapIndex }) => heapIndex >= 0),
           all.map((_, n) => expected.has(n)),
         );
       }
@@ -49,12 +49,12 @@ test('deadlines are due as those of a sorted list would be', () => {
 });
 
 test('one that is due may set itself anew, and call another off', () => {
-  const deadlines = new Deadlines();
+  const deadlines = new TimerHeap();
   const called: string[] = [];
-  const second: Timed = { dueMs: 0, place: -1, onDue: () => called.push('second') };
-  const first: Timed = {
-    dueMs: 0,
-    place: -1,
+  const second: Timer = { dueAt: 0, heapIndex: -1, onDue: () => called.push('second') };
+  const first: Timer = {
+    dueAt: 0,
+    heapIndex: -1,
     onDue: () => {
       called.push('first');
       deadlines.clear(second);
@@ -64,5 +64,5 @@ test('one that is due may set itself anew, and call another off', () => {
   deadlines.set(first, 10);
   deadlines.set(second, 20);
   deadlines.run(25);
-  assert.deepEqual([called, deadlines.nextMs], [['first'], 30]);
+  assert.deepEqual([called, deadlines.nextDueAt], [['first'], 30]);
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createAllow } from '../../../src/proxy/allow-list.ts';
+import { createAllowList } from '../../../src/proxy/allow-list.ts';
 
 const OWN = ['127.0.0.1', '::1', '192.0.2.7', '2001:db8::7', 'fe80::7%eth0'];
 
@@ -34,7 +34,7 @@ const TABLE: readonly [entries: readonly string[], inside: readonly string[], ou
 
 for (const [entries, inside, outside] of TABLE)
   test(`allow ${JSON.stringify(entries)} lets in whom it names, however the address is spelled`, () => {
-    const isAllowed = createAllow(entries, () => OWN);
+    const isAllowed = createAllowList(entries, () => OWN);
     assert.deepEqual(
       [...inside, ...outside].filter((host) => isAllowed(host)),
       inside,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createCounter } from '../../../src/proxy/connection-stats.ts';
+import { createStatsCollector } from '../../../src/proxy/connection-stats.ts';
 
 test('finished connections add up by reason, and by how long they took', () => {
   const ended = [
@@ -8,9 +8,9 @@ test('finished connections add up by reason, and by how long they took', () => {
     ['done', 6_000, 7_000],
     ['upstream_refused', null, 11],
   ] as const;
-  const counter = createCounter();
+  const counter = createStatsCollector();
   for (const [reason, connectMs, totalMs] of ended) counter.add(reason, connectMs, totalMs);
-  const { byReason, connect, duration } = counter.tally();
+  const { byReason, connect, duration } = counter.read();
   assert.deepEqual(byReason, { done: 2, upstream_refused: 1 });
   assert.deepEqual(connect.counts, [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
   assert.equal(connect.sumMs, 6_001);
@@ -19,9 +19,9 @@ test('finished connections add up by reason, and by how long they took', () => {
 });
 
 test('what was read of a counter stays as it is while that counts on', () => {
-  const counter = createCounter();
-  const empty = counter.tally();
+  const counter = createStatsCollector();
+  const empty = counter.read();
   counter.add('done', 1, 1);
-  assert.deepEqual(empty, createCounter().tally());
+  assert.deepEqual(empty, createStatsCollector().read());
   assert.equal(empty.connect.counts.length, empty.connect.boundsMs.length + 1);
 });

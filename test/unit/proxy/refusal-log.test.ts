@@ -1,17 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Reason } from '../../../src/lib/close-reason.ts';
-import { createRefusals } from '../../../src/proxy/refusal-log.ts';
+import type { CloseReason } from '../../../src/lib/close-reason.ts';
+import { createRefusalLog } from '../../../src/proxy/refusal-log.ts';
 
 test('refused clients are mentioned at once, then once a minute with how many there were', () => {
   const told: string[] = [];
   let nowMs = 0;
-  const mention = createRefusals(
+  const mention = createRefusalLog(
     { id: '6274', allow: ['loopback'] },
     (_, text) => told.push(text),
     () => nowMs,
   );
-  const end = (reason: Reason, host = '203.0.113.9'): void => mention({ client: { host, port: 5 }, reason });
+  const end = (reason: CloseReason, host = '203.0.113.9'): void =>
+    mention({ client: { host, port: 5 }, reason });
   for (const reason of ['done', 'client_gone', 'upstream_refused'] as const) end(reason);
   assert.deepEqual(told, []);
   end('not_allowed');

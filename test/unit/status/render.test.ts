@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { ProxyState } from '../../../src/health/state.ts';
 import type { Cause } from '../../../src/health/types.ts';
-import { describeSilence } from '../../../src/status/monitor-problem.ts';
+import { describeMonitorProblem } from '../../../src/status/monitor-problem.ts';
 import { renderStatus } from '../../../src/status/render.ts';
 import type { Snapshot } from '../../../src/status/snapshot.ts';
-import { exitCode, isWell, selectProxies } from '../../../src/status/summary.ts';
-import { formatHolder } from '../../../src/system/proc/port-owner.ts';
+import { exitCodeOf, isFreshAndHealthy, selectProxies } from '../../../src/status/summary.ts';
+import { formatPortOwner } from '../../../src/system/proc/port-owner.ts';
 import { MONITOR, NOW_MS, PLAIN, proxyStatus, snapshotOf } from '../../support/status-samples.ts';
 
 const render = (snapshot: Snapshot, columns = 120): string => renderStatus(snapshot, columns, PLAIN, NOW_MS);
@@ -95,7 +95,7 @@ describe('what is broken says why and what to do next', () => {
   };
   for (const [cause, part] of Object.entries(table) as [Cause, string][])
     test(cause, () => {
-      const portOwner = formatHolder({ pid: 9, command: 'node server.js', uid: 0 });
+      const portOwner = formatPortOwner({ pid: 9, command: 'node server.js', uid: 0 });
       const status = proxyStatus({ state: 'down', cause, detail: 'ECONNREFUSED', portOwner });
       const line = render(snapshotOf(status), 300)
         .split('\n')
@@ -111,9 +111,9 @@ test('a port that the operator stopped says how to start it', () => {
 });
 
 test('the holder of a port is its pid and command, or the user where the process is not to be seen', () => {
-  assert.equal(formatHolder({ pid: 9, command: 'vite', uid: 0 }), 'pid 9 (vite)');
-  assert.equal(formatHolder({ pid: 9, command: null, uid: 0 }), 'pid 9 (unknown)');
-  assert.equal(formatHolder({ pid: null, command: null, uid: 1_000 }), 'a process of user 1000');
+  assert.equal(formatPortOwner({ pid: 9, command: 'vite', uid: 0 }), 'pid 9 (vite)');
+  assert.equal(formatPortOwner({ pid: 9, command: null, uid: 0 }), 'pid 9 (unknown)');
+  assert.equal(formatPortOwner({ pid: null, command: null, uid: 1_000 }), 'a process of user 1000');
 });
 
 test('alerts have a line while a channel has a problem, something waits, or they are silenced', () => {
@@ -159,7 +159,7 @@ describe('of a monitor that is there and does not answer it is said what is wron
     [null, null, 'it is there, and does not answer: pm2 restart proxy-monitor'],
   ];
   for (const [pid, state, text] of table)
-    test(`pid ${pid}, state ${state}`, () => assert.equal(describeSilence({ pid, state }), text));
+    test(`pid ${pid}, state ${state}`, () => assert.equal(describeMonitorProblem({ pid, state }), text));
 
   test('in the table, whole, and in its first line', () => {
     const [, , told = ''] = table[0] ?? [];
@@ -169,7 +169,7 @@ describe('of a monitor that is there and does not answer it is said what is wron
     const at = lines.findIndex((line) => line.startsWith('✗ proxy-monitor  does not answer'));
     const said = lines.slice(at + 1).map((line) => line.trim());
     assert.equal(said.join(' ').trim(), `→ ${told}`);
-    assert.equal(exitCode(snapshot), 3);
+    assert.equal(exitCodeOf(snapshot), 3);
   });
 });
 
@@ -192,8 +192,8 @@ describe('the exit code', () => {
   for (const [state, code] of Object.entries(states) as [ProxyState, 0 | 1][])
     test(`is ${code} when one of two proxies is ${state}, and 3 without the monitor`, () => {
       const snapshot = snapshotOf(proxyStatus({}), proxyStatus({ state }));
-      assert.equal(exitCode(snapshot), code);
-      assert.equal(exitCode({ ...snapshot, monitor: null }), 3);
+      assert.equal(exitCodeOf(snapshot), code);
+      assert.equal(exitCodeOf({ ...snapshot, monitor: null }), 3);
     });
 });
 
@@ -211,7 +211,8 @@ describe('all is well', () => {
     ['with a look that is a little late', lookedAt(10_999), true],
     ['but not with one that is not of late', lookedAt(11_000), false],
   ];
-  for (const [title, given, expected] of table) test(title, () => assert.equal(isWell(given), expected));
+  for (const [title, given, expected] of table)
+    test(title, () => assert.equal(isFreshAndHealthy(given), expected));
 });
 
 describe('a proxy is named by its app, its port or its label', () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { renderStatus } from '../../../src/status/render.ts';
 import type { Snapshot } from '../../../src/status/snapshot.ts';
-import { formatHolder } from '../../../src/system/proc/port-owner.ts';
+import { formatPortOwner } from '../../../src/system/proc/port-owner.ts';
 import { displayWidth, NOW_MS, PLAIN, proxyStatus, snapshotOf } from '../../support/status-samples.ts';
 
 const render = (snapshot: Snapshot, columns: number): string =>
@@ -10,7 +10,7 @@ const render = (snapshot: Snapshot, columns: number): string =>
 
 for (const columns of [20, 40, 80])
   test(`no line is wider than ${columns} columns, whatever is in it`, () => {
-    const portOwner = formatHolder({
+    const portOwner = formatPortOwner({
       pid: 9,
       command: 'node /a/very/long/path/to/a/server.js --port 6274',
       uid: 0,
@@ -30,9 +30,9 @@ test('a line that just fits is not cut', () => {
 });
 
 test('colours go around whole lines and do not count for the width', () => {
-  const paint = { ...PLAIN, good: (text: string) => `<${text}>`, bad: (text: string) => `!${text}!` };
+  const style = { ...PLAIN, success: (text: string) => `<${text}>`, error: (text: string) => `!${text}!` };
   const snapshot = snapshotOf(proxyStatus({}), proxyStatus({ state: 'down', cause: 'hung' }));
-  const lines = renderStatus(snapshot, 40, paint, NOW_MS).split('\n');
+  const lines = renderStatus(snapshot, 40, style, NOW_MS).split('\n');
   assert.ok(
     lines.some((line) => line.startsWith('<✓ 6274')),
     lines.join('\n'),

@@ -1,6 +1,6 @@
 import type { Address } from '../../../lib/address.ts';
-import { REASONS, type Reason } from '../../../lib/close-reason.ts';
-import type { Resolved } from '../../../system/dns.ts';
+import { CLOSE_REASONS, type CloseReason } from '../../../lib/close-reason.ts';
+import type { ResolveResult } from '../../../system/dns.ts';
 import type { ConnectionRecord, Policy } from '../../engine.ts';
 /**
  * Between the main thread and the data path's: commands one way, reports the other, and counters in memory that both
@@ -10,12 +10,12 @@ export type Command =
   | { readonly kind: 'listen' | 'unlisten'; readonly id: number; readonly address: Address }
   | { readonly kind: 'local'; readonly addresses: readonly string[] }
   | { readonly kind: 'check'; readonly localPort: number; readonly forward: boolean }
-  | { readonly kind: 'resolved'; readonly resolved: Resolved }
+  | { readonly kind: 'resolved'; readonly resolved: ResolveResult }
   | { readonly kind: 'drain'; readonly limitMs: number };
 
-export type Report =
+export type ThreadEvent =
   /** @param wake the eventfd */
-  | { readonly kind: 'ready'; readonly wake: number }
+  | { readonly kind: 'ready'; readonly wakeFd: number }
   | {
       readonly kind: 'done';
       readonly id: number;
@@ -23,7 +23,7 @@ export type Report =
       readonly failure: Failure | null;
     }
   | { readonly kind: 'open'; readonly client: Address; readonly upstream: Address }
-  | { readonly kind: 'records'; readonly fields: readonly Field[] }
+  | { readonly kind: 'records'; readonly fields: readonly RecordField[] }
   | { readonly kind: 'error'; readonly failure: Failure }
   /** The upstream's name is to be looked up. */
   | { readonly kind: 'resolve' }
@@ -42,20 +42,20 @@ export const toFailure = (error: unknown): Failure => {
 export const toError = ({ message, code }: Failure): Error => Object.assign(new Error(message), { code });
 
 /** What the data path's thread is started with. */
-export interface Start {
+export interface ThreadOptions {
   readonly policy: Policy;
-  readonly cells: SharedArrayBuffer;
-  readonly isOpenTold: boolean;
+  readonly counters: SharedArrayBuffer;
+  readonly shouldReportOpen: boolean;
   /** A connection may get one of these at its own end. */
   readonly ephemeralPorts: { readonly first: number; readonly last: number };
 }
 
 /** A record as a row of plain values: of many at once, that is a third of the work of as many objects. */
-type Field = string | number | boolean | null;
-const FIELDS = 14;
-const REASON_NAMES = Object.keys(REASONS) as Reason[];
+type RecordField = string | number | boolean | null;
+const FIELDS_PER_RECORD = 14;
+const REASON_NAMES = Object.keys(CLOSE_REASONS) as CloseReason[];
 
-export const pushRecord = (fields: Field[], record: ConnectionRecord): void => {
+export const pushRecord = (fields: RecordField[], record: ConnectionRecord): void => {
   const { client, upstream } = record;
   fields.push(client.host, client.port, upstream?.host ?? null, upstream?.port ?? 0);
   fields.push(record.isConnected, REASON_NAMES.indexOf(record.reason), record.code, record.tries);
@@ -63,24 +63,26 @@ export const pushRecord = (fields: Field[], record: ConnectionRecord): void => {
   fields.push(record.totalMs, record.active);
 };
 
-export const readRecords = (fields: readonly Field[]): ConnectionRecord[] =>
-  Array.from({ length: fields.length / FIELDS }, (_, row) => readRecord(fields, row * FIELDS));
+export const readRecords = (fields: readonly RecordField[]): ConnectionRecord[] =>
+  Array.from({ length: fields.length / FIELDS_PER_RECORD }, (_, row) =>
+    readRecord(fields, row * FIELDS_PER_RECORD),
+  );
 
-const readRecord = (fields: readonly Field[], at: number): ConnectionRecord => {
-  const number = (field: number): number => fields[at + field] as number;
-  const upstreamHost = fields[at + 2] as string | null;
+const readRecord = (fields: readonly RecordField[], offset: number): ConnectionRecord => {
+  const numberAt = (index: number): number => fields[offset + index] as number;
+  const upstreamHost = fields[offset + 2] as string | null;
   return {
-    client: { host: fields[at] as string, port: number(1) },
-    upstream: upstreamHost === null ? null : { host: upstreamHost, port: number(3) },
-    isConnected: fields[at + 4] as boolean,
-    reason: REASON_NAMES[number(5)] ?? 'done',
-    code: fields[at + 6] as string | null,
-    tries: number(7),
-    bytesToUpstream: number(8),
-    bytesToClient: number(9),
-    holdMs: number(10),
-    connectMs: number(11),
-    totalMs: number(12),
-    active: number(13),
+    client: { host: fields[offset] as string, port: numberAt(1) },
+    upstream: upstreamHost === null ? null : { host: upstreamHost, port: numberAt(3) },
+    isConnected: fields[offset + 4] as boolean,
+    reason: REASON_NAMES[numberAt(5)] ?? 'done',
+    code: fields[offset + 6] as string | null,
+    tries: numberAt(7),
+    bytesToUpstream: numberAt(8),
+    bytesToClient: numberAt(9),
+    holdMs: numberAt(10),
+    connectMs: numberAt(11),
+    totalMs: numberAt(12),
+    active: numberAt(13),
   };
 };

@@ -2,87 +2,87 @@ import { errorName, errorNumber } from '../../../libc/errno.ts';
 import type { EngineCounts } from '../../connection-stats.ts';
 
 /** Places in the shared memory: 64-bit numbers. */
-const CELL = {
+const COUNTER = {
   active: 0,
   total: 1,
-  held: 2,
-  waiting: 3,
+  waitingForUpstream: 2,
+  waitingForSlot: 3,
   maxConnections: 4,
-  toUpstream: 5,
-  toClient: 6,
+  bytesToUpstream: 5,
+  bytesToClient: 6,
   ended: 7,
   failed: 8,
 };
 
-const FAILURES_AT = 9;
+const FAILURES_OFFSET = 9;
 
 /** errno(3) ends at 133; the place of 0 is for what is no error of the system's (ESELF). */
-const MOST_ERRORS = 160;
+const MAX_ERRORS = 160;
 
 /** 32-bit integers behind them, for what must be seen at once: commands that were sent, turns of the loop, the end. */
-const FLAGS_AT = (FAILURES_AT + MOST_ERRORS) * 8;
+const FLAGS_OFFSET = (FAILURES_OFFSET + MAX_ERRORS) * 8;
 
 const FLAG = { commands: 0, handled: 1, turns: 2, stop: 3, ended: 4 };
 
 /** The memory that both threads see. */
-export class Cells {
+export class SharedCounters {
   readonly buffer: SharedArrayBuffer;
-  readonly #numbers: Float64Array;
+  readonly #counters: Float64Array;
   readonly #flags: Int32Array;
 
-  constructor(buffer = new SharedArrayBuffer(FLAGS_AT + Object.keys(FLAG).length * 4)) {
+  constructor(buffer = new SharedArrayBuffer(FLAGS_OFFSET + Object.keys(FLAG).length * 4)) {
     this.buffer = buffer;
-    this.#numbers = new Float64Array(buffer, 0, FAILURES_AT + MOST_ERRORS);
-    this.#flags = new Int32Array(buffer, FLAGS_AT);
+    this.#counters = new Float64Array(buffer, 0, FAILURES_OFFSET + MAX_ERRORS);
+    this.#flags = new Int32Array(buffer, FLAGS_OFFSET);
   }
 
   /** By the data path, after each turn. */
-  publish(counts: Omit<EngineCounts, 'bytesToUpstream' | 'bytesToClient' | 'dialFailures'>): void {
-    const numbers = this.#numbers;
-    numbers[CELL.active] = counts.active;
-    numbers[CELL.total] = counts.total;
-    numbers[CELL.held] = counts.held;
-    numbers[CELL.waiting] = counts.waiting;
-    numbers[CELL.maxConnections] = counts.maxConnections;
+  publish(counts: Omit<EngineCounts, 'bytesToUpstream' | 'bytesToClient' | 'connectFailures'>): void {
+    const counters = this.#counters;
+    counters[COUNTER.active] = counts.active;
+    counters[COUNTER.total] = counts.total;
+    counters[COUNTER.waitingForUpstream] = counts.waitingForUpstream;
+    counters[COUNTER.waitingForSlot] = counts.waitingForSlot;
+    counters[COUNTER.maxConnections] = counts.maxConnections;
     Atomics.add(this.#flags, FLAG.turns, 1);
   }
 
   addBytes(isToUpstream: boolean, bytes: number): void {
-    const cell = isToUpstream ? CELL.toUpstream : CELL.toClient;
-    this.#numbers[cell] = (this.#numbers[cell] ?? 0) + bytes;
+    const index = isToUpstream ? COUNTER.bytesToUpstream : COUNTER.bytesToClient;
+    this.#counters[index] = (this.#counters[index] ?? 0) + bytes;
   }
 
-  countEnd(): void {
-    this.#numbers[CELL.ended] = (this.#numbers[CELL.ended] ?? 0) + 1;
+  countEnded(): void {
+    this.#counters[COUNTER.ended] = (this.#counters[COUNTER.ended] ?? 0) + 1;
   }
 
   addFailure(code: string): void {
-    const cell = FAILURES_AT + errorNumber(code);
-    this.#numbers[cell] = (this.#numbers[cell] ?? 0) + 1;
-    this.#numbers[CELL.failed] = (this.#numbers[CELL.failed] ?? 0) + 1;
+    const index = FAILURES_OFFSET + errorNumber(code);
+    this.#counters[index] = (this.#counters[index] ?? 0) + 1;
+    this.#counters[COUNTER.failed] = (this.#counters[COUNTER.failed] ?? 0) + 1;
   }
 
-  /** @param told the ends that this thread has been told of: a connection is active until then */
-  counts(told: number): EngineCounts {
-    const of = (cell: number): number => this.#numbers[cell] ?? 0;
+  /** @param reportedEnds the ends that this thread has been told of: a connection is active until then */
+  counts(reportedEnds: number): EngineCounts {
+    const read = (index: number): number => this.#counters[index] ?? 0;
     return {
-      active: of(CELL.active) + of(CELL.ended) - told,
-      total: of(CELL.total),
-      held: of(CELL.held),
-      waiting: of(CELL.waiting),
-      maxConnections: of(CELL.maxConnections),
-      bytesToUpstream: of(CELL.toUpstream),
-      bytesToClient: of(CELL.toClient),
-      dialFailures: this.#failures(),
+      active: read(COUNTER.active) + read(COUNTER.ended) - reportedEnds,
+      total: read(COUNTER.total),
+      waitingForUpstream: read(COUNTER.waitingForUpstream),
+      waitingForSlot: read(COUNTER.waitingForSlot),
+      maxConnections: read(COUNTER.maxConnections),
+      bytesToUpstream: read(COUNTER.bytesToUpstream),
+      bytesToClient: read(COUNTER.bytesToClient),
+      connectFailures: this.#failures(),
     };
   }
 
   #failures(): Record<string, number> {
     const failures: Record<string, number> = {};
-    if (this.#numbers[CELL.failed] === 0) return failures;
-    for (let number = 0; number < MOST_ERRORS; number += 1) {
-      const count = this.#numbers[FAILURES_AT + number] ?? 0;
-      if (count > 0) failures[number === 0 ? 'ESELF' : errorName(number)] = count;
+    if (this.#counters[COUNTER.failed] === 0) return failures;
+    for (let errno = 0; errno < MAX_ERRORS; errno += 1) {
+      const count = this.#counters[FAILURES_OFFSET + errno] ?? 0;
+      if (count > 0) failures[errno === 0 ? 'ESELF' : errorName(errno)] = count;
     }
     return failures;
   }
@@ -91,13 +91,13 @@ export class Cells {
     return Atomics.load(this.#flags, FLAG.turns);
   }
 
-  get commands(): number {
+  get sentCommands(): number {
     return Atomics.load(this.#flags, FLAG.commands);
   }
 
   /** Commands wait to be carried out. */
-  get isBehind(): boolean {
-    return this.commands !== Atomics.load(this.#flags, FLAG.handled);
+  get hasPendingCommands(): boolean {
+    return this.sentCommands !== Atomics.load(this.#flags, FLAG.handled);
   }
 
   countCommand(): void {
@@ -105,19 +105,19 @@ export class Cells {
   }
 
   /** By the data path: so many commands have been carried out. */
-  setHandled(commands: number): void {
-    Atomics.store(this.#flags, FLAG.handled, commands);
+  setHandledCommands(handledCommands: number): void {
+    Atomics.store(this.#flags, FLAG.handled, handledCommands);
     Atomics.notify(this.#flags, FLAG.handled);
   }
 
   /** Blocks this thread until the commands that were sent are carried out, but for `limitMs` at most. */
   waitForCommands(limitMs: number): void {
     const giveUpAt = performance.now() + limitMs;
-    const sent = this.commands;
+    const sentCommands = this.sentCommands;
     for (let leftMs = limitMs; leftMs > 0; leftMs = giveUpAt - performance.now()) {
-      const handled = Atomics.load(this.#flags, FLAG.handled);
-      if (handled >= sent || this.hasEnded) return;
-      Atomics.wait(this.#flags, FLAG.handled, handled, leftMs);
+      const handledCommands = Atomics.load(this.#flags, FLAG.handled);
+      if (handledCommands >= sentCommands || this.hasEnded) return;
+      Atomics.wait(this.#flags, FLAG.handled, handledCommands, leftMs);
     }
   }
 

@@ -2,40 +2,40 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import { errorName } from '../../../libc/errno.ts';
 import { EPOLLIN, loadLibc } from '../../../libc/libc.ts';
 import { createDataPath } from '../data-path.ts';
-import type { Command, Report, Start } from './channel.ts';
-import { Cells } from './shared-counters.ts';
+import type { Command, ThreadEvent, ThreadOptions } from './channel.ts';
+import { SharedCounters } from './shared-counters.ts';
 
 /** The thread of the data path: it never returns to Node.js's own loop until it is to end. */
-const run = (port: NonNullable<typeof parentPort>): void => {
-  const start = workerData as Start;
-  const cells = new Cells(start.cells);
+const run = (parent: NonNullable<typeof parentPort>): void => {
+  const options = workerData as ThreadOptions;
+  const counters = new SharedCounters(options.counters);
   const libc = loadLibc();
-  const path = createDataPath(start, cells, libc, (report) => port.postMessage(report));
-  const wake = libc.eventfd();
-  if (wake < 0) throw new Error(`eventfd: ${errorName(-wake)}`);
-  let seen = 0;
+  const dataPath = createDataPath(options, counters, libc, (event) => parent.postMessage(event));
+  const wakeFd = libc.eventfd();
+  if (wakeFd < 0) throw new Error(`eventfd: ${errorName(-wakeFd)}`);
+  let handledCommands = 0;
   const receive = (): void => {
-    if (cells.isStopped) path.loop.isStopped = true;
-    if (cells.commands === seen) return;
-    seen = cells.commands;
-    for (let message = receiveMessageOnPort(port); message; message = receiveMessageOnPort(port))
-      path.receive(message.message as Command);
-    cells.setHandled(seen);
+    if (counters.isStopped) dataPath.loop.isStopped = true;
+    if (counters.sentCommands === handledCommands) return;
+    handledCommands = counters.sentCommands;
+    for (let message = receiveMessageOnPort(parent); message; message = receiveMessageOnPort(parent))
+      dataPath.receive(message.message as Command);
+    counters.setHandledCommands(handledCommands);
   };
-  const counter = libc.memory(8);
-  path.loop.watch(wake, EPOLLIN, {
+  const wakeMemory = libc.allocate(8);
+  dataPath.loop.watch(wakeFd, EPOLLIN, {
     onEvents: () => {
-      libc.read(wake, counter, 8);
+      libc.read(wakeFd, wakeMemory, 8);
       // A command that came since the turn began has had its wake read just now.
       receive();
     },
   });
-  port.postMessage({ kind: 'ready', wake } satisfies Report);
+  parent.postMessage({ kind: 'ready', wakeFd } satisfies ThreadEvent);
   try {
     receive();
-    path.loop.run(receive, path.onTurn);
+    dataPath.loop.run(receive, dataPath.onTurn);
   } finally {
-    cells.setEnded();
+    counters.setEnded();
   }
 };
 

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { type MonitorConfig, parseConfig } from '../../../../src/config/config.ts';
 import type { Evidence, Pm2Evidence } from '../../../../src/health/types.ts';
-import { createWitness, type Sighting } from '../../../../src/monitor/checks/collect.ts';
+import { type CheckReport, createEvidenceCollector } from '../../../../src/monitor/checks/collect.ts';
 import { HAS_PROCFS, readProcess } from '../../../../src/system/proc/procfs.ts';
-import { listenersOn } from '../../../../src/system/proc/socket-table.ts';
+import { findListeners } from '../../../../src/system/proc/socket-table.ts';
 import { startChild, until } from '../../../support/child-process.ts';
 import { bindingAt, type FakeProxy, fakeProxy } from '../../../support/fake-proxy.ts';
 import { freePort, serve } from '../../../support/proxy-harness.ts';
@@ -41,13 +41,13 @@ const rig = (
   assert.ok(config);
   const ends: string[] = [];
   let onEnd: () => void = () => {};
-  const witness = createWitness(config, { ...parsed.config.monitor, ...monitor }, socket, {
-    onLeaving: () => {},
+  const witness = createEvidenceCollector(config, { ...parsed.config.monitor, ...monitor }, socket, {
+    onStopping: () => {},
     onEnd: (how) => {
       ends.push(how);
       onEnd();
     },
-    onNews: () => {},
+    onProbeResult: () => {},
     onReport: () => {},
   });
   t.after(witness.close);
@@ -61,13 +61,16 @@ const rig = (
     look: async ({
       pid = process.pid,
       status = 'online',
-      eager = false,
+      eager: isUrgent = false,
       answers = status === 'online',
-    }: Looks = {}): Promise<Sighting> => {
-      const app = { pid, status, word: status, env: {} };
+    }: Looks = {}): Promise<CheckReport> => {
+      const app = { pid, status, statusText: status, env: {} };
       for (const giveUpAt = Date.now() + 60_000; ; ) {
-        listenersOn(1);
-        const sighting = await witness.look({ status, app }, { eager, hurried: false, late: false });
+        findListeners(1);
+        const sighting = await witness.collect(
+          { status, app },
+          { isUrgent, triggeredByQuickCheck: false, isLate: false },
+        );
         const { heartbeat, accepts, process } = sighting.evidence;
         const isMute = heartbeat === 'silent' || (heartbeat === 'unknown' && process !== 'stopped');
         if (!answers || (!isMute && accepts !== 'failed')) return sighting;
@@ -77,7 +80,7 @@ const rig = (
   };
 };
 
-const some = ({ evidence }: Sighting, ...kinds: readonly (keyof Evidence)[]) =>
+const some = ({ evidence }: CheckReport, ...kinds: readonly (keyof Evidence)[]) =>
   kinds.map((kind) => (evidence as Evidence)[kind]);
 
 /** A listener that treats a check as a proxy does: it accepts, and closes. */
@@ -89,11 +92,11 @@ describe('a proxy that is well', { skip }, () => {
     const own = await accepting(t);
     const proxy = await fakeProxy(t, { bindings: [bindingAt(own.port)] });
     const { look } = rig(t, proxy.socket, upstream.port);
-    const { evidence, isProbed, pid, accepted } = await look();
+    const { evidence, isProbed, pid, checkedAddress } = await look();
     assert.deepEqual(evidence, {
       monitor: 'in_time',
       pm2: 'online',
-      leaving: 'no',
+      stopping: 'no',
       process: 'alive',
       heartbeat: 'ok',
       dataPath: 'unknown',
@@ -106,7 +109,10 @@ describe('a proxy that is well', { skip }, () => {
       cpu: 'unknown',
       lag: 'unknown',
     });
-    assert.deepEqual([isProbed, pid, accepted], [true, process.pid, { host: '127.0.0.1', port: own.port }]);
+    assert.deepEqual(
+      [isProbed, pid, checkedAddress],
+      [true, process.pid, { host: '127.0.0.1', port: own.port }],
+    );
     assert.deepEqual([...new Set(proxy.asked)], ['report', 'expect_check']);
   });
 
@@ -187,9 +193,9 @@ describe('the control socket', { skip }, () => {
   test('carries the wish to listen again', async (t) => {
     const proxy = await fakeProxy(t);
     const { look, witness } = rig(t, proxy.socket, await freePort());
-    await assert.rejects(witness.listenAgain(), /no connection to the proxy/);
+    await assert.rejects(witness.relisten(), /no connection to the proxy/);
     await look();
-    await witness.listenAgain();
+    await witness.relisten();
     assert.deepEqual([...new Set(proxy.asked)], ['report', 'listen_again']);
   });
 });
@@ -302,7 +308,7 @@ describe('what a process uses', { skip }, () => {
     await once(child.stdout, 'data');
     return child.pid;
   };
-  const usedBy = async (proxy: FakeProxy, pid: number, look: () => Promise<Sighting>) => {
+  const usedBy = async (proxy: FakeProxy, pid: number, look: () => Promise<CheckReport>) => {
     proxy.say({ pid });
     return some(await look(), 'openFiles')[0];
   };

@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
 import { createHeartbeat } from '../../../../src/ipc/heartbeat.ts';
-import { glance } from '../../../../src/monitor/checks/quick.ts';
+import { quickCheck } from '../../../../src/monitor/checks/quick.ts';
 import { HAS_PROCFS, readProcess } from '../../../../src/system/proc/procfs.ts';
-import { listenersOn } from '../../../../src/system/proc/socket-table.ts';
+import { findListeners } from '../../../../src/system/proc/socket-table.ts';
 import { startChild, until } from '../../../support/child-process.ts';
 import { fakeProxy, muteProxy } from '../../../support/fake-proxy.ts';
 import { serve } from '../../../support/proxy-harness.ts';
@@ -39,7 +39,7 @@ describe('a glance at a proxy', { skip }, () => {
     const heartbeat = await heartbeatOf(t, proxy.socket);
     const own = await serve(t, (socket) => socket.end());
     // On a busy machine it may take an answer to be late for one, which costs a look.
-    await until(async () => !(await glance(heartbeat, process.pid, [own], ALWAYS_ANEW)), 'no reason');
+    await until(async () => !(await quickCheck(heartbeat, process.pid, [own], ALWAYS_ANEW)), 'no reason');
     assert.deepEqual([...new Set(proxy.asked)], ['report', 'pulse']);
   });
 
@@ -47,7 +47,7 @@ describe('a glance at a proxy', { skip }, () => {
     const proxy = await fakeProxy(t);
     const heartbeat = await heartbeatOf(t, proxy.socket);
     const { pid } = await stoppedListener(t);
-    assert.equal(await glance(heartbeat, pid, [], ALWAYS_ANEW), true);
+    assert.equal(await quickCheck(heartbeat, pid, [], ALWAYS_ANEW), true);
     assert.deepEqual(proxy.asked, ['report']);
   });
 
@@ -55,23 +55,26 @@ describe('a glance at a proxy', { skip }, () => {
     const heartbeat = await heartbeatOf(t, (await fakeProxy(t)).socket);
     const child = startChild(t, 'true', []);
     await once(child, 'exit');
-    assert.equal(await glance(heartbeat, child.pid, [], ALWAYS_ANEW), true);
+    assert.equal(await quickCheck(heartbeat, child.pid, [], ALWAYS_ANEW), true);
   });
 
   test('that does not answer is one', async (t) => {
     const heartbeat = await heartbeatOf(t, await muteProxy(t, 1));
-    assert.equal(await glance(heartbeat, process.pid, [], ALWAYS_ANEW), true);
+    assert.equal(await quickCheck(heartbeat, process.pid, [], ALWAYS_ANEW), true);
   });
 
   test('that answers, and leaves a client in the queue, is one', async (t) => {
     const heartbeat = await heartbeatOf(t, (await fakeProxy(t)).socket);
     const { port } = await stoppedListener(t);
     const bound = { host: '127.0.0.1', port };
-    await until(async () => !(await glance(heartbeat, process.pid, [bound], ALWAYS_ANEW)), 'nobody waits');
+    await until(
+      async () => !(await quickCheck(heartbeat, process.pid, [bound], ALWAYS_ANEW)),
+      'nobody waits',
+    );
     const client = connect(bound).on('error', () => {});
     t.after(() => client.destroy());
     await once(client, 'connect');
-    assert.equal(await glance(heartbeat, process.pid, [bound], ALWAYS_ANEW), true);
+    assert.equal(await quickCheck(heartbeat, process.pid, [bound], ALWAYS_ANEW), true);
   });
 
   test('whose client is out of the queue a moment later is none', async (t) => {
@@ -85,10 +88,10 @@ describe('a glance at a proxy', { skip }, () => {
       t.after(() => client.destroy());
       await once(client, 'connect');
       // The table is read while the client waits, and once more after the answer.
-      assert.equal(listenersOn(port)?.[0]?.backlog, 1);
-      const seen = glance(heartbeat, process.pid, [bound], 60_000);
+      assert.equal(findListeners(port)?.[0]?.backlog, 1);
+      const seen = quickCheck(heartbeat, process.pid, [bound], 60_000);
       process.kill(pid, 'SIGCONT');
-      await until(() => listenersOn(port)?.[0]?.backlog === 0, 'accepted');
+      await until(() => findListeners(port)?.[0]?.backlog === 0, 'accepted');
       return seen;
     };
     // On a busy machine it may take an accept to be late for one, which costs a look.

@@ -9,7 +9,7 @@ import { text } from 'node:stream/consumers';
 import { before, describe, type TestContext, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { createServer, type TLSSocket, type TlsOptions } from 'node:tls';
-import { type Address, endpoint, isUnix } from '../../../../src/lib/address.ts';
+import { type Address, isUnixSocket, toNetOptions } from '../../../../src/lib/address.ts';
 import { probeApplication } from '../../../../src/monitor/probes/http.ts';
 import { type Certificate, makeCertificate } from '../../../support/certificate.ts';
 import { serve } from '../../../support/proxy-harness.ts';
@@ -36,13 +36,13 @@ describe('over TLS', { skip: needs(needsProgram('openssl', 'openssl')) }, () => 
   ): Promise<Address> => {
     const sockets = new Set<Socket>();
     server.on('connection', (socket) => sockets.add(socket)).on('tlsClientError', () => {});
-    server.listen(endpoint(at));
+    server.listen(toNetOptions(at));
     await once(server, 'listening');
     t.after(() => {
       server.close();
       for (const socket of sockets) socket.destroy();
     });
-    return isUnix(at) ? at : { host: at.host, port: (server.address() as AddressInfo).port };
+    return isUnixSocket(at) ? at : { host: at.host, port: (server.address() as AddressInfo).port };
   };
 
   /** Answers PING over TLS. */

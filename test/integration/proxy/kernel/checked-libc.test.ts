@@ -5,8 +5,8 @@ import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { loadLibc } from '../../../../src/libc/libc.ts';
 import { createDataPath } from '../../../../src/proxy/kernel/data-path.ts';
-import { type Report, readRecords } from '../../../../src/proxy/kernel/thread/channel.ts';
-import { Cells } from '../../../../src/proxy/kernel/thread/shared-counters.ts';
+import { readRecords, type ThreadEvent } from '../../../../src/proxy/kernel/thread/channel.ts';
+import { SharedCounters } from '../../../../src/proxy/kernel/thread/shared-counters.ts';
 import { createCheckedLibc } from '../../../support/fake-kernel/checked-libc.ts';
 import { LIMITS } from '../../../support/proxy-policy.ts';
 import { needs } from '../../../support/requirements.ts';
@@ -53,7 +53,7 @@ test('on the real kernel no memory and no file is used wrongly', {
     epollWait: (epoll, events, most, timeoutMs) =>
       real.epollWait(epoll, events, most, timeoutMs < 0 ? 5 : Math.min(timeoutMs, 5)),
   });
-  const reports: Report[] = [];
+  const reports: ThreadEvent[] = [];
   const policy = {
     ...LIMITS,
     upstream: { host: '127.0.0.1', port: Number(upstreamPort) },
@@ -61,8 +61,8 @@ test('on the real kernel no memory and no file is used wrongly', {
     idleTimeoutMs: 60_000,
   };
   const path = createDataPath(
-    { policy, isOpenTold: false, ephemeralPorts: { first: 1, last: 65_535 } },
-    new Cells(),
+    { policy, shouldReportOpen: false, ephemeralPorts: { first: 1, last: 65_535 } },
+    new SharedCounters(),
     libc,
     (report) => reports.push(report),
   );

@@ -309,17 +309,17 @@ test('those who are held are served as soon as one of them gets through', () => 
   world.routes.push('refused');
   for (let n = 0; n < 20; n += 1) world.dial('127.0.0.1', false);
   world.settle();
-  assert.equal(world.cells.counts(0).held, 20);
+  assert.equal(world.cells.counts(0).waitingForUpstream, 20);
   world.nowMs += 100;
   world.settle();
-  assert.equal(world.cells.counts(0).dialFailures['ECONNREFUSED'], 21, 'one tries for all');
+  assert.equal(world.cells.counts(0).connectFailures['ECONNREFUSED'], 21, 'one tries for all');
   world.routes.push('later');
   world.nowMs += 149;
   world.settle();
   assert.equal(world.upstreams.length, 0);
   world.nowMs += 1;
   world.settle();
-  assert.deepEqual([world.upstreams.length, world.cells.counts(0).held], [20, 0]);
+  assert.deepEqual([world.upstreams.length, world.cells.counts(0).waitingForUpstream], [20, 0]);
 });
 
 test('the one that tries for all may leave', () => {
@@ -335,7 +335,7 @@ test('the one that tries for all may leave', () => {
   world.routes.push('later');
   world.nowMs += 100;
   world.settle();
-  assert.deepEqual([world.upstreams.length, world.cells.counts(0).held], [1, 0]);
+  assert.deepEqual([world.upstreams.length, world.cells.counts(0).waitingForUpstream], [1, 0]);
 });
 
 test('what could not be written is dropped with its connection, and its buffer kept', () => {

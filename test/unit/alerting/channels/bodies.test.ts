@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { discordBody } from '../../../../src/alerting/channels/discord.ts';
 import { slackBody } from '../../../../src/alerting/channels/slack.ts';
-import { fit } from '../../../../src/alerting/channels/text.ts';
+import { truncate } from '../../../../src/alerting/channels/text.ts';
 import { webhookBody } from '../../../../src/alerting/channels/webhook.ts';
 import { AT_MS, flood, message, notice } from '../../../support/notification-samples.ts';
 
@@ -59,7 +59,7 @@ describe('Slack', () => {
   });
 
   test('short notices of forty ports are all shown', () => {
-    const short = { what: 'It is gone.', why: null, done: null, todo: null, label: '' };
+    const short = { summary: 'It is gone.', reason: null, actionTaken: null, nextStep: null, label: '' };
     const notices = Array.from({ length: 40 }, (_, at) => notice({ ...short, proxy: `tcp-proxy-${at}` }));
     const { blocks } = slackBody(message(...notices));
     assert.equal(blocks.length, 41);
@@ -70,7 +70,9 @@ describe('Discord', () => {
   test('a notice is one embed, the id is in its footer, and nobody is mentioned', () => {
     assert.deepEqual(
       discordBody(
-        message(notice({ kind: 'recovered', severity: 'info', toMs: AT_MS, todo: null, label: '*a*' })),
+        message(
+          notice({ kind: 'recovered', severity: 'info', endedAt: AT_MS, nextStep: null, label: '*a*' }),
+        ),
       ),
       {
         content:
@@ -98,7 +100,7 @@ describe('Discord', () => {
   });
 
   test('a part without a text has no field: the message would be refused', () => {
-    const { embeds } = discordBody(message(notice({ why: '', done: ' \n', todo: null })));
+    const { embeds } = discordBody(message(notice({ reason: '', actionTaken: ' \n', nextStep: null })));
     assert.deepEqual(
       embeds[0]?.fields.map(({ name }) => name),
       ['Since'],
@@ -139,8 +141,8 @@ describe('the webhook', () => {
     const down = notice();
     const labels = { alertname: 'SteadyportDown', proxy: 'tcp-proxy-6274', severity: 'critical' };
     const annotations = {
-      summary: down.what,
-      description: [down.what, down.why, down.done, down.todo].join('\n'),
+      summary: down.summary,
+      description: [down.summary, down.reason, down.actionTaken, down.nextStep].join('\n'),
       label: 'MCP Inspector Web UI',
       cause: 'upstream_down',
       why: 'connection refused',
@@ -177,7 +179,7 @@ describe('the webhook', () => {
   });
 
   test('what goes down and comes up again has one fingerprint, another port has another', () => {
-    const up = notice({ kind: 'recovered', severity: 'info', cause: null, toMs: AT_MS });
+    const up = notice({ kind: 'recovered', severity: 'info', cause: null, endedAt: AT_MS });
     const { alerts, status, commonLabels } = webhookBody(message(notice(), up, notice({ proxy: 'x' })), null);
     const prints = alerts.map(({ fingerprint }) => fingerprint);
     assert.equal(prints[0], prints[1]);
@@ -220,7 +222,7 @@ describe('a text that is cut', () => {
         fc.string({ unit: fc.constantFrom('&', '<', 'a', '😀', '\ud800', '\n') }),
         fc.nat(30),
         (text, most) => {
-          const cut = fit(text, most + 1, slack);
+          const cut = truncate(text, most + 1, slack);
           assert.ok(cut.length <= most + 1);
           assert.match(cut, /^(&amp;|&lt;|[^&<\p{Cs}\p{Cc}])*$/u);
           const clean = slack(text.replace(/\p{Cs}/gu, '\ufffd').replace(/\n+/g, ' '));

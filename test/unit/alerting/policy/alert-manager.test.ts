@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
-  activeFor,
-  NOTHING_SAID,
-  observe,
+  acknowledge,
+  alertsFor,
+  evaluate,
+  INITIAL_ALERT_STATE,
   silence,
-  taken,
 } from '../../../../src/alerting/policy/alert-manager.ts';
 import type { Message } from '../../../../src/alerting/policy/notification.ts';
 import { incident, inWords, POLICY, past, seenOf, startTown } from '../../../support/alert-scenario.ts';
@@ -17,21 +17,21 @@ describe('what is said', () => {
   test('an outage of 20 s at the defaults is one message when it is known, and one when it is over', () => {
     const story = startStory();
     const messages: (Message & { saidMs: number })[] = [];
-    let state = NOTHING_SAID;
-    for (let atMs = 10_000; atMs < 120_000; atMs += 250) {
-      const isDown = atMs >= 30_000 && atMs < 50_000;
-      if (isDown || atMs % 1_000 === 0 || story.health().incident)
-        story.look(atMs, isDown ? UPSTREAM_DOWN : {});
-      const next = observe(state, [seenOf(story.health())], { atMs, isQuiet: false, run: 'run' }, POLICY);
+    let state = INITIAL_ALERT_STATE;
+    for (let now = 10_000; now < 120_000; now += 250) {
+      const isDown = now >= 30_000 && now < 50_000;
+      if (isDown || now % 1_000 === 0 || story.health().incident)
+        story.look(now, isDown ? UPSTREAM_DOWN : {});
+      const next = evaluate(state, [seenOf(story.health())], { now, isQuiet: false, runId: 'run' }, POLICY);
       state = next.state;
-      messages.push(...next.messages.map((message) => ({ ...message, saidMs: atMs })));
+      messages.push(...next.messages.map((message) => ({ ...message, saidMs: now })));
     }
     assert.deepEqual(inWords(messages), ['down 6274', 'recovered 6274']);
     assert.deepEqual(
       messages.map(({ saidMs }) => saidMs),
       [35_500, 55_250],
     );
-    assert.match(messages[1]?.notices[0]?.what ?? '', /healthy again after 20\.0 s$/);
+    assert.match(messages[1]?.notifications[0]?.summary ?? '', /healthy again after 20\.0 s$/);
   });
 
   test('nothing is said of what is pending, and nothing of what was over before that', () => {
@@ -64,16 +64,16 @@ describe('what is said', () => {
   });
 
   test('a port that is given up is said once; when that is the first word of it, it is the only one', () => {
-    const open = { curesMs: [], tries: 9, nextAtMs: 0, opened: 1 };
+    const open = { restartedAt: [], attempts: 9, nextRestartAt: 0, openCount: 1 };
     const town = startTown();
     town.fall(6274, 'hung');
     assert.deepEqual(town.until(10_000), ['down 6274']);
     town.set({ breaker: open });
     assert.deepEqual(town.until(20_000), ['gave_up 6274']);
-    town.set({ breaker: { ...open, opened: 2 } });
+    town.set({ breaker: { ...open, openCount: 2 } });
     assert.deepEqual(town.until(30_000), []);
     town.rise();
-    town.set({ breaker: { ...open, opened: 0 } });
+    town.set({ breaker: { ...open, openCount: 0 } });
     assert.deepEqual(town.until(40_000), ['recovered 6274']);
     town.set({ breaker: open, incident: incident(40_000, { alerted: false, cause: 'hung' }) });
     assert.deepEqual(town.until(50_000), ['gave_up 6274']);
@@ -100,7 +100,7 @@ describe('what is said', () => {
     const said = town.until(9 * HOUR_MS);
     assert.deepEqual(said, ['down 6274', 'reminder 6274', 'reminder 6274']);
     assert.match(
-      town.messages.at(-1)?.notices[0]?.what ?? '',
+      town.messages.at(-1)?.notifications[0]?.summary ?? '',
       /^Still, after 480 min: Proxy for port 6274 has no/,
     );
     const never = startTown([6274], { repeatIntervalMs: 0 });
@@ -115,8 +115,8 @@ describe('what is said', () => {
     town.remove(1);
     town.remove(2);
     assert.deepEqual(town.until(60_000), ['recovered 1']);
-    assert.match(town.messages.at(-1)?.notices[0]?.what ?? '', /no longer in the config/);
-    assert.deepEqual(town.state.ports, {});
+    assert.match(town.messages.at(-1)?.notifications[0]?.summary ?? '', /no longer in the config/);
+    assert.deepEqual(town.state.proxies, {});
   });
 
   test('a port that the operator stops while it is down is said to be stopped', () => {
@@ -126,7 +126,10 @@ describe('what is said', () => {
     town.rise();
     town.set({ state: 'stopped' });
     assert.deepEqual(town.until(20_000), ['recovered 6274']);
-    assert.match(town.messages.at(-1)?.notices[0]?.what ?? '', /was stopped by the operator after 10\.0 s/);
+    assert.match(
+      town.messages.at(-1)?.notifications[0]?.summary ?? '',
+      /was stopped by the operator after 10\.0 s/,
+    );
   });
 });
 
@@ -147,7 +150,10 @@ describe('one message', () => {
     town.until(3_000);
     town.rise();
     assert.deepEqual(town.until(60_000), ['recovered 6274']);
-    assert.match(town.messages[0]?.notices[0]?.what ?? '', /was down for 3\.0 s, and is healthy again/);
+    assert.match(
+      town.messages[0]?.notifications[0]?.summary ?? '',
+      /was down for 3\.0 s, and is healthy again/,
+    );
   });
 
   test('goes at once without a window', () => {
@@ -211,7 +217,7 @@ describe('a port that comes and goes', () => {
     const town = startTown([6274], { repeatIntervalMs: HOUR_MS });
     const said = flap(town, 100).slice(FOUR.length);
     assert.deepEqual(said, ['flapping 6274', 'reminder 6274']);
-    assert.equal(town.messages.at(-1)?.notices[0]?.severity, 'warning');
+    assert.equal(town.messages.at(-1)?.notifications[0]?.severity, 'warning');
   });
 
   test('by restarts is told of as one that goes down', () => {
@@ -265,9 +271,9 @@ describe('in quiet hours', () => {
     town.until(20_000);
     town.isQuiet = false;
     town.until(21_000);
-    const notices = town.messages.at(-1)?.notices ?? [];
+    const notices = town.messages.at(-1)?.notifications ?? [];
     assert.equal(notices.length, 201);
-    assert.match(notices[0]?.what ?? '', /50 earlier notices/);
+    assert.match(notices[0]?.summary ?? '', /50 earlier notices/);
   });
 });
 
@@ -301,26 +307,26 @@ describe('in a silence', () => {
 
 describe('for a channel that is told what goes on', () => {
   test('a port is in the list while people know it to be down, and until its end was taken', () => {
-    const town = startTown([6274], { levels: ['am'] });
-    const list = () => activeFor(town.state, 'am').map(({ startsAtMs, endsAtMs }) => [startsAtMs, endsAtMs]);
+    const town = startTown([6274], { stateChannels: ['am'] });
+    const list = () => alertsFor(town.state, 'am').map(({ startsAt, endsAt }) => [startsAt, endsAt]);
     town.until(1_000);
     town.fall();
     town.until(3_000);
     assert.deepEqual(list(), []);
     town.until(10_000);
     assert.deepEqual(list(), [[1_000, null]]);
-    town.state = taken(town.state, 'am', activeFor(town.state, 'am'));
+    town.state = acknowledge(town.state, 'am', alertsFor(town.state, 'am'));
     assert.deepEqual(list(), [[1_000, null]]);
     town.rise();
     town.until(20_000);
     assert.deepEqual(list(), [[1_000, 10_000]]);
-    assert.deepEqual(activeFor(town.state, 'another'), []);
-    town.state = taken(town.state, 'am', activeFor(town.state, 'am'));
+    assert.deepEqual(alertsFor(town.state, 'another'), []);
+    town.state = acknowledge(town.state, 'am', alertsFor(town.state, 'am'));
     assert.deepEqual(list(), []);
   });
 
   test('a port that is down again is in it once', () => {
-    const town = startTown([6274], { levels: ['am'] });
+    const town = startTown([6274], { stateChannels: ['am'] });
     for (let n = 0; n < 2; n += 1) {
       town.rise();
       town.until(town.now() + 10_000);
@@ -328,7 +334,7 @@ describe('for a channel that is told what goes on', () => {
       town.until(town.now() + 10_000);
     }
     assert.deepEqual(
-      activeFor(town.state, 'am').map(({ startsAtMs }) => startsAtMs),
+      alertsFor(town.state, 'am').map(({ startsAt }) => startsAt),
       [30_000],
     );
   });

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { constants } from 'node:os';
 import { test } from 'node:test';
-import { Loop } from '../../../../src/libc/event-loop.ts';
-import { type Pipe, Pipes } from '../../../../src/proxy/kernel/pipe-pool.ts';
-import { openFilesLimit } from '../../../../src/system/proc/procfs.ts';
+import { EventLoop } from '../../../../src/libc/event-loop.ts';
+import { type Pipe, PipePool } from '../../../../src/proxy/kernel/pipe-pool.ts';
+import { readOpenFilesLimit } from '../../../../src/system/proc/procfs.ts';
 import { createCheckedLibc } from '../../../support/fake-kernel/checked-libc.ts';
 import { FakeKernel } from '../../../support/fake-kernel/fake-libc.ts';
 
 const { EMFILE, EPERM } = constants.errno;
 /** See pipes.ts. */
-const MOST_PIPES = Math.min(32, Math.ceil((openFilesLimit() ?? 1_024) / 64));
+const MOST_PIPES = Math.min(32, Math.ceil((readOpenFilesLimit() ?? 1_024) / 64));
 const IDLE_MS = 500;
 
 const poolOf = (pipeBytes = 1_048_576) => {
@@ -17,8 +17,8 @@ const poolOf = (pipeBytes = 1_048_576) => {
   const kernel = new FakeKernel(sizes, { route: () => 'deaf', onUpstream: () => {} });
   const libc = createCheckedLibc(kernel);
   const clock = { nowMs: 0 };
-  const loop = new Loop(libc, () => clock.nowMs);
-  const pipes = new Pipes(libc, loop);
+  const loop = new EventLoop(libc, () => clock.nowMs);
+  const pipes = new PipePool(libc, loop);
   const turn = (nowMs: number): void => {
     clock.nowMs = nowMs;
     loop.turn(
@@ -28,7 +28,7 @@ const poolOf = (pipeBytes = 1_048_576) => {
   };
   const open = (): number => [...libc.files.values()].filter((kind) => kind === 'pipe in').length;
   const take = (most: number): readonly Pipe[] =>
-    Array.from({ length: most }, () => pipes.take()).filter((pipe) => pipe !== undefined);
+    Array.from({ length: most }, () => pipes.acquire()).filter((pipe) => pipe !== undefined);
   return { kernel, libc, pipes, turn, open, take };
 };
 
@@ -39,13 +39,13 @@ test('there are no more pipes than the bound, and one that was given back is tak
   assert.equal(new Set(taken).size, MOST_PIPES);
   const [first] = taken;
   assert.ok(first);
-  pipes.give(first);
-  assert.deepEqual([pipes.take(), pipes.take()], [first, undefined]);
+  pipes.release(first);
+  assert.deepEqual([pipes.acquire(), pipes.acquire()], [first, undefined]);
 });
 
 test('idle pipes are closed but for one', () => {
   const { pipes, open, take, turn, kernel } = poolOf();
-  for (const pipe of take(5)) pipes.give(pipe);
+  for (const pipe of take(5)) pipes.release(pipe);
   turn(IDLE_MS - 1);
   assert.equal(open(), 5);
   turn(IDLE_MS);
@@ -59,7 +59,7 @@ test('a pipe that was dropped with its bytes makes room for another', () => {
   const { pipes, open, take, libc } = poolOf();
   for (let n = 0; n < 3 * MOST_PIPES; n += 1) for (const pipe of take(1)) pipes.discard(pipe);
   assert.equal(open(), 0);
-  for (const pipe of take(2)) pipes.give(pipe);
+  for (const pipe of take(2)) pipes.release(pipe);
   pipes.close();
   assert.deepEqual([...libc.files.values()], ['epoll']);
 });
@@ -67,12 +67,12 @@ test('a pipe that was dropped with its bytes makes room for another', () => {
 test('a user who has used up his pages gets the smaller pipe, or none', () => {
   const smaller = poolOf();
   const [only] = smaller.take(1);
-  assert.equal(only?.size, 1_048_576);
+  assert.equal(only?.sizeBytes, 1_048_576);
   smaller.kernel.faults.set('setPipeSize', [EPERM]);
-  assert.equal(smaller.pipes.take()?.size, 65_536);
+  assert.equal(smaller.pipes.acquire()?.sizeBytes, 65_536);
 
   const none = poolOf(4_096);
-  assert.deepEqual([none.pipes.take(), none.open()], [undefined, 0]);
+  assert.deepEqual([none.pipes.acquire(), none.open()], [undefined, 0]);
 });
 
 for (const call of ['pipe', 'setPipeSize'] as const)

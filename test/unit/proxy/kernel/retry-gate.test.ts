@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Loop } from '../../../../src/libc/event-loop.ts';
-import { Gate, type Held } from '../../../../src/proxy/kernel/retry-gate.ts';
+import { EventLoop } from '../../../../src/libc/event-loop.ts';
+import { RetryGate, type Waiter } from '../../../../src/proxy/kernel/retry-gate.ts';
 import { FakeKernel } from '../../../support/fake-kernel/fake-libc.ts';
 
 /** A gate whose clock is set by hand; `tries` are the names of those who have tried since the last look. */
@@ -9,10 +9,10 @@ const gateOf = () => {
   const sizes = { inBytes: 1, outBytes: 1, pipeBytes: 1, dice: [] };
   const clock = { nowMs: 0 };
   const kernel = new FakeKernel(sizes, { route: () => 'deaf', onUpstream: () => {} });
-  const loop = new Loop(kernel, () => clock.nowMs);
-  const gate = new Gate(loop);
+  const loop = new EventLoop(kernel, () => clock.nowMs);
+  const gate = new RetryGate(loop);
   let tried: string[] = [];
-  const held = (name: string): Held => ({ retry: () => tried.push(name) });
+  const held = (name: string): Waiter => ({ retry: () => tried.push(name) });
   const after = (ms: number): readonly string[] => {
     clock.nowMs += ms;
     loop.turn(
@@ -37,7 +37,7 @@ test('one tries at a time, at growing pauses', () => {
   assert.deepEqual([after(99), after(1)], [[], ['first']]);
   assert.deepEqual(after(10_000), [], 'its try is not over');
   for (const pauseMs of [150, 225, 337.5, 500, 500]) {
-    gate.failed(first);
+    gate.onFailed(first);
     assert.deepEqual([after(pauseMs - 1), after(1)], [[], ['first']], `${pauseMs} ms`);
   }
 });
@@ -58,7 +58,7 @@ test('a failure of one whose turn it was not changes nothing', () => {
   gate.add(first);
   gate.add(second);
   after(100);
-  gate.failed(second);
+  gate.onFailed(second);
   assert.deepEqual(after(10_000), []);
 });
 
@@ -76,7 +76,7 @@ test('the pauses start anew when nobody waits any more', () => {
   const first = held('first');
   gate.add(first);
   after(100);
-  gate.failed(first);
+  gate.onFailed(first);
   gate.remove(first);
   assert.deepEqual(after(10_000), []);
   gate.add(held('second'));

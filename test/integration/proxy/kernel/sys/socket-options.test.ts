@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { AF_INET, type Libc, loadLibc } from '../../../../../src/libc/libc.ts';
-import { makePrompt, openListener } from '../../../../../src/libc/socket-options.ts';
+import { openListener, setLowLatency } from '../../../../../src/libc/socket-options.ts';
 import { needs } from '../../../../support/requirements.ts';
 
 const skip = needs(process.platform === 'linux' ? undefined : 'needs Linux');
@@ -21,7 +21,7 @@ test('within this host nothing is paced, and to others as the system has it', { 
 
 const dialling = (libc: Libc, host: string): number => {
   const fd = libc.socket(AF_INET);
-  makePrompt(libc, fd, { host, port: 80 });
+  setLowLatency(libc, fd, { host, port: 80 });
   return fd;
 };
 

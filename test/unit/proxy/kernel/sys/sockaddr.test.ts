@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { networkInterfaces } from 'node:os';
 import { test } from 'node:test';
-import { SOCKET_PATH_BYTES } from '../../../../../src/lib/address.ts';
+import { MAX_SOCKET_PATH_BYTES } from '../../../../../src/lib/address.ts';
 import {
   ADDRESS_MEMORY_BYTES,
   AF_INET,
@@ -60,7 +60,7 @@ test('a link-local address keeps its interface, by number where it has no name h
 });
 
 test('the path of a unix socket fits to its last byte, and its clients have no address', () => {
-  for (const path of ['/s', `/${'p'.repeat(SOCKET_PATH_BYTES - 1)}`, `/${'ü'.repeat(53)}`]) {
+  for (const path of ['/s', `/${'p'.repeat(MAX_SOCKET_PATH_BYTES - 1)}`, `/${'ü'.repeat(53)}`]) {
     const memory = used();
     const { size, family } = writeAddress({ host: path, port: 0 }, memory);
     const bytes = Buffer.from(path);
