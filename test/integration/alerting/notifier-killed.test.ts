@@ -68,7 +68,7 @@ const runNotifier = async (
     const notifier = startNotifier({
       path: path + '/alerts.json',
       config: ${JSON.stringify(alertsConfig({ groupWaitMs: 20 }))},
-      channels: { events: [{ name: 'webhook', send }], levels: [] },
+      channels: { eventChannels: [{ name: 'webhook', send }], stateChannels: [] },
       log: (event, text) => writeSync(2, text + '\\n'),
       proxies: () => [seenOf(health())],
     });

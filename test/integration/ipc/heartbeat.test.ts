@@ -32,7 +32,7 @@ test('a proxy that has gone is told once, and then cannot be reached', { timeout
   });
   await proxy.end('lost');
   assert.equal(await ended, 'lost');
-  assert.deepEqual(await beat(LIMIT_MS), { state: 'unreachable', report: null, lagMs: null });
+  assert.deepEqual(await beat(LIMIT_MS), { state: 'unreachable', report: null, durationMs: null });
   close();
 });
 

@@ -55,7 +55,7 @@ const startSaving = (t: TestContext, path: string, trap = ''): Child =>
 const savedNumber = (path: string): number => {
   const home = locateStateDir(path);
   const { version, ports } = JSON.parse(readFileSync(home.monitorStateFile, 'utf8'));
-  assert.equal(version, 2);
+  assert.equal(version, 3);
   assert.deepEqual(Object.keys(ports), IDS);
   const memory = loadHealth(home.monitorStateFile, PROXIES);
   const numbers = IDS.map((id) => {

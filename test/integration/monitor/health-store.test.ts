@@ -98,7 +98,7 @@ describe('a file that is not ours is an empty memory', () => {
 test('a field that an older monitor did not keep has its first value', () => {
   const path = join(tempFolder(), 'monitor.json');
   const { hasLeft: _, crashedPid: __, ...older } = HEALTH;
-  writeFileSync(path, JSON.stringify({ version: 2, ports: { 6274: { health: older, daemonPid: null } } }));
+  writeFileSync(path, JSON.stringify({ version: 3, ports: { 6274: { health: older, daemonPid: null } } }));
   const health = loadHealth(path, proxies(6274)).get('6274')?.health;
   assert.deepEqual([health?.hasLeft, health?.crashedPid, health?.failures.total], [false, null, 9]);
 });

@@ -41,7 +41,7 @@ const elsewhere = async (wanted: EngineChoice, platform: string, arch: string): 
     const hooks = { onEnd() {}, onError() {}, onDeath() {} };
     return chooseEngine('${wanted}')(${JSON.stringify(POLICY)}, hooks);
   }).then(
-    ({ name, why }) => name + ': ' + why,
+    ({ name, reason }) => name + ': ' + reason,
     ({ message, cause }) => 'rejected: ' + message + ' | ' + cause.message,
   ).then((told) => { console.log(told); process.exit(); });`;
   const load = `data:text/javascript,${encodeURIComponent(disguise)}`;

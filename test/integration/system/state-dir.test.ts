@@ -22,8 +22,8 @@ test('everything of a port is in a folder of its own', () => {
   const home = locateStateDir('/x');
   assert.deepEqual(home.portFiles('6274'), {
     socket: '/x/ports/6274/control.sock',
-    pid: '/x/ports/6274/pid',
-    failures: '/x/ports/6274/failures',
+    pidFile: '/x/ports/6274/pid',
+    failuresFile: '/x/ports/6274/failures',
   });
   assert.deepEqual([home.monitorSocket, home.monitorStateFile], ['/x/monitor.sock', '/x/monitor.json']);
   assert.deepEqual(
