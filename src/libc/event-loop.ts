@@ -2,23 +2,23 @@ import { errorName } from './errno.ts';
 import { EINTR, EVENT_LAYOUT, type Libc, type Memory } from './libc.ts';
 import { type Timer, TimerHeap } from './timer-heap.ts';
 
-/** What is told of the events of a file. */
+/** Receives the events of one file. */
 export interface EventHandler {
   /** @param mask the bits of epoll_ctl(2) */
   onEvents(mask: number): void;
 }
 
-/** What had more to do than one turn is for. */
+/** Work that did not fit into one turn of the loop. */
 export interface DeferredTask {
   resume(): void;
 }
 
-/** Asked of the kernel at once; what does not fit comes in the next turn. */
+/** The most events that one epoll_wait(2) returns; further events come in the next turn. */
 const MAX_EVENTS = 512;
 
-/** One epoll loop: waits, tells the files' owners of their events, then the deadlines, then what was left to do. */
+/** One epoll loop. A turn waits, passes events to their handlers, runs due timers, then resumes deferred tasks. */
 export class EventLoop {
-  /** When this turn began. */
+  /** The instant at which this turn began, in ms of the loop's clock. */
   now: number;
   isStopped = false;
   readonly #libc: Libc;
@@ -26,14 +26,20 @@ export class EventLoop {
   readonly #epollFd: number;
   readonly #events: Memory;
   readonly #eventWords: Int32Array;
-  /** By file. A number is used again when its file is closed: events carry the turn of theirs. */
+  /**
+   * Both lists are indexed by file descriptor. The kernel reuses the number of a closed file, so each event carries the
+   * generation of its watch, and an event of an earlier generation is dropped.
+   */
   readonly #handlers: (EventHandler | undefined)[] = [];
   readonly #generations: number[] = [];
   readonly #timers = new TimerHeap();
   #deferred: DeferredTask[] = [];
   #resuming: DeferredTask[] = [];
 
-  /** @param now in ms, as performance.now() */
+  /**
+   * @param now a monotonic clock in ms; performance.now() by default
+   * @throws Error when the kernel creates no epoll instance
+   */
   constructor(libc: Libc, now = () => clock.now()) {
     this.#libc = libc;
     this.#readClock = now;
@@ -44,7 +50,11 @@ export class EventLoop {
     this.#eventWords = new Int32Array(this.#events.bytes.buffer);
   }
 
-  /** @returns a negative errno, when the kernel has no room for one more */
+  /**
+   * Watches a file that is not watched yet.
+   * @param mask the bits of epoll_ctl(2)
+   * @returns 0, or a negative errno when the kernel cannot watch one more file
+   */
   watch(fd: number, mask: number, handler: EventHandler): number {
     const generation = ((this.#generations[fd] ?? 0) + 1) | 0;
     this.#generations[fd] = generation;
@@ -52,18 +62,18 @@ export class EventLoop {
     return this.#libc.epollAdd(this.#epollFd, fd, mask, generation);
   }
 
-  /** From now on its events are told to somebody else. */
+  /** Passes the events of a watched file to another handler from now on. */
   adopt(fd: number, handler: EventHandler): void {
     this.#handlers[fd] = handler;
   }
 
-  /** The file stays open. */
+  /** Stops watching the file and leaves it open. */
   unwatch(fd: number): void {
     this.#handlers[fd] = undefined;
     this.#libc.epollDelete(this.#epollFd, fd);
   }
 
-  /** The kernel forgets a file that is closed by itself. */
+  /** Closes the file; the kernel stops watching a closed file by itself. */
   close(fd: number): void {
     this.#handlers[fd] = undefined;
     this.#libc.close(fd);
@@ -77,12 +87,19 @@ export class EventLoop {
     this.#timers.clear(timer);
   }
 
-  /** Its turn comes again after everybody else's. */
+  /**
+   * Resumes the task after the events and timers of this turn. A task that defers itself while it is resumed waits for the
+   * next turn.
+   */
   defer(task: DeferredTask): void {
     this.#deferred.push(task);
   }
 
-  /** @param onWake before any event of the turn is told, @param onTurn after all of them */
+  /**
+   * Takes turns until the loop is stopped, then closes the epoll instance.
+   * @param onWake called in each turn before its events
+   * @param onTurn called at the end of each turn
+   */
   run(onWake: () => void, onTurn: () => void): void {
     while (!this.isStopped) this.turn(onWake, onTurn);
     this.#libc.close(this.#epollFd);
@@ -104,7 +121,7 @@ export class EventLoop {
     onTurn();
   }
 
-  /** -1, for ever, where nothing is due: an idle loop does not wake. */
+  /** The time-out of epoll_wait(2); -1, no time-out, where no timer is set: an idle loop does not wake. */
   #waitTimeoutMs(): number {
     if (this.#deferred.length > 0) return 0;
     const { nextDueAt } = this.#timers;
@@ -122,8 +139,8 @@ export class EventLoop {
   }
 }
 
-/** The global is a getter, asked at each turn. */
+/** The global `performance` is a getter, so its value is kept instead of asked for in each turn. */
 const clock = performance;
 
-/** The longest that epoll_wait(2) takes, an int. */
+/** The longest time-out that epoll_wait(2) accepts: the largest int. */
 const MAX_WAIT_MS = 2_147_483_647;

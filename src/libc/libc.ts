@@ -1,67 +1,81 @@
+/**
+ * The room libc: the Linux system calls that Node.js does not offer, through koffi, and the epoll loop, timers, socket
+ * addresses and socket options that are built on them. This file is the only one that knows koffi.
+ */
+
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 
 /**
- * Memory that the kernel reads and writes. Its address is of use only as long as `bytes` is referenced: once collected,
- * the kernel would write into what is others' by then. So {@link Libc} keeps it until it is released.
+ * Memory that the kernel reads and writes. Its address is valid only while `bytes` is referenced: after a garbage
+ * collection the kernel would write into memory that belongs to something else. {@link Libc} therefore keeps a reference
+ * until the memory is released.
  */
 export interface Memory {
   readonly bytes: Buffer;
   readonly address: number;
 }
 
-/** An expected failure is a value: a negative number is an error of errno(3) with its sign turned. */
+/** The C library. A call that fails returns the negated errno(3), unless its comment says otherwise; it never throws. */
 export interface Libc {
   allocate(size: number): Memory;
-  /** From now on it may be collected, and must not be used. */
+  /** Allows the memory to be collected; it must not be used any more. */
   release(memory: Memory): void;
 
-  /** socket(2), a stream, non-blocking and close-on-exec. */
+  /** socket(2): a stream socket, non-blocking and close-on-exec. */
   socket(family: number): number;
   bind(fd: number, address: Memory, size: number): number;
   listen(fd: number, backlog: number): number;
-  /** accept4(2), as {@link Libc.socket}; the peer's address goes into `address`. */
+  /** accept4(2), with the flags of {@link Libc.socket}. Writes the peer's address into `address`. */
   accept(fd: number, address: Memory): number;
   connect(fd: number, address: Memory, size: number): number;
+  /** getsockname(2). Writes the socket's own address into `address`. */
   getsockname(fd: number, address: Memory): number;
   setOption(fd: number, level: number, option: number, value: number): number;
-  /** TCP_CONGESTION of tcp(7) before the socket connects: "reno", which every kernel has, and which sends without pauses. */
+  /**
+   * TCP_CONGESTION of tcp(7), set to "reno" before the socket connects. Every kernel has reno, and reno sends without
+   * pauses.
+   */
   sendWithoutPacing(fd: number): number;
-  /** SO_ERROR of socket(7): why the socket failed, as a positive errno, 0 for nothing. Asking forgets it. */
+  /** SO_ERROR of socket(7): why the socket failed, as a positive errno; 0 for no failure. The call clears the error. */
   socketError(fd: number): number;
-  /** SO_LINGER of socket(7) with 0 s: close(2) then sends a reset, and drops what is unsent. */
+  /** SO_LINGER of socket(7) with 0 s: close(2) then sends a reset and drops unsent bytes. */
   resetOnClose(fd: number): number;
-  /** shutdown(2) of the sending half: FIN after what has been written. */
+  /** shutdown(2) of the sending half: a FIN follows the bytes that have been written. */
   shutdown(fd: number): number;
   close(fd: number): number;
 
-  /** Of an eventfd. */
+  /** read(2) of an eventfd. */
   read(fd: number, into: Memory, size: number): number;
   /** recv(2) */
   receive(fd: number, into: Memory, size: number): number;
-  /** send(2). @param hasMore MSG_MORE: it goes out together with the FIN, or with what is sent next */
+  /** send(2). @param hasMore sets MSG_MORE: the bytes go out together with the FIN or with the next send */
   send(fd: number, from: Memory, offset: number, size: number, hasMore: boolean): number;
-  /** splice(2), one of them a pipe, without waiting. */
+  /** splice(2) without waiting. One of the two files must be a pipe. */
   splice(from: number, to: number, size: number): number;
-  /** SIOCINQ of tcp(7): what has come and was not read. */
+  /** SIOCINQ of tcp(7): the bytes that have arrived and are not read yet. */
   unreadBytes(fd: number): number;
-  /** SIOCOUTQ of tcp(7): what was written and is not acknowledged yet. */
+  /** SIOCOUTQ of tcp(7): the bytes that were written and are not acknowledged yet. */
   unsentBytes(fd: number): number;
-  /** pipe2(2), non-blocking; the reading and the writing end go into `ends`, 4 bytes each. */
+  /** pipe2(2), non-blocking. Writes the reading end and then the writing end into `fds`, 4 bytes each. */
   pipe(fds: Memory): number;
-  /** F_SETPIPE_SZ of fcntl(2): the size that it has now. */
+  /** F_SETPIPE_SZ of fcntl(2). @returns the size that the pipe has now, in bytes */
   setPipeSize(fd: number, size: number): number;
 
   epollCreate(): number;
-  /** What comes back with each event is `fd` and `turn`. */
+  /** EPOLL_CTL_ADD of epoll_ctl(2). Each event carries `fd` and `generation`. */
   epollAdd(epollFd: number, fd: number, mask: number, generation: number): number;
   epollDelete(epollFd: number, fd: number): number;
-  /** Into `events`, {@link EVENT_LAYOUT} apart. @param timeoutMs negative: for ever */
+  /**
+   * epoll_wait(2). Writes the events into `events`, each in the form of {@link EVENT_LAYOUT}.
+   * @param timeoutMs negative: no time-out
+   * @returns the number of events
+   */
   epollWait(epollFd: number, events: Memory, maxEvents: number, timeoutMs: number): number;
   eventfd(): number;
 }
 
-/** struct epoll_event in 4-byte words; packed on x86-64 alone (include/uapi/linux/eventpoll.h). */
+/** struct epoll_event in 4-byte words. It is packed on x86-64 only (include/uapi/linux/eventpoll.h). */
 export const EVENT_LAYOUT =
   process.arch === 'x64' ? { words: 3, fd: 1, generation: 2 } : { words: 4, fd: 2, generation: 3 };
 
@@ -79,7 +93,7 @@ export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 
-/** socket(7), tcp(7) and ipv6(7), as option of which level. */
+/** Levels and options of socket(7), tcp(7) and ipv6(7). */
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
 export const SO_KEEPALIVE = 9;
@@ -92,7 +106,10 @@ export const TCP_KEEPCNT = 6;
 export const IPPROTO_IPV6 = 41;
 export const IPV6_V6ONLY = 26;
 
-/** sockaddr_un of unix(7) is the longest; the length that getsockname(2) and accept(2) want lies behind it. */
+/**
+ * The memory of an address: room for sockaddr_un of unix(7), the longest one, and behind it the length argument of
+ * getsockname(2) and accept(2).
+ */
 const SOCKADDR_BYTES = 128;
 const ADDRESS_LENGTH_OFFSET = SOCKADDR_BYTES;
 export const ADDRESS_MEMORY_BYTES = SOCKADDR_BYTES + 4;
@@ -100,7 +117,7 @@ export const ADDRESS_MEMORY_BYTES = SOCKADDR_BYTES + 4;
 const { errno } = constants;
 export const { EAGAIN, ECONNABORTED, EINPROGRESS, EINTR } = errno;
 
-/** SOCK_NONBLOCK and SOCK_CLOEXEC of socket(2); pipe2(2) and eventfd(2) have the same bits for them. */
+/** SOCK_NONBLOCK and SOCK_CLOEXEC of socket(2). The flags of pipe2(2) and eventfd(2) have the same bits. */
 const SOCK_FLAGS = 0x80800;
 const CLOSE_ON_EXEC = 0x80000;
 const SOCK_STREAM = 1;
@@ -118,36 +135,34 @@ const F_SETPIPE_SZ = 1031;
 const EPOLL_CTL_ADD = 1;
 const EPOLL_CTL_DEL = 2;
 
-/** The constants above are those of these. */
+/** The constants above have these values on these architectures only. */
 const ARCHITECTURES = ['x64', 'arm64'];
 
 /**
- * The C library of this process, through koffi. This is the only file that knows koffi.
- * @throws Error when this is not Linux, an architecture without koffi, or one whose constants are not known here
+ * The C library of this process, through koffi.
+ * @throws Error on another system than Linux, and on an architecture that koffi or {@link ARCHITECTURES} does not know
  */
 export const loadLibc = (): Libc => {
   if (process.platform !== 'linux')
-    throw new Error(`epoll and splice are of Linux, not of ${process.platform}`);
-  if (!ARCHITECTURES.includes(process.arch)) throw new Error(`not made for ${process.arch}`);
+    throw new Error(`epoll and splice exist on Linux only, not on ${process.platform}`);
+  if (!ARCHITECTURES.includes(process.arch)) throw new Error(`not supported on ${process.arch}`);
   const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
-  // Node.js has a C library in it already, be it glibc or musl.
+  // Node.js has loaded a C library already, glibc or musl.
   const libc = koffi.load(null);
   const withErrno = (result: number): number => (result < 0 ? -koffi.errno() : result);
 
   const allocated = new Set<Memory>();
   const allocate = (size: number): Memory => {
     const bytes = Buffer.from(new ArrayBuffer(size));
-    // Below 2^47 on these architectures: a plain number, which costs less than a BigInt at each call.
+    // An address is below 2^47 on these architectures. A plain number costs less than a BigInt at each call.
     const memory = { bytes, address: Number(koffi.address(bytes)) };
     allocated.add(memory);
     return memory;
   };
-  const [word, event, linger, reno] = [
-    allocate(8),
-    allocate(EVENT_LAYOUT.words * 4),
-    allocate(8),
-    allocate(RENO.length),
-  ];
+  const word = allocate(8);
+  const event = allocate(EVENT_LAYOUT.words * 4);
+  const linger = allocate(8);
+  const reno = allocate(RENO.length);
   reno.bytes.set(RENO);
   linger.bytes.writeInt32LE(1, 0);
   const eventWords = new Int32Array(event.bytes.buffer);

@@ -2,7 +2,10 @@ import { networkInterfaces } from 'node:os';
 import { type Address, canonicalHost, ipFamily, isUnixSocket } from '../lib/address.ts';
 import { AF_INET, AF_INET6, AF_UNIX, type Memory } from './libc.ts';
 
-/** An IP address or a unix socket as the kernel takes it (ip(7), ipv6(7), unix(7)). @returns its size and family */
+/**
+ * Writes an IP address or the path of a unix socket as the kernel's sockaddr (ip(7), ipv6(7), unix(7)).
+ * @returns the size in bytes and the address family
+ */
 export const writeAddress = (
   { host, port }: Address,
   { bytes }: Memory,
@@ -25,12 +28,13 @@ export const writeAddress = (
   return { size: 28, family: AF_INET6 };
 };
 
-/** The eight 16-bit words. */
+/** The eight 16-bit words of an IPv6 address. */
 const ipv6Words = (host: string): readonly number[] => {
   const [headText = '', tailText] = canonicalHost(host).split('::');
   const words = (text: string): number[] =>
     text === '' ? [] : text.split(':').map((word) => Number.parseInt(word, 16));
-  const [left, right] = [words(headText), words(tailText ?? '')];
+  const left = words(headText);
+  const right = words(tailText ?? '');
   return [
     ...left,
     ...Array<number>(tailText === undefined ? 0 : 8 - left.length - right.length).fill(0),
@@ -38,7 +42,7 @@ const ipv6Words = (host: string): readonly number[] => {
   ];
 };
 
-/** The inverse; undefined for a unix socket, whose clients have no address. */
+/** Reads what {@link writeAddress} writes; undefined for a unix socket, whose clients have no address. */
 export const readAddress = ({ bytes }: Memory): Address | undefined => {
   const family = bytes.readUInt16LE(0);
   if (family === AF_INET) return { host: formatIpv4(bytes.readUInt32BE(4)), port: bytes.readUInt16BE(2) };
@@ -46,7 +50,7 @@ export const readAddress = ({ bytes }: Memory): Address | undefined => {
   return undefined;
 };
 
-/** Clients come from few hosts, often: their texts are made once. */
+/** The texts of IPv4 addresses by number. Few hosts open most connections, so each text is made once. */
 const ipv4Texts = new Map<number, string>();
 const MAX_IPV4_TEXTS = 4_096;
 
@@ -66,7 +70,10 @@ const formatIpv6 = (bytes: Buffer): string => {
   return scope === 0 || !/^fe[89ab]/.test(host) ? host : `${host}%${scopeName(scope)}`;
 };
 
-/** The number of an interface: RFC 4007, 11. 0 when there is none of that name; only those with a link-local address have one here. */
+/**
+ * The zone index of an interface (RFC 4007, section 11); 0 when no interface has that name. Node.js gives an index only to
+ * interfaces with a link-local address.
+ */
 const scopeId = (name: string): number =>
   networkInterfaces()[name]?.find(({ scopeid }) => scopeid)?.scopeid ?? 0;
 

@@ -16,16 +16,21 @@ import {
 } from './libc.ts';
 import { readAddress, writeAddress } from './sockaddr.ts';
 
-/** 30 s of silence, then 6 probes: a peer that has vanished is found within 80 s. */
+/**
+ * KEEPALIVE_PROBES probes follow KEEPALIVE_IDLE_SECONDS of silence. Intervals of 4 to 8 s detect a vanished peer within
+ * 80 s.
+ */
 const KEEPALIVE_IDLE_SECONDS = 30;
 const KEEPALIVE_PROBES = 6;
-const [MIN_KEEPALIVE_INTERVAL_SECONDS, KEEPALIVE_INTERVALS] = [4, 5];
+const MIN_KEEPALIVE_INTERVAL_SECONDS = 4;
+const KEEPALIVE_INTERVALS = 5;
 let intervalOffset = 0;
 
 /**
- * Asks after a peer that is silent. Thousands of connections that were opened at once probe at once, and loopback drops
- * what is over net.core.netdev_max_backlog (1,000): with the same pause for all, those that were dropped the first time
- * were dropped each time, and their connections lost. So each has another pause than the one before.
+ * Turns on keep-alive probes (tcp(7)), which detect a vanished peer. Thousands of connections that were opened together
+ * probe together, and loopback drops packets above net.core.netdev_max_backlog (1,000). With one interval for all, the
+ * probes that were dropped the first time were dropped every time, and their connections were lost. Each connection
+ * therefore takes the next of KEEPALIVE_INTERVALS intervals.
  */
 export const enableKeepAlive = (libc: Libc, fd: number): void => {
   intervalOffset = (intervalOffset + 1) % KEEPALIVE_INTERVALS;
@@ -35,13 +40,14 @@ export const enableKeepAlive = (libc: Libc, fd: number): void => {
   libc.setOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, MIN_KEEPALIVE_INTERVAL_SECONDS + intervalOffset);
 };
 
-/** The kernel cuts it to net.core.somaxconn (listen(2)). */
+/** The kernel limits the backlog to net.core.somaxconn (listen(2)). */
 const BACKLOG = 4_096;
 
 /**
- * Sends at once. Within this host nothing is paced, which BBR does with a timer for each few packets: for that, the socket
- * must have had another congestion control before it was connected (`bbr_init` in net/ipv4/tcp_bbr.c turns pacing on, and
- * nothing turns it off). What a listener accepts has its options (tcp(7)).
+ * Turns off Nagle's algorithm, and pacing on loopback. BBR paces with a timer for every few packets: `bbr_init` in
+ * net/ipv4/tcp_bbr.c turns pacing on, and nothing turns it off. So the socket must have another congestion control before
+ * it connects. Accepted sockets inherit the listener's options (tcp(7)). Unix sockets have none
+ * of these options.
  */
 export const setLowLatency = (libc: Libc, fd: number, address: Address): void => {
   if (isUnixSocket(address)) return;
@@ -50,7 +56,8 @@ export const setLowLatency = (libc: Libc, fd: number, address: Address): void =>
 };
 
 /**
- * A listening socket of this process alone: without SO_REUSEPORT, so that a port in use is EADDRINUSE.
+ * Opens a listening socket. It does not set SO_REUSEPORT, so a port that is in use fails with EADDRINUSE.
+ * @returns the file descriptor, and the address with the port that the system chose where the given one is 0
  * @throws Error with the system's code
  */
 export const openListener = (
@@ -67,7 +74,7 @@ export const openListener = (
       throwOnError('setsockopt', address, libc.setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1));
     throwOnError('bind', address, libc.bind(fd, memory, size));
     setLowLatency(libc, fd, address);
-    // For clients that wait for the upstream.
+    // Clients inherit it: the vanished ones are detected while they wait for the upstream.
     if (!isUnixSocket(address)) enableKeepAlive(libc, fd);
     throwOnError('listen', address, libc.listen(fd, BACKLOG));
     throwOnError('getsockname', address, libc.getsockname(fd, memory));

@@ -1,22 +1,22 @@
-/** Something that is to happen at a time, unless it is put off or called off before. */
+/** A call that is due at an instant, unless it is rescheduled or cleared before. */
 export interface Timer {
-  /** By the clock of the loop, in ms. */
+  /** In ms of the loop's clock. */
   dueAt: number;
-  /** Its place in {@link TimerHeap}; -1 while it is in none. */
+  /** The index in the {@link TimerHeap}; -1 while the timer is not set. */
   heapIndex: number;
   onDue(): void;
 }
 
-/** All deadlines of a loop: a binary heap that knows the place of each, so that one can be called off. */
+/** All timers of a loop: a binary heap in which each timer knows its index, so that it can be cleared. */
 export class TimerHeap {
   readonly #heap: Timer[] = [];
 
-  /** The next one; Infinity when there is none. */
+  /** The instant of the next timer; Infinity when no timer is set. */
   get nextDueAt(): number {
     return this.#heap[0]?.dueAt ?? Number.POSITIVE_INFINITY;
   }
 
-  /** Replaces the time that it had. */
+  /** Sets the timer, or reschedules it when it is set already. */
   set(timer: Timer, dueAt: number): void {
     timer.dueAt = dueAt;
     if (timer.heapIndex < 0) timer.heapIndex = this.#heap.push(timer) - 1;
@@ -33,7 +33,7 @@ export class TimerHeap {
     this.#siftDown(this.#siftUp(last));
   }
 
-  /** Calls what is due; each is in no heap any more when it is called. */
+  /** Calls each timer that is due. A timer is cleared before it is called, so that it can set itself again. */
   run(now: number): void {
     for (let [first] = this.#heap; first && first.dueAt <= now; [first] = this.#heap) {
       this.clear(first);

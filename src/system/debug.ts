@@ -17,6 +17,10 @@ export const createDebug = (section: DebugSection): Debug => {
   };
 };
 
+/** Whether the debug log of the section is on, for code that must not pay for a log that is off. */
+export const isDebugEnabled = (section: DebugSection): boolean =>
+  isEnabled(section) || debuglog(`steadyport:${section}`).enabled;
+
 const isEnabled = (section: DebugSection): boolean => {
   const sections = (process.env['STEADYPORT_DEBUG'] ?? '').split(',').map((name) => name.trim());
   return sections.includes(section) || sections.includes('all');

@@ -14,22 +14,25 @@ import { readAddress } from '../../libc/sockaddr.ts';
 import { openListener } from '../../libc/socket-options.ts';
 import type { Timer } from '../../libc/timer-heap.ts';
 
-/** Of one listener, until others have their turn. */
+/** The most clients that one listener accepts in a turn, so that others have theirs. */
 const MAX_ACCEPTS_PER_TURN = 16;
-/** Out of files or of memory: accepting goes on after so long. */
+/** The pause of a listener after a failed accept, such as one without free files or memory. */
 const PAUSE_MS = 100;
 
 export interface AcceptCallbacks {
-  /** False: there is a word to be heard first, perhaps on the next client. Accepting goes on in the next turn. */
+  /**
+   * False while a command of the main thread is pending: it may concern the next client. Accepting goes on in the next
+   * turn.
+   */
   mayAccept(): boolean;
   onClient(fd: number, client: Address): void;
-  /** Not for each accept that fails, but once before each pause. */
+  /** Called once before each pause, not for every accept that fails. */
   onError(error: Error): void;
 }
 
 /** The listening sockets of a port. */
 export class Acceptor {
-  /** Asked for at each connection. */
+  /** Kept up to date instead of computed, because every connection reads it. */
   addresses: readonly Address[] = [];
   readonly #libc: Libc;
   readonly #loop: EventLoop;
@@ -42,7 +45,10 @@ export class Acceptor {
     this.#callbacks = callbacks;
   }
 
-  /** @throws Error with the system's code */
+  /**
+   * @returns the address with the port that the system chose where the given one is 0
+   * @throws Error with the system's code
+   */
   listen(address: Address): Address {
     const { fd, bound } = openListener(this.#libc, address);
     const listener = new Listener(fd, bound, this.#libc, this.#loop, this.#callbacks);
@@ -52,6 +58,7 @@ export class Acceptor {
     return bound;
   }
 
+  /** Stops listening on the address; does nothing when nothing listens there. */
   unlisten(address: Address): void {
     const key = formatAddress(address);
     this.#listeners.get(key)?.close();
@@ -83,7 +90,10 @@ class Listener implements EventHandler, Timer {
     this.#addressMemory = libc.allocate(ADDRESS_MEMORY_BYTES);
   }
 
-  /** Told again in each turn while somebody waits: those who do not fit into one come in the next. */
+  /**
+   * Watches level-triggered: clients beyond MAX_ACCEPTS_PER_TURN raise the event again in the next turn. A watch that fails
+   * is tried again after a pause.
+   */
   start(): void {
     const result = this.#loop.watch(this.#fd, EPOLLIN, this);
     if (result < 0) this.#pause(-result);
@@ -101,7 +111,7 @@ class Listener implements EventHandler, Timer {
     this.start();
   }
 
-  /** Who has connected already is not reset, but served. */
+  /** Accepts the clients that have connected already, which close(2) would reset, and closes the listener. */
   close(): void {
     while (this.#accept() === 0);
     this.#loop.clearDeadline(this);
@@ -109,7 +119,7 @@ class Listener implements EventHandler, Timer {
     this.#libc.release(this.#addressMemory);
   }
 
-  /** @returns 0, or why not */
+  /** Accepts one client. @returns 0, or the errno of the failure; 0 also for a client that has already left */
   #accept(): number {
     const fd = this.#libc.accept(this.#fd, this.#addressMemory);
     if (fd < 0) return fd === -ECONNABORTED || fd === -EINTR ? 0 : -fd;

@@ -10,24 +10,26 @@ import type { Connection, ConnectionContext } from '../admission.ts';
 import { type DialCallbacks, type DialContext, Dialer } from './dialer.ts';
 import { Half, type Relay } from './relay.ts';
 
-/** What all connections of a port share. */
+/** What the connections of a port share. */
 export interface SharedContext extends DialContext {
   readonly relay: Relay;
+  /** Called for the bytes that were written to one side, checks excepted. */
   onBytesMoved(isToUpstream: boolean, bytes: number): void;
 }
 
-/** How long the kernel may take to send what came before a reset, until the reset is passed on. */
+/** A reset is forwarded after this time at the latest, even if the bytes before it are not all sent. */
 const MAX_FLUSH_MS = 500;
+/** The first pause between two checks for unsent bytes; it doubles with each check. */
 const FIRST_FLUSH_CHECK_MS = 2;
-/** Long before the first probe is due. */
+/** Keep-alive is turned on this long after the connect, well before KEEPALIVE_IDLE_SECONDS have passed. */
 const KEEPALIVE_DELAY_MS = 1_000;
 
 const READABLE_EVENTS = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 const HANGUP_EVENTS = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 
-/** An end of a connection, with what is known of how it failed. */
+/** One side of a connection: its half of the relay, and the handler of its events. */
 class Endpoint extends Half implements EventHandler, DeferredTask {
-  /** Everything that came from here has been passed on, or nobody takes it any more. */
+  /** All bytes from this side have been forwarded, or the other side accepts no more. */
   isForwardingDone = false;
   readonly #connection: KernelConnection;
 
@@ -53,7 +55,7 @@ class Endpoint extends Half implements EventHandler, DeferredTask {
   }
 }
 
-/** One client, from accept to its record; see the portable engine's connection.ts, which does the same on node:net. */
+/** One client, from accept to its record. The portable engine's connection.ts does the same on node:net. */
 export class KernelConnection implements Connection, DialCallbacks, Timer {
   dueAt = 0;
   heapIndex = -1;
@@ -62,7 +64,7 @@ export class KernelConnection implements Connection, DialCallbacks, Timer {
   readonly #clientAddress: Address;
   readonly #client: Endpoint;
   readonly #acceptedAt: number;
-  /** The address that the client has connected to, where the connection may be one of the proxy's own. */
+  /** The address that the client has connected to; undefined where the connection cannot be one of the proxy's own. */
   readonly #localAddress: Address | undefined;
   readonly #isSelfConnection: boolean;
   #dialer: Dialer | undefined;
@@ -72,7 +74,7 @@ export class KernelConnection implements Connection, DialCallbacks, Timer {
   #lastActiveAt = 0;
   #keepAliveAt = Number.POSITIVE_INFINITY;
   #isHalfClosed = false;
-  /** What was sent before a reset is on its way: the look at it comes again, at growing pauses. */
+  /** The side that gets a reset as soon as the bytes before it are sent, which is checked at growing pauses. */
   #flushingTo: Endpoint | undefined;
   #flushEndsAt = 0;
   #flushCheckMs = FIRST_FLUSH_CHECK_MS;
@@ -144,7 +146,7 @@ export class KernelConnection implements Connection, DialCallbacks, Timer {
     if (this.#isFinished) return;
     if (!upstream) return this.#onEventsBeforeConnect(mask);
     if (this.#flushingTo) {
-      // The other one's reset may be told twice.
+      // epoll may report the reset of the other side twice.
       if (endpoint === this.#flushingTo && mask & (EPOLLERR | EPOLLHUP)) this.#reset();
       return;
     }
@@ -173,7 +175,7 @@ export class KernelConnection implements Connection, DialCallbacks, Timer {
     this.abort(this.#isHalfClosed ? 'half_close_timeout' : 'idle_timeout');
   }
 
-  /** Most connections are over by then, and are spared the calls. */
+  /** Most connections have ended by then and are spared the calls. */
   #enableKeepAlive(): void {
     this.#keepAliveAt = Number.POSITIVE_INFINITY;
     for (const endpoint of [this.#client, this.#upstream])
@@ -181,8 +183,9 @@ export class KernelConnection implements Connection, DialCallbacks, Timer {
   }
 
   /**
-   * Of a client that waits: its bytes are left in the socket; that it leaves is noticed. One that has only closed its
-   * half may want an answer: it is served when the upstream is there at once, and not waited with when it is not.
+   * Watches a waiting client for disconnects without reading its data. A client that has closed its
+   * own half without unread bytes may still want an answer: it is served if the first dial succeeds, and dropped instead of
+   * waiting for the upstream.
    */
   #onEventsBeforeConnect(mask: number): void {
     if (mask & EPOLLERR) {
@@ -230,7 +233,7 @@ export class KernelConnection implements Connection, DialCallbacks, Timer {
     this.#halfClose();
   }
 
-  /** True when EPOLLERR was a failure of the connection. */
+  /** Asks the socket for its error. @returns whether the connection has failed */
   #handleSocketError(endpoint: Endpoint, peer: Endpoint): boolean {
     const errno = this.#shared.libc.socketError(endpoint.fd);
     if (errno === 0) return false;
@@ -238,7 +241,7 @@ export class KernelConnection implements Connection, DialCallbacks, Timer {
     return true;
   }
 
-  /** What it had sent before its reset is passed on, for as long as the other side takes it. */
+  /** Forwards what the side has sent before its reset, as far as the other side accepts it. */
   #handleReset(endpoint: Endpoint, peer: Endpoint, errno: number): void {
     const { relay } = this.#shared;
     this.#setReason(endpoint === this.#client ? 'client_reset' : 'upstream_reset', errorName(errno));
@@ -252,7 +255,7 @@ export class KernelConnection implements Connection, DialCallbacks, Timer {
     this.#pump(endpoint, peer);
   }
 
-  /** A reset overtakes what the kernel has not sent yet: that is waited for, but not for long. */
+  /** A reset overtakes bytes that the kernel has not sent yet, so it waits for them, MAX_FLUSH_MS at most. */
   #flushBeforeReset(to: Endpoint): void {
     const { loop, libc } = this.#shared;
     this.#flushEndsAt ||= loop.now + MAX_FLUSH_MS;
@@ -269,7 +272,7 @@ export class KernelConnection implements Connection, DialCallbacks, Timer {
     this.#setTimeout();
   }
 
-  /** It is looked at when it may be due: a byte that passes costs no change of the deadline. */
+  /** Sets the timer of the time-out. A moved byte does not reset the timer: {@link onDue} checks whether it is due. */
   #setTimeout(): void {
     const { loop } = this.#shared;
     const dueAt = Math.min(this.#timeoutAt(), this.#keepAliveAt);
@@ -283,7 +286,7 @@ export class KernelConnection implements Connection, DialCallbacks, Timer {
     return timeoutMs > 0 ? this.#lastActiveAt + timeoutMs : Number.POSITIVE_INFINITY;
   }
 
-  /** The first reason counts. */
+  /** Keeps the first reason. */
   #setReason(reason: CloseReason, code: string | null): void {
     if (this.#reason !== undefined) return;
     this.#reason = reason;
@@ -345,6 +348,6 @@ export class KernelConnection implements Connection, DialCallbacks, Timer {
   }
 }
 
-/** It has something for the other end, read or to be read. */
+/** Whether the side has something for the other side, read already or still to be read. */
 const hasPendingData = ({ pendingWrite, bytesInPipe, canRead, isReadClosed }: Half): boolean =>
   pendingWrite !== undefined || bytesInPipe > 0 || canRead || isReadClosed;

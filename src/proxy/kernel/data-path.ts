@@ -19,22 +19,31 @@ import {
 import type { SharedCounters } from './thread/shared-counters.ts';
 import { createUpstreamAddresses } from './upstream-addresses.ts';
 
-/** Records are told together, so many or after so long: each message costs the main thread a turn. */
+/**
+ * Records are posted in batches, MAX_RECORDS_PER_BATCH at most and after RECORD_BATCH_MS at the latest, because each message
+ * costs the main thread a turn.
+ */
 const MAX_RECORDS_PER_BATCH = 256;
 const RECORD_BATCH_MS = 20;
 
 export interface DataPath {
   readonly loop: EventLoop;
+  /** Carries out a command of the main thread. */
   receive(command: Command): void;
-  /** After each turn of the loop. */
+  /** To be called at the end of each turn of the loop. */
   onTurn(): void;
 }
 
-/** All of one port that happens on the thread of its loop. */
+/**
+ * Everything of one port that runs on the thread of its loop: listeners, admission, dials and relay.
+ * @param now a monotonic clock in ms; performance.now() by default
+ * @param coalesceAfterBytes see COALESCE_AFTER_BYTES of relay.ts
+ */
 export const createDataPath = (
   {
     policy,
     shouldReportOpen,
+    shouldLogDials,
     ephemeralPorts: { first: firstPort, last: lastPort },
   }: Omit<ThreadOptions, 'counters'>,
   counters: SharedCounters,
@@ -58,6 +67,7 @@ export const createDataPath = (
     relay: new Relay(libc, loop, coalesceAfterBytes),
     guard: createSelfConnectGuard(() => acceptor.addresses),
     addressMemory: libc.allocate(ADDRESS_MEMORY_BYTES),
+    logDial: shouldLogDials ? (message, ...values) => post({ kind: 'dial', message, values }) : undefined,
     maySelfConnect: ({ port }) => port >= firstPort && port <= lastPort,
     onBytesMoved: (isToUpstream, bytes) => counters.addBytes(isToUpstream, bytes),
   };
@@ -71,10 +81,10 @@ export const createDataPath = (
     },
     {
       create: (fd, client, port) => {
-        // Before the client can see anything of it.
+        // The counts are correct before the client can see anything of its connection.
         publish();
         const connection = new KernelConnection(fd, client, port, shared);
-        // Nothing would be heard of it: the limit of epoll(7), max_user_watches.
+        // The limit max_user_watches of epoll(7) is reached, so no event of the client would arrive.
         if (loop.watch(fd, ALL_EVENTS, connection.client) < 0)
           loop.defer({ resume: () => connection.abort('too_many') });
         return connection;
@@ -121,7 +131,7 @@ export const createDataPath = (
     onTurn: () => {
       publish();
       if (!drain.isComplete()) return;
-      // Only checks are left, and nobody waits for those.
+      // Only checks are left, and a drain does not wait for checks.
       admission.abort('drained');
       recordBatch.flush();
       shared.relay.close();
@@ -131,19 +141,21 @@ export const createDataPath = (
   };
 };
 
-/** Whoever is told of an end finds it in the counts. */
+/** Collects records. The counts are published before each batch, so that they contain the connections of the batch. */
 const createRecordBatch = (
   loop: EventLoop,
   counters: SharedCounters,
   publish: () => void,
   post: (event: ThreadEvent) => void,
 ) => {
-  let [fields, count] = [[] as Parameters<typeof pushRecord>[0], 0];
+  let fields: Parameters<typeof pushRecord>[0] = [];
+  let count = 0;
   const flush = (): void => {
     loop.clearDeadline(timer);
     publish();
     if (count > 0) post({ kind: 'records', fields });
-    [fields, count] = [[], 0];
+    fields = [];
+    count = 0;
   };
   const timer: Timer = { dueAt: 0, heapIndex: -1, onDue: flush };
   return {
@@ -158,7 +170,7 @@ const createRecordBatch = (
   };
 };
 
-/** The end of everything: what is open may finish, until the time is up. */
+/** Stops listening, and aborts the connections that are still open after `limitMs`. */
 const createDrain = (loop: EventLoop, admission: Admission<number>, acceptor: Acceptor) => {
   let isDraining = false;
   const timer: Timer = { dueAt: 0, heapIndex: -1, onDue: () => admission.abort('drained') };

@@ -1,4 +1,4 @@
-import { type Address, isUnixSocket } from '../../lib/address.ts';
+import { type Address, formatAddress, isUnixSocket } from '../../lib/address.ts';
 import { errorName } from '../../libc/errno.ts';
 import type { EventHandler, EventLoop } from '../../libc/event-loop.ts';
 import {
@@ -22,35 +22,38 @@ import type { RetryGate, Waiter } from './retry-gate.ts';
 import type { SelfConnectGuard } from './self-connect-guard.ts';
 import type { AddressWaiter, ResolvedAddress, UpstreamAddresses } from './upstream-addresses.ts';
 
-/** What all dials of a port share. */
+/** What the dials of a port share. */
 export interface DialContext {
   readonly libc: Libc;
   readonly loop: EventLoop;
   readonly gate: RetryGate;
   readonly upstreamAddresses: UpstreamAddresses;
   readonly guard: SelfConnectGuard;
-  /** Where getsockname(2) puts an address. */
+  /** The memory into which getsockname(2) writes an address. */
   readonly addressMemory: Memory;
-  /** A dead port that the system may give to the dialling end can connect to itself. */
+  /** Whether a dial can connect to itself: only where the system may give the dialed port to the dialing socket. */
   maySelfConnect(address: Address): boolean;
+  /** The debug log of dials; undefined while it is off. */
+  readonly logDial: ((message: string, ...values: readonly (string | number)[]) => void) | undefined;
 }
 
 export interface DialCallbacks {
-  /** @param mask the events that have come with the connection */
+  /** @param mask the events that epoll has reported together with the connection */
   onConnected(fd: number, address: Address, mask: number): void;
+  /** The dial has failed for good, with a code of the system or of the resolver, ELOOP or ESELF. */
   onConnectFailed(code: string): void;
-  /** Before the first wait for the upstream: false when nobody is there to wait. */
+  /** Called before the first wait for the upstream; false when the client has left. */
   mayWait(): boolean;
 }
 
-/** Every event once, when it comes: nothing is to be changed while a connection lasts (epoll(7), edge-triggered). */
+/** Edge-triggered (epoll(7)): each event is reported once, and the mask never changes while a connection lasts. */
 export const ALL_EVENTS = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 
-/** From the first try at an address to the connection, or to giving up: see `dial` of proxy/dial.ts, which does the same. */
+/** Dials the upstream until a connection is made or given up. `dial` of portable/dial.ts does the same on node:net. */
 export class Dialer implements EventHandler, Timer, Waiter, AddressWaiter {
   dueAt = 0;
   heapIndex = -1;
-  /** Of the record. */
+  /** These four are fields of the connection's record. */
   attempts = 0;
   holdMs = 0;
   connectMs = 0;
@@ -79,7 +82,7 @@ export class Dialer implements EventHandler, Timer, Waiter, AddressWaiter {
     return this.#isWaitingForUpstream;
   }
 
-  /** Every address once. */
+  /** Starts a round, which tries every address once; does nothing while a round is running. */
   retry(): void {
     if (this.#isRoundRunning || this.#isFinished) return;
     this.#isRoundRunning = true;
@@ -97,7 +100,7 @@ export class Dialer implements EventHandler, Timer, Waiter, AddressWaiter {
     this.retry();
   }
 
-  /** The client has gone, or the hold is over. */
+  /** Ends the dial without calling anybody, because its connection has ended. */
   cancel(): void {
     if (this.#isFinished) return;
     this.#finish();
@@ -113,7 +116,7 @@ export class Dialer implements EventHandler, Timer, Waiter, AddressWaiter {
     else this.#onAttemptSucceeded(mask);
   }
 
-  /** The connect time-out, or, between two tries, the end of the hold. */
+  /** The connect time-out has passed or, between two rounds, the hold has ended. */
   onDue(): void {
     if (this.#fd >= 0) return this.#onAttemptFailed('ETIMEDOUT');
     if (this.#isRoundRunning) return;
@@ -129,13 +132,14 @@ export class Dialer implements EventHandler, Timer, Waiter, AddressWaiter {
     this.#onRoundFailed();
   }
 
-  /** False: it was refused at once. */
+  /** Starts an attempt at an address. @returns false when it has failed at once */
   #connect(candidate: ResolvedAddress): boolean {
-    const { libc, loop, guard } = this.#shared;
+    const { libc, loop, guard, logDial } = this.#shared;
     this.attempts += 1;
     this.address = candidate.address;
     this.#attemptedAt = loop.now;
     this.holdMs = loop.now - this.#startedAt;
+    logDial?.('connecting to %s, attempt %d', formatAddress(candidate.address), this.attempts);
     const fd = libc.socket(candidate.family);
     if (fd < 0) return this.#recordFailure(errorName(-fd));
     setLowLatency(libc, fd, candidate.address);
@@ -155,10 +159,11 @@ export class Dialer implements EventHandler, Timer, Waiter, AddressWaiter {
   }
 
   #onAttemptSucceeded(mask: number): void {
-    const { gate, loop } = this.#shared;
+    const { gate, loop, logDial } = this.#shared;
     const [fd, address] = [this.#fd, this.address];
     if (address === null) return;
     this.connectMs = loop.now - this.#attemptedAt;
+    logDial?.('connected to %s in %d ms', formatAddress(address), Math.round(this.connectMs));
     this.#fd = -1;
     this.#finish();
     this.#callbacks.onConnected(fd, address, mask);
@@ -173,6 +178,7 @@ export class Dialer implements EventHandler, Timer, Waiter, AddressWaiter {
   }
 
   #recordFailure(code: string): false {
+    this.#shared.logDial?.('attempt %d failed: %s', this.attempts, code);
     this.#context.onConnectFailure(code);
     this.#code = moreDecisiveCode(this.#code, code);
     return false;
@@ -181,7 +187,7 @@ export class Dialer implements EventHandler, Timer, Waiter, AddressWaiter {
   #onRoundFailed(): void {
     this.#isRoundRunning = false;
     if (!isRetryable(this.#code)) return this.#giveUp();
-    const { loop, gate } = this.#shared;
+    const { loop, gate, logDial } = this.#shared;
     const holdEndsAt = this.#startedAt + this.#context.policy.holdMs;
     if (loop.now >= holdEndsAt) return this.#giveUp();
     if (!this.#isWaitingForUpstream && !(this.#callbacks.mayWait() && this.#context.mayWait()))
@@ -189,12 +195,14 @@ export class Dialer implements EventHandler, Timer, Waiter, AddressWaiter {
     loop.setDeadline(this, holdEndsAt);
     if (this.#isWaitingForUpstream) return gate.onFailed(this);
     this.#isWaitingForUpstream = true;
+    logDial?.('waiting for the upstream (%s), %d ms at most', this.#code, Math.round(holdEndsAt - loop.now));
     this.#context.onWaitingChange(1);
     gate.add(this);
   }
 
   #giveUp(): void {
     if (this.#isFinished) return;
+    this.#shared.logDial?.('gave up: %s, attempts: %d', this.#code, this.attempts);
     this.#finish();
     this.#callbacks.onConnectFailed(this.#code);
   }
@@ -230,7 +238,7 @@ export class Dialer implements EventHandler, Timer, Waiter, AddressWaiter {
   }
 }
 
-/** Without the proxy's own listeners; the one that answered last goes first. */
+/** Leaves out the proxy's own listeners, and moves the address that answered last to the front. */
 const orderCandidates = (
   addresses: readonly ResolvedAddress[],
   context: ConnectionContext,

@@ -1,3 +1,8 @@
+/**
+ * The room proxy/kernel: the engine for Linux, which moves the bytes of a port with epoll and splice(2) on a thread of its
+ * own. This file is its end on the main thread; data-path.ts puts the thread's parts together.
+ */
+
 import { unlinkSync } from 'node:fs';
 import { type Address, isUnixSocket } from '../../lib/address.ts';
 import { replaceStaleSocket } from '../../system/unix-socket.ts';
@@ -5,8 +10,8 @@ import type { CreateEngine, Policy } from '../engine.ts';
 import { startThread } from './thread/host.ts';
 
 /**
- * The engine for Linux: an epoll loop in a thread of its own, on the C library through koffi. What the main thread does,
- * or whether it is blocked, does not stop a byte.
+ * The engine for Linux: an epoll loop in a thread of its own, on the C library through koffi. A main thread that is busy or
+ * blocked does not stop the bytes. Rejects where koffi or a system call that the engine needs is not available.
  */
 export const createKernelEngine: CreateEngine = async (policy, hooks) => {
   const thread = await startThread(pickPolicy(policy), hooks);
@@ -18,13 +23,13 @@ export const createKernelEngine: CreateEngine = async (policy, hooks) => {
     await thread.request({ kind: 'unlisten', address });
     removeSocketFile(address);
   };
-  /** As net.Server does it: a socket file goes with its listener. */
+  /** Removes a socket file together with its listener, as net.Server does. */
   const removeSocketFile = ({ host }: Address): void => {
     if (!socketFiles.delete(host)) return;
     try {
       unlinkSync(host);
     } catch {
-      // It has gone already.
+      // The file does not exist any more.
     }
   };
 
@@ -43,7 +48,7 @@ export const createKernelEngine: CreateEngine = async (policy, hooks) => {
     dataPath: thread.dataPath,
     drain: async (limitMs) => {
       thread.post({ kind: 'drain', limitMs });
-      // Nobody who connects from now on is to be accepted.
+      // Waits until the thread has closed its listeners, so that no later client is accepted.
       thread.counters.waitForCommands(UNLISTEN_TIMEOUT_MS);
       for (const host of socketFiles) removeSocketFile({ host, port: 0 });
       await thread.whenEnded;
@@ -51,10 +56,10 @@ export const createKernelEngine: CreateEngine = async (policy, hooks) => {
   };
 };
 
-/** A loop that is not stuck takes well under 1 ms. */
+/** A loop that is not stuck closes its listeners in well under 1 ms. */
 const UNLISTEN_TIMEOUT_MS = 100;
 
-/** What a proxy's config has beside the policy is not for the other thread. */
+/** Copies the policy alone: the proxy's other config is not sent to the thread. */
 const pickPolicy = (policy: Policy): Policy => ({
   upstream: { host: policy.upstream.host, port: policy.upstream.port },
   allow: policy.allow,

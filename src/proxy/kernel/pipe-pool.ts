@@ -3,36 +3,39 @@ import type { Libc, Memory } from '../../libc/libc.ts';
 import type { Timer } from '../../libc/timer-heap.ts';
 import { readOpenFilesLimit } from '../../system/proc/procfs.ts';
 
-/** What bytes are spliced through, from socket to socket, without a copy. */
+/** A pipe through which bytes are spliced from socket to socket, without a copy. */
 export interface Pipe {
   readonly readFd: number;
   readonly writeFd: number;
   readonly sizeBytes: number;
 }
 
-/** The kernel's own limit for a user without privileges (/proc/sys/fs/pipe-max-size). */
+/** The size of a pipe: the kernel's default limit for a user without privileges (/proc/sys/fs/pipe-max-size). */
 const PIPE_BYTES = 1_048_576;
-/** A smaller one, as it is given to who has used up pipe-user-pages-soft (pipe(7)), is worse than copying. */
+/**
+ * A smaller pipe is slower than copying. The kernel gives one to a user who has used up pipe-user-pages-soft (pipe(7)).
+ */
 const MIN_PIPE_BYTES = 65_536;
-/** Half of what pipe-user-pages-soft allows a user by default: 16384 pages. */
+/** Half of what pipe-user-pages-soft allows a user by default, 16384 pages. */
 const MAX_PIPES = 32;
-/** One open file in so many may be an end of a pipe. */
+/** There may be one pipe for each FILES_PER_PIPE files that the limit of open files allows. */
 const FILES_PER_PIPE = 64;
+/** Idle pipes are closed after this time; after a failure no pipe is asked for during it. */
 const IDLE_MS = 500;
 
-/** The pipes of a loop: taken while bytes are in them, given back empty. */
+/** The pipes of a loop. A direction of a connection holds one while bytes are in it, and releases it empty. */
 export class PipePool implements Timer {
   dueAt = 0;
   heapIndex = -1;
   readonly #libc: Libc;
   readonly #loop: EventLoop;
   readonly #fdMemory: Memory;
-  /** For whoever comes next. */
+  /** The pipe that is used next; it stays open when the others are closed for idleness. */
   #spare: Pipe | undefined;
   readonly #idle: Pipe[] = [];
   readonly #maxPipes = Math.min(MAX_PIPES, Math.ceil((readOpenFilesLimit() ?? 1_024) / FILES_PER_PIPE));
   #count = 0;
-  /** No more are asked for until then: the kernel had none. */
+  /** No pipe is created before this instant, because the kernel refused the last one. */
   #retryAt = 0;
 
   constructor(libc: Libc, loop: EventLoop) {
@@ -43,7 +46,7 @@ export class PipePool implements Timer {
     if (first) this.release(first);
   }
 
-  /** Undefined when there are enough, or no more to be had: then the bytes are copied. */
+  /** @returns undefined when the bound is reached or the kernel refuses a pipe; the bytes are copied then */
   acquire(): Pipe | undefined {
     const idle = this.#spare ?? this.#idle.pop();
     this.#spare = undefined;
@@ -54,7 +57,7 @@ export class PipePool implements Timer {
     return created;
   }
 
-  /** @param pipe with nothing in it */
+  /** @param pipe an empty one */
   release(pipe: Pipe): void {
     if (this.#spare === undefined) this.#spare = pipe;
     else {
@@ -63,7 +66,7 @@ export class PipePool implements Timer {
     }
   }
 
-  /** With what is in it. */
+  /** Closes a pipe, together with the bytes in it. */
   discard(pipe: Pipe): void {
     this.#count -= 1;
     this.#close(pipe);
@@ -73,6 +76,7 @@ export class PipePool implements Timer {
     for (const pipe of this.#idle.splice(0)) this.discard(pipe);
   }
 
+  /** Closes the pipes that nobody holds. */
   close(): void {
     if (this.#spare) this.discard(this.#spare);
     this.#spare = undefined;
@@ -81,7 +85,8 @@ export class PipePool implements Timer {
 
   #create(): Pipe | undefined {
     if (this.#libc.pipe(this.#fdMemory) < 0) return undefined;
-    const [readFd, writeFd] = [this.#fdMemory.bytes.readInt32LE(0), this.#fdMemory.bytes.readInt32LE(4)];
+    const readFd = this.#fdMemory.bytes.readInt32LE(0);
+    const writeFd = this.#fdMemory.bytes.readInt32LE(4);
     const enlarged = this.#libc.setPipeSize(writeFd, PIPE_BYTES);
     const sizeBytes = enlarged > 0 ? enlarged : this.#libc.setPipeSize(writeFd, MIN_PIPE_BYTES);
     const pipe = { readFd, writeFd, sizeBytes };

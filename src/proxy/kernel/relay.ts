@@ -3,36 +3,39 @@ import { EAGAIN, type Libc, type Memory, SO_RCVLOWAT, SOL_SOCKET } from '../../l
 import type { Timer } from '../../libc/timer-heap.ts';
 import { type Pipe, PipePool } from './pipe-pool.ts';
 
-/** One end of a connection, and the way from there to the other end. Its deadline is that of its patience. */
+/**
+ * One side of a connection, and the direction of the bytes from there to the other side. Its timer ends the wait of a
+ * coalesced read.
+ */
 export abstract class Half implements Timer {
   dueAt = 0;
   heapIndex = -1;
   readonly fd: number;
   readonly isUnix: boolean;
-  /** What epoll has said, until a call says otherwise. */
+  /** epoll has reported the socket readable or writable, and no call since has shown that it is not. */
   canRead = false;
   canWrite = false;
-  /** FIN or a reset has come. */
+  /** A FIN or a reset has arrived. */
   hasHangup = false;
   isReset = false;
-  /** Urgent data has come: a read ends at its place, and splice(2) does not get past it (tcp(7)). */
+  /** Urgent data has arrived: a read ends at its position, and splice(2) does not get past it (tcp(7)). */
   hasUrgentData = false;
-  /** Its FIN has been read, or its reset: nothing more is to be read. */
+  /** The FIN or the reset has been read, so there is nothing more to read. */
   isReadClosed = false;
-  /** Read, and not written to the other end yet. */
+  /** Bytes in a buffer that are read and not yet written to the other side. */
   pendingWrite: PendingWrite | undefined = undefined;
   pipe: Pipe | undefined = undefined;
   bytesInPipe = 0;
-  /** How often in a row the buffer was filled, or hardly anything came through the pipe. */
+  /** While copying: the number of consecutive reads that filled the buffer. While splicing: of small splices. */
   streak = 0;
-  /** So much comes that it is spliced, not copied. */
+  /** The stream is large enough to be spliced instead of copied. */
   isBulk = false;
-  /** What was spliced since it last had to be waited for, and in how many calls. */
+  /** The bytes and the calls of splice(2) since the sustained stream was last judged or reset. */
   sustainedBytes = 0;
   sustainedSplices = 0;
-  /** epoll tells of it only when much has come. */
+  /** SO_RCVLOWAT is raised: epoll reports the socket readable only when COALESCE_BYTES have arrived. */
   isCoalescing = false;
-  /** Bytes that were written to the other end. */
+  /** The bytes that were written to the other side. */
   movedBytes = 0;
 
   constructor(fd: number, isUnix: boolean) {
@@ -40,7 +43,10 @@ export abstract class Half implements Timer {
     this.isUnix = isUnix;
   }
 
-  /** Not enough has come in time: what there is is to be moved, and {@link Relay.resetCoalescing} called before. */
+  /**
+   * COALESCE_BYTES have not arrived within COALESCE_TIMEOUT_MS. The implementation calls {@link Relay.resetCoalescing}
+   * and then moves what has arrived.
+   */
   abstract onDue(): void;
 }
 
@@ -51,36 +57,37 @@ interface PendingWrite {
 }
 
 /**
- * `waiting`: for one of both ends. `unfinished`: it has had its turn, and there is more. `ended`: everything was passed
- * on, and nothing more comes. `from_failed`, `to_failed`: that end was reset; {@link Relay.errno} says how.
+ * `waiting`: one of the sides is not ready. `unfinished`: MAX_BYTES_PER_TURN are moved, and there is more. `ended`: all
+ * bytes are forwarded, and no more will arrive. `from_failed`, `to_failed`: that side has failed with {@link Relay.errno}.
  */
 export type PumpOutcome = 'waiting' | 'unfinished' | 'ended' | 'from_failed' | 'to_failed';
 type PumpStep = PumpOutcome | 'going';
 
-/** What is read at once; a read that does not fill it has taken everything. */
+/** The size of a read. A read that does not fill the buffer has emptied the socket. */
 const BUFFER_BYTES = 65_536;
-/** Reads that fill the buffer, until a pipe is used. */
+/** Bytes are spliced after this many consecutive reads that filled the buffer. */
 const MIN_FULL_READS = 2;
-/** Less than this through the pipe, so often in a row, and it is copied again. */
+/** Bytes are copied again after MAX_SMALL_SPLICES consecutive splices of less than SMALL_SPLICE_BYTES. */
 const SMALL_SPLICE_BYTES = 16_384;
 const MAX_SMALL_SPLICES = 4;
-/** Of one connection, until others have their turn. */
+/** The most bytes that one direction moves in a turn, so that other connections have theirs. */
 const MAX_BYTES_PER_TURN = 1_048_576;
 /**
- * A stream that never had to be waited for in so many bytes, and of which each look brings little, is looked at less often,
- * each time for more: it comes from a sender that paces, and costs less so. Its last bytes may then wait for so long; after
- * that it has to prove itself anew.
+ * Coalesced reads, for bulk streams of a sender that paces. After COALESCE_AFTER_BYTES without falling back to copying, at
+ * less than SMALL_AVERAGE_BYTES a splice, SO_RCVLOWAT is raised to COALESCE_BYTES. That trades latency for fewer wake-ups:
+ * bytes that do not reach COALESCE_BYTES wait for up to COALESCE_TIMEOUT_MS. Such a time-out resets SO_RCVLOWAT, and the
+ * stream has to qualify again.
  */
 const COALESCE_AFTER_BYTES = 16_777_216;
 const COALESCE_BYTES = 524_288;
 const SMALL_AVERAGE_BYTES = 262_144;
 const COALESCE_TIMEOUT_MS = 2;
-/** Buffers of what could not be written at once are kept for the next time, but not more than this. */
+/** The most buffers that are kept for later use, of those that held bytes which a socket did not accept. */
 const MAX_SPARE_BUFFERS = 16;
 
-/** Moves the bytes of all connections of a loop, through one buffer or through pipes. */
+/** Moves the bytes of all connections of a loop, through one shared buffer or through pipes. */
 export class Relay {
-  /** Of the last failure. */
+  /** The errno of the last `from_failed` or `to_failed`. */
   errno = 0;
   readonly #libc: Libc;
   readonly #loop: EventLoop;
@@ -97,7 +104,7 @@ export class Relay {
     this.#pipePool = new PipePool(libc, loop);
   }
 
-  /** Moves what can be moved from one end to the other just now. */
+  /** Moves as many bytes from one side to the other as possible without waiting, MAX_BYTES_PER_TURN at most. */
   pump(from: Half, to: Half): PumpOutcome {
     const movedBefore = from.movedBytes;
     let step: PumpStep = 'going';
@@ -112,7 +119,7 @@ export class Relay {
     return step;
   }
 
-  /** Drops what was read and not written. */
+  /** Drops the bytes that were read and not written. */
   drop(from: Half): void {
     if (from.pipe) this.#pipePool.discard(from.pipe);
     if (from.pendingWrite) this.#recycle(from.pendingWrite.memory);
@@ -122,7 +129,7 @@ export class Relay {
     this.#loop.clearDeadline(from);
   }
 
-  /** Each byte is told of again. */
+  /** Lowers SO_RCVLOWAT to 1 again, so that epoll reports every byte, and starts the measurement anew. */
   resetCoalescing(from: Half): void {
     from.sustainedBytes = 0;
     from.sustainedSplices = 0;
@@ -132,6 +139,7 @@ export class Relay {
     this.#libc.setOption(from.fd, SOL_SOCKET, SO_RCVLOWAT, 1);
   }
 
+  /** Closes the idle pipes. */
   close(): void {
     this.#pipePool.close();
   }
@@ -147,7 +155,7 @@ export class Relay {
     if (size <= 0) return this.#onNothingRead(from, size);
     if (size < BUFFER_BYTES) {
       from.canRead = from.hasUrgentData;
-      // What came before the end has been read: nothing more can come, and nobody need be asked.
+      // Everything before the end has been read, so no further read has to confirm the end.
       from.isReadClosed = from.hasHangup && !from.hasUrgentData;
       from.streak = 0;
     } else {
@@ -175,7 +183,7 @@ export class Relay {
 
   #spliceIn(from: Half, pipe: Pipe, to: Half): PumpStep {
     const size = this.#libc.splice(from.fd, pipe.writeFd, pipe.sizeBytes);
-    // The end, or the place of urgent data of which epoll has not told yet: a read knows.
+    // This is the end, or urgent data that epoll has not reported yet. A read tells which.
     if (size === 0) return this.#copy(from, to);
     if (size < 0) return this.#onNothingRead(from, size);
     from.bytesInPipe = size;
@@ -217,7 +225,7 @@ export class Relay {
     return from.pendingWrite ? this.#writePending(from, from.pendingWrite, to) : this.#spliceOut(from, to);
   }
 
-  /** A socket that takes a part is full; epoll tells when it no longer is. */
+  /** A socket that accepts only a part is full; epoll reports when it has room again. */
   #writePending(from: Half, pendingWrite: PendingWrite, to: Half): PumpStep {
     const size = pendingWrite.end - pendingWrite.offset;
     const written = this.#libc.send(to.fd, pendingWrite.memory, pendingWrite.offset, size, false);
@@ -231,7 +239,7 @@ export class Relay {
     return 'going';
   }
 
-  /** Less than was asked for need not mean that the socket is full: it is asked again until it says so. */
+  /** A short splice does not mean that the socket is full, so splicing goes on until EAGAIN. */
   #spliceOut(from: Half, to: Half): PumpStep {
     const written = from.pipe ? this.#libc.splice(from.pipe.readFd, to.fd, from.bytesInPipe) : 0;
     if (written < 0) return this.#onNothingWritten(to, written);

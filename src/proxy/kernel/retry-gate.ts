@@ -3,11 +3,13 @@ import type { Timer } from '../../libc/timer-heap.ts';
 import { FIRST_RETRY_DELAY_MS, nextRetryDelayMs } from '../dial-retry.ts';
 
 export interface Waiter {
+  /** Dials again; {@link RetryGate.onFailed} or {@link RetryGate.remove} follows. */
   retry(): void;
 }
 
 /**
- * Those who wait for the upstream: one of them tries at a time, and when anybody gets through the others follow at once.
+ * The dials that wait for the upstream. One of them tries at a time, after pauses that grow from FIRST_RETRY_DELAY_MS; as
+ * soon as any dial succeeds, the others follow at once.
  */
 export class RetryGate implements Timer {
   dueAt = 0;
@@ -26,7 +28,7 @@ export class RetryGate implements Timer {
     this.#arm();
   }
 
-  /** Its try was in vain. */
+  /** The waiter's attempt has failed: the next attempt follows after a longer pause. */
   onFailed(waiter: Waiter): void {
     if (waiter !== this.#activeWaiter) return;
     this.#activeWaiter = undefined;
@@ -34,14 +36,14 @@ export class RetryGate implements Timer {
     this.#arm();
   }
 
-  /** It waits no longer, for whatever reason. */
+  /** The waiter waits no longer. */
   remove(waiter: Waiter): void {
     if (!this.#waiters.delete(waiter)) return;
     if (waiter === this.#activeWaiter) this.#activeWaiter = undefined;
     this.#arm();
   }
 
-  /** The upstream is there. */
+  /** The upstream has accepted a connection: every waiter that is not dialing already dials. */
   open(): void {
     if (this.#waiters.size === 0) return;
     const idleWaiters = [...this.#waiters].filter((waiter) => waiter !== this.#activeWaiter);

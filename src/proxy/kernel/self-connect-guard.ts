@@ -1,23 +1,29 @@
 import { type Address, formatAddress } from '../../lib/address.ts';
 
 /**
- * Both ends of the clients' connections, and of those to the upstream, the dialling end first: one that is in both came
- * back. One end would not do: the system gives a local port to many connections at a time.
+ * Detects connections that the proxy has opened to itself. It remembers both addresses of each client's connection and of
+ * each connection to the upstream, the dialing side first: a connection that is in both sets has come back. One address
+ * would not identify a connection, because the system gives the same local port to many of them.
  */
 export interface SelfConnectGuard {
-  /** Only a port that the proxy listens on itself can come back; everything else is not remembered. */
+  /** Whether a connection to the address can come back: only one to a port that the proxy listens on can. */
   isNeededFor(address: Address): boolean;
+  /** @param localAddress undefined where it is not known; nothing is remembered then */
   onDialed(localAddress: Address | undefined, address: Address, now: number): void;
-  /** Whether the proxy itself has dialled this client. */
+  /** Remembers the client. @returns whether the proxy itself has dialed this connection */
   onAccepted(client: Address, localAddress: Address): boolean;
+  /** Forgets the client. */
   onClosed(client: Address, localAddress: Address): void;
-  /** Whether one of the clients is at the other end. */
+  /** Whether the connection to the upstream is one of the clients' connections. */
   isConnectedToClient(localAddress: Address | undefined, address: Address): boolean;
 }
 
-/** Until a connection that was dialled has surely been accepted: a loop whose first connection was cut would go on. */
+/**
+ * A dialed connection is remembered for this long, even if it has ended: by then it has surely been accepted. Otherwise a
+ * loop whose first connection was cut would go on.
+ */
 const ENTRY_TTL_MS = 5_000;
-/** Those that are over are looked for when there are so many. */
+/** Expired entries are removed when there are this many entries. */
 const CLEANUP_THRESHOLD = 256;
 
 export const createSelfConnectGuard = (listeners: () => readonly Address[]): SelfConnectGuard => {

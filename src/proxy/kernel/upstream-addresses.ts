@@ -3,7 +3,7 @@ import { ADDRESS_MEMORY_BYTES, type Libc, type Memory } from '../../libc/libc.ts
 import { writeAddress } from '../../libc/sockaddr.ts';
 import type { ResolveResult } from '../../system/dns.ts';
 
-/** One address of the upstream, as connect(2) takes it. */
+/** One address of the upstream, ready for connect(2). */
 export interface ResolvedAddress {
   readonly address: Address;
   readonly family: number;
@@ -11,21 +11,28 @@ export interface ResolvedAddress {
   readonly size: number;
 }
 
-/** A name is asked for again after so long; what it was serves until there is an answer. */
+/** A name is looked up again after this time; the known addresses serve until the answer arrives. */
 const FRESH_FOR_MS = 5_000;
 
 export interface AddressWaiter {
+  /** The lookup has ended, with addresses or with an error. */
   onAddresses(): void;
 }
 
 export interface UpstreamAddresses {
-  /** All addresses of the upstream; undefined: they are being asked for, and the waiter is told when that is over. */
+  /**
+   * @returns the addresses of the upstream, or the error code of their lookup; undefined while the lookup is pending, and
+   *   then the waiter is called when it ends
+   */
   get(now: number, waiter: AddressWaiter): readonly ResolvedAddress[] | { readonly code: string } | undefined;
-  /** The answer to `ask`. */
+  /** Takes the result of the lookup that `requestLookup` has started, and calls the waiters. */
   set(resolved: ResolveResult, now: number): void;
 }
 
-/** @param requestLookup has the upstream's name looked up, by a thread that may wait for it */
+/**
+ * The addresses of the upstream: fixed for an IP address, localhost and a unix socket, looked up for another name.
+ * @param requestLookup starts a lookup of the upstream's name on a thread that may wait for it
+ */
 export const createUpstreamAddresses = (
   upstream: Address,
   libc: Libc,
@@ -42,7 +49,7 @@ export const createUpstreamAddresses = (
     return entry;
   };
 
-  /** A name that goes from address to address costs no more memory for it. */
+  /** Releases addresses that the name no longer has, so that a name with changing addresses does not leak memory. */
   const releaseAllExcept = (kept: readonly ResolvedAddress[] | { readonly code: string }): void => {
     for (const [key, entry] of cache)
       if (!('code' in kept) && !kept.includes(entry) && cache.delete(key)) libc.release(entry.memory);
@@ -76,7 +83,7 @@ export const createUpstreamAddresses = (
     set: (resolved, now) => {
       isLookupPending = false;
       requestedAt = now;
-      // A failure is for those who have waited for it, in this turn of the loop.
+      // A failure is valid only for the waiters, which are called in this turn. The next dial looks the name up again.
       freshForMs = resolved.ok ? FRESH_FOR_MS : 0;
       known = resolved.ok ? resolved.addresses.map(toResolvedAddress) : { code: resolved.code };
       releaseAllExcept(known);

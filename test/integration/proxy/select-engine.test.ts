@@ -50,8 +50,8 @@ const elsewhere = async (wanted: EngineChoice, platform: string, arch: string): 
 };
 
 for (const [platform, arch, why] of [
-  ['darwin', 'arm64', 'epoll and splice are of Linux, not of darwin'],
-  ['linux', 'riscv64', 'not made for riscv64'],
+  ['darwin', 'arm64', 'epoll and splice exist on Linux only, not on darwin'],
+  ['linux', 'riscv64', 'not supported on riscv64'],
 ] as const) {
   test(`auto is the portable engine on ${platform} and ${arch}, and says why`, async () => {
     const told = await elsewhere('auto', platform, arch);

@@ -59,6 +59,7 @@ export class World {
     const start = {
       policy: setting.policy,
       shouldReportOpen: true,
+      shouldLogDials: false,
       ephemeralPorts: { first: 1, last: 65_535 },
     };
     this.path = createDataPath(

@@ -1,10 +1,15 @@
+/**
+ * The room proxy/kernel/thread: the thread of the data path, and the typed protocol between it and the main thread. This
+ * file is the protocol; host.ts is the end on the main thread, worker.ts the other end.
+ */
+
 import type { Address } from '../../../lib/address.ts';
 import { CLOSE_REASONS, type CloseReason } from '../../../lib/close-reason.ts';
 import type { ResolveResult } from '../../../system/dns.ts';
 import type { ConnectionRecord, Policy } from '../../engine.ts';
 /**
- * Between the main thread and the data path's: commands one way, reports the other, and counters in memory that both
- * see. The data path reads its commands when its eventfd wakes it, and before any event that came with them.
+ * A message from the main thread to the data path. The data path reads its commands when its eventfd wakes it, before the
+ * events of the same turn. {@link ThreadEvent} is the other direction, and both see the counters of shared-counters.ts.
  */
 export type Command =
   | { readonly kind: 'listen' | 'unlisten'; readonly id: number; readonly address: Address }
@@ -13,9 +18,11 @@ export type Command =
   | { readonly kind: 'resolved'; readonly resolved: ResolveResult }
   | { readonly kind: 'drain'; readonly limitMs: number };
 
+/** A message from the data path to the main thread. */
 export type ThreadEvent =
-  /** @param wake the eventfd */
+  /** The thread runs; `wakeFd` is its eventfd. */
   | { readonly kind: 'ready'; readonly wakeFd: number }
+  /** The answer to the `listen` or `unlisten` with the same id. */
   | {
       readonly kind: 'done';
       readonly id: number;
@@ -25,11 +32,13 @@ export type ThreadEvent =
   | { readonly kind: 'open'; readonly client: Address; readonly upstream: Address }
   | { readonly kind: 'records'; readonly fields: readonly RecordField[] }
   | { readonly kind: 'error'; readonly failure: Failure }
-  /** The upstream's name is to be looked up. */
+  /** Asks for a lookup of the upstream's name, which a `resolved` command answers. */
   | { readonly kind: 'resolve' }
+  /** A line for the debug log of dials: a format and its values (util.format). */
+  | { readonly kind: 'dial'; readonly message: string; readonly values: readonly (string | number)[] }
   | { readonly kind: 'drained' };
 
-/** An error, in a form that keeps its code from thread to thread. */
+/** An error as plain data: structured cloning would drop its code. */
 export interface Failure {
   readonly message: string;
   readonly code: string | undefined;
@@ -41,20 +50,23 @@ export const toFailure = (error: unknown): Failure => {
 };
 export const toError = ({ message, code }: Failure): Error => Object.assign(new Error(message), { code });
 
-/** What the data path's thread is started with. */
+/** The options with which the thread of the data path starts. */
 export interface ThreadOptions {
   readonly policy: Policy;
   readonly counters: SharedArrayBuffer;
   readonly shouldReportOpen: boolean;
-  /** A connection may get one of these at its own end. */
+  /** The debug log of dials is on. */
+  readonly shouldLogDials: boolean;
+  /** The ports that the system may give to the dialing side of a connection, both included. */
   readonly ephemeralPorts: { readonly first: number; readonly last: number };
 }
 
-/** A record as a row of plain values: of many at once, that is a third of the work of as many objects. */
+/** A record is sent as a row of plain values: for many records that costs a third of the work of as many objects. */
 type RecordField = string | number | boolean | null;
 const FIELDS_PER_RECORD = 14;
 const REASON_NAMES = Object.keys(CLOSE_REASONS) as CloseReason[];
 
+/** Appends the FIELDS_PER_RECORD values of a record. */
 export const pushRecord = (fields: RecordField[], record: ConnectionRecord): void => {
   const { client, upstream } = record;
   fields.push(client.host, client.port, upstream?.host ?? null, upstream?.port ?? 0);
@@ -63,6 +75,7 @@ export const pushRecord = (fields: RecordField[], record: ConnectionRecord): voi
   fields.push(record.totalMs, record.active);
 };
 
+/** The records that {@link pushRecord} has written. */
 export const readRecords = (fields: readonly RecordField[]): ConnectionRecord[] =>
   Array.from({ length: fields.length / FIELDS_PER_RECORD }, (_, row) =>
     readRecord(fields, row * FIELDS_PER_RECORD),

@@ -2,6 +2,7 @@ import { closeSync, writeSync } from 'node:fs';
 import { endianness } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type { Address } from '../../../lib/address.ts';
+import { createDebug, isDebugEnabled } from '../../../system/debug.ts';
 import type { ResolveResult } from '../../../system/dns.ts';
 import { readEphemeralPortRange } from '../../../system/proc/procfs.ts';
 import type { EngineCounts } from '../../connection-stats.ts';
@@ -9,24 +10,28 @@ import type { EngineHooks, Policy } from '../../engine.ts';
 import { type Command, readRecords, type ThreadEvent, type ThreadOptions, toError } from './channel.ts';
 import { SharedCounters } from './shared-counters.ts';
 
-/** A loop that has not taken a turn for so long after it was woken is stuck. */
+/** A loop is stuck when it has not taken a turn for this long after it was woken. */
 const STUCK_MS = 1_000;
 
-/** What an eventfd takes: the number 1 (eventfd(2)). */
+/** The number 1 as an eventfd takes it: 8 bytes in the byte order of the machine (eventfd(2)). */
 const WAKE_SIGNAL = Buffer.alloc(8);
 WAKE_SIGNAL.writeUInt8(1, endianness() === 'LE' ? 0 : 7);
 
 /**
- * The young generation grows to this only under load, and is then collected seldom: with 2 MB that took a third of the
- * thread's time. Connections live in the old one, a kilobyte each.
+ * The limits of the thread's heap. The young generation grows to its limit only under load, and is then collected rarely:
+ * with 2 MB the collection took a third of the thread's time. Connections live in the old generation, 1 kB each.
  */
 const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 48, maxOldGenerationSizeMb: 512 };
 
+const debug = createDebug('dial');
+
+/** The thread of a data path, as the main thread sees it. */
 interface Thread {
   readonly counters: SharedCounters;
   counts(): EngineCounts;
+  /** Sends a command and wakes the thread; does nothing when the thread has ended. */
   post(command: Command): void;
-  /** @returns the address that was bound. Rejects with the system's error */
+  /** Sends a command that is answered. Resolves with the address that was bound; rejects with the system's error. */
   request(command: {
     readonly kind: 'listen' | 'unlisten';
     readonly address: Address;
@@ -35,12 +40,14 @@ interface Thread {
   readonly whenEnded: Promise<unknown>;
 }
 
+/** Starts the thread of a data path. Rejects when the thread cannot work here. */
 export const startThread = async (policy: Policy, hooks: EngineHooks): Promise<Thread> => {
   const counters = new SharedCounters();
   const workerData: ThreadOptions = {
     policy,
     counters: counters.buffer,
     shouldReportOpen: hooks.onOpen !== undefined,
+    shouldLogDials: isDebugEnabled('dial'),
     ephemeralPorts: readEphemeralPortRange(),
   };
   const worker = new Worker(new URL('./worker.js', import.meta.url), {
@@ -49,9 +56,10 @@ export const startThread = async (policy: Policy, hooks: EngineHooks): Promise<T
     trackUnmanagedFds: false,
   });
   const pendingRequests = new Map<number, (event: Extract<ThreadEvent, { kind: 'done' }>) => void>();
-  let [lastId, reportedEnds] = [0, 0];
+  let lastId = 0;
+  let reportedEnds = 0;
   let isDrained = false;
-  // One that begins while the process ends cannot be woken: it sees that it is to stop, or ends with the process.
+  // A thread that starts while the process exits cannot be woken yet. It sees the stop flag, or ends with the process.
   const liveThread = { counters, wake: (): void => {} };
   LIVE_THREADS.add(liveThread);
   const wakeFd = await waitUntilReady(worker).catch((error: unknown) => {
@@ -94,6 +102,8 @@ export const startThread = async (policy: Policy, hooks: EngineHooks): Promise<T
         return pendingRequests.get(event.id)?.(event);
       case 'resolve':
         return void lookUp(policy.upstream).then((resolved) => post({ kind: 'resolved', resolved }));
+      case 'dial':
+        return debug(event.message, ...event.values);
       case 'drained':
         isDrained = true;
         return;
@@ -117,17 +127,17 @@ export const startThread = async (policy: Policy, hooks: EngineHooks): Promise<T
         });
         post({ kind, id, address: { host: address.host, port: address.port } });
       }),
-    // The last report of a proxy that leaves is made when the thread has ended.
+    // A proxy that shuts down makes its last report after the thread has ended, when there is nothing to wake.
     dataPath: createStuckCheck(counters, () => LIVE_THREADS.has(liveThread) && liveThread.wake()),
     whenEnded,
   };
 };
 
-/** Most upstreams have no name, and a resolver takes 4 MB. */
+/** Loads the resolver on the first lookup: it takes 4 MB, and most upstreams need none. */
 const lookUp = async (address: Address): Promise<ResolveResult> =>
   (await import('../../../system/dns.ts')).resolveAddress(address);
 
-/** Settles with the eventfd; rejects when the thread cannot do its work here. */
+/** Resolves with the thread's eventfd; rejects when the thread cannot work here. */
 const waitUntilReady = (worker: Worker): Promise<number> =>
   new Promise((resolve, reject) => {
     worker.once('error', reject);
@@ -137,7 +147,7 @@ const waitUntilReady = (worker: Worker): Promise<number> =>
     });
   });
 
-/** Wakes the loop at each question: at the next one it must have taken a turn. */
+/** Each call wakes the loop, which must have taken a turn by a call that comes more than STUCK_MS later. */
 const createStuckCheck = (counters: SharedCounters, wake: () => unknown): (() => 'ok' | 'stuck') => {
   let previous = { turns: -1, checkedAt: 0 };
   return () => {
@@ -150,8 +160,8 @@ const createStuckCheck = (counters: SharedCounters, wake: () => unknown): (() =>
 };
 
 /**
- * While a thread sits in a call of the C library, process.exit() and an uncaught exception wait for it for ever. So every
- * way out wakes the loops first; one that does not end even so is ended with the process.
+ * process.exit() and an uncaught exception wait without limit for a thread that is inside a call of the C library. So every
+ * exit wakes the loops first. A loop that does not end within EXIT_TIMEOUT_MS is killed together with the process.
  */
 const LIVE_THREADS = new Set<{ readonly counters: SharedCounters; wake(): void }>();
 
@@ -162,6 +172,6 @@ process.on('exit', () => {
     counters.stop();
     wake();
   }
-  for (const { counters: cells } of LIVE_THREADS)
-    if (!cells.waitForEnd(EXIT_TIMEOUT_MS)) process.kill(process.pid, 'SIGKILL');
+  for (const { counters } of LIVE_THREADS)
+    if (!counters.waitForEnd(EXIT_TIMEOUT_MS)) process.kill(process.pid, 'SIGKILL');
 });

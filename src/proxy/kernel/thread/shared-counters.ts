@@ -1,7 +1,7 @@
 import { errorName, errorNumber } from '../../../libc/errno.ts';
 import type { EngineCounts } from '../../connection-stats.ts';
 
-/** Places in the shared memory: 64-bit numbers. */
+/** The indexes of the 64-bit numbers at the start of the shared memory. */
 const COUNTER = {
   active: 0,
   total: 1,
@@ -14,17 +14,18 @@ const COUNTER = {
   failed: 8,
 };
 
+/** The failures of each errno follow, at FAILURES_OFFSET + errno. */
 const FAILURES_OFFSET = 9;
 
-/** errno(3) ends at 133; the place of 0 is for what is no error of the system's (ESELF). */
+/** The largest errno(3) is 133. Index 0 counts the code that is not an error of the system, ESELF. */
 const MAX_ERRORS = 160;
 
-/** 32-bit integers behind them, for what must be seen at once: commands that were sent, turns of the loop, the end. */
+/** 32-bit integers follow, for atomic access: sent and handled commands, turns of the loop, the stop flag, the end. */
 const FLAGS_OFFSET = (FAILURES_OFFSET + MAX_ERRORS) * 8;
 
 const FLAG = { commands: 0, handled: 1, turns: 2, stop: 3, ended: 4 };
 
-/** The memory that both threads see. */
+/** Counters and flags in memory that the main thread and the data path share. */
 export class SharedCounters {
   readonly buffer: SharedArrayBuffer;
   readonly #counters: Float64Array;
@@ -36,7 +37,7 @@ export class SharedCounters {
     this.#flags = new Int32Array(buffer, FLAGS_OFFSET);
   }
 
-  /** By the data path, after each turn. */
+  /** Called by the data path after each turn. */
   publish(counts: Omit<EngineCounts, 'bytesToUpstream' | 'bytesToClient' | 'connectFailures'>): void {
     const counters = this.#counters;
     counters[COUNTER.active] = counts.active;
@@ -62,7 +63,10 @@ export class SharedCounters {
     this.#counters[COUNTER.failed] = (this.#counters[COUNTER.failed] ?? 0) + 1;
   }
 
-  /** @param reportedEnds the ends that this thread has been told of: a connection is active until then */
+  /**
+   * The counts as the main thread sees them: a connection is active until its record has arrived.
+   * @param reportedEnds the number of records that have arrived
+   */
   counts(reportedEnds: number): EngineCounts {
     const read = (index: number): number => this.#counters[index] ?? 0;
     return {
@@ -95,7 +99,7 @@ export class SharedCounters {
     return Atomics.load(this.#flags, FLAG.commands);
   }
 
-  /** Commands wait to be carried out. */
+  /** Whether a command was sent that is not carried out yet. */
   get hasPendingCommands(): boolean {
     return this.sentCommands !== Atomics.load(this.#flags, FLAG.handled);
   }
@@ -104,13 +108,13 @@ export class SharedCounters {
     Atomics.add(this.#flags, FLAG.commands, 1);
   }
 
-  /** By the data path: so many commands have been carried out. */
+  /** Called by the data path with the number of commands that it has carried out. */
   setHandledCommands(handledCommands: number): void {
     Atomics.store(this.#flags, FLAG.handled, handledCommands);
     Atomics.notify(this.#flags, FLAG.handled);
   }
 
-  /** Blocks this thread until the commands that were sent are carried out, but for `limitMs` at most. */
+  /** Blocks the calling thread until the sent commands are carried out or the thread has ended, `limitMs` at most. */
   waitForCommands(limitMs: number): void {
     const giveUpAt = performance.now() + limitMs;
     const sentCommands = this.sentCommands;
@@ -139,7 +143,7 @@ export class SharedCounters {
     Atomics.notify(this.#flags, FLAG.handled);
   }
 
-  /** Blocks this thread. @returns whether the other one has left its loop within `limitMs` */
+  /** Blocks the calling thread. @returns whether the data path has left its loop within `limitMs` */
   waitForEnd(limitMs: number): boolean {
     return Atomics.wait(this.#flags, FLAG.ended, 0, limitMs) !== 'timed-out';
   }

@@ -5,7 +5,7 @@ import { createDataPath } from '../data-path.ts';
 import type { Command, ThreadEvent, ThreadOptions } from './channel.ts';
 import { SharedCounters } from './shared-counters.ts';
 
-/** The thread of the data path: it never returns to Node.js's own loop until it is to end. */
+/** The thread of the data path. It runs the epoll loop and returns to Node.js's own loop only when it ends. */
 const run = (parent: NonNullable<typeof parentPort>): void => {
   const options = workerData as ThreadOptions;
   const counters = new SharedCounters(options.counters);
@@ -26,7 +26,7 @@ const run = (parent: NonNullable<typeof parentPort>): void => {
   dataPath.loop.watch(wakeFd, EPOLLIN, {
     onEvents: () => {
       libc.read(wakeFd, wakeMemory, 8);
-      // A command that came since the turn began has had its wake read just now.
+      // The read has consumed the wake of any command that was sent since the turn began, so it is received here.
       receive();
     },
   });

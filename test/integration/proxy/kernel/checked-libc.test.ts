@@ -61,7 +61,7 @@ test('on the real kernel no memory and no file is used wrongly', {
     idleTimeoutMs: 60_000,
   };
   const path = createDataPath(
-    { policy, shouldReportOpen: false, ephemeralPorts: { first: 1, last: 65_535 } },
+    { policy, shouldReportOpen: false, shouldLogDials: false, ephemeralPorts: { first: 1, last: 65_535 } },
     new SharedCounters(),
     libc,
     (report) => reports.push(report),
