@@ -1,13 +1,13 @@
 import { closeSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { isMainThread } from 'node:worker_threads';
 
-/** Loaded before all else: at SIGUSR2 the epoll instance of the data path is closed under its hands. */
+/** A preload: SIGUSR2 closes the epoll instance of the data path while its loop uses it. */
 if (isMainThread)
   process.on('SIGUSR2', () => {
     for (const fd of readdirSync('/proc/self/fd').filter(isLoop)) closeSync(Number(fd));
   });
 
-/** Its events carry a second number beside the file's (proc_pid_fdinfo(5)); libuv's do not. */
+/** The loop's events carry a generation beside the file descriptor (proc_pid_fdinfo(5)); those of libuv do not. */
 const isLoop = (fd: string): boolean => {
   try {
     const isEpoll = readlinkSync(`/proc/self/fd/${fd}`) === 'anon_inode:[eventpoll]';

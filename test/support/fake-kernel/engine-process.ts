@@ -1,7 +1,7 @@
 import { writeSync } from 'node:fs';
 import { createKernelEngine } from '../../../src/proxy/kernel/engine.ts';
 
-/** A proxy in a process of its own that is told, over its IPC channel, how to come to its end. Argument: the upstream's port. */
+/** An engine in a process of its own, which ends in the way that its IPC channel names. Argument: the upstream's port. */
 const port = Number(process.argv[2]);
 const engine = await createKernelEngine(
   {
@@ -23,7 +23,7 @@ const engine = await createKernelEngine(
 );
 
 const address = await engine.listen({ host: '127.0.0.1', port: 0 });
-const acts: Readonly<Record<string, () => void>> = {
+const actions: Readonly<Record<string, () => void>> = {
   throw: () => {
     throw new Error('thrown on purpose');
   },
@@ -36,5 +36,5 @@ const acts: Readonly<Record<string, () => void>> = {
     writeSync(1, 'not blocked any more\n');
   },
 };
-process.on('message', (act: string) => acts[act]?.());
+process.on('message', (action: string) => actions[action]?.());
 process.send?.({ address });

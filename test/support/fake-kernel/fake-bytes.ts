@@ -1,4 +1,4 @@
-/** Bytes in order; those that are passed on are not copied. */
+/** A queue of bytes that passes its chunks on without copying them. */
 export class ByteQueue {
   size = 0;
   #chunks: Buffer[] = [];
@@ -9,10 +9,10 @@ export class ByteQueue {
     this.size += chunk.length;
   }
 
-  /** The first `most`, or fewer when there are no more. */
-  take(most: number): readonly Buffer[] {
+  /** Removes the first `maxBytes`, or all bytes where there are fewer. */
+  take(maxBytes: number): readonly Buffer[] {
     const taken: Buffer[] = [];
-    for (let left = Math.min(most, this.size); left > 0; ) {
+    for (let left = Math.min(maxBytes, this.size); left > 0; ) {
       const [first] = this.#chunks;
       if (!first) break;
       const chunk = first.subarray(0, left);

@@ -3,18 +3,20 @@ import { EPOLLERR, EPOLLET, EPOLLHUP, EVENT_LAYOUT } from '../../../src/libc/lib
 interface Watch {
   readonly fd: number;
   readonly mask: number;
-  readonly turn: number;
-  /** What there is to tell of it just now. */
+  readonly generation: number;
+  /** The events of the file at this moment. */
   poll(): number;
 }
 
-/** An epoll instance: what was woken is asked what it has to tell, once with EPOLLET and again and again without (epoll(7)). */
+/**
+ * An epoll instance. A file that was woken is polled for its events: once with EPOLLET, and in each wait without (epoll(7)).
+ */
 export class FakeEpoll {
   readonly kind = 'epoll';
   readonly #watched = new Map<number, Watch>();
   readonly #ready = new Set<number>();
 
-  /** @returns what wakes it */
+  /** @returns a function that wakes the file */
   add(watch: Watch): () => void {
     const { fd } = watch;
     this.#watched.set(fd, watch);
@@ -29,21 +31,24 @@ export class FakeEpoll {
     return this.#watched.delete(fd);
   }
 
-  /** @param words of `most` events, {@link EVENT_LAYOUT} apart @returns how many there are */
-  wait(words: Int32Array, most: number): number {
-    let told = 0;
-    for (const fd of [...this.#ready].slice(0, most)) {
+  /**
+   * @param words room for `maxEvents` events, each in the form of {@link EVENT_LAYOUT}
+   * @returns the number of events
+   */
+  wait(words: Int32Array, maxEvents: number): number {
+    let count = 0;
+    for (const fd of [...this.#ready].slice(0, maxEvents)) {
       this.#ready.delete(fd);
       const watch = this.#watched.get(fd);
       const mask = watch ? watch.poll() & (watch.mask | EPOLLERR | EPOLLHUP) : 0;
       if (!watch || mask === 0) continue;
       if (!(watch.mask & EPOLLET)) this.#ready.add(fd);
-      const at = told * EVENT_LAYOUT.words;
-      words[at] = mask;
-      words[at + EVENT_LAYOUT.fd] = fd;
-      words[at + EVENT_LAYOUT.generation] = watch.turn;
-      told += 1;
+      const offset = count * EVENT_LAYOUT.words;
+      words[offset] = mask;
+      words[offset + EVENT_LAYOUT.fd] = fd;
+      words[offset + EVENT_LAYOUT.generation] = watch.generation;
+      count += 1;
     }
-    return told;
+    return count;
   }
 }

@@ -12,11 +12,14 @@ import {
 import { readAddress, writeAddress } from '../../../src/libc/sockaddr.ts';
 import { ByteQueue } from './fake-bytes.ts';
 import { FakeEpoll } from './fake-epoll.ts';
-import { join, Stream } from './fake-stream.ts';
+import { connectStreams, Stream } from './fake-stream.ts';
 
 const { EAGAIN, EBADF, ECONNREFUSED, EINPROGRESS, EINVAL, ENETUNREACH, ENOENT, ENOTCONN } = constants.errno;
 
-/** What becomes of a connect: `later` and `refused` are told by epoll, `deaf` never is, the others are known at once. */
+/**
+ * The outcome of a connect. epoll reports `later` and `refused`. `deaf` never answers, and neither does `full` over TCP,
+ * which is EAGAIN on a unix socket. The others are known at once.
+ */
 export type Route =
   | 'later'
   | 'at once'
@@ -26,21 +29,21 @@ export type Route =
   | 'deaf'
   | 'full'
   | 'itself';
-/** A call that can be made to fail. */
+/** The calls for which a test can set errors. */
 export type Call = 'accept' | 'socket' | 'connect' | 'pipe' | 'setPipeSize' | 'epollAdd' | 'epollWait';
 
 export interface Sizes {
-  /** Of the buffers of the engine's sockets, and of a pipe. */
+  /** The sizes of the buffers of the engine's sockets, and of a pipe. */
   readonly inBytes: number;
   readonly outBytes: number;
   readonly pipeBytes: number;
-  /** How much of what could be read, written or spliced is: eighths, in turn; 0 is all of it. */
-  readonly dice: readonly number[];
+  /** The share of the possible bytes that a read, a write or a splice moves, in eighths, one after the other; 0: all. */
+  readonly eighths: readonly number[];
 }
 
 interface Hooks {
   route(to: Address): Route;
-  /** The far end of a connection to the upstream. */
+  /** Receives the upstream's side of a new connection. */
   onUpstream(far: Stream): void;
 }
 
@@ -58,20 +61,20 @@ interface PipeEnd {
 }
 type File = Socket | PipeEnd | FakeEpoll | { readonly kind: 'eventfd' };
 
-/** A kernel with what the engine uses of it, and with the faults that it is told to have. Nothing in it waits. */
+/** The part of the kernel that the engine uses, with the errors that a test has set. No call waits. */
 export class FakeKernel implements Libc {
-  /** Of the last epoll_wait. */
+  /** The time-out of the last epoll_wait(2). */
   timeoutMs = 0;
-  /** Of the last epoll_wait: how many events. */
-  told = 0;
+  /** The number of events of the last epoll_wait(2). */
+  eventCount = 0;
   readonly faults = new Map<Call, number[]>();
   readonly #sizes: Sizes;
   readonly #hooks: Hooks;
   readonly #files = new Map<number, File>();
-  #memory = 4_096;
-  #die = 0;
-  #port = 32_768;
-  /** Those of the engine's ends that are connecting or connected. */
+  #nextAddress = 4_096;
+  #eighthsIndex = 0;
+  #lastPort = 32_768;
+  /** The engine's sides of connections that are connecting or connected. */
   readonly #streams = new Set<Stream>();
 
   constructor(sizes: Sizes, hooks: Hooks) {
@@ -79,7 +82,11 @@ export class FakeKernel implements Libc {
     this.#hooks = hooks;
   }
 
-  /** A client's end; undefined when nobody listens. @param from without a meaning for a unix socket */
+  /**
+   * Connects a client.
+   * @param from has no meaning for a unix socket
+   * @returns the client's side; undefined when nothing listens
+   */
   dial(to: Address, from: Address): Stream | undefined {
     const listener = this.#listenerOf(to);
     if (!listener?.queue) return undefined;
@@ -88,39 +95,39 @@ export class FakeKernel implements Libc {
     return far;
   }
 
-  /** Brings what was written to the other ends, `most` bytes of each, and answers connects. */
-  flow(most?: number): void {
+  /** Delivers written bytes to the other sides, `maxBytes` of each stream at most, and answers connects. */
+  deliver(maxBytes?: number): void {
     for (const stream of this.#streams) {
-      if (stream.isConnecting) this.#answer(stream);
-      stream.flow(most);
-      stream.peer?.flow(most);
+      if (stream.isConnecting) this.#answerConnect(stream);
+      stream.deliver(maxBytes);
+      stream.peer?.deliver(maxBytes);
       if (stream.isClosed && (stream.isDead || stream.isFinDelivered || !stream.peer))
         this.#streams.delete(stream);
     }
   }
 
-  /** An event that tells nothing new. */
-  wakeUp(n: number): void {
+  /** Wakes the n-th socket though its state has not changed. */
+  raiseEvent(n: number): void {
     const sockets = [...this.#files.values()].filter((file) => file.kind === 'socket');
     sockets[n % Math.max(1, sockets.length)]?.onWake();
   }
 
   allocate(size: number): Memory {
-    this.#memory += 1 << 20;
-    return { bytes: Buffer.from(new ArrayBuffer(size)), address: this.#memory };
+    this.#nextAddress += 1 << 20;
+    return { bytes: Buffer.from(new ArrayBuffer(size)), address: this.#nextAddress };
   }
 
   release(): void {}
 
   socket(family: number): number {
-    const failed = this.#fault('socket');
-    if (failed !== 0) return failed;
+    const fault = this.#takeFault('socket');
+    if (fault !== 0) return fault;
     return this.#add(newSocket(family === AF_UNIX));
   }
 
   bind(fd: number, address: Memory): number {
     const socket = this.#socket(fd);
-    const bound = addressIn(address);
+    const bound = readSockaddr(address);
     socket.bound = bound.port === 0 && !isUnixSocket(bound) ? { ...bound, port: this.#nextPort() } : bound;
     return 0;
   }
@@ -133,21 +140,21 @@ export class FakeKernel implements Libc {
   accept(fd: number, address: Memory): number {
     const { queue, isUnix: isUnixSocket } = this.#socket(fd);
     if (!queue) return -EINVAL;
-    const failed = this.#fault('accept');
-    if (failed !== 0) return failed;
+    const fault = this.#takeFault('accept');
+    if (fault !== 0) return fault;
     const stream = queue.shift();
     if (!stream) return -EAGAIN;
     stream.isAccepted = true;
     if (isUnixSocket) address.bytes.writeUInt16LE(AF_UNIX, 0);
     else writeAddress(stream.remote, address);
-    return this.#add(connected(newSocket(isUnixSocket), stream));
+    return this.#add(attachStream(newSocket(isUnixSocket), stream));
   }
 
   connect(fd: number, address: Memory): number {
     const socket = this.#socket(fd);
-    const failed = this.#fault('connect');
-    if (failed !== 0) return failed;
-    const to = addressIn(address);
+    const fault = this.#takeFault('connect');
+    if (fault !== 0) return fault;
+    const to = readSockaddr(address);
     const route = this.#hooks.route(to);
     if (route === 'refused at once') return -ECONNREFUSED;
     if (route === 'unreachable') return socket.isUnix ? -ENOENT : -ENETUNREACH;
@@ -155,10 +162,10 @@ export class FakeKernel implements Libc {
     if (route === 'refused' && socket.isUnix) return -ECONNREFUSED;
     const port = route === 'itself' ? to.port : this.#nextPort();
     const stream = new Stream({ local: { host: to.host, port }, remote: to }, socket.isUnix);
-    this.#size(stream);
-    connected(socket, stream);
+    this.#setBufferSizes(stream);
+    attachStream(socket, stream);
     this.#streams.add(stream);
-    if (route === 'at once' || socket.isUnix) this.#answer(stream);
+    if (route === 'at once' || socket.isUnix) this.#answerConnect(stream);
     return stream.isConnecting ? -EINPROGRESS : 0;
   }
 
@@ -170,10 +177,10 @@ export class FakeKernel implements Libc {
     return 0;
   }
 
-  setOption(fd: number, level: number, name: number, value: number): number {
+  setOption(fd: number, level: number, option: number, value: number): number {
     const { stream } = this.#socket(fd);
-    if (level !== SOL_SOCKET || name !== SO_RCVLOWAT || !stream) return 0;
-    stream.lowBytes = value;
+    if (level !== SOL_SOCKET || option !== SO_RCVLOWAT || !stream) return 0;
+    stream.lowWatermarkBytes = value;
     if (stream.hasEnough) stream.onWake();
     return 0;
   }
@@ -189,7 +196,7 @@ export class FakeKernel implements Libc {
 
   resetOnClose(fd: number): number {
     const { stream } = this.#socket(fd);
-    if (stream) stream.lingersNot = true;
+    if (stream) stream.resetsOnClose = true;
     return 0;
   }
 
@@ -217,39 +224,44 @@ export class FakeKernel implements Libc {
 
   receive(fd: number, into: Memory, size: number): number {
     const stream = this.#stream(fd);
-    // Once the end has come, a read takes all that came before it.
-    const most = stream.isOver ? Math.min(size, stream.inbox.size) : this.#part(size, stream.inbox.size);
-    const chunks = stream.read(most);
+    // After the end has arrived, a read takes all bytes before it.
+    const available = stream.inbox.size;
+    const partBytes = stream.hasEnded ? Math.min(size, available) : this.#partOf(size, available);
+    const chunks = stream.read(partBytes);
     if (typeof chunks === 'number') return chunks;
-    let at = 0;
-    for (const chunk of chunks) at += chunk.copy(into.bytes, at);
-    // A short read has taken everything: what was left comes just now.
-    if (at === most && at < size && stream.inbox.size > 0) stream.onWake();
-    return at;
+    let offset = 0;
+    for (const chunk of chunks) offset += chunk.copy(into.bytes, offset);
+    // A short read means an empty socket, so the remaining bytes count as arriving now.
+    if (offset === partBytes && offset < size && stream.inbox.size > 0) stream.onWake();
+    return offset;
   }
 
-  /** `hasMore` may delay what is sent, and does no more. */
+  /** Ignores `hasMore`, which may only delay the bytes. */
   send(fd: number, from: Memory, offset: number, size: number): number {
     const stream = this.#stream(fd);
     const room = stream.mayWrite(size);
     if (room <= 0) return room;
-    const most = this.#part(size, room);
-    // A short write is one that epoll tells the end of.
-    if (most < size) stream.wantsRoom = true;
-    stream.write(Buffer.from(from.bytes.subarray(offset, offset + most)));
-    return most;
+    const partBytes = this.#partOf(size, room);
+    // After a short write epoll reports when there is room again.
+    if (partBytes < size) stream.isWaitingForRoom = true;
+    stream.write(Buffer.from(from.bytes.subarray(offset, offset + partBytes)));
+    return partBytes;
   }
 
   splice(from: number, to: number, size: number): number {
-    const [source, sink] = [this.#files.get(from), this.#files.get(to)];
+    const source = this.#files.get(from);
+    const sink = this.#files.get(to);
     if (sink?.kind === 'pipe') {
       const stream = this.#stream(from);
-      const { bytes, size: most } = sink.pipe;
-      if (bytes.size >= most) return -EAGAIN;
-      const chunks = stream.read(this.#part(Math.min(size, most - bytes.size), stream.inbox.size), true);
+      const { bytes, size: pipeBytes } = sink.pipe;
+      if (bytes.size >= pipeBytes) return -EAGAIN;
+      const chunks = stream.read(
+        this.#partOf(Math.min(size, pipeBytes - bytes.size), stream.inbox.size),
+        true,
+      );
       if (typeof chunks === 'number') return chunks;
       for (const chunk of chunks) bytes.push(chunk);
-      return total(chunks);
+      return totalBytes(chunks);
     }
     if (source?.kind !== 'pipe') return -EINVAL;
     const { bytes } = source.pipe;
@@ -257,9 +269,9 @@ export class FakeKernel implements Libc {
     const stream = this.#stream(to);
     const room = stream.mayWrite(Math.min(size, bytes.size));
     if (room <= 0) return room;
-    const chunks = bytes.take(this.#part(room, room));
+    const chunks = bytes.take(this.#partOf(room, room));
     for (const chunk of chunks) stream.write(chunk);
-    return total(chunks);
+    return totalBytes(chunks);
   }
 
   unreadBytes(fd: number): number {
@@ -270,20 +282,20 @@ export class FakeKernel implements Libc {
     return this.#stream(fd).outbox.size;
   }
 
-  pipe(ends: Memory): number {
-    const failed = this.#fault('pipe');
-    if (failed !== 0) return failed;
+  pipe(fds: Memory): number {
+    const fault = this.#takeFault('pipe');
+    if (fault !== 0) return fault;
     const pipe = { bytes: new ByteQueue(), size: 65_536 };
-    ends.bytes.writeInt32LE(this.#add({ kind: 'pipe', pipe }), 0);
-    ends.bytes.writeInt32LE(this.#add({ kind: 'pipe', pipe }), 4);
+    fds.bytes.writeInt32LE(this.#add({ kind: 'pipe', pipe }), 0);
+    fds.bytes.writeInt32LE(this.#add({ kind: 'pipe', pipe }), 4);
     return 0;
   }
 
   setPipeSize(fd: number, size: number): number {
-    const failed = this.#fault('setPipeSize');
+    const fault = this.#takeFault('setPipeSize');
     const file = this.#files.get(fd);
     if (file?.kind !== 'pipe') return -EBADF;
-    if (failed !== 0) return failed;
+    if (fault !== 0) return fault;
     file.pipe.size = Math.min(size, this.#sizes.pipeBytes);
     return file.pipe.size;
   }
@@ -292,33 +304,34 @@ export class FakeKernel implements Libc {
     return this.#add(new FakeEpoll());
   }
 
-  epollAdd(epoll: number, fd: number, mask: number, turn: number): number {
-    const [file, failed] = [this.#epoll(epoll), this.#fault('epollAdd')];
-    if (failed !== 0) return failed;
+  epollAdd(epollFd: number, fd: number, mask: number, generation: number): number {
+    const epoll = this.#epoll(epollFd);
+    const fault = this.#takeFault('epollAdd');
+    if (fault !== 0) return fault;
     const socket = this.#socket(fd);
-    socket.onWake = file.add({ fd, mask, turn, poll: () => this.#poll(socket) });
+    socket.onWake = epoll.add({ fd, mask, generation, poll: () => this.#poll(socket) });
     return 0;
   }
 
-  epollDelete(epoll: number, fd: number): number {
-    return this.#epoll(epoll).delete(fd) ? 0 : -ENOENT;
+  epollDelete(epollFd: number, fd: number): number {
+    return this.#epoll(epollFd).delete(fd) ? 0 : -ENOENT;
   }
 
-  epollWait(epoll: number, events: Memory, most: number, timeoutMs: number): number {
-    const file = this.#epoll(epoll);
+  epollWait(epollFd: number, events: Memory, maxEvents: number, timeoutMs: number): number {
+    const epoll = this.#epoll(epollFd);
     this.timeoutMs = timeoutMs;
-    this.told = 0;
-    const failed = this.#fault('epollWait');
-    if (failed !== 0) return failed;
-    this.told = file.wait(new Int32Array(events.bytes.buffer), most);
-    return this.told;
+    this.eventCount = 0;
+    const fault = this.#takeFault('epollWait');
+    if (fault !== 0) return fault;
+    this.eventCount = epoll.wait(new Int32Array(events.bytes.buffer), maxEvents);
+    return this.eventCount;
   }
 
   eventfd(): number {
     return this.#add({ kind: 'eventfd' });
   }
 
-  /** The lowest free number, as open(2) has it. */
+  /** Takes the lowest free file descriptor, as open(2) does. */
   #add(file: File): number {
     let fd = 3;
     while (this.#files.has(fd)) fd += 1;
@@ -327,20 +340,20 @@ export class FakeKernel implements Libc {
   }
 
   #nextPort(): number {
-    this.#port += 1;
-    return this.#port;
+    this.#lastPort += 1;
+    return this.#lastPort;
   }
 
-  #fault(call: Call): number {
+  #takeFault(call: Call): number {
     return -(this.faults.get(call)?.shift() ?? 0);
   }
 
-  #part(size: number, there: number): number {
-    const { dice } = this.#sizes;
-    const eighths = dice[this.#die] ?? 0;
-    this.#die = (this.#die + 1) % Math.max(1, dice.length);
-    const all = Math.min(size, there);
-    return eighths === 0 ? all : Math.max(Math.min(all, LEAST_PART), Math.ceil((all * eighths) / 8));
+  #partOf(size: number, available: number): number {
+    const list = this.#sizes.eighths;
+    const eighths = list[this.#eighthsIndex] ?? 0;
+    this.#eighthsIndex = (this.#eighthsIndex + 1) % Math.max(1, list.length);
+    const all = Math.min(size, available);
+    return eighths === 0 ? all : Math.max(Math.min(all, MIN_PART_BYTES), Math.ceil((all * eighths) / 8));
   }
 
   #poll({ queue, stream }: Socket): number {
@@ -348,33 +361,33 @@ export class FakeKernel implements Libc {
     return stream?.poll() ?? EPOLLHUP;
   }
 
-  #size(stream: Stream): void {
+  #setBufferSizes(stream: Stream): void {
     stream.inBytes = this.#sizes.inBytes;
     stream.outBytes = this.#sizes.outBytes;
   }
 
-  #answer(stream: Stream): void {
+  #answerConnect(stream: Stream): void {
     const route = this.#hooks.route(stream.remote);
     if (route === 'deaf' || route === 'full') return;
     if (route === 'refused' || route === 'refused at once') return stream.refuse(ECONNREFUSED);
     if (route === 'unreachable') return stream.refuse(ENETUNREACH);
-    const own = this.#listenerOf(stream.remote);
+    const ownListener = this.#listenerOf(stream.remote);
     const far = new Stream({ local: stream.remote, remote: stream.local }, stream.isUnix);
-    const isItself = !stream.isUnix && stream.local.port === stream.remote.port;
-    if (own && !isItself) {
-      this.#size(far);
+    const isSelfConnect = !stream.isUnix && stream.local.port === stream.remote.port;
+    if (ownListener && !isSelfConnect) {
+      this.#setBufferSizes(far);
       this.#streams.add(far);
-      own.queue?.push(far);
-      own.onWake();
-    } else if (!isItself) this.#hooks.onUpstream(far);
-    join(stream, far);
+      ownListener.queue?.push(far);
+      ownListener.onWake();
+    } else if (!isSelfConnect) this.#hooks.onUpstream(far);
+    connectStreams(stream, far);
     stream.onWake();
   }
 
   #enqueue(listener: Socket, far: Stream): void {
     const near = new Stream({ local: far.remote, remote: far.local }, far.isUnix);
-    this.#size(near);
-    join(near, far);
+    this.#setBufferSizes(near);
+    connectStreams(near, far);
     this.#streams.add(near);
     listener.queue?.push(near);
     listener.onWake();
@@ -406,8 +419,8 @@ export class FakeKernel implements Libc {
   }
 }
 
-/** Smaller parts only take longer. */
-const LEAST_PART = 500;
+/** The smallest part that is moved, because smaller ones only make a test slower. */
+const MIN_PART_BYTES = 500;
 
 const newSocket = (isUnixSocket: boolean): Socket => ({
   kind: 'socket',
@@ -418,17 +431,17 @@ const newSocket = (isUnixSocket: boolean): Socket => ({
   onWake: () => {},
 });
 
-const connected = (socket: Socket, stream: Stream): Socket => {
+const attachStream = (socket: Socket, stream: Stream): Socket => {
   socket.stream = stream;
   stream.onWake = () => socket.onWake();
   return socket;
 };
 
-const addressIn = (memory: Memory): Address => {
+const readSockaddr = (memory: Memory): Address => {
   const address = readAddress(memory);
   if (address) return address;
   const path = memory.bytes.subarray(2, memory.bytes.indexOf(0, 2));
   return { host: path.toString(), port: 0 };
 };
 
-const total = (chunks: readonly Buffer[]): number => chunks.reduce((sum, { length }) => sum + length, 0);
+const totalBytes = (chunks: readonly Buffer[]): number => chunks.reduce((sum, { length }) => sum + length, 0);

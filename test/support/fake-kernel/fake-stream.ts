@@ -5,49 +5,49 @@ import { ByteQueue } from './fake-bytes.ts';
 
 const { EAGAIN, ECONNRESET, EPIPE } = constants.errno;
 
-export interface Ends {
+export interface AddressPair {
   readonly local: Address;
   readonly remote: Address;
 }
 
 /**
- * One end of a stream, as Linux has it: net/ipv4/tcp.c (tcp_poll, tcp_recvmsg, tcp_sendmsg), tcp_input.c (tcp_reset),
- * net/unix/af_unix.c. What it writes is in its outbox until {@link flow} brings it to the inbox of the other end.
+ * One side of a stream, which behaves as in Linux: net/ipv4/tcp.c (tcp_poll, tcp_recvmsg, tcp_sendmsg), tcp_input.c
+ * (tcp_reset), net/unix/af_unix.c. Written bytes stay in the outbox until {@link deliver} moves them to the other inbox.
  */
-export class Stream implements Ends {
+export class Stream implements AddressPair {
   readonly local: Address;
   readonly remote: Address;
   readonly isUnix: boolean;
   readonly inbox = new ByteQueue();
   readonly outbox = new ByteQueue();
-  /** Of the inbox and of the outbox. */
+  /** The sizes of the inbox and of the outbox. */
   inBytes = Number.POSITIVE_INFINITY;
   outBytes = Number.POSITIVE_INFINITY;
   peer: Stream | undefined;
-  /** Who is to be told that something has changed: epoll. */
+  /** Tells epoll that something has changed. */
   onWake = (): void => {};
-  /** sk_err: told once. */
+  /** sk_err, which is reported once. */
   error = 0;
   hasSentFin = false;
   isFinDelivered = false;
   hasFin = false;
-  /** Reset, by either end. */
+  /** Either side has reset the stream. */
   isDead = false;
   isClosed = false;
   isAccepted = false;
-  /** close(2) resets. */
-  lingersNot = false;
-  /** SOCK_NOSPACE: somebody wants to be told that there is room again. */
-  wantsRoom = false;
+  /** SO_LINGER with 0 s is set, so close(2) resets. */
+  resetsOnClose = false;
+  /** SOCK_NOSPACE: epoll reports when there is room again. */
+  isWaitingForRoom = false;
   /** SO_RCVLOWAT */
-  lowBytes = 1;
-  /** All that was ever written into the outbox, and that has ever come into the inbox. */
-  written = 0;
-  arrived = 0;
-  /** After so many bytes, urgent data has been sent to here. */
-  mark = -1;
+  lowWatermarkBytes = 1;
+  /** The bytes that were ever written into the outbox, and that have ever arrived in the inbox. */
+  writtenBytes = 0;
+  arrivedBytes = 0;
+  /** The position of urgent data among the arriving bytes; -1: none was sent. */
+  urgentOffset = -1;
 
-  constructor({ local, remote }: Ends, isUnix: boolean) {
+  constructor({ local, remote }: AddressPair, isUnix: boolean) {
     this.local = local;
     this.remote = remote;
     this.isUnix = isUnix;
@@ -57,9 +57,9 @@ export class Stream implements Ends {
     return this.peer === undefined && !this.isDead;
   }
 
-  /** tcp_epollin_ready: as much as is wanted, or as fits. */
+  /** tcp_epollin_ready: SO_RCVLOWAT has arrived, or the inbox is full. */
   get hasEnough(): boolean {
-    return this.inbox.size > 0 && this.inbox.size >= Math.min(this.lowBytes, this.inBytes);
+    return this.inbox.size > 0 && this.inbox.size >= Math.min(this.lowWatermarkBytes, this.inBytes);
   }
 
   get room(): number {
@@ -67,35 +67,35 @@ export class Stream implements Ends {
     return Math.max(0, this.outBytes - size);
   }
 
-  /** Nothing more arrives. */
-  get isOver(): boolean {
+  /** Nothing more will arrive. */
+  get hasEnded(): boolean {
     return this.isDead || this.hasFin;
   }
 
   poll(): number {
     let mask = 0;
     if (this.isDead || (this.hasSentFin && this.hasFin)) mask |= EPOLLHUP;
-    if (this.isOver) mask |= EPOLLIN | EPOLLRDHUP;
+    if (this.hasEnded) mask |= EPOLLIN | EPOLLRDHUP;
     if (this.hasEnough) mask |= EPOLLIN;
-    if (this.mark >= this.#taken && this.mark <= this.arrived) mask |= EPOLLPRI;
+    if (this.urgentOffset >= this.#takenBytes && this.urgentOffset <= this.arrivedBytes) mask |= EPOLLPRI;
     if (!this.isConnecting) {
-      if (this.isDead || this.hasSentFin || this.#isRoomy()) mask |= EPOLLOUT;
-      else this.wantsRoom = true;
+      if (this.isDead || this.hasSentFin || this.#hasEnoughRoom()) mask |= EPOLLOUT;
+      else this.isWaitingForRoom = true;
     }
     if (this.error !== 0) mask |= EPOLLERR;
     return mask;
   }
 
   /**
-   * Urgent data ends a read, though there is more; splice(2) does not get past it (tcp_recvmsg, tcp_read_sock).
-   * @returns what was queued, 0 at the end, or a negative errno
+   * Urgent data ends a read even if more bytes follow; splice(2) does not get past it (tcp_recvmsg, tcp_read_sock).
+   * @returns the bytes, 0 at the end, or a negative errno
    */
-  read(most: number, isSplice = false): readonly Buffer[] | number {
-    const isAtMark = isSplice && this.mark === this.#taken;
+  read(maxBytes: number, isSplice = false): readonly Buffer[] | number {
+    const isAtMark = isSplice && this.urgentOffset === this.#takenBytes;
     if (this.inbox.size > 0 && !isAtMark) {
-      const left = this.mark > this.#taken ? this.mark - this.#taken : most;
-      const taken = this.inbox.take(Math.min(most, left));
-      if (this.isUnix) this.peer?.tellRoom();
+      const left = this.urgentOffset > this.#takenBytes ? this.urgentOffset - this.#takenBytes : maxBytes;
+      const taken = this.inbox.take(Math.min(maxBytes, left));
+      if (this.isUnix) this.peer?.notifyRoom();
       return taken;
     }
     if (this.hasFin) return 0;
@@ -103,26 +103,26 @@ export class Stream implements Ends {
     return this.isDead ? 0 : -EAGAIN;
   }
 
-  /** @returns how much of `size` may be written, or a negative errno */
+  /** @returns how many of `size` bytes may be written, or a negative errno */
   mayWrite(size: number): number {
     if (this.hasSentFin || this.isDead || this.error !== 0) return -(this.takeError() || EPIPE);
     if (this.room > 0) return Math.min(size, this.room);
-    this.wantsRoom = true;
+    this.isWaitingForRoom = true;
     return -EAGAIN;
   }
 
-  /** No more than {@link mayWrite} has allowed. */
+  /** Writes a chunk that is no larger than {@link mayWrite} allows. */
   write(chunk: Buffer): void {
-    this.written += chunk.length;
+    this.writtenBytes += chunk.length;
     this.outbox.push(chunk);
-    if (this.isUnix) this.flow();
+    if (this.isUnix) this.deliver();
   }
 
   shutdown(): void {
     if (this.isDead || this.hasSentFin) return;
     this.hasSentFin = true;
     this.onWake();
-    if (this.isUnix) this.flow();
+    if (this.isUnix) this.deliver();
   }
 
   takeError(): number {
@@ -131,17 +131,17 @@ export class Stream implements Ends {
     return error;
   }
 
-  /** What is on its way arrives, `most` bytes of it. */
-  flow(most = Number.POSITIVE_INFINITY): void {
+  /** Moves written bytes to the other inbox, `maxBytes` at most, and then the FIN. */
+  deliver(maxBytes = Number.POSITIVE_INFINITY): void {
     const { peer } = this;
     if (!peer || this.isDead) return;
     if (peer.isClosed && (this.outbox.size > 0 || peer.isDead)) return this.receiveReset();
-    // A unix socket's buffer is the sender's, and it lies at the other end.
+    // The buffer of a unix socket is charged to the sender, and its bytes lie at the other side.
     const room = this.isUnix ? this.outBytes : peer.inBytes;
-    const chunks = this.outbox.take(Math.min(most, room - peer.inbox.size));
+    const chunks = this.outbox.take(Math.min(maxBytes, room - peer.inbox.size));
     for (const chunk of chunks) {
       peer.inbox.push(chunk);
-      peer.arrived += chunk.length;
+      peer.arrivedBytes += chunk.length;
     }
     if (chunks.length > 0 && peer.hasEnough) peer.onWake();
     if (this.outbox.size === 0 && this.hasSentFin && !this.isFinDelivered) {
@@ -149,16 +149,16 @@ export class Stream implements Ends {
       peer.hasFin = true;
       peer.onWake();
     }
-    this.tellRoom();
+    this.notifyRoom();
   }
 
-  tellRoom(): void {
-    if (!this.wantsRoom || !this.#isRoomy()) return;
-    this.wantsRoom = false;
+  notifyRoom(): void {
+    if (!this.isWaitingForRoom || !this.#hasEnoughRoom()) return;
+    this.isWaitingForRoom = false;
     this.onWake();
   }
 
-  /** tcp_reset: what has come stays to be read. */
+  /** tcp_reset: bytes that have arrived can still be read. */
   receiveReset(): void {
     if (this.isDead || (this.hasFin && this.isFinDelivered)) return;
     this.isDead = true;
@@ -167,7 +167,7 @@ export class Stream implements Ends {
     this.onWake();
   }
 
-  /** Nobody listens there, or the like. */
+  /** The connect fails: nothing listens, or the address is not reachable. */
   refuse(errno: number): void {
     this.isDead = true;
     this.error = errno;
@@ -175,7 +175,7 @@ export class Stream implements Ends {
   }
 
   reset(): void {
-    this.lingersNot = true;
+    this.resetsOnClose = true;
     this.close();
   }
 
@@ -185,7 +185,7 @@ export class Stream implements Ends {
     if (this.isUnix) return this.#closeUnix();
     if (this.isDead) return;
     if (this.peer === undefined) this.isDead = true;
-    else if (this.lingersNot || this.inbox.size > 0) {
+    else if (this.resetsOnClose || this.inbox.size > 0) {
       this.isDead = true;
       this.outbox.clear();
       this.peer.receiveReset();
@@ -202,17 +202,17 @@ export class Stream implements Ends {
     peer.onWake();
   }
 
-  get #taken(): number {
-    return this.arrived - this.inbox.size;
+  get #takenBytes(): number {
+    return this.arrivedBytes - this.inbox.size;
   }
 
-  #isRoomy(): boolean {
+  #hasEnoughRoom(): boolean {
     return this.room >= Math.min(this.outBytes, 1e9) / 3;
   }
 }
 
-/** Both ends of a connection. */
-export const join = (one: Stream, other: Stream): void => {
-  one.peer = other;
-  other.peer = one;
+/** Makes two streams the sides of one connection. */
+export const connectStreams = (near: Stream, far: Stream): void => {
+  near.peer = far;
+  far.peer = near;
 };

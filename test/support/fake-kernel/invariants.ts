@@ -6,12 +6,12 @@ import { OUTSIDE } from './script.ts';
 import type { Client, World } from './simulation.ts';
 
 /**
- * Of all connections that are over: one record each, with a reason that fits what has happened, and the bytes that have
+ * Asserts that every ended connection has one record, with a reason that fits what has happened and the bytes that were
  * moved.
- * @param leftAtMs when everybody said goodbye
+ * @param leftAt the instant at which the peers began to close their connections
  */
-export const endsRightly = (world: World, leftAtMs: number): void => {
-  const counts = world.cells.counts(world.records.length);
+export const assertConnectionsEnded = (world: World, leftAt: number): void => {
+  const counts = world.counters.counts(world.records.length);
   assert.equal(counts.bytesToUpstream, sum(world, 'bytesToUpstream'), 'bytes to the upstream');
   assert.equal(counts.bytesToClient, sum(world, 'bytesToClient'), 'bytes to the clients');
   assert.equal(counts.total, world.records.length, 'a record for each');
@@ -21,79 +21,96 @@ export const endsRightly = (world: World, leftAtMs: number): void => {
     if (isUnixSocket(world.setting.listen) && accepted.length > 1) continue;
     assert.ok(records.length === 1 || (client.isCheck && records.length === 0), `${records.length} records`);
     const [record] = records;
-    if (record) fits(world, client, record, leftAtMs);
+    if (record) assertRecordFits(world, client, record, leftAt);
   }
 };
 
-/** Undefined: no byte has come through. */
-export const farEnd = (client: Peer, upstreams: readonly Peer[]): Peer | undefined =>
-  upstreams.find((one) => one.sender === client || client.sender === one);
+/** The upstream's peer of a client; undefined when no byte was forwarded. */
+export const findCounterpart = (client: Peer, upstreams: readonly Peer[]): Peer | undefined =>
+  upstreams.find((peer) => peer.sender === client || client.sender === peer);
 
 const sum = ({ records }: World, field: 'bytesToUpstream' | 'bytesToClient'): number =>
   records.reduce((bytes, record) => bytes + record[field], 0);
 
-const recordsOf = (world: World, { from }: Client): readonly ConnectionRecord[] =>
+const recordsOf = (world: World, { address }: Client): readonly ConnectionRecord[] =>
   isUnixSocket(world.setting.listen)
     ? world.records
-    : world.records.filter(({ client }) => client.port === from.port);
+    : world.records.filter(({ client }) => client.port === address.port);
 
-const fits = (world: World, client: Client, record: ConnectionRecord, leftAtMs: number): void => {
+const assertRecordFits = (world: World, client: Client, record: ConnectionRecord, leftAt: number): void => {
   const { peer } = client;
-  const far = farEnd(peer, world.upstreams);
-  const what = `${record.reason} (${record.code}) of client ${peer.number}`;
-  assert.ok(isPossible(world, client, far, record), `${what} cannot be`);
-  assert.equal(record.bytesToClient, peer.stream.peer?.written, `${what}: bytes to the client`);
-  if (far) assert.equal(record.bytesToUpstream, far.stream.peer?.written, `${what}: bytes to the upstream`);
+  const counterpart = findCounterpart(peer, world.upstreams);
+  const label = `${record.reason} (${record.code}) of client ${peer.number}`;
+  assert.ok(isPossible(world, client, counterpart, record), `${label} cannot be`);
+  assert.equal(record.bytesToClient, peer.stream.peer?.writtenBytes, `${label}: bytes to the client`);
+  if (counterpart)
+    assert.equal(
+      record.bytesToUpstream,
+      counterpart.stream.peer?.writtenBytes,
+      `${label}: bytes to the upstream`,
+    );
   if (record.reason === 'done') {
-    assert.equal(record.bytesToUpstream, sentBy(peer), `${what}: not all was passed on`);
-    if (far || takesAll(peer))
-      assert.equal(record.bytesToClient, far ? sentBy(far) : 0, `${what}: not all was passed on`);
-    if (far && takesAll(far))
-      assert.equal(far.received, sentBy(peer), `${what}: the upstream has not got all`);
-    if (takesAll(peer))
-      assert.equal(peer.received, far ? sentBy(far) : 0, `${what}: the client has not got all`);
+    assert.equal(record.bytesToUpstream, bytesSentBy(peer), `${label}: not all was passed on`);
+    if (counterpart || readsEverything(peer))
+      assert.equal(
+        record.bytesToClient,
+        counterpart ? bytesSentBy(counterpart) : 0,
+        `${label}: not all was passed on`,
+      );
+    if (counterpart && readsEverything(counterpart))
+      assert.equal(counterpart.receivedBytes, bytesSentBy(peer), `${label}: the upstream has not got all`);
+    if (readsEverything(peer))
+      assert.equal(
+        peer.receivedBytes,
+        counterpart ? bytesSentBy(counterpart) : 0,
+        `${label}: the client has not got all`,
+      );
   }
   const isTcp = !isUnixSocket(world.setting.listen) && !isUnixSocket(world.setting.policy.upstream);
   if (isTcp) {
-    if (record.reason === 'client_reset' && far) isPassedOn(peer, far, leftAtMs);
-    if (record.reason === 'upstream_reset' && far) isPassedOn(far, peer, leftAtMs);
+    if (record.reason === 'client_reset' && counterpart) assertResetForwarded(peer, counterpart, leftAt);
+    if (record.reason === 'upstream_reset' && counterpart) assertResetForwarded(counterpart, peer, leftAt);
   }
 };
 
-/** Who closes a unix socket has sent what the other end has got by then. */
-const sentBy = ({ hasReset, stream, sent }: Peer): number =>
-  hasReset && stream.isUnix ? (stream.peer?.arrived ?? 0) : sent;
+/** A peer that resets a unix socket has sent only the bytes that have arrived by then. */
+const bytesSentBy = ({ hasReset, stream, sentBytes }: Peer): number =>
+  hasReset && stream.isUnix ? (stream.peer?.arrivedBytes ?? 0) : sentBytes;
 
-const takesAll = ({ isStalled, hasReset }: Peer): boolean => !isStalled && !hasReset;
+const readsEverything = ({ isStalled, hasReset }: Peer): boolean => !isStalled && !hasReset;
 
-/** A reset: not as an end, and after what had come before it. */
-const isPassedOn = (from: Peer, to: Peer, leftAtMs: number): void => {
-  if (!from.hasResetOpen || from.hasFinished || to.hasReset || to.isStalled) return;
+/** Asserts that a reset is forwarded as a reset, not as an end, and after the bytes before it. */
+const assertResetForwarded = (from: Peer, to: Peer, leftAt: number): void => {
+  if (!from.wasOpenAtReset || from.hasFinished || to.hasReset || to.isStalled) return;
   assert.ok(to.sawReset && !to.sawFin, `the reset of ${from.number} is not one for ${to.number}`);
-  if (from.resetAtMs === leftAtMs)
-    assert.equal(to.received, from.arrivedBeforeReset, `what ${from.number} had sent before its reset`);
+  if (from.resetAt === leftAt)
+    assert.equal(to.receivedBytes, from.arrivedBeforeReset, `what ${from.number} had sent before its reset`);
 };
 
 const isPossible = (
-  { setting, routes, faults, wasUnknown, upstreams, isDrained }: World,
-  { peer, from }: Client,
-  far: Peer | undefined,
+  { setting, routes, faults, hadLookupFailure, upstreams, isDrained }: World,
+  { peer, address }: Client,
+  counterpart: Peer | undefined,
   { reason, totalMs, isConnected }: ConnectionRecord,
 ): boolean => {
   const { policy, listen } = setting;
-  const isReset = (one: Peer): boolean => one.hasReset;
-  const isRude = (one: Peer): boolean => one.hasReset && !one.hasFinished;
-  const [isUnixClient, isUnixUpstream] = [isUnixSocket(listen), isUnixSocket(policy.upstream)];
-  if (from.host === OUTSIDE && !isUnixClient) return reason === 'not_allowed';
+  const wasReset = ({ hasReset }: Peer): boolean => hasReset;
+  const hasResetWithoutFin = ({ hasReset, hasFinished }: Peer): boolean => hasReset && !hasFinished;
+  const isUnixClient = isUnixSocket(listen);
+  const isUnixUpstream = isUnixSocket(policy.upstream);
+  if (address.host === OUTSIDE && !isUnixClient) return reason === 'not_allowed';
   switch (reason) {
     case 'done':
-      return (isUnixClient || !isRude(peer)) && (isUnixUpstream || !far || !isRude(far));
+      return (
+        (isUnixClient || !hasResetWithoutFin(peer)) &&
+        (isUnixUpstream || !counterpart || !hasResetWithoutFin(counterpart))
+      );
     case 'client_reset':
       return peer.hasReset;
     case 'client_gone':
       return !isConnected && (peer.hasReset || peer.hasFinished);
     case 'upstream_reset':
-      return far ? far.hasReset : upstreams.some(isReset);
+      return counterpart ? counterpart.hasReset : upstreams.some(wasReset);
     case 'upstream_refused':
       return (
         routes.some((route) => ['refused', 'refused at once', 'full', 'unreachable'].includes(route)) ||
@@ -108,7 +125,7 @@ const isPossible = (
         faults.has('epollAdd')
       );
     case 'upstream_not_found':
-      return wasUnknown;
+      return hadLookupFailure;
     case 'upstream_timeout':
       return !isConnected && totalMs >= policy.connectTimeoutMs;
     case 'idle_timeout':

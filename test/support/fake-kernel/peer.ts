@@ -2,29 +2,29 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import type { Stream } from './fake-stream.ts';
 
-/** What is sent: known at each place, without keeping it. */
+/** The bytes that peers send repeat with this period, so that each position can be verified without keeping the bytes. */
 const PERIOD = 1_048_573;
-const LONGEST = 400_000;
-const noise = randomBytes(PERIOD);
-const pattern = Buffer.concat([noise, noise.subarray(0, LONGEST)]);
+const MAX_CHUNK_BYTES = 400_000;
+const NOISE = randomBytes(PERIOD);
+const PATTERN = Buffer.concat([NOISE, NOISE.subarray(0, MAX_CHUNK_BYTES)]);
 
-/** A program at the far end of a connection. The first byte that it sends is its number; the rest follows from that. */
+/** A client or an upstream. The first byte that it sends is its number, which determines all further bytes. */
 export class Peer {
   readonly number: number;
   readonly stream: Stream;
-  /** Whose bytes arrive here. */
+  /** The peer whose bytes arrive here. */
   sender: Peer | undefined;
-  sent = 0;
-  received = 0;
+  sentBytes = 0;
+  receivedBytes = 0;
   isStalled = false;
   hasFinished = false;
-  /** It has reset the connection; what the engine's kernel had got from it by then. */
+  /** The peer has reset the connection, and the engine's kernel had received `arrivedBeforeReset` bytes by then. */
   hasReset = false;
   arrivedBeforeReset = 0;
-  resetAtMs = 0;
-  /** The connection had both its ends by then. */
-  hasResetOpen = false;
-  /** The end, as it saw it. */
+  resetAt = 0;
+  /** The connection to the upstream existed at the reset. */
+  wasOpenAtReset = false;
+  /** How the stream has ended for the peer. */
   sawFin = false;
   sawReset = false;
 
@@ -34,77 +34,81 @@ export class Peer {
   }
 
   send(bytes: number): void {
-    if (this.isOver || this.hasFinished) return;
-    if (this.sent === 0 && bytes > 0) this.#write(Buffer.of(this.number));
-    for (let left = bytes; left > 0; left -= LONGEST)
-      this.#write(bytesOf(this.number, this.sent, Math.min(left, LONGEST)));
+    if (this.hasEnded || this.hasFinished) return;
+    if (this.sentBytes === 0 && bytes > 0) this.#write(Buffer.of(this.number));
+    for (let remaining = bytes; remaining > 0; remaining -= MAX_CHUNK_BYTES)
+      this.#write(bytesOf(this.number, this.sentBytes, Math.min(remaining, MAX_CHUNK_BYTES)));
   }
 
-  /** A byte that is not one of the stream (tcp(7), SO_OOBINLINE), behind what was sent. */
+  /** Sends a byte out of band (tcp(7), without SO_OOBINLINE), behind the bytes sent so far. */
   sendUrgent(): void {
     const to = this.stream.peer;
-    if (this.isOver || this.hasFinished || !to || to.isUnix) return;
-    to.mark = this.sent;
+    if (this.hasEnded || this.hasFinished || !to || to.isUnix) return;
+    to.urgentOffset = this.sentBytes;
     to.onWake();
   }
 
   finish(): void {
-    if (this.isOver || this.hasFinished) return;
+    if (this.hasEnded || this.hasFinished) return;
     this.hasFinished = true;
     this.stream.shutdown();
   }
 
-  reset(nowMs: number): void {
-    if (this.isOver) return;
+  reset(now: number): void {
+    if (this.hasEnded) return;
     this.hasReset = true;
-    this.resetAtMs = nowMs;
-    this.arrivedBeforeReset = this.stream.peer?.arrived ?? 0;
+    this.resetAt = now;
+    this.arrivedBeforeReset = this.stream.peer?.arrivedBytes ?? 0;
     this.stream.reset();
   }
 
-  /** What has come is read, all of it unless told otherwise, and looked at. */
-  read(peers: readonly Peer[], most = Number.POSITIVE_INFINITY): void {
-    for (let left = most; left > 0 && !this.isOver; ) {
-      const chunks = this.stream.read(left);
+  /** Reads and verifies the bytes that have arrived, `maxBytes` at most. */
+  read(peers: readonly Peer[], maxBytes = Number.POSITIVE_INFINITY): void {
+    for (let remaining = maxBytes; remaining > 0 && !this.hasEnded; ) {
+      const chunks = this.stream.read(remaining);
       if (chunks === 0) this.sawFin = true;
       else if (typeof chunks === 'number') this.sawReset = this.stream.isDead;
       if (typeof chunks === 'number') return;
       for (const chunk of chunks) {
-        left -= chunk.length;
-        this.#look(chunk, peers);
+        remaining -= chunk.length;
+        this.#verify(chunk, peers);
       }
     }
   }
 
-  get isOver(): boolean {
+  get hasEnded(): boolean {
     return this.stream.isClosed || this.sawReset;
   }
 
   #write(chunk: Buffer): void {
-    this.sent += chunk.length;
+    this.sentBytes += chunk.length;
     this.stream.outbox.push(chunk);
   }
 
-  #look(chunk: Buffer, peers: readonly Peer[]): void {
-    const isFirst = this.received === 0;
-    if (isFirst) this.#meet(peers[chunk[0] ?? 0]);
-    const rest = isFirst ? chunk.subarray(1) : chunk;
-    const expected = bytesOf(this.sender?.number ?? 0, this.received + (isFirst ? 1 : 0), rest.length);
-    if (!rest.equals(expected))
+  #verify(chunk: Buffer, peers: readonly Peer[]): void {
+    const isFirst = this.receivedBytes === 0;
+    if (isFirst) this.#identifySender(peers[chunk[0] ?? 0]);
+    const payload = isFirst ? chunk.subarray(1) : chunk;
+    const expected = bytesOf(
+      this.sender?.number ?? 0,
+      this.receivedBytes + (isFirst ? 1 : 0),
+      payload.length,
+    );
+    if (!payload.equals(expected))
       assert.fail(
-        `peer ${this.number} got ${rest.length} bytes after ${this.received} that are not those sent`,
+        `peer ${this.number} got ${payload.length} bytes after ${this.receivedBytes} that are not those sent`,
       );
-    this.received += chunk.length;
+    this.receivedBytes += chunk.length;
   }
 
-  #meet(sender: Peer | undefined): void {
+  #identifySender(sender: Peer | undefined): void {
     assert.ok(sender, `peer ${this.number} got a byte that nobody has sent`);
     assert.ok(!sender.sender || sender.sender === this, `peer ${sender.number} talks to two`);
     this.sender = sender;
   }
 }
 
-const bytesOf = (number: number, at: number, bytes: number): Buffer => {
-  const from = (number * 7_919 + at) % PERIOD;
-  return pattern.subarray(from, from + bytes);
+const bytesOf = (number: number, offset: number, bytes: number): Buffer => {
+  const start = (number * 7_919 + offset) % PERIOD;
+  return PATTERN.subarray(start, start + bytes);
 };

@@ -3,11 +3,11 @@ import fc from 'fast-check';
 import type { Call, Route } from './fake-libc.ts';
 import type { Setting, World } from './simulation.ts';
 
-/** What somebody does, and how many turns the loop takes then. */
+/** An action of a peer or of the surroundings, and the number of turns that the loop takes after it. */
 export type Step = { readonly turns: number } & (
   | { readonly op: 'dial'; readonly host: string; readonly isCheck: boolean }
-  | { readonly op: 'send' | 'read' | 'flow'; readonly who: number; readonly bytes: number }
-  | { readonly op: 'finish' | 'reset' | 'urgent' | 'stall' | 'resume' | 'event'; readonly who: number }
+  | { readonly op: 'send' | 'read' | 'flow'; readonly peerIndex: number; readonly bytes: number }
+  | { readonly op: 'finish' | 'reset' | 'urgent' | 'stall' | 'resume' | 'event'; readonly peerIndex: number }
   | { readonly op: 'upstream'; readonly route: Route }
   | { readonly op: 'time'; readonly ms: number }
   | { readonly op: 'fault'; readonly call: Call; readonly errno: number; readonly times: number }
@@ -15,7 +15,7 @@ export type Step = { readonly turns: number } & (
   | { readonly op: 'listen' }
 );
 
-/** How a script ends; `silence`: nobody does anything any more. */
+/** How a script ends; `silence`: no peer does anything more. */
 export type Ending = 'client leaves' | 'upstream leaves' | 'silence' | 'drain';
 
 const { errno } = constants;
@@ -48,7 +48,7 @@ const ROUTES: readonly Route[] = [
 ];
 export const OUTSIDE = '8.8.8.8';
 
-const who = fc.nat({ max: 7 });
+const peerIndex = fc.nat({ max: 7 });
 const bytes = fc.oneof(
   { weight: 3, arbitrary: fc.nat({ max: 100 }) },
   { weight: 3, arbitrary: fc.nat({ max: 80_000 }) },
@@ -68,22 +68,22 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       turns,
     }),
   },
-  { weight: 10, arbitrary: fc.record({ op: fc.constant('send' as const), who, bytes, turns }) },
+  { weight: 10, arbitrary: fc.record({ op: fc.constant('send' as const), peerIndex, bytes, turns }) },
   {
     weight: 3,
-    arbitrary: fc.record({ op: fc.constantFrom('read' as const, 'flow' as const), who, bytes, turns }),
+    arbitrary: fc.record({ op: fc.constantFrom('read' as const, 'flow' as const), peerIndex, bytes, turns }),
   },
   {
     weight: 5,
     arbitrary: fc.record({
       op: fc.constantFrom('finish' as const, 'stall' as const, 'resume' as const, 'event' as const),
-      who,
+      peerIndex,
       turns,
     }),
   },
   {
     weight: 2,
-    arbitrary: fc.record({ op: fc.constantFrom('reset' as const, 'urgent' as const), who, turns }),
+    arbitrary: fc.record({ op: fc.constantFrom('reset' as const, 'urgent' as const), peerIndex, turns }),
   },
   {
     weight: 1,
@@ -119,7 +119,7 @@ const settings: fc.Arbitrary<Setting> = fc.record({
     inBytes: fc.constantFrom(...BUFFERS),
     outBytes: fc.constantFrom(...BUFFERS),
     pipeBytes: fc.constantFrom(65_536, 1_048_576),
-    dice: fc.array(fc.nat({ max: 7 }), { maxLength: 6 }),
+    eighths: fc.array(fc.nat({ max: 7 }), { maxLength: 6 }),
   }),
   policy: fc.record({
     upstream: fc.constantFrom(
@@ -136,8 +136,9 @@ const settings: fc.Arbitrary<Setting> = fc.record({
     maxConnections: fc.constantFrom(0, 0, 1, 2),
     maxHeld: fc.constantFrom(0, 1, 100),
   }),
-  // Not less than PATIENT_BYTES of relay.ts: what is read after a wait is then never enough for new patience.
-  patientAfterBytes: fc.constantFrom(524_288, 524_288, 16_777_216),
+  // At least COALESCE_BYTES of relay.ts: the bytes that are read after a time-out never start coalescing again.
+  coalesceAfterBytes: fc.constantFrom(524_288, 524_288, 16_777_216),
+  shouldLogDials: fc.constant(false),
   listen: fc.constantFrom(
     { host: '127.0.0.1', port: 8_000 },
     { host: '127.0.0.1', port: 8_000 },
@@ -157,8 +158,9 @@ export const scripts: fc.Arbitrary<Script> = fc.record({
   ending: fc.constantFrom<Ending>('client leaves', 'upstream leaves', 'silence', 'drain'),
 });
 
-export const act = (world: World, step: Step): void => {
-  const peer = 'who' in step ? world.peers[step.who % Math.max(1, world.peers.length)] : undefined;
+export const runStep = (world: World, step: Step): void => {
+  const peer =
+    'peerIndex' in step ? world.peers[step.peerIndex % Math.max(1, world.peers.length)] : undefined;
   switch (step.op) {
     case 'dial':
       world.dial(step.host, step.isCheck);
@@ -170,7 +172,7 @@ export const act = (world: World, step: Step): void => {
       peer?.read(world.peers, step.bytes);
       break;
     case 'flow':
-      world.kernel.flow(step.bytes);
+      world.kernel.deliver(step.bytes);
       break;
     case 'finish':
       peer?.finish();
@@ -186,25 +188,26 @@ export const act = (world: World, step: Step): void => {
       if (peer) peer.isStalled = step.op === 'stall';
       break;
     case 'event':
-      world.kernel.wakeUp(step.who);
+      world.kernel.raiseEvent(step.peerIndex);
       break;
     case 'upstream':
       world.routes.push(step.route);
       break;
     case 'time':
-      world.nowMs += step.ms;
+      world.now += step.ms;
       break;
     case 'fault':
       world.kernel.faults.set(step.call, Array<number>(step.times).fill(step.errno));
       world.faults.add(step.call);
       break;
     case 'resolve':
-      world.answer(step.isFound);
+      world.answerLookup(step.isFound);
       break;
     case 'listen':
-      world.tell({ kind: 'unlisten', id: 0, address: world.setting.listen });
-      world.tell({ kind: 'listen', id: 0, address: world.setting.listen });
+      world.post({ kind: 'unlisten', id: 0, address: world.setting.listen });
+      world.post({ kind: 'listen', id: 0, address: world.setting.listen });
   }
-  const isPart = step.op === 'flow' || step.op === 'read' || step.op === 'event';
-  for (let left = step.turns; left > 0; left -= 1) isPart ? world.turn() : world.pass();
+  const isPartial = step.op === 'flow' || step.op === 'read' || step.op === 'event';
+  for (let remaining = step.turns; remaining > 0; remaining -= 1)
+    isPartial ? world.turn() : world.deliverAndTurn();
 };

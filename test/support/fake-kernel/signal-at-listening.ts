@@ -1,6 +1,6 @@
 import { isMainThread } from 'node:worker_threads';
 
-/** Loaded before all else: the process gets SIGTERM with the line that says that it listens. */
+/** A preload: the process gets SIGTERM as soon as it logs that it listens. */
 if (isMainThread) {
   const write = process.stdout.write.bind(process.stdout);
   process.stdout.write = ((...args: Parameters<typeof write>) => {

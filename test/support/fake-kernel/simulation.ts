@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { format } from 'node:util';
 import type { Address } from '../../../src/lib/address.ts';
 import type { ConnectionRecord, Policy } from '../../../src/proxy/engine.ts';
 import { createDataPath, type DataPath } from '../../../src/proxy/kernel/data-path.ts';
@@ -12,175 +13,179 @@ import { Peer } from './peer.ts';
 export interface Setting {
   readonly sizes: Sizes;
   readonly policy: Policy;
-  /** A port of 0: a unix socket. */
+  /** A port of 0 means a unix socket. */
   readonly listen: Address;
-  readonly patientAfterBytes: number;
+  readonly coalesceAfterBytes: number;
+  readonly shouldLogDials: boolean;
 }
 
 export interface Client {
   readonly peer: Peer;
-  readonly from: Address;
+  readonly address: Address;
   readonly isCheck: boolean;
-  /** Connected to the upstream. */
+  /** The connection to the upstream exists. */
   isOpen: boolean;
 }
 
-/** The data path of one port on a kernel of its own, with its clients and its upstream, and a clock that is set by hand. */
+/** The data path of one port on a fake kernel, with its clients, its upstream and a clock that the test sets. */
 export class World {
-  nowMs = 1_000;
-  /** Those that there were, the latest last. */
+  now = 1_000;
+  /** The outcomes of connects; the last one is in force. */
   readonly routes: Route[] = ['later'];
   readonly faults = new Set<Call>();
-  wasUnknown = false;
+  hadLookupFailure = false;
   readonly setting: Setting;
   readonly kernel: FakeKernel;
   readonly libc: CheckedLibc;
-  readonly path: DataPath;
-  readonly cells = new SharedCounters();
+  readonly dataPath: DataPath;
+  readonly counters = new SharedCounters();
   readonly clients: Client[] = [];
   readonly upstreams: Peer[] = [];
   readonly peers: Peer[] = [];
   readonly records: ConnectionRecord[] = [];
   readonly errors: string[] = [];
-  isResolving = false;
-  /** These say goodbye, and the others when they see it; all read what comes. */
+  readonly dialLog: string[] = [];
+  isLookupPending = false;
+  /** The side that closes its connections first; the other side follows when it reads the end. Every peer reads. */
   leaving: 'nobody' | 'clients' | 'upstreams' = 'nobody';
   isDrained = false;
-  readonly memoriesAtFirst: number;
+  readonly initialMemoryCount: number;
   #commands: Command[] = [];
 
   constructor(setting: Setting) {
     this.setting = setting;
     this.kernel = new FakeKernel(setting.sizes, {
       route: () => this.routes.at(-1) ?? 'later',
-      onUpstream: (far) => this.upstreams.push(this.#meet(far)),
+      onUpstream: (far) => this.upstreams.push(this.#addPeer(far)),
     });
     this.libc = createCheckedLibc(this.kernel);
-    const start = {
+    const options = {
       policy: setting.policy,
       shouldReportOpen: true,
-      shouldLogDials: false,
+      shouldLogDials: setting.shouldLogDials,
       ephemeralPorts: { first: 1, last: 65_535 },
     };
-    this.path = createDataPath(
-      start,
-      this.cells,
+    this.dataPath = createDataPath(
+      options,
+      this.counters,
       this.libc,
-      (report) => this.#hear(report),
-      () => this.nowMs,
-      setting.patientAfterBytes,
+      (event) => this.#onThreadEvent(event),
+      () => this.now,
+      setting.coalesceAfterBytes,
     );
-    this.memoriesAtFirst = this.libc.memories;
+    this.initialMemoryCount = this.libc.memoryCount;
     this.listen();
   }
 
   listen(): void {
-    this.tell({ kind: 'listen', id: 1, address: this.setting.listen });
+    this.post({ kind: 'listen', id: 1, address: this.setting.listen });
     this.turn();
   }
 
-  /** Carried out in the next turn. */
-  tell(command: Command): void {
+  /** Sends a command, which is carried out in the next turn. */
+  post(command: Command): void {
     this.#commands.push(command);
   }
 
-  /** @param host a unix socket's client has none */
+  /** @param host has no meaning for a client of a unix socket */
   dial(host: string, isCheck: boolean): void {
     const port = 40_000 + this.clients.length;
     const stream = this.kernel.dial(this.setting.listen, { host, port });
     if (!stream) return;
-    if (isCheck) this.tell({ kind: 'check', localPort: port, forward: this.clients.length % 2 === 0 });
-    this.clients.push({ peer: this.#meet(stream), from: { host, port }, isOpen: false, isCheck });
+    if (isCheck) this.post({ kind: 'check', localPort: port, forward: this.clients.length % 2 === 0 });
+    this.clients.push({ peer: this.#addPeer(stream), address: { host, port }, isOpen: false, isCheck });
   }
 
   reset(peer: Peer | undefined): void {
     if (!peer) return;
     const client = this.clients.find((client) => client.peer === peer || client.peer === peer.sender);
-    peer.hasResetOpen = client?.isOpen ?? false;
-    peer.reset(this.nowMs);
+    peer.wasOpenAtReset = client?.isOpen ?? false;
+    peer.reset(this.now);
   }
 
   turn(): void {
-    if (this.path.loop.isStopped) return;
-    this.path.loop.turn(() => {
+    if (this.dataPath.loop.isStopped) return;
+    this.dataPath.loop.turn(() => {
       const commands = this.#commands;
       this.#commands = [];
-      for (const command of commands) this.path.receive(command);
-    }, this.path.onTurn);
+      for (const command of commands) this.dataPath.receive(command);
+    }, this.dataPath.onTurn);
   }
 
-  /** The network brings what it has, those who read do, and the loop takes a turn. */
-  pass(): void {
+  /** The network delivers, the peers read, and the loop takes a turn. */
+  deliverAndTurn(): void {
     this.deliver();
     this.turn();
   }
 
   deliver(): void {
-    this.kernel.flow();
+    this.kernel.deliver();
     for (const peer of this.peers) if (!peer.isStalled) peer.read(this.peers);
   }
 
-  /** Until nothing more arrives: what the loop has closed in order is still sent, as much at once as the reader has room for. */
+  /** Delivers until nothing more arrives: bytes before an orderly close are still sent, as far as the reader has room. */
   deliverAll(): void {
-    for (let before = -1; before !== this.#moved(); ) {
-      before = this.#moved();
+    for (let previous = -1; previous !== this.#progress(); ) {
+      previous = this.#progress();
       this.deliver();
     }
   }
 
-  /** The network brings what it has, those who read do, and the loop takes as many turns as it takes. */
+  /** The network delivers, the peers read, and the loop takes turns until it comes to rest. */
   settle(): void {
     for (let turns = 0; ; turns += 1) {
-      if (turns > MOST_TURNS) assert.fail('the loop does not come to rest');
-      this.answer();
+      if (turns > MAX_TURNS) assert.fail('the loop does not come to rest');
+      this.answerLookup();
       if (this.leaving !== 'nobody') for (const peer of this.peers) this.#leave(peer);
-      const [before, isTold] = [this.#moved(), this.#commands.length > 0];
-      this.pass();
-      this.kernel.flow();
-      const isQuiet = this.kernel.told === 0 && this.#moved() === before && !isTold && !this.isResolving;
-      if (this.path.loop.isStopped || (isQuiet && this.kernel.timeoutMs !== 0)) return;
+      const previous = this.#progress();
+      const hadCommands = this.#commands.length > 0;
+      this.deliverAndTurn();
+      this.kernel.deliver();
+      const hasProgress = this.kernel.eventCount > 0 || this.#progress() !== previous;
+      const isQuiet = !hasProgress && !hadCommands && !this.isLookupPending;
+      if (this.dataPath.loop.isStopped || (isQuiet && this.kernel.timeoutMs !== 0)) return;
     }
   }
 
-  /** Until nothing is due any more. */
+  /** Lets time pass until no timer is set. */
   passTime(): void {
-    for (let times = 0; ; times += 1) {
-      if (times > MOST_TURNS) assert.fail('deadlines without end');
+    for (let rounds = 0; ; rounds += 1) {
+      if (rounds > MAX_TURNS) assert.fail('timers without end');
       this.settle();
-      if (this.path.loop.isStopped || this.kernel.timeoutMs < 0) return;
-      const most = this.isEmpty ? MOST_PAUSE_MS : Number.POSITIVE_INFINITY;
-      assert.ok(this.kernel.timeoutMs <= most, 'a deadline of what is over');
-      this.nowMs += this.kernel.timeoutMs;
+      if (this.dataPath.loop.isStopped || this.kernel.timeoutMs < 0) return;
+      const maxTimeoutMs = this.isEmpty ? MAX_IDLE_TIMER_MS : Number.POSITIVE_INFINITY;
+      assert.ok(this.kernel.timeoutMs <= maxTimeoutMs, 'a timer of an ended connection');
+      this.now += this.kernel.timeoutMs;
     }
   }
 
-  /** The upstream's name is looked up. */
-  answer(ok = true): void {
-    if (!this.isResolving) return;
-    this.wasUnknown ||= !ok;
-    this.isResolving = false;
+  /** Answers a pending lookup of the upstream's name. */
+  answerLookup(ok = true): void {
+    if (!this.isLookupPending) return;
+    this.hadLookupFailure ||= !ok;
+    this.isLookupPending = false;
     const { port } = this.setting.policy.upstream;
     const addresses = ['10.0.0.7', '10.0.0.8'].map((host) => ({ host, port }));
-    this.tell({ kind: 'resolved', resolved: ok ? { ok, addresses } : { ok, code: 'ENOTFOUND' } });
+    this.post({ kind: 'resolved', resolved: ok ? { ok, addresses } : { ok, code: 'ENOTFOUND' } });
   }
 
   #leave(peer: Peer): void {
     peer.isStalled = false;
-    const isFirst = this.upstreams.includes(peer) === (this.leaving === 'upstreams');
-    if (isFirst || peer.sawFin) peer.finish();
+    const leavesFirst = this.upstreams.includes(peer) === (this.leaving === 'upstreams');
+    if (leavesFirst || peer.sawFin) peer.finish();
   }
 
-  /** No connection is there, not even a check's. */
+  /** There is no connection, not even one of a check. */
   get isEmpty(): boolean {
     const sockets = [...this.libc.files.values()].filter((kind) => kind === 'socket');
-    return sockets.length <= 1 && this.cells.counts(this.records.length).active === 0;
+    return sockets.length <= 1 && this.counters.counts(this.records.length).active === 0;
   }
 
-  #moved(): number {
-    return this.peers.reduce((sum, { received }) => sum + received, this.records.length);
+  #progress(): number {
+    return this.peers.reduce((sum, { receivedBytes }) => sum + receivedBytes, this.records.length);
   }
 
-  #meet(stream: Stream): Peer {
+  #addPeer(stream: Stream): Peer {
     stream.inBytes = this.setting.sizes.inBytes;
     if (stream.isUnix) stream.outBytes = this.setting.sizes.inBytes;
     const peer = new Peer(this.peers.length, stream);
@@ -188,22 +193,23 @@ export class World {
     return peer;
   }
 
-  #hear(report: ThreadEvent): void {
-    if (report.kind === 'records') this.records.push(...readRecords(report.fields));
-    else if (report.kind === 'resolve') this.isResolving = true;
-    else if (report.kind === 'error') this.errors.push(report.failure.message);
-    else if (report.kind === 'drained') this.isDrained = true;
-    else if (report.kind === 'done' && report.failure) this.errors.push(report.failure.message);
-    else if (report.kind === 'open') {
-      const { port } = report.client;
-      // A unix socket's clients are not known apart.
-      const [only, another] = this.clients;
-      const client = port === 0 && !another ? only : this.clients.find(({ from }) => from.port === port);
+  #onThreadEvent(event: ThreadEvent): void {
+    if (event.kind === 'records') this.records.push(...readRecords(event.fields));
+    else if (event.kind === 'resolve') this.isLookupPending = true;
+    else if (event.kind === 'error') this.errors.push(event.failure.message);
+    else if (event.kind === 'dial') this.dialLog.push(format(event.message, ...event.values));
+    else if (event.kind === 'drained') this.isDrained = true;
+    else if (event.kind === 'done' && event.failure) this.errors.push(event.failure.message);
+    else if (event.kind === 'open') {
+      const { port } = event.client;
+      // The clients of a unix socket cannot be told apart.
+      const [only, second] = this.clients;
+      const client = port === 0 && !second ? only : this.clients.find(({ address }) => address.port === port);
       if (client) client.isOpen = true;
     }
   }
 }
 
-const MOST_TURNS = 20_000;
-/** The longest deadline that is none of a connection: that of idle pipes. */
-const MOST_PAUSE_MS = 500;
+const MAX_TURNS = 20_000;
+/** The longest timer that does not belong to a connection: IDLE_MS of pipe-pool.ts. */
+const MAX_IDLE_TIMER_MS = 500;

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { isMainThread } from 'node:worker_threads';
 
-/** Loaded before all else: makes a thread that looks at the clock busy for as long as there is a certain file. */
+/** A preload: a thread that reads the clock is busy for as long as the file STEADYPORT_TEST_STUCK exists. */
 const file = process.env['STEADYPORT_TEST_STUCK'] ?? '';
 const now = performance.now.bind(performance);
 if (!isMainThread)

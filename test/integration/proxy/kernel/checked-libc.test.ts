@@ -16,10 +16,10 @@ const UPSTREAM = `require('node:net').createServer({ allowHalfOpen: true }, (soc
   socket.pipe(socket);
 }).listen(0, '127.0.0.1', function () { console.log(this.address().port); });`;
 
-/** Forty at a time, of many sizes; every fourth resets in the middle. */
+/** Forty concurrent clients that send different sizes; every fourth resets in the middle. */
 const CLIENTS = `const { connect } = require('node:net');
 const { randomBytes } = require('node:crypto');
-const one = (n) => new Promise((done) => {
+const connectClient = (n) => new Promise((done) => {
   const sent = randomBytes(n % 5 === 0 ? 3_000_000 : n * 997);
   const received = [];
   const socket = connect(Number(process.argv[1]), '127.0.0.1');
@@ -32,9 +32,9 @@ const one = (n) => new Promise((done) => {
   });
   socket.end(sent);
 });
-Promise.all(Array.from({ length: 40 }, (_, n) => one(n + 1))).then(() => process.exit(0));`;
+Promise.all(Array.from({ length: 40 }, (_, n) => connectClient(n + 1))).then(() => process.exit(0));`;
 
-test('on the real kernel no memory and no file is used wrongly', {
+test('on the real kernel the data path uses no memory and no file wrongly', {
   skip: needs(process.platform === 'linux' ? undefined : 'needs Linux'),
   timeout: 120_000,
 }, async (t) => {
@@ -47,27 +47,27 @@ test('on the real kernel no memory and no file is used wrongly', {
   const [upstreamPort] = (await once(upstream.stdout, 'data')) as [Buffer];
 
   const real = loadLibc();
-  // Node.js has things to do in this thread, too.
+  // Short waits let Node.js work in this thread, too.
   const libc = createCheckedLibc({
     ...real,
-    epollWait: (epoll, events, most, timeoutMs) =>
-      real.epollWait(epoll, events, most, timeoutMs < 0 ? 5 : Math.min(timeoutMs, 5)),
+    epollWait: (epollFd, events, maxEvents, timeoutMs) =>
+      real.epollWait(epollFd, events, maxEvents, timeoutMs < 0 ? 5 : Math.min(timeoutMs, 5)),
   });
-  const reports: ThreadEvent[] = [];
+  const events: ThreadEvent[] = [];
   const policy = {
     ...LIMITS,
     upstream: { host: '127.0.0.1', port: Number(upstreamPort) },
     connectTimeoutMs: 30_000,
     idleTimeoutMs: 60_000,
   };
-  const path = createDataPath(
+  const dataPath = createDataPath(
     { policy, shouldReportOpen: false, shouldLogDials: false, ephemeralPorts: { first: 1, last: 65_535 } },
     new SharedCounters(),
     libc,
-    (report) => reports.push(report),
+    (event) => events.push(event),
   );
-  path.receive({ kind: 'listen', id: 1, address: { host: '127.0.0.1', port: 0 } });
-  const [listening] = reports;
+  dataPath.receive({ kind: 'listen', id: 1, address: { host: '127.0.0.1', port: 0 } });
+  const [listening] = events;
   assert.ok(listening?.kind === 'done' && listening.bound);
 
   const clients = run(CLIENTS, String(listening.bound.port));
@@ -75,15 +75,15 @@ test('on the real kernel no memory and no file is used wrongly', {
   clients.once('exit', (exit) => {
     code = exit;
   });
-  for (; code === undefined; await turn()) path.loop.turn(nothing, path.onTurn);
+  for (; code === undefined; await turn()) dataPath.loop.turn(ignore, dataPath.onTurn);
   assert.equal(code, 0);
-  path.receive({ kind: 'drain', limitMs: 10_000 });
-  path.loop.run(nothing, path.onTurn);
+  dataPath.receive({ kind: 'drain', limitMs: 10_000 });
+  dataPath.loop.run(ignore, dataPath.onTurn);
   assert.deepEqual([...libc.files.values()], []);
   libc.verify();
-  const records = reports.flatMap((report) => (report.kind === 'records' ? readRecords(report.fields) : []));
+  const records = events.flatMap((event) => (event.kind === 'records' ? readRecords(event.fields) : []));
   assert.equal(records.length, 40);
   assert.ok(records.filter(({ reason }) => reason === 'done').length >= 30);
 });
 
-const nothing = (): void => {};
+const ignore = (): void => {};

@@ -4,47 +4,47 @@ import { EventLoop } from '../../../../src/libc/event-loop.ts';
 import { RetryGate, type Waiter } from '../../../../src/proxy/kernel/retry-gate.ts';
 import { FakeKernel } from '../../../support/fake-kernel/fake-libc.ts';
 
-/** A gate whose clock is set by hand; `tries` are the names of those who have tried since the last look. */
-const gateOf = () => {
-  const sizes = { inBytes: 1, outBytes: 1, pipeBytes: 1, dice: [] };
-  const clock = { nowMs: 0 };
+/** A gate with a clock that the test sets; `takeAttempts` returns the names of the waiters that tried since the last call. */
+const createGate = () => {
+  const sizes = { inBytes: 1, outBytes: 1, pipeBytes: 1, eighths: [] };
+  const clock = { now: 0 };
   const kernel = new FakeKernel(sizes, { route: () => 'deaf', onUpstream: () => {} });
-  const loop = new EventLoop(kernel, () => clock.nowMs);
+  const loop = new EventLoop(kernel, () => clock.now);
   const gate = new RetryGate(loop);
-  let tried: string[] = [];
-  const held = (name: string): Waiter => ({ retry: () => tried.push(name) });
+  let attempts: string[] = [];
+  const waiterNamed = (name: string): Waiter => ({ retry: () => attempts.push(name) });
   const after = (ms: number): readonly string[] => {
-    clock.nowMs += ms;
+    clock.now += ms;
     loop.turn(
       () => {},
       () => {},
     );
-    return tries();
+    return takeAttempts();
   };
-  const tries = (): readonly string[] => {
-    const all = tried;
-    tried = [];
+  const takeAttempts = (): readonly string[] => {
+    const all = attempts;
+    attempts = [];
     return all;
   };
-  return { gate, held, after, tries };
+  return { gate, waiterNamed, after, takeAttempts };
 };
 
-test('one tries at a time, at growing pauses', () => {
-  const { gate, held, after } = gateOf();
-  const [first, second] = [held('first'), held('second')];
+test('one waiter tries at a time, at growing pauses', () => {
+  const { gate, waiterNamed, after } = createGate();
+  const [first, second] = [waiterNamed('first'), waiterNamed('second')];
   gate.add(first);
   gate.add(second);
   assert.deepEqual([after(99), after(1)], [[], ['first']]);
-  assert.deepEqual(after(10_000), [], 'its try is not over');
+  assert.deepEqual(after(10_000), [], 'its attempt is not over');
   for (const pauseMs of [150, 225, 337.5, 500, 500]) {
     gate.onFailed(first);
     assert.deepEqual([after(pauseMs - 1), after(1)], [[], ['first']], `${pauseMs} ms`);
   }
 });
 
-test('when the one that tries leaves, the next one does', () => {
-  const { gate, held, after } = gateOf();
-  const [first, second] = [held('first'), held('second')];
+test('when the waiter that is trying leaves, the next one tries', () => {
+  const { gate, waiterNamed, after } = createGate();
+  const [first, second] = [waiterNamed('first'), waiterNamed('second')];
   gate.add(first);
   gate.add(second);
   after(100);
@@ -52,9 +52,9 @@ test('when the one that tries leaves, the next one does', () => {
   assert.deepEqual(after(100), ['second']);
 });
 
-test('a failure of one whose turn it was not changes nothing', () => {
-  const { gate, held, after } = gateOf();
-  const [first, second] = [held('first'), held('second')];
+test('a failure of a waiter whose turn it was not changes nothing', () => {
+  const { gate, waiterNamed, after } = createGate();
+  const [first, second] = [waiterNamed('first'), waiterNamed('second')];
   gate.add(first);
   gate.add(second);
   after(100);
@@ -62,23 +62,23 @@ test('a failure of one whose turn it was not changes nothing', () => {
   assert.deepEqual(after(10_000), []);
 });
 
-test('when anybody gets through, all follow but the one that is trying', () => {
-  const { gate, held, after, tries } = gateOf();
-  const all = ['first', 'second', 'third'].map(held);
-  for (const one of all) gate.add(one);
+test('when any dial succeeds, all waiters follow except the one that is dialing already', () => {
+  const { gate, waiterNamed, after, takeAttempts } = createGate();
+  const waiters = ['first', 'second', 'third'].map(waiterNamed);
+  for (const waiter of waiters) gate.add(waiter);
   after(100);
   gate.open();
-  assert.deepEqual(tries(), ['second', 'third']);
+  assert.deepEqual(takeAttempts(), ['second', 'third']);
 });
 
-test('the pauses start anew when nobody waits any more', () => {
-  const { gate, held, after } = gateOf();
-  const first = held('first');
+test('the pauses start again at their shortest when nothing waits any more', () => {
+  const { gate, waiterNamed, after } = createGate();
+  const first = waiterNamed('first');
   gate.add(first);
   after(100);
   gate.onFailed(first);
   gate.remove(first);
   assert.deepEqual(after(10_000), []);
-  gate.add(held('second'));
+  gate.add(waiterNamed('second'));
   assert.deepEqual([after(99), after(1)], [[], ['second']]);
 });

@@ -8,16 +8,16 @@ import { createCheckedLibc } from '../../../support/fake-kernel/checked-libc.ts'
 import { FakeKernel } from '../../../support/fake-kernel/fake-libc.ts';
 
 const PORT = 80;
-const named = (host: string) => {
-  const sizes = { inBytes: 1, outBytes: 1, pipeBytes: 1, dice: [] };
+const upstreamOf = (host: string) => {
+  const sizes = { inBytes: 1, outBytes: 1, pipeBytes: 1, eighths: [] };
   const libc = createCheckedLibc(new FakeKernel(sizes, { route: () => 'deaf', onUpstream: () => {} }));
-  const asked = { times: 0 };
-  const targets = createUpstreamAddresses({ host, port: PORT }, libc, () => {
-    asked.times += 1;
+  const lookups = { count: 0 };
+  const upstream = createUpstreamAddresses({ host, port: PORT }, libc, () => {
+    lookups.count += 1;
   });
-  return { libc, asked, targets };
+  return { libc, lookups, upstream };
 };
-const nobody = { onAddresses: () => assert.fail('told without having waited') };
+const unexpectedWaiter = { onAddresses: () => assert.fail('called without having waited') };
 const answer = (...hosts: readonly string[]) => ({
   ok: true as const,
   addresses: hosts.map((host) => ({ host, port: PORT })),
@@ -25,61 +25,61 @@ const answer = (...hosts: readonly string[]) => ({
 const hosts = (known: ReturnType<UpstreamAddresses['get']>): readonly string[] | string | undefined =>
   known && ('code' in known ? known.code : known.map(({ address }) => address.host));
 
-test('an address is its own target and is never looked up', () => {
+test('an IP address is never looked up', () => {
   for (const [host, expected] of [
     ['127.0.0.1', ['127.0.0.1']],
     ['::1', ['::1']],
     ['localhost', ['127.0.0.1', '::1']],
   ] as const) {
-    const { targets, asked } = named(host);
-    assert.deepEqual([hosts(targets.get(0, nobody)), asked.times], [expected, 0]);
+    const { upstream, lookups } = upstreamOf(host);
+    assert.deepEqual([hosts(upstream.get(0, unexpectedWaiter)), lookups.count], [expected, 0]);
   }
 });
 
-test('a name is asked for once, and all who wait are told', () => {
-  const { targets, asked } = named('a.name');
-  const told: string[] = [];
-  for (const one of ['first', 'second'])
-    assert.equal(targets.get(1_000, { onAddresses: () => told.push(one) }), undefined);
-  assert.equal(asked.times, 1);
-  targets.set(answer('10.0.0.1'), 1_010);
-  assert.deepEqual(told, ['first', 'second']);
-  assert.deepEqual(hosts(targets.get(1_020, nobody)), ['10.0.0.1']);
-  assert.equal(asked.times, 1);
+test('a name is looked up once, and all waiters are called', () => {
+  const { upstream, lookups } = upstreamOf('a.name');
+  const notified: string[] = [];
+  for (const name of ['first', 'second'])
+    assert.equal(upstream.get(1_000, { onAddresses: () => notified.push(name) }), undefined);
+  assert.equal(lookups.count, 1);
+  upstream.set(answer('10.0.0.1'), 1_010);
+  assert.deepEqual(notified, ['first', 'second']);
+  assert.deepEqual(hosts(upstream.get(1_020, unexpectedWaiter)), ['10.0.0.1']);
+  assert.equal(lookups.count, 1);
 });
 
-test('what was known serves while the name is asked for again', () => {
-  const { targets, asked } = named('a.name');
-  targets.get(0, { onAddresses: () => {} });
-  targets.set(answer('10.0.0.1'), 0);
-  assert.deepEqual(hosts(targets.get(5_000, nobody)), ['10.0.0.1']);
-  assert.equal(asked.times, 1);
-  for (const atMs of [5_001, 6_000])
-    assert.deepEqual(hosts(targets.get(atMs, nobody)), ['10.0.0.1'], `after ${atMs} ms`);
-  assert.equal(asked.times, 2);
-  targets.set(answer('10.0.0.2'), 6_000);
-  assert.deepEqual(hosts(targets.get(6_000, nobody)), ['10.0.0.2']);
+test('the known addresses serve while the name is looked up again', () => {
+  const { upstream, lookups } = upstreamOf('a.name');
+  upstream.get(0, { onAddresses: () => {} });
+  upstream.set(answer('10.0.0.1'), 0);
+  assert.deepEqual(hosts(upstream.get(5_000, unexpectedWaiter)), ['10.0.0.1']);
+  assert.equal(lookups.count, 1);
+  for (const now of [5_001, 6_000])
+    assert.deepEqual(hosts(upstream.get(now, unexpectedWaiter)), ['10.0.0.1'], `after ${now} ms`);
+  assert.equal(lookups.count, 2);
+  upstream.set(answer('10.0.0.2'), 6_000);
+  assert.deepEqual(hosts(upstream.get(6_000, unexpectedWaiter)), ['10.0.0.2']);
 });
 
-test('who waits for a name that cannot be found is told so, and the next one has it asked for again', () => {
-  const { targets, asked } = named('a.name');
-  const told: ReturnType<typeof hosts>[] = [];
-  const waiter = { onAddresses: () => told.push(hosts(targets.get(10, waiter))) };
-  targets.get(0, waiter);
-  targets.set({ ok: false, code: 'ENOTFOUND' }, 10);
-  assert.deepEqual([told, asked.times], [['ENOTFOUND'], 1]);
-  assert.equal(targets.get(11, { onAddresses: () => {} }), undefined);
-  assert.equal(asked.times, 2);
-  targets.set(answer('10.0.0.1'), 20);
-  assert.deepEqual(hosts(targets.get(21, nobody)), ['10.0.0.1']);
+test('a waiter for a name that cannot be found gets its error, and the next dial looks the name up again', () => {
+  const { upstream, lookups } = upstreamOf('a.name');
+  const notified: ReturnType<typeof hosts>[] = [];
+  const waiter = { onAddresses: () => notified.push(hosts(upstream.get(10, waiter))) };
+  upstream.get(0, waiter);
+  upstream.set({ ok: false, code: 'ENOTFOUND' }, 10);
+  assert.deepEqual([notified, lookups.count], [['ENOTFOUND'], 1]);
+  assert.equal(upstream.get(11, { onAddresses: () => {} }), undefined);
+  assert.equal(lookups.count, 2);
+  upstream.set(answer('10.0.0.1'), 20);
+  assert.deepEqual(hosts(upstream.get(21, unexpectedWaiter)), ['10.0.0.1']);
 });
 
-test('a name that goes from address to address costs no more memory', () => {
-  const { libc, targets } = named('a.name');
-  targets.get(0, { onAddresses: () => {} });
-  targets.set(answer('10.0.0.1', '10.0.0.2'), 0);
-  assert.equal(libc.memories, 2);
-  for (let n = 3; n < 100; n += 1) targets.set(answer('10.0.0.2', `10.0.1.${n}`), n);
-  assert.equal(libc.memories, 2);
+test('a name with changing addresses does not leak memory', () => {
+  const { libc, upstream } = upstreamOf('a.name');
+  upstream.get(0, { onAddresses: () => {} });
+  upstream.set(answer('10.0.0.1', '10.0.0.2'), 0);
+  assert.equal(libc.memoryCount, 2);
+  for (let n = 3; n < 100; n += 1) upstream.set(answer('10.0.0.2', `10.0.1.${n}`), n);
+  assert.equal(libc.memoryCount, 2);
   libc.verify();
 });

@@ -28,43 +28,43 @@ const { EADDRINUSE, EAGAIN, EBADF, EINPROGRESS, EINVAL, ENOENT, ENOTCONN, EPIPE,
   constants.errno;
 const skip = needs(process.platform === 'linux' ? undefined : 'needs Linux');
 
-test('an error has the name by which others know it', () => {
+test('an errno has its usual name', () => {
   for (const name of ['EAGAIN', 'ECONNREFUSED', 'ECONNRESET', 'EMFILE', 'ENOENT', 'ENOTSUP'] as const)
     assert.equal(errorName(constants.errno[name]), name);
   assert.equal(errorName(4_711), 'E4711');
 });
 
-test('a failed call is a negative error, whichever call it is', { skip }, () => {
+test('every call that fails returns the negated errno', { skip }, () => {
   const libc = loadLibc();
   const memory = libc.allocate(ADDRESS_MEMORY_BYTES);
-  const none = 1_000_000_000;
+  const unusedFd = 1_000_000_000;
   for (const [call, result] of Object.entries({
-    bind: libc.bind(none, memory, 16),
-    listen: libc.listen(none, 1),
-    accept: libc.accept(none, memory),
-    connect: libc.connect(none, memory, 16),
-    getsockname: libc.getsockname(none, memory),
-    setOption: libc.setOption(none, SOL_SOCKET, SO_KEEPALIVE, 1),
-    resetOnClose: libc.resetOnClose(none),
-    shutdown: libc.shutdown(none),
-    close: libc.close(none),
-    read: libc.read(none, memory, 1),
-    receive: libc.receive(none, memory, 1),
-    send: libc.send(none, memory, 0, 1, false),
-    splice: libc.splice(none, none, 1),
-    unread: libc.unreadBytes(none),
-    unsent: libc.unsentBytes(none),
-    setPipeSize: libc.setPipeSize(none, 4_096),
-    epollAdd: libc.epollAdd(none, 0, EPOLLIN, 1),
-    epollDelete: libc.epollDelete(none, 0),
-    epollWait: libc.epollWait(none, memory, 1, 0),
+    bind: libc.bind(unusedFd, memory, 16),
+    listen: libc.listen(unusedFd, 1),
+    accept: libc.accept(unusedFd, memory),
+    connect: libc.connect(unusedFd, memory, 16),
+    getsockname: libc.getsockname(unusedFd, memory),
+    setOption: libc.setOption(unusedFd, SOL_SOCKET, SO_KEEPALIVE, 1),
+    resetOnClose: libc.resetOnClose(unusedFd),
+    shutdown: libc.shutdown(unusedFd),
+    close: libc.close(unusedFd),
+    read: libc.read(unusedFd, memory, 1),
+    receive: libc.receive(unusedFd, memory, 1),
+    send: libc.send(unusedFd, memory, 0, 1, false),
+    splice: libc.splice(unusedFd, unusedFd, 1),
+    unread: libc.unreadBytes(unusedFd),
+    unsent: libc.unsentBytes(unusedFd),
+    setPipeSize: libc.setPipeSize(unusedFd, 4_096),
+    epollAdd: libc.epollAdd(unusedFd, 0, EPOLLIN, 1),
+    epollDelete: libc.epollDelete(unusedFd, 0),
+    epollWait: libc.epollWait(unusedFd, memory, 1, 0),
   }))
     assert.equal(result, -EBADF, call);
-  assert.equal(libc.socketError(none), EBADF);
+  assert.equal(libc.socketError(unusedFd), EBADF);
   assert.equal(libc.socket(4_711), -constants.errno.EAFNOSUPPORT);
 });
 
-test('a connection from listen to its end, on real sockets', { skip }, (t) => {
+test('a connection from listen to its end on real sockets', { skip }, (t) => {
   const libc = openLibc(t);
   const address = libc.allocate(ADDRESS_MEMORY_BYTES);
   const { fd: listener, size } = listen(libc, address);
@@ -84,7 +84,7 @@ test('a connection from listen to its end, on real sockets', { skip }, (t) => {
     [words[0], words[EVENT_LAYOUT.fd], words[EVENT_LAYOUT.generation]],
     [EPOLLOUT, client, 4_711],
   );
-  assert.equal(libc.epollWait(epoll, events, 8, 0), 0, 'an edge is told once');
+  assert.equal(libc.epollWait(epoll, events, 8, 0), 0, 'an edge is reported once');
   assert.equal(libc.socketError(client), 0);
 
   const peer = libc.allocate(ADDRESS_MEMORY_BYTES);
@@ -122,28 +122,31 @@ test('bytes are spliced through a pipe, and a pipe has a size', { skip }, (t) =>
   const libc = openLibc(t);
   const ends = libc.allocate(8);
   assert.equal(libc.pipe(ends), 0);
-  const [out, end] = [ends.bytes.readInt32LE(0), ends.bytes.readInt32LE(4)];
-  assert.equal(libc.setPipeSize(end, 65_536), 65_536);
-  assert.ok(libc.setPipeSize(end, 2 ** 31 - 1) < 0);
+  const readFd = ends.bytes.readInt32LE(0);
+  const writeFd = ends.bytes.readInt32LE(4);
+  assert.equal(libc.setPipeSize(writeFd, 65_536), 65_536);
+  assert.ok(libc.setPipeSize(writeFd, 2 ** 31 - 1) < 0);
   const [near, far] = pair(libc);
   const memory = libc.allocate(5);
   memory.bytes.write('hello');
-  assert.equal(libc.splice(near, end, 5), -EAGAIN);
+  assert.equal(libc.splice(near, writeFd, 5), -EAGAIN);
   libc.send(far, memory, 0, 5, false);
   until(() => libc.unreadBytes(near) === 5);
-  assert.equal(libc.splice(near, end, 65_536), 5);
-  assert.equal(libc.splice(out, near, 5), 5);
+  assert.equal(libc.splice(near, writeFd, 65_536), 5);
+  assert.equal(libc.splice(readFd, near, 5), 5);
   until(() => libc.unreadBytes(far) === 5);
   memory.bytes.fill(0);
   assert.equal(libc.receive(far, memory, 5), 5);
   assert.equal(memory.bytes.toString(), 'hello');
-  assert.equal(libc.splice(out, near, 5), -EAGAIN);
+  assert.equal(libc.splice(readFd, near, 5), -EAGAIN);
 });
 
-test('an eventfd is told of by epoll', { skip }, (t) => {
+test('epoll reports an eventfd', { skip }, (t) => {
   const libc = openLibc(t);
-  const [wake, epoll] = [libc.eventfd(), libc.epollCreate()];
-  const [counter, events] = [libc.allocate(8), libc.allocate(EVENT_LAYOUT.words * 4)];
+  const wake = libc.eventfd();
+  const epoll = libc.epollCreate();
+  const counter = libc.allocate(8);
+  const events = libc.allocate(EVENT_LAYOUT.words * 4);
   libc.epollAdd(epoll, wake, EPOLLIN, 1);
   assert.equal(libc.epollWait(epoll, events, 1, 0), 0);
   counter.bytes.writeBigUInt64LE(2n);
@@ -154,12 +157,14 @@ test('an eventfd is told of by epoll', { skip }, (t) => {
   assert.equal(counter.bytes.readBigUInt64LE(), 2n);
 });
 
-test('a unix socket, and an address in use', { skip }, (t) => {
+test('a unix socket, and an address that is in use', { skip }, (t) => {
   const libc = openLibc(t);
   const path = join(tempFolder(), 's');
   const address = libc.allocate(ADDRESS_MEMORY_BYTES);
   const { size } = writeAddress({ host: path, port: 0 }, address);
-  const [listener, client, second] = [libc.socket(AF_UNIX), libc.socket(AF_UNIX), libc.socket(AF_UNIX)];
+  const listener = libc.socket(AF_UNIX);
+  const client = libc.socket(AF_UNIX);
+  const second = libc.socket(AF_UNIX);
   assert.equal(libc.connect(client, address, size), -ENOENT);
   assert.equal(libc.bind(listener, address, size), 0);
   assert.equal(libc.bind(second, address, size), -EADDRINUSE);
@@ -171,7 +176,7 @@ test('a unix socket, and an address in use', { skip }, (t) => {
   assert.equal(readAddress(peer), undefined);
 });
 
-/** What a test has opened is closed after it; a wrong use of memory or of a file fails it. */
+/** A checked libc: its files are closed after the test, and a wrong use of memory or of a file fails the test. */
 const openLibc = (t: TestContext): CheckedLibc => {
   const libc = createCheckedLibc(loadLibc());
   t.after(() => {
@@ -181,7 +186,7 @@ const openLibc = (t: TestContext): CheckedLibc => {
   return libc;
 };
 
-/** The bound address is in `address` then. */
+/** Listens on a free port. Writes the bound address into `address`. */
 const listen = (
   libc: CheckedLibc,
   address: ReturnType<CheckedLibc['allocate']>,
@@ -207,8 +212,8 @@ const pair = (libc: CheckedLibc): readonly [number, number] => {
   return [server, client];
 };
 
-/** The kernel does its part beside this thread, which need not give way for it. */
+/** Polls without a pause: the kernel works beside this thread. */
 const until = (condition: () => boolean): void => {
   const giveUpAt = performance.now() + 30_000;
-  while (!condition()) assert.ok(performance.now() < giveUpAt, 'never');
+  while (!condition()) assert.ok(performance.now() < giveUpAt, 'the condition was not met within 30 s');
 };

@@ -8,24 +8,26 @@ import { needs } from '../../../../support/requirements.ts';
 
 const skip = needs(process.platform === 'linux' ? undefined : 'needs Linux');
 
-test('within this host nothing is paced, and to others as the system has it', { skip }, (t) => {
+test('sockets on loopback do not pace, and all others use the congestion control of the system', {
+  skip,
+}, (t) => {
   const libc = loadLibc();
-  const own = readFileSync('/proc/sys/net/ipv4/tcp_congestion_control', 'utf8').trim();
-  const fds = ['127.0.0.1', '192.0.2.1'].map((host) => dialling(libc, host));
+  const systemDefault = readFileSync('/proc/sys/net/ipv4/tcp_congestion_control', 'utf8').trim();
+  const fds = ['127.0.0.1', '192.0.2.1'].map((host) => openDialingSocket(libc, host));
   for (const host of ['127.0.0.1', '0.0.0.0']) fds.push(openListener(libc, { host, port: 0 }).fd);
   t.after(() => {
     for (const fd of fds) libc.close(fd);
   });
-  assert.deepEqual(congestionControls(fds), ['reno', own, 'reno', own]);
+  assert.deepEqual(congestionControls(fds), ['reno', systemDefault, 'reno', systemDefault]);
 });
 
-const dialling = (libc: Libc, host: string): number => {
+const openDialingSocket = (libc: Libc, host: string): number => {
   const fd = libc.socket(AF_INET);
   setLowLatency(libc, fd, { host, port: 80 });
   return fd;
 };
 
-/** Node has no getsockopt: a child asks, which has been given the sockets as its files 3, 4, ... */
+/** Asks a child, which inherits the sockets as its files 3, 4, …, because Node.js has no getsockopt(2). */
 const congestionControls = (fds: readonly number[]): readonly string[] => {
   const script = `for (3 .. $#ARGV + 3) {
     open my $s, '+<&=', $_ or die;

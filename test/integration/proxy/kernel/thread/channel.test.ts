@@ -28,7 +28,7 @@ const recordOf = (reason: CloseReason, n: number): ConnectionRecord => ({
   active: n + 4,
 });
 
-test('records come over as they were, with every reason', () => {
+test('records of every reason are the same after the exchange', () => {
   const records = (Object.keys(CLOSE_REASONS) as CloseReason[]).map(recordOf);
   const fields: Parameters<typeof pushRecord>[0] = [];
   for (const record of records) pushRecord(fields, record);
@@ -41,7 +41,7 @@ test('an error keeps its code', () => {
   assert.deepEqual([message, code], [error.message, 'EADDRINUSE']);
 });
 
-test('both threads see the counts, and a connection is active until its end was told', () => {
+test('both threads see the counts, and a connection is active until its record has arrived', () => {
   const mine = new SharedCounters();
   const theirs = new SharedCounters(mine.buffer);
   theirs.addBytes(true, 2 ** 40);
@@ -64,40 +64,40 @@ test('both threads see the counts, and a connection is active until its end was 
 });
 
 test('the wait for commands ends when they are carried out, when the other thread ends, or when it takes too long', () => {
-  const cells = new SharedCounters();
-  cells.waitForCommands(60_000);
-  cells.countCommand();
-  cells.setHandledCommands(1);
-  cells.waitForCommands(60_000);
-  cells.countCommand();
-  cells.waitForCommands(10);
-  cells.setEnded();
-  cells.waitForCommands(60_000);
-  assert.deepEqual([cells.sentCommands, cells.hasEnded, cells.waitForEnd(60_000)], [2, true, true]);
+  const counters = new SharedCounters();
+  counters.waitForCommands(60_000);
+  counters.countCommand();
+  counters.setHandledCommands(1);
+  counters.waitForCommands(60_000);
+  counters.countCommand();
+  counters.waitForCommands(10);
+  counters.setEnded();
+  counters.waitForCommands(60_000);
+  assert.deepEqual([counters.sentCommands, counters.hasEnded, counters.waitForEnd(60_000)], [2, true, true]);
 });
 
-test('another thread is waited for until it has carried the commands out, and until it has ended', async (t) => {
-  const cells = new SharedCounters();
+test('a thread waits until the other one has carried out the commands, and until it has ended', async (t) => {
+  const counters = new SharedCounters();
   const script = `
     const { parentPort, workerData } = require('node:worker_threads');
     parentPort.on('message', async ({ buffer, url }) => {
       const { SharedCounters } = await import(url);
-      const cells = new SharedCounters(buffer);
+      const counters = new SharedCounters(buffer);
       parentPort.postMessage('ready');
-      while (cells.sentCommands === 0);
-      cells.setHandledCommands(1);
-      while (!cells.isStopped);
-      cells.setEnded();
+      while (counters.sentCommands === 0);
+      counters.setHandledCommands(1);
+      while (!counters.isStopped);
+      counters.setEnded();
       parentPort.close();
     });`;
   const worker = new Worker(script, { eval: true });
   t.after(() => worker.terminate());
   const url = compiled('src/proxy/kernel/thread/shared-counters.ts').href;
-  worker.postMessage({ buffer: cells.buffer, url });
+  worker.postMessage({ buffer: counters.buffer, url });
   await once(worker, 'message');
-  cells.countCommand();
-  cells.waitForCommands(60_000);
-  assert.equal(cells.waitForEnd(1), false);
-  cells.stop();
-  assert.equal(cells.waitForEnd(60_000), true);
+  counters.countCommand();
+  counters.waitForCommands(60_000);
+  assert.equal(counters.waitForEnd(1), false);
+  counters.stop();
+  assert.equal(counters.waitForEnd(60_000), true);
 });

@@ -14,22 +14,22 @@ import { needs } from '../../../../support/requirements.ts';
 import { tempFolder } from '../../../../support/temp-dir.ts';
 
 const skip = needs(process.platform === 'linux' ? undefined : 'needs Linux');
-/** A process that hangs is ended then, and fails its test. */
+/** A process that hangs fails its test and is killed. */
 const limit = { skip, timeout: 60_000 };
 
-for (const [act, code, said] of [
+for (const [action, code, stderrPattern] of [
   ['throw', 1, /Error: thrown on purpose\n {4}at .*engine-process\.js/],
   ['reject', 1, /Error: rejected on purpose\n {4}at .*engine-process\.js/],
   ['exit', 3, /^$/],
 ] as const)
-  test(`to ${act} while the loop is idle ends the process`, limit, async (t) => {
+  test(`the action ${action} ends the process while the loop is idle`, limit, async (t) => {
     const { child, stderr } = await start(t);
-    child.send(act);
+    child.send(action);
     assert.deepEqual(await once(child, 'close'), [code, null]);
-    assert.match(stderr(), said);
+    assert.match(stderr(), stderrPattern);
   });
 
-test('to throw while bytes flow ends the process', limit, async (t) => {
+test('an uncaught exception ends the process while bytes flow', limit, async (t) => {
   const upstream = await serve(t, echo);
   const { child, address, stderr } = await start(t, upstream.port);
   const client = dial(t, address);
@@ -44,21 +44,21 @@ test('to throw while bytes flow ends the process', limit, async (t) => {
   assert.match(stderr(), /Error: thrown on purpose/);
 });
 
-test('a signal lets the proxy leave in order', limit, async (t) => {
+test('a signal shuts the proxy down in order', limit, async (t) => {
   const { child, lines } = await startProxy(t);
-  await seen(lines, /listening/);
+  await waitForLine(lines, /listening/);
   child.kill('SIGTERM');
   assert.deepEqual(await once(child, 'close'), [0, null]);
 });
 
-test('a signal that comes as soon as the proxy listens lets it leave in order', limit, async (t) => {
+test('a signal that arrives as soon as the proxy listens shuts it down in order', limit, async (t) => {
   const { child, lines } = await startProxy(t, 0, preload('signal-at-listening'));
   assert.deepEqual(await once(child, 'close'), [0, null]);
   assert.match(lines.join('\n'), /listening/);
 });
 
 test(
-  'the death of the thread is told with its cause, and connections end with the process',
+  'the death of the thread is reported with its cause, and connections end with the process',
   limit,
   async (t) => {
     const upstream = await serve(t, echo);
@@ -68,7 +68,7 @@ test(
     await readBytes(client, 1);
     const message = once(child, 'message');
     child.kill('SIGUSR2');
-    // The loop waits on what is closed until something happens.
+    // The loop notices the closed epoll instance only when its wait ends.
     const talk = setInterval(() => client.write('y'), 50);
     t.after(() => clearInterval(talk));
     assert.deepEqual((await message)[0], {
@@ -83,13 +83,13 @@ test(
   },
 );
 
-test('a proxy whose thread dies says why and leaves with 1', limit, async (t) => {
+test('a proxy whose thread dies logs the cause and exits with 1', limit, async (t) => {
   const listen = await freePort();
   const { child, lines } = await startProxy(t, listen, preload('close-loop'));
-  await seen(lines, /listening/);
+  await waitForLine(lines, /listening/);
   child.kill('SIGUSR2');
   const closed = once(child, 'close');
-  // The loop waits on what is closed until something happens.
+  // The loop notices the closed epoll instance only when its wait ends.
   const clients = setInterval(() => dial(t, { host: '127.0.0.1', port: listen }), 500);
   t.after(() => clearInterval(clients));
   assert.deepEqual(await closed, [1, null]);
@@ -97,7 +97,7 @@ test('a proxy whose thread dies says why and leaves with 1', limit, async (t) =>
 });
 
 test(
-  'a thread that is busy for good is called stuck, and the process ends none the less',
+  'a thread that never gives way is reported as stuck, and the process can still exit',
   limit,
   async (t) => {
     const file = join(tempFolder(), 'stuck');
@@ -107,8 +107,8 @@ test(
       child.send('ask');
       return ((await once(child, 'message')) as [{ readonly dataPath: string }])[0].dataPath;
     };
-    const becomes = async (wanted: string): Promise<void> => {
-      while ((await ask()) !== wanted) await pause(100);
+    const becomes = async (expected: string): Promise<void> => {
+      while ((await ask()) !== expected) await pause(100);
     };
     assert.equal(await ask(), 'ok');
     writeFileSync(file, '');
@@ -122,14 +122,14 @@ test(
   },
 );
 
-test('a main thread that is blocked stops no byte and keeps nobody out', limit, async (t) => {
+test('a blocked main thread stops neither bytes nor new clients', limit, async (t) => {
   const upstream = await serve(t, echo);
   const { child, address, lines } = await start(t, upstream.port);
   const client = dial(t, address);
   client.write('x');
   await readBytes(client, 1);
   child.send('block');
-  await seen(lines, /^blocked$/);
+  await waitForLine(lines, /^blocked$/);
   for (let n = 0; n < 100; n += 1) {
     client.write('question');
     assert.equal((await readBytes(client, 8)).toString(), 'question');
@@ -191,6 +191,6 @@ const follow = (t: TestContext, child: ChildProcess): Started => {
   return { child, lines, stderr: () => stderr };
 };
 
-const seen = async (lines: readonly string[], wanted: RegExp): Promise<void> => {
-  while (!lines.some((line) => wanted.test(line))) await pause(20);
+const waitForLine = async (lines: readonly string[], expected: RegExp): Promise<void> => {
+  while (!lines.some((line) => expected.test(line))) await pause(20);
 };
