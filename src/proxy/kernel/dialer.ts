@@ -100,7 +100,7 @@ export class Dialer implements EventHandler, Timer, Waiter, AddressWaiter {
     this.retry();
   }
 
-  /** Ends the dial without calling anybody, because its connection has ended. */
+  /** Ends the dial without a callback, because its connection has ended. */
   cancel(): void {
     if (this.#isFinished) return;
     this.#finish();

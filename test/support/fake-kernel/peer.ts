@@ -102,7 +102,7 @@ export class Peer {
   }
 
   #identifySender(sender: Peer | undefined): void {
-    assert.ok(sender, `peer ${this.number} got a byte that nobody has sent`);
+    assert.ok(sender, `peer ${this.number} got a byte that no peer has sent`);
     assert.ok(!sender.sender || sender.sender === this, `peer ${sender.number} talks to two`);
     this.sender = sender;
   }

@@ -40,23 +40,18 @@ interface Thread {
   readonly whenEnded: Promise<unknown>;
 }
 
+type DoneEvent = Extract<ThreadEvent, { kind: 'done' }>;
+
 /** Starts the thread of a data path. Rejects when the thread cannot work here. */
 export const startThread = async (policy: Policy, hooks: EngineHooks): Promise<Thread> => {
   const counters = new SharedCounters();
-  const workerData: ThreadOptions = {
+  const worker = startWorker({
     policy,
     counters: counters.buffer,
     shouldReportOpen: hooks.onOpen !== undefined,
     shouldLogDials: isDebugEnabled('dial'),
     ephemeralPorts: readEphemeralPortRange(),
-  };
-  const worker = new Worker(new URL('./worker.js', import.meta.url), {
-    workerData,
-    resourceLimits: RESOURCE_LIMITS,
-    trackUnmanagedFds: false,
   });
-  const pendingRequests = new Map<number, (event: Extract<ThreadEvent, { kind: 'done' }>) => void>();
-  let lastId = 0;
   let reportedEnds = 0;
   let isDrained = false;
   // A thread that starts while the process exits cannot be woken yet. It sees the stop flag, or ends with the process.
@@ -86,6 +81,7 @@ export const startThread = async (policy: Policy, hooks: EngineHooks): Promise<T
     counters.countCommand();
     liveThread.wake();
   };
+  const requests = createRequests(post);
   const onEvent = (event: ThreadEvent): void => {
     switch (event.kind) {
       case 'records':
@@ -99,7 +95,7 @@ export const startThread = async (policy: Policy, hooks: EngineHooks): Promise<T
       case 'error':
         return hooks.onError(toError(event.failure));
       case 'done':
-        return pendingRequests.get(event.id)?.(event);
+        return requests.onDone(event);
       case 'resolve':
         return void lookUp(policy.upstream).then((resolved) => post({ kind: 'resolved', resolved }));
       case 'dial':
@@ -117,20 +113,35 @@ export const startThread = async (policy: Policy, hooks: EngineHooks): Promise<T
     counters,
     counts: () => counters.counts(reportedEnds),
     post,
-    request: ({ kind, address }) =>
-      new Promise((resolve, reject) => {
-        const id = ++lastId;
-        pendingRequests.set(id, ({ bound, failure }) => {
-          pendingRequests.delete(id);
-          if (failure) reject(toError(failure));
-          else resolve(bound);
-        });
-        post({ kind, id, address: { host: address.host, port: address.port } });
-      }),
+    request: requests.send,
     // A proxy that shuts down makes its last report after the thread has ended, when there is nothing to wake.
     dataPath: createStuckCheck(counters, () => LIVE_THREADS.has(liveThread) && liveThread.wake()),
     whenEnded,
   };
+};
+
+const startWorker = (workerData: ThreadOptions): Worker =>
+  new Worker(new URL('./worker.js', import.meta.url), {
+    workerData,
+    resourceLimits: RESOURCE_LIMITS,
+    trackUnmanagedFds: false,
+  });
+
+/** Joins the commands that are answered with their `done` events. */
+const createRequests = (post: Thread['post']) => {
+  const pending = new Map<number, (event: DoneEvent) => void>();
+  let lastId = 0;
+  const send: Thread['request'] = ({ kind, address }) =>
+    new Promise((resolve, reject) => {
+      const id = ++lastId;
+      pending.set(id, ({ bound, failure }) => {
+        pending.delete(id);
+        if (failure) reject(toError(failure));
+        else resolve(bound);
+      });
+      post({ kind, id, address: { host: address.host, port: address.port } });
+    });
+  return { send, onDone: (event: DoneEvent): void => pending.get(event.id)?.(event) };
 };
 
 /** Loads the resolver on the first lookup: it takes 4 MB, and most upstreams need none. */

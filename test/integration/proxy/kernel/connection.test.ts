@@ -136,7 +136,8 @@ test('bytes in a pipe are dropped with their connection and do not reach the nex
   for (let n = 0; n < 2; n += 1) {
     world.dial('127.0.0.1', false);
     world.settle();
-    const [client, upstream] = [world.clients[n]?.peer, world.upstreams[n]];
+    const client = world.clients[n]?.peer;
+    const upstream = world.upstreams[n];
     assert.ok(client && upstream);
     client.isStalled = n === 0;
     for (let sent = 0; sent < 10; sent += 1) {
@@ -379,7 +380,8 @@ test('bytes that could not be written are dropped with their connection, and the
   for (let n = 0; n < 40; n += 1) {
     world.dial('127.0.0.1', false);
     world.settle();
-    const [client, upstream] = [world.clients[n]?.peer, world.upstreams[n]];
+    const client = world.clients[n]?.peer;
+    const upstream = world.upstreams[n];
     assert.ok(client && upstream);
     client.stream.inBytes = 0;
     upstream.send(60_000);

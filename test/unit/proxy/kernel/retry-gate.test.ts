@@ -31,7 +31,8 @@ const createGate = () => {
 
 test('one waiter tries at a time, at growing pauses', () => {
   const { gate, waiterNamed, after } = createGate();
-  const [first, second] = [waiterNamed('first'), waiterNamed('second')];
+  const first = waiterNamed('first');
+  const second = waiterNamed('second');
   gate.add(first);
   gate.add(second);
   assert.deepEqual([after(99), after(1)], [[], ['first']]);
@@ -44,7 +45,8 @@ test('one waiter tries at a time, at growing pauses', () => {
 
 test('when the waiter that is trying leaves, the next one tries', () => {
   const { gate, waiterNamed, after } = createGate();
-  const [first, second] = [waiterNamed('first'), waiterNamed('second')];
+  const first = waiterNamed('first');
+  const second = waiterNamed('second');
   gate.add(first);
   gate.add(second);
   after(100);
@@ -54,7 +56,8 @@ test('when the waiter that is trying leaves, the next one tries', () => {
 
 test('a failure of a waiter whose turn it was not changes nothing', () => {
   const { gate, waiterNamed, after } = createGate();
-  const [first, second] = [waiterNamed('first'), waiterNamed('second')];
+  const first = waiterNamed('first');
+  const second = waiterNamed('second');
   gate.add(first);
   gate.add(second);
   after(100);
