@@ -1,67 +1,84 @@
+import { backoffMs } from '../lib/backoff.ts';
 import { isWithin } from '../lib/duration.ts';
 
-/** How often a port may be restarted; remedy.ts asks before each cure. Times are wall-clock milliseconds. */
+/**
+ * Limits how often a port is restarted; remedy.ts asks it before each remedy. It is closed while restarts are within
+ * {@link RestartPolicy.maxRestarts}. It opens when they are used up, and then allows single attempts with long pauses
+ * until one of them helps. Times are wall-clock milliseconds.
+ */
 export interface CircuitBreaker {
-  /** The cures within the window of the budget. */
+  /** When each remedy within the last `restartWindowMs` was done; only these count against `maxRestarts`. */
   readonly restartedAt: readonly number[];
-  /** Cures since the last recovery. */
+  /** The number of remedies since the last recovery. It sets the next pause and picks the next remedy. */
   readonly attempts: number;
-  /** The next one not before then. */
+  /** No remedy is allowed before this time; 0: none is pending. */
   readonly nextRestartAt: number;
-  /** 0: closed. Otherwise how often it has opened since the last recovery. */
+  /** 0: closed. Otherwise 1, plus the number of attempts since it opened; a recovery resets it. */
   readonly openCount: number;
 }
 
 export interface RestartPolicy {
-  /** At most so many restarts within `restartWindowMs`; 0: none at all. */
+  /** At most this many restarts within `restartWindowMs`; default 10; 0: the port is never restarted. */
   readonly maxRestarts: number;
+  /** How long a restart counts against `maxRestarts`; default 10 min. */
   readonly restartWindowMs: number;
-  /** When the budget is spent, one try after so long, then after twice that … at most 10 min. */
+  /** The first pause after the breaker opens; it doubles up to MAX_COOLDOWN_MS, 10 min; default 1 min. */
   readonly restartCooldownMs: number;
 }
 
 export const CLOSED: CircuitBreaker = { restartedAt: [], attempts: 0, nextRestartAt: 0, openCount: 0 };
 
-/** A cure that did not help is tried again after 1 s, 2 s, 4 s … at most 30 s. */
-const MIN_BACKOFF_MS = 1_000;
-const MAX_BACKOFF_MS = 30_000;
+/** While the breaker is closed, the next remedy is tried 1 s, 2 s, 4 s … 30 s after one that did not help. */
+const RESTART_BACKOFF = { minMs: 1_000, maxMs: 30_000 };
 const MAX_COOLDOWN_MS = 600_000;
 
-/** `cure`: now. `wait`: later, or never. `give_up`: the budget is spent, and the breaker is to be opened. */
+/**
+ * Whether a remedy may be done now.
+ * - `allow`: yes
+ * - `backoff`: no, the pause is not over, or `maxRestarts` is 0
+ * - `open`: no, `maxRestarts` is used up; the caller opens the breaker with {@link openBreaker}
+ */
 export const askBreaker = (
   breaker: CircuitBreaker,
   now: number,
   policy: RestartPolicy,
 ): 'allow' | 'backoff' | 'open' => {
+  // A pause that would last longer than the longest one was set before the clock was set back, and is ignored.
   const isEarly = now < breaker.nextRestartAt && breaker.nextRestartAt - now <= maxCooldownMs(policy);
   if (policy.maxRestarts === 0 || isEarly) return 'backoff';
   if (breaker.openCount > 0) return 'allow';
   return recentRestarts(breaker, now, policy).length < policy.maxRestarts ? 'allow' : 'open';
 };
 
+/** A `restartCooldownMs` above MAX_COOLDOWN_MS is kept as it is, and not doubled. */
 const maxCooldownMs = ({ restartCooldownMs }: RestartPolicy): number =>
   Math.max(restartCooldownMs, MAX_COOLDOWN_MS);
 
+/** Opens the breaker, or opens it once more after an attempt: each time the pause is twice as long. */
 export const openBreaker = (breaker: CircuitBreaker, now: number, policy: RestartPolicy): CircuitBreaker => {
-  const cooldownMs = Math.min(policy.restartCooldownMs * 2 ** breaker.openCount, maxCooldownMs(policy));
-  return { ...breaker, openCount: breaker.openCount + 1, nextRestartAt: now + cooldownMs };
+  const cooldown = { minMs: policy.restartCooldownMs, maxMs: maxCooldownMs(policy) };
+  return {
+    ...breaker,
+    openCount: breaker.openCount + 1,
+    nextRestartAt: now + backoffMs(cooldown, breaker.openCount),
+  };
 };
 
-/** After a cure, whether it worked or not: it shows at the next looks whether it helped. */
+/** Counts a remedy, whether or not PM2 could do it; the checks that follow show whether it helped. */
 export const afterRestart = (breaker: CircuitBreaker, now: number, policy: RestartPolicy): CircuitBreaker => {
-  const backoffMs = Math.min(MIN_BACKOFF_MS * 2 ** breaker.attempts, MAX_BACKOFF_MS);
   const counted = {
     ...breaker,
     restartedAt: [...recentRestarts(breaker, now, policy), now],
     attempts: breaker.attempts + 1,
-    nextRestartAt: now + backoffMs,
+    nextRestartAt: now + backoffMs(RESTART_BACKOFF, breaker.attempts),
   };
   return breaker.openCount > 0 ? openBreaker(counted, now, policy) : counted;
 };
 
 /**
- * What was spent stays spent until its time is over, unless it was the try of an open breaker that helped: each try
- * opens it once more. A port that comes back without one may be gone again as soon.
+ * Closes the breaker, and starts the pauses anew. The restarts are forgotten only when an attempt of the open breaker
+ * helped, which `openCount` above 1 shows. A port that came back without one may fail again as soon, so its restarts
+ * count until their window is over.
  */
 export const afterRecovery = (breaker: CircuitBreaker): CircuitBreaker =>
   breaker.attempts === 0 && breaker.openCount === 0

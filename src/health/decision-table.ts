@@ -1,13 +1,14 @@
 import { isUpstreamFault } from './causes.ts';
 import type { Cause, Evidence, FailingVerdict, Verdict } from './types.ts';
 
-/** One line of the decision table. */
+/** One row of the decision table. */
 export interface DecisionRow {
-  /** The finding, in words. */
+  /** What was found out, as a sentence for docs/decision-table.md. */
   readonly finding: string;
+  /** Whether the evidence shows this finding; rows above it have not matched. */
   matches(evidence: Evidence): boolean;
   readonly verdict: Verdict;
-  /** Why this verdict and no other. */
+  /** Why this verdict and no other, as a sentence for docs/decision-table.md. */
   readonly why: string;
 }
 
@@ -35,184 +36,188 @@ const neutralVerdict = (
   cause,
 });
 
-/** The decision table: the first row that fits decides. docs/decision-table.md is made from it. */
+/** The first row that matches decides. `npm run table` writes docs/decision-table.md from it. */
 export const DECISION_TABLE: readonly DecisionRow[] = [
   {
-    finding: 'the monitor itself was late, or the machine slept',
+    finding: 'the check itself came late, because the monitor was busy or the machine slept',
     matches: ({ monitor }) => monitor === 'late',
     verdict: neutralVerdict('same'),
-    why: 'what was measured is the monitor; a fresh round decides',
+    why: 'the evidence shows how late the monitor was, not how the proxy is; the next check decides',
   },
   {
     finding:
-      'PM2 is stopping it, and it does not go: stopped by a signal, without an answer twice, or for longer than a proxy takes',
+      'PM2 is stopping it, and it does not exit: it is stopped by a signal, has missed two heartbeats, or has had more time than a proxy needs',
     matches: ({ pm2, stopping }) => pm2 === 'stopping' && stopping === 'overdue',
     verdict: { kind: 'ending', state: 'stopped', cause: null, remedies: ['kill'] },
-    why: "the operator's wish: it would keep the port until PM2's kill_timeout, 11 s",
+    why: "the operator wants it gone; without a SIGKILL it would hold the port until PM2's kill_timeout ends, by default 11 s",
   },
   {
-    finding: 'PM2 has it stopped, stopping, or deleted',
+    finding: 'it is stopped, is being stopped, or was deleted in PM2',
     matches: ({ pm2 }) => pm2 === 'stopped' || pm2 === 'stopping' || pm2 === 'deleted',
     verdict: neutralVerdict('stopped'),
-    why: "the operator's wish",
+    why: 'the operator wants it so, and the monitor never undoes that',
   },
   {
     finding:
-      'PM2 gave up (errored, or waiting restart with pid 0), or does not have it, and it does not answer',
+      'PM2 gave it up ("errored", or "waiting restart" with pid 0), or does not list it and it does not answer',
     matches: ({ pm2, heartbeat }) => pm2 === 'gave_up' || (pm2 === 'missing' && heartbeat !== 'ok'),
     verdict: failingVerdict('crashed', ['start'], 'first_failure'),
-    why: 'nobody else will bring it back; one that answers is an orphan of a dead daemon, and goes on serving',
+    why: 'nothing else will start it; one that answers although PM2 does not list it belongs to a daemon that died, and goes on serving',
   },
   {
-    finding: 'it has crashed again and again, and has not been up for long since',
+    finding: 'it crashes again and again, and the present process has not yet run for 30 s',
     matches: ({ crashes }) => crashes === 'loop',
     verdict: failingVerdict('crash_loop', [], 'first_failure'),
-    why: 'PM2 restarts it ever more slowly; one more restart would not help, and to be up for a moment is no recovery',
+    why: 'PM2 restarts it with growing pauses, and one more restart would not help; a process that runs for a moment is no recovery',
   },
   {
-    finding: 'PM2 waits to restart it',
+    finding: 'its process has ended, and PM2 waits before it restarts it',
     matches: ({ pm2 }) => pm2 === 'waiting_restart',
     verdict: failingVerdict('crashed', [], 'first_failure'),
-    why: 'PM2 brings it back by itself',
+    why: 'PM2 restarts it by itself',
   },
   {
-    finding: 'the process is gone, or a zombie',
+    finding: 'its process is gone, or a zombie',
     matches: ({ process }) => process === 'gone' || process === 'zombie',
     verdict: failingVerdict('crashed', ['start']),
-    why: 'PM2 sees it too, and is given the time to; a zombie answers nobody',
+    why: 'PM2 notices too, and gets the time to restart it; a zombie never answers again',
   },
   {
-    finding: 'the process is stopped by a signal',
+    finding: 'its process is stopped by a signal',
     matches: ({ process }) => process === 'stopped',
     verdict: failingVerdict('stopped_by_signal', ['force_restart']),
-    why: 'PM2 calls it online; the kernel completes connects to it; it heeds SIGKILL only',
+    why: 'PM2 still lists it as online, and the kernel still completes connections to it; only SIGKILL ends it',
   },
   {
-    finding: 'no answer, and the process is in a system call that no signal ends',
+    finding: 'it does not answer, and its process is in a system call that no signal ends',
     matches: ({ heartbeat, process }) => heartbeat === 'silent' && process === 'uninterruptible',
     verdict: failingVerdict('blocked_in_kernel', []),
-    why: 'SIGKILL would wait too: the disk or the kernel is at fault',
+    why: 'SIGKILL would have to wait too; the disk or the kernel is at fault',
   },
   {
-    finding: 'no answer on the control socket in time',
+    finding: 'it does not answer on the control socket in time',
     matches: ({ heartbeat }) => heartbeat === 'silent',
     verdict: failingVerdict('hung', ['force_restart']),
-    why: 'its main thread is blocked, and a plain restart would wait for it',
+    why: 'its main thread is blocked, so a restart without SIGKILL would wait for it',
   },
   {
-    finding: 'it answers, but the thread that moves the bytes does not move',
+    finding: 'it answers, but the thread that moves the bytes is stuck',
     matches: ({ dataPath }) => dataPath === 'stuck',
     verdict: failingVerdict('data_path_stuck', ['force_restart']),
-    why: 'a graceful restart would wait for that thread',
+    why: 'a restart without SIGKILL would wait for that thread',
   },
   {
-    finding: 'PM2 launches it',
+    finding: 'PM2 is launching it',
     matches: ({ pm2 }) => pm2 === 'launching',
     verdict: neutralVerdict('starting'),
-    why: 'it has until the end of its grace',
+    why: 'it may take until the end of its grace period, 5 s',
   },
   {
-    finding: 'nobody behind the control socket, and no word of its process',
+    finding: 'no process listens on the control socket, and nothing is known about its process',
     matches: ({ heartbeat, process }) => heartbeat === 'unreachable' && process === 'unknown',
     verdict: failingVerdict('crashed', ['start']),
-    why: 'without /proc this is all that a dead process leaves',
+    why: 'without /proc, nothing else shows that a process has died',
   },
   {
-    finding: 'nobody behind the control socket, and yet the process lives',
+    finding: 'no process listens on the control socket, although its process is alive',
     matches: ({ heartbeat }) => heartbeat === 'unreachable',
     verdict: failingVerdict('hung', ['force_restart']),
-    why: 'it came up without its control socket, or lost it',
+    why: 'it started without its control socket, or has lost it, and cannot be checked',
   },
   {
-    finding: 'nothing is known of its answer',
+    finding: 'it is not known whether it answers',
     matches: ({ heartbeat }) => heartbeat === 'unknown',
     verdict: neutralVerdict('same'),
-    why: 'missing evidence is no failure',
+    why: 'missing evidence is not a failure',
   },
   {
     finding: 'its open files are near their limit',
     matches: ({ openFiles }) => openFiles === 'restart',
     verdict: failingVerdict('open_files_limit', ['restart', 'force_restart']),
-    why: 'at the limit it would accept connections only to drop them',
+    why: 'at the limit it would have to drop each connection that it accepts',
   },
   {
     finding: 'its memory is over its limit',
     matches: ({ memory }) => memory === 'restart',
     verdict: failingVerdict('memory_limit', ['restart', 'force_restart']),
-    why: 'open connections are let finish first; the OOM killer would not',
+    why: 'a restart lets open connections finish; the OOM killer would not',
   },
   {
     finding: 'its CPU is over its limit',
     matches: ({ cpu }) => cpu === 'restart',
     verdict: failingVerdict('cpu_limit', ['restart', 'force_restart']),
-    why: 'by default there is no such limit: to be busy is no fault',
+    why: 'off by default, because being busy is not a fault',
   },
   {
-    finding: 'its answers are over their limit of time',
+    finding: 'its answers on the control socket take longer than their limit',
     matches: ({ lag }) => lag === 'restart',
     verdict: failingVerdict('slow_responses', ['restart', 'force_restart']),
-    why: 'by default there is no such limit, as with CPU',
+    why: 'off by default, because being busy is not a fault',
   },
   {
     finding: 'another process holds the port',
     matches: ({ listening }) => listening === 'in_use',
     verdict: failingVerdict('port_in_use', []),
-    why: 'its holder is named and never killed; the proxy takes the port when it is free',
+    why: 'the other process is named and never killed; the proxy takes the port as soon as it is free',
   },
   {
     finding: 'it listens on nothing',
     matches: ({ listening }) => listening === 'none',
     verdict: failingVerdict('not_listening', ['relisten', 'restart', 'force_restart']),
-    why: 'it tries again by itself, too',
+    why: 'the proxy also retries by itself; a remedy is due when that has not helped',
   },
   {
-    finding: 'no connection to the upstream',
+    finding: 'the upstream does not accept connections',
     matches: ({ upstream }) => upstream === 'refused',
     verdict: failingVerdict('upstream_down', []),
-    why: 'a restart of the proxy cures no upstream',
+    why: 'no restart of the proxy mends an upstream',
   },
   {
-    finding: 'the upstream accepts, and does not answer as expected, not directly either',
+    finding:
+      'the upstream accepts connections, but does not answer as its probe expects, even when asked directly',
     matches: ({ upstream }) => upstream === 'silent',
     verdict: failingVerdict('upstream_unhealthy', []),
-    why: 'a restart of the proxy cures no upstream',
+    why: 'no restart of the proxy mends an upstream',
   },
   {
-    finding: 'it listens, and does not accept',
+    finding: 'it listens, but does not accept connections',
     matches: ({ accepts, listening }) => accepts === 'failed' && listening !== 'not_needed',
     verdict: failingVerdict('not_accepting', ['relisten', 'force_restart']),
-    why: 'to listen anew costs no open connection; while the upstream is away it would help nobody',
+    why: 'listening anew costs no open connection; it comes after the upstream, because it helps no client whose upstream is away',
   },
   {
-    finding: 'the upstream answers directly, and not through the proxy',
+    finding: 'the upstream answers directly, but not through the proxy',
     matches: ({ endToEnd }) => endToEnd === 'failed',
     verdict: failingVerdict('forwarding_broken', ['restart', 'force_restart']),
-    why: 'what is left is the proxy',
+    why: 'only the proxy is left as the cause',
   },
   {
-    finding: 'the upstream holds the port on every address itself',
+    finding: 'the upstream itself listens on every address of the port',
     matches: ({ listening }) => listening === 'not_needed',
     verdict: healthyVerdict('not_needed'),
-    why: 'there is nothing to forward',
+    why: 'there is nothing left to forward',
   },
   {
-    finding: 'some of its addresses are held by another process',
+    finding: 'another process holds some of its addresses',
     matches: ({ listening }) => listening === 'some',
     verdict: healthyVerdict('degraded', 'port_in_use'),
-    why: 'the others serve',
+    why: 'the proxy serves on its other addresses',
   },
   {
     finding: 'anything else',
     matches: () => true,
     verdict: healthyVerdict('up'),
-    why: 'it serves; what is over a limit that only warns is told beside it',
+    why: 'it serves; a quantity over its warning limit is reported as a warning',
   },
 ];
 
-/** So many crashes within `windowMs` are a loop, until a process has lived for `stableMs` (PM2's own time for that). */
+/**
+ * When crashes are a loop: `threshold` of them within `windowMs`, until a process has run for `stableMs`. PM2 resets its
+ * own restart delay after the same time.
+ */
 export const CRASH_LOOP = { threshold: 5, windowMs: 120_000, stableMs: 30_000 };
 
-/** What is over the limit that only warns: the proxy is up, and it is told beside that. */
+/** The causes whose quantity is over its warning limit, or growing. They do not change the state of the proxy. */
 export const warningsOf = ({ openFiles, memory, cpu, lag }: Evidence): readonly Cause[] => {
   const levels = {
     open_files_limit: openFiles,
@@ -225,7 +230,10 @@ export const warningsOf = ({ openFiles, memory, cpu, lag }: Evidence): readonly 
   );
 };
 
-/** The verdict on what was seen; an upstream that may be off (`optional`) is waited for instead of missed. */
+/**
+ * The verdict on the evidence of one check.
+ * @param optional the upstream may be off: its faults make the proxy wait instead of fail
+ */
 export const judge = (evidence: Evidence, optional: boolean): Verdict => {
   const verdict = DECISION_TABLE.find((row) => row.matches(evidence))?.verdict ?? neutralVerdict('same');
   const isUpstreamAway = verdict.kind === 'failing' && isUpstreamFault(verdict.cause);

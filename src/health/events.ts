@@ -2,48 +2,64 @@ import type { RestartPolicy } from './circuit-breaker.ts';
 import type { Health } from './state.ts';
 import type { Cause, Evidence, Remedy } from './types.ts';
 
-/** What a look saw; that a port crashes again and again is remembered here. */
+/** The evidence of one check. The reducer adds `crashes`, which it counts in {@link Health} itself. */
 export type CheckEvidence = Omit<Evidence, 'crashes'>;
 
+/** A check of the proxy has ended. */
 export interface CheckEvent {
   readonly kind: 'check';
+  /** When it ended, in wall-clock milliseconds. */
   readonly at: number;
+  /** The proxy's process; null when there is none, or none is known. */
   readonly pid: number | null;
   readonly evidence: CheckEvidence;
-  /** The upstream was checked since the look before: without it there is no news of it. */
+  /** The upstream was probed since the check before. If not, `upstream` and `endToEnd` repeat an older result. */
   readonly isProbed: boolean;
 }
 
+/** Everything that changes the health of a port. Each event carries its time in wall-clock milliseconds. */
 export type HealthEvent =
   | CheckEvent
-  /** The control connection ended: without a goodbye it was a crash, with one somebody restarts or stops the proxy. */
-  | { readonly kind: 'crash' | 'goodbye'; readonly at: number }
+  /** The control connection ended without a goodbye: the process crashed. */
+  | { readonly kind: 'crash'; readonly at: number }
+  /** The proxy said goodbye on its control connection: somebody restarts or stops it. */
+  | { readonly kind: 'goodbye'; readonly at: number }
+  /** A remedy was carried out. */
   | {
       readonly kind: 'remedy_done';
       readonly at: number;
       readonly remedy: Remedy;
+      /** Why it could not be done; null when it was. */
       readonly error: string | null;
     };
 
+/** What the monitor does after an event (monitor/recovery.ts), in this order. */
 export type Action =
+  /** Write a line to the log: `event` for machines, `text` for people. */
   | { readonly kind: 'log'; readonly event: string; readonly text: string }
+  /** Carry out a remedy, then send `remedy_done`. */
   | { readonly kind: 'remedy'; readonly remedy: Exclude<Remedy, 'kill'>; readonly cause: Cause }
   | { readonly kind: 'remedy'; readonly remedy: 'kill'; readonly cause: null };
 
+/** The settings of one port that the reducer needs. */
 export interface HealthPolicy extends RestartPolicy {
-  /** Failures in a row before a restart, and before an alert; at least 1. */
+  /** Failures in a row before a restart, and before an alert; at least 1; default 3. */
   readonly failureThreshold: number;
-  /** Successes in a row that end an incident; at least 1. */
+  /** Successes in a row that end an incident; at least 1; default 2. */
   readonly successThreshold: number;
-  /** "port 6274". */
+  /** The port in words: "port 6274". */
   readonly place: string;
+  /** The upstream in words: "localhost:6274". */
   readonly upstream: string;
+  /** The upstream may be off: the port then waits for it instead of failing. */
   readonly optional: boolean;
-  /** Most ports fail at once: what may be the machine's fault is not cured (mass-failure.ts). */
+  /** Most ports fail at once, so no remedy for a load-sensitive cause is carried out (mass-failure.ts). */
   readonly restartsPaused: boolean;
 }
 
+/** The result of an event: the new health, and what to do. */
 export interface Transition {
+  /** The very same object as before when nothing has changed; the monitor then writes no file. */
   readonly health: Health;
   readonly actions: readonly Action[];
 }

@@ -7,8 +7,9 @@ import { type Health, type Incident, setState } from './state.ts';
 import type { FailingVerdict } from './types.ts';
 
 /**
- * One more failure: it is counted, told, and, at failure #1 or at the threshold, acted on.
- * @param isCrash its process has gone, too
+ * Counts and logs a failure, and chooses a remedy when one is due: at failure #1 or at the threshold, as the verdict
+ * says.
+ * @param isCrash its process has ended as well, which is counted by itself
  */
 export const onFailure = (
   previous: Health,
@@ -18,22 +19,17 @@ export const onFailure = (
   isCrash: boolean,
 ): Transition => {
   const failures = countFailure(previous, verdict);
-  const isThresholdReached = failures.consecutive >= policy.failureThreshold;
-  const isDown = verdict.actAt === 'first_failure' || isThresholdReached || previous.state === 'down';
+  const isRemedyDue = verdict.actAt === 'first_failure' || failures.consecutive >= policy.failureThreshold;
+  const state = isRemedyDue || previous.state === 'down' ? 'down' : 'degraded';
   const shouldAlert = failures.sinceHealthy >= policy.failureThreshold && !previous.incident?.alerted;
+  const afterCrash = isCrash ? countCrash(previous, now) : previous;
   const updated: Health = {
-    ...setState(
-      isCrash ? countCrash(previous, now) : previous,
-      isDown ? 'down' : 'degraded',
-      verdict.cause,
-      now,
-    ),
+    ...setState(afterCrash, state, verdict.cause, now),
     failures,
     successes: 0,
     incident: updateIncident(previous, verdict, now, shouldAlert),
   };
-  const shouldAct = verdict.actAt === 'first_failure' || isThresholdReached;
-  const transition = shouldAct
+  const transition = isRemedyDue
     ? chooseRemedy(updated, verdict, now, policy)
     : { health: updated, actions: [] };
   return {
@@ -43,7 +39,7 @@ export const onFailure = (
 };
 
 const countFailure = ({ failures, incident }: Health, { cause }: FailingVerdict): Health['failures'] => {
-  // A proxy that has just begun to fail is not to be restarted for what its upstream has done before.
+  // A proxy that has just begun to fail must not be restarted because of earlier failures of its upstream.
   const hasFaultMoved = incident !== null && isProxyFault(incident.cause) !== isProxyFault(cause);
   return {
     consecutive: (hasFaultMoved ? 0 : failures.consecutive) + 1,
@@ -52,7 +48,7 @@ const countFailure = ({ failures, incident }: Health, { cause }: FailingVerdict)
   };
 };
 
-/** The incident goes on, or begins. */
+/** Continues the incident, or begins one. */
 const updateIncident = (
   { incident, pid }: Health,
   { cause }: FailingVerdict,
@@ -69,6 +65,7 @@ const updateIncident = (
   };
 };
 
+/** The line of the failure, and the alert of the incident; past the threshold only each LOG_EVERY-th failure has a line. */
 const failureLogActions = (
   { consecutive, sinceHealthy }: Health['failures'],
   { cause }: FailingVerdict,
@@ -84,9 +81,9 @@ const failureLogActions = (
   return [...(shouldLog ? [failure] : []), ...(shouldAlert ? [alert] : [])];
 };
 
-/** After the threshold, one line in so many failures is enough. */
 const LOG_EVERY = 60;
 
+/** Counts each process once: a crash may be seen by the control connection and in PM2's list. */
 const countCrash = (health: Health, now: number): Health =>
   health.pid === null || health.pid === health.crashedPid
     ? health

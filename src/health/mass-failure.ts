@@ -1,21 +1,24 @@
 import { isLoadSensitive } from './causes.ts';
 import type { Health } from './state.ts';
 
-/** When most ports seemed to fail at once; null while they do not. */
+/** Whether most ports fail at once. */
 export interface MassFailure {
+  /** When they began to, in wall-clock milliseconds; null while they do not. */
   readonly since: number | null;
 }
 
 export const NO_MASS_FAILURE: MassFailure = { since: null };
 
-/** Two ports may well fail together; three or more, and most of all, are rather the machine. */
+/** Two ports may fail together by chance. When three or more fail, and most of all, the machine is the likely cause. */
 const MIN_FAILING_PROXIES = 3;
-/** A machine that is slow for longer is not just busy: restarts are then tried after all. */
+/** A machine that is slow for longer than this is not just busy, so restarts are tried after all. */
 const MAX_PAUSE_MS = 60_000;
 
 /**
- * Suspects the machine when most ports fail at once in a way that a slow machine would explain; see {@link isLoadSensitive}.
- * What the kernel says for certain (a process that is gone, or stopped by a signal) does not count.
+ * Suspects the machine when at least MIN_FAILING_PROXIES ports, and more than half of all, have an incident that a slow
+ * machine would explain; see {@link isLoadSensitive}. What the kernel says for certain (a process that is gone, or
+ * stopped by a signal) does not count.
+ * @param now wall-clock milliseconds
  */
 export const detectMassFailure = (
   previous: MassFailure,
@@ -27,9 +30,10 @@ export const detectMassFailure = (
   );
   const isMassFailure = failing.length >= MIN_FAILING_PROXIES && failing.length * 2 > healths.length;
   if (!isMassFailure) return NO_MASS_FAILURE;
-  // A beginning that is still to come is of a time before the clock was set back.
+  // A start in the future was recorded before the clock was set back.
   return previous.since === null || previous.since > now ? { since: now } : previous;
 };
 
+/** True during the first MAX_PAUSE_MS of a mass failure. */
 export const isPausingRestarts = ({ since }: MassFailure, now: number): boolean =>
   since !== null && now - since < MAX_PAUSE_MS;

@@ -1,3 +1,11 @@
+/**
+ * The room health: decides, from what the checks find, which state a port is in, and which remedy it needs. It is pure: no
+ * I/O and no clock. An event comes in, and the new health and a list of actions come out.
+ *
+ * The way of an event: reduce → decision-table.ts (what the evidence means) → failure.ts (counts it) → remedy.ts (chooses
+ * what to do) → circuit-breaker.ts (whether it may be done now). The monitor carries the actions out.
+ */
+
 import { formatDuration, isWithin } from '../lib/duration.ts';
 import { addDuration } from '../lib/histogram.ts';
 import { describeCause } from './cause-text.ts';
@@ -17,7 +25,7 @@ import { killStopping, onRemedyDone } from './remedy.ts';
 import { closeIncident, GRACE_MS, type Health, type Incident, onNewProcess, setState } from './state.ts';
 import type { Evidence, FailingVerdict, Verdict } from './types.ts';
 
-/** One event → what is known now, and what to do about it. Pure: time comes with the event. */
+/** Applies one event: gives the new health, and what to do about it. */
 export const reduce = (health: Health, event: HealthEvent, policy: HealthPolicy): Transition => {
   switch (event.kind) {
     case 'crash':
@@ -31,7 +39,7 @@ export const reduce = (health: Health, event: HealthEvent, policy: HealthPolicy)
   }
 };
 
-/** PM2 knows of it before the monitor does, and restarts. */
+/** The verdict on a process that ended without a goodbye. It has no remedy, as PM2 knows it before the monitor and restarts it. */
 const CRASH: FailingVerdict = { kind: 'failing', cause: 'crashed', remedies: [], actAt: 'first_failure' };
 
 const onCheck = (previous: Health, event: CheckEvent, policy: HealthPolicy): Transition => {
@@ -47,6 +55,7 @@ const onCheck = (previous: Health, event: CheckEvent, policy: HealthPolicy): Tra
   return { health: afterVerdict.health, actions: [...afterWarnings.actions, ...afterVerdict.actions] };
 };
 
+/** Without a new probe result, a verdict that depends on one counts neither as a failure nor as a success. */
 const applyVerdict = (
   health: Health,
   event: CheckEvent,
@@ -70,7 +79,7 @@ const applyVerdict = (
   }
 };
 
-/** In a crash loop, too, a process that is up for a moment has not crashed yet. */
+/** Whether its process has ended. In a crash loop, a process that runs for a moment has not crashed yet. */
 const hasCrashed = (evidence: CheckEvidence): boolean =>
   judge({ ...evidence, crashes: 'few' }, false).cause === 'crashed';
 
@@ -78,6 +87,7 @@ const isCrashLoop = ({ crashedAt, processSeenAt }: Health, now: number): boolean
   crashedAt.filter((at) => isWithin(at, now, CRASH_LOOP.windowMs)).length >= CRASH_LOOP.threshold &&
   isWithin(processSeenAt, now, CRASH_LOOP.stableMs);
 
+/** Logs each warning when it begins. */
 const updateWarnings = (health: Health, evidence: Evidence, policy: HealthPolicy): Transition => {
   const warnings = warningsOf(evidence);
   if (String(warnings) === String(health.warnings)) return { health, actions: [] };
@@ -87,17 +97,20 @@ const updateWarnings = (health: Health, evidence: Evidence, policy: HealthPolicy
 };
 
 /**
- * A young process that does not answer or listen yet is starting, not failing, and so is one that has said goodbye and
- * finishes its connections. A stopped one is not on its way.
+ * True while a failure is expected and does not count: a young process does not answer or listen yet, or one that has said
+ * goodbye finishes its connections. A process that is stopped by a signal has no grace.
  */
-const isWithinGrace = (health: Health, { at, evidence }: CheckEvent, { cause }: FailingVerdict): boolean =>
-  at < health.graceEndsAt &&
-  health.graceEndsAt - at <= GRACE_MS &&
-  (cause === 'not_listening' ||
-    (cause === 'hung' && evidence.heartbeat === 'unreachable') ||
-    ((cause === 'crashed' || isLoadSensitive(cause)) && health.hasLeft) ||
-    (evidence.pm2 === 'missing' && health.incident === null));
+const isWithinGrace = (health: Health, { at, evidence }: CheckEvent, { cause }: FailingVerdict): boolean => {
+  // An end further away than GRACE_MS was set before the clock was set back.
+  const hasGrace = at < health.graceEndsAt && health.graceEndsAt - at <= GRACE_MS;
+  const isNotReadyYet =
+    cause === 'not_listening' || (cause === 'hung' && evidence.heartbeat === 'unreachable');
+  const isLeaving = health.hasLeft && (cause === 'crashed' || isLoadSensitive(cause));
+  const isNotListedYet = evidence.pm2 === 'missing' && health.incident === null;
+  return hasGrace && (isNotReadyYet || isLeaving || isNotListedYet);
+};
 
+/** A stop ends the incident and the counts in a row; a start does not, as it may be a part of the recovery. */
 const onNeutral = (
   health: Health,
   verdict: Extract<Verdict, { kind: 'neutral' | 'ending' }>,
@@ -124,14 +137,8 @@ const onSuccess = (
   const successes = Math.min(health.successes + 1, policy.successThreshold);
   const { incident } = health;
   if (incident === null) {
-    // Nothing new is the very same object: the monitor writes its file when there is another one.
-    const { consecutive } = health.failures;
-    const breaker = afterRecovery(health.breaker);
-    const isUnchanged = successes === health.successes && consecutive === 0 && breaker === health.breaker;
-    const updated = isUnchanged
-      ? health
-      : { ...health, successes, failures: { ...health.failures, consecutive: 0 }, breaker };
-    return { health: setState(updated, verdict.state, verdict.cause, now), actions: [] };
+    const updated = setState(countSuccess(health, successes), verdict.state, verdict.cause, now);
+    return { health: updated, actions: [] };
   }
   const recoveringSince = incident.recoveringSince ?? now;
   const recovering: Health = {
@@ -149,6 +156,17 @@ const onSuccess = (
   );
 };
 
+/** A success outside an incident. The very same object when nothing is new: the monitor writes its file for another one. */
+const countSuccess = (health: Health, successes: number): Health => {
+  const { consecutive } = health.failures;
+  const breaker = afterRecovery(health.breaker);
+  const isUnchanged = successes === health.successes && consecutive === 0 && breaker === health.breaker;
+  return isUnchanged
+    ? health
+    : { ...health, successes, failures: { ...health.failures, consecutive: 0 }, breaker };
+};
+
+/** Ends the incident. It has lasted until the first of the successes that ended it. */
 const onRecovered = (
   health: Health,
   incident: Incident,

@@ -1,3 +1,46 @@
+/**
+ * Chooses the remedy for a failure, and counts it when it is done.
+ *
+ * Why is a port not restarted? One of these reasons applies, in the order in which they are decided; each names the file
+ * that decides it (paths are from src/).
+ *
+ * The check leads to no verdict:
+ * - Its control connection ended during the check, so the evidence is about a process that is gone: monitor/check-runner.ts
+ * - The check came late, as the monitor was busy or the machine slept: lib/periodic-task.ts, health/decision-table.ts
+ * - Too little is known: health/decision-table.ts. The silence of a process that gets no CPU counts as not known:
+ *   monitor/checks/proxy.ts, system/proc/cpu-starvation.ts
+ *
+ * The verdict is no failure (health/decision-table.ts):
+ * - The operator stopped or deleted it in PM2. What counts as deleted: monitor/pm2-evidence.ts
+ * - PM2 is launching it.
+ * - The upstream is off, and may be (`optional`).
+ * - The upstream itself listens on the port.
+ * - A limit is off, is one that only warns, or was exceeded for too short a time: health/resource-limits.ts
+ *
+ * The failure has no remedy (health/decision-table.ts):
+ * - The upstream is at fault (`upstream_down`, `upstream_unhealthy`).
+ * - Another process holds the port (`port_in_use`).
+ * - It crashes again and again (`crash_loop`), or PM2 restarts it by itself (`crashed`); health/reducer.ts for a crash that
+ *   the control connection reports.
+ * - Its process waits for the kernel, and SIGKILL would wait too (`blocked_in_kernel`).
+ *
+ * The failure does not count yet:
+ * - The upstream was not probed since the check before: health/reducer.ts, applyVerdict
+ * - It was started or restarted less than GRACE_MS ago, or said goodbye: health/reducer.ts, isWithinGrace
+ * - There are fewer failures in a row than `failureThreshold`: health/failure.ts. `failures.consecutive` in health/state.ts
+ *   lists what resets them.
+ *
+ * The remedy is due, but is not allowed:
+ * - Most ports fail at once, so the machine is suspected: health/mass-failure.ts, asked in {@link chooseRemedy}
+ * - The pause after the last remedy is not over: health/circuit-breaker.ts
+ * - `maxRestarts` is used up or 0: health/circuit-breaker.ts
+ *
+ * The remedy is another one, or is not carried out:
+ * - The first remedy of a proxy that does not listen or accept is to listen again: health/decision-table.ts
+ * - Another restart is under way, or the app is not one of this config: monitor/recovery.ts
+ * - PM2 cannot be reached, or the operator stopped or deleted it since the check: pm2/restart.ts
+ */
+
 import { formatDuration } from '../lib/duration.ts';
 import { isLoadSensitive } from './causes.ts';
 import { afterRestart, askBreaker, openBreaker } from './circuit-breaker.ts';
@@ -11,7 +54,10 @@ import {
 import { GRACE_MS, type Health, MAX_HISTORY } from './state.ts';
 import type { Cause, FailingVerdict } from './types.ts';
 
-/** The next cure of the verdict's, when the budget allows one. */
+/**
+ * The next remedy of the verdict, if the circuit breaker allows one. The first one is followed by the second when it has
+ * not helped, and so on; the last one is repeated.
+ */
 export const chooseRemedy = (
   health: Health,
   { cause, remedies }: FailingVerdict,
@@ -19,28 +65,33 @@ export const chooseRemedy = (
   policy: HealthPolicy,
 ): Transition => {
   const remedy = remedies[Math.min(health.breaker.attempts, remedies.length - 1)];
-  if (remedy === undefined || (policy.restartsPaused && isLoadSensitive(cause)))
-    return { health, actions: [] };
-  const { place, maxRestarts, restartWindowMs } = policy;
+  const isPaused = policy.restartsPaused && isLoadSensitive(cause);
+  if (remedy === undefined || isPaused) return { health, actions: [] };
   const decision = askBreaker(health.breaker, now, policy);
   if (decision === 'backoff') return { health, actions: [] };
-  if (decision === 'open') {
-    const breaker = openBreaker(health.breaker, now, policy);
-    const failedRestarts = `${maxRestarts} restarts within ${formatDuration(restartWindowMs)} did not help`;
-    const text = `🚨 ALERT: Gave up on the proxy for ${place}: ${failedRestarts}; next try in ${formatDuration(breaker.nextRestartAt - now)}`;
-    const isFirst = health.breaker.openCount === 0;
-    return {
-      health: { ...health, breaker },
-      actions: isFirst ? [logAction('restart_limit_reached', text)] : [],
-    };
-  }
+  if (decision === 'open') return giveUp(health, now, policy);
   const text =
     remedy === 'relisten'
-      ? `Asking the proxy for ${place} to listen again...`
-      : `Attempting to restart proxy for ${place}...`;
+      ? `Asking the proxy for ${policy.place} to listen again...`
+      : `Attempting to restart proxy for ${policy.place}...`;
   return { health, actions: [logAction('restart', text), { kind: 'remedy', remedy, cause }] };
 };
 
+/** Opens the circuit breaker, which is logged the first time since the last recovery. */
+const giveUp = (health: Health, now: number, policy: HealthPolicy): Transition => {
+  const { place, maxRestarts, restartWindowMs } = policy;
+  const breaker = openBreaker(health.breaker, now, policy);
+  const window = formatDuration(restartWindowMs);
+  const pause = formatDuration(breaker.nextRestartAt - now);
+  const text = `🚨 ALERT: Gave up on the proxy for ${place}: ${maxRestarts} restarts within ${window} did not help; next try in ${pause}`;
+  const isFirst = health.breaker.openCount === 0;
+  return {
+    health: { ...health, breaker },
+    actions: isFirst ? [logAction('restart_limit_reached', text)] : [],
+  };
+};
+
+/** Counts a remedy that was carried out, or could not be. A kill is neither counted nor limited. */
 export const onRemedyDone = (
   health: Health,
   event: Extract<HealthEvent, { kind: 'remedy_done' }>,
@@ -74,7 +125,7 @@ export const onRemedyDone = (
   };
 };
 
-/** @param cause what it is of now: while the cure went on, another one may have come to light */
+/** @param cause the present one: it may have changed while the restart was under way */
 const countForcedRestart = (health: Health, cause: Cause | null): Health => ({
   ...health,
   crashedPid: health.pid,
@@ -86,8 +137,8 @@ const countForcedRestart = (health: Health, cause: Cause | null): Health => ({
 });
 
 /**
- * What PM2 is stopping and what does not go: each process once. It is no failure, and no restart; its end is as good as
- * one with a goodbye.
+ * Kills a process that PM2 is stopping and that does not exit, each process once. It counts as neither a failure nor a
+ * restart, and its end is expected, as after a goodbye.
  */
 export const killStopping = (
   health: Health,

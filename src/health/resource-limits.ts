@@ -1,51 +1,67 @@
 import type { Evidence, Level } from './types.ts';
 
-/** 0: no such limit. */
+/** The two limits of a quantity, in its own unit; each is reached at its value, and 0 turns it off. */
 export interface Limit {
+  /** From here on there is a warning. */
   readonly warn: number;
+  /** From here on the proxy is restarted. */
   readonly restart: number;
 }
 
+/** The limits of one proxy; their defaults are in config/schema.ts. */
 export interface Limits {
+  /** Resident memory: the minimum within SUSTAINED_WINDOW_MS. */
   readonly memoryBytes: Limit;
-  /** Of one core. */
+  /** CPU time, as a part of one core: the average over CPU_WINDOW_MS. */
   readonly cpuPercent: Limit;
-  /** Of the process's own limit of open files. */
+  /** Open files, as a part of the process's own limit: the latest sample. */
   readonly openFilesPercent: Limit;
-  /** What an answer on the control socket takes. */
+  /** How long an answer on the control socket takes: the minimum within SUSTAINED_WINDOW_MS. */
   readonly lagMs: Limit;
 }
 
-/** What one look measured of a process; undefined where the system does not tell. */
+/** What one check measured of a process; undefined where the system does not say. */
 export interface Sample {
+  /** Milliseconds of any clock that only goes forward. */
   readonly at: number;
-  /** Another process begins anew. */
+  /** A sample of another process begins a new history. */
   readonly pid: number;
+  /** Resident memory. */
   readonly rssBytes: number | undefined;
   /** User and system time since the process began. */
   readonly cpuMs: number | undefined;
   readonly openFiles: number | undefined;
+  /** The process's own limit of open files. */
   readonly openFilesLimit: number | undefined;
+  /** How long the answer on the control socket took. */
   readonly lagMs: number | undefined;
 }
 
-/** What is remembered of the samples of one process, newest last. */
+/** The samples of one process that are still needed, oldest first. */
 export interface SampleHistory {
+  /** The samples within CPU_WINDOW_MS. */
   readonly samples: readonly Sample[];
-  /** The least memory of each {@link TROUGH_WINDOW_MS} so far. */
+  /** The minimum of the memory in each TROUGH_WINDOW_MS; the last of these windows is not over yet. */
   readonly troughs: readonly { readonly since: number; readonly rssBytes: number }[];
 }
 
 export const NO_SAMPLES: SampleHistory = { samples: [], troughs: [] };
 
-/** CPU is an average over a minute; memory and lag count by their least within half a minute: peaks are no fault. */
+/** An average over this time, so that a peak of work is no fault. */
 const CPU_WINDOW_MS = 60_000;
+/** A minimum within this time, so that a peak is no fault. */
 const SUSTAINED_WINDOW_MS = 30_000;
-/** Memory grows without end when its trough rose each ten minutes for an hour, by half in all. */
+/**
+ * Memory is growing when its minimum within each TROUGH_WINDOW_MS (10 min) was above the one before, MIN_RISING_TROUGHS
+ * times in a row (an hour), and has become more than MIN_GROWTH_FACTOR times the first of them.
+ */
 const TROUGH_WINDOW_MS = 600_000;
 const MIN_RISING_TROUGHS = 6;
 const MIN_GROWTH_FACTOR = 1.5;
+/** An average or a minimum counts when its samples span this part of its window. */
+const MIN_HISTORY_SHARE = 0.8;
 
+/** Adds a sample, and forgets what is too old to be needed. */
 export const addSample = (previous: SampleHistory, sample: Sample): SampleHistory => {
   const isSameProcess = previous.samples.at(-1)?.pid === sample.pid;
   const { samples, troughs } = isSameProcess ? previous : NO_SAMPLES;
@@ -66,15 +82,21 @@ const addTrough = (
   return rssBytes >= lastTrough.rssBytes ? troughs : [...troughs.slice(0, -1), { ...lastTrough, rssBytes }];
 };
 
-/** In the units of {@link Limits}; null where nothing is known, or not for long enough. */
+/** What a process uses, in the units of {@link Limits}; null where it is not known. */
 export interface Usage {
+  /** The minimum within SUSTAINED_WINDOW_MS. */
   readonly memoryBytes: number | null;
+  /** The average over the samples, in whole percent of one core. */
   readonly cpuPercent: number | null;
+  /** The number of open files in the latest sample. */
   readonly openFiles: number | null;
+  /** The process's own limit of open files. */
   readonly openFilesLimit: number | null;
+  /** The minimum within SUSTAINED_WINDOW_MS. */
   readonly lagMs: number | null;
 }
 
+/** What the process uses by its samples so far, however few they are. */
 export const usageOf = ({ samples }: SampleHistory): Usage => {
   const lastSample = samples.at(-1);
   return {
@@ -96,16 +118,18 @@ const minOf = (samples: readonly Sample[], select: (sample: Sample) => number | 
 };
 
 const averageCpuPercent = (samples: readonly Sample[]): number | null => {
-  const [first, last] = [samples[0], samples.at(-1)];
+  const first = samples[0];
+  const last = samples.at(-1);
   if (!first || !last || first.cpuMs === undefined || last.cpuMs === undefined) return null;
   const elapsedMs = last.at - first.at;
   return elapsedMs <= 0 ? null : Math.round((100 * (last.cpuMs - first.cpuMs)) / elapsedMs);
 };
 
-/** Whether a peak could hide behind so short a memory: nothing is acted on before. */
+/** True while the samples span too little of the window: what they show may be a peak. */
 const hasShortHistory = ({ samples }: SampleHistory, windowMs: number): boolean =>
-  (samples.at(-1)?.at ?? 0) - (samples[0]?.at ?? 0) < windowMs * 0.8;
+  (samples.at(-1)?.at ?? 0) - (samples[0]?.at ?? 0) < windowMs * MIN_HISTORY_SHARE;
 
+/** Compares each quantity with its limits; `unknown` while its samples span too little of its window. */
 export const levelsOf = (
   history: SampleHistory,
   limits: Limits,
@@ -130,10 +154,11 @@ const levelOf = (value: number | null, { warn, restart }: Limit): Level => {
   return warn > 0 && value >= warn ? 'warn' : 'ok';
 };
 
-/** The last ten minutes are not over yet: what is their least so far may be a peak. */
+/** The last trough does not count: its window is not over, and its minimum so far may be a peak. */
 const isMemoryGrowing = (history: SampleHistory): boolean => {
   const troughs = history.troughs.slice(0, -1);
-  const [first, last] = [troughs[0], troughs.at(-1)];
+  const first = troughs[0];
+  const last = troughs.at(-1);
   if (!first || !last || troughs.length <= MIN_RISING_TROUGHS) return false;
   const isRising = troughs.every(
     (trough, index) => index === 0 || trough.rssBytes > (troughs[index - 1]?.rssBytes ?? 0),
@@ -141,12 +166,9 @@ const isMemoryGrowing = (history: SampleHistory): boolean => {
   return isRising && last.rssBytes > first.rssBytes * MIN_GROWTH_FACTOR;
 };
 
-/** "210 MB of memory (limit 192 MB)": what is at or over a limit, for people. */
+/** The quantity of a limit's cause, for people: "210 MB of memory (limit 192 MB)". Null for other causes. */
 export const describeUsage = (cause: string, usage: Usage, limits: Limits): string | null => {
-  const exceededLimit = (value: number, { warn, restart }: Limit): number =>
-    restart > 0 && value >= restart ? restart : warn;
   const { memoryBytes, cpuPercent, openFiles, openFilesLimit, lagMs } = usage;
-  const formatMegabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`;
   if (cause === 'memory_limit' && memoryBytes !== null)
     return `${formatMegabytes(memoryBytes)} of memory (limit ${formatMegabytes(exceededLimit(memoryBytes, limits.memoryBytes))})`;
   if (cause === 'cpu_limit' && cpuPercent !== null)
@@ -157,3 +179,9 @@ export const describeUsage = (cause: string, usage: Usage, limits: Limits): stri
     return `answers take ${Math.round(lagMs)} ms (limit ${exceededLimit(lagMs, limits.lagMs)} ms)`;
   return null;
 };
+
+/** The limit that the value has reached: the one for a restart, if it is that high. */
+const exceededLimit = (value: number, { warn, restart }: Limit): number =>
+  restart > 0 && value >= restart ? restart : warn;
+
+const formatMegabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`;

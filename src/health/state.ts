@@ -2,19 +2,37 @@ import { emptyHistogram, type Histogram } from '../lib/histogram.ts';
 import { type CircuitBreaker, CLOSED } from './circuit-breaker.ts';
 import type { Cause, Remedy } from './types.ts';
 
-export type ProxyState = 'up' | 'degraded' | 'down' | 'starting' | 'stopped' | 'waiting' | 'not_needed';
+/** What the status shows of a port. */
+export type ProxyState =
+  | 'up'
+  /** It serves in part, or it fails and the verdict is not acted on yet. */
+  | 'degraded'
+  /** It fails, and the verdict is acted on: at failure #1, or at `failureThreshold`. */
+  | 'down'
+  /** It is being started or restarted, and may take until the end of its grace period. */
+  | 'starting'
+  /** The operator has stopped or deleted it in PM2. */
+  | 'stopped'
+  /** Its upstream, which may be off (`optional`), is off. */
+  | 'waiting'
+  /** The upstream itself listens on every address of the port. */
+  | 'not_needed';
 
-/** From the first failure until `successThreshold` successes. */
+/** A time in which the port does not serve: from the first failure until `successThreshold` successes in a row. */
 export interface Incident {
+  /** The first failure. */
   readonly startedAt: number;
+  /** The process at that time; another one at the end shows that the proxy was restarted. */
   readonly pid: number | null;
-  /** The latest cause. */
+  /** The cause of the latest failure. */
   readonly cause: Cause;
+  /** The remedies that were carried out, or could not be; the last {@link MAX_HISTORY}, oldest first. */
   readonly actions: readonly Remedy[];
+  /** An alert was raised, when `failures.sinceHealthy` reached `failureThreshold`; each incident has at most one. */
   readonly alerted: boolean;
-  /** The proxy was at fault for a part of it: what its recovery time is measured of. */
+  /** The proxy was at fault for a part of it: only such incidents count in {@link Health.recovery}. */
   readonly isProxyFault: boolean;
-  /** The first of the successes so far; null after a failure. */
+  /** The first of the successes since the last failure, which will be the end of the incident; null after a failure. */
   readonly recoveringSince: number | null;
 }
 
@@ -22,60 +40,92 @@ export interface Incident {
 export interface PastIncident {
   readonly startedAt: number;
   readonly endedAt: number;
+  /** The cause of its last failure. */
   readonly cause: Cause;
   readonly actions: readonly Remedy[];
   readonly alerted: boolean;
-  /** It was a fault of the proxy's own, and another process has its place since. */
+  /** The proxy was at fault, and another process runs since: it was restarted, by the monitor or by PM2. */
   readonly hasNewProcess: boolean;
 }
 
-/** What the monitor remembers of a port; kept over its restarts. Times are wall-clock milliseconds. */
+/**
+ * Everything that the monitor remembers about a port. The reducer is the only one that changes it, one event at a time;
+ * monitor/health-store.ts keeps it in a file, so that it outlives the monitor. All times are wall-clock milliseconds.
+ */
 export interface Health {
+  /** What the status shows. Set by every verdict that changes something, and by a crash. */
   readonly state: ProxyState;
+  /** Why it is in that state; null when there is nothing to explain. Set together with `state`. */
   readonly cause: Cause | null;
+  /** When `state` began. A new cause alone does not change it. */
   readonly since: number;
-  /** The first look ever: what the uptime is counted from. */
+  /** The first check ever; the uptime counts from here. Never reset. */
   readonly firstCheckAt: number;
-  /** The incidents that are over, added up. */
+  /** The sum of all incidents that are over. closeIncident adds to it; never reset. */
   readonly downMs: number;
-  /** The last {@link MAX_HISTORY}, oldest first. */
+  /** The last {@link MAX_HISTORY} incidents that are over, oldest first. closeIncident adds to it. */
   readonly history: readonly PastIncident[];
+  /** The latest process that a check found; null before the first. Kept when the process is gone. */
   readonly pid: number | null;
-  /** When that process was first seen. */
+  /** When a check first found that process. Set together with `pid` by onNewProcess. */
   readonly processSeenAt: number;
-  /**
-   * `consecutive` begins anew with a restart, with another process, and where the fault goes over from the proxy to
-   * what is around it or back; `sinceHealthy` only with `successThreshold` successes.
-   */
-  readonly failures: { readonly consecutive: number; readonly sinceHealthy: number; readonly total: number };
+  readonly failures: {
+    /**
+     * Failures in a row; at `failureThreshold` a remedy is due. Reset by a success, a successful remedy, another process,
+     * a stop by the operator, and when the fault moves between the proxy and what is around it.
+     */
+    readonly consecutive: number;
+    /** Failures since the port was last healthy; at `failureThreshold` an alert is due. Reset when the incident ends. */
+    readonly sinceHealthy: number;
+    /** All failures. Never reset. */
+    readonly total: number;
+  };
+  /** Successes in a row, at most `successThreshold`. Reset by a failure and by a stop. */
   readonly successes: number;
+  /** Crashes of the process, and restarts by the monitor to mend a failure. Never reset. */
   readonly restarts: { readonly crash: number; readonly forced: number };
-  /** The forced ones, by what they were to cure. */
+  /** `restarts.forced`, by the cause of the incident at the end of the restart. Never reset. */
   readonly forcedByCause: Readonly<Partial<Record<Cause, number>>>;
+  /** The incidents with a fault of the proxy that are over: how many, the last duration, and the sum. Never reset. */
   readonly recovery: { readonly count: number; readonly lastMs: number; readonly totalMs: number };
-  /** How long those took. */
+  /** The durations that `recovery` counts, as a histogram. Never reset. */
   readonly recoveries: Histogram;
-  /** The process whose crash was counted last: it may be seen twice, by its socket and by PM2's list. */
+  /**
+   * The process whose end was counted last, as a crash or as a forced restart. It is not counted again, although the
+   * control connection and PM2's list may both report it.
+   */
   readonly crashedPid: number | null;
-  /** The process that was killed because it did not leave: once is enough. */
+  /** The process that was killed because it did not stop. It is not killed again. */
   readonly killedPid: number | null;
-  /** The crashes that may make a loop. */
+  /** The last crashes, as many as make a crash loop (CRASH_LOOP in decision-table.ts), oldest first. */
   readonly crashedAt: readonly number[];
+  /** The present incident. Set by the first failure; null again after a recovery or a stop. */
   readonly incident: Incident | null;
-  /** Until then a restarted proxy may still be on its way: its failures do not count. */
+  /**
+   * Until then a proxy that does not answer or listen yet is `starting`, not failing. Set to {@link GRACE_MS} from now by
+   * a new process, a goodbye, a successful remedy and a kill.
+   */
   readonly graceEndsAt: number;
-  /** It said goodbye and no other process has taken its place yet: to be gone is no failure within the grace. */
+  /**
+   * The process has said goodbye, or was killed while it stopped: until `graceEndsAt` its absence is no failure. Reset by
+   * a new process.
+   */
   readonly hasLeft: boolean;
+  /** Whether the port may be restarted now. Changed by each remedy and each recovery (circuit-breaker.ts). */
   readonly breaker: CircuitBreaker;
-  /** What is over a limit that only warns. */
+  /** The causes over a limit that only warns, as of the last check that was not late. */
   readonly warnings: readonly Cause[];
 }
 
-/** So many incidents are kept, and so many cures of each. */
+/** The number of past incidents that are kept, and of remedies in each incident. */
 export const MAX_HISTORY = 20;
 
 const RECOVERY_BOUNDS_MS = [250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000, 1_800_000];
 
+/** How long a start or a restart may take before its failures count, in milliseconds: PM2's `listen_timeout` (pm2/apps.ts). */
+export const GRACE_MS = 5_000;
+
+/** The health of a port that was never checked. */
 export const createHealth = (now: number): Health => ({
   state: 'starting',
   cause: null,
@@ -101,23 +151,20 @@ export const createHealth = (now: number): Health => ({
   warnings: [],
 });
 
-/** What is on its way has so long: PM2's listen_timeout. */
-export const GRACE_MS = 5_000;
-
-/** The part of the time since the first look without an incident, 0 to 1; an incident that goes on counts. */
+/** The part of the time since the first check without an incident, 0 to 1; the present incident counts. */
 export const uptimeOf = ({ firstCheckAt, downMs, incident }: Health, now: number): number => {
   const elapsedMs = now - firstCheckAt;
   const ongoingMs = incident ? Math.max(0, now - incident.startedAt) : 0;
   return elapsedMs <= 0 ? 1 : Math.max(0, 1 - (downMs + ongoingMs) / elapsedMs);
 };
 
-/** Another state, or another cause; the time counts from the last change of the state. */
+/** Sets state and cause; `since` changes with the state only. The very same object when both are as before. */
 export const setState = (health: Health, state: ProxyState, cause: Cause | null, now: number): Health =>
   health.state === state && health.cause === cause
     ? health
     : { ...health, state, cause, since: health.state === state ? health.since : now };
 
-/** Another process has its place: the failures of the one before say nothing of it. */
+/** Begins anew for another process: the failures of the one before say nothing about it. */
 export const onNewProcess = (previous: Health, pid: number, now: number): Health => ({
   ...previous,
   pid,
@@ -127,16 +174,21 @@ export const onNewProcess = (previous: Health, pid: number, now: number): Health
   failures: { ...previous.failures, consecutive: 0 },
 });
 
-/** The incident goes into the history. */
+/** Moves the incident into the history. */
 export const closeIncident = (health: Health, incident: Incident, endedAt: number): Health => {
   const { startedAt, cause, actions, alerted } = incident;
-  const hasNewProcess = incident.isProxyFault && health.pid !== incident.pid;
+  const pastIncident: PastIncident = {
+    startedAt,
+    endedAt,
+    cause,
+    actions,
+    alerted,
+    hasNewProcess: incident.isProxyFault && health.pid !== incident.pid,
+  };
   return {
     ...health,
     incident: null,
     downMs: health.downMs + Math.max(0, endedAt - startedAt),
-    history: [...health.history, { startedAt, endedAt, cause, actions, alerted, hasNewProcess }].slice(
-      -MAX_HISTORY,
-    ),
+    history: [...health.history, pastIncident].slice(-MAX_HISTORY),
   };
 };

@@ -1,28 +1,32 @@
 import type { Evidence } from './types.ts';
 
-/** Under PM2 a proxy lets what is open finish for so long at most: nobody takes its port over meanwhile. */
+/**
+ * How long a proxy under PM2 lets its open connections finish, in milliseconds, when it is stopped. It is short because
+ * no other process takes its port over meanwhile.
+ */
 export const PM2_DRAIN_MS = 1_500;
-/** What it takes from there until the process is gone, on a busy machine too. */
+/** How long a proxy takes from the end of its drain until its process is gone, on a busy machine too. */
 const EXIT_MARGIN_MS = 500;
-/** One silence may be a peak of work; a proxy that is told to leave answers until it has left. */
+/** A proxy that is stopping answers until it is gone. One missed heartbeat may be a peak of work. */
 const MAX_MISSED_HEARTBEATS = 1;
 
-/** A process that PM2 is stopping. */
+/** How far a process has come that PM2 is stopping. */
 export interface StopProgress {
   readonly pid: number | null;
-  /** When that was first seen. */
+  /** When PM2 was first found to be stopping it, by the clock of {@link StopSample.at}. */
   readonly since: number;
-  /** How often it has not answered since. */
+  /** The number of checks since then to which it gave no answer. */
   readonly missedHeartbeats: number;
 }
 
+/** What one check found out about a process that may be stopping. */
 export interface StopSample extends Pick<Evidence, 'pm2' | 'process' | 'heartbeat'> {
   readonly pid: number | null;
   /** Milliseconds of any clock that only goes forward. */
   readonly at: number;
 }
 
-/** Null while PM2 does not stop it. */
+/** Adds a check to the progress, which begins anew with another process. Null while PM2 is not stopping it. */
 export const trackStop = (
   previous: StopProgress | null,
   { pm2, pid, heartbeat, at }: StopSample,
@@ -32,14 +36,17 @@ export const trackStop = (
   return { ...progress, missedHeartbeats: progress.missedHeartbeats + (heartbeat === 'silent' ? 1 : 0) };
 };
 
-/** A process that is stopped by a signal, or silent twice, will not leave by itself; nor one that is there for too long. */
+/**
+ * `overdue` for a process that will not exit by itself: it is stopped by a signal, it has missed more than
+ * MAX_MISSED_HEARTBEATS heartbeats, or its time (PM2_DRAIN_MS and EXIT_MARGIN_MS) is over.
+ */
 export const stoppingOf = (
   progress: StopProgress | null,
   { process, at }: StopSample,
 ): Evidence['stopping'] => {
   if (progress === null) return 'no';
-  const isTooLong = at - progress.since > PM2_DRAIN_MS + EXIT_MARGIN_MS;
-  return process === 'stopped' || progress.missedHeartbeats > MAX_MISSED_HEARTBEATS || isTooLong
+  const isTimeOver = at - progress.since > PM2_DRAIN_MS + EXIT_MARGIN_MS;
+  return process === 'stopped' || progress.missedHeartbeats > MAX_MISSED_HEARTBEATS || isTimeOver
     ? 'overdue'
     : 'in_time';
 };

@@ -1,47 +1,70 @@
-import { CRASH_LOOP } from './decision-table.ts';
+/**
+ * The vocabulary of the room: evidence (what a check found), cause (what is wrong), verdict (what that means) and remedy
+ * (what is done about it). The decision table turns evidence into a verdict.
+ */
 
-/** What PM2 says of an app: its own words, `gave_up` for a "waiting restart" that will never come, `deleted` for an app that was there before. */
+/** What PM2 says about an app. */
 export type Pm2Evidence =
   | 'online'
   | 'launching'
   | 'stopping'
+  /** Stopped by the operator; remembered while PM2 cannot be asked. */
   | 'stopped'
+  /** The app is not in PM2's list, but was there before: the operator has deleted it (monitor/pm2-evidence.ts). */
   | 'deleted'
+  /** PM2 restarts the app at the end of its restart delay. */
   | 'waiting_restart'
+  /** PM2 will not restart the app: it is "errored", or a "waiting restart" with pid 0, which never comes to an end. */
   | 'gave_up'
+  /** The app is not in the list, and this PM2 daemon never had it. */
   | 'missing'
+  /** PM2 could not be asked, or its answer is not understood. */
   | 'unknown';
 
-/** A measured quantity against its two limits. */
+/** A measured quantity compared with its two limits: `warn` and `restart` are at or over that limit. */
 export type Level = 'ok' | 'warn' | 'restart' | 'unknown';
 
-/** What was found out in one look, from cheap to dear. `unknown` is missing evidence and never a failure. */
+/**
+ * What one check found out, from the cheapest evidence to the dearest. `unknown` is missing evidence, and never a
+ * failure.
+ */
 export interface Evidence {
-  /** `late`: the monitor came late to its own look, or the machine slept. */
+  /** The monitor itself. `late`: this check began late, or the machine slept. */
   readonly monitor: 'in_time' | 'late';
+  /** PM2's list. */
   readonly pm2: Pm2Evidence;
-  /** While PM2 stops it: `overdue` when it does not go by itself (stop-deadline.ts). */
+  /** Whether PM2 is stopping it. `overdue`: it will not exit by itself (stop-deadline.ts). */
   readonly stopping: 'no' | 'in_time' | 'overdue';
-  /** `loop`: {@link CRASH_LOOP}. Not seen but remembered. */
+  /** `loop`: it crashes again and again (CRASH_LOOP in decision-table.ts). Counted in the health, not measured. */
   readonly crashes: 'few' | 'loop';
-  /** From /proc: `stopped` is SIGSTOP or a debugger, `uninterruptible` a system call that no signal ends. */
+  /** /proc. `stopped`: by SIGSTOP or a debugger. `uninterruptible`: in a system call that no signal ends. */
   readonly process: 'alive' | 'stopped' | 'uninterruptible' | 'zombie' | 'gone' | 'unknown';
-  /** The control socket: `silent` has no answer in time, `unreachable` nobody behind it. */
+  /** The control socket. `silent`: no answer in time. `unreachable`: no process listens on it. */
   readonly heartbeat: 'ok' | 'silent' | 'unreachable' | 'unknown';
-  /** What moves the bytes, where that is another thread than the one that answers the heartbeat. */
+  /** The thread that moves the bytes, where it is not the one that answers the heartbeat. */
   readonly dataPath: 'ok' | 'stuck' | 'unknown';
+  /**
+   * The addresses of the port. `some` and `in_use`: another process holds some, or all of them. `none`: none is bound.
+   * `not_needed`: the upstream itself holds them all.
+   */
   readonly listening: 'all' | 'some' | 'in_use' | 'none' | 'not_needed' | 'unknown';
+  /** Whether the proxy accepts a connection. */
   readonly accepts: 'ok' | 'failed' | 'unknown';
-  /** `refused`: no connection to it; `silent`: it accepts, and does not answer as its probe expects. */
+  /** `refused`: no connection to it. `silent`: it accepts, and does not answer as its probe expects. */
   readonly upstream: 'ok' | 'refused' | 'silent' | 'unknown';
+  /** Whether the upstream answers through the proxy. */
   readonly endToEnd: 'ok' | 'failed' | 'unknown';
+  /** Open files, as a part of the process's own limit. */
   readonly openFiles: Level;
-  /** `growing`: under its limits, but without end so far. */
+  /** Resident memory. `growing`: under its limits, but rising without end so far (resource-limits.ts). */
   readonly memory: Level | 'growing';
+  /** CPU time, as a part of one core. */
   readonly cpu: Level;
+  /** The time that an answer on the control socket takes. */
   readonly lag: Level;
 }
 
+/** What is wrong with a port; each has its texts in cause-text.ts and its classes in causes.ts. */
 export type Cause =
   | 'crashed'
   | 'crash_loop'
@@ -60,25 +83,33 @@ export type Cause =
   | 'upstream_unhealthy'
   | 'forwarding_broken';
 
-/**
- * `start`: bring back what is not running. `relisten`: ask the proxy to listen again. `restart`: a plain restart.
- * `force_restart`: SIGKILL and restart. `kill`: SIGKILL to what PM2 is stopping, and no restart.
- */
-export type Remedy = 'start' | 'relisten' | 'restart' | 'force_restart' | 'kill';
+export type Remedy =
+  /** Start the app that is not running. */
+  | 'start'
+  /** Ask the proxy to close its listening sockets and to open them again; open connections stay. */
+  | 'relisten'
+  /** Restart it through PM2; open connections may finish first. */
+  | 'restart'
+  /** Restart it through PM2, and send SIGKILL instead of waiting for it to exit. */
+  | 'force_restart'
+  /** Send SIGKILL to a process that PM2 is stopping, and do not start it again. */
+  | 'kill';
 
-/** `same`: nothing is known that would change it. */
+/** What the evidence means. */
 export type Verdict =
+  /** The port serves; it counts as a success. */
   | {
       readonly kind: 'healthy';
       readonly state: 'up' | 'degraded' | 'not_needed';
       readonly cause: Cause | null;
     }
+  /** Neither a success nor a failure. `same`: nothing is known that would change the state. */
   | {
       readonly kind: 'neutral';
       readonly state: 'stopped' | 'starting' | 'waiting' | 'same';
       readonly cause: Cause | null;
     }
-  /** No failure: what is wanted of it is that it goes. */
+  /** The operator stops it, and it does not exit. That is no failure: it is wanted to be gone. */
   | {
       readonly kind: 'ending';
       readonly state: 'stopped';
@@ -87,11 +118,12 @@ export type Verdict =
     }
   | FailingVerdict;
 
-/** Acted on at failure #1 (`first_failure`) or at `failureThreshold`. */
+/** The port does not serve; it counts as a failure. */
 export interface FailingVerdict {
   readonly kind: 'failing';
   readonly cause: Cause;
-  /** Tried in this order, the last one again and again; none where a restart does not help. */
+  /** Tried in this order, and the last one again and again; empty where no restart would help. */
   readonly remedies: readonly Exclude<Remedy, 'kill'>[];
+  /** When a remedy is due: at failure #1, or when `failureThreshold` is reached. */
   readonly actAt: 'first_failure' | 'threshold';
 }

@@ -1,12 +1,19 @@
 import fc from 'fast-check';
 import type { Evidence } from '../../src/health/types.ts';
 
-/** How often each value comes; a kind or a value that is left out does not compile. */
+/** The weight of each value in the generated evidence. A kind or a value that is left out does not compile. */
 const WEIGHTS: { readonly [K in keyof Evidence]: Readonly<Record<Evidence[K], number>> } = {
   monitor: { in_time: 3, late: 1 },
   pm2: {
-    ...{ online: 3, launching: 1, stopping: 1, stopped: 1, deleted: 1 },
-    ...{ waiting_restart: 1, gave_up: 1, missing: 1, unknown: 1 },
+    online: 3,
+    launching: 1,
+    stopping: 1,
+    stopped: 1,
+    deleted: 1,
+    waiting_restart: 1,
+    gave_up: 1,
+    missing: 1,
+    unknown: 1,
   },
   stopping: { no: 2, in_time: 1, overdue: 1 },
   crashes: { few: 4, loop: 1 },
@@ -26,18 +33,18 @@ export const KINDS = Object.keys(WEIGHTS) as readonly (keyof Evidence)[];
 
 type Values = { readonly [K in keyof Evidence]?: readonly Evidence[K][] };
 
-/** Any combination; of a kind that is named in `only` just those values. */
-export const anyEvidence = (only: Values = {}): fc.Arbitrary<Evidence> => {
-  const one = (kind: keyof Evidence): fc.Arbitrary<string> => {
-    const named: readonly string[] | undefined = only[kind];
-    const weighted = Object.entries(WEIGHTS[kind]).filter(([value]) => named?.includes(value) ?? true);
-    return fc.oneof(...weighted.map(([value, weight]) => ({ weight, arbitrary: fc.constant(value) })));
+/** Any combination of values. @param allowed the only values of each kind that it names; other kinds may have any */
+export const anyEvidence = (allowed: Values = {}): fc.Arbitrary<Evidence> => {
+  const anyValue = (kind: keyof Evidence): fc.Arbitrary<string> => {
+    const allowedValues: readonly string[] | undefined = allowed[kind];
+    const weights = Object.entries(WEIGHTS[kind]).filter(([value]) => allowedValues?.includes(value) ?? true);
+    return fc.oneof(...weights.map(([value, weight]) => ({ weight, arbitrary: fc.constant(value) })));
   };
-  const model = Object.fromEntries(KINDS.map((kind) => [kind, one(kind)]));
+  const model = Object.fromEntries(KINDS.map((kind) => [kind, anyValue(kind)]));
   return fc.record(model) as fc.Arbitrary<unknown> as fc.Arbitrary<Evidence>;
 };
 
-/** None of these is a fault, though not everything may be known, and a limit may warn. */
+/** The values that are no fault: some evidence may be missing, and a limit may warn. */
 export const NO_FAULT: Values = {
   monitor: ['in_time'],
   pm2: ['online', 'missing', 'unknown'],

@@ -3,7 +3,7 @@ import { reduce } from '../../src/health/reducer.ts';
 import { createHealth, type Health } from '../../src/health/state.ts';
 import type { Evidence, Remedy } from '../../src/health/types.ts';
 
-/** Everything was looked at, and all is well. */
+/** The evidence of a proxy whose every check succeeded. */
 export const WELL: Evidence = {
   monitor: 'in_time',
   stopping: 'no',
@@ -22,7 +22,7 @@ export const WELL: Evidence = {
   endToEnd: 'ok',
 };
 
-/** Nothing could be found out. */
+/** The evidence when nothing could be found out. */
 export const UNKNOWN: Evidence = {
   monitor: 'in_time',
   stopping: 'no',
@@ -57,35 +57,35 @@ const POLICY: HealthPolicy = {
   restartCooldownMs: 60_000,
 };
 
-/** What happened to a proxy, event by event. */
-export interface Story {
+/** The health of one proxy, and the events that change it. */
+export interface Scenario {
   health(): Health;
-  tell(event: HealthEvent): readonly Action[];
-  /** One look; what is not named in `seen` is well. */
-  look(atMs: number, seen?: Partial<Evidence>, pid?: number | null): readonly Action[];
+  /** Sends an event to the reducer; returns the actions that it asks for. */
+  send(event: HealthEvent): readonly Action[];
+  /** Sends a check, with a new probe result; what `evidence` leaves out is as in {@link WELL}. Default pid: 100. */
+  check(at: number, evidence?: Partial<Evidence>, pid?: number | null): readonly Action[];
 }
 
-/** A proxy of pid 100 that has been up for long; its grace time ended at 5 s. */
-export const startStory = (policy: Partial<HealthPolicy> = {}): Story => {
+/** A proxy of pid 100 that has been up since 0; its grace period ends at 5 s. */
+export const startScenario = (policy: Partial<HealthPolicy> = {}): Scenario => {
   let health = createHealth(0);
-  const story: Story = {
+  const scenario: Scenario = {
     health: () => health,
-    tell: (event) => {
-      const next = reduce(health, event, { ...POLICY, ...policy });
-      health = next.health;
-      return next.actions;
+    send: (event) => {
+      const transition = reduce(health, event, { ...POLICY, ...policy });
+      health = transition.health;
+      return transition.actions;
     },
-    look: (at, seen = {}, pid = 100) =>
-      story.tell({ kind: 'check', at, pid, evidence: { ...WELL, ...seen }, isProbed: true }),
+    check: (at, evidence = {}, pid = 100) =>
+      scenario.send({ kind: 'check', at, pid, evidence: { ...WELL, ...evidence }, isProbed: true }),
   };
-  for (const atMs of [0, 1_000]) story.look(atMs);
-  return story;
+  for (const at of [0, 1_000]) scenario.check(at);
+  return scenario;
 };
 
-/** The lines for people among the actions, and each cure as "restart <cure> <cause>". */
-export const inWords = (actions: readonly Action[]): readonly string[] =>
+/** One line an action: the text of a log line, or "restart REMEDY CAUSE". */
+export const describeActions = (actions: readonly Action[]): readonly string[] =>
   actions.map((action) => (action.kind === 'log' ? action.text : `restart ${action.remedy} ${action.cause}`));
 
-/** The cures among the actions. */
-export const cures = (actions: readonly Action[]): readonly Remedy[] =>
+export const remediesOf = (actions: readonly Action[]): readonly Remedy[] =>
   actions.flatMap((action) => (action.kind === 'remedy' ? [action.remedy] : []));

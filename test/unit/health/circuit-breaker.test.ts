@@ -18,14 +18,14 @@ const useless = (untilMs: number, budget: RestartPolicy, from: CircuitBreaker = 
   let breaker = from;
   const curesMs: number[] = [];
   const gaveUpMs: number[] = [];
-  for (let atMs = 0; atMs < untilMs; atMs += 1_000) {
-    const answer = askBreaker(breaker, atMs, budget);
+  for (let at = 0; at < untilMs; at += 1_000) {
+    const answer = askBreaker(breaker, at, budget);
     if (answer === 'allow') {
-      curesMs.push(atMs);
-      breaker = afterRestart(breaker, atMs, budget);
+      curesMs.push(at);
+      breaker = afterRestart(breaker, at, budget);
     } else if (answer === 'open') {
-      gaveUpMs.push(atMs);
-      breaker = openBreaker(breaker, atMs, budget);
+      gaveUpMs.push(at);
+      breaker = openBreaker(breaker, at, budget);
     }
   }
   return { breaker, curesMs, gaveUpMs };
@@ -71,7 +71,7 @@ describe('the budget is that of a window', () => {
     assert.equal(askBreaker(breaker, 2_000, BUDGET), 'allow');
     const last = afterRestart(breaker, 2_000, BUDGET);
     assert.deepEqual(
-      [2_999, 3_000].map((atMs) => askBreaker(last, atMs, BUDGET)),
+      [2_999, 3_000].map((at) => askBreaker(last, at, BUDGET)),
       ['backoff', 'open'],
     );
   });

@@ -2,15 +2,21 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Evidence } from '../../../src/health/types.ts';
 import { formatDuration } from '../../../src/lib/duration.ts';
-import { HUNG, inWords, NOT_THERE, startStory, UPSTREAM_DOWN } from '../../support/health-scenario.ts';
+import {
+  describeActions,
+  HUNG,
+  NOT_THERE,
+  startScenario,
+  UPSTREAM_DOWN,
+} from '../../support/health-scenario.ts';
 
 test('a proxy that goes and is brought back is told in the words of the old system', () => {
-  const story = startStory();
+  const scenario = startScenario();
   const lines = [
-    ...inWords(story.look(10_000, NOT_THERE, null)),
-    ...inWords(story.tell({ kind: 'remedy_done', at: 10_100, remedy: 'start', error: null })),
-    ...inWords(story.look(10_200, {}, 439_841)),
-    ...inWords(story.look(10_450, {}, 439_841)),
+    ...describeActions(scenario.check(10_000, NOT_THERE, null)),
+    ...describeActions(scenario.send({ kind: 'remedy_done', at: 10_100, remedy: 'start', error: null })),
+    ...describeActions(scenario.check(10_200, {}, 439_841)),
+    ...describeActions(scenario.check(10_450, {}, 439_841)),
   ];
   assert.deepEqual(lines, [
     '⚠️  Proxy for port 6274 is not running (failure #1)',
@@ -21,10 +27,12 @@ test('a proxy that goes and is brought back is told in the words of the old syst
 });
 
 test('an incident without a restart ends with its duration', () => {
-  const story = startStory();
-  story.look(10_000, UPSTREAM_DOWN);
-  story.look(12_500);
-  assert.deepEqual(inWords(story.look(13_000)), ['✅ Proxy for port 6274 is healthy again after 2.5 s']);
+  const scenario = startScenario();
+  scenario.check(10_000, UPSTREAM_DOWN);
+  scenario.check(12_500);
+  assert.deepEqual(describeActions(scenario.check(13_000)), [
+    '✅ Proxy for port 6274 is healthy again after 2.5 s',
+  ]);
 });
 
 describe('each cause is told in its own words', () => {
@@ -38,24 +46,26 @@ describe('each cause is told in its own words', () => {
     [{ endToEnd: 'failed' }, 'Proxy for port 6274 does not forward, though localhost:6274 answers'],
   ];
   for (const [seen, line] of table)
-    test(line, () => assert.deepEqual(inWords(startStory().look(10_000, seen)), [`⚠️  ${line} (failure #1)`]));
+    test(line, () =>
+      assert.deepEqual(describeActions(startScenario().check(10_000, seen)), [`⚠️  ${line} (failure #1)`]),
+    );
 });
 
-const tell = (atMs: number, story = startStory(), seen: Partial<Evidence> = HUNG): readonly string[] =>
-  inWords(story.look(atMs, seen)).filter((line) => line.includes('ALERT'));
+const tell = (at: number, scenario = startScenario(), seen: Partial<Evidence> = HUNG): readonly string[] =>
+  describeActions(scenario.check(at, seen)).filter((line) => line.includes('ALERT'));
 
 test('the alert comes once an incident, at the threshold', () => {
-  const story = startStory();
-  const alerts = [10_000, 10_250, 10_500, 10_750, 11_000].map((atMs) => tell(atMs, story));
+  const scenario = startScenario();
+  const alerts = [10_000, 10_250, 10_500, 10_750, 11_000].map((at) => tell(at, scenario));
   const alert = '🚨 ALERT: Proxy for port 6274 is not responding: 3 failures since it was last healthy';
   assert.deepEqual(alerts, [[], [], [alert], [], []]);
 });
 
 test('the alert comes though each restart begins the count of consecutive failures anew', () => {
-  const story = startStory();
+  const scenario = startScenario();
   const alerts = [10_000, 12_000, 15_000].flatMap((at) => {
-    const lines = inWords(story.look(at, NOT_THERE, null));
-    story.tell({ kind: 'remedy_done', at, remedy: 'start', error: null });
+    const lines = describeActions(scenario.check(at, NOT_THERE, null));
+    scenario.send({ kind: 'remedy_done', at, remedy: 'start', error: null });
     return lines.filter((line) => line.includes('ALERT') || line.includes('#'));
   });
   assert.deepEqual(alerts, [
@@ -67,31 +77,33 @@ test('the alert comes though each restart begins the count of consecutive failur
 });
 
 test('a success in between does not put the alert off', () => {
-  const story = startStory();
+  const scenario = startScenario();
   const seen = [HUNG, {}, HUNG, {}, HUNG];
-  const alerts = seen.flatMap((one, index) => tell(10_000 + index * 250, story, one));
+  const alerts = seen.flatMap((one, index) => tell(10_000 + index * 250, scenario, one));
   assert.equal(alerts.length, 1);
 });
 
 test('the next incident has an alert of its own', () => {
-  const story = startStory();
-  for (const atMs of [10_000, 10_250, 10_500]) story.look(atMs, UPSTREAM_DOWN);
-  for (const atMs of [11_000, 12_000]) story.look(atMs);
-  const alerts = [20_000, 20_250, 20_500].map((atMs) => tell(atMs, story, UPSTREAM_DOWN).length);
+  const scenario = startScenario();
+  for (const at of [10_000, 10_250, 10_500]) scenario.check(at, UPSTREAM_DOWN);
+  for (const at of [11_000, 12_000]) scenario.check(at);
+  const alerts = [20_000, 20_250, 20_500].map((at) => tell(at, scenario, UPSTREAM_DOWN).length);
   assert.deepEqual(alerts, [0, 0, 1]);
 });
 
 test('after the threshold only every 60th failure is told', () => {
-  const story = startStory();
+  const scenario = startScenario();
   const told = Array.from({ length: 130 }, (_, index) => index + 1).filter((count) =>
-    inWords(story.look(10_000 + count * 1_000, UPSTREAM_DOWN)).some((line) => line.includes('(failure #')),
+    describeActions(scenario.check(10_000 + count * 1_000, UPSTREAM_DOWN)).some((line) =>
+      line.includes('(failure #'),
+    ),
   );
   assert.deepEqual(told, [1, 2, 3, 60, 120]);
 });
 
 test('a recovery is timed from the first failure to the first of the successes that ended it', () => {
-  const story = startStory();
-  const seen: readonly [atMs: number, seen: Partial<Evidence>][] = [
+  const scenario = startScenario();
+  const seen: readonly [at: number, seen: Partial<Evidence>][] = [
     [10_000, HUNG],
     [10_250, {}],
     [10_500, HUNG],
@@ -101,9 +113,9 @@ test('a recovery is timed from the first failure to the first of the successes t
     [20_500, {}],
     [20_700, {}],
   ];
-  for (const [atMs, one] of seen) story.look(atMs, one);
-  assert.deepEqual(story.health().recovery, { count: 2, lastMs: 500, totalMs: 1_500 });
-  const { boundsMs, counts, sumMs } = story.health().recoveries;
+  for (const [at, one] of seen) scenario.check(at, one);
+  assert.deepEqual(scenario.health().recovery, { count: 2, lastMs: 500, totalMs: 1_500 });
+  const { boundsMs, counts, sumMs } = scenario.health().recoveries;
   assert.deepEqual(
     [boundsMs.slice(0, 3), counts.slice(0, 4), sumMs],
     [[250, 500, 1_000], [0, 1, 1, 0], 1_500],
@@ -111,10 +123,10 @@ test('a recovery is timed from the first failure to the first of the successes t
 });
 
 test('a clock that was set back gives a recovery of 0 ms, not a negative one', () => {
-  const story = startStory();
-  story.look(10_000, HUNG);
-  for (const atMs of [8_000, 8_250]) story.look(atMs);
-  assert.deepEqual(story.health().recovery, { count: 1, lastMs: 0, totalMs: 0 });
+  const scenario = startScenario();
+  scenario.check(10_000, HUNG);
+  for (const at of [8_000, 8_250]) scenario.check(at);
+  assert.deepEqual(scenario.health().recovery, { count: 1, lastMs: 0, totalMs: 0 });
 });
 
 test('a duration is short: milliseconds, seconds with one decimal, minutes', () => {

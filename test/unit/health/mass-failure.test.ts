@@ -1,11 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import {
-  detectMassFailure,
-  isPausingRestarts,
-  type MassFailure,
-  NO_MASS_FAILURE,
-} from '../../../src/health/mass-failure.ts';
+import { detectMassFailure, isPausingRestarts, NO_MASS_FAILURE } from '../../../src/health/mass-failure.ts';
 import { createHealth, type Health } from '../../../src/health/state.ts';
 import type { Cause } from '../../../src/health/types.ts';
 
@@ -24,15 +19,15 @@ const failing = (cause: Cause): Health => ({
   },
 });
 const well = (): Health => ({ ...createHealth(0), state: 'up' });
-const fleet = (bad: number, good: number, cause: Cause = 'hung'): readonly Health[] => [
-  ...Array.from({ length: bad }, () => failing(cause)),
-  ...Array.from({ length: good }, well),
+const fleet = (failingCount: number, wellCount: number, cause: Cause = 'hung'): readonly Health[] => [
+  ...Array.from({ length: failingCount }, () => failing(cause)),
+  ...Array.from({ length: wellCount }, well),
 ];
-const isOn = (healths: readonly Health[], before = NO_MASS_FAILURE): boolean =>
-  isPausingRestarts(detectMassFailure(before, healths, 1_000), 1_000);
+const isPaused = (healths: readonly Health[]): boolean =>
+  isPausingRestarts(detectMassFailure(NO_MASS_FAILURE, healths, 1_000), 1_000);
 
 describe('the machine is suspected when three ports or more fail at once, and more than half of all', () => {
-  const table: readonly [bad: number, good: number, isOn: boolean][] = [
+  const table: readonly [failingCount: number, wellCount: number, isPaused: boolean][] = [
     [0, 0, false],
     [1, 0, false],
     [2, 0, false],
@@ -44,12 +39,13 @@ describe('the machine is suspected when three ports or more fail at once, and mo
     [50, 49, true],
     [50, 50, false],
   ];
-  for (const [bad, good, expected] of table)
-    test(`${bad} of ${bad + good}: ${expected}`, () => assert.equal(isOn(fleet(bad, good)), expected));
+  for (const [failingCount, wellCount, expected] of table)
+    test(`${failingCount} of ${failingCount + wellCount}: ${expected}`, () =>
+      assert.equal(isPaused(fleet(failingCount, wellCount)), expected));
 });
 
-describe('only what a slow machine would look like counts', () => {
-  const SOFT: readonly Cause[] = [
+describe('only causes that a slow machine would produce count', () => {
+  const LOAD_SENSITIVE: readonly Cause[] = [
     'hung',
     'data_path_stuck',
     'blocked_in_kernel',
@@ -69,41 +65,38 @@ describe('only what a slow machine would look like counts', () => {
     'upstream_down',
     'upstream_unhealthy',
   ];
-  for (const cause of SOFT) test(cause, () => assert.equal(isOn(fleet(5, 0, cause)), true));
-  for (const cause of CERTAIN) test(`not ${cause}`, () => assert.equal(isOn(fleet(5, 0, cause)), false));
+  for (const cause of LOAD_SENSITIVE) test(cause, () => assert.equal(isPaused(fleet(5, 0, cause)), true));
+  for (const cause of CERTAIN) test(`not ${cause}`, () => assert.equal(isPaused(fleet(5, 0, cause)), false));
 
-  test('different ones together do', () =>
-    assert.equal(isOn([failing('hung'), failing('not_accepting'), failing('slow_responses'), well()]), true));
+  test('different ones count together', () =>
+    assert.equal(
+      isPaused([failing('hung'), failing('not_accepting'), failing('slow_responses'), well()]),
+      true,
+    ));
 
-  test('but not a port whose incident is over', () => {
+  test('a port whose incident is over does not count', () => {
     const over: Health = { ...failing('hung'), incident: null };
-    assert.equal(isOn([over, over, failing('hung'), failing('hung')]), false);
+    assert.equal(isPaused([over, over, failing('hung'), failing('hung')]), false);
   });
 });
 
-describe('the brake', () => {
-  const at = (atMs: number, healths: readonly Health[], before: MassFailure) => {
-    const now = detectMassFailure(before, healths, atMs);
-    return { now, isOn: isPausingRestarts(now, atMs) };
-  };
-
-  test('lifts after 60 s, and stays lifted while the same goes on', () => {
+describe('restarts', () => {
+  test('are paused for 60 s, and stay allowed while the same mass failure goes on', () => {
     let state = NO_MASS_FAILURE;
-    const seen = [1_000, 30_000, 60_999, 61_000, 500_000].map((atMs) => {
-      const { now, isOn: braking } = at(atMs, fleet(3, 0), state);
-      state = now;
-      return braking;
+    const isPaused = [1_000, 30_000, 60_999, 61_000, 500_000].map((at) => {
+      state = detectMassFailure(state, fleet(3, 0), at);
+      return isPausingRestarts(state, at);
     });
-    assert.deepEqual(seen, [true, true, true, false, false]);
+    assert.deepEqual(isPaused, [true, true, true, false, false]);
   });
 
-  test('is released when fewer fail, and has 60 s again the next time', () => {
+  test('are allowed when fewer fail, and are paused for 60 s again the next time', () => {
     let state = detectMassFailure(NO_MASS_FAILURE, fleet(3, 0), 1_000);
     state = detectMassFailure(state, fleet(2, 1), 100_000);
     assert.deepEqual(state, NO_MASS_FAILURE);
     state = detectMassFailure(state, fleet(3, 0), 200_000);
     assert.deepEqual(
-      [200_000, 259_999, 260_000].map((atMs) => isPausingRestarts(state, atMs)),
+      [200_000, 259_999, 260_000].map((at) => isPausingRestarts(state, at)),
       [true, true, false],
     );
   });

@@ -3,31 +3,31 @@ import { describe, test } from 'node:test';
 import type { Health } from '../../../src/health/state.ts';
 import type { Evidence, Remedy } from '../../../src/health/types.ts';
 import {
-  cures,
+  describeActions,
   HUNG,
-  inWords,
   NOT_THERE,
-  type Story,
-  startStory,
+  remediesOf,
+  type Scenario,
+  startScenario,
   UPSTREAM_DOWN,
 } from '../../support/health-scenario.ts';
 
 /** Looks at the same fault each second from `fromMs` to before `toMs`; each cure is done at once, and does not help. */
 const suffer = (
-  story: Story,
+  scenario: Scenario,
   seen: Partial<Evidence>,
   { fromMs = 10_000, toMs = 60_000, error = null as string | null } = {},
 ) => {
-  const done: { readonly cure: Remedy; readonly atMs: number }[] = [];
+  const done: { readonly cure: Remedy; readonly at: number }[] = [];
   const lines: string[] = [];
   const events: string[] = [];
   for (let at = fromMs; at < toMs; at += 1_000) {
-    const actions = story.look(at, seen);
-    lines.push(...inWords(actions));
+    const actions = scenario.check(at, seen);
+    lines.push(...describeActions(actions));
     events.push(...actions.flatMap((action) => (action.kind === 'log' ? [action.event] : [])));
-    for (const remedy of cures(actions)) {
-      done.push({ cure: remedy, atMs: at });
-      lines.push(...inWords(story.tell({ kind: 'remedy_done', at, remedy, error })));
+    for (const remedy of remediesOf(actions)) {
+      done.push({ cure: remedy, at: at });
+      lines.push(...describeActions(scenario.send({ kind: 'remedy_done', at, remedy, error })));
     }
   }
   return { cures: done.map(({ cure }) => cure), done, lines, events };
@@ -52,23 +52,23 @@ describe('a cure that does not help is followed by the next one, and the last on
   ];
   for (const [seen, ladder] of ladders)
     test(`${JSON.stringify(seen)}: ${ladder.join(', ') || 'none'}`, () => {
-      const story = startStory();
-      assert.deepEqual(suffer(story, seen).cures.slice(0, 4), ladder);
-      assert.deepEqual(story.health().incident?.actions.slice(0, 4), ladder);
+      const scenario = startScenario();
+      assert.deepEqual(suffer(scenario, seen).cures.slice(0, 4), ladder);
+      assert.deepEqual(scenario.health().incident?.actions.slice(0, 4), ladder);
     });
 
   test('one that could not be done counts as one that did not help', () => {
-    const story = startStory();
-    const done = suffer(story, { listening: 'none' }, { error: 'no connection to the proxy' });
+    const scenario = startScenario();
+    const done = suffer(scenario, { listening: 'none' }, { error: 'no connection to the proxy' });
     assert.deepEqual(done.cures.slice(0, 3), ['relisten', 'restart', 'force_restart']);
-    assert.equal(story.health().restarts.forced, 0);
+    assert.equal(scenario.health().restarts.forced, 0);
   });
 
   test('the next incident begins with the first again', () => {
-    const story = startStory();
-    suffer(story, { listening: 'none' }, { toMs: 16_000 });
-    for (const atMs of [20_000, 21_000]) story.look(atMs);
-    assert.deepEqual(suffer(story, { listening: 'none' }, { fromMs: 30_000, toMs: 33_000 }).cures, [
+    const scenario = startScenario();
+    suffer(scenario, { listening: 'none' }, { toMs: 16_000 });
+    for (const at of [20_000, 21_000]) scenario.check(at);
+    assert.deepEqual(suffer(scenario, { listening: 'none' }, { fromMs: 30_000, toMs: 33_000 }).cures, [
       'relisten',
     ]);
   });
@@ -87,18 +87,20 @@ describe('what a cure is called and counted as', () => {
   ];
   for (const [seen, line, forced, forcedFor] of table)
     test(JSON.stringify(seen), () => {
-      const story = startStory();
-      assert.ok(suffer(story, seen, { toMs: 13_000 }).lines.includes(line));
-      assert.deepEqual(story.health().restarts, { crash: 0, forced });
-      assert.deepEqual(story.health().forcedByCause, forcedFor);
+      const scenario = startScenario();
+      assert.ok(suffer(scenario, seen, { toMs: 13_000 }).lines.includes(line));
+      assert.deepEqual(scenario.health().restarts, { crash: 0, forced });
+      assert.deepEqual(scenario.health().forcedByCause, forcedFor);
     });
 
   test('to listen anew that helps is a recovery of the same process', () => {
-    const story = startStory();
-    suffer(story, { listening: 'none' }, { toMs: 13_000 });
-    story.look(13_000);
-    assert.deepEqual(inWords(story.look(14_000)), ['✅ Proxy for port 6274 is healthy again after 3.0 s']);
-    assert.deepEqual(story.health().history.at(-1)?.actions, ['relisten']);
+    const scenario = startScenario();
+    suffer(scenario, { listening: 'none' }, { toMs: 13_000 });
+    scenario.check(13_000);
+    assert.deepEqual(describeActions(scenario.check(14_000)), [
+      '✅ Proxy for port 6274 is healthy again after 3.0 s',
+    ]);
+    assert.deepEqual(scenario.health().history.at(-1)?.actions, ['relisten']);
   });
 });
 
@@ -109,42 +111,42 @@ describe('when the restart budget is spent', () => {
   const gaveUp = (lines: readonly string[]) => lines.filter((line) => line.includes('Gave up'));
 
   test('that is told once, however long it goes on, and tries become rare', () => {
-    const { done, lines, events } = suffer(startStory(policy), HUNG, { toMs: 1_000_000 });
+    const { done, lines, events } = suffer(startScenario(policy), HUNG, { toMs: 1_000_000 });
     assert.deepEqual(gaveUp(lines), [GAVE_UP]);
     assert.equal(events.filter((event) => event === 'restart_limit_reached').length, 1);
     // The second of the two is at 15 s; it gives up three failures later, at 18 s.
-    const seconds = done.map(({ atMs }) => atMs / 1_000);
+    const seconds = done.map(({ at }) => at / 1_000);
     assert.deepEqual(seconds, [12, 15, 78, 198, 438, 918]);
   });
 
   test('a try that helps gives the budget back, and the next time is told again', () => {
-    const story = startStory(policy);
-    suffer(story, HUNG, { toMs: 79_000 });
-    for (const atMs of [80_000, 81_000]) story.look(atMs);
-    const again = suffer(story, HUNG, { fromMs: 90_000, toMs: 140_000 });
+    const scenario = startScenario(policy);
+    suffer(scenario, HUNG, { toMs: 79_000 });
+    for (const at of [80_000, 81_000]) scenario.check(at);
+    const again = suffer(scenario, HUNG, { fromMs: 90_000, toMs: 140_000 });
     assert.deepEqual(again.cures, ['force_restart', 'force_restart']);
     assert.deepEqual(gaveUp(again.lines), [GAVE_UP]);
   });
 
   test('an ordinary recovery gives nothing back', () => {
-    const story = startStory(policy);
-    suffer(story, HUNG, { toMs: 16_000 });
-    for (const atMs of [20_000, 21_000]) story.look(atMs);
-    const again = suffer(story, HUNG, { fromMs: 30_000, toMs: 60_000 });
+    const scenario = startScenario(policy);
+    suffer(scenario, HUNG, { toMs: 16_000 });
+    for (const at of [20_000, 21_000]) scenario.check(at);
+    const again = suffer(scenario, HUNG, { fromMs: 30_000, toMs: 60_000 });
     assert.deepEqual(again.cures, []);
     assert.equal(gaveUp(again.lines).length, 1);
   });
 });
 
 test('a budget of 0 is told as what it is: the failure has its alert, and no next try is promised', () => {
-  const story = startStory({ maxRestarts: 0 });
-  const { cures: done, lines } = suffer(story, NOT_THERE, { toMs: 1_000_000 });
+  const scenario = startScenario({ maxRestarts: 0 });
+  const { cures: done, lines } = suffer(scenario, NOT_THERE, { toMs: 1_000_000 });
   assert.deepEqual(done, []);
   assert.deepEqual(
     lines.filter((line) => line.includes('ALERT')),
     ['🚨 ALERT: Proxy for port 6274 is not running: 3 failures since it was last healthy'],
   );
-  assert.equal(story.health().breaker.openCount, 0);
+  assert.equal(scenario.health().breaker.openCount, 0);
 });
 
 describe('under the brake', () => {
@@ -157,7 +159,7 @@ describe('under the brake', () => {
   ];
   for (const seen of soft)
     test(`${JSON.stringify(seen)} may be the machine, and is not cured, but told`, () => {
-      const { cures: done, lines } = suffer(startStory({ restartsPaused: true }), seen);
+      const { cures: done, lines } = suffer(startScenario({ restartsPaused: true }), seen);
       assert.deepEqual(done, []);
       assert.equal(lines.filter((line) => line.includes('ALERT')).length, 1);
     });
@@ -173,5 +175,5 @@ describe('under the brake', () => {
   ];
   for (const seen of hard)
     test(`${JSON.stringify(seen)} is certain, and cured`, () =>
-      assert.notDeepEqual(suffer(startStory({ restartsPaused: true }), seen).cures, []));
+      assert.notDeepEqual(suffer(startScenario({ restartsPaused: true }), seen).cures, []));
 });

@@ -33,7 +33,7 @@ const sample = (at: number, change: Partial<Sample> = {}): Sample => ({
 const tracked = (samples: readonly Sample[], from: SampleHistory = NO_SAMPLES): SampleHistory =>
   samples.reduce(addSample, from);
 /** One sample every 5 s up to and with `untilMs`. */
-const every5s = (untilMs: number, change: (atMs: number) => Partial<Sample> = () => ({})): SampleHistory =>
+const every5s = (untilMs: number, change: (at: number) => Partial<Sample> = () => ({})): SampleHistory =>
   tracked(Array.from({ length: untilMs / 5_000 + 1 }, (_, at) => sample(at * 5_000, change(at * 5_000))));
 
 describe('nothing is known of a process', () => {
@@ -60,7 +60,7 @@ describe('nothing is known of a process', () => {
   test('whose CPU has not been watched for most of a minute', () => {
     const cpu = (untilMs: number) =>
       levelsOf(
-        every5s(untilMs, (atMs) => ({ cpuMs: atMs * 2 })),
+        every5s(untilMs, (at) => ({ cpuMs: at * 2 })),
         LIMITS,
       ).cpu;
     assert.deepEqual([45_000, 50_000].map(cpu), ['unknown', 'restart']);
@@ -109,7 +109,7 @@ describe('each quantity has its level', () => {
     [150, 'restart'],
   ] as const)
     test(`${percent} % of a core: ${level}`, () => {
-      const seen = every5s(60_000, (atMs) => ({ cpuMs: (atMs * percent) / 100 }));
+      const seen = every5s(60_000, (at) => ({ cpuMs: (at * percent) / 100 }));
       assert.equal(levelsOf(seen, LIMITS).cpu, level);
       assert.equal(usageOf(seen).cpuPercent, percent);
     });
@@ -117,9 +117,9 @@ describe('each quantity has its level', () => {
   test('0 is no limit', () => {
     const none = { warn: 0, restart: 0 };
     const limits = { memoryBytes: none, cpuPercent: none, openFilesPercent: none, lagMs: none };
-    const high = every5s(60_000, (atMs) => ({
+    const high = every5s(60_000, (at) => ({
       rssBytes: 9e12,
-      cpuMs: atMs * 64,
+      cpuMs: at * 64,
       openFiles: 1_000,
       lagMs: 9_999,
     }));
@@ -133,7 +133,7 @@ describe('a peak is no fault', () => {
   test('memory and lag count by their least within 30 s', () => {
     const low = 55_000;
     const peaks = (untilMs: number) =>
-      every5s(untilMs, (atMs) => (atMs === low ? {} : { rssBytes: 900 * MB, lagMs: 900 }));
+      every5s(untilMs, (at) => (at === low ? {} : { rssBytes: 900 * MB, lagMs: 900 }));
     const levels = [low, low + 30_000, low + 35_000].map((untilMs) => levelsOf(peaks(untilMs), LIMITS));
     assert.deepEqual(
       levels.map(({ memory }) => memory),
@@ -146,16 +146,16 @@ describe('a peak is no fault', () => {
   });
 
   test('what is not known in between does not interrupt it', () => {
-    const seen = every5s(60_000, (atMs) => ({
-      lagMs: atMs % 10_000 === 0 ? 900 : undefined,
-      rssBytes: atMs % 10_000 === 0 ? 900 * MB : undefined,
+    const seen = every5s(60_000, (at) => ({
+      lagMs: at % 10_000 === 0 ? 900 : undefined,
+      rssBytes: at % 10_000 === 0 ? 900 * MB : undefined,
     }));
     assert.deepEqual([levelsOf(seen, LIMITS).memory, levelsOf(seen, LIMITS).lag], ['restart', 'restart']);
   });
 
   test('CPU counts by its mean over the last minute', () => {
-    const busy = (fromMs: number, toMs: number) => (atMs: number) => ({
-      cpuMs: 3 * Math.max(0, Math.min(atMs, toMs) - fromMs),
+    const busy = (fromMs: number, toMs: number) => (at: number) => ({
+      cpuMs: 3 * Math.max(0, Math.min(at, toMs) - fromMs),
     });
     const cpu = (seen: SampleHistory) => usageOf(seen).cpuPercent;
     assert.equal(cpu(every5s(60_000, busy(40_000, 60_000))), 100);
@@ -164,9 +164,9 @@ describe('a peak is no fault', () => {
 });
 
 test('another process begins anew', () => {
-  const high = every5s(60_000, (atMs) => ({
+  const high = every5s(60_000, (at) => ({
     rssBytes: 900 * MB,
-    cpuMs: atMs * 2,
+    cpuMs: at * 2,
     lagMs: 900,
     openFiles: 999,
   }));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type StopProgress, stoppingOf, trackStop } from '../../../src/health/stop-deadline.ts';
 import type { Evidence } from '../../../src/health/types.ts';
-import { cures, inWords, startStory } from '../../support/health-scenario.ts';
+import { describeActions, remediesOf, startScenario } from '../../support/health-scenario.ts';
 
 type Seen = Partial<Pick<Evidence, 'pm2' | 'process' | 'heartbeat'>> & { at: number; pid?: number };
 
@@ -56,54 +56,54 @@ describe('what PM2 is stopping and what does not leave', () => {
   const OVERDUE = { pm2: 'stopping', stopping: 'overdue', process: 'stopped', heartbeat: 'unknown' } as const;
 
   test('is killed once, and told', () => {
-    const story = startStory();
-    assert.deepEqual(inWords(story.look(10_000, OVERDUE)), [
+    const scenario = startScenario();
+    assert.deepEqual(describeActions(scenario.check(10_000, OVERDUE)), [
       'Killing the proxy for port 6274 (PID: 100): PM2 is stopping it, and it does not leave',
       'restart kill null',
     ]);
-    assert.deepEqual(story.look(10_250, OVERDUE), []);
-    assert.deepEqual(cures(story.look(11_000, OVERDUE, 200)), ['kill']);
+    assert.deepEqual(scenario.check(10_250, OVERDUE), []);
+    assert.deepEqual(remediesOf(scenario.check(11_000, OVERDUE, 200)), ['kill']);
   });
 
   test('is stopped, which is no failure, no restart and nothing of the budget', () => {
-    const story = startStory({ maxRestarts: 0 });
-    const before = story.health();
-    story.look(10_000, OVERDUE);
-    assert.deepEqual(story.tell({ kind: 'remedy_done', at: 10_020, remedy: 'kill', error: null }), []);
-    const { state, failures, restarts, breaker, incident } = story.health();
+    const scenario = startScenario({ maxRestarts: 0 });
+    const before = scenario.health();
+    scenario.check(10_000, OVERDUE);
+    assert.deepEqual(scenario.send({ kind: 'remedy_done', at: 10_020, remedy: 'kill', error: null }), []);
+    const { state, failures, restarts, breaker, incident } = scenario.health();
     assert.deepEqual([state, incident], ['stopped', null]);
     assert.deepEqual([failures, restarts, breaker], [before.failures, before.restarts, before.breaker]);
-    story.look(10_250, { pm2: 'stopped', process: 'unknown', heartbeat: 'unknown' }, null);
-    assert.deepEqual([story.health().state, story.health().restarts], ['stopped', before.restarts]);
+    scenario.check(10_250, { pm2: 'stopped', process: 'unknown', heartbeat: 'unknown' }, null);
+    assert.deepEqual([scenario.health().state, scenario.health().restarts], ['stopped', before.restarts]);
   });
 
   test('has not crashed, though PM2 shows it as given up for a moment', () => {
-    const story = startStory();
-    story.look(10_000, OVERDUE);
+    const scenario = startScenario();
+    scenario.check(10_000, OVERDUE);
     const gone = { pm2: 'gave_up', process: 'unknown', heartbeat: 'unknown' } as const;
-    assert.deepEqual(story.look(10_250, gone, null), []);
-    assert.equal(story.health().restarts.crash, 0);
-    story.look(10_500, { ...gone, pm2: 'stopped' }, null);
-    assert.deepEqual([story.health().state, story.health().failures.total], ['stopped', 0]);
+    assert.deepEqual(scenario.check(10_250, gone, null), []);
+    assert.equal(scenario.health().restarts.crash, 0);
+    scenario.check(10_500, { ...gone, pm2: 'stopped' }, null);
+    assert.deepEqual([scenario.health().state, scenario.health().failures.total], ['stopped', 0]);
   });
 
   test('is told when it cannot be killed', () => {
-    const story = startStory();
-    story.look(10_000, OVERDUE);
-    const told = story.tell({ kind: 'remedy_done', at: 10_020, remedy: 'kill', error: 'PM2 is away' });
-    assert.deepEqual(inWords(told), ['❌ Could not kill the proxy for port 6274: PM2 is away']);
+    const scenario = startScenario();
+    scenario.check(10_000, OVERDUE);
+    const told = scenario.send({ kind: 'remedy_done', at: 10_020, remedy: 'kill', error: 'PM2 is away' });
+    assert.deepEqual(describeActions(told), ['❌ Could not kill the proxy for port 6274: PM2 is away']);
   });
 
   test('ends the incident that it was in, as every stop does', () => {
-    const story = startStory();
-    for (const atMs of [10_000, 10_250]) story.look(atMs, { process: 'stopped' });
-    assert.notEqual(story.health().incident, null);
-    story.look(10_500, OVERDUE);
-    assert.equal(story.health().incident, null);
-    assert.equal(story.health().history.at(-1)?.cause, 'stopped_by_signal');
+    const scenario = startScenario();
+    for (const at of [10_000, 10_250]) scenario.check(at, { process: 'stopped' });
+    assert.notEqual(scenario.health().incident, null);
+    scenario.check(10_500, OVERDUE);
+    assert.equal(scenario.health().incident, null);
+    assert.equal(scenario.health().history.at(-1)?.cause, 'stopped_by_signal');
   });
 
   test('is left alone by a monitor that comes late', () => {
-    assert.deepEqual(startStory().look(10_000, { ...OVERDUE, monitor: 'late' }), []);
+    assert.deepEqual(startScenario().check(10_000, { ...OVERDUE, monitor: 'late' }), []);
   });
 });

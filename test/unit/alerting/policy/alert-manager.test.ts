@@ -9,19 +9,19 @@ import {
 } from '../../../../src/alerting/policy/alert-manager.ts';
 import type { Message } from '../../../../src/alerting/policy/notification.ts';
 import { incident, inWords, POLICY, past, seenOf, startTown } from '../../../support/alert-scenario.ts';
-import { startStory, UPSTREAM_DOWN } from '../../../support/health-scenario.ts';
+import { startScenario, UPSTREAM_DOWN } from '../../../support/health-scenario.ts';
 
 const HOUR_MS = 3_600_000;
 
 describe('what is said', () => {
   test('an outage of 20 s at the defaults is one message when it is known, and one when it is over', () => {
-    const story = startStory();
+    const story = startScenario();
     const messages: (Message & { saidMs: number })[] = [];
     let state = INITIAL_ALERT_STATE;
     for (let now = 10_000; now < 120_000; now += 250) {
       const isDown = now >= 30_000 && now < 50_000;
       if (isDown || now % 1_000 === 0 || story.health().incident)
-        story.look(now, isDown ? UPSTREAM_DOWN : {});
+        story.check(now, isDown ? UPSTREAM_DOWN : {});
       const next = evaluate(state, [seenOf(story.health())], { now, isQuiet: false, runId: 'run' }, POLICY);
       state = next.state;
       messages.push(...next.messages.map((message) => ({ ...message, saidMs: now })));
