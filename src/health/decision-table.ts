@@ -212,8 +212,8 @@ export const DECISION_TABLE: readonly DecisionRow[] = [
 ];
 
 /**
- * When crashes are a loop: `threshold` of them within `windowMs`, until a process has run for `stableMs`. PM2 resets its
- * own restart delay after the same time.
+ * When crashes are a loop: `threshold` of them within `windowMs`, until a process has run for `stableMs`. PM2 resets
+ * its own restart delay after the same time.
  */
 export const CRASH_LOOP = { threshold: 5, windowMs: 120_000, stableMs: 30_000 };
 

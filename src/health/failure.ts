@@ -65,7 +65,9 @@ const updateIncident = (
   };
 };
 
-/** The line of the failure, and the alert of the incident; past the threshold only each LOG_EVERY-th failure has a line. */
+/**
+ * The line of the failure, and the alert of the incident; past the threshold only each LOG_EVERY-th failure has a line.
+ */
 const failureLogActions = (
   { consecutive, sinceHealthy }: Health['failures'],
   { cause }: FailingVerdict,

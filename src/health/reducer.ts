@@ -1,9 +1,9 @@
 /**
- * The room health: decides, from what the checks find, which state a port is in, and which remedy it needs. It is pure: no
- * I/O and no clock. An event comes in, and the new health and a list of actions come out.
+ * The room health: decides, from what the checks find, which state a port is in, and which remedy it needs. It is pure:
+ * no I/O and no clock. An event comes in, and the new health and a list of actions come out.
  *
- * The way of an event: reduce → decision-table.ts (what the evidence means) → failure.ts (counts it) → remedy.ts (chooses
- * what to do) → circuit-breaker.ts (whether it may be done now). The monitor carries the actions out.
+ * The way of an event: reduce → decision-table.ts (what the evidence means) → failure.ts (counts it) → remedy.ts
+ * (chooses what to do) → circuit-breaker.ts (whether it may be done now). The monitor carries the actions out.
  */
 
 import { formatDuration, isWithin } from '../lib/duration.ts';
@@ -39,7 +39,10 @@ export const reduce = (health: Health, event: HealthEvent, policy: HealthPolicy)
   }
 };
 
-/** The verdict on a process that ended without a goodbye. It has no remedy, as PM2 knows it before the monitor and restarts it. */
+/**
+ * The verdict on a process that ended without a goodbye. It has no remedy, as PM2 knows it before the monitor and
+ * restarts it.
+ */
 const CRASH: FailingVerdict = { kind: 'failing', cause: 'crashed', remedies: [], actAt: 'first_failure' };
 
 const onCheck = (previous: Health, event: CheckEvent, policy: HealthPolicy): Transition => {
@@ -97,8 +100,8 @@ const updateWarnings = (health: Health, evidence: Evidence, policy: HealthPolicy
 };
 
 /**
- * True while a failure is expected and does not count: a young process does not answer or listen yet, or one that has said
- * goodbye finishes its connections. A process that is stopped by a signal has no grace.
+ * True while a failure is expected and does not count: a young process does not answer or listen yet, or one that has
+ * said goodbye finishes its connections. A process that is stopped by a signal has no grace.
  */
 const isWithinGrace = (health: Health, { at, evidence }: CheckEvent, { cause }: FailingVerdict): boolean => {
   // An end further away than GRACE_MS was set before the clock was set back.
@@ -156,7 +159,9 @@ const onSuccess = (
   );
 };
 
-/** A success outside an incident. The very same object when nothing is new: the monitor writes its file for another one. */
+/**
+ * A success outside an incident. The very same object when nothing is new: the monitor writes its file for another one.
+ */
 const countSuccess = (health: Health, successes: number): Health => {
   const { consecutive } = health.failures;
   const breaker = afterRecovery(health.breaker);

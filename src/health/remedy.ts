@@ -1,11 +1,12 @@
 /**
  * Chooses the remedy for a failure, and counts it when it is done.
  *
- * Why is a port not restarted? One of these reasons applies, in the order in which they are decided; each names the file
- * that decides it (paths are from src/).
+ * Why is a port not restarted? One of these reasons applies, in the order in which they are decided; each names the
+ * file that decides it (paths are from src/).
  *
  * The check leads to no verdict:
- * - Its control connection ended during the check, so the evidence is about a process that is gone: monitor/check-runner.ts
+ * - Its control connection ended during the check, so the evidence is about a process that is gone:
+ *   monitor/check-runner.ts
  * - The check came late, as the monitor was busy or the machine slept: lib/periodic-task.ts, health/decision-table.ts
  * - Too little is known: health/decision-table.ts. The silence of a process that gets no CPU counts as not known:
  *   monitor/checks/proxy.ts, system/proc/cpu-starvation.ts
@@ -20,15 +21,15 @@
  * The failure has no remedy (health/decision-table.ts):
  * - The upstream is at fault (`upstream_down`, `upstream_unhealthy`).
  * - Another process holds the port (`port_in_use`).
- * - It crashes again and again (`crash_loop`), or PM2 restarts it by itself (`crashed`); health/reducer.ts for a crash that
- *   the control connection reports.
+ * - It crashes again and again (`crash_loop`), or PM2 restarts it by itself (`crashed`); health/reducer.ts for a crash
+ *   that the control connection reports.
  * - Its process waits for the kernel, and SIGKILL would wait too (`blocked_in_kernel`).
  *
  * The failure does not count yet:
  * - The upstream was not probed since the check before: health/reducer.ts, applyVerdict
  * - It was started or restarted less than GRACE_MS ago, or said goodbye: health/reducer.ts, isWithinGrace
- * - There are fewer failures in a row than `failureThreshold`: health/failure.ts. `failures.consecutive` in health/state.ts
- *   lists what resets them.
+ * - There are fewer failures in a row than `failureThreshold`: health/failure.ts. `failures.consecutive` in
+ *   health/state.ts lists what resets them.
  *
  * The remedy is due, but is not allowed:
  * - Most ports fail at once, so the machine is suspected: health/mass-failure.ts, asked in {@link chooseRemedy}
@@ -55,8 +56,8 @@ import { GRACE_MS, type Health, MAX_HISTORY } from './state.ts';
 import type { Cause, FailingVerdict } from './types.ts';
 
 /**
- * The next remedy of the verdict, if the circuit breaker allows one. The first one is followed by the second when it has
- * not helped, and so on; the last one is repeated.
+ * The next remedy of the verdict, if the circuit breaker allows one. The first one is followed by the second when it
+ * has not helped, and so on; the last one is repeated.
  */
 export const chooseRemedy = (
   health: Health,

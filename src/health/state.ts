@@ -71,11 +71,13 @@ export interface Health {
   readonly processSeenAt: number;
   readonly failures: {
     /**
-     * Failures in a row; at `failureThreshold` a remedy is due. Reset by a success, a successful remedy, another process,
-     * a stop by the operator, and when the fault moves between the proxy and what is around it.
+     * Failures in a row; at `failureThreshold` a remedy is due. Reset by a success, a successful remedy, another
+     * process, a stop by the operator, and when the fault moves between the proxy and what is around it.
      */
     readonly consecutive: number;
-    /** Failures since the port was last healthy; at `failureThreshold` an alert is due. Reset when the incident ends. */
+    /**
+     * Failures since the port was last healthy; at `failureThreshold` an alert is due. Reset when the incident ends.
+     */
     readonly sinceHealthy: number;
     /** All failures. Never reset. */
     readonly total: number;
@@ -102,13 +104,13 @@ export interface Health {
   /** The present incident. Set by the first failure; null again after a recovery or a stop. */
   readonly incident: Incident | null;
   /**
-   * Until then a proxy that does not answer or listen yet is `starting`, not failing. Set to {@link GRACE_MS} from now by
-   * a new process, a goodbye, a successful remedy and a kill.
+   * Until then a proxy that does not answer or listen yet is `starting`, not failing. Set to {@link GRACE_MS} from now
+   * by a new process, a goodbye, a successful remedy and a kill.
    */
   readonly graceEndsAt: number;
   /**
-   * The process has said goodbye, or was killed while it stopped: until `graceEndsAt` its absence is no failure. Reset by
-   * a new process.
+   * The process has said goodbye, or was killed while it stopped: until `graceEndsAt` its absence is no failure. Reset
+   * by a new process.
    */
   readonly hasLeft: boolean;
   /** Whether the port may be restarted now. Changed by each remedy and each recovery (circuit-breaker.ts). */
@@ -122,7 +124,10 @@ export const MAX_HISTORY = 20;
 
 const RECOVERY_BOUNDS_MS = [250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000, 1_800_000];
 
-/** How long a start or a restart may take before its failures count, in milliseconds: PM2's `listen_timeout` (pm2/apps.ts). */
+/**
+ * How long a start or a restart may take before its failures count, in milliseconds: PM2's `listen_timeout`
+ * (pm2/apps.ts).
+ */
 export const GRACE_MS = 5_000;
 
 /** The health of a port that was never checked. */

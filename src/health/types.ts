@@ -1,6 +1,6 @@
 /**
- * The vocabulary of the room: evidence (what a check found), cause (what is wrong), verdict (what that means) and remedy
- * (what is done about it). The decision table turns evidence into a verdict.
+ * The vocabulary of the room: evidence (what a check found), cause (what is wrong), verdict (what that means) and
+ * remedy (what is done about it). The decision table turns evidence into a verdict.
  */
 
 /** What PM2 says about an app. */

@@ -4,6 +4,6 @@ export interface Backoff {
   readonly maxMs: number;
 }
 
-/** The pause before the next try, in milliseconds. @param failures how many tries have failed before; 0 gives `minMs` */
+/** The pause before the next attempt, in milliseconds. @param failures the failed attempts so far; 0 gives `minMs` */
 export const backoffMs = ({ minMs, maxMs }: Backoff, failures: number): number =>
   Math.min(minMs * 2 ** failures, maxMs);

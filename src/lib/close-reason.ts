@@ -1,6 +1,6 @@
 /**
- * Why a connection ended: a closed union, each with its sentence and with the two letters that HAProxy
- * would log for it (https://docs.haproxy.org/2.6/configuration.html#8.5).
+ * Every reason for the end of a connection, with its text for people and the two letters that HAProxy logs for it
+ * (https://docs.haproxy.org/2.6/configuration.html#8.5).
  */
 export const CLOSE_REASONS = {
   done: { haproxy: '--', text: 'done' },
@@ -24,10 +24,12 @@ export const CLOSE_REASONS = {
 
 export type CloseReason = keyof typeof CLOSE_REASONS;
 
-/** The client was never to be served. */
-export const isRefusal = (reason: string): boolean => ['not_allowed', 'too_many', 'loop'].includes(reason);
+const REFUSALS: readonly string[] = ['not_allowed', 'too_many', 'loop'] satisfies readonly CloseReason[];
 
-/** The reason for a failed dial, from the system's error code. */
+/** True when the proxy itself refused the client, whatever the upstream would have answered. */
+export const isRefusal = (reason: string): boolean => REFUSALS.includes(reason);
+
+/** The reason for a failed connect to the upstream, by the error code of the system. */
 export const connectErrorReason = (errorCode: string): CloseReason => {
   switch (errorCode) {
     case 'ECONNREFUSED':

@@ -1,4 +1,7 @@
-/** The word of `words` closest to `typed` by edit distance, if it is close enough to be what was meant. */
+/**
+ * The word with the smallest edit distance to the input, in any case. Undefined when that distance is more than 2 and
+ * more than a third of the word: then it is not what was meant.
+ */
 export const closestWord = (input: string, words: readonly string[]): string | undefined => {
   const ranked = words
     .map((word) => ({ word, distance: editDistance(input.toLowerCase(), word.toLowerCase()) }))
@@ -7,7 +10,7 @@ export const closestWord = (input: string, words: readonly string[]): string | u
   return closest && closest.distance <= Math.max(2, closest.word.length / 3) ? closest.word : undefined;
 };
 
-/** Levenshtein, one row at a time. */
+/** The Levenshtein distance; only one row of its table is kept at a time. */
 const editDistance = (a: string, b: string): number => {
   let row = Array.from({ length: b.length + 1 }, (_, column) => column);
   for (const [i, left] of [...a].entries()) {

@@ -1,4 +1,4 @@
-/** "350 ms", "2.0 s", "5 min". */
+/** A duration for people: "350 ms" below a second, "2.0 s" below 90 s, "5 min" from there on. */
 export const formatDuration = (durationMs: number): string =>
   durationMs < 1_000
     ? `${durationMs} ms`
@@ -6,6 +6,9 @@ export const formatDuration = (durationMs: number): string =>
       ? `${(durationMs / 1_000).toFixed(1)} s`
       : `${Math.round(durationMs / 60_000)} min`;
 
-/** Less than `spanMs` apart. What is further ahead than that is of a time before the clock was set back, and over too. */
+/**
+ * True while less than `windowMs` has passed since an instant. An instant that is `windowMs` or more in the future was
+ * recorded before the clock was set back, and counts as passed.
+ */
 export const isWithin = (since: number, now: number, windowMs: number): boolean =>
   Math.abs(now - since) < windowMs;

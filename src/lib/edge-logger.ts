@@ -1,17 +1,19 @@
-/** Reports a failure when it begins and when it is over, however often it is seen in between. */
+/** Reports a failure once when it begins and once when it is over, however often it is repeated in between. */
 export interface EdgeLogger {
+  /** It failed, with this problem. */
   failed(problem: string): void;
+  /** It succeeded. */
   succeeded(): void;
-  /** What the last failure said; null while all is well. */
+  /** The problem of the last failure; null after a success, and before the first call. */
   problem(): string | null;
 }
 
 export interface EdgeCallbacks {
-  /** The first failure; with `repeatOnChange` also one that says something else than the one before. */
+  /** Called at the first failure; with `repeatOnChange` also at one with another problem than the one before. */
   onFail(problem: string): void;
-  /** The first success after a failure. Default: it is not reported. */
+  /** Called at the first success after a failure. Default: a success is not reported. */
   onRecover?(): void;
-  /** Default false. */
+  /** Whether a new problem is reported in the middle of a failure. Default: false. */
   readonly repeatOnChange?: boolean;
 }
 

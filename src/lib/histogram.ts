@@ -1,11 +1,14 @@
-/** How often a duration was up to each bound, in milliseconds; the last count is for those above all bounds. */
+/** Durations, counted by how long they were. */
 export interface Histogram {
+  /** The upper bounds of the buckets, rising; a duration equal to a bound belongs to its bucket. */
   readonly boundsMs: readonly number[];
+  /** The number of durations in each bucket; the last one is for those above all bounds. */
   readonly counts: readonly number[];
+  /** The sum of all durations. */
   readonly sumMs: number;
 }
 
-/** One more duration. */
+/** A new histogram with one more duration; see {@link createHistogramRecorder} for many of them. */
 export const addDuration = (histogram: Histogram, durationMs: number): Histogram => {
   const bucket = bucketOf(histogram.boundsMs, durationMs);
   return {
@@ -15,18 +18,21 @@ export const addDuration = (histogram: Histogram, durationMs: number): Histogram
   };
 };
 
+/** A histogram without durations. */
 export const emptyHistogram = (boundsMs: readonly number[]): Histogram => ({
   boundsMs,
   counts: [...boundsMs.map(() => 0), 0],
   sumMs: 0,
 });
 
+/** The index of the duration's bucket in {@link Histogram.counts}. */
 const bucketOf = (boundsMs: readonly number[], durationMs: number): number => {
   let bucket = 0;
   while (bucket < boundsMs.length && durationMs > (boundsMs[bucket] ?? 0)) bucket += 1;
   return bucket;
 };
 
+/** Counts durations in place, without a new object for each. */
 export const createHistogramRecorder = (boundsMs: readonly number[]) => {
   const counts = [...boundsMs.map(() => 0), 0];
   let sumMs = 0;

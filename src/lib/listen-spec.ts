@@ -10,10 +10,10 @@ import {
 } from './address.ts';
 
 /**
- * What a proxy is told to listen on.
- * - `auto`: "6274"; see {@link bindAddresses}
- * - `external`: "external:6274", every non-loopback address
- * - `host`: "127.0.0.1:6274", "[::1]:6274", "localhost:6274", "unix:/run/app.sock", obeyed as written
+ * Where a proxy listens, as the config says it.
+ * - `auto`: "6274"; {@link bindAddresses} chooses the addresses
+ * - `external`: "external:6274", every address of this host that is not a loopback address
+ * - `host`: "127.0.0.1:6274", "[::1]:6274", "localhost:6274" or "unix:/run/app.sock", exactly that address
  */
 export type ListenSpec =
   | { readonly kind: 'auto' | 'external'; readonly port: number }
@@ -21,6 +21,7 @@ export type ListenSpec =
 
 const WILDCARD_HOSTS = ['0.0.0.0', '::'] as const;
 
+/** The text that {@link parseListenSpec} reads. */
 export const formatListenSpec = (spec: ListenSpec): string =>
   spec.kind === 'host'
     ? formatAddress(spec)
@@ -28,7 +29,7 @@ export const formatListenSpec = (spec: ListenSpec): string =>
       ? `${spec.port}`
       : `external:${spec.port}`;
 
-/** Undefined when `text` is none of the forms of {@link ListenSpec}. */
+/** Reads one of the forms of {@link ListenSpec}; undefined when `text` is none of them. */
 export const parseListenSpec = (text: string): ListenSpec | undefined => {
   if (/^\d+$/.test(text)) {
     const port = parsePort(text);
@@ -44,23 +45,25 @@ export const parseListenSpec = (text: string): ListenSpec | undefined => {
   return isBindable ? { kind: 'host', ...address } : undefined;
 };
 
-/** The end of a path that can name a proxy; all digits would be a port's name. */
+/**
+ * The end of a path whose file name can be the proxy's name. Digits alone are refused: they name a proxy by its port.
+ */
 const SOCKET_FILE_NAME = /\/(?!\d+$)[\w.-]+$/;
 
-/** What a listener is called: "6274", "app.sock" for unix:/run/app.sock. */
+/** The name of a listener: its port, "6274", or the file name of its socket, "app.sock" for unix:/run/app.sock. */
 export const listenerName = (spec: ListenSpec): string =>
   spec.kind === 'host' && isUnixSocket(spec)
     ? spec.host.slice(spec.host.lastIndexOf('/') + 1)
     : `${spec.port}`;
 
-/** True when the upstream is on this host's loopback with the port that the proxy is to listen on. */
+/** True when the upstream has a loopback address and the port that the proxy listens on. */
 export const sharesPort = (spec: ListenSpec, upstream: Address): boolean =>
   spec.port === upstream.port && isLoopback(upstream.host);
 
 /**
- * The addresses to bind; IPv6 ones are bound IPv6-only. `auto` binds each non-loopback address when the
- * upstream holds the same port on loopback (binding 0.0.0.0 would then be EADDRINUSE, or would take the
- * port away from the upstream's next start), and otherwise 0.0.0.0 and [::].
+ * The addresses to bind; IPv6 ones are bound IPv6-only. `auto` stands for 0.0.0.0 and [::], unless the upstream has the
+ * same port on loopback. Then it stands for each non-loopback address: binding 0.0.0.0 would fail with EADDRINUSE, or
+ * would take the port away from the upstream when it starts the next time.
  * @param localAddresses this host's own addresses, IPv6 link-local ones with their scope
  */
 export const bindAddresses = (
@@ -77,10 +80,13 @@ export const bindAddresses = (
   return hosts.map((host) => ({ host, port: spec.port }));
 };
 
-/** Who connects to the unspecified address arrives at loopback (Linux; RFC 1122 3.2.1.3 forbids it as a target). */
+/** A connection to the unspecified address arrives at loopback (on Linux; RFC 1122 3.2.1.3 forbids it as a target). */
 const LOOPBACK_OF_WILDCARD: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
 
-/** True when a connection to `dialled` would arrive at a listener bound to `bound`. */
+/**
+ * True when a connection to `target` would arrive at a listener bound to `bound`.
+ * @param localAddresses this host's own addresses; a wildcard listener covers them and loopback
+ */
 export const covers = (bound: Address, target: Address, localAddresses: readonly string[]): boolean => {
   const host = LOOPBACK_OF_WILDCARD[target.host] ?? target.host;
   if (bound.port !== target.port) return false;
@@ -89,7 +95,7 @@ export const covers = (bound: Address, target: Address, localAddresses: readonly
   return ipFamily(bound.host) === ipFamily(host) && (isLoopback(host) || localAddresses.includes(host));
 };
 
-/** True when a connection to `dialled` would come back to one of the listeners (docs/decisions.md: loops). */
+/** True when a connection to `target` would arrive at one of the listeners (docs/decisions.md: loops). */
 export const isCovered = (
   listeners: readonly Address[],
   target: Address,

@@ -1,43 +1,54 @@
-/** Runs one thing again and again, never twice at a time. */
+/** A function that is run periodically, and never twice at a time. */
 export interface PeriodicTask {
-  /** The next run comes then, instead of when it was due; during a run, right after it. */
+  /** Moves the next run to `delayMs` from now. During a run, the next one follows right after it. */
   runIn(delayMs: number): void;
+  /** A run that is under way ends, and no other begins. */
   stop(): void;
 }
 
-/** A run that begins so much too late says that this process, or the machine, was late (or asleep). */
+/** A run that begins more than this after its time is late: this process or the machine was busy, or asleep. */
 const MAX_DELAY_MS = 500;
-/** The wall clock goes on while a machine sleeps, the monotonic one (clock_gettime(2)) does not. */
+/**
+ * The machine slept, or the wall clock was set, when the two clocks have moved apart by more than this: the wall clock
+ * goes on while a machine sleeps, the monotonic one (clock_gettime(2)) does not.
+ */
 const MIN_SLEEP_MS = 2_000;
 
-/** Milliseconds of the wall clock and of the monotonic one. */
+/** The time by both clocks, in milliseconds. */
 export interface Clocks {
   readonly wall: number;
   readonly monotonic: number;
 }
 
-/** `pauseMs` from the start of one run to the start of the next; the first one comes at once. */
+/**
+ * Starts to run a function: at once, and then every `intervalMs`, from the start of one run to the start of the next.
+ */
 export const createPeriodicTask = ({
   run,
   intervalMs,
   readClocks = readSystemClocks,
 }: {
-  /** Must not reject. */
+  /**
+   * Must not reject.
+   * @param isLate it begins later than MAX_DELAY_MS after its time, or the machine slept since the last run
+   */
   run(isLate: boolean): Promise<void>;
+  /** Asked after each run. A run that takes longer is followed at once. */
   intervalMs(): number;
+  /** Default: Date.now() and performance.now(). */
   readClocks?(): Clocks;
 }): PeriodicTask => {
   let timer: NodeJS.Timeout | undefined;
   let isRunning = false;
   let isStopped = false;
   let isRunRequested = false;
-  let clocks = readClocks();
+  let lastRunAt = readClocks();
 
   const runNow = async (dueAt: number): Promise<void> => {
     const now = readClocks();
-    const sleptMs = Math.abs(now.wall - clocks.wall - (now.monotonic - clocks.monotonic));
+    const sleptMs = Math.abs(now.wall - lastRunAt.wall - (now.monotonic - lastRunAt.monotonic));
     const isLate = now.monotonic - dueAt > MAX_DELAY_MS || sleptMs > MIN_SLEEP_MS;
-    clocks = now;
+    lastRunAt = now;
     isRunning = true;
     isRunRequested = false;
     await run(isLate);

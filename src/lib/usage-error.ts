@@ -1,8 +1,11 @@
-/** Somebody's input is wrong: the message goes to stderr as it is, and the exit code is 2. */
+/** The user's input is wrong. The command prints the message as it is, without a stack, and exits with code 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-/** By its name: each command is a program of its own, with a class of its own (scripts/build.js). */
+/**
+ * Compares the name, not the class: each command is built as a program of its own, with its own copy of the class
+ * (scripts/build.js).
+ */
 export const isUsageError = (error: unknown): error is UsageError =>
   error instanceof Error && error.name === 'UsageError';
