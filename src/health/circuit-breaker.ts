@@ -76,7 +76,7 @@ export const afterRestart = (breaker: CircuitBreaker, now: number, policy: Resta
 };
 
 /**
- * Closes the breaker, and starts the pauses anew. The restarts are forgotten only when an attempt of the open breaker
+ * Closes the breaker, and resets the pauses. The restarts are forgotten only when an attempt of the open breaker
  * helped, which `openCount` above 1 shows. A port that came back without one may fail again as soon, so its restarts
  * count until their window is over.
  */

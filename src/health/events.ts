@@ -22,7 +22,7 @@ export type HealthEvent =
   | CheckEvent
   /** The control connection ended without a goodbye: the process crashed. */
   | { readonly kind: 'crash'; readonly at: number }
-  /** The proxy said goodbye on its control connection: somebody restarts or stops it. */
+  /** The proxy said goodbye on its control connection: it is being stopped or restarted. */
   | { readonly kind: 'goodbye'; readonly at: number }
   /** A remedy was carried out. */
   | {

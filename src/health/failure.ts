@@ -85,7 +85,7 @@ const failureLogActions = (
 
 const LOG_EVERY = 60;
 
-/** Counts each process once: a crash may be seen by the control connection and in PM2's list. */
+/** Counts the crash of each process once, although the control connection and PM2's list may both report it. */
 const countCrash = (health: Health, now: number): Health =>
   health.pid === null || health.pid === health.crashedPid
     ? health

@@ -169,7 +169,7 @@ export const setState = (health: Health, state: ProxyState, cause: Cause | null,
     ? health
     : { ...health, state, cause, since: health.state === state ? health.since : now };
 
-/** Begins anew for another process: the failures of the one before say nothing about it. */
+/** Resets what belongs to one process: the failures of the process before say nothing about the new one. */
 export const onNewProcess = (previous: Health, pid: number, now: number): Health => ({
   ...previous,
   pid,

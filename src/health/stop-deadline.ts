@@ -26,7 +26,7 @@ export interface StopSample extends Pick<Evidence, 'pm2' | 'process' | 'heartbea
   readonly at: number;
 }
 
-/** Adds a check to the progress, which begins anew with another process. Null while PM2 is not stopping it. */
+/** Adds a check to the progress; another process starts a new one. Null while PM2 is not stopping it. */
 export const trackStop = (
   previous: StopProgress | null,
   { pm2, pid, heartbeat, at }: StopSample,

@@ -109,7 +109,7 @@ export type Verdict =
       readonly state: 'stopped' | 'starting' | 'waiting' | 'same';
       readonly cause: Cause | null;
     }
-  /** The operator stops it, and it does not exit. That is no failure: it is wanted to be gone. */
+  /** The operator stops it, and it does not exit. That is no failure, as the operator wants it gone. */
   | {
       readonly kind: 'ending';
       readonly state: 'stopped';

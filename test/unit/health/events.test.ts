@@ -12,43 +12,43 @@ import {
 
 const FAILING: readonly Partial<Evidence>[] = [UPSTREAM_DOWN, { upstream: 'silent' }, { endToEnd: 'failed' }];
 
-const lookWithoutNews = (scenario: Scenario, at: number, seen: Partial<Evidence>) =>
-  scenario.send({ kind: 'check', at, pid: 100, evidence: { ...WELL, ...seen }, isProbed: false });
+const checkWithoutProbe = (scenario: Scenario, at: number, evidence: Partial<Evidence>) =>
+  scenario.send({ kind: 'check', at, pid: 100, evidence: { ...WELL, ...evidence }, isProbed: false });
 
-describe('a look without news of the upstream counts neither for nor against it', () => {
-  for (const seen of FAILING) {
-    test(`no failure of ${JSON.stringify(seen)}`, () => {
+describe('a check without a new probe result is neither a success nor a failure of the upstream', () => {
+  for (const evidence of FAILING) {
+    test(`${JSON.stringify(evidence)} is no failure`, () => {
       const scenario = startScenario();
       const before = scenario.health();
-      assert.deepEqual(lookWithoutNews(scenario, 10_000, seen), []);
+      assert.deepEqual(checkWithoutProbe(scenario, 10_000, evidence), []);
       assert.equal(scenario.health(), before);
-      scenario.check(11_000, seen);
-      for (const at of [12_000, 13_000, 14_000]) lookWithoutNews(scenario, at, seen);
+      scenario.check(11_000, evidence);
+      for (const at of [12_000, 13_000, 14_000]) checkWithoutProbe(scenario, at, evidence);
       assert.equal(scenario.health().failures.consecutive, 1);
     });
 
-    test(`and no success after ${JSON.stringify(seen)}`, () => {
+    test(`after ${JSON.stringify(evidence)} it is no success`, () => {
       const scenario = startScenario();
-      scenario.check(10_000, seen);
+      scenario.check(10_000, evidence);
       const before = scenario.health();
-      for (const at of [11_000, 12_000, 13_000]) assert.deepEqual(lookWithoutNews(scenario, at, {}), []);
+      for (const at of [11_000, 12_000, 13_000]) assert.deepEqual(checkWithoutProbe(scenario, at, {}), []);
       assert.equal(scenario.health(), before);
       for (const at of [14_000, 15_000]) scenario.check(at);
       assert.equal(scenario.health().incident, null);
     });
   }
 
-  test("and yet the proxy's own failures count, and its own recovery", () => {
+  test("the proxy's own failures and its recovery count", () => {
     const scenario = startScenario();
-    for (const at of [10_000, 10_250]) lookWithoutNews(scenario, at, HUNG);
+    for (const at of [10_000, 10_250]) checkWithoutProbe(scenario, at, HUNG);
     assert.equal(scenario.health().failures.consecutive, 2);
-    for (const at of [11_000, 11_250]) lookWithoutNews(scenario, at, {});
+    for (const at of [11_000, 11_250]) checkWithoutProbe(scenario, at, {});
     assert.equal(scenario.health().incident, null);
   });
 });
 
-describe('a look that came late changes nothing', () => {
-  const before: Readonly<Record<string, (scenario: Scenario) => void>> = {
+describe('a check that came late changes nothing', () => {
+  const situations: Readonly<Record<string, (scenario: Scenario) => void>> = {
     'while all is well': () => {},
     'in the middle of failures': (scenario) => scenario.check(10_000, HUNG),
     'in the middle of a recovery': (scenario) =>
@@ -56,7 +56,7 @@ describe('a look that came late changes nothing', () => {
     'while it is stopped': (scenario) => scenario.check(10_000, { pm2: 'stopped' }),
     'while a limit warns': (scenario) => scenario.check(10_000, { memory: 'warn' }),
   };
-  const seen: readonly Partial<Evidence>[] = [
+  const lateEvidence: readonly Partial<Evidence>[] = [
     {},
     HUNG,
     { process: 'gone', pm2: 'gave_up' },
@@ -65,25 +65,25 @@ describe('a look that came late changes nothing', () => {
     { memory: 'restart' },
     { cpu: 'warn' },
   ];
-  for (const [name, happen] of Object.entries(before))
+  for (const [name, prepare] of Object.entries(situations))
     test(name, () => {
-      for (const one of seen) {
+      for (const evidence of lateEvidence) {
         const scenario = startScenario();
-        happen(scenario);
+        prepare(scenario);
         const health = scenario.health();
-        assert.deepEqual(scenario.check(11_000, { ...one, monitor: 'late' }), []);
-        assert.equal(scenario.health(), health, JSON.stringify(one));
+        assert.deepEqual(scenario.check(11_000, { ...evidence, monitor: 'late' }), []);
+        assert.equal(scenario.health(), health, JSON.stringify(evidence));
       }
     });
 });
 
-describe('what is over a limit that only warns', () => {
-  const warnings = (scenario: Scenario, at: number, seen: Partial<Evidence>): readonly string[] =>
-    describeActions(scenario.check(at, seen));
+describe('a warning for a limit', () => {
+  const warnings = (scenario: Scenario, at: number, evidence: Partial<Evidence>): readonly string[] =>
+    describeActions(scenario.check(at, evidence));
   const MEMORY = '⚠️  Proxy for port 6274 uses too much memory';
   const CPU = '⚠️  Proxy for port 6274 uses too much CPU';
 
-  test('is told in its own words, and the proxy stays up', () => {
+  test('has a text of its own, and the proxy stays up', () => {
     const lines: Readonly<Record<string, string>> = {
       openFiles: '⚠️  Proxy for port 6274 is running out of open files',
       memory: MEMORY,
@@ -97,15 +97,15 @@ describe('what is over a limit that only warns', () => {
     }
   });
 
-  test('is told when it begins, and again only after it went away', () => {
+  test('is logged when it begins, and again only after it went away', () => {
     const scenario = startScenario();
-    const told = (['warn', 'warn', 'growing', 'ok', 'warn', 'ok', 'growing'] as const).map(
-      (memory, at) => warnings(scenario, 10_000 + at * 1_000, { memory }).length,
+    const lineCounts = (['warn', 'warn', 'growing', 'ok', 'warn', 'ok', 'growing'] as const).map(
+      (memory, index) => warnings(scenario, 10_000 + index * 1_000, { memory }).length,
     );
-    assert.deepEqual(told, [1, 0, 0, 0, 1, 0, 1]);
+    assert.deepEqual(lineCounts, [1, 0, 0, 0, 1, 0, 1]);
   });
 
-  test('is told each by itself', () => {
+  test('is logged for each limit by itself', () => {
     const scenario = startScenario();
     assert.deepEqual(warnings(scenario, 10_000, { memory: 'warn' }), [MEMORY]);
     assert.deepEqual(warnings(scenario, 11_000, { memory: 'warn', cpu: 'warn' }), [CPU]);
@@ -114,7 +114,7 @@ describe('what is over a limit that only warns', () => {
     assert.deepEqual(scenario.health().warnings, ['cpu_limit']);
   });
 
-  test('is told beside a failure of another kind', () => {
+  test('is logged beside a failure of another kind', () => {
     const scenario = startScenario();
     assert.deepEqual(warnings(scenario, 10_000, { ...HUNG, memory: 'warn' }), [
       MEMORY,
@@ -122,7 +122,7 @@ describe('what is over a limit that only warns', () => {
     ]);
   });
 
-  test('is no warning any more once it is acted on', () => {
+  test('ends when the limit for a restart is reached', () => {
     const scenario = startScenario();
     warnings(scenario, 10_000, { memory: 'warn' });
     warnings(scenario, 11_000, { memory: 'restart' });

@@ -6,11 +6,12 @@ import {
   describeActions,
   HUNG,
   NOT_THERE,
+  type Scenario,
   startScenario,
   UPSTREAM_DOWN,
 } from '../../support/health-scenario.ts';
 
-test('a proxy that goes and is brought back is told in the words of the old system', () => {
+test('the failure and the restart of a proxy are logged in the words of the old system', () => {
   const scenario = startScenario();
   const lines = [
     ...describeActions(scenario.check(10_000, NOT_THERE, null)),
@@ -35,8 +36,8 @@ test('an incident without a restart ends with its duration', () => {
   ]);
 });
 
-describe('each cause is told in its own words', () => {
-  const table: readonly [seen: Partial<Evidence>, line: string][] = [
+describe('each cause has a text of its own', () => {
+  const table: readonly [evidence: Partial<Evidence>, line: string][] = [
     [{ process: 'gone' }, 'Proxy for port 6274 is not running'],
     [HUNG, 'Proxy for port 6274 is not responding'],
     [{ listening: 'in_use' }, 'Proxy for port 6274 cannot listen: the port is in use'],
@@ -45,23 +46,23 @@ describe('each cause is told in its own words', () => {
     [UPSTREAM_DOWN, 'Proxy for port 6274 has no upstream: localhost:6274 does not answer'],
     [{ endToEnd: 'failed' }, 'Proxy for port 6274 does not forward, though localhost:6274 answers'],
   ];
-  for (const [seen, line] of table)
+  for (const [evidence, line] of table)
     test(line, () =>
-      assert.deepEqual(describeActions(startScenario().check(10_000, seen)), [`⚠️  ${line} (failure #1)`]),
+      assert.deepEqual(describeActions(startScenario().check(10_000, evidence)), [`⚠️  ${line} (failure #1)`]),
     );
 });
 
-const tell = (at: number, scenario = startScenario(), seen: Partial<Evidence> = HUNG): readonly string[] =>
-  describeActions(scenario.check(at, seen)).filter((line) => line.includes('ALERT'));
+const alertsAt = (at: number, scenario: Scenario, evidence: Partial<Evidence> = HUNG): readonly string[] =>
+  describeActions(scenario.check(at, evidence)).filter((line) => line.includes('ALERT'));
 
-test('the alert comes once an incident, at the threshold', () => {
+test('each incident has one alert, at the threshold', () => {
   const scenario = startScenario();
-  const alerts = [10_000, 10_250, 10_500, 10_750, 11_000].map((at) => tell(at, scenario));
+  const alerts = [10_000, 10_250, 10_500, 10_750, 11_000].map((at) => alertsAt(at, scenario));
   const alert = '🚨 ALERT: Proxy for port 6274 is not responding: 3 failures since it was last healthy';
   assert.deepEqual(alerts, [[], [], [alert], [], []]);
 });
 
-test('the alert comes though each restart begins the count of consecutive failures anew', () => {
+test('the alert comes although each restart begins the count of consecutive failures anew', () => {
   const scenario = startScenario();
   const alerts = [10_000, 12_000, 15_000].flatMap((at) => {
     const lines = describeActions(scenario.check(at, NOT_THERE, null));
@@ -76,10 +77,11 @@ test('the alert comes though each restart begins the count of consecutive failur
   ]);
 });
 
-test('a success in between does not put the alert off', () => {
+test('a success in between does not delay the alert', () => {
   const scenario = startScenario();
-  const seen = [HUNG, {}, HUNG, {}, HUNG];
-  const alerts = seen.flatMap((one, index) => tell(10_000 + index * 250, scenario, one));
+  const alerts = [HUNG, {}, HUNG, {}, HUNG].flatMap((evidence, index) =>
+    alertsAt(10_000 + index * 250, scenario, evidence),
+  );
   assert.equal(alerts.length, 1);
 });
 
@@ -87,23 +89,23 @@ test('the next incident has an alert of its own', () => {
   const scenario = startScenario();
   for (const at of [10_000, 10_250, 10_500]) scenario.check(at, UPSTREAM_DOWN);
   for (const at of [11_000, 12_000]) scenario.check(at);
-  const alerts = [20_000, 20_250, 20_500].map((at) => tell(at, scenario, UPSTREAM_DOWN).length);
+  const alerts = [20_000, 20_250, 20_500].map((at) => alertsAt(at, scenario, UPSTREAM_DOWN).length);
   assert.deepEqual(alerts, [0, 0, 1]);
 });
 
-test('after the threshold only every 60th failure is told', () => {
+test('after the threshold only every 60th failure is logged', () => {
   const scenario = startScenario();
-  const told = Array.from({ length: 130 }, (_, index) => index + 1).filter((count) =>
+  const loggedFailures = Array.from({ length: 130 }, (_, index) => index + 1).filter((count) =>
     describeActions(scenario.check(10_000 + count * 1_000, UPSTREAM_DOWN)).some((line) =>
       line.includes('(failure #'),
     ),
   );
-  assert.deepEqual(told, [1, 2, 3, 60, 120]);
+  assert.deepEqual(loggedFailures, [1, 2, 3, 60, 120]);
 });
 
 test('a recovery is timed from the first failure to the first of the successes that ended it', () => {
   const scenario = startScenario();
-  const seen: readonly [at: number, seen: Partial<Evidence>][] = [
+  const checks: readonly [at: number, evidence: Partial<Evidence>][] = [
     [10_000, HUNG],
     [10_250, {}],
     [10_500, HUNG],
@@ -113,7 +115,7 @@ test('a recovery is timed from the first failure to the first of the successes t
     [20_500, {}],
     [20_700, {}],
   ];
-  for (const [at, one] of seen) scenario.check(at, one);
+  for (const [at, evidence] of checks) scenario.check(at, evidence);
   assert.deepEqual(scenario.health().recovery, { count: 2, lastMs: 500, totalMs: 1_500 });
   const { boundsMs, counts, sumMs } = scenario.health().recoveries;
   assert.deepEqual(

@@ -30,21 +30,22 @@ test('below the threshold it is degraded, not down', () => {
   assert.equal(scenario.health().state, 'degraded');
 });
 
-test('a proxy that is not there is brought back at failure #1', () => {
+test('a proxy that PM2 does not list is started at failure #1', () => {
   const scenario = startScenario();
   assert.deepEqual(restarts(scenario.check(10_000, NOT_THERE, null)), ['restart start crashed']);
   assert.equal(scenario.health().state, 'down');
 });
 
-test('one success between failures starts the count of consecutive ones anew, and no other', () => {
+test('one success between failures resets the count of consecutive failures, and no other count', () => {
   const scenario = startScenario();
-  const seen = [HUNG, HUNG, {}, HUNG, HUNG];
-  const done = seen.map((one, index) => restarts(scenario.check(10_000 + index * 250, one)));
+  const done = [HUNG, HUNG, {}, HUNG, HUNG].map((evidence, index) =>
+    restarts(scenario.check(10_000 + index * 250, evidence)),
+  );
   assert.deepEqual(done, [[], [], [], [], []]);
   assert.deepEqual(scenario.health().failures, { consecutive: 2, sinceHealthy: 4, total: 4 });
 });
 
-test('as many successes as successThreshold end the incident, and fewer do not', () => {
+test('successThreshold successes end the incident, and fewer do not', () => {
   const scenario = startScenario({ successThreshold: 3 });
   scenario.check(10_000, HUNG);
   scenario.check(11_000);
@@ -56,7 +57,7 @@ test('as many successes as successThreshold end the incident, and fewer do not',
   assert.equal(scenario.health().state, 'up');
 });
 
-test('a restart resets what is consecutive, not what is since healthy', () => {
+test('a restart resets the consecutive failures, not those since it was last healthy', () => {
   const scenario = startScenario();
   for (const at of [10_000, 10_250, 10_500]) scenario.check(at, HUNG);
   scenario.send({ kind: 'remedy_done', at: 10_700, remedy: 'force_restart', error: null });
@@ -64,7 +65,7 @@ test('a restart resets what is consecutive, not what is since healthy', () => {
   assert.deepEqual(scenario.health().restarts, { crash: 0, forced: 1 });
 });
 
-test('to bring back what was not running is no forced restart', () => {
+test('to start a proxy that was not running is no forced restart', () => {
   const scenario = startScenario();
   scenario.check(10_000, NOT_THERE, null);
   scenario.send({ kind: 'remedy_done', at: 10_100, remedy: 'start', error: null });
@@ -89,7 +90,7 @@ test('an optional proxy waits for its upstream without counting anything', () =>
   assert.deepEqual(failures, NO_FAILURES);
 });
 
-test('what the operator stopped is left alone, and its incident is over', () => {
+test('a proxy that the operator stopped is left alone, and its incident is over', () => {
   const scenario = startScenario();
   for (const at of [10_000, 10_250]) scenario.check(at, HUNG);
   const done = [11_000, 12_000].flatMap((at) =>
@@ -101,7 +102,7 @@ test('what the operator stopped is left alone, and its incident is over', () => 
   assert.deepEqual(failures, { ...NO_FAILURES, total: 2 });
 });
 
-test('a look that found nothing out changes nothing, in the middle of an incident too', () => {
+test('a check that found nothing out changes nothing, in the middle of an incident too', () => {
   const scenario = startScenario();
   scenario.check(10_000, HUNG);
   const before = scenario.health();
@@ -109,17 +110,17 @@ test('a look that found nothing out changes nothing, in the middle of an inciden
   assert.equal(scenario.health(), before);
 });
 
-test('a look with nothing new is the very same health, so that nothing is written', () => {
-  for (const seen of [WELL, { pm2: 'stopped' }, { listening: 'not_needed' }, UPSTREAM_DOWN] as const) {
+test('a check with nothing new gives the very same health, so that nothing is written', () => {
+  for (const evidence of [WELL, { pm2: 'stopped' }, { listening: 'not_needed' }, UPSTREAM_DOWN] as const) {
     const scenario = startScenario({ optional: true });
-    for (const at of [10_000, 11_000]) scenario.check(at, seen);
+    for (const at of [10_000, 11_000]) scenario.check(at, evidence);
     const before = scenario.health();
-    scenario.check(12_000, seen);
-    assert.equal(scenario.health(), before, JSON.stringify(seen));
+    scenario.check(12_000, evidence);
+    assert.equal(scenario.health(), before, JSON.stringify(evidence));
   }
 });
 
-test('the time of a state is that of its beginning, whatever its cause becomes', () => {
+test('a state counts from its beginning, even when its cause changes', () => {
   const scenario = startScenario();
   for (const at of [10_000, 11_000, 12_000]) scenario.check(at, UPSTREAM_DOWN);
   scenario.check(13_000, HUNG);

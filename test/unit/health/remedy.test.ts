@@ -12,29 +12,29 @@ import {
   UPSTREAM_DOWN,
 } from '../../support/health-scenario.ts';
 
-/** Looks at the same fault each second from `fromMs` to before `toMs`; each cure is done at once, and does not help. */
-const suffer = (
+/** A check each second with the same fault, from `fromAt` to before `toAt`. Remedies are done at once, and do not help. */
+const keepFailing = (
   scenario: Scenario,
-  seen: Partial<Evidence>,
-  { fromMs = 10_000, toMs = 60_000, error = null as string | null } = {},
+  evidence: Partial<Evidence>,
+  { fromAt = 10_000, toAt = 60_000, error = null as string | null } = {},
 ) => {
-  const done: { readonly cure: Remedy; readonly at: number }[] = [];
+  const done: { readonly remedy: Remedy; readonly at: number }[] = [];
   const lines: string[] = [];
   const events: string[] = [];
-  for (let at = fromMs; at < toMs; at += 1_000) {
-    const actions = scenario.check(at, seen);
+  for (let at = fromAt; at < toAt; at += 1_000) {
+    const actions = scenario.check(at, evidence);
     lines.push(...describeActions(actions));
     events.push(...actions.flatMap((action) => (action.kind === 'log' ? [action.event] : [])));
     for (const remedy of remediesOf(actions)) {
-      done.push({ cure: remedy, at: at });
+      done.push({ remedy, at });
       lines.push(...describeActions(scenario.send({ kind: 'remedy_done', at, remedy, error })));
     }
   }
-  return { cures: done.map(({ cure }) => cure), done, lines, events };
+  return { remedies: done.map(({ remedy }) => remedy), done, lines, events };
 };
 
-describe('a cure that does not help is followed by the next one, and the last one by itself', () => {
-  const ladders: readonly [seen: Partial<Evidence>, ladder: readonly Remedy[]][] = [
+describe('a remedy that does not help is followed by the next one, and the last one by itself', () => {
+  const table: readonly [evidence: Partial<Evidence>, remedies: readonly Remedy[]][] = [
     [{ listening: 'none' }, ['relisten', 'restart', 'force_restart', 'force_restart']],
     [{ accepts: 'failed' }, ['relisten', 'force_restart', 'force_restart', 'force_restart']],
     [{ openFiles: 'restart' }, ['restart', 'force_restart', 'force_restart', 'force_restart']],
@@ -50,52 +50,57 @@ describe('a cure that does not help is followed by the next one, and the last on
     [UPSTREAM_DOWN, []],
     [{ upstream: 'silent' }, []],
   ];
-  for (const [seen, ladder] of ladders)
-    test(`${JSON.stringify(seen)}: ${ladder.join(', ') || 'none'}`, () => {
+  for (const [evidence, remedies] of table)
+    test(`${JSON.stringify(evidence)}: ${remedies.join(', ') || 'none'}`, () => {
       const scenario = startScenario();
-      assert.deepEqual(suffer(scenario, seen).cures.slice(0, 4), ladder);
-      assert.deepEqual(scenario.health().incident?.actions.slice(0, 4), ladder);
+      assert.deepEqual(keepFailing(scenario, evidence).remedies.slice(0, 4), remedies);
+      assert.deepEqual(scenario.health().incident?.actions.slice(0, 4), remedies);
     });
 
-  test('one that could not be done counts as one that did not help', () => {
+  test('a remedy that could not be done counts as one that did not help', () => {
     const scenario = startScenario();
-    const done = suffer(scenario, { listening: 'none' }, { error: 'no connection to the proxy' });
-    assert.deepEqual(done.cures.slice(0, 3), ['relisten', 'restart', 'force_restart']);
+    const { remedies } = keepFailing(
+      scenario,
+      { listening: 'none' },
+      { error: 'no connection to the proxy' },
+    );
+    assert.deepEqual(remedies.slice(0, 3), ['relisten', 'restart', 'force_restart']);
     assert.equal(scenario.health().restarts.forced, 0);
   });
 
-  test('the next incident begins with the first again', () => {
+  test('the next incident begins with the first remedy again', () => {
     const scenario = startScenario();
-    suffer(scenario, { listening: 'none' }, { toMs: 16_000 });
+    keepFailing(scenario, { listening: 'none' }, { toAt: 16_000 });
     for (const at of [20_000, 21_000]) scenario.check(at);
-    assert.deepEqual(suffer(scenario, { listening: 'none' }, { fromMs: 30_000, toMs: 33_000 }).cures, [
-      'relisten',
-    ]);
+    assert.deepEqual(
+      keepFailing(scenario, { listening: 'none' }, { fromAt: 30_000, toAt: 33_000 }).remedies,
+      ['relisten'],
+    );
   });
 });
 
-describe('what a cure is called and counted as', () => {
+describe('each remedy has its text, and counts as a forced restart or not', () => {
   const table: readonly [
-    seen: Partial<Evidence>,
+    evidence: Partial<Evidence>,
     line: string,
     forced: number,
-    forcedFor: Health['forcedByCause'],
+    forcedByCause: Health['forcedByCause'],
   ][] = [
     [{ listening: 'none' }, 'Asking the proxy for port 6274 to listen again...', 0, {}],
     [{ endToEnd: 'failed' }, 'Attempting to restart proxy for port 6274...', 1, { forwarding_broken: 1 }],
     [HUNG, 'Attempting to restart proxy for port 6274...', 1, { hung: 1 }],
   ];
-  for (const [seen, line, forced, forcedFor] of table)
-    test(JSON.stringify(seen), () => {
+  for (const [evidence, line, forced, forcedByCause] of table)
+    test(JSON.stringify(evidence), () => {
       const scenario = startScenario();
-      assert.ok(suffer(scenario, seen, { toMs: 13_000 }).lines.includes(line));
+      assert.ok(keepFailing(scenario, evidence, { toAt: 13_000 }).lines.includes(line));
       assert.deepEqual(scenario.health().restarts, { crash: 0, forced });
-      assert.deepEqual(scenario.health().forcedByCause, forcedFor);
+      assert.deepEqual(scenario.health().forcedByCause, forcedByCause);
     });
 
-  test('to listen anew that helps is a recovery of the same process', () => {
+  test('when listening anew helps, it is a recovery of the same process', () => {
     const scenario = startScenario();
-    suffer(scenario, { listening: 'none' }, { toMs: 13_000 });
+    keepFailing(scenario, { listening: 'none' }, { toAt: 13_000 });
     scenario.check(13_000);
     assert.deepEqual(describeActions(scenario.check(14_000)), [
       '✅ Proxy for port 6274 is healthy again after 3.0 s',
@@ -104,44 +109,44 @@ describe('what a cure is called and counted as', () => {
   });
 });
 
-describe('when the restart budget is spent', () => {
+describe('when maxRestarts is used up', () => {
   const policy = { maxRestarts: 2, restartCooldownMs: 60_000 };
   const GAVE_UP =
     '🚨 ALERT: Gave up on the proxy for port 6274: 2 restarts within 10 min did not help; next try in 60.0 s';
-  const gaveUp = (lines: readonly string[]) => lines.filter((line) => line.includes('Gave up'));
+  const gaveUpLines = (lines: readonly string[]) => lines.filter((line) => line.includes('Gave up'));
 
-  test('that is told once, however long it goes on, and tries become rare', () => {
-    const { done, lines, events } = suffer(startScenario(policy), HUNG, { toMs: 1_000_000 });
-    assert.deepEqual(gaveUp(lines), [GAVE_UP]);
+  test('it is logged once, however long the fault goes on, and attempts become rare', () => {
+    const { done, lines, events } = keepFailing(startScenario(policy), HUNG, { toAt: 1_000_000 });
+    assert.deepEqual(gaveUpLines(lines), [GAVE_UP]);
     assert.equal(events.filter((event) => event === 'restart_limit_reached').length, 1);
     // The second of the two is at 15 s; it gives up three failures later, at 18 s.
     const seconds = done.map(({ at }) => at / 1_000);
     assert.deepEqual(seconds, [12, 15, 78, 198, 438, 918]);
   });
 
-  test('a try that helps gives the budget back, and the next time is told again', () => {
+  test('an attempt that helps resets the count, and the next time is logged again', () => {
     const scenario = startScenario(policy);
-    suffer(scenario, HUNG, { toMs: 79_000 });
+    keepFailing(scenario, HUNG, { toAt: 79_000 });
     for (const at of [80_000, 81_000]) scenario.check(at);
-    const again = suffer(scenario, HUNG, { fromMs: 90_000, toMs: 140_000 });
-    assert.deepEqual(again.cures, ['force_restart', 'force_restart']);
-    assert.deepEqual(gaveUp(again.lines), [GAVE_UP]);
+    const again = keepFailing(scenario, HUNG, { fromAt: 90_000, toAt: 140_000 });
+    assert.deepEqual(again.remedies, ['force_restart', 'force_restart']);
+    assert.deepEqual(gaveUpLines(again.lines), [GAVE_UP]);
   });
 
-  test('an ordinary recovery gives nothing back', () => {
+  test('an ordinary recovery does not reset the count', () => {
     const scenario = startScenario(policy);
-    suffer(scenario, HUNG, { toMs: 16_000 });
+    keepFailing(scenario, HUNG, { toAt: 16_000 });
     for (const at of [20_000, 21_000]) scenario.check(at);
-    const again = suffer(scenario, HUNG, { fromMs: 30_000, toMs: 60_000 });
-    assert.deepEqual(again.cures, []);
-    assert.equal(gaveUp(again.lines).length, 1);
+    const again = keepFailing(scenario, HUNG, { fromAt: 30_000, toAt: 60_000 });
+    assert.deepEqual(again.remedies, []);
+    assert.equal(gaveUpLines(again.lines).length, 1);
   });
 });
 
-test('a budget of 0 is told as what it is: the failure has its alert, and no next try is promised', () => {
+test('with a maxRestarts of 0 the failure has its alert, and no next attempt is announced', () => {
   const scenario = startScenario({ maxRestarts: 0 });
-  const { cures: done, lines } = suffer(scenario, NOT_THERE, { toMs: 1_000_000 });
-  assert.deepEqual(done, []);
+  const { remedies, lines } = keepFailing(scenario, NOT_THERE, { toAt: 1_000_000 });
+  assert.deepEqual(remedies, []);
   assert.deepEqual(
     lines.filter((line) => line.includes('ALERT')),
     ['🚨 ALERT: Proxy for port 6274 is not running: 3 failures since it was last healthy'],
@@ -149,22 +154,22 @@ test('a budget of 0 is told as what it is: the failure has its alert, and no nex
   assert.equal(scenario.health().breaker.openCount, 0);
 });
 
-describe('under the brake', () => {
-  const soft: readonly Partial<Evidence>[] = [
+describe('while restarts are paused because most ports fail', () => {
+  const loadSensitive: readonly Partial<Evidence>[] = [
     HUNG,
     { dataPath: 'stuck' },
     { accepts: 'failed' },
     { lag: 'restart' },
     { endToEnd: 'failed' },
   ];
-  for (const seen of soft)
-    test(`${JSON.stringify(seen)} may be the machine, and is not cured, but told`, () => {
-      const { cures: done, lines } = suffer(startScenario({ restartsPaused: true }), seen);
-      assert.deepEqual(done, []);
+  for (const evidence of loadSensitive)
+    test(`${JSON.stringify(evidence)} may be the machine: there is an alert and no remedy`, () => {
+      const { remedies, lines } = keepFailing(startScenario({ restartsPaused: true }), evidence);
+      assert.deepEqual(remedies, []);
       assert.equal(lines.filter((line) => line.includes('ALERT')).length, 1);
     });
 
-  const hard: readonly Partial<Evidence>[] = [
+  const certain: readonly Partial<Evidence>[] = [
     NOT_THERE,
     { process: 'gone' },
     { process: 'stopped' },
@@ -173,7 +178,7 @@ describe('under the brake', () => {
     { cpu: 'restart' },
     { listening: 'none' },
   ];
-  for (const seen of hard)
-    test(`${JSON.stringify(seen)} is certain, and cured`, () =>
-      assert.notDeepEqual(suffer(startScenario({ restartsPaused: true }), seen).cures, []));
+  for (const evidence of certain)
+    test(`${JSON.stringify(evidence)} is certain, and has its remedy`, () =>
+      assert.notDeepEqual(keepFailing(startScenario({ restartsPaused: true }), evidence).remedies, []));
 });

@@ -19,7 +19,7 @@ const LIMITS: Limits = {
   lagMs: { warn: 100, restart: 250 },
 };
 
-/** Of a process that is well, with 1 % of CPU; a look every 5 s as the monitor has them. */
+/** A sample of a process that is well and uses 1 % of a CPU. */
 const sample = (at: number, change: Partial<Sample> = {}): Sample => ({
   at,
   pid: 100,
@@ -30,14 +30,15 @@ const sample = (at: number, change: Partial<Sample> = {}): Sample => ({
   lagMs: 2,
   ...change,
 });
-const tracked = (samples: readonly Sample[], from: SampleHistory = NO_SAMPLES): SampleHistory =>
-  samples.reduce(addSample, from);
-/** One sample every 5 s up to and with `untilMs`. */
+const historyOf = (samples: readonly Sample[]): SampleHistory => samples.reduce(addSample, NO_SAMPLES);
+/** One sample every 5 s, from 0 up to `untilMs` and including it. */
 const every5s = (untilMs: number, change: (at: number) => Partial<Sample> = () => ({})): SampleHistory =>
-  tracked(Array.from({ length: untilMs / 5_000 + 1 }, (_, at) => sample(at * 5_000, change(at * 5_000))));
+  historyOf(
+    Array.from({ length: untilMs / 5_000 + 1 }, (_, index) => sample(index * 5_000, change(index * 5_000))),
+  );
 
-describe('nothing is known of a process', () => {
-  test('that was never looked at', () => {
+describe('the levels are not known', () => {
+  test('for a process without samples', () => {
     assert.deepEqual(levelsOf(NO_SAMPLES, LIMITS), {
       openFiles: 'unknown',
       memory: 'unknown',
@@ -46,7 +47,7 @@ describe('nothing is known of a process', () => {
     });
   });
 
-  test('that is young, but for its open files', () => {
+  test('for a young process, except its open files', () => {
     const levels = (untilMs: number) =>
       levelsOf(
         every5s(untilMs, () => ({ rssBytes: 900 * MB, lagMs: 900, cpuMs: undefined })),
@@ -57,7 +58,7 @@ describe('nothing is known of a process', () => {
     assert.deepEqual([levels(25_000).memory, levels(25_000).lag], ['restart', 'restart']);
   });
 
-  test('whose CPU has not been watched for most of a minute', () => {
+  test('for the CPU of a process that was sampled for less than most of a minute', () => {
     const cpu = (untilMs: number) =>
       levelsOf(
         every5s(untilMs, (at) => ({ cpuMs: at * 2 })),
@@ -66,7 +67,7 @@ describe('nothing is known of a process', () => {
     assert.deepEqual([45_000, 50_000].map(cpu), ['unknown', 'restart']);
   });
 
-  test('where the system does not tell', () => {
+  test('where the system does not say', () => {
     const nothing = {
       rssBytes: undefined,
       cpuMs: undefined,
@@ -74,14 +75,14 @@ describe('nothing is known of a process', () => {
       openFilesLimit: undefined,
       lagMs: undefined,
     };
-    const seen = every5s(120_000, () => nothing);
-    assert.deepEqual(levelsOf(seen, LIMITS), levelsOf(NO_SAMPLES, LIMITS));
-    assert.deepEqual(usageOf(seen), usageOf(NO_SAMPLES));
+    const history = every5s(120_000, () => nothing);
+    assert.deepEqual(levelsOf(history, LIMITS), levelsOf(NO_SAMPLES, LIMITS));
+    assert.deepEqual(usageOf(history), usageOf(NO_SAMPLES));
   });
 });
 
 describe('each quantity has its level', () => {
-  const at = (change: Partial<Sample>) =>
+  const levelsWith = (change: Partial<Sample>) =>
     levelsOf(
       every5s(60_000, () => change),
       LIMITS,
@@ -100,7 +101,7 @@ describe('each quantity has its level', () => {
       [{ lagMs: 250 }, 'lag', 'restart'],
     ];
   for (const [change, kind, level] of table)
-    test(`${JSON.stringify(change)}: ${level}`, () => assert.equal(at(change)[kind], level));
+    test(`${JSON.stringify(change)}: ${level}`, () => assert.equal(levelsWith(change)[kind], level));
 
   for (const [percent, level] of [
     [89, 'ok'],
@@ -109,9 +110,9 @@ describe('each quantity has its level', () => {
     [150, 'restart'],
   ] as const)
     test(`${percent} % of a core: ${level}`, () => {
-      const seen = every5s(60_000, (at) => ({ cpuMs: (at * percent) / 100 }));
-      assert.equal(levelsOf(seen, LIMITS).cpu, level);
-      assert.equal(usageOf(seen).cpuPercent, percent);
+      const history = every5s(60_000, (at) => ({ cpuMs: (at * percent) / 100 }));
+      assert.equal(levelsOf(history, LIMITS).cpu, level);
+      assert.equal(usageOf(history).cpuPercent, percent);
     });
 
   test('0 is no limit', () => {
@@ -124,17 +125,17 @@ describe('each quantity has its level', () => {
       lagMs: 9_999,
     }));
     assert.deepEqual(levelsOf(high, limits), { openFiles: 'ok', memory: 'ok', cpu: 'ok', lag: 'ok' });
-    const onlyAct = { ...limits, memoryBytes: { warn: 0, restart: 400 * MB } };
-    assert.equal(levelsOf(high, onlyAct).memory, 'restart');
+    const onlyRestart = { ...limits, memoryBytes: { warn: 0, restart: 400 * MB } };
+    assert.equal(levelsOf(high, onlyRestart).memory, 'restart');
   });
 });
 
 describe('a peak is no fault', () => {
-  test('memory and lag count by their least within 30 s', () => {
-    const low = 55_000;
+  test('memory and lag count by their minimum within 30 s', () => {
+    const lowAt = 55_000;
     const peaks = (untilMs: number) =>
-      every5s(untilMs, (at) => (at === low ? {} : { rssBytes: 900 * MB, lagMs: 900 }));
-    const levels = [low, low + 30_000, low + 35_000].map((untilMs) => levelsOf(peaks(untilMs), LIMITS));
+      every5s(untilMs, (at) => (at === lowAt ? {} : { rssBytes: 900 * MB, lagMs: 900 }));
+    const levels = [lowAt, lowAt + 30_000, lowAt + 35_000].map((untilMs) => levelsOf(peaks(untilMs), LIMITS));
     assert.deepEqual(
       levels.map(({ memory }) => memory),
       ['ok', 'ok', 'restart'],
@@ -145,25 +146,28 @@ describe('a peak is no fault', () => {
     );
   });
 
-  test('what is not known in between does not interrupt it', () => {
-    const seen = every5s(60_000, (at) => ({
+  test('missing samples in between do not matter', () => {
+    const history = every5s(60_000, (at) => ({
       lagMs: at % 10_000 === 0 ? 900 : undefined,
       rssBytes: at % 10_000 === 0 ? 900 * MB : undefined,
     }));
-    assert.deepEqual([levelsOf(seen, LIMITS).memory, levelsOf(seen, LIMITS).lag], ['restart', 'restart']);
+    assert.deepEqual(
+      [levelsOf(history, LIMITS).memory, levelsOf(history, LIMITS).lag],
+      ['restart', 'restart'],
+    );
   });
 
-  test('CPU counts by its mean over the last minute', () => {
-    const busy = (fromMs: number, toMs: number) => (at: number) => ({
-      cpuMs: 3 * Math.max(0, Math.min(at, toMs) - fromMs),
+  test('CPU counts by its average over the last minute', () => {
+    const busy = (fromAt: number, toAt: number) => (at: number) => ({
+      cpuMs: 3 * Math.max(0, Math.min(at, toAt) - fromAt),
     });
-    const cpu = (seen: SampleHistory) => usageOf(seen).cpuPercent;
+    const cpu = (history: SampleHistory) => usageOf(history).cpuPercent;
     assert.equal(cpu(every5s(60_000, busy(40_000, 60_000))), 100);
     assert.equal(cpu(every5s(300_000, busy(40_000, 60_000))), 0);
   });
 });
 
-test('another process begins anew', () => {
+test('another process begins a new history', () => {
   const high = every5s(60_000, (at) => ({
     rssBytes: 900 * MB,
     cpuMs: at * 2,
@@ -180,51 +184,51 @@ test('another process begins anew', () => {
   assert.equal(next.samples.length, 1);
 });
 
-test('what is kept does not grow with time', () => {
-  const seen = every5s(86_400_000);
-  assert.ok(seen.samples.length < 20 && seen.troughs.length < 10);
+test('the history does not grow with time', () => {
+  const { samples, troughs } = every5s(86_400_000);
+  assert.ok(samples.length < 20 && troughs.length < 10);
 });
 
 describe('memory grows without end', () => {
   const TEN_MIN_MS = 600_000;
-  /** A saw-tooth whose trough in each ten minutes is as given, in MB, and then half a minute at the next peak. */
-  const teeth = (...troughs: readonly number[]): SampleHistory => {
+  /** A saw-tooth of memory with these minima in MB, each for ten minutes, and then half a minute at the next peak. */
+  const sawTooth = (...troughs: readonly number[]): SampleHistory => {
     const endMs = troughs.length * TEN_MIN_MS;
     const peakMb = 2 * (troughs.at(-1) ?? 0);
-    return tracked([
-      ...troughs.flatMap((mb, at) =>
+    return historyOf([
+      ...troughs.flatMap((mb, index) =>
         [2, 1, 1.5, 2].map((factor, part) =>
-          sample(at * TEN_MIN_MS + part * 150_000, { rssBytes: mb * factor * MB }),
+          sample(index * TEN_MIN_MS + part * 150_000, { rssBytes: mb * factor * MB }),
         ),
       ),
-      ...Array.from({ length: 7 }, (_, at) => sample(endMs + at * 5_000, { rssBytes: peakMb * MB })),
+      ...Array.from({ length: 7 }, (_, index) => sample(endMs + index * 5_000, { rssBytes: peakMb * MB })),
     ]);
   };
-  const level = (seen: SampleHistory, act = 0) =>
-    levelsOf(seen, { ...LIMITS, memoryBytes: { warn: 0, restart: act * MB } }).memory;
+  const levelAt = (history: SampleHistory, restartMb = 0) =>
+    levelsOf(history, { ...LIMITS, memoryBytes: { warn: 0, restart: restartMb * MB } }).memory;
 
   const table: Readonly<Record<string, readonly [troughs: readonly number[], level: string]>> = {
-    'when its trough rose each ten minutes for an hour, by half in all': [
+    'when its minimum rose each ten minutes for an hour, by half in all': [
       [50, 55, 60, 65, 70, 75, 80],
       'growing',
     ],
     'not when it rose for less than an hour': [[50, 60, 70, 80, 90, 100], 'ok'],
-    'not when it rose by less than half, whatever its peak is just now': [[50, 51, 52, 53, 54, 55, 56], 'ok'],
+    'not when it rose by less than half, whatever its present peak is': [[50, 51, 52, 53, 54, 55, 56], 'ok'],
     'not when it fell once': [[50, 55, 60, 58, 70, 75, 80], 'ok'],
     'not when it stayed once': [[50, 55, 60, 60, 70, 75, 80], 'ok'],
     'by the last hour alone': [[90, 20, 50, 55, 60, 65, 70, 75, 80], 'growing'],
     'not when it has come to rest': [[50, 55, 60, 65, 70, 75, 80, 80], 'ok'],
   };
   for (const [name, [troughs, expected]] of Object.entries(table))
-    test(name, () => assert.equal(level(teeth(...troughs)), expected));
+    test(name, () => assert.equal(levelAt(sawTooth(...troughs)), expected));
 
-  test('which is told only while no limit is reached', () => {
-    const seen = teeth(50, 55, 60, 65, 70, 75, 80);
-    assert.deepEqual([level(seen, 161), level(seen, 160)], ['growing', 'restart']);
+  test('which counts only while no limit is reached', () => {
+    const history = sawTooth(50, 55, 60, 65, 70, 75, 80);
+    assert.deepEqual([levelAt(history, 161), levelAt(history, 160)], ['growing', 'restart']);
   });
 });
 
-describe('what is over a limit, in words', () => {
+describe('the usage over a limit, in words', () => {
   const usage = {
     memoryBytes: 210 * MB,
     cpuPercent: 120,
@@ -242,7 +246,7 @@ describe('what is over a limit, in words', () => {
   for (const [cause, text] of table)
     test(`${cause}: ${text}`, () => assert.equal(describeUsage(cause, usage, LIMITS), text));
 
-  test('nothing where nothing is known', () => {
+  test('null where nothing is known', () => {
     for (const [cause] of table) assert.equal(describeUsage(cause, usageOf(NO_SAMPLES), LIMITS), null);
   });
 });

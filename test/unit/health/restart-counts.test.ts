@@ -11,27 +11,27 @@ import {
 
 const isRestarted = (actions: Parameters<typeof describeActions>[0]): boolean =>
   describeActions(actions).some((line) => line.startsWith('restart '));
-const cured = (scenario: Scenario, at: number, error: string | null = null) =>
+const remedyDone = (scenario: Scenario, at: number, error: string | null = null) =>
   scenario.send({ kind: 'remedy_done', at, remedy: 'start', error });
 
-test('a cure that does not help is tried again after 1, 2, 4 … 30 seconds', () => {
+test('a remedy that does not help is repeated after 1, 2, 4 … 30 seconds', () => {
   const scenario = startScenario();
   const pauses: number[] = [];
-  let lastMs = 0;
+  let lastRestartAt = 0;
   for (let at = 10_000; pauses.length < 9; at += 250) {
     if (!isRestarted(scenario.check(at, NOT_THERE, null))) continue;
-    pauses.push(at - lastMs);
-    lastMs = at;
-    cured(scenario, at, 'no');
+    pauses.push(at - lastRestartAt);
+    lastRestartAt = at;
+    remedyDone(scenario, at, 'no');
   }
   const seconds = pauses.slice(1).map((ms) => ms / 1_000);
   assert.deepEqual(seconds, [1, 2, 4, 8, 16, 30, 30, 30]);
 });
 
-test('the pause counts from the end of the cure', () => {
+test('the pause counts from the end of the remedy', () => {
   const scenario = startScenario();
   scenario.check(10_000, NOT_THERE, null);
-  cured(scenario, 13_000, 'no');
+  remedyDone(scenario, 13_000, 'no');
   assert.equal(isRestarted(scenario.check(13_999, NOT_THERE, null)), false);
   assert.equal(isRestarted(scenario.check(14_000, NOT_THERE, null)), true);
 });
@@ -49,32 +49,32 @@ describe('the pauses begin anew', () => {
       const scenario = startScenario();
       for (const at of [10_000, 12_000, 15_000]) {
         scenario.check(at, NOT_THERE, null);
-        cured(scenario, at, 'no');
+        remedyDone(scenario, at, 'no');
       }
       end(scenario);
       assert.equal(isRestarted(scenario.check(30_000, NOT_THERE, null)), true);
-      cured(scenario, 30_000, 'no');
+      remedyDone(scenario, 30_000, 'no');
       assert.equal(isRestarted(scenario.check(31_000, NOT_THERE, null)), true);
     });
 });
 
-test('a restart that failed is said with its reason, and is no restart', () => {
+test('a restart that failed is logged with its reason, and does not count as a restart', () => {
   const scenario = startScenario();
   for (const at of [10_000, 10_250, 10_500]) scenario.check(at, HUNG);
-  const said = scenario.send({
+  const actions = scenario.send({
     kind: 'remedy_done',
     at: 11_000,
     remedy: 'force_restart',
     error: 'PM2 is away',
   });
-  assert.deepEqual(describeActions(said), ['❌ Restart of proxy for port 6274 failed: PM2 is away']);
+  assert.deepEqual(describeActions(actions), ['❌ Restart of proxy for port 6274 failed: PM2 is away']);
   assert.equal(scenario.health().restarts.forced, 0);
   assert.equal(scenario.health().failures.consecutive, 3);
 });
 
 describe('for 5 s after a start, a process that does not answer yet is starting', () => {
   const unreachable = { heartbeat: 'unreachable' } as const;
-  const table: readonly [seen: Partial<Evidence>, afterMs: number, state: string][] = [
+  const table: readonly [evidence: Partial<Evidence>, afterMs: number, state: string][] = [
     [unreachable, 4_999, 'starting'],
     [unreachable, 5_000, 'degraded'],
     [HUNG, 100, 'degraded'],
@@ -83,17 +83,17 @@ describe('for 5 s after a start, a process that does not answer yet is starting'
     [{ listening: 'none' }, 100, 'starting'],
     [{ listening: 'none' }, 5_000, 'degraded'],
   ];
-  for (const [seen, afterMs, state] of table)
-    test(`${JSON.stringify(seen)} after ${afterMs} ms: ${state}`, () => {
+  for (const [evidence, afterMs, state] of table)
+    test(`${JSON.stringify(evidence)} after ${afterMs} ms: ${state}`, () => {
       const scenario = startScenario();
       scenario.check(10_000, { pm2: 'launching' }, 200);
-      scenario.check(10_000 + afterMs, seen, 200);
+      scenario.check(10_000 + afterMs, evidence, 200);
       assert.equal(scenario.health().state, state);
       assert.equal(scenario.health().failures.total, state === 'starting' ? 0 : 1);
     });
 });
 
-test('a restart by the monitor gives the same grace, to the pid it had before too', () => {
+test('a restart by the monitor gives the same grace period, even when the pid stays the same', () => {
   const scenario = startScenario();
   for (const at of [10_000, 10_250, 10_500]) scenario.check(at, HUNG);
   scenario.send({ kind: 'remedy_done', at: 11_000, remedy: 'force_restart', error: null });
@@ -105,30 +105,41 @@ test('a restart by the monitor gives the same grace, to the pid it had before to
 
 describe('a crash is counted once', () => {
   const LIST = { pm2: 'waiting_restart', process: 'gone', heartbeat: 'unreachable' } as const;
-  const socket = (scenario: Scenario, at: number) => scenario.send({ kind: 'crash', at });
-  const list = (scenario: Scenario, at: number, pid: number) => scenario.check(at, LIST, pid);
-  const table: Readonly<Record<string, readonly [(scenario: Scenario) => void, crashes: number]>> = {
-    'seen by its socket': [(scenario) => socket(scenario, 10_000), 1],
-    "seen by PM2's list": [(scenario) => list(scenario, 10_000, 100), 1],
-    'seen by both': [(scenario) => [socket(scenario, 10_000), list(scenario, 10_100, 100)], 1],
-    'seen by the list twice, then by the socket': [
-      (scenario) => [list(scenario, 10_000, 100), list(scenario, 10_100, 100), socket(scenario, 10_200)],
+  const reportBySocket = (scenario: Scenario, at: number) => scenario.send({ kind: 'crash', at });
+  const reportByList = (scenario: Scenario, at: number, pid: number) => scenario.check(at, LIST, pid);
+  const table: Readonly<Record<string, readonly [crash: (scenario: Scenario) => void, crashes: number]>> = {
+    'reported by its socket': [(scenario) => reportBySocket(scenario, 10_000), 1],
+    "reported by PM2's list": [(scenario) => reportByList(scenario, 10_000, 100), 1],
+    'reported by both': [
+      (scenario) => [reportBySocket(scenario, 10_000), reportByList(scenario, 10_100, 100)],
       1,
     ],
-    'and the next process another time': [
-      (scenario) => [socket(scenario, 10_000), scenario.check(10_500, {}, 200), socket(scenario, 10_900)],
+    'reported by the list twice, then by the socket': [
+      (scenario) => [
+        reportByList(scenario, 10_000, 100),
+        reportByList(scenario, 10_100, 100),
+        reportBySocket(scenario, 10_200),
+      ],
+      1,
+    ],
+    'and once more for the next process': [
+      (scenario) => [
+        reportBySocket(scenario, 10_000),
+        scenario.check(10_500, {}, 200),
+        reportBySocket(scenario, 10_900),
+      ],
       2,
     ],
   };
-  for (const [name, [happen, crashes]] of Object.entries(table))
+  for (const [name, [crash, crashes]] of Object.entries(table))
     test(name, () => {
       const scenario = startScenario();
-      happen(scenario);
+      crash(scenario);
       assert.deepEqual(scenario.health().restarts, { crash: crashes, forced: 0 });
     });
 });
 
-test('a proxy that said goodbye may be gone for 5 s before it is missed', () => {
+test('a proxy that said goodbye may be gone for 5 s before that is a failure', () => {
   const scenario = startScenario();
   scenario.send({ kind: 'goodbye', at: 10_000 });
   const gone = { pm2: 'waiting_restart', process: 'gone', heartbeat: 'unreachable' } as const;

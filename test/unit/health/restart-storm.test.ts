@@ -9,13 +9,13 @@ import {
   UPSTREAM_DOWN,
 } from '../../support/health-scenario.ts';
 
-/** From when it is hung on; the time of each restart within so many looks, 250 ms apart. */
-const restartTimes = (scenario: Scenario, fromMs: number, looks: number, pid = 100): readonly number[] =>
-  Array.from({ length: looks }, (_, at) => fromMs + at * 250).filter(
+/** When a proxy that hangs from `fromAt` on is restarted, within `checks` checks that are 250 ms apart. */
+const restartTimes = (scenario: Scenario, fromAt: number, checks: number, pid = 100): readonly number[] =>
+  Array.from({ length: checks }, (_, index) => fromAt + index * 250).filter(
     (at) => remediesOf(scenario.check(at, HUNG, pid)).length > 0,
   );
 
-test('after a restart the new process has as many failures before the next one as the first had', () => {
+test('after a restart the new process may fail as often before the next restart as the first one', () => {
   const scenario = startScenario();
   assert.deepEqual(restartTimes(scenario, 10_000, 3), [10_500]);
   scenario.send({ kind: 'remedy_done', at: 10_700, remedy: 'force_restart', error: null });
@@ -29,34 +29,34 @@ test('after a recovery a single failure restarts nothing, however many there wer
   assert.deepEqual(restartTimes(scenario, 31_000, 3), [31_500]);
 });
 
-test('one good look in between is enough for the count of the old failures', () => {
+test('one success in between is enough to forget the failures before', () => {
   const scenario = startScenario();
   restartTimes(scenario, 10_000, 2);
   scenario.check(10_500);
   assert.deepEqual(restartTimes(scenario, 10_750, 3), [11_250]);
 });
 
-describe('what has nothing to do with the process of now does not count towards its restart', () => {
-  const before: Readonly<Record<string, (scenario: Scenario) => void>> = {
-    'a crash, and PM2 on its way to restart it': (scenario) => {
+describe('failures of an earlier process do not count towards a restart', () => {
+  const situations: Readonly<Record<string, (scenario: Scenario) => void>> = {
+    'a crash, and PM2 that is about to restart it': (scenario) => {
       scenario.send({ kind: 'crash', at: 10_000 });
       for (const at of [10_100, 10_350])
         scenario.check(at, { pm2: 'waiting_restart', process: 'gone', heartbeat: 'unreachable' });
     },
-    'failures of the process before, which somebody restarted': (scenario) => {
+    'failures of a process that somebody restarted': (scenario) => {
       for (const at of [10_000, 10_250]) scenario.check(at, HUNG);
       scenario.check(10_500, { pm2: 'launching', heartbeat: 'unreachable' }, 200);
     },
   };
-  for (const [name, happen] of Object.entries(before))
+  for (const [name, prepare] of Object.entries(situations))
     test(name, () => {
       const scenario = startScenario();
-      happen(scenario);
+      prepare(scenario);
       assert.deepEqual(restartTimes(scenario, 11_000, 3, 200), [11_500]);
     });
 });
 
-describe("what is not the proxy's own fault does not count towards its restart", () => {
+describe("failures that are not the proxy's own fault do not count towards its restart", () => {
   const faults: readonly Partial<Evidence>[] = [
     UPSTREAM_DOWN,
     { upstream: 'silent' },

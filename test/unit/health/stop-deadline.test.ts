@@ -4,58 +4,61 @@ import { type StopProgress, stoppingOf, trackStop } from '../../../src/health/st
 import type { Evidence } from '../../../src/health/types.ts';
 import { describeActions, remediesOf, startScenario } from '../../support/health-scenario.ts';
 
-type Seen = Partial<Pick<Evidence, 'pm2' | 'process' | 'heartbeat'>> & { at: number; pid?: number };
+type Check = Partial<Pick<Evidence, 'pm2' | 'process' | 'heartbeat'>> & { at: number; pid?: number };
 
-/** What is made of the last one of several looks. */
-const after = (...looks: readonly Seen[]): Evidence['stopping'] => {
-  let leave: StopProgress | null = null;
-  let said: Evidence['stopping'] = 'no';
-  for (const look of looks) {
-    const seen = { pm2: 'stopping', process: 'alive', heartbeat: 'ok', pid: 100, ...look } as const;
-    leave = trackStop(leave, seen);
-    said = stoppingOf(leave, seen);
+/** The evidence of the last of several checks. */
+const stoppingAfter = (...checks: readonly Check[]): Evidence['stopping'] => {
+  let progress: StopProgress | null = null;
+  let stopping: Evidence['stopping'] = 'no';
+  for (const check of checks) {
+    const sample = { pm2: 'stopping', process: 'alive', heartbeat: 'ok', pid: 100, ...check } as const;
+    progress = trackStop(progress, sample);
+    stopping = stoppingOf(progress, sample);
   }
-  return said;
+  return stopping;
 };
 
 describe('a process that PM2 is stopping', () => {
-  test('and that answers has the time that a proxy takes to leave', () => {
-    assert.equal(after({ at: 0 }), 'in_time');
-    assert.equal(after({ at: 0 }, { at: 2_000 }), 'in_time');
-    assert.equal(after({ at: 0 }, { at: 2_001 }), 'overdue');
+  test('and that answers has the time that a proxy needs to exit', () => {
+    assert.equal(stoppingAfter({ at: 0 }), 'in_time');
+    assert.equal(stoppingAfter({ at: 0 }, { at: 2_000 }), 'in_time');
+    assert.equal(stoppingAfter({ at: 0 }, { at: 2_001 }), 'overdue');
   });
 
-  test('and that is stopped by a signal will not leave by itself', () => {
-    assert.equal(after({ at: 0, process: 'stopped', heartbeat: 'unknown' }), 'overdue');
+  test('and that is stopped by a signal will not exit by itself', () => {
+    assert.equal(stoppingAfter({ at: 0, process: 'stopped', heartbeat: 'unknown' }), 'overdue');
   });
 
-  test('may be silent once', () => {
+  test('may miss one heartbeat', () => {
     const silent = { heartbeat: 'silent' } as const;
-    assert.equal(after({ at: 0, ...silent }), 'in_time');
-    assert.equal(after({ at: 0, ...silent }, { at: 250 }), 'in_time');
-    assert.equal(after({ at: 0, ...silent }, { at: 250, ...silent }), 'overdue');
+    assert.equal(stoppingAfter({ at: 0, ...silent }), 'in_time');
+    assert.equal(stoppingAfter({ at: 0, ...silent }, { at: 250 }), 'in_time');
+    assert.equal(stoppingAfter({ at: 0, ...silent }, { at: 250, ...silent }), 'overdue');
   });
 
-  test('is no longer asked once its control socket is closed, and has its time', () => {
+  test('misses no heartbeat once its control socket is closed, and has its time', () => {
     const closed = { heartbeat: 'unreachable' } as const;
-    assert.equal(after({ at: 0, ...closed }, { at: 250, ...closed }, { at: 500, ...closed }), 'in_time');
+    assert.equal(
+      stoppingAfter({ at: 0, ...closed }, { at: 250, ...closed }, { at: 500, ...closed }),
+      'in_time',
+    );
   });
 
-  test('is another one when it has another pid', () => {
-    assert.equal(after({ at: 0 }, { at: 1_900, pid: 200 }, { at: 2_100, pid: 200 }), 'in_time');
+  test('has its time anew when it has another pid', () => {
+    assert.equal(stoppingAfter({ at: 0 }, { at: 1_900, pid: 200 }, { at: 2_100, pid: 200 }), 'in_time');
   });
 });
 
-test('what PM2 does not stop is not to leave, however long it is silent', () => {
+test('a process that PM2 is not stopping is never overdue, however long it is silent', () => {
   const hung = { pm2: 'online', process: 'stopped', heartbeat: 'silent' } as const;
-  assert.equal(after({ at: 0, ...hung }, { at: 250, ...hung }, { at: 9_000, ...hung }), 'no');
-  assert.equal(after({ at: 0 }, { at: 100, pm2: 'online' }, { at: 5_000 }), 'in_time');
+  assert.equal(stoppingAfter({ at: 0, ...hung }, { at: 250, ...hung }, { at: 9_000, ...hung }), 'no');
+  assert.equal(stoppingAfter({ at: 0 }, { at: 100, pm2: 'online' }, { at: 5_000 }), 'in_time');
 });
 
-describe('what PM2 is stopping and what does not leave', () => {
+describe('a process that PM2 is stopping and that does not exit', () => {
   const OVERDUE = { pm2: 'stopping', stopping: 'overdue', process: 'stopped', heartbeat: 'unknown' } as const;
 
-  test('is killed once, and told', () => {
+  test('is killed once, which is logged', () => {
     const scenario = startScenario();
     assert.deepEqual(describeActions(scenario.check(10_000, OVERDUE)), [
       'Killing the proxy for port 6274 (PID: 100): PM2 is stopping it, and it does not leave',
@@ -65,7 +68,7 @@ describe('what PM2 is stopping and what does not leave', () => {
     assert.deepEqual(remediesOf(scenario.check(11_000, OVERDUE, 200)), ['kill']);
   });
 
-  test('is stopped, which is no failure, no restart and nothing of the budget', () => {
+  test('is stopped, which is no failure, no restart, and does not count against maxRestarts', () => {
     const scenario = startScenario({ maxRestarts: 0 });
     const before = scenario.health();
     scenario.check(10_000, OVERDUE);
@@ -77,7 +80,7 @@ describe('what PM2 is stopping and what does not leave', () => {
     assert.deepEqual([scenario.health().state, scenario.health().restarts], ['stopped', before.restarts]);
   });
 
-  test('has not crashed, though PM2 shows it as given up for a moment', () => {
+  test('has not crashed, although PM2 shows it as given up for a moment', () => {
     const scenario = startScenario();
     scenario.check(10_000, OVERDUE);
     const gone = { pm2: 'gave_up', process: 'unknown', heartbeat: 'unknown' } as const;
@@ -87,14 +90,14 @@ describe('what PM2 is stopping and what does not leave', () => {
     assert.deepEqual([scenario.health().state, scenario.health().failures.total], ['stopped', 0]);
   });
 
-  test('is told when it cannot be killed', () => {
+  test('is logged when it cannot be killed', () => {
     const scenario = startScenario();
     scenario.check(10_000, OVERDUE);
-    const told = scenario.send({ kind: 'remedy_done', at: 10_020, remedy: 'kill', error: 'PM2 is away' });
-    assert.deepEqual(describeActions(told), ['❌ Could not kill the proxy for port 6274: PM2 is away']);
+    const actions = scenario.send({ kind: 'remedy_done', at: 10_020, remedy: 'kill', error: 'PM2 is away' });
+    assert.deepEqual(describeActions(actions), ['❌ Could not kill the proxy for port 6274: PM2 is away']);
   });
 
-  test('ends the incident that it was in, as every stop does', () => {
+  test('has no incident any more, as after every stop', () => {
     const scenario = startScenario();
     for (const at of [10_000, 10_250]) scenario.check(at, { process: 'stopped' });
     assert.notEqual(scenario.health().incident, null);
@@ -103,7 +106,7 @@ describe('what PM2 is stopping and what does not leave', () => {
     assert.equal(scenario.health().history.at(-1)?.cause, 'stopped_by_signal');
   });
 
-  test('is left alone by a monitor that comes late', () => {
+  test('is left alone by a check that came late', () => {
     assert.deepEqual(startScenario().check(10_000, { ...OVERDUE, monitor: 'late' }), []);
   });
 });

@@ -5,24 +5,25 @@ import type { Evidence, Verdict } from '../../../src/health/types.ts';
 import { UNKNOWN, WELL } from '../../support/health-scenario.ts';
 
 /** "failing crashed: start, first_failure", "healthy up", "neutral waiting (upstream_down)" */
-const inShort = (verdict: Verdict): string =>
+const formatVerdict = (verdict: Verdict): string =>
   verdict.kind === 'failing'
     ? `failing ${verdict.cause}: ${verdict.remedies.join(' then ') || 'none'}, ${verdict.actAt}`
     : verdict.kind === 'ending'
       ? `${verdict.kind}: ${verdict.remedies.join()}`
       : `${verdict.kind} ${verdict.state}${verdict.cause === null ? '' : ` (${verdict.cause})`}`;
 
-type Example = readonly [seen: Partial<Evidence>, verdict: string];
+type Example = readonly [evidence: Partial<Evidence>, verdict: string];
 
-const rowOf = (seen: Partial<Evidence>) => DECISION_TABLE.find((row) => row.matches({ ...WELL, ...seen }));
+const rowOf = (evidence: Partial<Evidence>) =>
+  DECISION_TABLE.find((row) => row.matches({ ...WELL, ...evidence }));
 
-const check = (table: readonly Example[], base: Evidence = WELL, optional = false): void => {
-  for (const [seen, verdict] of table)
-    test(`${JSON.stringify(seen)} → ${verdict}`, () =>
-      assert.equal(inShort(judge({ ...base, ...seen }, optional)), verdict));
+const testVerdicts = (table: readonly Example[], base: Evidence = WELL, optional = false): void => {
+  for (const [evidence, verdict] of table)
+    test(`${JSON.stringify(evidence)} → ${verdict}`, () =>
+      assert.equal(formatVerdict(judge({ ...base, ...evidence }, optional)), verdict));
 };
 
-/** From the finding that beats all others to the one that beats none; each beats those below that can come with it. */
+/** In the order of the table: each finding decides over those below that can occur together with it. */
 const EXAMPLES: readonly Example[] = [
   [{ monitor: 'late' }, 'neutral same'],
   [{ pm2: 'stopping', stopping: 'overdue' }, 'ending: kill'],
@@ -67,32 +68,37 @@ const EXAMPLES: readonly Example[] = [
 ];
 
 describe('each finding has its verdict', () => {
-  check(EXAMPLES);
+  testVerdicts(EXAMPLES);
 
-  test('and each row of the table has an example of it', () => {
-    const shown = EXAMPLES.map(([seen]) => rowOf(seen));
-    const without = DECISION_TABLE.filter((row) => !shown.includes(row)).map(({ finding }) => finding);
-    assert.deepEqual(without, []);
+  test('and each row of the table has an example', () => {
+    const rowsWithExample = EXAMPLES.map(([evidence]) => rowOf(evidence));
+    const rowsWithout = DECISION_TABLE.filter((row) => !rowsWithExample.includes(row));
+    assert.deepEqual(
+      rowsWithout.map(({ finding }) => finding),
+      [],
+    );
   });
 });
 
-describe('a finding beats every one below it that can come with it', () => {
-  const canCome = (one: Partial<Evidence>, other: Partial<Evidence>): boolean =>
-    Object.entries(one).every(([kind, value]) => (other[kind as keyof Evidence] ?? value) === value);
-  for (const [at, [seen, verdict]] of EXAMPLES.entries())
-    test(`${JSON.stringify(seen)} → ${verdict}`, () => {
-      const below = EXAMPLES.slice(at + 1).filter(([other]) => canCome(seen, other));
-      for (const [other, beaten] of below)
+describe('a finding decides over every one below that can occur together with it', () => {
+  const canOccurTogether = (first: Partial<Evidence>, second: Partial<Evidence>): boolean =>
+    Object.entries(first).every(([kind, value]) => (second[kind as keyof Evidence] ?? value) === value);
+  for (const [index, [evidence, verdict]] of EXAMPLES.entries())
+    test(`${JSON.stringify(evidence)} → ${verdict}`, () => {
+      const examplesBelow = EXAMPLES.slice(index + 1).filter(([evidenceBelow]) =>
+        canOccurTogether(evidence, evidenceBelow),
+      );
+      for (const [evidenceBelow, verdictBelow] of examplesBelow)
         assert.equal(
-          inShort(judge({ ...WELL, ...other, ...seen }, false)),
+          formatVerdict(judge({ ...WELL, ...evidenceBelow, ...evidence }, false)),
           verdict,
-          `with ${JSON.stringify(other)}, which is ${beaten}`,
+          `with ${JSON.stringify(evidenceBelow)}, which is ${verdictBelow}`,
         );
     });
 });
 
-describe('of two findings the one that explains the other decides', () => {
-  check([
+describe('the finding that explains the other one decides', () => {
+  testVerdicts([
     [{ pm2: 'stopped', process: 'gone', heartbeat: 'unreachable' }, 'neutral stopped'],
     [{ pm2: 'deleted', heartbeat: 'ok', upstream: 'refused' }, 'neutral stopped'],
     [{ pm2: 'stopping', stopping: 'overdue', process: 'stopped' }, 'ending: kill'],
@@ -139,7 +145,7 @@ describe('of two findings the one that explains the other decides', () => {
 });
 
 describe('missing evidence is never a failure', () => {
-  check(
+  testVerdicts(
     [
       [{}, 'neutral same'],
       [{ process: 'alive' }, 'neutral same'],
@@ -151,8 +157,8 @@ describe('missing evidence is never a failure', () => {
   );
 });
 
-describe('the upstream of an optional proxy may be off, and everything else counts as always', () => {
-  check(
+describe('the upstream of an optional proxy may be off, and every other finding counts as usual', () => {
+  testVerdicts(
     [
       [{ upstream: 'refused' }, 'neutral waiting (upstream_down)'],
       [{ upstream: 'refused', endToEnd: 'failed' }, 'neutral waiting (upstream_down)'],

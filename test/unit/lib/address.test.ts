@@ -19,7 +19,7 @@ import {
   parseListenSpec,
 } from '../../../src/lib/listen-spec.ts';
 
-describe('what to listen on is one of five forms', () => {
+describe('a listen spec has one of five forms', () => {
   const table: readonly [text: string, listen: ListenSpec | undefined][] = [
     ['6274', { kind: 'auto', port: 6274 }],
     ['external:6274', { kind: 'external', port: 6274 }],
@@ -119,14 +119,13 @@ describe('loopback is localhost, 127.0.0.0/8 and ::1', () => {
     'fe80::1%lo': false,
     '127.example.com': false,
   };
-  for (const [host, is] of Object.entries(table))
-    test(`${host}: ${is}`, () => assert.equal(isLoopback(host), is));
+  for (const [host, expected] of Object.entries(table))
+    test(`${host}: ${expected}`, () => assert.equal(isLoopback(host), expected));
 });
 
 test('a port is 1 to 65535 in plain digits', () => {
   const parsed = ['1', '65535', '0', '65536', '', ' 1', '1.0', '1e3', '+1', '123456'].map(parsePort);
-  const none = undefined;
-  assert.deepEqual(parsed, [1, 65_535, none, none, none, none, none, none, none, none]);
+  assert.deepEqual(parsed, [1, 65_535, ...Array.from({ length: 8 }, () => undefined)]);
 });
 
 test('localhost stands for both loopback addresses, any other host for itself', () => {
@@ -156,7 +155,7 @@ test('an address that was written is read as the same address', () => {
   );
 });
 
-test('what to listen on, once written, is read as the same', () => {
+test('a listen spec that was written is read as the same one', () => {
   const bindable = fc.oneof(fc.ipV4(), fc.ipV6(), fc.constant('localhost')).map(canonicalHost);
   const listen = fc.oneof(
     fc.record(
@@ -165,16 +164,16 @@ test('what to listen on, once written, is read as the same', () => {
     ),
     fc.record({ kind: fc.constant('host' as const), host: bindable, port }, { noNullPrototype: true }),
   );
-  fc.assert(fc.property(listen, (one) => assert.deepEqual(parseListenSpec(formatListenSpec(one)), one)));
+  fc.assert(fc.property(listen, (spec) => assert.deepEqual(parseListenSpec(formatListenSpec(spec)), spec)));
 });
 
-test('the canonical spelling of a host is its own canonical spelling, of a family that stays', () => {
+test('the canonical spelling of a host stays as it is, and keeps its family', () => {
   fc.assert(
     fc.property(host, (typed) => {
-      const once = canonicalHost(typed);
-      assert.equal(canonicalHost(once), once);
-      assert.equal(parseHost(typed), once);
-      assert.ok([ipFamily(typed), 4].includes(ipFamily(once)));
+      const canonical = canonicalHost(typed);
+      assert.equal(canonicalHost(canonical), canonical);
+      assert.equal(parseHost(typed), canonical);
+      assert.ok([ipFamily(typed), 4].includes(ipFamily(canonical)));
     }),
   );
 });

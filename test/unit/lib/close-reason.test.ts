@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type CloseReason, connectErrorReason } from '../../../src/lib/close-reason.ts';
 
-describe("a failed dial has the reason that the system's code stands for", () => {
+describe("a failed connect has the reason that the system's error code stands for", () => {
   const table: Readonly<Record<string, CloseReason>> = {
     ECONNREFUSED: 'upstream_refused',
     ECONNRESET: 'upstream_reset',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { closestWord } from '../../../src/lib/did-you-mean.ts';
 
-describe('the nearest word is the one that was meant, if any is near', () => {
+describe('the closest word is suggested, if it is close enough', () => {
   const WORDS = ['status', 'start', 'stop', 'check-config'];
   const table: readonly [typed: string, word: string | undefined][] = [
     ['status', 'status'],
@@ -18,6 +18,6 @@ describe('the nearest word is the one that was meant, if any is near', () => {
     test(`"${typed}" → ${word ?? 'none'}`, () => assert.equal(closestWord(typed, WORDS), word));
 });
 
-test('among no words there is no nearest one', () => {
+test('without words there is no suggestion', () => {
   assert.equal(closestWord('x', []), undefined);
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createEdgeLogger } from '../../../src/lib/edge-logger.ts';
 
-const open = (repeatOnChange?: boolean) => {
+const createRecorded = (repeatOnChange?: boolean) => {
   const lines: string[] = [];
   const edge = createEdgeLogger({
     onFail: (problem) => lines.push(problem),
@@ -13,7 +13,7 @@ const open = (repeatOnChange?: boolean) => {
 };
 
 test('a failure is reported once, and once when it is over', () => {
-  const { edge, lines } = open();
+  const { edge, lines } = createRecorded();
   edge.succeeded();
   edge.failed('full');
   edge.failed('still full');
@@ -23,8 +23,8 @@ test('a failure is reported once, and once when it is over', () => {
   assert.deepEqual(lines, ['full', 'recovered', 'full again']);
 });
 
-test('a failure that says something new is reported where that is asked for', () => {
-  const { edge, lines } = open(true);
+test('with repeatOnChange a new problem is reported, too', () => {
+  const { edge, lines } = createRecorded(true);
   for (const problem of ['a', 'a', 'b']) edge.failed(problem);
   assert.deepEqual([lines, edge.problem()], [['a', 'b'], 'b']);
   edge.succeeded();

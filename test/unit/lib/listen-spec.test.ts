@@ -9,7 +9,7 @@ import {
   sharesPort,
 } from '../../../src/lib/listen-spec.ts';
 
-/** A host with one outside address of each family, one of them link-local. */
+/** The addresses of a host: loopback, and outside ones of both families, one of them link-local. */
 const LOCAL = ['127.0.0.1', '::1', '10.0.0.5', '2001:db8::5', 'fe80::5%eth0'];
 
 const address = (text: string): Address => {
@@ -23,7 +23,7 @@ const listen = (text: string) => {
   return parsed;
 };
 
-describe('a proxy binds what its listen form stands for', () => {
+describe('a proxy binds the addresses that its listen spec stands for', () => {
   const outside = ['10.0.0.5:80', '[2001:db8::5]:80', '[fe80::5%eth0]:80'];
   const table: readonly [form: string, upstream: string, bound: readonly string[]][] = [
     ['80', 'localhost:80', outside],
@@ -44,11 +44,11 @@ describe('a proxy binds what its listen form stands for', () => {
       assert.deepEqual(bindAddresses(listen(form), address(upstream), LOCAL).map(formatAddress), bound));
 });
 
-test('on a host without an outside address there is nothing external to bind', () => {
+test('on a host without an outside address, "external" binds nothing', () => {
   assert.deepEqual(bindAddresses(listen('external:80'), address('localhost:80'), ['127.0.0.1', '::1']), []);
 });
 
-describe('a listener covers what arrives at it', () => {
+describe('a listener covers the addresses whose connections arrive at it', () => {
   const table: readonly [bound: string, target: string, covered: boolean][] = [
     ['127.0.0.1:80', '127.0.0.1:80', true],
     ['127.0.0.1:80', '127.0.0.1:81', false],
@@ -66,7 +66,7 @@ describe('a listener covers what arrives at it', () => {
     ['[::]:80', '127.0.0.1:80', false],
     ['10.0.0.5:80', '127.0.0.1:80', false],
     ['10.0.0.5:80', '10.0.0.5:80', true],
-    // To dial the unspecified address is to dial loopback.
+    // A connection to the unspecified address arrives at loopback.
     ['127.0.0.1:80', '0.0.0.0:80', true],
     ['0.0.0.0:80', '0.0.0.0:80', true],
     ['[::1]:80', '[::]:80', true],
@@ -85,7 +85,7 @@ test('an address is covered when one of several listeners covers it', () => {
   assert.equal(isCovered([], address('127.0.0.1:80'), LOCAL), false);
 });
 
-describe('a proxy shares its port with an upstream on loopback that has the same one', () => {
+describe('a proxy shares its port with an upstream on loopback that has the same port', () => {
   const table: readonly [form: string, upstream: string, shares: boolean][] = [
     ['80', 'localhost:80', true],
     ['0.0.0.0:80', '127.0.0.1:80', true],

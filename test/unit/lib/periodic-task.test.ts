@@ -3,32 +3,32 @@ import { describe, type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { type Clocks, createPeriodicTask, type PeriodicTask } from '../../../src/lib/periodic-task.ts';
 
-interface Rig {
-  readonly timer: PeriodicTask;
-  /** "0", "1000 late": when each run began. */
+interface Harness {
+  readonly task: PeriodicTask;
+  /** When each run began: "0", "1000 late". */
   readonly runs: readonly string[];
-  /** How many runs go on just now. */
+  /** The number of runs that are under way. */
   running(): number;
-  /** Lets time go by on both clocks. */
+  /** Moves both clocks and the timers. */
   pass(ms: number): Promise<void>;
-  /** The clocks go on, and nobody runs meanwhile: a busy process (both clocks), or a machine that sleeps (`wall`). */
+  /** Moves clocks while no run can begin: both for a busy process, `wall` alone for a machine that sleeps. */
   freeze(change: Partial<Clocks>): void;
   /** From now on runs last until `finish` is called. */
   hold(): void;
   finish(): Promise<void>;
 }
 
-/** A timer on clocks of its own, with a pause of 1 s unless told otherwise. */
-const rig = (t: TestContext, intervalMs: () => number = () => 1_000): Rig => {
+/** A task on clocks of its own. Default interval: 1 s. */
+const createHarness = (t: TestContext, intervalMs: () => number = () => 1_000): Harness => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const clocks = { wall: 1_700_000_000_000, monotonic: 0 };
   const runs: string[] = [];
   let running = 0;
   let isHeld = false;
   let release: (() => void) | undefined;
-  const timer = createPeriodicTask({
-    run: async (late) => {
-      runs.push(`${clocks.monotonic}${late ? ' late' : ''}`);
+  const task = createPeriodicTask({
+    run: async (isLate) => {
+      runs.push(`${clocks.monotonic}${isLate ? ' late' : ''}`);
       running += 1;
       assert.equal(running, 1, 'two runs at a time');
       if (isHeld)
@@ -40,9 +40,9 @@ const rig = (t: TestContext, intervalMs: () => number = () => 1_000): Rig => {
     intervalMs,
     readClocks: () => ({ ...clocks }),
   });
-  t.after(timer.stop);
+  t.after(task.stop);
   return {
-    timer,
+    task,
     runs,
     running: () => running,
     pass: async (ms) => {
@@ -76,16 +76,16 @@ const rig = (t: TestContext, intervalMs: () => number = () => 1_000): Rig => {
 };
 const STEP_MS = 50;
 
-test('the first run comes at once, the next ones a pause later, from start to start', async (t) => {
-  const { runs, pass } = rig(t);
+test('the first run comes at once, the next ones an interval later, from start to start', async (t) => {
+  const { runs, pass } = createHarness(t);
   await pass(0);
   assert.deepEqual(runs, ['0']);
   await pass(3_000);
   assert.deepEqual(runs, ['0', '1000', '2000', '3000']);
 });
 
-test('the time that a run takes is a part of the pause', async (t) => {
-  const { runs, pass, hold, finish } = rig(t);
+test('the time that a run takes is a part of the interval', async (t) => {
+  const { runs, pass, hold, finish } = createHarness(t);
   hold();
   await pass(400);
   await finish();
@@ -93,8 +93,8 @@ test('the time that a run takes is a part of the pause', async (t) => {
   assert.deepEqual(runs, ['0', '1000']);
 });
 
-test('a run that takes longer than the pause is followed at once, and is not late', async (t) => {
-  const { runs, pass, hold, finish, running } = rig(t);
+test('a run that takes longer than the interval is followed at once by one that is not late', async (t) => {
+  const { runs, pass, hold, finish, running } = createHarness(t);
   hold();
   await pass(3_500);
   assert.deepEqual([runs, running()], [['0'], 1]);
@@ -104,37 +104,37 @@ test('a run that takes longer than the pause is followed at once, and is not lat
   assert.deepEqual(runs, ['0', '3500', '4500']);
 });
 
-test('the pause is asked for after each run', async (t) => {
-  const pauses = [1_000, 250, 250, 2_000];
-  const { runs, pass } = rig(t, () => pauses.shift() ?? 10_000);
+test('the interval is asked for after each run', async (t) => {
+  const intervals = [1_000, 250, 250, 2_000];
+  const { runs, pass } = createHarness(t, () => intervals.shift() ?? 10_000);
   await pass(5_000);
   assert.deepEqual(runs, ['0', '1000', '1250', '1500', '3500']);
 });
 
-describe('again', () => {
+describe('runIn', () => {
   test('brings the next run forward', async (t) => {
-    const { runs, pass, timer } = rig(t);
+    const { runs, pass, task } = createHarness(t);
     await pass(300);
-    timer.runIn(0);
+    task.runIn(0);
     await pass(0);
-    timer.runIn(100);
+    task.runIn(100);
     await pass(1_500);
     assert.deepEqual(runs, ['0', '300', '400', '1400']);
   });
 
-  test('puts the next run off', async (t) => {
-    const { runs, pass, timer } = rig(t);
+  test('puts the next run back', async (t) => {
+    const { runs, pass, task } = createHarness(t);
     await pass(300);
-    timer.runIn(2_000);
+    task.runIn(2_000);
     await pass(2_500);
     assert.deepEqual(runs, ['0', '2300']);
   });
 
   test('during a run has one more right after it, however often it is called', async (t) => {
-    const { runs, pass, timer, hold, finish } = rig(t);
+    const { runs, pass, task, hold, finish } = createHarness(t);
     hold();
     await pass(100);
-    for (const ms of [0, 250, 5_000]) timer.runIn(ms);
+    for (const ms of [0, 250, 5_000]) task.runIn(ms);
     await pass(100);
     assert.deepEqual(runs, ['0']);
     await finish();
@@ -146,7 +146,7 @@ describe('again', () => {
 
 describe('a run is late', () => {
   test('when it begins more than half a second after it was due', async (t) => {
-    const { runs, pass, freeze } = rig(t);
+    const { runs, pass, freeze } = createHarness(t);
     await pass(500);
     freeze({ wall: 1_001, monotonic: 1_001 });
     await pass(500);
@@ -155,10 +155,10 @@ describe('a run is late', () => {
     assert.deepEqual(runs, ['0', '1501 late', '3001', '4001']);
   });
 
-  test('when it was brought forward and yet did not come', async (t) => {
-    const { runs, pass, freeze, timer } = rig(t);
+  test('when it was brought forward, but did not come in time', async (t) => {
+    const { runs, pass, freeze, task } = createHarness(t);
     await pass(200);
-    timer.runIn(0);
+    task.runIn(0);
     freeze({ wall: 501, monotonic: 501 });
     await pass(0);
     assert.deepEqual(runs, ['0', '701 late']);
@@ -169,7 +169,7 @@ describe('a run is late', () => {
     ['when the wall clock was set back', -3_600_000],
   ] as const)
     test(`${name}, and the next one is not`, async (t) => {
-      const { runs, pass, freeze } = rig(t);
+      const { runs, pass, freeze } = createHarness(t);
       await pass(500);
       freeze({ wall });
       await pass(2_000);
@@ -177,7 +177,7 @@ describe('a run is late', () => {
     });
 
   test('when the machine slept during the run before', async (t) => {
-    const { runs, pass, freeze, hold, finish } = rig(t);
+    const { runs, pass, freeze, hold, finish } = createHarness(t);
     hold();
     await pass(100);
     freeze({ wall: 60_000 });
@@ -186,8 +186,8 @@ describe('a run is late', () => {
     assert.deepEqual(runs, ['0', '1000 late', '2000']);
   });
 
-  test('but not for a clock that is corrected by less than two seconds', async (t) => {
-    const { runs, pass, freeze } = rig(t);
+  test('but not after the clock was corrected by less than two seconds', async (t) => {
+    const { runs, pass, freeze } = createHarness(t);
     await pass(500);
     freeze({ wall: 2_000 });
     await pass(500);
@@ -199,27 +199,27 @@ describe('a run is late', () => {
 
 describe('stop', () => {
   test('before the first run', async (t) => {
-    const { runs, pass, timer } = rig(t);
-    timer.stop();
+    const { runs, pass, task } = createHarness(t);
+    task.stop();
     await pass(2_000);
     assert.deepEqual(runs, []);
   });
 
   test('between two runs, and nothing brings one back', async (t) => {
-    const { runs, pass, timer } = rig(t);
+    const { runs, pass, task } = createHarness(t);
     await pass(500);
-    timer.stop();
-    timer.runIn(0);
+    task.stop();
+    task.runIn(0);
     await pass(2_000);
     assert.deepEqual(runs, ['0']);
   });
 
-  test('during a run, which is the last one, asked again or not', async (t) => {
-    const { runs, pass, timer, hold, finish } = rig(t);
+  test('during a run, which is the last one even after runIn', async (t) => {
+    const { runs, pass, task, hold, finish } = createHarness(t);
     hold();
     await pass(100);
-    timer.runIn(0);
-    timer.stop();
+    task.runIn(0);
+    task.stop();
     await finish();
     await pass(2_000);
     assert.deepEqual(runs, ['0']);

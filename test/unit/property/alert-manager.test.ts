@@ -8,6 +8,7 @@ import {
   silence,
 } from '../../../src/alerting/policy/alert-manager.ts';
 import type { Message, Notification } from '../../../src/alerting/policy/notification.ts';
+import type { HealthPolicy } from '../../../src/health/events.ts';
 import { reduce } from '../../../src/health/reducer.ts';
 import { createHealth, type Health } from '../../../src/health/state.ts';
 import type { Evidence } from '../../../src/health/types.ts';
@@ -15,148 +16,150 @@ import { POLICY, seenOf } from '../../support/alert-scenario.ts';
 import { HUNG, UPSTREAM_DOWN, WELL } from '../../support/health-scenario.ts';
 
 const PORTS = [1, 2, 3];
-const HEALTH_POLICY = {
-  ...{ failureThreshold: 3, successThreshold: 2, place: 'port 1', upstream: 'localhost:1', optional: false },
-  ...{ restartsPaused: false, maxRestarts: 10, restartWindowMs: 600_000, restartCooldownMs: 60_000 },
+const HEALTH_POLICY: HealthPolicy = {
+  failureThreshold: 3,
+  successThreshold: 2,
+  place: 'port 1',
+  upstream: 'localhost:1',
+  optional: false,
+  restartsPaused: false,
+  maxRestarts: 10,
+  restartWindowMs: 600_000,
+  restartCooldownMs: 60_000,
 };
-/** No port is told of as one that comes and goes: that is another story. */
+/** Without flapping and reminders, which are tested by themselves. */
 const STEADY = { ...POLICY, flapping: { threshold: 1_000, windowMs: 600_000 }, repeatIntervalMs: 0 };
 
-const sights: readonly Partial<Evidence>[] = [{}, {}, {}, UPSTREAM_DOWN, HUNG, { pm2: 'stopped' }];
-/** Some looks at one port that see the same, then what the monitor does. */
-const chapter = fc.record({
+const anyFault: readonly Partial<Evidence>[] = [{}, {}, {}, UPSTREAM_DOWN, HUNG, { pm2: 'stopped' }];
+/** Some checks of one port with the same evidence, and what the monitor does then. */
+const anyPhase = fc.record({
   port: fc.constantFrom(...PORTS),
-  sight: fc.constantFrom(...sights),
-  looks: fc.integer({ min: 1, max: 6 }),
+  evidence: fc.constantFrom(...anyFault),
+  checks: fc.integer({ min: 1, max: 6 }),
   pauseMs: fc.constantFrom(250, 1_000, 4_000, 30_000),
-  after: fc.constantFrom('look', 'look', 'look', 'killed', 'quiet', 'loud', 'nothing'),
+  after: fc.constantFrom('evaluate', 'evaluate', 'evaluate', 'killed', 'quiet', 'loud', 'nothing'),
 });
 
-interface Chronicle {
+type Phase = typeof anyPhase extends fc.Arbitrary<infer T> ? T : never;
+
+interface Outcome {
   readonly messages: readonly Message[];
-  /** All incidents that were announced, by port and begin; the last ones may go on. */
+  /** All incidents with an alert, by port and start. */
   readonly alerted: ReadonlySet<string>;
+  /** Those of them that go on at the end. */
   readonly open: ReadonlySet<string>;
 }
 
-const key = (proxy: string, fromMs: number): string => `${proxy} ${fromMs}`;
+const incidentKey = (proxy: string, startedAt: number): string => `${proxy} ${startedAt}`;
 
-/** Plays the story through the real `step`; at its end all is well for long, and it is loud. */
-const play = (
-  chapters: readonly {
-    port: number;
-    sight: Partial<Evidence>;
-    looks: number;
-    pauseMs: number;
-    after: string;
-  }[],
-): Chronicle => {
+/** Runs the phases through the real reducer. For 20 s at the end there are no quiet hours. */
+const play = (phases: readonly Phase[]): Outcome => {
   const healths = new Map<number, Health>(PORTS.map((port) => [port, createHealth(0)]));
   let state: AlertState = INITIAL_ALERT_STATE;
-  let [nowMs, isQuiet, run, pid] = [0, false, 0, 100];
-  const [messages, alerted]: [Message[], Set<string>] = [[], new Set()];
-  const look = (): void => {
-    const seen = [...healths].map(([port, health]) => seenOf(health, port));
-    const next = evaluate(state, seen, { now: nowMs, isQuiet, runId: `r${run}` }, STEADY);
-    // A monitor that is killed before it has written says it again, under another id.
+  let now = 0;
+  let isQuiet = false;
+  let run = 0;
+  let pid = 100;
+  const messages: Message[] = [];
+  const alerted = new Set<string>();
+  const evaluateAlerts = (): void => {
+    const views = [...healths].map(([port, health]) => seenOf(health, port));
+    const next = evaluate(state, views, { now, isQuiet, runId: `r${run}` }, STEADY);
+    // A monitor that is killed before it has saved the state sends the message again, with another id.
     state = next.state;
     messages.push(...next.messages);
   };
-  const see = (port: number, sight: Partial<Evidence>): void => {
+  const check = (port: number, evidence: Partial<Evidence>): void => {
     const health = healths.get(port) ?? createHealth(0);
-    pid += Number(sight.heartbeat === undefined && health.cause === 'hung');
-    const event = {
-      kind: 'check',
-      at: nowMs,
-      pid,
-      evidence: { ...WELL, ...sight },
-      isProbed: true,
-    } as const;
-    const next = reduce(health, event, HEALTH_POLICY).health;
+    pid += Number(evidence.heartbeat === undefined && health.cause === 'hung');
+    const next = reduceCheck(health, now, pid, evidence);
     healths.set(port, next);
-    if (next.incident?.alerted) alerted.add(key(`tcp-proxy-${port}`, next.incident.startedAt));
+    if (next.incident?.alerted) alerted.add(incidentKey(`tcp-proxy-${port}`, next.incident.startedAt));
   };
-  look();
-  for (const { port, sight, looks, pauseMs, after } of chapters) {
-    for (let n = 0; n < looks; n += 1) {
-      nowMs += pauseMs;
-      see(port, sight);
-      if (after === 'look') look();
+  evaluateAlerts();
+  for (const { port, evidence, checks, pauseMs, after } of phases) {
+    for (let count = 0; count < checks; count += 1) {
+      now += pauseMs;
+      check(port, evidence);
+      if (after === 'evaluate') evaluateAlerts();
     }
     if (after === 'killed') {
       run += 1;
       state = JSON.parse(JSON.stringify(state)) as AlertState;
     }
     if (after === 'quiet' || after === 'loud') isQuiet = after === 'quiet';
-    if (after !== 'nothing') look();
+    if (after !== 'nothing') evaluateAlerts();
   }
   isQuiet = false;
-  for (let n = 0; n < 20; n += 1) {
-    nowMs += 1_000;
-    look();
+  for (let count = 0; count < 20; count += 1) {
+    now += 1_000;
+    evaluateAlerts();
   }
   const open = [...healths].flatMap(([port, { incident }]) =>
-    incident?.alerted ? [key(`tcp-proxy-${port}`, incident.startedAt)] : [],
+    incident?.alerted ? [incidentKey(`tcp-proxy-${port}`, incident.startedAt)] : [],
   );
   return { messages, alerted, open: new Set(open) };
 };
 
-const noticesOf = ({ messages }: Chronicle): Notification[] =>
+const reduceCheck = (health: Health, at: number, pid: number, evidence: Partial<Evidence>): Health =>
+  reduce(
+    health,
+    { kind: 'check', at, pid, evidence: { ...WELL, ...evidence }, isProbed: true },
+    HEALTH_POLICY,
+  ).health;
+
+const notificationsOf = ({ messages }: Outcome): Notification[] =>
   messages.flatMap(({ notifications }) => [...notifications]);
 
-test('each incident that is announced has one first word and one last, in this order; what was pending has none', () => {
+test('each incident with an alert has one start and one end, in this order; one without has neither', () => {
   fc.assert(
-    fc.property(fc.array(chapter, { maxLength: 40 }), (chapters) => {
-      const chronicle = play(chapters);
-      const begins = noticesOf(chronicle).filter(({ kind }) => kind === 'down' || kind === 'gave_up');
-      const ends = noticesOf(chronicle).filter(({ kind }) => kind === 'recovered');
-      const told = [...begins, ...ends].map(({ proxy, startedAt }) => key(proxy, startedAt));
-      for (const one of told) assert.ok(chronicle.alerted.has(one), `${one} was pending`);
-      for (const one of chronicle.alerted) {
-        const isIt = ({ proxy, startedAt }: Notification): boolean => key(proxy, startedAt) === one;
-        const [first, last] = [begins.filter(isIt), ends.filter(isIt)];
-        assert.ok(first.length <= 1, `${one} began ${first.length} times`);
-        assert.equal(last.length, chronicle.open.has(one) ? 0 : 1, `${one} ended`);
-        assert.ok(first.length + last.length > 0, `nothing of ${one}`);
-        const order = noticesOf(chronicle).filter(isIt);
+    fc.property(fc.array(anyPhase, { maxLength: 40 }), (phases) => {
+      const outcome = play(phases);
+      const starts = notificationsOf(outcome).filter(({ kind }) => kind === 'down' || kind === 'gave_up');
+      const ends = notificationsOf(outcome).filter(({ kind }) => kind === 'recovered');
+      const announced = [...starts, ...ends].map(({ proxy, startedAt }) => incidentKey(proxy, startedAt));
+      for (const incident of announced) assert.ok(outcome.alerted.has(incident), `${incident} was pending`);
+      for (const incident of outcome.alerted) {
+        const isAboutIncident = ({ proxy, startedAt }: Notification): boolean =>
+          incidentKey(proxy, startedAt) === incident;
+        const startCount = starts.filter(isAboutIncident).length;
+        const endCount = ends.filter(isAboutIncident).length;
+        assert.ok(startCount <= 1, `${incident} began ${startCount} times`);
+        assert.equal(endCount, outcome.open.has(incident) ? 0 : 1, `${incident} ended`);
+        assert.ok(startCount + endCount > 0, `no notification of ${incident}`);
+        const inOrder = notificationsOf(outcome).filter(isAboutIncident);
         assert.deepEqual(
-          order.map(({ kind }) => kind === 'recovered'),
-          order.map((_, at) => at === order.length - 1 && last.length > 0),
+          inOrder.map(({ kind }) => kind === 'recovered'),
+          inOrder.map((_, index) => index === inOrder.length - 1 && endCount > 0),
         );
       }
-      const ids = chronicle.messages.map(({ id }) => id);
+      const ids = outcome.messages.map(({ id }) => id);
       assert.equal(new Set(ids).size, ids.length, 'each message has an id of its own');
     }),
     { numRuns: 1_000 },
   );
 });
 
-test('in a silence nothing is said, and at its end what is down is', () => {
+test('a silence has no notifications, and at its end there is one for a port that is down', () => {
   fc.assert(
-    fc.property(fc.array(chapter, { maxLength: 20 }), fc.boolean(), (chapters, isDown) => {
+    fc.property(fc.array(anyPhase, { maxLength: 20 }), fc.boolean(), (phases, isDown) => {
       let state = silence(INITIAL_ALERT_STATE, 1e9);
-      let [health, nowMs] = [createHealth(0), 0];
-      const see = (sight: Partial<Evidence>): readonly Message[] => {
-        nowMs += 1_000;
-        const event = {
-          kind: 'check',
-          at: nowMs,
-          pid: 1,
-          evidence: { ...WELL, ...sight },
-          isProbed: true,
-        } as const;
-        health = reduce(health, event, HEALTH_POLICY).health;
-        const next = evaluate(state, [seenOf(health)], { now: nowMs, isQuiet: false, runId: 'r' }, STEADY);
+      let health = createHealth(0);
+      let now = 0;
+      const check = (evidence: Partial<Evidence>): readonly Message[] => {
+        now += 1_000;
+        health = reduceCheck(health, now, 1, evidence);
+        const next = evaluate(state, [seenOf(health)], { now, isQuiet: false, runId: 'r' }, STEADY);
         state = next.state;
         return next.messages;
       };
-      for (const { sight, looks } of chapters)
-        for (let n = 0; n < looks; n += 1) assert.deepEqual(see(sight), []);
-      for (let n = 0; n < 5; n += 1) assert.deepEqual(see(isDown ? UPSTREAM_DOWN : {}), []);
+      for (const { evidence, checks } of phases)
+        for (let count = 0; count < checks; count += 1) assert.deepEqual(check(evidence), []);
+      for (let count = 0; count < 5; count += 1) assert.deepEqual(check(isDown ? UPSTREAM_DOWN : {}), []);
       state = silence(state, 0);
-      const said = Array.from({ length: 10 }, () => see(isDown ? UPSTREAM_DOWN : {})).flat();
+      const messages = Array.from({ length: 10 }, () => check(isDown ? UPSTREAM_DOWN : {})).flat();
       assert.deepEqual(
-        said.flatMap(({ notifications }) => notifications.map(({ kind }) => kind)),
+        messages.flatMap(({ notifications }) => notifications.map(({ kind }) => kind)),
         isDown ? ['down'] : [],
       );
     }),

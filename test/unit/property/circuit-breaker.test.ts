@@ -10,12 +10,12 @@ import {
   type RestartPolicy,
 } from '../../../src/health/circuit-breaker.ts';
 
-const budgets: fc.Arbitrary<RestartPolicy> = fc.record({
+const policies: fc.Arbitrary<RestartPolicy> = fc.record({
   maxRestarts: fc.integer({ min: 0, max: 4 }),
   restartWindowMs: fc.constantFrom(1_000, 30_000, 600_000),
   restartCooldownMs: fc.constantFrom(1_000, 60_000, 1_200_000),
 });
-/** A look that fails, or a recovery, so much later. */
+/** A failure or a recovery, and how long after the last event it comes. */
 const events = fc.array(
   fc.tuple(
     fc.constantFrom('failing', 'failing', 'failing', 'recovered'),
@@ -24,33 +24,33 @@ const events = fc.array(
   { maxLength: 300 },
 );
 
-test('no window ever has more restarts than the budget and the tries of an open breaker', () => {
+test('no window ever has more restarts than maxRestarts and the attempts of an open breaker', () => {
   fc.assert(
-    fc.property(budgets, events, (budget, happened) => {
+    fc.property(policies, events, (policy, history) => {
       let breaker = CLOSED;
-      let atMs = 0;
-      // Since the last try that helped: it gives the budget back.
-      let ordinaryMs: number[] = [];
-      let triesMs: number[] = [];
-      for (const [what, afterMs] of happened) {
-        atMs += afterMs;
-        if (what === 'recovered') {
+      let now = 0;
+      // An attempt that helped resets the count, so both lists begin after the last one.
+      let restartedAt: number[] = [];
+      let attemptedAt: number[] = [];
+      for (const [event, afterMs] of history) {
+        now += afterMs;
+        if (event === 'recovered') {
           breaker = afterRecovery(breaker);
-          if (triesMs.length > 0) ordinaryMs = [];
-          triesMs = [];
+          if (attemptedAt.length > 0) restartedAt = [];
+          attemptedAt = [];
           continue;
         }
-        const answer = askBreaker(breaker, atMs, budget);
-        if (answer === 'open') breaker = openBreaker(breaker, atMs, budget);
-        if (answer !== 'allow') continue;
-        assert.ok(budget.maxRestarts > 0, 'a budget of 0 is no restart at all');
-        const isTry = breaker.openCount > 0;
-        const lastMs = Math.max(...ordinaryMs, ...triesMs);
-        if (isTry) assert.ok(atMs - lastMs >= budget.restartCooldownMs, 'a try comes after a break');
-        (isTry ? triesMs : ordinaryMs).push(atMs);
-        const within = ordinaryMs.filter((oneMs) => atMs - oneMs < budget.restartWindowMs);
-        assert.ok(within.length <= budget.maxRestarts, `${within.length} within a window`);
-        breaker = afterRestart(breaker, atMs, budget);
+        const decision = askBreaker(breaker, now, policy);
+        if (decision === 'open') breaker = openBreaker(breaker, now, policy);
+        if (decision !== 'allow') continue;
+        assert.ok(policy.maxRestarts > 0, 'a maxRestarts of 0 allows none');
+        const isAttempt = breaker.openCount > 0;
+        const lastAt = Math.max(...restartedAt, ...attemptedAt);
+        if (isAttempt) assert.ok(now - lastAt >= policy.restartCooldownMs, 'an attempt comes after a pause');
+        (isAttempt ? attemptedAt : restartedAt).push(now);
+        const within = restartedAt.filter((at) => now - at < policy.restartWindowMs);
+        assert.ok(within.length <= policy.maxRestarts, `${within.length} within a window`);
+        breaker = afterRestart(breaker, now, policy);
       }
     }),
     { numRuns: 2_000 },

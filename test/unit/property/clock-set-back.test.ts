@@ -6,37 +6,39 @@ import { HUNG, remediesOf, type Scenario, startScenario } from '../../support/he
 
 const HOUR_MS = 3_600_000;
 const GONE = { pm2: 'waiting_restart', process: 'gone', heartbeat: 'unreachable' } as const;
-const cured = (scenario: Scenario, at: number) =>
+const remedyDone = (scenario: Scenario, at: number) =>
   scenario.send({ kind: 'remedy_done', at, remedy: 'force_restart', error: null });
-const hung = (scenario: Scenario, fromMs: number, looks: number) =>
-  Array.from({ length: looks }, (_, at) => remediesOf(scenario.check(fromMs + at * 1_000, HUNG))).flat();
+const hang = (scenario: Scenario, fromAt: number, checks: number) =>
+  Array.from({ length: checks }, (_, index) =>
+    remediesOf(scenario.check(fromAt + index * 1_000, HUNG)),
+  ).flat();
 
-/** Everything happens at one hour, then the clock is set back by 50 minutes. */
-describe('a clock that is set back holds nothing up', () => {
-  test('the next cure, after one that did not help', () => {
+/** Everything happens one hour after the start, then the clock is set back by 50 minutes. */
+describe('a clock that is set back does not delay', () => {
+  test('the next remedy, after one that did not help', () => {
     const scenario = startScenario();
-    assert.deepEqual(hung(scenario, HOUR_MS, 3), ['force_restart']);
-    cured(scenario, HOUR_MS + 2_000);
-    assert.deepEqual(hung(scenario, 600_000, 3), ['force_restart']);
+    assert.deepEqual(hang(scenario, HOUR_MS, 3), ['force_restart']);
+    remedyDone(scenario, HOUR_MS + 2_000);
+    assert.deepEqual(hang(scenario, 600_000, 3), ['force_restart']);
   });
 
-  test('the try of an open breaker', () => {
+  test('the attempt of an open breaker', () => {
     const scenario = startScenario({ maxRestarts: 1, restartCooldownMs: 60_000 });
-    hung(scenario, HOUR_MS, 3);
-    cured(scenario, HOUR_MS + 2_000);
-    assert.deepEqual(hung(scenario, HOUR_MS + 10_000, 3), [], 'it gave up');
-    assert.deepEqual(hung(scenario, 600_000, 1), ['force_restart']);
+    hang(scenario, HOUR_MS, 3);
+    remedyDone(scenario, HOUR_MS + 2_000);
+    assert.deepEqual(hang(scenario, HOUR_MS + 10_000, 3), [], 'it gave up');
+    assert.deepEqual(hang(scenario, 600_000, 1), ['force_restart']);
   });
 
-  test('the budget: what was spent in times to come is not within a window', () => {
+  test('restarts: those with a time in the future do not count against maxRestarts', () => {
     const scenario = startScenario({ maxRestarts: 1 });
-    hung(scenario, HOUR_MS, 3);
-    cured(scenario, HOUR_MS + 2_000);
+    hang(scenario, HOUR_MS, 3);
+    remedyDone(scenario, HOUR_MS + 2_000);
     for (const at of [HOUR_MS + 3_000, HOUR_MS + 4_000]) scenario.check(at);
-    assert.deepEqual(hung(scenario, 600_000, 3), ['force_restart']);
+    assert.deepEqual(hang(scenario, 600_000, 3), ['force_restart']);
   });
 
-  test('the failures of a proxy that was on its way', () => {
+  test('the failures of a proxy that was starting', () => {
     const scenario = startScenario();
     scenario.check(HOUR_MS, {}, 200);
     scenario.send({ kind: 'goodbye', at: HOUR_MS });
@@ -46,9 +48,9 @@ describe('a clock that is set back holds nothing up', () => {
 
   test('the end of a crash loop', () => {
     const scenario = startScenario();
-    for (let at = 0; at < 5; at += 1) {
-      scenario.check(HOUR_MS + at * 5_000, {}, 201 + at);
-      scenario.send({ kind: 'crash', at: HOUR_MS + at * 5_000 + 1_000 });
+    for (let index = 0; index < 5; index += 1) {
+      scenario.check(HOUR_MS + index * 5_000, {}, 201 + index);
+      scenario.send({ kind: 'crash', at: HOUR_MS + index * 5_000 + 1_000 });
     }
     scenario.check(HOUR_MS + 21_000, {}, 206);
     assert.equal(scenario.health().cause, 'crash_loop');
@@ -56,7 +58,7 @@ describe('a clock that is set back holds nothing up', () => {
     assert.equal(scenario.health().state, 'up');
   });
 
-  test('the release of the brake', () => {
+  test('restarts after a mass failure', () => {
     const incident = {
       startedAt: HOUR_MS,
       pid: 1,
@@ -65,12 +67,12 @@ describe('a clock that is set back holds nothing up', () => {
       isProxyFault: true,
       recoveringSince: null,
     };
-    const bad = { ...createHealth(0), cause: 'hung', incident: { ...incident, cause: 'hung' } } as const;
-    const fleet = [bad, bad, bad];
+    const failing = { ...createHealth(0), cause: 'hung', incident: { ...incident, cause: 'hung' } } as const;
+    const fleet = [failing, failing, failing];
     const before = detectMassFailure(NO_MASS_FAILURE, fleet, HOUR_MS);
     const after = detectMassFailure(before, fleet, 600_000);
     assert.deepEqual(
-      [600_000, 660_000].map((oneMs) => isPausingRestarts(detectMassFailure(after, fleet, oneMs), oneMs)),
+      [600_000, 660_000].map((at) => isPausingRestarts(detectMassFailure(after, fleet, at), at)),
       [true, false],
     );
   });

@@ -9,8 +9,8 @@ import { createHealth, type Health } from '../../../src/health/state.ts';
 import { anyEvidence } from '../../support/arbitrary-evidence.ts';
 
 const evidence = anyEvidence({ crashes: ['few'] });
-/** Most looks see the same as the last one: `repeat` makes incidents long enough to reach thresholds. */
-const happening = fc.oneof(
+/** An event. A check is repeated `repeat` times, so that incidents last long enough to reach the thresholds. */
+const anyEvent = fc.oneof(
   fc.record({
     kind: fc.constant('check' as const),
     evidence,
@@ -20,7 +20,8 @@ const happening = fc.oneof(
   }),
   fc.record({ kind: fc.constantFrom('crash' as const, 'goodbye' as const) }),
 );
-const story = fc.array(fc.tuple(happening, fc.integer({ min: 0, max: 8_000 })), { maxLength: 40 });
+/** Events, each with the time after the one before. */
+const histories = fc.array(fc.tuple(anyEvent, fc.integer({ min: 0, max: 8_000 })), { maxLength: 40 });
 const policies: fc.Arbitrary<HealthPolicy> = fc.record({
   failureThreshold: fc.integer({ min: 1, max: 4 }),
   successThreshold: fc.integer({ min: 1, max: 3 }),
@@ -39,7 +40,7 @@ const checkNumbers = ({ failures, restarts, recovery, incident, breaker, success
   assert.ok(incident !== null || sinceHealthy === 0, 'no incident, and yet failures since healthy');
   assert.ok(recovery.lastMs <= recovery.totalMs, JSON.stringify(recovery));
   const { crash, forced } = restarts;
-  for (const one of [
+  for (const count of [
     consecutive,
     crash,
     forced,
@@ -48,40 +49,40 @@ const checkNumbers = ({ failures, restarts, recovery, incident, breaker, success
     breaker.attempts,
     successes,
   ])
-    assert.ok(Number.isInteger(one) && one >= 0, String(one));
+    assert.ok(Number.isInteger(count) && count >= 0, String(count));
 };
 
-test('whatever happens: only a verdict with a cure restarts, and the counters stay in order', () => {
+test('whatever happens, only a verdict with a remedy restarts, and the counters stay in order', () => {
   fc.assert(
-    fc.property(story, policies, fc.boolean(), (events, policy, cureHelps) => {
+    fc.property(histories, policies, fc.boolean(), (history, policy, canDoRemedies) => {
       let health = createHealth(0);
       let at = 0;
       let wasAlerted = false;
-      // Restarts within the budget, since the last try of an open breaker that helped.
-      let ordinaryMs: number[] = [];
-      for (const [event, afterMs] of events) {
-        for (let again = event.kind === 'check' ? event.repeat : 1; again > 0; again -= 1) {
+      // Restarts by a closed breaker, since the last attempt of an open one that helped.
+      let restartedAt: number[] = [];
+      for (const [event, afterMs] of history) {
+        for (let count = event.kind === 'check' ? event.repeat : 1; count > 0; count -= 1) {
           at += afterMs;
           const { actions, health: next } = reduce(health, { ...event, at }, policy);
           const verdict = event.kind === 'check' ? judge(event.evidence, policy.optional) : undefined;
-          const cures = verdict?.kind === 'failing' ? verdict.remedies : [];
-          const done = actions.flatMap((action) => (action.kind === 'remedy' ? [action] : []));
-          const restarts = done.flatMap((action) => (action.remedy === 'kill' ? [] : [action]));
-          if (done.length > restarts.length) {
+          const remedies = verdict?.kind === 'failing' ? verdict.remedies : [];
+          const remedyActions = actions.flatMap((action) => (action.kind === 'remedy' ? [action] : []));
+          const restarts = remedyActions.flatMap((action) => (action.remedy === 'kill' ? [] : [action]));
+          if (remedyActions.length > restarts.length) {
             assert.equal(verdict?.kind, 'ending', 'only what PM2 is stopping is killed');
             assert.notEqual(health.killedPid, next.killedPid, 'and each process once');
             assert.deepEqual([next.failures.total, next.restarts], [health.failures.total, health.restarts]);
           }
           assert.ok(restarts.length <= 1);
           for (const restart of restarts) {
-            assert.ok(cures.includes(restart.remedy));
+            assert.ok(remedies.includes(restart.remedy));
             assert.ok(
               !policy.restartsPaused || !isLoadSensitive(restart.cause),
-              'nothing soft is cured under the brake',
+              'no load-sensitive cause has a remedy while restarts are paused',
             );
-            assert.ok(isProxyFault(restart.cause), `${restart.cause} is none of the proxy's`);
-            if (health.breaker.openCount === 0) ordinaryMs.push(at);
-            const within = ordinaryMs.filter((oneMs) => at - oneMs < policy.restartWindowMs);
+            assert.ok(isProxyFault(restart.cause), `${restart.cause} is no fault of the proxy`);
+            if (health.breaker.openCount === 0) restartedAt.push(at);
+            const within = restartedAt.filter((instant) => at - instant < policy.restartWindowMs);
             assert.ok(within.length <= policy.maxRestarts, `${within.length} restarts within a window`);
           }
           const alerts = actions.filter((action) => action.kind === 'log' && action.event === 'alert');
@@ -90,10 +91,10 @@ test('whatever happens: only a verdict with a cure restarts, and the counters st
           checkNumbers(next);
           assert.ok(next.failures.total >= health.failures.total);
           assert.ok(next.restarts.crash >= health.restarts.crash);
-          if (health.breaker.openCount > 1 && next.breaker.openCount === 0) ordinaryMs = [];
+          if (health.breaker.openCount > 1 && next.breaker.openCount === 0) restartedAt = [];
           health = next;
           for (const restart of restarts) {
-            const error = cureHelps ? null : 'no';
+            const error = canDoRemedies ? null : 'no';
             health = reduce(
               health,
               { kind: 'remedy_done', at, remedy: restart.remedy, error },
