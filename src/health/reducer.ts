@@ -113,7 +113,10 @@ const isWithinGrace = (health: Health, { at, evidence }: CheckEvent, { cause }: 
   return hasGrace && (isNotReadyYet || isLeaving || isNotListedYet);
 };
 
-/** A stop ends the incident and the counts in a row; a start does not, as it may be a part of the recovery. */
+/**
+ * A stop ends the incident and resets the counts, and so does waiting for an optional upstream. A start does neither,
+ * as it may be a part of the recovery.
+ */
 const onNeutral = (
   health: Health,
   verdict: Extract<Verdict, { kind: 'neutral' | 'ending' }>,

@@ -18,7 +18,7 @@ export type ProxyState =
   /** The upstream itself listens on every address of the port. */
   | 'not_needed';
 
-/** A time in which the port does not serve: from the first failure until `successThreshold` successes in a row. */
+/** A time in which checks of the port fail: from the first failure until `successThreshold` successes in a row. */
 export interface Incident {
   /** The first failure. */
   readonly startedAt: number;
@@ -72,7 +72,7 @@ export interface Health {
   readonly failures: {
     /**
      * Failures in a row; at `failureThreshold` a remedy is due. Reset by a success, a successful remedy, another
-     * process, a stop by the operator, and when the fault moves between the proxy and what is around it.
+     * process, the states `stopped` and `waiting`, and when the fault moves between the proxy and its surroundings.
      */
     readonly consecutive: number;
     /**
@@ -82,7 +82,7 @@ export interface Health {
     /** All failures. Never reset. */
     readonly total: number;
   };
-  /** Successes in a row, at most `successThreshold`. Reset by a failure and by a stop. */
+  /** Successes in a row, at most `successThreshold`. Reset by a failure, and by the states `stopped` and `waiting`. */
   readonly successes: number;
   /** Crashes of the process, and restarts by the monitor to mend a failure. Never reset. */
   readonly restarts: { readonly crash: number; readonly forced: number };
@@ -101,7 +101,7 @@ export interface Health {
   readonly killedPid: number | null;
   /** The last crashes, as many as make a crash loop (CRASH_LOOP in decision-table.ts), oldest first. */
   readonly crashedAt: readonly number[];
-  /** The present incident. Set by the first failure; null again after a recovery or a stop. */
+  /** The present incident. Set by the first failure; null again after a recovery, and when `stopped` or `waiting`. */
   readonly incident: Incident | null;
   /**
    * Until then a proxy that does not answer or listen yet is `starting`, not failing. Set to {@link GRACE_MS} from now
