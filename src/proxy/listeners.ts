@@ -9,19 +9,23 @@ import { isSocketFile } from '../system/unix-socket.ts';
 import type { Engine } from './engine.ts';
 import type { Binding } from './report.ts';
 
-/** Where one proxy listens, and why it does not where it should. */
+/** Where one proxy listens, and why it does not listen where it should. */
 export interface Listeners {
   list(): readonly Binding[];
-  /** A try at every address that is not bound; those that this host no longer has are let go. */
+  /**
+   * Tries every address that is not bound, and closes the listeners of addresses that this host no longer has. A call
+   * waits until earlier calls of `rebind` and `relisten` are done.
+   */
   rebind(): Promise<void>;
-  /** Closes the listening sockets and opens them anew. */
+  /** Closes the listening sockets and opens them anew. Waits as `rebind` does. */
   relisten(): Promise<void>;
-  /** From now on nothing more is bound. */
+  /** Binds nothing more from now on. */
   stop(): void;
 }
 
 export const createListeners = (config: ProxyConfig, engine: Engine, log: Log): Listeners => {
   const bindings = new Map<string, Binding>();
+  const runInTurn = createSerialQueue();
   let isStopped = false;
 
   const bind = async (address: Address): Promise<void> => {
@@ -30,15 +34,7 @@ export const createListeners = (config: ProxyConfig, engine: Engine, log: Log): 
     const isFileGone = isUnixSocket(address) && !isSocketFile(address.host);
     if (previous?.state === 'bound' && !isFileGone) return;
     await engine.unlisten(address);
-    let current: Binding = { address: key, ...address, state: 'bound', code: null, portOwner: null };
-    try {
-      await engine.listen(address);
-    } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code ?? 'EUNKNOWN';
-      const portOwner = code === 'EADDRINUSE' ? findPortOwner(address) : null;
-      const busyState = isServedByUpstream(config) ? 'not_needed' : 'in_use';
-      current = { ...current, state: code === 'EADDRINUSE' ? busyState : 'failed', code, portOwner };
-    }
+    const current = await tryListen(address, engine, config);
     bindings.set(key, current);
     if (previous?.state !== current.state || previous.portOwner?.pid !== current.portOwner?.pid)
       log('listen', describeBinding(current), { proxy: config.name, ...current });
@@ -67,12 +63,41 @@ export const createListeners = (config: ProxyConfig, engine: Engine, log: Log): 
 
   return {
     list: () => [...bindings.values()],
-    rebind,
-    relisten,
+    rebind: () => runInTurn(rebind),
+    relisten: () => runInTurn(relisten),
     stop: () => {
       isStopped = true;
     },
   };
+};
+
+/** Runs each task after the ones before it, whether they succeeded or not: two at a time would bind an address twice. */
+const createSerialQueue = (): ((task: () => Promise<void>) => Promise<void>) => {
+  let last = Promise.resolve();
+  return (task) => {
+    last = last.then(task, task);
+    return last;
+  };
+};
+
+/** Listens on the address. A failure is a state of the binding that is returned, not a rejection. */
+const tryListen = async (address: Address, engine: Engine, config: ProxyConfig): Promise<Binding> => {
+  const bound: Binding = {
+    address: formatAddress(address),
+    ...address,
+    state: 'bound',
+    code: null,
+    portOwner: null,
+  };
+  try {
+    await engine.listen(address);
+    return bound;
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'EUNKNOWN';
+    if (code !== 'EADDRINUSE') return { ...bound, state: 'failed', code };
+    const state = isServedByUpstream(config) ? 'not_needed' : 'in_use';
+    return { ...bound, state, code, portOwner: findPortOwner(address) };
+  }
 };
 
 const describeBinding = ({ address, state, code, portOwner }: Binding): string => {
@@ -89,7 +114,7 @@ const findPortOwner = (address: Address): PortOwner | null => {
   return listener ? ownerOf(listener) : null;
 };
 
-/** Two listeners conflict when one is a wildcard that has the other's address, or when they are the same. */
+/** Two listeners conflict when they have the same address, or when one is a wildcard that covers the other's. */
 const conflicts = (listener: Listener, address: Address): boolean =>
   covers(listener, address, [address.host]) ||
   covers(address, listener, [listener.host]) ||
@@ -97,8 +122,8 @@ const conflicts = (listener: Listener, address: Address): boolean =>
   listener.host === '::';
 
 /**
- * The upstream shares the port and holds the address itself, by a wildcard. What answers on the upstream's own
- * address must be that wildcard, or its holder is a stranger.
+ * Whether the upstream shares the port and holds the address itself, with a wildcard listener. Every listener that covers
+ * the upstream's own address must be such a wildcard: otherwise the owner of the wildcard may be a stranger.
  */
 const isServedByUpstream = ({ listen, upstream }: ProxyConfig): boolean => {
   if (!sharesPort(listen, upstream)) return false;

@@ -1,29 +1,35 @@
+/**
+ * The room proxy: one forwarder, from its listeners through the admission of clients to the records of their connections.
+ * Two engines move the bytes: portable/ on node:net, and kernel/ on epoll and splice in a thread of its own.
+ */
 import type { ProxyConfig } from '../config/config.ts';
 import { type Address, formatAddress } from '../lib/address.ts';
 import { CLOSE_REASONS } from '../lib/close-reason.ts';
+import { createPeriodicTask } from '../lib/periodic-task.ts';
 import type { Log } from '../logging/logger.ts';
-import { createStatsCollector } from './connection-stats.ts';
-import type { ConnectionRecord, CreateEngine, Engine } from './engine.ts';
+import { createStatsCollector, type StatsCollector } from './connection-stats.ts';
+import type { ConnectionRecord, CreateEngine, Engine, EngineHooks } from './engine.ts';
 import { createListeners } from './listeners.ts';
 import { allowHintFor, createRefusalLog } from './refusal-log.ts';
 import type { ProxyReport } from './report.ts';
 
-/** Addresses come and go, and a taken port may be free again: looked at this often. */
+/** How often every address that is not bound is tried again: addresses come and go, and a taken port may become free. */
 const REBIND_INTERVAL_MS = 2_000;
 
 export interface RunningProxy {
   report(): ProxyReport;
-  /** Closes the listening sockets and opens them anew; open connections go on. */
+  /** Closes the listening sockets and opens them anew. Open connections go on. */
   relisten(): void;
   readonly engine: Engine;
-  /** Stops listening and lets what is open finish; see {@link Engine.drain}. */
+  /** Stops listening and gives open connections time to finish; see {@link Engine.drain}. */
   drain(limitMs: number): Promise<void>;
 }
 
 /**
- * Listens for one proxy and keeps on trying: settles after the first try at every address.
- * @param onDeath the engine has failed, which was logged: nothing is served any more
- * @param accessLog where the connections are told, when not in the log; there, refused clients are then mentioned
+ * Starts one proxy. The promise settles after the first try at every address; addresses that could not be bound are
+ * tried again every REBIND_INTERVAL_MS.
+ * @param onDeath called when the engine has failed: the failure is logged already, and nothing is served any more
+ * @param accessLog the log of connections (default: `log`). With a separate one, `log` gets a line for refused clients
  */
 export const startProxy = async (
   config: ProxyConfig,
@@ -34,6 +40,47 @@ export const startProxy = async (
 ): Promise<RunningProxy> => {
   const startedAt = Date.now();
   const stats = createStatsCollector();
+  const engine = await createEngine(config, createEngineHooks(config, stats, log, onDeath, accessLog));
+  const listeners = createListeners(config, engine, log);
+  await listeners.rebind();
+  log('engine', `${config.id}: ${engine.name} engine${engine.reason ? ` (${engine.reason})` : ''}`, {
+    proxy: config.name,
+    engine: engine.name,
+    why: engine.reason ?? null,
+  });
+  const rebindTask = createPeriodicTask({ run: listeners.rebind, intervalMs: () => REBIND_INTERVAL_MS });
+  // The first try is done.
+  rebindTask.runIn(REBIND_INTERVAL_MS);
+
+  return {
+    engine,
+    report: () => ({
+      pid: process.pid,
+      startedAt,
+      engine: engine.name,
+      engineReason: engine.reason ?? null,
+      dataPath: engine.dataPath(),
+      bindings: listeners.list(),
+      connections: { ...engine.counts(), ...stats.read() },
+      cpuMs: cpuMs(),
+    }),
+    relisten: () => void listeners.relisten(),
+    drain: async (limitMs) => {
+      listeners.stop();
+      rebindTask.stop();
+      await engine.drain(limitMs);
+    },
+  };
+};
+
+/** Counts and logs what happens to the connections of the engine, and to the engine itself. */
+const createEngineHooks = (
+  config: ProxyConfig,
+  stats: StatsCollector,
+  log: Log,
+  onDeath: () => void,
+  accessLog: Log,
+): EngineHooks => {
   const logRefusal = accessLog === log ? undefined : createRefusalLog(config, log);
   const onOpen = (client: Address, upstream: Address): void =>
     accessLog('open', `${config.id}: ${formatAddress(client)} → ${formatAddress(upstream)} open`, {
@@ -41,7 +88,7 @@ export const startProxy = async (
       client,
       upstream,
     });
-  const engine = await createEngine(config, {
+  return {
     ...(config.logOpen ? { onOpen } : {}),
     onDeath: (cause) => {
       const rootCause = cause.cause instanceof Error ? cause.cause : cause;
@@ -61,35 +108,6 @@ export const startProxy = async (
       }));
       logRefusal?.(record);
     },
-  });
-
-  const listeners = createListeners(config, engine, log);
-  await listeners.rebind();
-  log('engine', `${config.id}: ${engine.name} engine${engine.reason ? ` (${engine.reason})` : ''}`, {
-    proxy: config.name,
-    engine: engine.name,
-    why: engine.reason ?? null,
-  });
-  const rebindTimer = setInterval(() => void listeners.rebind(), REBIND_INTERVAL_MS);
-
-  return {
-    engine,
-    report: () => ({
-      pid: process.pid,
-      startedAt,
-      engine: engine.name,
-      engineReason: engine.reason ?? null,
-      dataPath: engine.dataPath(),
-      bindings: listeners.list(),
-      connections: { ...engine.counts(), ...stats.read() },
-      cpuMs: cpuMs(),
-    }),
-    relisten: () => void listeners.relisten(),
-    drain: async (limitMs) => {
-      listeners.stop();
-      clearInterval(rebindTimer);
-      await engine.drain(limitMs);
-    },
   };
 };
 
@@ -101,8 +119,9 @@ const cpuMs = (): number => {
 const describeConnection = (config: ProxyConfig, record: ConnectionRecord): string => {
   const { client, upstream, reason, code, bytesToUpstream, bytesToClient, active, tries } = record;
   const outcome = `${CLOSE_REASONS[reason].text}${code ? ` (${code})` : ''}${tries > 1 ? ` after ${tries} tries` : ''}`;
+  const route = `${formatAddress(client)} → ${formatAddress(upstream ?? config.upstream)}`;
   return (
-    `${config.id}: ${formatAddress(client)} → ${formatAddress(upstream ?? config.upstream)} ${outcome}${allowHintFor(config, record)}, ` +
+    `${config.id}: ${route} ${outcome}${allowHintFor(config, record)}, ` +
     `${bytesToUpstream} B up, ${bytesToClient} B down, ` +
     `hold ${record.holdMs} ms, connect ${record.connectMs} ms, total ${record.totalMs} ms, ${active} active`
   );
