@@ -3,59 +3,61 @@ import type { CloseReason } from '../lib/close-reason.ts';
 import { isCovered } from '../lib/listen-spec.ts';
 import { createAllowList } from './allow-list.ts';
 import { createExpectedChecks } from './announced-checks.ts';
+import { type ConnectionSlots, createConnectionSlots } from './connection-slots.ts';
 import type { ConnectionRecord, EngineHooks, Policy } from './engine.ts';
 import { connectionLimits } from './fd-budget.ts';
 
 /** One client of an engine, from accept to its record. */
 export interface Connection {
-  /** The proxy dialled itself: the client's connection is one of its own. */
+  /** Whether the client's connection is one of the proxy's own: the proxy dialled itself. */
   isLoop(): boolean;
-  /** Dials the upstream; until then the client waits, its first bytes in the socket's own buffer. */
+  /** Dials the upstream. Until then the client waits, and its first bytes stay in the socket's own buffer. */
   serve(): void;
   /** Resets both sides. */
   abort(reason: CloseReason): void;
-  /** So far. */
+  /** The bytes that were passed on so far. */
   bytes(): { readonly toUpstream: number; readonly toClient: number };
 }
 
 /** What the connections of one port share. */
 export interface ConnectionContext {
   readonly policy: Policy;
-  /** The monitor's check goes the way of a client, but is not counted, held, queued or told. */
+  /** Whether this is the monitor's check: it takes a client's path, but is not counted, held, queued or logged. */
   readonly isCheck: boolean;
   isOwnListener(address: Address): boolean;
   /** The address of the upstream that answered last. */
   preferredAddress(): Address | undefined;
-  /** Each failed try at an address, by the system's code. */
+  /** Called for each failed try at an address. @param code the system's error code */
   onConnectFailure(code: string): void;
-  /** A place for one more client that waits for the upstream; `onHeld(-1)` gives it back. */
+  /** Whether one more client may wait for the upstream; `onWaitingChange(1)` follows when it does. */
   mayWait(): boolean;
+  /** One client more, or one fewer, waits for the upstream. */
   onWaitingChange(change: 1 | -1): void;
   onOpen(client: Address, upstream: Address): void;
-  /** It has ended. @returns how many are left, of those that have a place */
+  /** Removes a connection that has ended. @returns how many connections still have a slot */
   remove(connection: Connection): number;
-  /** Then follows its record, and whoever has waited for the place. */
+  /** Called after {@link ConnectionContext.remove}: takes the record, then serves a client that waits for the slot. */
   onEnd(record: ConnectionRecord): void;
 }
 
-/** How an engine makes its connections. `S` is what it accepts: a socket, or the number of one. */
+/** How an engine makes its connections. `S` is what it accepts: a socket, or a file descriptor. */
 export interface ConnectionFactory<S> {
   create(socket: S, from: Address, context: ConnectionContext): Connection;
-  /** Ends the monitor's accept check, which learns by it that this process accepts. */
+  /** Ends the monitor's accept check: the end tells the monitor that this process accepts. */
   answerCheck(socket: S): void;
   listenAddresses(): readonly Address[];
   onConnectFailure(code: string): void;
 }
 
 export interface Admission<S> {
-  /** @param from an empty host: the client has gone already */
+  /** @param from its host is empty when the client has left already */
   accept(socket: S, from: Address): void;
   expectCheck(localPort: number, forward: boolean): void;
   setLocalAddresses(addresses: readonly string[]): void;
-  /** Those that are neither checks nor finished. */
+  /** The clients' connections that have not ended; checks are not among them. */
   readonly connections: ReadonlySet<Connection>;
   counts(): AdmissionCounts;
-  /** Ends what is still there, checks too. */
+  /** Resets every connection that has not ended, checks included. */
   abort(reason: CloseReason): void;
 }
 
@@ -67,7 +69,7 @@ export interface AdmissionCounts {
   readonly maxConnections: number;
 }
 
-/** The clients of one port: who may come in, who waits, who is served. */
+/** Decides for each client of one port whether it is refused, waits, or is served. */
 export const createAdmission = <S>(
   policy: Policy,
   hooks: Pick<EngineHooks, 'onOpen' | 'onEnd'>,
@@ -77,74 +79,28 @@ export const createAdmission = <S>(
   const { maxConnections, maxHeld } = connectionLimits(policy);
   let localAddresses: readonly string[] = LOOPBACK_ADDRESSES;
   const isAllowed = createAllowList(policy.allow, () => localAddresses);
-  const expectedChecks = createExpectedChecks(
-    (host) => isLoopback(host) || localAddresses.includes(host),
-    now,
-  );
+  const isLocal = (host: string): boolean => isLoopback(host) || localAddresses.includes(host);
+  const expectedChecks = createExpectedChecks(isLocal, now);
   const connections = new Set<Connection>();
   const openChecks = new Set<Connection>();
-  const admitted = new Set<Connection>();
-  const waitingForSlot = new Set<Connection>();
-  let lastConnectedAddress: Address | undefined;
-  let [total, waitingForUpstream] = [0, 0];
+  const slots = createConnectionSlots(maxConnections, maxHeld);
+  let total = 0;
 
-  const sharedContext = {
+  const clientContext = createClientContext({
     policy,
-    preferredAddress: () => lastConnectedAddress,
-    isOwnListener: (address: Address) => isCovered(factory.listenAddresses(), address, localAddresses),
-  };
-
-  const admit = (connection: Connection): void => {
-    admitted.add(connection);
-    connection.serve();
-  };
-
-  const clientContext: ConnectionContext = {
-    ...sharedContext,
-    isCheck: false,
+    hooks,
+    slots,
+    connections,
+    isOwnListener: (address) => isCovered(factory.listenAddresses(), address, localAddresses),
     onConnectFailure: factory.onConnectFailure,
-    mayWait: () => waitingForUpstream + waitingForSlot.size < maxHeld,
-    onWaitingChange: (change) => {
-      waitingForUpstream += change;
-    },
-    onOpen: (client, upstream) => {
-      lastConnectedAddress = upstream;
-      hooks.onOpen?.(client, upstream);
-    },
-    remove: (connection) => {
-      connections.delete(connection);
-      waitingForSlot.delete(connection);
-      admitted.delete(connection);
-      return admitted.size;
-    },
-    onEnd: (record) => {
-      hooks.onEnd(record);
-      if (waitingForSlot.size === 0 || admitted.size >= maxConnections) return;
-      const [next] = waitingForSlot;
-      if (next && waitingForSlot.delete(next)) admit(next);
-    },
-  };
+  });
+  const checkContext = createCheckContext(clientContext, openChecks);
 
-  const checkContext: ConnectionContext = {
-    ...sharedContext,
-    isCheck: true,
-    onConnectFailure: () => {},
-    mayWait: () => false,
-    onWaitingChange: () => {},
-    onOpen: () => {},
-    remove: (connection) => {
-      openChecks.delete(connection);
-      return 0;
-    },
-    onEnd: () => {},
-  };
-
-  const refusalFor = (from: Address): CloseReason | undefined => {
+  const refusalFor = (connection: Connection, from: Address): CloseReason | undefined => {
+    if (connection.isLoop()) return 'loop';
     if (from.host === '') return 'client_gone';
     if (!isAllowed(from.host)) return 'not_allowed';
-    return admitted.size >= maxConnections && waitingForUpstream + waitingForSlot.size >= maxHeld
-      ? 'too_many'
-      : undefined;
+    return slots.isFull() ? 'too_many' : undefined;
   };
 
   const serveCheck = (socket: S, from: Address): void => {
@@ -161,22 +117,15 @@ export const createAdmission = <S>(
       total += 1;
       const connection = factory.create(socket, from, clientContext);
       connections.add(connection);
-      const refusal = connection.isLoop() ? 'loop' : refusalFor(from);
+      const refusal = refusalFor(connection, from);
       if (refusal) connection.abort(refusal);
-      else if (admitted.size < maxConnections) admit(connection);
-      else waitingForSlot.add(connection);
+      else slots.add(connection);
     },
     expectCheck: expectedChecks.add,
     setLocalAddresses: (addresses) => {
       localAddresses = addresses;
     },
-    counts: () => ({
-      active: admitted.size,
-      total,
-      waitingForUpstream,
-      waitingForSlot: waitingForSlot.size,
-      maxConnections,
-    }),
+    counts: () => ({ ...slots.counts(), total, maxConnections }),
     abort: (reason) => {
       for (const connection of [...connections, ...openChecks]) connection.abort(reason);
     },
@@ -184,3 +133,64 @@ export const createAdmission = <S>(
 };
 
 const LOOPBACK_ADDRESSES = ['127.0.0.1', '::1'];
+
+interface ClientContextDeps {
+  readonly policy: Policy;
+  readonly hooks: Pick<EngineHooks, 'onOpen' | 'onEnd'>;
+  readonly slots: ConnectionSlots;
+  readonly connections: Set<Connection>;
+  isOwnListener(address: Address): boolean;
+  onConnectFailure(code: string): void;
+}
+
+const createClientContext = ({
+  policy,
+  hooks,
+  slots,
+  connections,
+  isOwnListener,
+  onConnectFailure,
+}: ClientContextDeps): ConnectionContext => {
+  let lastConnectedAddress: Address | undefined;
+  return {
+    policy,
+    isCheck: false,
+    isOwnListener,
+    preferredAddress: () => lastConnectedAddress,
+    onConnectFailure,
+    mayWait: slots.mayWait,
+    onWaitingChange: slots.onWaitingChange,
+    onOpen: (client, upstream) => {
+      lastConnectedAddress = upstream;
+      hooks.onOpen?.(client, upstream);
+    },
+    remove: (connection) => {
+      connections.delete(connection);
+      return slots.remove(connection);
+    },
+    onEnd: (record) => {
+      hooks.onEnd(record);
+      slots.serveNext();
+    },
+  };
+};
+
+/** A check dials as a client does, and leaves no trace in counts, slots and records. */
+const createCheckContext = (
+  { policy, isOwnListener, preferredAddress }: ConnectionContext,
+  openChecks: Set<Connection>,
+): ConnectionContext => ({
+  policy,
+  isCheck: true,
+  isOwnListener,
+  preferredAddress,
+  onConnectFailure: () => {},
+  mayWait: () => false,
+  onWaitingChange: () => {},
+  onOpen: () => {},
+  remove: (connection) => {
+    openChecks.delete(connection);
+    return 0;
+  },
+  onEnd: () => {},
+});

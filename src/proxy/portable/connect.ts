@@ -5,6 +5,11 @@ import type { ConnectResult } from './dial.ts';
 import { reset } from './reset.ts';
 import { socketAddresses, trackOutgoingPair } from './socket-addresses.ts';
 
+/**
+ * Connects to one address. A failure is the system's error code, or ETIMEDOUT after `connectTimeoutMs`, ECANCELED by the
+ * signal, or ESELF when the socket has connected to itself.
+ * @param outgoing see {@link trackOutgoingPair}
+ */
 export const connectTo = (
   address: Address,
   { connectTimeoutMs }: Policy,
@@ -26,8 +31,7 @@ export const connectTo = (
       isSettled = true;
       clearTimeout(timer);
       signal.removeEventListener('abort', onAbort);
-      // resetAndDestroy() would wait for the connection first.
-      if (code !== undefined) socket.connecting ? socket.destroy() : reset(socket);
+      if (code !== undefined) discard(socket);
       done(code === undefined ? { ok: true, socket } : { ok: false, code });
     };
     const onAbort = (): void => settle('ECANCELED');
@@ -35,15 +39,21 @@ export const connectTo = (
     signal.addEventListener('abort', onAbort);
     socket.on('error', (error: NodeJS.ErrnoException) => settle(error.code ?? 'EUNKNOWN'));
     socket.once('connect', () => {
-      // A dead port of the ephemeral range can connect to itself.
+      // A connect to a port of the ephemeral range that nobody listens on can get that very port, and reach itself.
       const [local, remote] = socketAddresses(socket).map(formatAddress);
       settle(local === remote && !isUnixSocket(address) ? 'ESELF' : undefined);
     });
     if (signal.aborted) onAbort();
   });
 
-/** 30 s of silence, then probes: a vanished peer is found, and NAT entries stay. */
+/** A socket that still connects is destroyed: resetAndDestroy() would wait for the connection first. */
+const discard = (socket: Socket): void => {
+  if (socket.connecting) socket.destroy();
+  else reset(socket);
+};
+
+/** Keepalive probes begin after this silence: they find a peer that has vanished, and keep NAT entries alive. */
 export const KEEPALIVE_DELAY_MS = 30_000;
 
-/** One direction of one connection buffers at most about this much here. */
+/** About how much one direction of one connection buffers in this process at most. */
 export const HIGH_WATER_MARK_BYTES = 65_536;

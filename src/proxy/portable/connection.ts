@@ -2,93 +2,111 @@ import type { Socket } from 'node:net';
 import { type Address, formatAddress } from '../../lib/address.ts';
 import { type CloseReason, connectErrorReason } from '../../lib/close-reason.ts';
 import type { Connection, ConnectionContext } from '../admission.ts';
-import type { Policy } from '../engine.ts';
+import type { ConnectionRecord } from '../engine.ts';
 import { connectTo } from './connect.ts';
-import { type DialResult, dial, type RetryGate } from './dial.ts';
-import { reset, resetAfterDelivery, wasReset } from './reset.ts';
+import { type DialResult, dial } from './dial.ts';
+import { relay } from './relay.ts';
+import { reset, resetAfterDelivery } from './reset.ts';
+import type { RetryGate } from './retry-gate.ts';
 import { addressPair, formatLocalAddress } from './socket-addresses.ts';
 
 /**
- * Both ends of the clients' connections, and of those to the upstream, the client's end first: one that is in
- * both sets came back. One end would not do: the system gives a local port to many connections at a time.
+ * The address pairs of the clients' connections and of those to the upstream, the client's end first. A connection whose
+ * pair is in both sets came back to this proxy. One end of it would not identify it: the system gives one local port to
+ * many connections at a time.
  */
 export interface AddressPairs {
   readonly incoming: Set<string>;
   readonly outgoing: Set<string>;
 }
 
-/** One client, from accept to its record. */
+/** Takes care of one accepted client, until its record is made. */
 export const createConnection = (
   client: Socket,
   from: Address,
   context: ConnectionContext,
-  { incoming, outgoing }: AddressPairs,
+  pairs: AddressPairs,
   gate: RetryGate,
-): Connection => {
-  const { policy } = context;
-  const acceptedAt = performance.now();
-  const dialAbort = new AbortController();
-  let upstream: Socket | undefined;
-  let dialResult: DialResult<Socket> | undefined;
-  let outcome: { readonly reason: CloseReason; readonly code: string | null } | undefined;
-  let isFinished = false;
-  const pair = `${formatAddress(from)} ${formatLocalAddress(client)}`;
-  incoming.add(pair);
+): Connection => new ClientConnection(client, from, context, pairs, gate);
 
-  const bytes = (): { toUpstream: number; toClient: number } => ({
-    toUpstream: upstream?.bytesWritten ?? 0,
-    toClient: client.bytesWritten,
-  });
+class ClientConnection implements Connection {
+  readonly #client: Socket;
+  readonly #from: Address;
+  readonly #context: ConnectionContext;
+  readonly #pairs: AddressPairs;
+  readonly #gate: RetryGate;
+  readonly #pair: string;
+  readonly #acceptedAt = performance.now();
+  readonly #dialAbort = new AbortController();
+  #upstream: Socket | undefined;
+  #dialResult: DialResult<Socket> | undefined;
+  #outcome: { readonly reason: CloseReason; readonly code: string | null } | undefined;
+  #isFinished = false;
 
-  const finish = (): void => {
-    if (isFinished || !client.closed || (upstream && !upstream.closed)) return;
-    isFinished = true;
-    incoming.delete(pair);
-    const { reason, code } = outcome ?? { reason: 'done', code: null };
-    const active = context.remove(connection);
-    context.onEnd({
-      client: from,
-      upstream: dialResult?.address ?? null,
-      isConnected: dialResult?.ok ?? false,
-      reason,
-      code,
-      tries: dialResult?.tries ?? 0,
-      bytesToUpstream: bytes().toUpstream,
-      bytesToClient: bytes().toClient,
-      holdMs: Math.round(dialResult?.holdMs ?? performance.now() - acceptedAt),
-      connectMs: Math.round(dialResult?.connectMs ?? 0),
-      totalMs: Math.round(performance.now() - acceptedAt),
-      active,
-    });
+  constructor(
+    client: Socket,
+    from: Address,
+    context: ConnectionContext,
+    pairs: AddressPairs,
+    gate: RetryGate,
+  ) {
+    this.#client = client;
+    this.#from = from;
+    this.#context = context;
+    this.#pairs = pairs;
+    this.#gate = gate;
+    this.#pair = `${formatAddress(from)} ${formatLocalAddress(client)}`;
+    pairs.incoming.add(this.#pair);
+    client.on('readable', this.#checkClientGone).once('end', this.#checkClientGone);
+    client.once('close', this.#finish);
+    client.on('error', (error: NodeJS.ErrnoException) =>
+      this.#end('client_reset', error.code ?? null, client),
+    );
+  }
+
+  serve(): void {
+    void this.#serve();
+  }
+
+  abort(reason: CloseReason): void {
+    this.#end(reason);
+  }
+
+  bytes(): { readonly toUpstream: number; readonly toClient: number } {
+    return { toUpstream: this.#upstream?.bytesWritten ?? 0, toClient: this.#client.bytesWritten };
+  }
+
+  isLoop(): boolean {
+    return this.#pairs.outgoing.has(this.#pair);
+  }
+
+  /** Notices a client that leaves before the relay begins: a listener of 'readable' reads ahead, at most one buffer. */
+  readonly #checkClientGone = (): void => {
+    if (this.#client.readableLength > 0) return;
+    if (this.#client.readableEnded) this.#end('client_gone');
+    else this.#client.read(0);
   };
 
-  /** The first reason counts. With a `source`, the side that was reset, what it had sent is delivered first. */
-  const end = (reason: CloseReason, code: string | null = null, source?: Socket): void => {
-    const isFirst = outcome === undefined;
-    outcome ??= { reason, code };
-    dialAbort.abort();
-    const sink = source === client ? upstream : client;
-    if (isFirst && source && sink) resetAfterDelivery(sink, source, policy);
-    else if (!source) for (const socket of [client, upstream]) if (socket) reset(socket);
-    source?.destroy();
-  };
+  async #serve(): Promise<void> {
+    const result = await this.#dial();
+    this.#dialResult = result;
+    this.#client.off('readable', this.#checkClientGone).off('end', this.#checkClientGone);
+    if (!result.ok) this.#end(connectErrorReason(result.code), result.code);
+    else if (this.#outcome) reset(result.socket);
+    else this.#onConnected(result.socket, result.address);
+  }
 
-  /** Before the relay: 'readable' reads ahead, bounded, and so notices a client that leaves. */
-  const checkClientGone = (): void => {
-    if (client.readableLength > 0) return;
-    if (client.readableEnded) end('client_gone');
-    else client.read(0);
-  };
-
-  const serve = async (): Promise<void> => {
+  async #dial(): Promise<DialResult<Socket>> {
+    const context = this.#context;
+    const { policy } = context;
     let isWaiting = false;
-    dialResult = await dial(
+    const result = await dial(
       policy.upstream,
-      (address, signal) => connectTo(address, policy, outgoing, signal),
+      (address, signal) => connectTo(address, policy, this.#pairs.outgoing, signal),
       {
-        gate,
+        gate: this.#gate,
         holdMs: policy.holdMs,
-        signal: dialAbort.signal,
+        signal: this.#dialAbort.signal,
         isOwnListener: context.isOwnListener,
         preferredAddress: context.preferredAddress,
         onConnectFailure: context.onConnectFailure,
@@ -100,52 +118,67 @@ export const createConnection = (
       },
     );
     if (isWaiting) context.onWaitingChange(-1);
-    client.off('readable', checkClientGone).off('end', checkClientGone);
-    if (!dialResult.ok) end(connectErrorReason(dialResult.code), dialResult.code);
-    else if (outcome) reset(dialResult.socket);
-    else onConnected(dialResult.socket, dialResult.address);
-  };
-
-  const onConnected = (socket: Socket, address: Address): void => {
-    upstream = socket;
-    socket.once('close', finish);
-    socket.on('error', (error: NodeJS.ErrnoException) => end('upstream_reset', error.code ?? null, socket));
-    if (socket.destroyed) end('upstream_reset');
-    else if (incoming.has(addressPair(socket, address))) end('loop');
-    else {
-      context.onOpen(from, address);
-      relay(client, socket, policy, end);
-    }
-  };
-
-  client.on('readable', checkClientGone).once('end', checkClientGone).once('close', finish);
-  client.on('error', (error: NodeJS.ErrnoException) => end('client_reset', error.code ?? null, client));
-  const connection: Connection = {
-    serve: () => void serve(),
-    abort: end,
-    bytes,
-    isLoop: () => outgoing.has(pair),
-  };
-  return connection;
-};
-
-/** Both directions by `pipe`, which does the back-pressure; a FIN is passed on after the data. */
-const relay = (client: Socket, upstream: Socket, policy: Policy, end: EndConnection): void => {
-  let isHalfClosed = false;
-  for (const [source, sink, reason] of [
-    [client, upstream, 'client_reset'],
-    [upstream, client, 'upstream_reset'],
-  ] as const) {
-    source.once('end', () => {
-      if (wasReset(source)) return end(reason, 'ECONNRESET', source);
-      isHalfClosed = true;
-      client.setTimeout(policy.halfCloseTimeoutMs);
-      sink.end();
-    });
-    source.pipe(sink, { end: false });
+    return result;
   }
-  // The client's timer hears both directions: what it sends, and what is written to it.
-  client.setTimeout(policy.idleTimeoutMs);
-  client.on('timeout', () => end(isHalfClosed ? 'half_close_timeout' : 'idle_timeout'));
-};
-type EndConnection = (reason: CloseReason, code?: string | null, source?: Socket) => void;
+
+  #onConnected(upstream: Socket, address: Address): void {
+    const context = this.#context;
+    this.#upstream = upstream;
+    upstream.once('close', this.#finish);
+    upstream.on('error', (error: NodeJS.ErrnoException) =>
+      this.#end('upstream_reset', error.code ?? null, upstream),
+    );
+    if (upstream.destroyed) this.#end('upstream_reset');
+    else if (this.#pairs.incoming.has(addressPair(upstream, address))) this.#end('loop');
+    else {
+      context.onOpen(this.#from, address);
+      relay(this.#client, upstream, context.policy, (reason, code, source) =>
+        this.#end(reason, code, source),
+      );
+    }
+  }
+
+  /**
+   * Ends both sides. The first reason is the one that is recorded.
+   * @param source the side that was reset, if any: what it had sent is delivered before the other side is reset
+   */
+  #end(reason: CloseReason, code: string | null = null, source?: Socket): void {
+    const isFirst = this.#outcome === undefined;
+    this.#outcome ??= { reason, code };
+    this.#dialAbort.abort();
+    const sink = source === this.#client ? this.#upstream : this.#client;
+    if (isFirst && source && sink) resetAfterDelivery(sink, source, this.#context.policy);
+    else if (!source) for (const socket of [this.#client, this.#upstream]) if (socket) reset(socket);
+    source?.destroy();
+  }
+
+  /** Makes the record, once both sockets are closed. */
+  readonly #finish = (): void => {
+    if (this.#isFinished || !this.#client.closed || (this.#upstream && !this.#upstream.closed)) return;
+    this.#isFinished = true;
+    this.#pairs.incoming.delete(this.#pair);
+    const active = this.#context.remove(this);
+    this.#context.onEnd(this.#record(active));
+  };
+
+  #record(active: number): ConnectionRecord {
+    const { reason, code } = this.#outcome ?? { reason: 'done', code: null };
+    const { toUpstream, toClient } = this.bytes();
+    const dialResult = this.#dialResult;
+    const totalMs = performance.now() - this.#acceptedAt;
+    return {
+      client: this.#from,
+      upstream: dialResult?.address ?? null,
+      isConnected: dialResult?.ok ?? false,
+      reason,
+      code,
+      tries: dialResult?.tries ?? 0,
+      bytesToUpstream: toUpstream,
+      bytesToClient: toClient,
+      holdMs: Math.round(dialResult?.holdMs ?? totalMs),
+      connectMs: Math.round(dialResult?.connectMs ?? 0),
+      totalMs: Math.round(totalMs),
+      active,
+    };
+  }
+}

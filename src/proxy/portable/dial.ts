@@ -1,8 +1,12 @@
-import type { Address } from '../../lib/address.ts';
+import { type Address, formatAddress } from '../../lib/address.ts';
+import { createDebug } from '../../system/debug.ts';
 import { resolveAddress } from '../../system/dns.ts';
 import { FIRST_RETRY_DELAY_MS, isRetryable, moreDecisiveCode, nextRetryDelayMs } from '../dial-retry.ts';
+import { type RetryGate, waitForTurn } from './retry-gate.ts';
 
-/** A connection to one address: it settles within the connect time-out, with the system's code when it fails. */
+const debug = createDebug('dial');
+
+/** Connects to one address. Settles within the connect time-out, with the system's error code when it fails. */
 export type Connect<S> = (address: Address, signal: AbortSignal) => Promise<ConnectResult<S>>;
 export type ConnectResult<S> =
   | { readonly ok: true; readonly socket: S }
@@ -10,47 +14,32 @@ export type ConnectResult<S> =
 
 export type DialResult<S> = (
   | { readonly ok: true; readonly socket: S; readonly address: Address }
-  /** `address` is the one tried last; null when none was. */
+  /** `address` is the one that was tried last; null when none was tried. */
   | { readonly ok: false; readonly code: string; readonly address: Address | null }
 ) & {
   readonly tries: number;
-  /** From the call to the last try, and what that try took. */
+  /** From the call to the start of the last try at an address. */
   readonly holdMs: number;
+  /** The duration of that try. */
   readonly connectMs: number;
 };
-
-/**
- * What those who wait for the same upstream share: one of them tries at a time, and when it gets through the others
- * follow at once. Each for itself, a thousand of them would dial two thousand times a second.
- */
-export interface RetryGate {
-  isDialing: boolean;
-  lastTriedAt: number;
-  readonly wakers: Set<() => void>;
-}
-
-export const createRetryGate = (): RetryGate => ({
-  isDialing: false,
-  lastTriedAt: Number.NEGATIVE_INFINITY,
-  wakers: new Set(),
-});
 
 export interface DialOptions {
   readonly gate: RetryGate;
   readonly holdMs: number;
   readonly signal: AbortSignal;
   isOwnListener(address: Address): boolean;
-  /** The address to try first, of those that the name has: the one that answered last. */
+  /** The address that answered last: it is tried first if the name still has it. */
   preferredAddress(): Address | undefined;
-  /** Each failed try at an address. */
+  /** Called for each failed try at an address. */
   onConnectFailure(code: string): void;
-  /** Before the first wait; false when there is no place to wait in, and the dial fails at once. */
+  /** Called before the first wait. False when no more clients may wait; the dial then fails at once. */
   mayWait(): boolean;
 }
 
 /**
- * Dials the upstream's addresses in order, and again for up to `holdMs` while they refuse; a time-out is not
- * waited for. `ELOOP` means that every address is one of the proxy's own listeners; nothing was dialled then.
+ * Dials the upstream's addresses in order, and again for up to `holdMs` while they fail with a retryable code; a time-out
+ * is not retried. `ELOOP` means that every address is one of the proxy's own listeners, and that nothing was dialled.
  */
 export const dial = async <S>(
   upstream: Address,
@@ -75,7 +64,7 @@ export const dial = async <S>(
   }
 };
 
-/** Every address once. */
+/** Tries every address once, the proxy's own listeners left out. */
 const tryAllAddresses = async <S>(
   upstream: Address,
   connect: Connect<S>,
@@ -83,9 +72,14 @@ const tryAllAddresses = async <S>(
   startedAt: number,
   previousTries: number,
 ): Promise<DialResult<S>> => {
-  let [tries, holdMs, connectMs] = [previousTries, performance.now() - startedAt, 0];
+  let tries = previousTries;
+  let holdMs = performance.now() - startedAt;
+  let connectMs = 0;
   const resolved = await resolveAddress(upstream);
-  if (!resolved.ok) return { ok: false, code: resolved.code, address: null, tries, holdMs, connectMs };
+  if (!resolved.ok) {
+    debug('%s cannot be resolved: %s', upstream.host, resolved.code);
+    return { ok: false, code: resolved.code, address: null, tries, holdMs, connectMs };
+  }
   const addresses = orderAddresses(resolved.addresses, options);
   let code = 'ELOOP';
   for (const address of addresses) {
@@ -94,6 +88,7 @@ const tryAllAddresses = async <S>(
     holdMs = triedAt - startedAt;
     const outcome = await connect(address, options.signal);
     connectMs = performance.now() - triedAt;
+    debug('try %d: %s: %s', tries, formatAddress(address), outcome.ok ? 'connected' : outcome.code);
     if (outcome.ok) return { ...outcome, address, tries, holdMs, connectMs };
     options.onConnectFailure(outcome.code);
     code = moreDecisiveCode(code, outcome.code);
@@ -102,42 +97,7 @@ const tryAllAddresses = async <S>(
   return { ok: false, code, address: addresses.at(-1) ?? null, tries, holdMs, connectMs };
 };
 
-/** Waits to try again; false when the client has gone, or its hold has ended. */
-const waitForTurn = async (
-  gate: RetryGate,
-  waitMs: number,
-  deadlineAt: number,
-  signal: AbortSignal,
-): Promise<boolean> => {
-  for (;;) {
-    const outcome = await waitOrWake(gate, waitMs, signal);
-    if (outcome !== 'over') return outcome === 'woken';
-    const now = performance.now();
-    if (!gate.isDialing && now - gate.lastTriedAt >= waitMs * 0.9) return true;
-    if (now + waitMs > deadlineAt) return false;
-  }
-};
-
-const waitOrWake = (
-  gate: RetryGate,
-  delayMs: number,
-  signal: AbortSignal,
-): Promise<'over' | 'woken' | 'aborted'> =>
-  new Promise((done) => {
-    const settle = (outcome: 'over' | 'woken' | 'aborted'): void => {
-      clearTimeout(timer);
-      gate.wakers.delete(wake);
-      signal.removeEventListener('abort', abort);
-      done(outcome);
-    };
-    const wake = (): void => settle('woken');
-    const abort = (): void => settle('aborted');
-    const timer = setTimeout(() => settle('over'), delayMs);
-    gate.wakers.add(wake);
-    signal.addEventListener('abort', abort);
-    if (signal.aborted) abort();
-  });
-
+/** The addresses to dial: the proxy's own listeners left out, the preferred address first. */
 const orderAddresses = (
   addresses: readonly Address[],
   { isOwnListener, preferredAddress }: DialOptions,

@@ -1,8 +1,11 @@
 import type { Socket } from 'node:net';
 import { type Address, canonicalHost, formatAddress } from '../../lib/address.ts';
+
 /**
- * In `outgoing` from before the other end can be accepted (connect(2) is called in Node's next tick) until it
- * surely has been: a loop whose first connection was cut would otherwise go on by itself.
+ * Keeps the pair of a connection to the upstream in `outgoing`, for the check whether an accepted client is one of the
+ * proxy's own connections. The pair is there before the other end can be accepted (Node calls connect(2) in its next
+ * tick), and stays PAIR_TTL_MS after the close, until the other end has surely been accepted: a loop whose first
+ * connection was cut would otherwise go on by itself.
  */
 export const trackOutgoingPair = (socket: Socket, address: Address, outgoing: Set<string>): void => {
   process.nextTick(() => {
@@ -12,6 +15,9 @@ export const trackOutgoingPair = (socket: Socket, address: Address, outgoing: Se
   });
 };
 
+const PAIR_TTL_MS = 1_000;
+
+/** Both ends of the socket: the local address, then the remote one. */
 export const socketAddresses = ({
   localAddress = '',
   localPort = 0,
@@ -25,7 +31,6 @@ export const socketAddresses = ({
 export const formatLocalAddress = ({ localAddress = '', localPort = 0 }: Socket): string =>
   formatAddress({ host: canonicalHost(localAddress), port: localPort });
 
+/** The two ends of a connection as one text: the socket's local address, then `address`. */
 export const addressPair = (socket: Socket, address: Address): string =>
   `${formatLocalAddress(socket)} ${formatAddress(address)}`;
-
-const PAIR_TTL_MS = 1_000;

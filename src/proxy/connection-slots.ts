@@ -1,0 +1,57 @@
+import type { Connection } from './admission.ts';
+
+/** The slots of one port, and the clients that wait: for a slot, or, with a slot, for the upstream. */
+export interface ConnectionSlots {
+  /** Serves the connection at once while a slot is free; else it waits, first come, first served. */
+  add(connection: Connection): void;
+  /** Frees the connection's slot, or its place in the queue. @returns how many connections still have a slot */
+  remove(connection: Connection): number;
+  /** Gives a free slot to the client that has waited longest for one. */
+  serveNext(): void;
+  /** Whether one more client may wait for the upstream: `maxHeld` counts both kinds of waiting. */
+  mayWait(): boolean;
+  onWaitingChange(change: 1 | -1): void;
+  /** Whether one more client could neither be served nor wait. */
+  isFull(): boolean;
+  counts(): {
+    readonly active: number;
+    readonly waitingForUpstream: number;
+    readonly waitingForSlot: number;
+  };
+}
+
+export const createConnectionSlots = (maxConnections: number, maxHeld: number): ConnectionSlots => {
+  const admitted = new Set<Connection>();
+  const waitingForSlot = new Set<Connection>();
+  let waitingForUpstream = 0;
+
+  const mayWait = (): boolean => waitingForUpstream + waitingForSlot.size < maxHeld;
+
+  const admit = (connection: Connection): void => {
+    admitted.add(connection);
+    connection.serve();
+  };
+
+  return {
+    add: (connection) => {
+      if (admitted.size < maxConnections) admit(connection);
+      else waitingForSlot.add(connection);
+    },
+    remove: (connection) => {
+      waitingForSlot.delete(connection);
+      admitted.delete(connection);
+      return admitted.size;
+    },
+    serveNext: () => {
+      if (waitingForSlot.size === 0 || admitted.size >= maxConnections) return;
+      const [next] = waitingForSlot;
+      if (next && waitingForSlot.delete(next)) admit(next);
+    },
+    mayWait,
+    onWaitingChange: (change) => {
+      waitingForUpstream += change;
+    },
+    isFull: () => admitted.size >= maxConnections && !mayWait(),
+    counts: () => ({ active: admitted.size, waitingForUpstream, waitingForSlot: waitingForSlot.size }),
+  };
+};
