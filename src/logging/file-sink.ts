@@ -1,105 +1,82 @@
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { type FileHandle, mkdir, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { createEdgeLogger } from '../lib/edge-logger.ts';
 
 export type FileSinkEvent = 'failed' | 'recovered' | 'lines_lost';
 
-/** A log that this process writes into a file of its own. */
+/** A log that this process writes into its own file. */
 export interface FileSink {
-  /** Takes one line, with its end. It neither waits nor throws; the line is in the file after 20 ms or so. */
+  /** Takes one line, with its newline. It neither waits nor throws; the line is in the file after about BATCH_MS. */
   write(line: string): void;
-  /** Settles when all is written, or has been tried once more. */
+  /** Settles when every line is written, or when one more write has failed. */
   close(): Promise<void>;
 }
 
-/** At most one write for so long, of all lines that have come meanwhile. */
+/** The lines of this time are written together. */
 const BATCH_MS = 20;
-/** A file that cannot be written is tried again after so long. */
+/** The pause before a file that could not be written is tried again. */
 const RETRY_MS = 1_000;
-/** What a disk that is full, or that hangs, may cost in memory; further lines are lost. */
+/** How much is kept in memory while the disk is full or hangs; further lines are lost. */
 const MAX_PENDING_BYTES = 4_000_000;
 
 /**
- * Whoever renames or removes the file need not tell anybody: before each write it is looked up whether the file still
- * has its name, else one is made anew (mode 0600, its folder 0700). Lines are appended whole (O_APPEND, open(2)), so that
- * two processes may write the same file; a line that a full disk has torn is finished before the file is left.
- * @param onStatusChange `failed` once when the file cannot be written, `recovered` when it can be again, `lines_lost` when lines came too fast
+ * Opens a log file, which is made with its first line. The file may be renamed or removed at any time: before each write
+ * the sink checks whether the file still has its name, and otherwise makes a new one (mode 0600, its folder 0700). Lines
+ * are appended whole (O_APPEND, open(2)), so that two processes may write the same file. A line that a full disk has cut
+ * is completed before the sink changes to another file.
+ * @param onStatusChange `failed` once when the file cannot be written, `recovered` when it can be written again,
+ * `lines_lost` when lines came faster than they could be written
  */
 export const openFileSink = (
   path: string,
   onStatusChange: (event: FileSinkEvent, message: string) => void,
 ): FileSink => {
   const file = createNamedFile(path);
-  let pending = '';
-  let unwritten: Uint8Array = Buffer.alloc(0);
-  let [lostLines, isFailing, isWriting, hasPartialLine, lastWriteAt] = [
-    0,
-    false,
-    false,
-    false,
-    Number.NEGATIVE_INFINITY,
-  ];
+  const buffer = createLineBuffer();
+  let lostLines = 0;
+  let lastWriteAt = Number.NEGATIVE_INFINITY;
   let timer: NodeJS.Timeout | undefined;
   let currentFlush = Promise.resolve();
-
-  const writeBatch = async (): Promise<void> => {
-    await file.reopenIfReplaced(hasPartialLine);
-    if (unwritten.length === 0) [unwritten, pending] = [Buffer.from(pending), ''];
-    while (unwritten.length > 0) {
-      isWriting = true;
-      const bytesWritten = await file.append(unwritten).finally(() => {
-        isWriting = false;
-      });
-      unwritten = unwritten.subarray(bytesWritten);
-      hasPartialLine = unwritten.length > 0;
-    }
-  };
+  const status = createEdgeLogger({
+    onFail: (problem) => onStatusChange('failed', `cannot write ${path}: ${problem}; trying again`),
+    onRecover: () => onStatusChange('recovered', `${path} is written again; ${lostLines} lines were lost`),
+  });
+  const isFailing = (): boolean => status.problem() !== null;
 
   const flush = async (): Promise<void> => {
     lastWriteAt = performance.now();
     try {
-      await writeBatch();
-      if (isFailing) onStatusChange('recovered', `${path} is written again; ${lostLines} lines were lost`);
-      else if (lostLines > 0)
-        onStatusChange(
-          'lines_lost',
-          `${lostLines} lines for ${path} were lost: they came faster than they were written`,
-        );
-      [isFailing, lostLines] = [false, 0];
+      await buffer.writeTo(file);
+      if (!isFailing() && lostLines > 0) onStatusChange('lines_lost', describeLostLines(path, lostLines));
+      status.succeeded();
+      lostLines = 0;
     } catch (error) {
-      if (!isFailing)
-        onStatusChange('failed', `cannot write ${path}: ${(error as Error).message}; trying again`);
-      isFailing = true;
+      status.failed((error as Error).message);
     }
     timer = undefined;
-    if (hasMore()) scheduleFlush();
+    if (!buffer.isEmpty()) scheduleFlush();
   };
-  const hasMore = (): boolean => pending !== '' || unwritten.length > 0;
   const scheduleFlush = (): void => {
-    const delayMs = lastWriteAt + (isFailing ? RETRY_MS : BATCH_MS) - performance.now();
+    const delayMs = lastWriteAt + (isFailing() ? RETRY_MS : BATCH_MS) - performance.now();
     timer = setTimeout(() => {
       currentFlush = flush();
     }, delayMs);
   };
 
-  // A process that exits at once; what is being written then, Node.js itself waits for.
-  const writeAtExit = (): void => {
-    const remaining = isWriting ? pending : Buffer.from(unwritten).toString() + pending;
-    if (remaining !== '') appendAtExit(path, remaining);
-  };
+  const writeAtExit = (): void => appendAtExit(path, buffer.remaining());
   process.on('exit', writeAtExit);
 
   return {
     write: (line) => {
-      if (pending.length > MAX_PENDING_BYTES) lostLines += 1;
-      else pending += line;
+      if (!buffer.add(line)) lostLines += 1;
       if (timer === undefined) scheduleFlush();
     },
     close: async () => {
       clearTimeout(timer);
       await currentFlush;
       clearTimeout(timer);
-      if (hasMore()) await flush();
+      if (!buffer.isEmpty()) await flush();
       clearTimeout(timer);
       process.off('exit', writeAtExit);
       await file.close();
@@ -107,7 +84,47 @@ export const openFileSink = (
   };
 };
 
-/** The file that has the name now. */
+const describeLostLines = (path: string, lostLines: number): string =>
+  `${lostLines} lines for ${path} were lost: they came faster than they were written`;
+
+/** The lines that are not in the file yet. */
+const createLineBuffer = () => {
+  let pending = '';
+  let unwritten: Uint8Array = Buffer.alloc(0);
+  let isWriting = false;
+  let hasPartialLine = false;
+  return {
+    /** @returns false when the buffer is full, and the line is lost */
+    add: (line: string): boolean => {
+      if (pending.length > MAX_PENDING_BYTES) return false;
+      pending += line;
+      return true;
+    },
+    isEmpty: (): boolean => pending === '' && unwritten.length === 0,
+    /** Writes one batch: the rest of the last one if a write has failed, else all lines. */
+    writeTo: async (file: NamedFile): Promise<void> => {
+      await file.reopenIfReplaced(hasPartialLine);
+      if (unwritten.length === 0) {
+        unwritten = Buffer.from(pending);
+        pending = '';
+      }
+      while (unwritten.length > 0) {
+        isWriting = true;
+        const bytesWritten = await file.append(unwritten).finally(() => {
+          isWriting = false;
+        });
+        unwritten = unwritten.subarray(bytesWritten);
+        hasPartialLine = unwritten.length > 0;
+      }
+    },
+    /** What a process that exits at once must still write. Node.js itself waits for a write that has begun. */
+    remaining: (): string => (isWriting ? pending : Buffer.from(unwritten).toString() + pending),
+  };
+};
+
+type NamedFile = ReturnType<typeof createNamedFile>;
+
+/** Opens the file that has the name at the moment, and appends to it. */
 const createNamedFile = (path: string) => {
   let opened: { readonly handle: FileHandle; readonly ino: number; readonly dev: number } | undefined;
   const close = async (): Promise<void> => {
@@ -117,7 +134,7 @@ const createNamedFile = (path: string) => {
   };
   return {
     close,
-    /** @param hasPartialLine a line has been begun: it is to go on where it was */
+    /** @param hasPartialLine whether a line is only partly written: the file then stays open, for the rest of it */
     reopenIfReplaced: async (hasPartialLine: boolean): Promise<void> => {
       if (opened && hasPartialLine) return;
       const current = await stat(path).catch(ignoreMissing);
@@ -138,10 +155,11 @@ const ignoreMissing = (error: NodeJS.ErrnoException): undefined => {
 };
 
 const appendAtExit = (path: string, text: string): void => {
+  if (text === '') return;
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     appendFileSync(path, text, { mode: 0o600 });
   } catch {
-    // There is nobody left to be told.
+    // The process exits, so the failure cannot be reported.
   }
 };

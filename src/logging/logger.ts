@@ -1,8 +1,13 @@
 /**
- * Writes lines for people in local time, or one JSON object a line (`LOG_FORMAT=json`).
+ * The room logging: writes this program's logs, rotates them, and reads and merges the logs of its PM2 apps.
+ * A log is made here, for stdout or for any function that takes lines.
+ */
+
+/**
+ * Writes one line: for people in local time, or as a JSON object (`LOG_FORMAT=json`).
  * @param event a stable name for machines
  * @param text the sentence for people
- * @param fields what machines get beside it; asked for where there are many lines, of which most are for people
+ * @param fields the JSON object's other fields. Default: none. A function is called only when the format is JSON
  */
 export type Log = (event: string, text: string, fields?: Fields | (() => Fields)) => void;
 type Fields = Readonly<Record<string, unknown>>;
@@ -13,19 +18,22 @@ export const createLog =
     const now = new Date();
     write(
       format === 'json'
-        ? `${JSON.stringify({ time: now.toISOString(), event, text, ...(typeof fields === 'function' ? fields() : fields) })}\n`
+        ? formatJson(now, event, text, typeof fields === 'function' ? fields() : fields)
         : `[${localTime(now)}] ${text}\n`,
     );
   };
 
-/** What a reader of stdout that has stopped reading (a hung PM2 daemon) may cost at most, in memory. */
+const formatJson = (now: Date, event: string, text: string, fields: Fields): string =>
+  `${JSON.stringify({ time: now.toISOString(), event, text, ...fields })}\n`;
+
+/** How much stdout may buffer for a reader that has stopped reading (a hung PM2 daemon). */
 const MAX_UNREAD_BYTES = 4_000_000;
 let droppedLines = 0;
 
-/** Lines of one moment are written together: under load, a system call for each would cost more than the lines. */
+/** Lines of the same moment are written together: under load, a system call for each costs more than the lines. */
 let pending = '';
 
-/** Lines that nobody takes are dropped, and counted in a line once somebody does again. */
+/** Drops lines while the buffer is full, and writes how many there were when the reader reads again. */
 const writeStdout = (line: string): void => {
   if (process.stdout.writableLength > MAX_UNREAD_BYTES) {
     droppedLines += 1;
@@ -43,10 +51,10 @@ const flush = (): void => {
   if (lines !== '') process.stdout.write(lines);
 };
 
-// A process that exits at once does not come to the end of the moment.
+// A process that exits at once runs no more microtasks.
 process.on('exit', flush);
 
-/** Writes to stdout and keeps the last `most` lines in `recent`, oldest first. */
+/** Writes to stdout, and keeps the last `maxLines` lines in `recent`, oldest first. */
 export const recentLines = (
   maxLines: number,
 ): { readonly recent: readonly string[]; write(line: string): void } => {
@@ -61,7 +69,7 @@ export const recentLines = (
   };
 };
 
-/** "2025-10-31 09:13:17", as the old system wrote it; made once a second. */
+/** "2025-10-31 09:13:17", as the old system wrote it. The text is cached for the second. */
 const localTime = (date: Date): string => {
   const second = Math.floor(date.getTime() / 1_000);
   if (second !== cachedTime.second) cachedTime = { second, text: formatTime(date) };

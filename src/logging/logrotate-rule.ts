@@ -3,21 +3,22 @@ import { join } from 'node:path';
 import { ROOT } from '../config/project-root.ts';
 import { UsageError } from '../lib/usage-error.ts';
 
-/** Where logrotate looks for the rules of the system. */
+/** The path of the rule in the system's folder of logrotate rules. */
 export const SYSTEM_RULE = '/etc/logrotate.d/steadyport';
-/** In STEADYPORT_HOME: the rule of a user, and what logrotate notes of it. */
+/** File names in STEADYPORT_HOME: a user's rule, and logrotate's state for it. */
 export const USER_RULE = 'logrotate.conf';
 export const USER_STATE = 'logrotate.state';
 
 interface OwnedFolder {
   readonly path: string;
-  /** Who is to rotate there, when root runs logrotate: user and group; null: root itself, or who runs it. */
+  /** The user and group that rotate there when root runs logrotate; null: the user that runs it, root included. */
   readonly owner: { readonly uid: number; readonly gid: number } | null;
 }
 
 /**
- * logrotate/steadyport with the real paths and, as logrotate(8) has it for folders of another user, with `su`.
- * @throws UsageError for a path that a rule cannot have in it
+ * Makes the rule for this host: the template logrotate/steadyport with the real paths. Folders of another user get a `su`
+ * line, which logrotate(8) requires for them.
+ * @throws UsageError for a path that cannot be written in a rule
  */
 export const createRule = (stateDir: OwnedFolder, pm2Home: OwnedFolder): string => {
   const template = readFileSync(join(ROOT, 'logrotate/steadyport'), 'utf8');
@@ -37,7 +38,7 @@ export const createRule = (stateDir: OwnedFolder, pm2Home: OwnedFolder): string 
     .replace(/~\/\.pm2(\S*)/g, (_, pattern: string) => quotePath('PM2_HOME', pm2Home.path, pattern));
 };
 
-/** The rest is a pattern for logrotate, and nothing special for the shell. */
+/** Quotes the path for logrotate and the shell. @param pattern follows the path, and may have logrotate's wildcards */
 const quotePath = (variable: string, path: string, pattern: string): string => {
   if (/["'*?[\]{}\\$`~\n]/.test(path))
     throw new UsageError(
@@ -47,7 +48,7 @@ const quotePath = (variable: string, path: string, pattern: string): string => {
   return `"${path}${pattern}"`;
 };
 
-/** As passwd(5) and group(5) have it; the number where they do not. */
+/** The name of a user or group by passwd(5) or group(5); the number when the file does not have it. */
 const readName = (file: 'passwd' | 'group', id: number): string => {
   const lines = readFileSync(`/etc/${file}`, 'utf8').split('\n');
   return lines.map((line) => line.split(':')).find((fields) => fields[2] === String(id))?.[0] ?? String(id);

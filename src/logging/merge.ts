@@ -2,17 +2,17 @@
 export interface LogLine {
   /** The app's name. */
   readonly app: string;
-  /** True: it was written to stderr. */
+  /** Whether it was written to stderr. */
   readonly isError: boolean;
   readonly text: string;
-  /** When it was written, as far as can be told; never before the line that precedes it in its file. */
+  /** When it was written, as far as this is known; never before the line that precedes it in its file. */
   readonly writtenAt: number;
 }
 
 /**
- * The lines of one file, with their times. A line without a timestamp (a stack trace) is as old as the one before
- * it; at the beginning, as old as the first one that has a timestamp.
- * @param fallbackAt the time of all of them when none has a timestamp
+ * Adds the times to the lines of one file. A line without a timestamp (a stack trace) gets the time of the line before
+ * it. At the beginning it gets the time of the first line that has a timestamp.
+ * @param fallbackAt the time of all lines when none has a timestamp
  */
 export const addTimestamps = (
   texts: readonly string[],
@@ -27,11 +27,11 @@ export const addTimestamps = (
   });
 };
 
-/** All in the order of time; those of one file stay in its order, also when the clock was set back. */
+/** Sorts the lines of all files by time. The lines of one file keep their order, also when the clock was set back. */
 export const mergeLines = (files: readonly (readonly LogLine[])[]): readonly LogLine[] =>
   files.flat().sort((a, b) => a.writtenAt - b.writtenAt);
 
-/** Of a line as `createLog` in logger.ts writes it; undefined for any other. */
+/** The timestamp of a line as `createLog` in logger.ts writes it; undefined for any other line. */
 const parseTimestamp = (text: string): number | undefined => {
   const localMatch = /^\[(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)\] /.exec(text);
   const isoText = localMatch ? `${localMatch[1]}T${localMatch[2]}` : /^\{"time":"([^"]+)"/.exec(text)?.[1];
@@ -39,14 +39,14 @@ const parseTimestamp = (text: string): number | undefined => {
   return Number.isNaN(timestamp) ? undefined : timestamp;
 };
 
-/** How text is marked; the identity where there are no colours. */
+/** Functions that colour text; they return it unchanged where there are no colours. */
 export interface LogPaint {
-  /** @param index of the app among those that are shown */
+  /** @param index the position of the app among the apps that are shown */
   app(text: string, index: number): string;
   bad(text: string): string;
 }
 
-/** For people. The app's name stands in front where there are several; what came by stderr is marked. */
+/** Makes text for people. With several apps, each line begins with the app's name. Lines from stderr are marked. */
 export const renderLines = (
   lines: readonly LogLine[],
   apps: readonly string[],

@@ -5,10 +5,10 @@ import { createGzip, constants as zlib } from 'node:zlib';
 import { listFiles, removeFile } from '../system/files.ts';
 
 /**
- * Renames the log, if it has grown past the limit; whoever writes it goes on in the renamed file until it opens the name
- * anew. The new name is that of logrotate's `dateext` with `dateformat -%Y%m%d-%s` (logrotate/steadyport), so that either
- * counts the other's files as its own, whichever of them is first.
- * @returns whether it was renamed
+ * Renames the log if it is larger than `maxBytes`. Its writer goes on in the renamed file until it opens the name again.
+ * The new name is the one that logrotate gives by `dateext` with `dateformat -%Y%m%d-%s` (logrotate/steadyport), so that
+ * logrotate and this function count each other's files as their own, whichever of them comes first.
+ * @returns whether the log was renamed; false when the new name is taken
  * @throws the system's error, but not ENOENT
  */
 export const rotateIfLarge = (path: string, maxBytes: number, now: Date): boolean => {
@@ -26,25 +26,25 @@ export const rotateIfLarge = (path: string, maxBytes: number, now: Date): boolea
   }
 };
 
-/** "20261127", as strftime(3) has %Y%m%d. */
+/** "20261127": %Y%m%d of strftime(3). */
 const formatDate = (now: Date): string =>
   [now.getFullYear(), now.getMonth() + 1, now.getDate()]
     .map((part) => String(part).padStart(2, '0'))
     .join('');
 
 /**
- * Removes what is more than `keep` of a log's rotated files, the oldest first, and compresses the others, all but the
- * newest: that one may still be written.
+ * Keeps the newest `maxFiles` rotated files of a log and removes the others. Compresses the kept ones but for the newest,
+ * which may still be written.
  */
 export const pruneRotated = async (path: string, maxFiles: number): Promise<void> => {
   const rotated = listRotated(path);
   for (const oldPath of rotated.slice(0, Math.max(0, rotated.length - maxFiles)))
-    for (const path of [oldPath, tempPathOf(oldPath)]) removeFile(path);
+    for (const file of [oldPath, tempPathOf(oldPath)]) removeFile(file);
   for (const rotatedPath of rotated.slice(-maxFiles, -1))
     if (!rotatedPath.endsWith('.gz')) await compress(rotatedPath);
 };
 
-/** The oldest first. */
+/** The rotated files of a log, compressed or not, oldest first. */
 export const listRotated = (path: string): readonly string[] => {
   const prefix = `${basename(path)}-`;
   const rotatedAtSeconds = (name: string): number =>
@@ -56,12 +56,12 @@ export const listRotated = (path: string): readonly string[] => {
 };
 
 const BLOCK_BYTES = 262_144;
-/** After each block a pause so many times as long as it took: at most a tenth of a core, however much there is to do. */
+/** The pause after each block, as a multiple of the block's time: compression takes at most a tenth of a core. */
 const PAUSE_FACTOR = 9;
 
 const tempPathOf = (path: string): string => `${path}.gz.part`;
 
-/** Under another name until it is whole; a draft that a killed process has left is written over. */
+/** Compresses into a temporary file, and renames it when it is complete. The draft of a killed process is overwritten. */
 const compress = async (path: string): Promise<void> => {
   const tempPath = tempPathOf(path);
   const gzip = createGzip({ level: zlib.Z_BEST_SPEED });
@@ -70,7 +70,7 @@ const compress = async (path: string): Promise<void> => {
     gzip.once('error', reject);
     output.once('error', reject).once('finish', resolve);
   });
-  // A full disk is told of by the loop or below, whichever is first.
+  // A failure is thrown by the loop or by the `await` after it, whichever comes first.
   written.catch(() => {});
   try {
     for await (const block of createReadStream(path, { highWaterMark: BLOCK_BYTES })) {
@@ -86,7 +86,7 @@ const compress = async (path: string): Promise<void> => {
     gzip.destroy();
     output.destroy();
     removeFile(tempPath);
-    // logrotate has compressed it meanwhile.
+    // ENOENT: logrotate has compressed the file meanwhile.
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
 };

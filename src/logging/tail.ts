@@ -1,27 +1,27 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { StringDecoder } from 'node:string_decoder';
 
-/** A log file and what becomes of it: it grows, is renamed and made anew, or cut (logrotate's copytruncate). */
+/** Follows a log file that grows, is renamed and made anew, or is truncated (logrotate's copytruncate). */
 export interface LogFile {
-  /** The last lines when it was opened. */
+  /** The file's last lines when it was opened. */
   readonly tail: readonly string[];
-  /** When they were written; null when there was no file. */
+  /** When the file was last written before that, in milliseconds of the wall clock; null when it did not exist. */
   readonly writtenAt: number | null;
-  /** The lines that were finished since; at most about a megabyte at a time. */
+  /** The lines that were finished since the last call, at most about MAX_READ_BYTES at a time. */
   readNewLines(): readonly string[];
-  /** Closes it; gives the last line if it was never finished. */
+  /** Closes the file. @returns the lines that are left, and the last one even if it has no newline */
   close(): readonly string[];
 }
 
 const BLOCK_BYTES = 65_536;
 const MAX_READ_BYTES = 1_048_576;
-/** Of a file no more than this is read for its tail, however many lines were asked for. */
+/** The most that is read of a file for its tail, however many lines were asked for. */
 const MAX_TAIL_BYTES = 16_777_216;
 
 /**
- * A file that is not there yet is read once it is.
- * @param maxLines how many of its last lines to begin with
- * @throws the system's error, unless it is ENOENT
+ * Opens a log file to follow it. A file that does not exist yet is read as soon as it does.
+ * @param maxLines how many of its last lines {@link LogFile.tail} has at most
+ * @throws the system's error, but not ENOENT
  */
 export const openLogFile = (path: string, maxLines: number): LogFile => {
   let opened = openFile(path);
@@ -31,7 +31,7 @@ export const openLogFile = (path: string, maxLines: number): LogFile => {
     tail,
     writtenAt,
     readNewLines: () => {
-      // Asked before the last reading: what is in the new file was written after what is in the old one.
+      // This comes before the last read of the old file: its writer has left it by now, so that read is complete.
       const hasNewFile = isReplaced(path, opened);
       const newLines = opened ? readNewLines(opened) : [];
       if (!hasNewFile || opened?.hasMore) return newLines;
@@ -46,9 +46,9 @@ export const openLogFile = (path: string, maxLines: number): LogFile => {
 interface OpenedFile {
   readonly fd: number;
   position: number;
-  /** The bytes before the position: they are others when the file was cut and has grown past it again. */
+  /** The bytes before the position. They differ when the file was truncated and has grown past the position again. */
   fingerprint: Buffer;
-  /** The last reading did not reach the end. */
+  /** Whether the last read ended before the end of the file. */
   hasMore: boolean;
   /** The beginning of a line that has not ended yet. */
   unfinished: string;
@@ -56,10 +56,10 @@ interface OpenedFile {
 }
 
 const NO_BYTES = Buffer.alloc(0);
-/** More than one line: two may differ in their beginnings alone, their times and ports. */
+/** More than the length of one line: two lines may differ only at their beginnings, in times and ports. */
 const FINGERPRINT_BYTES = 1_024;
 
-/** Undefined when there is none, or what is there is no regular file (PM2 may have been given /dev/null). */
+/** Undefined when the file does not exist, or is not a regular one (PM2's log may be configured as /dev/null). */
 const openFile = (path: string): OpenedFile | undefined => {
   if (!statSync(path, { throwIfNoEntry: false })?.isFile()) return undefined;
   const fd = openSync(path, 'r');
@@ -78,7 +78,7 @@ const closeFile = (file: OpenedFile): readonly string[] => {
   return takeUnfinishedLine(file);
 };
 
-/** The line that will not go on, if any. */
+/** The unfinished line, which no more text will follow, if there is one. */
 const takeUnfinishedLine = (file: OpenedFile): readonly string[] => {
   const text = file.unfinished + file.decoder.end();
   file.unfinished = '';
@@ -86,8 +86,8 @@ const takeUnfinishedLine = (file: OpenedFile): readonly string[] => {
 };
 
 /**
- * Whether another file has the name by now. An empty one does not count: logrotate makes it (`create`) before PM2 is
- * told to use it, and what PM2 writes meanwhile is in the old one.
+ * Whether another file has the name by now. An empty file does not count: logrotate makes it (`create`) before PM2 gets
+ * the order to use it, and PM2 writes into the old file until then.
  */
 const isReplaced = (path: string, opened: OpenedFile | undefined): boolean => {
   const current = statSync(path, { throwIfNoEntry: false });
@@ -96,7 +96,7 @@ const isReplaced = (path: string, opened: OpenedFile | undefined): boolean => {
   return current.ino !== previous?.ino || current.dev !== previous.dev;
 };
 
-/** The lines from the position on; from the beginning when the file has been cut. */
+/** The lines from the position on; from the beginning when the file has been truncated. */
 const readNewLines = (file: OpenedFile): readonly string[] => {
   const { size } = fstatSync(file.fd);
   const start = file.position - file.fingerprint.length;
@@ -126,7 +126,7 @@ const readAt = (fd: number, position: number, length: number): Buffer => {
 
 const NEWLINE = 10;
 
-/** Block by block from the end until there are enough lines; the position is then behind the last finished line. */
+/** Reads blocks from the end until there are enough lines, and sets the position behind the last finished line. */
 const readTail = (file: OpenedFile, maxLines: number): readonly string[] => {
   const { size } = fstatSync(file.fd);
   const blocks: Buffer[] = [];
@@ -142,6 +142,6 @@ const readTail = (file: OpenedFile, maxLines: number): readonly string[] => {
   const end = bytes.lastIndexOf(NEWLINE) + 1;
   setPosition(file, start + end, bytes.subarray(0, end));
   const lines = bytes.toString('utf8', 0, end).split('\n').slice(0, -1);
-  // The first one is whole only at the beginning of the file.
+  // The first line is complete only when the read has reached the beginning of the file.
   return lines.slice(Math.max(start > 0 ? 1 : 0, lines.length - maxLines));
 };
