@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { ProxyConfig } from '../config/config.ts';
 import { createHealth, type Health } from '../health/state.ts';
 import { listFiles, readInteger, readText, writeAtomic } from '../system/files.ts';
@@ -35,8 +35,8 @@ export const loadHealth = (path: string, proxies: readonly ProxyConfig[]): Map<s
 
 /** At its start, when nobody else writes: the drafts of a monitor, or of a proxy, that was killed while it wrote. */
 export const removeAllDrafts = (stateDir: StateDir): void => {
-  const ports = portsFolder(stateDir);
-  for (const folder of [stateDir.path, ...listFiles(ports).map((id) => join(ports, id))])
+  const { path, portsFolder } = stateDir;
+  for (const folder of [path, ...listFiles(portsFolder).map((id) => join(portsFolder, id))])
     removeTempFiles(folder);
 };
 
@@ -55,10 +55,9 @@ export const saveHealth = (stateDir: StateDir, records: ReadonlyMap<string, Prox
   }
   removeOtherPorts(stateDir, records);
 };
-const portsFolder = (stateDir: StateDir): string => dirname(dirname(stateDir.portFiles('1').pidFile));
 
 const removeOtherPorts = (stateDir: StateDir, records: ReadonlyMap<string, ProxyRecord>): void => {
-  const folder = portsFolder(stateDir);
+  const folder = stateDir.portsFolder;
   for (const id of listFiles(folder)) {
     const [pid, failures] = [readInteger(join(folder, id, 'pid')), readInteger(join(folder, id, 'failures'))];
     const isPort = failures !== undefined;

@@ -1,14 +1,14 @@
 import { debuglog, format } from 'node:util';
 
-/** What STEADYPORT_DEBUG may name: a room or a way through the house. */
+/** What STEADYPORT_DEBUG may name: a room, or a path through several rooms. */
 export type DebugSection = 'check' | 'probe' | 'pm2' | 'ipc' | 'dial' | 'alert' | 'config';
 
 export type Debug = (message: string, ...values: readonly unknown[]) => void;
 
 /**
- * A debug log to stderr, off unless `STEADYPORT_DEBUG=check,pm2` (or `all`) names its section. It is util.debuglog with a
- * variable of our own: Node.js reads NODE_DEBUG before a program's first line runs, so a program cannot set it for itself.
- * `NODE_DEBUG=steadyport:check` works too.
+ * Makes a debug log to stderr. It is off unless STEADYPORT_DEBUG names the section, as in `STEADYPORT_DEBUG=check,pm2`, or
+ * is `all`. `NODE_DEBUG=steadyport:check` works too, by util.debuglog. A variable of our own is needed because Node.js
+ * reads NODE_DEBUG before a program's first line runs, so that a program cannot set it for itself.
  */
 export const createDebug = (section: DebugSection): Debug => {
   if (!isEnabled(section)) return debuglog(`steadyport:${section}`);

@@ -5,7 +5,10 @@ export type ResolveResult =
   | { readonly ok: true; readonly addresses: readonly Address[] }
   | { readonly ok: false; readonly code: string };
 
-/** All addresses in order; `localhost` is 127.0.0.1 and ::1 whatever the hosts file says (docs/decisions.md: loops). */
+/**
+ * Resolves a host name to all its addresses, in the resolver's order. `localhost` is 127.0.0.1 and ::1, whatever the hosts
+ * file says (docs/decisions.md: loops). A failure is the system's error code.
+ */
 export const resolveAddress = async (address: Address): Promise<ResolveResult> => {
   if (isUnixSocket(address)) return { ok: true, addresses: [address] };
   const { host, port } = address;
@@ -22,7 +25,7 @@ export const resolveAddress = async (address: Address): Promise<ResolveResult> =
   }
 };
 
-/** A name is looked up again after so long; a failure is not kept. */
+/** How long the addresses of a name are cached; a failure is not cached. */
 const CACHE_MS = 5_000;
 const cache = new Map<string, { readonly hosts: readonly string[]; readonly resolvedAt: number }>();
 

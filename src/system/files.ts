@@ -1,6 +1,13 @@
+/**
+ * The room system: what the operating system provides, as small functions. Files, the state directory, DNS, unix sockets,
+ * signals and processes are here; what is read from /proc is in proc/.
+ */
 import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 
-/** Whoever reads the file sees the old text or the new one, never a part (rename(2)). Throws when the disk is full. */
+/**
+ * Replaces the file's text, mode 0600. A reader sees the old text or the new one, never a part (rename(2)).
+ * @throws the system's error, such as ENOSPC
+ */
 export const writeAtomic = (path: string, text: string): void => {
   const tempPath = `${path}.${process.pid}`;
   try {
@@ -12,7 +19,7 @@ export const writeAtomic = (path: string, text: string): void => {
   }
 };
 
-/** The names in a folder; none when there is no such folder. */
+/** The names in a folder; empty when the folder does not exist or cannot be read. */
 export const listFiles = (folder: string): readonly string[] => {
   try {
     return readdirSync(folder);
@@ -21,12 +28,13 @@ export const listFiles = (folder: string): readonly string[] => {
   }
 };
 
-/** The plain integer in the file; undefined when there is no file or no integer in it. */
+/** The plain integer in the file; undefined when the file cannot be read, or holds anything else. */
 export const readInteger = (path: string): number | undefined => {
   const text = readText(path);
   return text !== undefined && /^\d+\s*$/.test(text) ? Number(text) : undefined;
 };
 
+/** The file's text; undefined when the file cannot be read. */
 export const readText = (path: string): string | undefined => {
   try {
     return readFileSync(path, 'utf8');
@@ -35,8 +43,9 @@ export const readText = (path: string): string | undefined => {
   }
 };
 
-/** When the file was written; undefined when there is none. */
+/** When the file was written, in milliseconds of the wall clock; undefined when it does not exist. */
 export const modifiedAt = (path: string): number | undefined =>
   statSync(path, { throwIfNoEntry: false })?.mtimeMs;
 
+/** Removes the file; a missing file is no error. */
 export const removeFile = (path: string): void => rmSync(path, { force: true });

@@ -1,8 +1,8 @@
 import { readProcess } from './proc/procfs.ts';
 
 /**
- * SIGKILL to the process that had the pid and began at that tick; false when it has gone, when another has the pid by
- * now, or when it is another user's.
+ * Sends SIGKILL to the process, if it is still the one that had the pid and started at that tick.
+ * @returns false when that process has ended, when another process has the pid by now, or when it is another user's
  */
 export const killSameProcess = (pid: number, startTicks: number): boolean => {
   if (readProcess(pid)?.startTicks !== startTicks) return false;

@@ -2,8 +2,9 @@ import { modifiedAt, readInteger, removeFile } from './files.ts';
 import { isAlive, processStartedAt } from './proc/procfs.ts';
 
 /**
- * The pid file of a process that is no more, or whose pid another process has by now; true when there was one.
- * @param knownPid the proxy's pid by other evidence: that one is not another's, whatever the clocks say
+ * Removes the pid file of a process that has ended, or whose pid another process has by now.
+ * @param knownPid the proxy's pid by other evidence; this pid is the proxy's, whatever the clocks say. null: unknown
+ * @returns whether a pid file was removed
  */
 export const removeStalePidFile = (path: string, knownPid: number | null): boolean => {
   const pid = readInteger(path);
@@ -18,5 +19,5 @@ export const removeStalePidFile = (path: string, knownPid: number | null): boole
   return true;
 };
 
-/** The kernel counts a process's start in hundredths of a second since boot, the file has the wall clock. */
+/** The clocks differ: a process's start is in hundredths of a second since boot, a file's time is by the wall clock. */
 const CLOCK_TOLERANCE_MS = 2_000;

@@ -1,7 +1,8 @@
 /**
- * SIGINT and SIGTERM: once, to finish and leave with 0; twice, to leave at once. Returns what the first does,
- * for other reasons to leave. To be called before anybody can connect: a signal that comes earlier ends the process as
- * it is. Also keeps a process that PM2 started alive when the PM2 daemon dies: its pipes and its IPC channel then end.
+ * Handles SIGINT and SIGTERM: the first one calls `finish` and then exits with 0, the second one exits at once with 1.
+ * Call it before any client can connect: a signal that comes earlier ends the process without `finish`. It also keeps a
+ * process that PM2 started alive when the PM2 daemon dies: the process's pipes and its IPC channel then end.
+ * @returns a function that shuts down as the first signal does, for other reasons to exit
  */
 export const shutDownOnSignal = (finish: () => Promise<void>): (() => void) => {
   let isShuttingDown = false;
@@ -16,7 +17,11 @@ export const shutDownOnSignal = (finish: () => Promise<void>): (() => void) => {
   return shutDown;
 };
 
-/** Until the function that it returns is called, the process ends with the PM2 daemon, if it may: nobody would know of it. */
+/**
+ * Exits with 0 when the PM2 daemon ends, since no PM2 would know of the process any more.
+ * @param mayExit asked when the daemon ends. Default: always true
+ * @returns a function that stops this
+ */
 export const exitWithPm2 = (mayExit: () => boolean = () => true): (() => void) => {
   const exitIfAllowed = (): void => {
     if (mayExit()) process.exit(0);
@@ -25,5 +30,5 @@ export const exitWithPm2 = (mayExit: () => boolean = () => true): (() => void) =
   return () => process.off('disconnect', exitIfAllowed);
 };
 
-/** What is left cannot serve: PM2, or whoever started this, is to start it anew. */
+/** Exits with 1, because the process cannot serve any more: PM2, or whatever started it, starts it anew. */
 export const exitWithFailure = (): void => process.exit(1);

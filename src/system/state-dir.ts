@@ -6,22 +6,27 @@ import { listFiles, removeFile, writeAtomic } from './files.ts';
 import { isAlive } from './proc/procfs.ts';
 import { isServed } from './unix-socket.ts';
 
-/** The folder of sockets and state (STEADYPORT_HOME, mode 0700): who owns it may talk to the proxies. */
+/** The paths in the state directory (STEADYPORT_HOME, mode 0700). Only its owner can talk to the proxies. */
 export interface StateDir {
   readonly path: string;
   readonly monitorSocket: string;
   readonly monitorStateFile: string;
   readonly countsFile: string;
   readonly alertsFile: string;
-  /** The folder of the proxies' logs of connections; it outlives an uninstall. */
+  /** The folder of the proxies' connection logs; an uninstall keeps it. */
   readonly logsFolder: string;
+  /** The folder that has a folder for each port. */
+  readonly portsFolder: string;
   /** @param app {@link ProxyConfig.name} */
   accessLogFile(app: string): string;
   /** @param id {@link ProxyConfig.id} */
   portFiles(id: string): { readonly socket: string; readonly pidFile: string; readonly failuresFile: string };
 }
 
-/** Where things are; makes nothing. Throws when the socket paths would be too long for the system. */
+/**
+ * Says where everything is, and makes nothing.
+ * @throws UsageError when the paths of the sockets would be too long for the system (MAX_SOCKET_PATH_BYTES)
+ */
 export const locateStateDir = (path: string): StateDir => {
   const requireShortPath = (socket: string): string => {
     if (Buffer.byteLength(socket) <= MAX_SOCKET_PATH_BYTES) return socket;
@@ -30,7 +35,8 @@ export const locateStateDir = (path: string): StateDir => {
         `(${socket}) may have at most ${MAX_SOCKET_PATH_BYTES} bytes`,
     );
   };
-  const portFolder = (id: string): string => join(path, 'ports', id);
+  const portsFolder = portsFolderOf(path);
+  const portFolder = (id: string): string => join(portsFolder, id);
   requireShortPath(join(portFolder('65535'), 'control.sock'));
   return {
     path,
@@ -39,6 +45,7 @@ export const locateStateDir = (path: string): StateDir => {
     countsFile: join(path, 'monitor-counts.json'),
     alertsFile: join(path, 'alerts.json'),
     logsFolder: join(path, 'logs'),
+    portsFolder,
     accessLogFile: (app) => join(path, 'logs', `${app}.log`),
     portFiles: (id) => {
       const folder = portFolder(id);
@@ -51,19 +58,25 @@ export const locateStateDir = (path: string): StateDir => {
   };
 };
 
-/** Makes the folder of a port, everything above it mode 0700. */
+const portsFolderOf = (path: string): string => join(path, 'ports');
+
+/**
+ * Makes the state directory, and the folder of a port in it. The state directory gets mode 0700, and so does every folder
+ * that is made.
+ * @param id the port's {@link ProxyConfig.id}. Default: no port's folder is made
+ */
 export const makeStateDir = (path: string, id?: string): StateDir => {
   const stateDir = locateStateDir(path);
   mkdirSync(path, { recursive: true, mode: 0o700 });
   chmodSync(path, 0o700);
-  if (id !== undefined) mkdirSync(join(path, 'ports', id), { recursive: true, mode: 0o700 });
+  if (id !== undefined) mkdirSync(join(stateDir.portsFolder, id), { recursive: true, mode: 0o700 });
   return stateDir;
 };
 
 /**
- * Makes a folder where there is none: PM2 answers one that cannot be made with a stack trace.
- * @param variable what names it
- * @throws UsageError when it cannot be made, or not be written to
+ * Makes the folder unless it exists. PM2 itself would print a stack trace for a folder that it cannot make.
+ * @param variable the environment variable that names the folder, for the message
+ * @throws UsageError when the folder cannot be made or written to
  */
 export const requireFolder = (variable: string, path: string): void => {
   try {
@@ -79,18 +92,19 @@ export const requireFolder = (variable: string, path: string): void => {
 };
 
 /** The ids of the ports that have a folder. */
-export const listPortIds = (path: string): readonly string[] => listFiles(join(path, 'ports'));
+export const listPortIds = (path: string): readonly string[] => listFiles(portsFolderOf(path));
 
 /**
- * Removes what steadyport has put there, and the folders that are empty then. A folder that has other things too, or
- * sockets that somebody serves, keeps them; logs are kept. @returns what is left in the home
+ * Removes steadyport's own files from the state directory, and then each folder that is empty. Kept are the logs, files of
+ * other origin, and sockets that a process serves, with the files beside them.
+ * @returns the names that are left in the state directory
  */
 export const removeStateDir = async (path: string): Promise<readonly string[]> => {
   const stateDir = locateStateDir(path);
   for (const { socket } of listPortIds(path).map(stateDir.portFiles))
     if (!(await isServed(socket)))
       removeMatching(dirname(socket), /^(control\.sock|(pid|failures)(\.\d+)?)$/);
-  removeMatching(join(path, 'ports'));
+  removeMatching(stateDir.portsFolder);
   if (!(await isServed(stateDir.monitorSocket)))
     removeMatching(
       path,
@@ -99,16 +113,17 @@ export const removeStateDir = async (path: string): Promise<readonly string[]> =
   return listFiles(path);
 };
 
-/** The files, and the folder when it is empty then. */
+/** Removes the files whose names match, then the folder if it is empty. Default: no file matches. */
 const removeMatching = (folder: string, pattern?: RegExp): void => {
   for (const name of listFiles(folder)) if (pattern?.test(name)) removeFile(join(folder, name));
   try {
     rmdirSync(folder);
   } catch {
-    // There is something else in it, or no such folder.
+    // The folder is not empty, or does not exist.
   }
 };
-/** Removes what processes that were killed in the middle of {@link writeAtomic} have left in the folder. */
+
+/** Removes the temporary files of processes that were killed in the middle of {@link writeAtomic}. */
 export const removeTempFiles = (folder: string): void => {
   for (const name of listFiles(folder)) {
     const pid = Number(/^(?:monitor(?:-counts)?\.json|alerts\.json|failures|pid)\.(\d+)$/.exec(name)?.[1]);

@@ -1,15 +1,16 @@
 import { readText, writeAtomic } from './files.ts';
 
-/** A file of state, as it was found. */
+/** The result of reading a state file. */
 export type StateFile<T> =
   | { readonly kind: 'ok'; readonly value: T }
   | { readonly kind: 'missing' }
-  /** It is no JSON, has another version, or is not what `isValid` expects. */
+  /** The file is not JSON, has another version, or fails `isValid`. */
   | { readonly kind: 'unusable' };
 
 /**
- * Reads a JSON file of state whose layout has a version.
- * @param isValid whether the parsed object, its `version` taken off, can be used
+ * Reads a JSON state file whose layout has a version.
+ * @param version the only version that is read
+ * @param isValid whether the parsed object, without its `version`, can be used
  */
 export const readStateFile = <T extends object>(
   path: string,
@@ -28,6 +29,9 @@ export const readStateFile = <T extends object>(
   }
 };
 
-/** Writes such a file as a whole or not at all. @throws the system's error, such as ENOSPC */
+/**
+ * Writes a JSON state file as a whole or not at all.
+ * @throws the system's error, such as ENOSPC
+ */
 export const writeStateFile = (path: string, version: number, value: object): void =>
   writeAtomic(path, `${JSON.stringify({ version, ...value })}\n`);

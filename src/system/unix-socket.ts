@@ -2,8 +2,8 @@ import { lstatSync, unlinkSync } from 'node:fs';
 import { connect, type ListenOptions, type Server } from 'node:net';
 
 /**
- * Listens on a unix socket. A socket file that nobody answers on is replaced.
- * @throws EADDRINUSE when somebody does answer on it, or when something that is no socket is there
+ * Listens on a unix socket. A stale socket file, on which no process listens, is replaced.
+ * @throws EADDRINUSE when a process listens on it, or when the file is not a socket
  */
 export const listenOnUnixSocket = (
   server: Server,
@@ -21,7 +21,10 @@ export const listenOnUnixSocket = (
       }),
   );
 
-/** Calls `listen`, and once more without the file when it is a socket that nobody answers on; see {@link listenOnUnixSocket}. */
+/**
+ * Calls `listen`. If it rejects with EADDRINUSE because of a stale socket file, removes the file and calls `listen` again.
+ * See {@link listenOnUnixSocket}.
+ */
 export const replaceStaleSocket = async <T>(path: string, listen: () => Promise<T>): Promise<T> => {
   try {
     return await listen();
@@ -33,17 +36,19 @@ export const replaceStaleSocket = async <T>(path: string, listen: () => Promise<
   }
 };
 
-/** Whether somebody listens on the unix socket: only a refusal says that nobody does (connect(2)). */
+/** Whether a process listens on the unix socket. Only ECONNREFUSED or ENOENT proves that none does (connect(2)). */
 export const isServed = (path: string): Promise<boolean> =>
   new Promise((resolve) => {
     const socket = connect(path);
-    socket.once('connect', () => resolve(true));
+    socket.once('connect', () => {
+      resolve(true);
+      socket.destroy();
+    });
     socket.once('error', ({ code }: NodeJS.ErrnoException) =>
       resolve(code !== 'ECONNREFUSED' && code !== 'ENOENT'),
     );
-    socket.once('connect', () => socket.destroy());
   });
 
-/** Whether there is a socket file, be it served or not. */
+/** Whether the path is a socket file, served or stale. */
 export const isSocketFile = (path: string): boolean =>
   lstatSync(path, { throwIfNoEntry: false })?.isSocket() ?? false;

@@ -1,15 +1,20 @@
 import { readCpuSchedule, readProcess } from './procfs.ts';
 
-/** A process that had to wait for a CPU for this part of the time was short of it; with less than it to run, starved. */
+/**
+ * A process that waited for a CPU for more than this share of the time was short of CPU. One that ran for less than this
+ * share was starved.
+ */
 const STARVED_SHARE = 0.3;
-/** One that has run as well may be late with its answers for so long. */
+/** A process that was short of CPU and yet ran enough is excused for a silence shorter than this. */
 const MAX_EXCUSED_SILENCE_MS = 3_000;
 
 /**
- * Begins to watch; the function it returns tells whether, since then, the process or this one got so little CPU that
- * silence proves nothing but a busy machine. A process that sleeps did not want any and was never short of it. One that
- * computes without end is short of it on a busy machine too, but not excused for longer than 3 s of silence. Where the
- * kernel does not tell, nobody was short of anything.
+ * Begins to watch the CPU time of the process and of this one.
+ * @param pid null: only this process is watched
+ * @returns a function that says whether, since the begin, either process got so little CPU that a silence of `silentMs`
+ * proves nothing but a busy machine. A process that sleeps does not wait for a CPU, so it is never short of it. A process
+ * that computes without end is short of CPU on a busy machine too, but it is not excused for a silence of
+ * MAX_EXCUSED_SILENCE_MS or longer. False where the kernel does not report these times.
  */
 export const createStarvationDetector = (pid: number | null): ((silentMs: number) => boolean) => {
   const startedAt = performance.now();
@@ -18,10 +23,11 @@ export const createStarvationDetector = (pid: number | null): ((silentMs: number
   return (silentMs) => {
     const elapsedMs = performance.now() - startedAt;
     return watchedPids.some((watchedPid, index) => {
-      const [initial, current] = [initialSchedules[index], readCpuSchedule(watchedPid)];
+      const initial = initialSchedules[index];
+      const current = readCpuSchedule(watchedPid);
       if (!initial || !current) return false;
       const isShortOfCpu = current.waitedMs - initial.waitedMs > STARVED_SHARE * elapsedMs;
-      // What still waits has not been added to the waiting yet.
+      // The kernel adds a wait to `waitedMs` only when the wait ends, so a process may be waiting right now.
       const isRunnable = watchedPid !== 'self' && readProcess(watchedPid)?.state === 'R';
       const isStarved = current.ranMs - initial.ranMs < STARVED_SHARE * elapsedMs;
       return isStarved ? isShortOfCpu || isRunnable : isShortOfCpu && silentMs < MAX_EXCUSED_SILENCE_MS;

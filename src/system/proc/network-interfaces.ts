@@ -1,15 +1,15 @@
 import { networkInterfaces } from 'node:os';
 
 let cachedAddresses: readonly string[] = [];
-/** Whether the system was asked in this turn of the event loop. */
+/** Whether the cache was filled in this turn of the event loop. */
 let isCacheFresh = false;
 
 /**
- * This host's own IP addresses; link-local IPv6 ones with their scope, as bind(2) wants them. What was known last
- * when the system cannot tell (this process is out of files).
+ * This host's own IP addresses, link-local IPv6 ones with their scope, as bind(2) needs it. When the system cannot say
+ * (this process is out of open files), the addresses that were read last.
  */
 export const localAddresses = (): readonly string[] => {
-  // A status asks for each of its proxies, and the system takes 0.1 ms for one answer.
+  // One status asks once for each proxy, and the system takes 0.1 ms for each answer.
   if (isCacheFresh) return cachedAddresses;
   isCacheFresh = true;
   queueMicrotask(() => {
@@ -22,7 +22,7 @@ export const localAddresses = (): readonly string[] => {
       ),
     );
   } catch {
-    // as it was
+    // The cached addresses stay.
   }
   return cachedAddresses;
 };

@@ -2,7 +2,7 @@ import { readlinkSync } from 'node:fs';
 import { listProcFolder, readProcFile } from './procfs.ts';
 import type { Listener } from './socket-table.ts';
 
-/** Who holds a port: `pid` and `command` are unknown when the process is another user's. */
+/** The process that holds a port. `pid` and `command` are null when it is another user's. */
 export interface PortOwner {
   readonly pid: number | null;
   readonly command: string | null;
@@ -12,7 +12,7 @@ export interface PortOwner {
 export const formatPortOwner = ({ pid, command, uid }: PortOwner): string =>
   pid === null ? `a process of user ${uid}` : `pid ${pid} (${command ?? 'unknown'})`;
 
-/** Looks through the open files of every process that this user may look into. */
+/** Finds the owner of a listening socket among the open files of every process that this user may inspect. */
 export const ownerOf = ({ inode, uid }: Pick<Listener, 'uid' | 'inode'>): PortOwner => {
   const socketLink = `socket:[${inode}]`;
   for (const pid of listProcFolder('/proc')) {
@@ -22,7 +22,7 @@ export const ownerOf = ({ inode, uid }: Pick<Listener, 'uid' | 'inode'>): PortOw
   return { pid: null, command: null, uid };
 };
 
-/** What the process has open, as its links in /proc/PID/fd say; '' for one that has been closed meanwhile. */
+/** The targets of the links in /proc/PID/fd; '' for a file that was closed meanwhile. */
 const readOpenFiles = (pid: string): string[] =>
   listProcFolder(`/proc/${pid}/fd`).map((fd) => {
     try {

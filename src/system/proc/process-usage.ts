@@ -3,11 +3,12 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { readInteger } from '../files.ts';
 import { readUsage } from './procfs.ts';
 
-/** What this process and the PM2 daemon use; null where there is no such process. */
+/** The resource usage of this process and of the PM2 daemon. */
 export interface ProcessUsage {
   readonly own: ReturnType<typeof readUsage>;
-  /** How long the next turn of the event loop took to come: what waited before it. */
+  /** How long the event loop took to reach its next turn, in milliseconds. */
   readonly lagMs: number;
+  /** null when PM2 has no pid file. */
   readonly pm2: ReturnType<typeof readUsage> | null;
 }
 

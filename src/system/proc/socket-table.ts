@@ -7,7 +7,7 @@ export interface Listener {
   readonly port: number;
   readonly uid: number;
   readonly inode: number;
-  /** Connections that the kernel has completed and that nobody has accepted yet (rx_queue). */
+  /** Connections that the kernel has completed and the process has not accepted yet (rx_queue). */
   readonly backlog: number;
 }
 
@@ -16,8 +16,9 @@ const HAS_TCP_TABLES = existsSync(TCP_TABLES[0]);
 
 /**
  * The sockets that listen on `port` in this network namespace; undefined without /proc.
- * @param since what was read since then (performance.now()) will do. Default: now
- * @param family only those of it, which saves the time for the other table: the kernel walks all of an empty one. Default: both
+ * @param since a cached table will do if it was read at this time (performance.now()) or later. Default: now
+ * @param family restricts the search to one table. This saves time: the kernel walks all of a table even when it is
+ * empty. Default: both families
  */
 export const findListeners = (
   port: number,
@@ -39,7 +40,7 @@ const readListeners = (path: string, since: number): readonly Listener[] => {
 
 const listenerCache = new Map<string, { readonly readAt: number; readonly listeners: readonly Listener[] }>();
 
-/** The lines up to the first connection: the kernel lists the listeners first, and connections may be many thousands. */
+/** Reads the table up to the first connection. The kernel lists listeners first; connections may be many thousands. */
 const readListenerLines = (path: string): readonly string[] => {
   let text = '';
   const chunk = Buffer.alloc(CHUNK_BYTES);
@@ -53,7 +54,7 @@ const readListenerLines = (path: string): readonly string[] => {
       bytesRead = readSync(fd, chunk);
     closeSync(fd);
   } catch {
-    // Out of files, or no IPv6: what was read so far.
+    // Out of open files, or no IPv6: the lines that were read so far.
   }
   return text.split('\n');
 };
@@ -70,10 +71,13 @@ const parseListenerLine = (line: string): Listener[] => {
   return [{ host: parseHexHost(local.slice(0, -5)), port, uid: Number(uid), inode: Number(inode), backlog }];
 };
 
-/** The unix socket that listens on `path`, spelled as it was bound; undefined when there is none, or no /proc. */
+/**
+ * The unix socket that listens on `path`; undefined when there is none, or without /proc.
+ * @param path spelled as it was bound
+ */
 export const findUnixListener = (path: string): Pick<Listener, 'uid' | 'inode'> | undefined => {
   const lines = readTextOrEmpty('/proc/net/unix').split('\n');
-  // Num RefCount Protocol Flags Type St Inode Path
+  // The columns are: Num RefCount Protocol Flags Type St Inode Path.
   const fields = lines
     .map((line) => line.split(/\s+/, 7))
     .find((columns, index) => columns[3] === ACCEPTING_FLAGS && lines[index]?.endsWith(` ${path}`));
@@ -81,8 +85,9 @@ export const findUnixListener = (path: string): Pick<Listener, 'uid' | 'inode'> 
   return fields && uid !== undefined ? { uid, inode: Number(fields[6]) } : undefined;
 };
 
-/** __SO_ACCEPTCON of include/uapi/linux/net.h. */
+/** __SO_ACCEPTCON of include/uapi/linux/net.h: the socket listens. */
 const ACCEPTING_FLAGS = '00010000';
+
 /** "0100007F" → "127.0.0.1"; an IPv6 address is four words, each in the machine's (little) byte order. */
 export const parseHexHost = (hex: string): string => {
   const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => (word.match(/../g) ?? []).reverse());
