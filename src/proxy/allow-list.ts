@@ -9,9 +9,9 @@ const NAMED_BLOCKS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * The allow list as a question; IPv4-mapped IPv6 addresses are looked up as the IPv4 ones they are.
- * `loopback` is this host: a connection from one of its own addresses can only come from here. Who may open a unix
- * socket's file may connect.
+ * Makes the function that says whether the allow list has a host. An IPv4-mapped IPv6 address counts as its IPv4 address.
+ * `loopback` means this host: a connection from one of its own addresses can only come from here. A client of a unix
+ * socket is always allowed: the permissions of the socket's file decide who can connect.
  */
 export const createAllowList = (
   entries: readonly string[],
@@ -32,7 +32,7 @@ export const createAllowList = (
   return (client) => isListed(client) || (hasLoopback && localAddresses().includes(client));
 };
 
-/** Clients come from few hosts, often: a look into the list costs more than all else that is done to let one in. */
+/** Caches by host: few hosts connect often, and one check of the list costs more than the rest of the admission. */
 const memoize = (compute: (host: string) => boolean): ((host: string) => boolean) => {
   const cache = new Map<string, boolean>();
   return (host) => {

@@ -1,11 +1,13 @@
 import type { Address } from '../lib/address.ts';
 
-/** An announced check comes at once or not at all; on a busy machine, at once may be seconds. */
+/** An announced check connects at once or not at all; on a busy machine this may take seconds. */
 const EXPECTED_CHECK_TTL_MS = 5_000;
 
 const MAX_EXPECTED_CHECKS = 64;
 
-/** The ports from which the monitor has said that it would come; only this host can come from them. */
+/**
+ * The local ports from which the monitor has announced a check. An announcement is good for one connection from this host.
+ */
 export const createExpectedChecks = (isLocal: (host: string) => boolean, now: () => number) => {
   const expected = new Map<number, { readonly forward: boolean; readonly expiresAt: number }>();
   return {

@@ -2,27 +2,30 @@ import type { Address } from '../lib/address.ts';
 import type { CloseReason } from '../lib/close-reason.ts';
 import type { EngineCounts } from './connection-stats.ts';
 
-/** Moves the bytes of one port. What an engine must do is the conformance suite's, under test/proxy. */
+/** Moves the bytes of one port. test/integration/proxy/conformance.test.ts defines what each engine must do. */
 export interface Engine {
   readonly name: 'portable' | 'kernel';
-  /** Why this engine and not the other, in words. */
+  /** Why this engine was chosen, in words. */
   readonly reason?: string;
-  /** The address that was bound (port 0: any free one). Rejects with the system's error (EADDRINUSE, …). */
+  /**
+   * Listens on the address; port 0 means any free port. Rejects with the system's error (EADDRINUSE, …).
+   * @returns the address that was bound
+   */
   listen(address: Address): Promise<Address>;
   /** Stops listening on the address; open connections go on. */
   unlisten(address: Address): Promise<void>;
-  /** This host's own addresses, whenever they may have changed; until then it has none but those of loopback. */
+  /** Takes this host's own addresses, whenever they may have changed. Until the first call only loopback counts as own. */
   setLocalAddresses(addresses: readonly string[]): void;
   /** See `expect_check` of the control socket. */
   expectCheck(localPort: number, forward: boolean): void;
   counts(): EngineCounts;
-  /** Whether the thread that moves the bytes lives; `unknown` where it is the one that asks. */
+  /** Whether the thread that moves the bytes is alive; `unknown` where the caller runs on that very thread. */
   dataPath(): 'ok' | 'stuck' | 'unknown';
-  /** Stops listening, lets what is open finish for `limitMs` (0: at once), then resets the rest. */
+  /** Stops listening, gives open connections `limitMs` to finish (0: no time), then resets the rest. */
   drain(limitMs: number): Promise<void>;
 }
 
-/** The limits of one port; milliseconds, 0 meaning "never" but for `holdMs`, where it means "do not hold". */
+/** The limits of one port. Durations are milliseconds; 0 means "never", but for `holdMs`, where it means "do not hold". */
 export interface Policy {
   readonly upstream: Address;
   readonly allow: readonly string[];
@@ -30,26 +33,26 @@ export interface Policy {
   readonly connectTimeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly halfCloseTimeoutMs: number;
-  /** At most what the limit of open files allows; 0: just that. */
+  /** The limit of open files may allow fewer; 0 means as many as that limit allows. */
   readonly maxConnections: number;
-  /** At most so many clients wait, for the upstream or for a place; one more is refused. */
+  /** How many clients may wait, for the upstream or for a slot; one more is refused. */
   readonly maxHeld: number;
 }
 
 export interface EngineHooks {
-  /** Every connection to the upstream, when it is there; checks excepted. Left out where nobody wants to know. */
+  /** Called for every connection when it reaches the upstream, but not for checks. Default: nothing is called. */
   readonly onOpen?: (client: Address, upstream: Address) => void;
-  /** Every finished connection, once; checks excepted. */
+  /** Called once for every finished connection, but not for checks. */
   onEnd(record: ConnectionRecord): void;
-  /** An accept failed; the listener goes on. */
+  /** Called when an accept fails; the listener goes on. */
   onError(error: Error): void;
-  /** The engine is gone, and every connection with it; it cannot be used any more. */
+  /** Called when the engine has failed. Every connection is gone with it, and it cannot be used any more. */
   onDeath(cause: Error): void;
 }
 
 export interface ConnectionRecord {
   readonly client: Address;
-  /** The address that answered, or was dialled last; null when none was. */
+  /** The address that answered, else the one that was dialled last; null when none was dialled. */
   readonly upstream: Address | null;
   readonly isConnected: boolean;
   readonly reason: CloseReason;
@@ -60,12 +63,12 @@ export interface ConnectionRecord {
   readonly bytesToClient: number;
   /** From accept to the last try at an address. */
   readonly holdMs: number;
-  /** What that try took. */
+  /** The duration of that try. */
   readonly connectMs: number;
   readonly totalMs: number;
   /** Connections still open when this one ended. */
   readonly active: number;
 }
 
-/** Rejects, with the reason, when the engine cannot be had here. */
+/** Rejects, with the reason, where the engine is not available. */
 export type CreateEngine = (policy: Policy, hooks: EngineHooks) => Promise<Engine>;

@@ -7,15 +7,16 @@ interface ConnectionLimits {
   readonly maxHeld: number;
 }
 
-/** Files that are neither a client nor its way to the upstream: listeners, PM2's pipes, the control socket, the loops' own. */
+/** Open files that belong to no connection: listeners, PM2's pipes, the control socket, the event loops' own. */
 const RESERVED_FILES = 48;
 
-/** Of the files that are for clients. */
+/** The share of the files for clients that clients may use while they wait. */
 const WAITING_CLIENTS_SHARE = 0.04;
 
 /**
- * Two open files for each connection and one for each client that waits. A proxy that is full of clients is not out of
- * files yet: a restart would only send them away.
+ * How many clients may be served and may wait at a time, by the configuration and by this process's limit of open files.
+ * A connection takes two open files, a client that waits takes one. The limits stay below OPEN_FILES_RESTART_PERCENT of
+ * the open files: a restart of a proxy that is merely full would only disconnect its clients.
  */
 export const connectionLimits = ({ maxConnections, maxHeld }: Policy): ConnectionLimits => {
   const filesLimit = readOpenFilesLimit() ?? Number.POSITIVE_INFINITY;
@@ -26,5 +27,6 @@ export const connectionLimits = ({ maxConnections, maxHeld }: Policy): Connectio
   return { maxConnections: Math.min(maxConnections || maxPossible, maxPossible), maxHeld: maxWaiting };
 };
 
-/** Those of pipes to splice through: one in so many, and no more than that. */
-const [PIPE_FILES_DIVISOR, MAX_PIPE_FILES] = [32, 64];
+/** The kernel engine's pipes to splice through may use one in PIPE_FILES_DIVISOR open files, at most MAX_PIPE_FILES. */
+const PIPE_FILES_DIVISOR = 32;
+const MAX_PIPE_FILES = 64;

@@ -6,17 +6,20 @@ import type { ConnectionRecord } from './engine.ts';
 
 type RefusedConnection = Pick<ConnectionRecord, 'client' | 'reason'>;
 
-/** How to let the client in, when the allow list is why it was refused. */
+/** How to let the client in, when the allow list is why it was refused; else an empty text. */
 export const allowHintFor = (
   { allow }: Pick<ProxyConfig, 'allow'>,
   { client, reason }: RefusedConnection,
 ): string =>
   reason === 'not_allowed' ? `; to let it in: "allow": ${JSON.stringify([...allow, client.host])}` : '';
 
-/** One line for each reason in so long, however many clients are refused. */
+/** Each reason is logged at most once in this time, however many clients are refused. */
 const REFUSAL_LOG_INTERVAL_MS = 60_000;
 
-/** Mentions refused clients where the connections themselves are not told: the first, then how many there were. */
+/**
+ * Logs refused clients where the connections themselves go to another log: the first client of a reason at once, then one
+ * line a minute, with how many others there were.
+ */
 export const createRefusalLog = (
   config: Pick<ProxyConfig, 'id' | 'allow'>,
   log: Log,
@@ -32,7 +35,7 @@ export const createRefusalLog = (
       return;
     }
     const suppressedText =
-      last && last.suppressed > 0 ? `, and ${last.suppressed} others since it was last told` : '';
+      last && last.suppressed > 0 ? `, and ${last.suppressed} others since it was last logged` : '';
     lastByReason.set(reason, { loggedAt: now(), suppressed: 0 });
     log(
       'refused',

@@ -3,8 +3,8 @@ import type { CreateEngine, Engine } from './engine.ts';
 export type EngineChoice = 'auto' | 'kernel' | 'portable';
 
 /**
- * `auto`: the kernel engine where it can be had (Linux on x64 or arm64, and koffi loads), otherwise the portable one.
- * Each is loaded only when it is used. `kernel` rejects, with its cause, where it cannot be had.
+ * `auto` takes the kernel engine where it is available (Linux on x64 or arm64, and koffi loads), otherwise the portable
+ * one. Only the engine that is used is loaded. `kernel` rejects, with the cause, where the kernel engine is not available.
  */
 export const chooseEngine =
   (choice: EngineChoice): CreateEngine =>
