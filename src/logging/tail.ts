@@ -31,7 +31,7 @@ export const openLogFile = (path: string, maxLines: number): LogFile => {
     tail,
     writtenAt,
     readNewLines: () => {
-      // This comes before the last read of the old file: its writer has left it by now, so that read is complete.
+      // This check precedes the read: all that is in a new file was written after what is read here.
       const hasNewFile = isReplaced(path, opened);
       const newLines = opened ? readNewLines(opened) : [];
       if (!hasNewFile || opened?.hasMore) return newLines;

@@ -25,7 +25,7 @@ export interface Engine {
   drain(limitMs: number): Promise<void>;
 }
 
-/** The limits of one port. Durations are milliseconds; 0 means "never", but for `holdMs`, where it means "do not hold". */
+/** The limits of one port. Durations are milliseconds; 0 means "never", except for `holdMs`, where it means "do not hold". */
 export interface Policy {
   readonly upstream: Address;
   readonly allow: readonly string[];

@@ -9,7 +9,7 @@ import { createKernelEngine } from '../../src/proxy/kernel/engine.ts';
 import { createPortableEngine } from '../../src/proxy/portable/engine.ts';
 import { LIMITS } from './proxy-policy.ts';
 
-/** Every behaviour is tested on each of these. */
+/** The engines: every behaviour is tested on each of them. */
 export const ENGINES: Readonly<Record<string, CreateEngine>> = {
   portable: createPortableEngine,
   kernel: createKernelEngine,
@@ -20,13 +20,13 @@ export interface Rig {
   /** Where the proxy listens. */
   readonly address: Address;
   readonly upstream: Address;
-  /** Resolves with the n-th finished connection, counted from 0. */
+  /** Resolves with the record of the n-th finished connection, counted from 0. */
   record(n: number): Promise<ConnectionRecord>;
   readonly records: readonly ConnectionRecord[];
   dial(): Socket;
 }
 
-/** A proxy on a free loopback port in front of `upstream`; everything is gone when the test ends. */
+/** Starts an engine on a free loopback port in front of `upstream`; it is drained when the test ends. */
 export const rig = async (
   t: TestContext,
   createEngine: CreateEngine,
@@ -60,7 +60,7 @@ export const rig = async (
   };
 };
 
-/** A client that half-closes only when told to. */
+/** A client that half-closes only when the test calls `end`. */
 export const dial = (t: TestContext, address: Address): Socket => {
   const socket = connect({ ...toNetOptions(address), allowHalfOpen: true, noDelay: true });
   socket.on('error', () => {});
@@ -94,7 +94,7 @@ export const echo = (socket: Socket): void => {
   socket.pipe(socket);
 };
 
-/** An upstream whose queue of connections is full and which accepts none: a connect to it only times out. */
+/** An upstream that accepts nothing and whose queue of connections is full: a connect to it times out. */
 export const deaf = async (t: TestContext): Promise<Address> => {
   const script = `const s = require('net').createServer().listen({ host: '127.0.0.1', port: 0, backlog: 1 }, () => {
     process.stdout.write(String(s.address().port)); process.kill(process.pid, 'SIGSTOP'); })`;
@@ -113,7 +113,7 @@ export const deaf = async (t: TestContext): Promise<Address> => {
 const quiet = (socket: Socket): Promise<false> =>
   new Promise((done) => socket.setTimeout(300, () => done(false)));
 
-/** A port that nobody listens on just now. */
+/** A free port: no process listens on it just now. */
 export const freePort = async (host = '127.0.0.1'): Promise<number> => {
   const server = createServer().listen({ host, port: 0 });
   await once(server, 'listening');
@@ -123,7 +123,7 @@ export const freePort = async (host = '127.0.0.1'): Promise<number> => {
   return port;
 };
 
-/** Writes `size` bytes as fast as the socket takes them, then FIN; `bytes` is how many so far. */
+/** Writes `size` bytes as fast as the socket takes them, then sends FIN. `bytes` counts the bytes so far. */
 export const pump = (socket: Socket, chunk: Buffer, size: number): { readonly bytes: number } => {
   const state = { bytes: 0 };
   const next = (): void => {
@@ -140,14 +140,14 @@ export const pump = (socket: Socket, chunk: Buffer, size: number): { readonly by
   return state;
 };
 
-/** Everything until the other side's FIN; rejects when the connection is reset. */
+/** Reads everything until the peer's FIN; rejects when the connection is reset. */
 export const readAll = async (socket: Socket): Promise<Buffer> => {
   const chunks: Buffer[] = [];
   for await (const chunk of socket.iterator({ destroyOnReturn: false })) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks);
 };
 
-/** Exactly the next `bytes` bytes. */
+/** Reads exactly the next `bytes` bytes. */
 export const readBytes = (socket: Socket, bytes: number): Promise<Buffer> =>
   new Promise((done, fail) => {
     const take = (): void => {
@@ -163,7 +163,7 @@ export const readBytes = (socket: Socket, bytes: number): Promise<Buffer> =>
     take();
   });
 
-/** How the connection ended, as the client saw it. */
+/** How the connection ended for this socket. */
 export const ending = (socket: Socket): Promise<'FIN' | string> =>
   new Promise((done) => {
     socket.once('error', (error: NodeJS.ErrnoException) => done(error.code ?? 'error'));
@@ -171,7 +171,7 @@ export const ending = (socket: Socket): Promise<'FIN' | string> =>
     socket.resume();
   });
 
-/** libuv takes a reset that it finds together with the last data for an end (docs/decisions.md: a reset is not an end). */
+/** libuv reports a reset that it finds together with the last data as an end (docs/decisions.md: a reset is not an end). */
 const wasReset = (socket: Socket): boolean => {
   const isTcp = socket.localAddress !== undefined;
   Object.assign(socket, { _peername: undefined });

@@ -1,6 +1,6 @@
 import type { Policy } from '../../src/proxy/engine.ts';
 
-/** What a test's engine has to keep to, but for what the test says. */
+/** The policy of a test's engine, apart from what the test sets itself. */
 export const LIMITS: Omit<Policy, 'upstream'> = {
   allow: ['loopback'],
   holdMs: 0,

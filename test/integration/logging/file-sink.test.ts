@@ -19,14 +19,14 @@ import { tempFolder } from '../../support/temp-dir.ts';
 
 const folder = tempFolder();
 let path = '';
-let told: string[] = [];
+let messages: string[] = [];
 let made = 0;
 beforeEach(() => {
   path = join(folder, `${++made}`, 'logs', 'tcp-proxy-6274.log');
-  told = [];
+  messages = [];
 });
 
-const open = (): FileSink => openFileSink(path, (_event, sentence) => told.push(sentence));
+const open = (): FileSink => openFileSink(path, (_event, message) => messages.push(message));
 const read = (file = path): string => (existsSync(file) ? readFileSync(file, 'utf8') : '');
 const until = async (isSo: () => boolean): Promise<void> => {
   while (!isSo()) await new Promise((done) => setImmediate(done));
@@ -53,10 +53,10 @@ describe('a log of connections', () => {
     }
     await log.close();
     assert.equal(read(), `before\n${lines.join('')}`);
-    assert.deepEqual(told, []);
+    assert.deepEqual(messages, []);
   });
 
-  test('is made anew when it is renamed, nobody being told', async () => {
+  test('is made anew when it is renamed, without any notice', async () => {
     const log = open();
     for (let turn = 0; turn < 5; turn += 1) {
       log.write(`${turn}\n`);
@@ -86,7 +86,7 @@ describe('a log of connections', () => {
     assert.deepEqual([read(), read(`${path}.1`)], ['c\n', 'b\n']);
   });
 
-  test('may be written by two at a time', async () => {
+  test('may be written by two sinks at a time', async () => {
     const logs = [open(), open()];
     for (let turn = 0; turn < 1_000; turn += 1) {
       for (const [which, log] of logs.entries()) log.write(`${which} ${turn}\n`);
@@ -101,18 +101,18 @@ describe('a log of connections', () => {
       );
   });
 
-  test('that cannot be opened is told of once, and has every line once it can', async () => {
+  test('that cannot be opened is reported once, and has every line once it can', async () => {
     mkdirSync(dirname(dirname(path)));
     writeFileSync(dirname(path), 'in the way');
     const log = open();
     log.write('a\n');
-    await until(() => told.length > 0);
+    await until(() => messages.length > 0);
     log.write('b\n');
     rmSync(dirname(path));
     await until(() => read() === 'a\nb\n');
-    await until(() => told.length > 1);
-    assert.match(told[0] ?? '', new RegExp(`^cannot write ${path}: E.*; trying again$`));
-    assert.deepEqual(told.slice(1), [`${path} is written again; 0 lines were lost`]);
+    await until(() => messages.length > 1);
+    assert.match(messages[0] ?? '', new RegExp(`^cannot write ${path}: E.*; trying again$`));
+    assert.deepEqual(messages.slice(1), [`${path} is written again; 0 lines were lost`]);
     await log.close();
   });
 
@@ -121,26 +121,26 @@ describe('a log of connections', () => {
     symlinkSync('/dev/full', path);
     const log = open();
     log.write('first\n');
-    await until(() => told.length > 0);
-    assert.match(told[0] ?? '', /: ENOSPC/);
+    await until(() => messages.length > 0);
+    assert.match(messages[0] ?? '', /: ENOSPC/);
     const line = `${'x'.repeat(999)}\n`;
     for (let count = 0; count < 5_000; count += 1) log.write(line);
     rmSync(path);
-    await until(() => told.length > 1);
+    await until(() => messages.length > 1);
     await log.close();
     const kept = read().length / 1_000 - 0.006;
-    const lost = Number(/ is written again; (\d+) lines were lost$/.exec(told[1] ?? '')?.[1]);
+    const lost = Number(/ is written again; (\d+) lines were lost$/.exec(messages[1] ?? '')?.[1]);
     assert.equal(kept + lost, 5_000);
     assert.ok(kept >= 4_000 && kept < 4_010, `${kept} lines were kept`);
   });
 
-  test('says what it has lost when lines come faster than it can write', async () => {
+  test('reports what it has lost when lines come faster than it can write', async () => {
     const log = open();
     for (let count = 0; count < 5_000; count += 1) log.write(`${'x'.repeat(999)}\n`);
     await log.close();
     const kept = read().length / 1_000;
     assert.ok(kept < 4_010, `${kept} lines were kept`);
-    assert.deepEqual(told, [
+    assert.deepEqual(messages, [
       `${5_000 - kept} lines for ${path} were lost: they came faster than they were written`,
     ]);
   });
@@ -151,7 +151,7 @@ describe('a log of connections', () => {
     const log = open();
     log.write('a\n');
     await log.close();
-    assert.equal(told.length, 1);
+    assert.equal(messages.length, 1);
   });
 
   test('has what was written last by a process that exits at once', () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createLog } from '../../../src/logging/logger.ts';
 
-// Nepal: no other zone could be taken for it.
+// Nepal: no other time zone has its offset.
 process.env['TZ'] = 'Asia/Kathmandu';
 
 const logged = (
@@ -23,8 +23,8 @@ test('a line for people has the local time in brackets, and nothing but the sent
   const match = /^\[(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)\] ⚠️ {2}Proxy for port 6274 is not running\n$/.exec(
     line,
   );
-  const atMs = Date.parse(`${match?.[1]}T${match?.[2]}+05:45`);
-  assert.ok(atMs >= before && atMs <= Date.now(), line);
+  const loggedAt = Date.parse(`${match?.[1]}T${match?.[2]}+05:45`);
+  assert.ok(loggedAt >= before && loggedAt <= Date.now(), line);
 });
 
 test('a line for machines is one JSON object with its fields, whatever is in the text', () => {

@@ -36,7 +36,7 @@ describe('a log that has grown past its limit', () => {
 });
 
 describe('the rotated files of a log', () => {
-  test('are told from others, and come in the order of time', () => {
+  test('are distinguished from other files, and come in the order of time', () => {
     const folder = tempFolder();
     const rotated = ['a.log-20261231-9', 'a.log-20260101-10.gz', 'a.log-20260101-200'];
     for (const name of [...rotated, 'a.log', 'b.log-20260101-1', 'a.log-2026', 'a.log-20260101-1.gz.part'])
@@ -48,15 +48,15 @@ describe('the rotated files of a log', () => {
   test('are compressed but for the newest, and the oldest are removed', async () => {
     const folder = tempFolder();
     const path = join(folder, 'a.log');
-    const text = (one: number): string => `line ${one}\n`.repeat(100_000);
-    for (const one of [1, 2, 3, 4]) writeFileSync(`${path}-20260101-${one}`, text(one));
-    for (const one of [1, 2])
-      writeFileSync(`${path}-20260101-${one}.gz.part`, 'of a process that was killed');
+    const text = (number: number): string => `line ${number}\n`.repeat(100_000);
+    for (const number of [1, 2, 3, 4]) writeFileSync(`${path}-20260101-${number}`, text(number));
+    for (const number of [1, 2])
+      writeFileSync(`${path}-20260101-${number}.gz.part`, 'of a process that was killed');
     await pruneRotated(path, 3);
     const left = ['a.log-20260101-2.gz', 'a.log-20260101-3.gz', 'a.log-20260101-4'];
     assert.deepEqual(readdirSync(folder).sort(), left);
-    for (const one of [2, 3])
-      assert.equal(gunzipSync(readFileSync(`${path}-20260101-${one}.gz`)).toString(), text(one));
+    for (const number of [2, 3])
+      assert.equal(gunzipSync(readFileSync(`${path}-20260101-${number}.gz`)).toString(), text(number));
     await pruneRotated(path, 1);
     assert.deepEqual(readdirSync(folder), ['a.log-20260101-4']);
   });
@@ -64,7 +64,7 @@ describe('the rotated files of a log', () => {
   test('stay as they are when they cannot be compressed', async () => {
     const folder = tempFolder();
     const path = join(folder, 'a.log');
-    for (const one of [1, 2]) writeFileSync(`${path}-20260101-${one}`, 'text');
+    for (const number of [1, 2]) writeFileSync(`${path}-20260101-${number}`, 'text');
     mkdirSync(join(folder, 'a.log-20260101-1.gz', 'in the way'), { recursive: true });
     await assert.rejects(pruneRotated(path, 3));
     assert.equal(readFileSync(`${path}-20260101-1`, 'utf8'), 'text');

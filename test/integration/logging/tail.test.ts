@@ -52,9 +52,9 @@ describe('the tail of a file', () => {
   test('is found across blocks, however long the lines are', () => {
     const lines = Array.from({ length: 5_000 }, (_, index) => `${index} ${'ä'.repeat(index % 97)}`);
     write(`${lines.join('\n')}\n${'x'.repeat(200_000)}\nlast\n`);
-    for (const most of [1, 2, 3, 4_000]) {
-      const file = openLogFile(path, most);
-      assert.deepEqual(file.tail, [...lines, 'x'.repeat(200_000), 'last'].slice(-most));
+    for (const maxLines of [1, 2, 3, 4_000]) {
+      const file = openLogFile(path, maxLines);
+      assert.deepEqual(file.tail, [...lines, 'x'.repeat(200_000), 'last'].slice(-maxLines));
       file.close();
     }
   });
@@ -123,7 +123,7 @@ describe('a file that is followed', () => {
     file.close();
   });
 
-  test('goes on being read while the new one is empty: PM2 has not been told yet', () => {
+  test('goes on being read while the new one is empty: PM2 has not got the order yet', () => {
     write('a\n');
     const file = openLogFile(path, 1);
     renameSync(path, `${path}.1`);
@@ -137,7 +137,7 @@ describe('a file that is followed', () => {
     file.close();
   });
 
-  test('may be copied and cut', () => {
+  test('may be copied and truncated', () => {
     write('a\nb\nunfinished');
     const file = openLogFile(path, 1);
     assert.deepEqual(file.readNewLines(), []);
@@ -152,7 +152,7 @@ describe('a file that is followed', () => {
     file.close();
   });
 
-  test('may be cut and have grown past where it was read, before anybody looked', () => {
+  test('may be truncated and have grown past where it was read, before the next read', () => {
     write('a\nb\n');
     const file = openLogFile(path, 1);
     truncateSync(path);

@@ -18,7 +18,7 @@ import {
   serve,
 } from '../../support/proxy-harness.ts';
 
-/** What a public port gets to see; afterwards nothing of it must be left. */
+/** Abuse that a public port is exposed to. Nothing of it must be left afterwards. */
 for (const [name, createEngine] of Object.entries(ENGINES))
   describe(`abuse of the ${name} engine`, () => {
     test('1,500 clients and an upstream that both behave at random leave nothing behind', async (t) => {
@@ -37,7 +37,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
       await until(() => openFiles() <= before);
     });
 
-    test('5,000 connects of a port scan are each told of once and leave nothing behind', async (t) => {
+    test('5,000 connects of a port scan are each logged once and leave nothing behind', async (t) => {
       const { dial, record, records, engine } = await rig(t, createEngine, await serve(t, echo));
       const before = openFiles();
       for (let n = 0; n < 5_000; n += 1) {
@@ -50,7 +50,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
       await until(() => openFiles() <= before);
     });
 
-    test('two hundred clients that send a byte now and then do not keep another one waiting', async (t) => {
+    test('two hundred clients that send a byte now and then do not keep another client waiting', async (t) => {
       const { dial, engine } = await rig(t, createEngine, await serve(t, echo));
       const slow = Array.from({ length: 200 }, () => dial());
       for (const client of slow) client.write('s');
@@ -64,21 +64,21 @@ for (const [name, createEngine] of Object.entries(ENGINES))
     });
   });
 
-test('at 96 open files 150 clients do not kill a proxy, and the next one is served', async (t) => {
+test('at 96 open files 150 clients do not kill a proxy, and the next client is served', async (t) => {
   const { proxy, address } = await proxyWithFiles(t, 96);
   const clients = Array.from({ length: 150 }, () => dial(t, address));
-  const seen = { served: 0, refused: 0 };
+  const outcomes = { served: 0, refused: 0 };
   for (const client of clients) {
     client.once('data', () => {
-      seen.served += 1;
+      outcomes.served += 1;
     });
     client.once('error', () => {
-      seen.refused += 1;
+      outcomes.refused += 1;
     });
     client.write('x');
   }
-  await until(() => seen.served > 0 && seen.served + seen.refused > 100);
-  assert.ok(seen.refused > 0);
+  await until(() => outcomes.served > 0 && outcomes.served + outcomes.refused > 100);
+  assert.ok(outcomes.refused > 0);
   for (const client of clients) client.destroy();
   for (let answer = ''; answer !== 'next'; ) {
     const client = dial(t, address);
@@ -88,7 +88,7 @@ test('at 96 open files 150 clients do not kill a proxy, and the next one is serv
   assert.equal(proxy.exitCode, null);
 });
 
-const skip = process.platform !== 'linux' && 'there is no /proc';
+const skip = process.platform !== 'linux' && 'needs /proc (Linux)';
 test('a proxy that is full of clients is not out of files', { skip }, async (t) => {
   const { proxy, address } = await proxyWithFiles(t, 512);
   const clients = Array.from({ length: 400 }, () => dial(t, address));

@@ -24,13 +24,15 @@ import {
 } from '../../support/proxy-harness.ts';
 import { needs, needsOutside, needsProgram, needsRoot, OUTSIDE } from '../../support/requirements.ts';
 
-/** What every engine must do with a connection, byte by byte and ending by ending. */
+/** What every engine must do with a connection, from its first byte to its end. */
 for (const [name, createEngine] of Object.entries(ENGINES)) {
   describe(`bytes through the ${name} engine`, () => {
     test('200 MB arrive whole and in order in both directions at once', async (t) => {
       const { dial } = await rig(t, createEngine, await serve(t, echo));
-      const [chunk, size] = [randomBytes(100_000), 200_000_000];
-      const [sent, received] = [createHash('sha256'), createHash('sha256')];
+      const chunk = randomBytes(100_000);
+      const size = 200_000_000;
+      const sent = createHash('sha256');
+      const received = createHash('sha256');
       for (let bytes = 0; bytes < size; bytes += chunk.length) sent.update(chunk);
       const client = dial();
       client.on('data', (bytes: Buffer) => received.update(bytes));
@@ -72,7 +74,8 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
     });
 
     test('stop flowing while the reader does not read, and go on when it does', async (t) => {
-      const [size, chunk] = [60_000_000, randomBytes(60_000)];
+      const size = 60_000_000;
+      const chunk = randomBytes(60_000);
       let reader: Socket | undefined;
       const upstream = await serve(t, (socket) => {
         reader = socket.pause();
@@ -106,7 +109,7 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
           found.find(({ remote }) => remote === upstream.port),
         ];
       };
-      // Where a connection has to live for a while before its peer is asked after.
+      // The kernel engine turns keepalive on only after a connection has been open for a while.
       while (sides().some((side) => side?.keepalive === 0)) await pause(100);
       for (const side of sides()) {
         const { local, remote, ...options } = side ?? assert.fail('no such socket');
@@ -154,16 +157,16 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
     });
 
     test("an upstream's FIN is passed on, and the client may go on sending", async (t) => {
-      let heard: Promise<Buffer> | undefined;
+      let received: Promise<Buffer> | undefined;
       const upstream = await serve(t, (socket) => {
         socket.end('bye');
-        heard = readAll(socket);
+        received = readAll(socket);
       });
       const { dial, record } = await rig(t, createEngine, upstream);
       const client = dial();
       assert.equal((await readAll(client)).toString(), 'bye');
       client.end('one more thing');
-      assert.equal((await heard)?.toString(), 'one more thing');
+      assert.equal((await received)?.toString(), 'one more thing');
       assert.equal((await record(0)).reason, 'done');
     });
 
@@ -177,16 +180,16 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
     });
 
     test("a client's reset is passed on as a reset", async (t) => {
-      let seen: Promise<string> | undefined;
+      let upstreamEnding: Promise<string> | undefined;
       const upstream = await serve(t, (socket) => {
         socket.once('data', () => client.resetAndDestroy());
-        seen = ending(socket);
+        upstreamEnding = ending(socket);
       });
       const { dial, record } = await rig(t, createEngine, upstream);
       const client = dial();
       client.write('x');
       assert.equal((await record(0)).reason, 'client_reset');
-      assert.equal(await seen, 'ECONNRESET');
+      assert.equal(await upstreamEnding, 'ECONNRESET');
     });
 
     for (const [side, how, when, lateMs] of [
@@ -234,7 +237,7 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
         const client = dial().pause();
         await stalled(() => engine.counts().bytesToClient);
         far?.resetAndDestroy();
-        // The engine does not read either now: it hears of the reset when it writes.
+        // The engine does not read either now: it notices the reset when it writes.
         client.write('x');
         assert.equal((await record(0)).reason, 'upstream_reset');
       });
@@ -258,7 +261,7 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       while ((await unsent(far)) > 0);
       await turns(50);
       far.resetAndDestroy();
-      // The portable engine does not read either now: it hears of the reset when it writes. The other one is told.
+      // The portable engine does not read either now: it notices the reset when it writes. The kernel engine gets an event.
       if (name === 'portable') client.write('x');
       let received = 0;
       client.on('data', (bytes: Buffer) => {
@@ -292,7 +295,7 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       assert.ok((await record(0)).totalMs >= 12_000);
     });
 
-    test('the half-close time-out is one of silence, not a deadline', async (t) => {
+    test('the half-close time-out limits silence, and is no deadline', async (t) => {
       const upstream = await serve(t, (socket) => {
         let left = 20;
         const timer = setInterval(() => {
@@ -320,7 +323,7 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
     });
 
     for (const side of ['client', 'upstream'] as const)
-      test(`the idle time-out is one of silence, and the ${side} alone can break it`, async (t) => {
+      test(`the idle time-out limits silence, and the ${side} alone can break it`, async (t) => {
         const talk = (socket: Socket): void => {
           let left = 20;
           const timer = setInterval(() => {
@@ -330,9 +333,9 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
             if (left === 0) clearInterval(timer);
           }, 100);
         };
-        let heard: Promise<Buffer> | undefined;
+        let upstreamReceived: Promise<Buffer> | undefined;
         const upstream = await serve(t, (socket) => {
-          heard = readAll(socket);
+          upstreamReceived = readAll(socket);
           if (side === 'upstream') talk(socket);
           else socket.once('end', () => socket.end());
         });
@@ -341,7 +344,7 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
         if (side === 'client') talk(client);
         else client.once('end', () => client.end());
         const answered = await readAll(client);
-        const received = { client: await heard, upstream: answered };
+        const received = { client: await upstreamReceived, upstream: answered };
         const { reason, totalMs } = await record(0);
         assert.equal(reason, 'done');
         assert.equal(String(received[side]), '.'.repeat(20));
@@ -399,7 +402,7 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       assert.deepEqual([upstream, tries], [{ host: '::1', port }, 2]);
     });
 
-    test('refuses honestly when the upstream refuses', async (t) => {
+    test('refuses the client when the upstream refuses', async (t) => {
       const { dial, record } = await rig(t, createEngine, { host: '127.0.0.1', port: await freePort() });
       assert.equal(await ending(dial()), 'ECONNRESET');
       const { reason, code, tries, isConnected } = await record(0);
@@ -438,7 +441,7 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       }
     });
 
-    test('holds a client that has sent everything it has to say', async (t) => {
+    test('holds a client that has half-closed already', async (t) => {
       const port = await freePort();
       const { dial, engine } = await rig(t, createEngine, { host: '127.0.0.1', port }, { holdMs: 30_000 });
       const client = dial();
@@ -460,7 +463,7 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       assert.ok(holdMs >= 100, `${holdMs} ms`);
     });
 
-    test('holds no more clients than it may', async (t) => {
+    test('holds no more clients than maxHeld', async (t) => {
       const upstream = { host: '127.0.0.1', port: await freePort() };
       const { dial, record, engine } = await rig(t, createEngine, upstream, { holdMs: 30_000, maxHeld: 1 });
       dial();
@@ -504,7 +507,7 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       const { dial, record, engine } = await rig(t, createEngine, upstream, { connectTimeoutMs: 60_000 });
       const before = openFiles();
       const client = dial();
-      // Two ends of the client's connection, and the one to the upstream.
+      // Both ends of the client's connection, and the socket to the upstream.
       await until(() => openFiles() === before + 3);
       client.resetAndDestroy();
       assert.equal((await record(0)).reason, 'client_reset');
@@ -543,7 +546,7 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       assert.equal(engine.counts().total, 1);
     });
 
-    test('says so when every address of the upstream is its own listener', async (t) => {
+    test('gives the reason loop when every address of the upstream is its own listener', async (t) => {
       const port = await freePort('0.0.0.0');
       const own = { host: '0.0.0.0', port };
       const { record, engine } = await rig(t, createEngine, { host: '127.0.0.1', port }, {}, own);
@@ -583,7 +586,7 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
     }, async (t) => {
       const host = createHost('self');
       t.after(() => host.remove());
-      // Linux gives the even ports of the range first: there is one, and it is the one that is dialled.
+      // Linux gives the even ports of the range first. The range has one, and it is the port that is dialled.
       const range = 'echo 40000 40001 >/proc/sys/net/ipv4/ip_local_port_range';
       execFileSync('ip', ['netns', 'exec', host.name, 'sh', '-c', range]);
       const args = ['127.0.0.1:7000', '127.0.0.1', '40000', '--hold-ms', '0', '--engine', name];
@@ -598,7 +601,7 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
   });
 
   describe(`listeners of the ${name} engine`, () => {
-    test('on 0.0.0.0 and on :: stand side by side, each with its own clients', async (t) => {
+    test('on 0.0.0.0 and on :: work beside each other, each with its own clients', async (t) => {
       const everywhere = { host: '0.0.0.0', port: await freePort('0.0.0.0') };
       const { engine, records } = await rig(t, createEngine, await serve(t, echo), {}, everywhere);
       await engine.listen({ ...everywhere, host: '::' });
@@ -616,14 +619,14 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
   });
 
   describe(`limits of the ${name} engine`, () => {
-    test('a client that is not on the allow list is reset and named', async (t) => {
+    test('a client that is not on the allow list is reset, and recorded with its address', async (t) => {
       const { dial, record } = await rig(t, createEngine, await serve(t, echo), { allow: ['10.0.0.0/8'] });
       assert.equal(await ending(dial()), 'ECONNRESET');
       const { reason, client } = await record(0);
       assert.deepEqual([reason, client.host], ['not_allowed', '127.0.0.1']);
     });
 
-    test('a client over the limit waits for a place, and one more is refused', async (t) => {
+    test('a client over the limit waits for a slot, and one more is refused', async (t) => {
       const limits = { maxConnections: 1, maxHeld: 1 };
       const { dial, record, engine } = await rig(t, createEngine, await serve(t, echo), limits);
       const first = dial();
@@ -641,7 +644,7 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       assert.equal(engine.counts().active, 0);
     });
 
-    test('clients that wait for a place are served in the order in which they came', async (t) => {
+    test('clients that wait for a slot are served in the order in which they came', async (t) => {
       const limits = { maxConnections: 1 };
       const { dial, record, engine } = await rig(t, createEngine, await serve(t, echo), limits);
       const clients: Socket[] = [];
@@ -658,25 +661,27 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       );
     });
 
-    test('those who wait for the upstream and those who wait for a place are counted together', async (t) => {
+    test('clients that wait for the upstream and clients that wait for a slot are counted together', async (t) => {
       const upstream = { host: '127.0.0.1', port: await freePort() };
       const limits = { holdMs: 30_000, maxConnections: 1 };
-      const two = await rig(t, createEngine, upstream, { ...limits, maxHeld: 2 });
-      two.dial();
-      await until(() => two.engine.counts().waitingForUpstream === 1);
-      two.dial();
-      await until(() => two.engine.counts().waitingForSlot === 1);
-      assert.equal(await ending(two.dial()), 'ECONNRESET');
-      assert.equal((await two.record(0)).reason, 'too_many');
+      const twoHeld = await rig(t, createEngine, upstream, { ...limits, maxHeld: 2 });
+      twoHeld.dial();
+      await until(() => twoHeld.engine.counts().waitingForUpstream === 1);
+      twoHeld.dial();
+      await until(() => twoHeld.engine.counts().waitingForSlot === 1);
+      assert.equal(await ending(twoHeld.dial()), 'ECONNRESET');
+      assert.equal((await twoHeld.record(0)).reason, 'too_many');
 
-      // The second client waits for a place before the upstream has refused the first.
-      const one = await rig(t, createEngine, upstream, { ...limits, maxHeld: 1 });
-      for (const client of [one.dial(), one.dial()]) void ending(client);
-      await until(() => one.engine.counts().total === 2 && one.engine.counts().waitingForUpstream === 1);
-      assert.equal(one.engine.counts().waitingForSlot, 0);
+      // The second client waits for a slot before the upstream has refused the first.
+      const oneHeld = await rig(t, createEngine, upstream, { ...limits, maxHeld: 1 });
+      for (const client of [oneHeld.dial(), oneHeld.dial()]) void ending(client);
+      await until(
+        () => oneHeld.engine.counts().total === 2 && oneHeld.engine.counts().waitingForUpstream === 1,
+      );
+      assert.equal(oneHeld.engine.counts().waitingForSlot, 0);
     });
 
-    test('a client that leaves while it waits for a place costs nothing', async (t) => {
+    test('a client that leaves while it waits for a slot costs nothing', async (t) => {
       const { dial, record, engine } = await rig(t, createEngine, await serve(t, echo), {
         maxConnections: 1,
       });
@@ -692,7 +697,7 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       assert.equal((await readAll(first)).toString(), '2');
     });
 
-    test('every connection that a drain cuts is told of before the drain is over', async (t) => {
+    test('every connection that a drain cuts is recorded before the drain is over', async (t) => {
       const { dial, engine, records } = await rig(t, createEngine, await serve(t, echo));
       const clients = Array.from({ length: 20 }, () => dial());
       for (const client of clients) client.write('x');
@@ -735,7 +740,7 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       assert.deepEqual([active, total, waitingForUpstream, waitingForSlot, records.length], [0, 0, 0, 0, 0]);
     });
 
-    test('a port that was announced for a check is good for one, and for this host only', {
+    test('a port that was announced for a check is good for one connection, from this host only', {
       skip: needs(needsOutside()),
     }, async (t) => {
       const everywhere = { host: '0.0.0.0', port: 0 };
@@ -786,13 +791,13 @@ interface SocketOptions {
   readonly idleSeconds: number;
 }
 
-/** Node has no getsockopt: a child asks, which has been given the sockets as its files 3, 4, ... */
+/** Node.js has no getsockopt: a child, which gets the sockets as its files 3, 4, ..., calls it. */
 const optionsOf = (fds: readonly number[]): readonly SocketOptions[] => {
   const script = `for (3 .. $#ARGV + 3) {
     open my $s, '+<&=', $_ or die;
     my @ports = map { (sockaddr_in $_)[0] } getsockname $s, getpeername $s;
-    my @wanted = ([IPPROTO_TCP, TCP_NODELAY], [SOL_SOCKET, SO_KEEPALIVE], [IPPROTO_TCP, TCP_KEEPIDLE]);
-    print join(' ', @ports, map { unpack 'i', getsockopt $s, $_->[0], $_->[1] } @wanted), "\\n";
+    my @options = ([IPPROTO_TCP, TCP_NODELAY], [SOL_SOCKET, SO_KEEPALIVE], [IPPROTO_TCP, TCP_KEEPIDLE]);
+    print join(' ', @ports, map { unpack 'i', getsockopt $s, $_->[0], $_->[1] } @options), "\\n";
   }`;
   const { stdout } = spawnSync('perl', ['-MSocket=:all', '-e', script, ...fds.map(String)], {
     stdio: ['ignore', 'pipe', 'inherit', ...fds],
@@ -817,15 +822,15 @@ const turns = async (count: number): Promise<void> => {
   for (let n = 0; n < count; n += 1) await new Promise((done) => setImmediate(done));
 };
 
-/** The number is as wanted, or has not changed over many turns of the event loop. */
-const settled = async (bytes: () => number, wanted: number): Promise<void> => {
-  for (let same = 0, before = -1; same < 2_000 && bytes() !== wanted; before = bytes()) {
+/** Settles when the number is `expected`, or has not changed over many turns of the event loop. */
+const settled = async (bytes: () => number, expected: number): Promise<void> => {
+  for (let same = 0, before = -1; same < 2_000 && bytes() !== expected; before = bytes()) {
     await new Promise((done) => setImmediate(done));
     same = bytes() === before ? same + 1 : 0;
   }
 };
 
-/** The number grew, and then no more over many turns of the event loop. */
+/** Settles when the number has grown, and then has not changed over many turns of the event loop. */
 const stalled = async (bytes: () => number): Promise<void> => {
   for (let same = 0, before = 0; same < 20_000; before = bytes()) {
     await new Promise((done) => setImmediate(done));

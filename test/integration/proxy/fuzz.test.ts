@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { ENGINES, rig, serve } from '../../support/proxy-harness.ts';
 
-/** One step of one side: so many bytes, FIN, RST, or to stop and go on reading. */
+/** One step of one side: write a number of bytes, send FIN or RST, stop or go on reading. */
 const step = fc.record({
   side: fc.constantFrom('client' as const, 'upstream' as const),
   op: fc.oneof(
@@ -40,17 +40,18 @@ for (const [name, createEngine] of Object.entries(ENGINES))
         await Promise.all([client.closed, far.closed]);
         const isReset = client.reset !== 'no' || far.reset !== 'no';
         if (!isReset) assert.equal(reason, 'done');
-        for (const [one, other] of [
+        for (const [side, peer] of [
           [client, far],
           [far, client],
         ] as const)
-          if (one.reset === 'open' && !other.hasFinished && other.reset === 'no')
+          if (side.reset === 'open' && !peer.hasFinished && peer.reset === 'no')
             assert.match(reason, /_reset$/);
         for (const [from, to] of [
           [client, far],
           [far, client],
         ] as const) {
-          const [sent, received] = [Buffer.concat(from.sent), Buffer.concat(to.received)];
+          const sent = Buffer.concat(from.sent);
+          const received = Buffer.concat(to.received);
           assert.ok(
             sent.subarray(0, received.length).equals(received),
             'what arrived is not how it was sent',
@@ -71,9 +72,9 @@ interface Side {
   readonly sent: Buffer[];
   readonly received: Buffer[];
   readonly closed: Promise<unknown>;
-  /** FIN before any reset of the other side. */
+  /** Whether this side sent its FIN before any reset of the peer. */
   hasFinished: boolean;
-  /** A reset after the side's own FIN need not be seen: nothing more is expected from there. */
+  /** A reset after this side's own FIN need not be noticed: nothing more is expected from this side. */
   reset: 'no' | 'open' | 'after its FIN';
 }
 

@@ -12,7 +12,7 @@ interface Line {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-/** A forwarder of the config entry; `line` resolves with the next line of the event. */
+/** Starts a proxy of the config entry; `line` resolves with the first line of the event. */
 const start = async (t: TestContext, entry: Partial<ProxyConfig>) => {
   const upstream = await serve(t, (socket) => socket.end('pong'));
   const port = await freePort();
@@ -22,7 +22,7 @@ const start = async (t: TestContext, entry: Partial<ProxyConfig>) => {
   assert.ok(parsed.ok && parsed.config.proxies[0]);
   const lines: Line[] = [];
   let wake = (): void => {};
-  const forwarder = await startProxy(
+  const runningProxy = await startProxy(
     parsed.config.proxies[0],
     createPortableEngine,
     (event, text, fields = {}) => {
@@ -31,17 +31,17 @@ const start = async (t: TestContext, entry: Partial<ProxyConfig>) => {
     },
     assert.fail,
   );
-  t.after(() => forwarder.drain(0));
+  t.after(() => runningProxy.drain(0));
   const line = async (event: string): Promise<Line> => {
     for (;;) {
-      const found = lines.find((one) => one.event === event);
+      const found = lines.find(({ event: name }) => name === event);
       if (found) return found;
       await new Promise<void>((done) => {
         wake = done;
       });
     }
   };
-  return { address: { host: '127.0.0.1', port }, port, upstream, lines, line, forwarder };
+  return { address: { host: '127.0.0.1', port }, port, upstream, lines, line, runningProxy };
 };
 
 test('a finished connection is one line, with both ends, bytes, durations and the reason', async (t) => {
@@ -74,17 +74,17 @@ test('with logOpen there is a line when a connection opens, too', async (t) => {
   await line('connection');
 });
 
-test('a refused client is told with the very line that would let it in', async (t) => {
-  const { address, line, forwarder } = await start(t, { allow: ['10.0.0.0/8'] });
+test('a refused client is logged with the very setting that would let it in', async (t) => {
+  const { address, line, runningProxy } = await start(t, { allow: ['10.0.0.0/8'] });
   assert.equal(await ending(dial(t, address)), 'ECONNRESET');
   const { text, fields } = await line('connection');
   const hint = /to let it in: "allow": (\[.*\]), /.exec(text)?.[1];
   assert.deepEqual(JSON.parse(hint ?? ''), ['10.0.0.0/8', '127.0.0.1']);
   assert.equal(fields['haproxy'], 'PR');
-  assert.equal(forwarder.report().connections.byReason.not_allowed, 1);
+  assert.equal(runningProxy.report().connections.byReason.not_allowed, 1);
 });
 
-test('a hold that was in vain is told with its tries', async (t) => {
+test('a hold that was in vain is logged with its tries', async (t) => {
   const { address, line } = await start(t, {
     holdMs: 350,
     upstream: `127.0.0.1:${await freePort()}` as never,
@@ -95,15 +95,16 @@ test('a hold that was in vain is told with its tries', async (t) => {
   assert.equal(fields['reason'], 'upstream_refused');
 });
 
-test('with a log of their own, connections are told there alone; refused clients are mentioned in the other', async (t) => {
+test('with an access log, connections are logged only there; refused clients are also in the other log', async (t) => {
   const parsed = parseConfig({
     proxies: [{ listen: `127.0.0.1:${await freePort()}`, upstream: '127.0.0.1:9', holdMs: 0, allow: [] }],
   });
   assert.ok(parsed.ok && parsed.config.proxies[0]);
   const [proxy] = parsed.config.proxies;
-  const [events, access]: [string[], string[]] = [[], []];
+  const events: string[] = [];
+  const access: string[] = [];
   let wake = (): void => {};
-  const forwarder = await startProxy(
+  const runningProxy = await startProxy(
     proxy,
     createPortableEngine,
     (event) => events.push(event),
@@ -113,13 +114,13 @@ test('with a log of their own, connections are told there alone; refused clients
       wake();
     },
   );
-  t.after(() => forwarder.drain(0));
+  t.after(() => runningProxy.drain(0));
   for (let count = 1; count <= 3; count += 1) {
-    const told = new Promise<void>((done) => {
+    const logged = new Promise<void>((done) => {
       wake = done;
     });
     dial(t, { host: '127.0.0.1', port: proxy.listen.port }).on('error', () => {});
-    await told;
+    await logged;
   }
   assert.deepEqual(access, ['connection', 'connection', 'connection']);
   assert.deepEqual(events, ['listen', 'engine', 'refused']);

@@ -17,33 +17,33 @@ const POLICY = {
   maxHeld: 1,
 };
 
-for (const [wanted, name, why] of [
+for (const [choice, name, why] of [
   ['auto', 'kernel', 'it can be had here'],
   ['kernel', 'kernel', 'as configured'],
   ['portable', 'portable', 'as configured'],
 ] as const)
-  test(`${wanted} is the ${name} engine where that can be had`, {
+  test(`${choice} is the ${name} engine where it is available`, {
     skip: needs(process.platform === 'linux' ? undefined : 'needs Linux'),
   }, async (t) => {
     const hooks = { onEnd: () => {}, onError: assert.fail, onDeath: assert.fail };
-    const engine = await chooseEngine(wanted)(POLICY, hooks);
+    const engine = await chooseEngine(choice)(POLICY, hooks);
     t.after(() => engine.drain(0));
     assert.deepEqual([engine.name, engine.reason], [name, why]);
   });
 
-/** In a process whose threads take the machine for another. */
-const elsewhere = async (wanted: EngineChoice, platform: string, arch: string): Promise<string> => {
+/** Chooses in a process whose threads take the machine for another one. */
+const chooseElsewhere = async (choice: EngineChoice, platform: string, arch: string): Promise<string> => {
   const disguise = `import { isMainThread } from 'node:worker_threads';
     if (!isMainThread) for (const [name, value] of Object.entries(${JSON.stringify({ platform, arch })}))
       Object.defineProperty(process, name, { value });`;
   const url = compiled('src/proxy/select-engine.ts').href;
   const script = `import(${JSON.stringify(url)}).then(({ chooseEngine }) => {
     const hooks = { onEnd() {}, onError() {}, onDeath() {} };
-    return chooseEngine('${wanted}')(${JSON.stringify(POLICY)}, hooks);
+    return chooseEngine('${choice}')(${JSON.stringify(POLICY)}, hooks);
   }).then(
     ({ name, reason }) => name + ': ' + reason,
     ({ message, cause }) => 'rejected: ' + message + ' | ' + cause.message,
-  ).then((told) => { console.log(told); process.exit(); });`;
+  ).then((outcome) => { console.log(outcome); process.exit(); });`;
   const load = `data:text/javascript,${encodeURIComponent(disguise)}`;
   const args = ['--import', load, '-e', script];
   return (await promisify(execFile)(process.execPath, args, { timeout: 60_000 })).stdout.trim();
@@ -54,12 +54,12 @@ for (const [platform, arch, why] of [
   ['linux', 'riscv64', 'not supported on riscv64'],
 ] as const) {
   test(`auto is the portable engine on ${platform} and ${arch}, and says why`, async () => {
-    const told = await elsewhere('auto', platform, arch);
-    assert.equal(told, `portable: no kernel engine here: ${why}`);
+    const outcome = await chooseElsewhere('auto', platform, arch);
+    assert.equal(outcome, `portable: no kernel engine here: ${why}`);
   });
 
   test(`kernel is refused on ${platform} and ${arch}, with the cause`, async () => {
-    const told = await elsewhere('kernel', platform, arch);
-    assert.equal(told, `rejected: no kernel engine here: ${why} | ${why}`);
+    const outcome = await chooseElsewhere('kernel', platform, arch);
+    assert.equal(outcome, `rejected: no kernel engine here: ${why} | ${why}`);
   });
 }

@@ -24,7 +24,7 @@ const stale = (): Address => {
   return address;
 };
 
-/** What every engine must do where one side, or both, is a unix socket (unix(7)). */
+/** What every engine must do where one or both sides are unix sockets (unix(7)). */
 for (const [name, createEngine] of Object.entries(ENGINES)) {
   const through = async (t: TestContext, upstream: Address, listen?: Address) =>
     rig(t, createEngine, upstream, { allow: [], ...(listen ? {} : { allow: ['loopback'] }) }, listen);
@@ -50,7 +50,7 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
         const { reason, bytesToUpstream, bytesToClient, client: from } = await record(0);
         assert.deepEqual([reason, bytesToUpstream, bytesToClient], ['done', sent.length, sent.length]);
         if (listensOnFile)
-          assert.deepEqual(from, address, 'a client without an address is told by the socket');
+          assert.deepEqual(from, address, 'a client without an address is recorded by the socket');
       });
 
     test('a reset of a TCP client ends the connection on a unix socket', async (t) => {
@@ -87,7 +87,7 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       assert.equal((await record(0)).reason, 'done');
     });
 
-    test('a socket file that nobody listens on is refused at once without a hold', async (t) => {
+    test('a socket file that no process listens on is refused at once without a hold', async (t) => {
       const { dial, record } = await through(t, stale());
       assert.equal(await ending(dial()), 'ECONNRESET');
       const { reason, code } = await record(0);
@@ -104,7 +104,7 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       assert.equal(existsSync(listen.host), false);
     });
 
-    test('a socket file that somebody listens on stays theirs', async (t) => {
+    test('a socket file that another process listens on is kept', async (t) => {
       const theirs = await serve(t, (socket) => socket.end('theirs'), file());
       await assert.rejects(through(t, await serve(t, echo), theirs), { code: 'EADDRINUSE' });
       assert.equal((await readAll(dial(t, theirs))).toString(), 'theirs');
@@ -119,11 +119,11 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
 
     test('a proxy whose socket file was deleted listens again', async (t) => {
       const listen = file();
-      const told: string[] = [];
+      const logged: string[] = [];
       const { host, port } = await serve(t, (socket) => socket.end('served'));
       const proxy = proxyOf({ listen: `unix:${listen.host}`, upstream: `${host}:${port}` });
-      const forwarder = await startProxy(proxy, createEngine, (_, text) => told.push(text), assert.fail);
-      t.after(() => forwarder.drain(0));
+      const runningProxy = await startProxy(proxy, createEngine, (_, text) => logged.push(text), assert.fail);
+      t.after(() => runningProxy.drain(0));
       rmSync(listen.host);
       const folder = watch(dirname(listen.host));
       while (!existsSync(listen.host)) await once(folder, 'change');
@@ -131,17 +131,17 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       // The file is there from bind(2) on; until listen(2), in another thread, a connect to it is refused.
       for (let answer = ''; answer !== 'served'; )
         answer = String(await readAll(dial(t, listen)).catch(() => ''));
-      assert.ok(told.includes(`listening on unix:${listen.host}`), told.join('\n'));
+      assert.ok(logged.includes(`listening on unix:${listen.host}`), logged.join('\n'));
     });
 
-    test('who holds the socket file is told by name', {
+    test('the process that holds the socket file is reported by name', {
       skip: HAS_PROCFS ? false : 'no /proc here',
     }, async (t) => {
       const theirs = await serve(t, echo, file());
       const proxy = proxyOf({ listen: `unix:${theirs.host}`, upstream: 'localhost:1' });
-      const forwarder = await startProxy(proxy, createEngine, () => {}, assert.fail);
-      t.after(() => forwarder.drain(0));
-      const [binding] = forwarder.report().bindings;
+      const runningProxy = await startProxy(proxy, createEngine, () => {}, assert.fail);
+      t.after(() => runningProxy.drain(0));
+      const [binding] = runningProxy.report().bindings;
       assert.deepEqual([binding?.state, binding?.portOwner?.pid], ['in_use', process.pid]);
     });
   });

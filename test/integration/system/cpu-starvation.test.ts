@@ -11,22 +11,22 @@ const skip = needs(readCpuSchedule('self') ? undefined : 'needs /proc/self/sched
 const FOREVER = 'while :; do :; done';
 const LIMIT_MS = 120_000;
 
-/** Some 100 ms of a CPU, however long that takes. */
+/** Uses about 100 ms of a CPU, however long that takes. */
 const work = async (t: TestContext): Promise<void> => {
   await once(startChild(t, 'sh', ['-c', 'i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done']), 'exit');
 };
 
 interface Share {
-  /** Whether the process was called starved. */
+  /** Whether the detector called the process starved. */
   readonly isStarved: boolean;
-  /** The part of the time that it had a CPU. */
+  /** The share of the time that it ran on a CPU. */
   readonly ran: number;
 }
 
-/** So long that the one excuse which ends after a while has ended. */
+/** Longer than the silence that a process short of CPU is excused for. */
 const SILENT_MS = 10_000;
 
-/** What is said of the process, in a time in which this one was not starved itself and the process's share `fits`. */
+/** The verdict on the process, for a time in which this process was not starved itself and the other one's share `fits`. */
 const watched = async (
   t: TestContext,
   pid: number,
@@ -36,38 +36,39 @@ const watched = async (
   for (const giveUpAt = Date.now() + LIMIT_MS; Date.now() < giveUpAt; ) {
     const isSelfStarved = createStarvationDetector(null);
     const isStarved = createStarvationDetector(pid);
-    const [startedAt, before] = [performance.now(), readCpuSchedule(pid)];
+    const startedAt = performance.now();
+    const before = readCpuSchedule(pid);
     await meanwhile();
     const after = readCpuSchedule(pid);
     const ran = ((after?.ranMs ?? 0) - (before?.ranMs ?? 0)) / (performance.now() - startedAt);
-    const said = isStarved(SILENT_MS);
-    if (!isSelfStarved(SILENT_MS) && fits(ran)) return { isStarved: said, ran };
+    const result = isStarved(SILENT_MS);
+    if (!isSelfStarved(SILENT_MS) && fits(ran)) return { isStarved: result, ran };
   }
   return assert.fail('this machine was too busy, all the time');
 };
 
 describe('a process is starved when it wants a CPU and gets none', { skip, concurrency: false }, () => {
-  test('one that computes without end is not', async (t) => {
-    // Without the right to come first it computes all the same, and has to wait for a machine that is not busy.
+  test('a process that computes without end is not', async (t) => {
+    // Without the right to raise its priority it computes all the same; the test then waits until the machine is less busy.
     const { pid } = startChild(t, 'nice', ['-n', '-15', 'sh', '-c', FOREVER]);
     const { isStarved, ran } = await watched(t, pid, (share) => share > 0.35);
     assert.equal(isStarved, false, `it ran for ${ran} of the time`);
   });
 
-  test('one that sleeps is not', async (t) => {
+  test('a process that sleeps is not', async (t) => {
     const { pid } = startChild(t, 'sleep', ['1000']);
     await until(() => readProcess(pid)?.state === 'S', 'asleep');
     assert.equal((await watched(t, pid, () => true)).isStarved, false);
   });
 
-  test('one that is stopped is not', async (t) => {
+  test('a process that is stopped is not', async (t) => {
     const child = startChild(t, 'sh', ['-c', FOREVER]);
     child.kill('SIGSTOP');
     await until(() => readProcess(child.pid)?.state === 'T', 'stopped');
     assert.equal((await watched(t, child.pid, () => true)).isStarved, false);
   });
 
-  test('one that goes meanwhile is not, nor one that is gone', async (t) => {
+  test('a process that goes meanwhile is not, nor is one that is gone', async (t) => {
     const child = startChild(t, 'sh', ['-c', FOREVER]);
     const kill = async (): Promise<void> => {
       child.kill('SIGKILL');
@@ -78,12 +79,12 @@ describe('a process is starved when it wants a CPU and gets none', { skip, concu
       assert.equal((await watched(t, child.pid, () => true, kill)).isStarved, false);
   });
 
-  test('one beside others that come first is', {
+  test('a process beside others with a higher priority is', {
     skip: needs(needsProgram('taskset', 'util-linux'), needsProgram('nice', 'coreutils')),
   }, async (t) => {
     const [cpu = '0'] =
       /^Cpus_allowed_list:\s*(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.slice(1) ?? [];
-    for (let others = 0; others < 3; others += 1) startChild(t, 'taskset', ['-c', cpu, 'sh', '-c', FOREVER]);
+    for (let count = 0; count < 3; count += 1) startChild(t, 'taskset', ['-c', cpu, 'sh', '-c', FOREVER]);
     const { pid } = startChild(t, 'taskset', ['-c', cpu, 'nice', '-n', '19', 'sh', '-c', FOREVER]);
     await until(() => readFileSync(`/proc/${pid}/comm`, 'utf8') === 'sh\n', 'computing');
     const { isStarved, ran } = await watched(t, pid, (share) => share < 0.25);

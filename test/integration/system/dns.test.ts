@@ -13,11 +13,11 @@ describe('what needs no name server is resolved without one', () => {
     test(`${host} is ${hosts.join(' and ')}`, async () =>
       assert.deepEqual(await resolveAddress({ host, port: 80 }), {
         ok: true,
-        addresses: hosts.map((one) => ({ host: one, port: 80 })),
+        addresses: hosts.map((address) => ({ host: address, port: 80 })),
       }));
 });
 
-test('a name that cannot be is a code, not an exception', async () => {
+test('a name that cannot be resolved is a code, not an exception', async () => {
   const resolved = await resolveAddress({ host: `${'a'.repeat(64)}.invalid`, port: 80 });
   assert.equal(resolved.ok, false);
   assert.match(resolved.ok ? '' : resolved.code, /^E/);

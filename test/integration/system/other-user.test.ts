@@ -27,27 +27,27 @@ for (const [where, state, command] of [
   test(`what may not be read of another user's process${where} is unknown, and no failure`, {
     skip,
   }, async () => {
-    const seen = await lookAsNobody(command);
-    assert.equal(seen.uid, 65_534);
-    assert.equal(seen.state, state);
-    assert.equal(seen.gone, 'gone');
-    assert.equal(seen.levels['openFiles'], 'unknown');
-    assert.equal(seen.usage['openFiles'], null);
-    for (const level of Object.values(seen.levels)) assert.ok(['ok', 'unknown'].includes(level), level);
+    const evidence = await inspectAsNobody(command);
+    assert.equal(evidence.uid, 65_534);
+    assert.equal(evidence.state, state);
+    assert.equal(evidence.gone, 'gone');
+    assert.equal(evidence.levels['openFiles'], 'unknown');
+    assert.equal(evidence.usage['openFiles'], null);
+    for (const level of Object.values(evidence.levels)) assert.ok(['ok', 'unknown'].includes(level), level);
   });
 
-/** At this process. */
-const lookAsNobody = async ([program, ...args]: readonly [string, ...string[]]) => {
+/** Inspects this process, as the user nobody. */
+const inspectAsNobody = async ([program, ...args]: readonly [string, ...string[]]) => {
   const code = `process.setgroups([]); process.setgid(65534);
     const modules = await Promise.all(process.argv.slice(1, 4).map((url) => import(url)));
     const { createResourceSampler, readProcessState, parseConfig } = Object.assign({}, ...modules);
     process.setuid(65534);
     const { config } = parseConfig({ proxies: [{ listen: '6274', upstream: 'localhost:6274' }] });
-    const gauge = createResourceSampler(config.proxies[0].limits);
+    const sampler = createResourceSampler(config.proxies[0].limits);
     const pid = Number(process.argv[4]);
-    gauge.measure(pid, null);
-    const [state, gone] = [pid, ${PID_THAT_IS_NONE}].map(readProcessState);
-    console.log(JSON.stringify({ uid: process.getuid(), state, gone, levels: gauge.levels(), usage: gauge.usage() }));`;
+    sampler.measure(pid, null);
+    const [state, gone] = [pid, ${UNUSED_PID}].map(readProcessState);
+    console.log(JSON.stringify({ uid: process.getuid(), state, gone, levels: sampler.levels(), usage: sampler.usage() }));`;
   const modules = [
     module('src/system/proc/process-state.ts'),
     module('src/monitor/checks/resources.ts'),
@@ -66,5 +66,5 @@ const lookAsNobody = async ([program, ...args]: readonly [string, ...string[]]) 
   };
 };
 
-/** Above the most that Linux gives (PID_MAX_LIMIT, 2^22). */
-const PID_THAT_IS_NONE = 4_200_000;
+/** Above the highest pid that Linux gives (PID_MAX_LIMIT, 2^22). */
+const UNUSED_PID = 4_200_000;

@@ -8,11 +8,12 @@ import { createInterface } from 'node:readline';
 import { after, test } from 'node:test';
 import { tempFolder } from '../../support/temp-dir.ts';
 
-test('a proxy that cannot write its pid file says so, serves, and writes it once it can', async () => {
+test('a proxy that cannot write its pid file logs that, serves, and writes the file once it can', async () => {
   const folder = tempFolder();
-  const [config, socket] = [join(folder, 'steadyport.json'), join(folder, 'app.sock')];
+  const config = join(folder, 'steadyport.json');
+  const socket = join(folder, 'app.sock');
   const pidFile = join(folder, 'home/ports/app.sock/pid');
-  // No file takes the place of a folder: as little can be written as on a full disk.
+  // A file cannot replace a folder, so the write fails as on a full disk.
   mkdirSync(pidFile, { recursive: true });
   const upstream = createServer((client) => client.end('served'));
   await once(upstream.listen(0, '127.0.0.1'), 'listening');

@@ -13,8 +13,8 @@ import { tempFolder } from '../../support/temp-dir.ts';
 
 const skip = needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)');
 
-const until = async (wanted: () => boolean, what: string): Promise<void> => {
-  for (const giveUpAt = Date.now() + 30_000; !wanted(); await turn())
+const until = async (condition: () => boolean, what: string): Promise<void> => {
+  for (const giveUpAt = Date.now() + 30_000; !condition(); await turn())
     assert.ok(Date.now() < giveUpAt, `never: ${what}`);
 };
 
@@ -41,9 +41,9 @@ describe('a process', { skip }, () => {
     const path = join(tempFolder(), 'a) Z 1 (b');
     symlinkSync('/bin/sleep', path);
     const pid = pidOf(start(t, path, ['1000'], 'sleep'));
-    const seen = readProcess(pid);
-    assert.ok(seen && 'RSD'.includes(seen.state), seen?.state);
-    assert.ok(seen.startTicks >= (readProcess(process.pid)?.startTicks ?? 0));
+    const stat = readProcess(pid);
+    assert.ok(stat && 'RSD'.includes(stat.state), stat?.state);
+    assert.ok(stat.startTicks >= (readProcess(process.pid)?.startTicks ?? 0));
     assert.equal(isAlive(pid), true);
   });
 
@@ -54,7 +54,7 @@ describe('a process', { skip }, () => {
     assert.equal(isAlive(pidOf(child)), true);
   });
 
-  test('that nobody waited for is a zombie, and not alive', async (t) => {
+  test('whose parent has not waited for it is a zombie, and not alive', async (t) => {
     // The shell becomes a sleep, which waits for no child; the child ends only after that, at the end of fd 3.
     const child = spawn('sh', ['-c', 'read line <&3 & echo $!; exec sleep 1000'], {
       stdio: ['ignore', 'pipe', 'inherit', 'pipe'],
@@ -82,5 +82,6 @@ describe('a process', { skip }, () => {
 test("this host's addresses have loopback among them, and link-local ones with their scope", () => {
   const addresses = localAddresses();
   assert.ok(addresses.includes('127.0.0.1'), addresses.join(' '));
-  for (const address of addresses.filter((one) => one.startsWith('fe80:'))) assert.match(address, /%./);
+  for (const address of addresses.filter((address) => address.startsWith('fe80:')))
+    assert.match(address, /%./);
 });

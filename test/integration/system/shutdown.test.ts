@@ -10,10 +10,12 @@ import type { ProxyProtocol } from '../../../src/ipc/protocol.ts';
 import { dial, echo, freePort, readBytes, serve } from '../../support/proxy-harness.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 
-test('a proxy that is asked to leave, and once more, has given its port up and lets its connections finish', {
+test('a proxy that is ordered to leave, twice, has released its port and lets its connections finish', {
   timeout: 60_000,
 }, async (t) => {
-  const [folder, port, upstream] = [tempFolder(), await freePort(), await serve(t, echo)];
+  const folder = tempFolder();
+  const port = await freePort();
+  const upstream = await serve(t, echo);
   const config = join(folder, 'steadyport.json');
   const proxies = [{ listen: `127.0.0.1:${port}`, upstream: `127.0.0.1:${upstream.port}` }];
   writeFileSync(config, JSON.stringify({ proxies }));
@@ -29,9 +31,9 @@ test('a proxy that is asked to leave, and once more, has given its port up and l
   await readBytes(client, 6);
 
   const socket = join(folder, `home/ports/${port}/control.sock`);
-  const asking = await untilServed(socket);
-  for (let twice = 0; twice < 2; twice += 1) {
-    await asking.ask('leave', null, 60_000);
+  const control = await untilServed(socket);
+  for (let order = 1; order <= 2; order += 1) {
+    await control.ask('leave', null, 60_000);
     const [error] = (await once(dial(t, { host: '127.0.0.1', port }), 'error')) as [NodeJS.ErrnoException];
     assert.equal(error.code, 'ECONNREFUSED');
   }

@@ -21,7 +21,7 @@ const listen = async (t: TestContext, host: string): Promise<number> => {
   return (server.address() as AddressInfo).port;
 };
 
-describe('a listening socket is found with its address and its holder', { skip }, () => {
+describe('a listening socket is found with its address and its owner', { skip }, () => {
   const table: readonly [bound: string, found: string][] = [
     ['127.0.0.1', '127.0.0.1'],
     ['127.1.2.3', '127.1.2.3'],
@@ -61,12 +61,12 @@ describe('a listening socket is found with its address and its holder', { skip }
     assert.deepEqual(findListeners(port), []);
   });
 
-  test('a socket whose process is not to be seen has its user at least', () => {
+  test('a socket whose process cannot be found has its user at least', () => {
     const listener = { uid: 12_345, inode: -1 };
     assert.deepEqual(ownerOf(listener), { pid: null, command: null, uid: 12_345 });
   });
 
-  test('with the connections that nobody has accepted yet', async (t) => {
+  test('with the connections that have not been accepted yet', async (t) => {
     const port = await listen(t, '127.0.0.1');
     assert.equal(findListeners(port)?.[0]?.backlog, 0);
   });

@@ -19,26 +19,29 @@ import { tempFolder } from '../../support/temp-dir.ts';
 const mode = (path: string): number => statSync(path).mode & 0o777;
 
 test('everything of a port is in a folder of its own', () => {
-  const home = locateStateDir('/x');
-  assert.deepEqual(home.portFiles('6274'), {
+  const stateDir = locateStateDir('/x');
+  assert.deepEqual(stateDir.portFiles('6274'), {
     socket: '/x/ports/6274/control.sock',
     pidFile: '/x/ports/6274/pid',
     failuresFile: '/x/ports/6274/failures',
   });
-  assert.deepEqual([home.monitorSocket, home.monitorStateFile], ['/x/monitor.sock', '/x/monitor.json']);
   assert.deepEqual(
-    [home.logsFolder, home.accessLogFile('tcp-proxy-6274')],
-    ['/x/logs', '/x/logs/tcp-proxy-6274.log'],
+    [stateDir.monitorSocket, stateDir.monitorStateFile],
+    ['/x/monitor.sock', '/x/monitor.json'],
+  );
+  assert.deepEqual(
+    [stateDir.portsFolder, stateDir.logsFolder, stateDir.accessLogFile('tcp-proxy-6274')],
+    ['/x/ports', '/x/logs', '/x/logs/tcp-proxy-6274.log'],
   );
 });
 
-test('to ask where things are makes nothing', () => {
+test('locating the state directory makes nothing', () => {
   const path = join(tempFolder(), 'home');
   locateStateDir(path);
   assert.equal(existsSync(path), false);
 });
 
-test('a home is for its owner only, whatever the umask', () => {
+test('a state directory is for its owner only, whatever the umask', () => {
   const path = join(tempFolder(), 'a', 'home');
   const before = process.umask(0);
   try {
@@ -52,7 +55,7 @@ test('a home is for its owner only, whatever the umask', () => {
   );
 });
 
-test('a home that others could look into is closed to them', () => {
+test('a state directory that other users can read is closed to them', () => {
   const path = join(tempFolder(), 'home');
   mkdirSync(path);
   chmodSync(path, 0o755);
@@ -60,7 +63,7 @@ test('a home that others could look into is closed to them', () => {
   assert.equal(mode(path), 0o700);
 });
 
-test('a home that is there already keeps what is in it', () => {
+test('a state directory that exists already keeps its files', () => {
   const path = join(tempFolder(), 'home');
   const { pidFile } = makeStateDir(path, '6274').portFiles('6274');
   writeFileSync(pidFile, '1\n');
@@ -129,7 +132,7 @@ test('a file that is not there has no text and no integer, and may be removed', 
   assert.deepEqual([readText(path), readInteger(path)], [undefined, undefined]);
 });
 
-describe('a home that is removed', () => {
+describe('a state directory that is removed', () => {
   const fill = (path: string): void => {
     for (const id of ['6274', 'app.sock']) {
       const { pidFile, failuresFile, socket } = makeStateDir(path, id).portFiles(id);
@@ -149,7 +152,7 @@ describe('a home that is removed', () => {
     assert.deepEqual(await removeStateDir(path), []);
   });
 
-  test('keeps what steadyport did not put there, as when somebody gave it a folder of their own', async () => {
+  test('keeps what steadyport did not put there, as when STEADYPORT_HOME is a folder with other files', async () => {
     const path = tempFolder();
     fill(path);
     const own = ['letters.txt', 'ports/6274/pid.txt', 'ports/other', 'monitor.json.old'];
@@ -169,7 +172,7 @@ describe('a home that is removed', () => {
     assert.deepEqual(readdirSync(path, { recursive: true }).sort(), ['logs', 'logs/tcp-proxy-6274.log']);
   });
 
-  test('keeps the sockets that somebody serves, and what belongs to them', async (t) => {
+  test('keeps the sockets that a process serves, and the files beside them', async (t) => {
     const path = join(tempFolder(), 'home');
     fill(path);
     const { socket } = locateStateDir(path).portFiles('6274');

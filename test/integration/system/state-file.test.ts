@@ -16,7 +16,7 @@ test('what was written is read again, without its version', () => {
   assert.deepEqual(read(path), { kind: 'ok', value: { ports: { 6274: 1 } } });
 });
 
-test('a file that is not there is missing, and one that is not ours is unusable', () => {
+test('a file that is not there is missing, and one of another kind is unusable', () => {
   const folder = tempFolder();
   assert.deepEqual(read(join(folder, 'none.json')), { kind: 'missing' });
   const texts = [
@@ -35,7 +35,7 @@ test('a file that is not there is missing, and one that is not ours is unusable'
   }
 });
 
-test('where nothing can be written the system says why', () => {
+test("a write that fails throws the system's error", () => {
   const path = join(tempFolder(), 'folder');
   mkdirSync(path);
   assert.throws(() => writeStateFile(path, 3, { ports: {} }), { code: /EISDIR|ENOTEMPTY|EEXIST/ });

@@ -33,7 +33,7 @@ const TABLE: readonly [entries: readonly string[], inside: readonly string[], ou
   ];
 
 for (const [entries, inside, outside] of TABLE)
-  test(`allow ${JSON.stringify(entries)} lets in whom it names, however the address is spelled`, () => {
+  test(`allow ${JSON.stringify(entries)} allows the hosts that it names, however the address is spelled`, () => {
     const isAllowed = createAllowList(entries, () => OWN);
     assert.deepEqual(
       [...inside, ...outside].filter((host) => isAllowed(host)),

@@ -8,9 +8,9 @@ test('finished connections add up by reason, and by how long they took', () => {
     ['done', 6_000, 7_000],
     ['upstream_refused', null, 11],
   ] as const;
-  const counter = createStatsCollector();
-  for (const [reason, connectMs, totalMs] of ended) counter.add(reason, connectMs, totalMs);
-  const { byReason, connect, duration } = counter.read();
+  const collector = createStatsCollector();
+  for (const [reason, connectMs, totalMs] of ended) collector.add(reason, connectMs, totalMs);
+  const { byReason, connect, duration } = collector.read();
   assert.deepEqual(byReason, { done: 2, upstream_refused: 1 });
   assert.deepEqual(connect.counts, [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
   assert.equal(connect.sumMs, 6_001);
@@ -18,10 +18,10 @@ test('finished connections add up by reason, and by how long they took', () => {
   assert.equal(duration.sumMs, 7_021);
 });
 
-test('what was read of a counter stays as it is while that counts on', () => {
-  const counter = createStatsCollector();
-  const empty = counter.read();
-  counter.add('done', 1, 1);
+test('what was read of a collector does not change when it counts on', () => {
+  const collector = createStatsCollector();
+  const empty = collector.read();
+  collector.add('done', 1, 1);
   assert.deepEqual(empty, createStatsCollector().read());
   assert.equal(empty.connect.counts.length, empty.connect.boundsMs.length + 1);
 });
