@@ -33,9 +33,9 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     load: () => import('./commands/run/proxy.ts'),
   },
   status: {
-    usage: 'status [NAME] [--json] [--watch]',
-    description: 'what is up, what is not, why, and what to do',
-    flags: ['json', 'watch'],
+    usage: 'status [NAME] [--json] [--watch] [--evidence]',
+    description: 'what is up, what is not, why, and what to do; with --evidence what the last check saw',
+    flags: ['json', 'watch', 'evidence'],
     maxArguments: 1,
     load: () => import('./commands/inspect/status.ts'),
   },

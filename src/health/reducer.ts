@@ -86,7 +86,7 @@ const applyVerdict = (
 const hasCrashed = (evidence: CheckEvidence): boolean =>
   judge({ ...evidence, crashes: 'few' }, false).cause === 'crashed';
 
-const isCrashLoop = ({ crashedAt, processSeenAt }: Health, now: number): boolean =>
+export const isCrashLoop = ({ crashedAt, processSeenAt }: Health, now: number): boolean =>
   crashedAt.filter((at) => isWithin(at, now, CRASH_LOOP.windowMs)).length >= CRASH_LOOP.threshold &&
   isWithin(processSeenAt, now, CRASH_LOOP.stableMs);
 

@@ -1,21 +1,28 @@
 import { connect, type Socket } from 'node:net';
 import type { ProxyReport } from '../proxy/report.ts';
+import { createDebug } from '../system/debug.ts';
 import { frame, onLine } from './framing.ts';
-import type { Protocol } from './protocol.ts';
+import { type Protocol, UNKNOWN_ASK } from './protocol.ts';
 
 export interface ControlClient<P extends Protocol<P>> {
-  /** Rejects when there is no answer within `timeoutMs`, or the other end has gone. */
+  /**
+   * Asks the other end.
+   * @throws ETIMEDOUT when there is no answer within `timeoutMs`, EPIPE when the other end has gone, ENOSYS when it does not
+   * know the ask, and its own message when the ask fails there
+   */
   ask<A extends keyof P & string>(name: A, argument: P[A]['ask'], timeoutMs: number): Promise<P[A]['reply']>;
-  /** Settles when the other end says that it leaves; it may still answer for a while. */
+  /** Settles when the other end announces that it leaves; it may still answer for a while. */
   readonly stopping: Promise<void>;
-  /** The other end's last report, when it has said one. */
+  /** The last report of the other end; undefined until it has sent one. */
   lastReport(): ProxyReport | undefined;
-  /** Settles when the other end has gone: `left` when it said so first. */
+  /** Settles when the other end has gone: `left` when it announced that, `lost` when it did not. */
   readonly closed: Promise<'left' | 'lost'>;
   close(): void;
 }
 
-/** Rejects with the system's error (ENOENT, ECONNREFUSED: nobody there), or after `timeoutMs`. */
+const debug = createDebug('ipc');
+
+/** @throws the system's error (ENOENT and ECONNREFUSED: nobody is there), or ETIMEDOUT after `timeoutMs` */
 export const connectControl = <P extends Protocol<P>>(
   path: string,
   timeoutMs: number,
@@ -23,22 +30,20 @@ export const connectControl = <P extends Protocol<P>>(
   new Promise((resolve, reject) => {
     const socket = connect(path);
     const timer = setTimeout(() => socket.destroy(timeoutError(path, timeoutMs)), timeoutMs);
-    socket.once('error', reject);
+    socket.once('error', (error) => {
+      debug('%s: %s', path, error.message);
+      reject(error);
+    });
     socket.once('close', () => clearTimeout(timer));
     socket.once('connect', () => {
       clearTimeout(timer);
+      debug('%s: connected', path);
       resolve(createClient<P>(socket, path));
     });
   });
 
-interface PendingRequest {
-  resolve(reply: unknown): void;
-  reject(error: Error): void;
-}
-
 const createClient = <P extends Protocol<P>>(socket: Socket, path: string): ControlClient<P> => {
-  const pending = new Map<number, PendingRequest>();
-  let lastId = 0;
+  const requests = createRequests(path);
   let hasAnnouncedStop = false;
   let lastReport: ProxyReport | undefined;
   let resolveStopping = (): void => {};
@@ -46,43 +51,32 @@ const createClient = <P extends Protocol<P>>(socket: Socket, path: string): Cont
     resolveStopping = resolve;
   });
   onLine(socket, (line) => {
+    debug('%s → %s', path, line);
     const message = parseMessage(line);
     if (message?.event === 'leaving') {
       hasAnnouncedStop = true;
       resolveStopping();
     }
     if (message?.event === 'last') lastReport = message.report;
-    const request = pending.get(message?.id ?? 0);
-    if (!message || !request) return;
-    if (message.error === undefined) request.resolve(message.reply);
-    else request.reject(new Error(`${path}: ${message.error}`));
+    if (message) requests.settle(message);
   });
   socket.on('error', () => socket.destroy());
   const closed = new Promise<'left' | 'lost'>((resolve) => {
     socket.once('close', () => {
-      for (const request of pending.values())
-        request.reject(Object.assign(new Error(`${path} was closed`), { code: 'EPIPE' }));
-      resolve(hasAnnouncedStop ? 'left' : 'lost');
+      requests.rejectAll();
+      const reason = hasAnnouncedStop ? 'left' : 'lost';
+      debug('%s: closed, %s', path, reason);
+      resolve(reason);
     });
   });
   return {
-    ask: (name, argument, timeoutMs) =>
-      new Promise((resolve, reject) => {
-        const id = ++lastId;
-        const timer = setTimeout(() => settle(() => reject(timeoutError(path, timeoutMs))), timeoutMs);
-        const settle = (finish: () => void): void => {
-          clearTimeout(timer);
-          pending.delete(id);
-          finish();
-        };
-        pending.set(id, {
-          resolve: (reply) => settle(() => resolve(reply as never)),
-          reject: (error) => settle(() => reject(error)),
-        });
-        if (socket.destroyed)
-          pending.get(id)?.reject(Object.assign(new Error(`${path} was closed`), { code: 'EPIPE' }));
-        else socket.write(frame({ id, ask: name, with: argument }));
-      }),
+    ask: (name, argument, timeoutMs) => {
+      const { id, reply } = requests.add(timeoutMs);
+      debug('%s ← ask %d: %s %j', path, id, name, argument);
+      if (socket.destroyed) requests.rejectAll();
+      else socket.write(frame({ id, ask: name, with: argument }));
+      return reply as Promise<never>;
+    },
     stopping,
     lastReport: () => lastReport,
     closed,
@@ -90,8 +84,54 @@ const createClient = <P extends Protocol<P>>(socket: Socket, path: string): Cont
   };
 };
 
+interface PendingRequest {
+  resolve(reply: unknown): void;
+  reject(error: Error): void;
+}
+
+/** The asks of one connection that have no answer yet, by their ids. */
+const createRequests = (path: string) => {
+  const pending = new Map<number, PendingRequest>();
+  let lastId = 0;
+  return {
+    /** A new ask. Its reply is rejected after `timeoutMs`. */
+    add: (timeoutMs: number): { readonly id: number; readonly reply: Promise<unknown> } => {
+      lastId += 1;
+      const id = lastId;
+      const reply = new Promise((resolve, reject) => {
+        const timer = setTimeout(() => settle(() => reject(timeoutError(path, timeoutMs))), timeoutMs);
+        const settle = (finish: () => void): void => {
+          clearTimeout(timer);
+          pending.delete(id);
+          finish();
+        };
+        pending.set(id, {
+          resolve: (value) => settle(() => resolve(value)),
+          reject: (error) => settle(() => reject(error)),
+        });
+      });
+      return { id, reply };
+    },
+    /** Gives the ask its answer. A message that answers no ask is ignored. */
+    settle: ({ id, error, reply }: Message): void => {
+      const request = pending.get(id ?? 0);
+      if (error === undefined) request?.resolve(reply);
+      else request?.reject(replyError(path, error));
+    },
+    rejectAll: (): void => {
+      for (const request of pending.values())
+        request.reject(Object.assign(new Error(`${path} was closed`), { code: 'EPIPE' }));
+    },
+  };
+};
+
 const timeoutError = (path: string, timeoutMs: number): Error =>
   Object.assign(new Error(`no answer on ${path} within ${timeoutMs} ms`), { code: 'ETIMEDOUT' });
+
+const replyError = (path: string, text: string): Error => {
+  const error = new Error(`${path}: ${text}`);
+  return text.startsWith(UNKNOWN_ASK) ? Object.assign(error, { code: 'ENOSYS' }) : error;
+};
 
 interface Message {
   readonly id?: number;
@@ -101,7 +141,7 @@ interface Message {
   readonly report?: ProxyReport;
 }
 
-/** Undefined for what is no message: a peer that is killed while it writes leaves half a line. */
+/** Undefined for a line that is no message: a peer that is killed while it writes leaves half a line. */
 const parseMessage = (line: string): Message | undefined => {
   try {
     return (JSON.parse(line) as Message | null) ?? undefined;

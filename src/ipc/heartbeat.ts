@@ -3,30 +3,32 @@ import type { ProxyReport } from '../proxy/report.ts';
 import { type ControlClient, connectControl } from './client.ts';
 import type { ProxyProtocol } from './protocol.ts';
 
-/** One question to the proxy on its control socket. */
+/** The outcome of one question to the proxy on its control socket. */
 export interface HeartbeatResult {
   readonly state: Evidence['heartbeat'];
   readonly report: ProxyReport | null;
-  /** What the answer took; null without one. */
+  /** How long the answer took; null without one. */
   readonly durationMs: number | null;
 }
 
 export interface Heartbeat {
+  /** Asks for a report, and connects first where there is no connection. Each of the two takes `timeoutMs` at most; it never rejects. */
   beat(timeoutMs: number): Promise<HeartbeatResult>;
   /** False when the proxy has not answered in time; true also when there is nobody to ask. */
   pulse(timeoutMs: number): Promise<boolean>;
-  /** Asks over the same connection; rejects when there is none, or no answer in time. */
+  /** Asks over the same connection. Rejects when there is none, or when no answer comes within ASK_TIMEOUT_MS. */
   ask<A extends keyof ProxyProtocol>(name: A, argument: ProxyProtocol[A]['ask']): Promise<unknown>;
   close(): void;
 }
 
-/** A time-out that fires this much too late says that the monitor was late, not the proxy: no verdict. */
+/** A time-out that fires this much too late shows that the monitor was late, not the proxy: it gives no verdict. */
 const LATE_TOLERANCE_MS = 150;
 const ASK_TIMEOUT_MS = 350;
 
 /**
- * `onEnd` when the control connection ends, with a goodbye (`left`) or without; `onLeaving` at the goodbye itself;
- * `onReport` at each report, the last one of a proxy that leaves too.
+ * @param onEnd is called when the control connection ends, with a goodbye (`left`) or without one (`lost`)
+ * @param onStopping is called at the goodbye itself
+ * @param onReport is called with each report, also with the last one of a proxy that leaves
  */
 export const createHeartbeat = (
   socketPath: string,
@@ -56,7 +58,7 @@ export const createHeartbeat = (
   return {
     beat: async (timeoutMs) => {
       const startedAt = performance.now();
-      // One time-out to ask, and before it one to connect.
+      // To ask takes one time-out at most, and to connect before that another one.
       const maxWaitMs = client ? timeoutMs : 2 * timeoutMs;
       try {
         const activeClient = await ensureConnected(timeoutMs);
@@ -65,8 +67,7 @@ export const createHeartbeat = (
         onReport(report);
         return { state: 'ok', report, durationMs: performance.now() - askedAt };
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'ETIMEDOUT')
-          return { state: 'unreachable', report: null, durationMs: null };
+        if (!isTimeout(error)) return { state: 'unreachable', report: null, durationMs: null };
         const isLate = performance.now() - startedAt > maxWaitMs + LATE_TOLERANCE_MS;
         return { state: isLate ? 'unknown' : 'silent', report: null, durationMs: null };
       }
@@ -76,7 +77,7 @@ export const createHeartbeat = (
         await client?.ask('pulse', null, timeoutMs);
         return true;
       } catch (error) {
-        return (error as NodeJS.ErrnoException).code !== 'ETIMEDOUT';
+        return !isTimeout(error);
       }
     },
     ask: async (name, argument) => {
@@ -90,3 +91,5 @@ export const createHeartbeat = (
     },
   };
 };
+
+const isTimeout = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ETIMEDOUT';

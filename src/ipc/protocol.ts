@@ -1,32 +1,37 @@
 import type { ProxyReport } from '../proxy/report.ts';
+import type { EvidenceByProxy } from '../status/evidence.ts';
 import type { Snapshot } from '../status/snapshot.ts';
 
 /**
- * The protocol of the control sockets: one JSON object a line over a unix socket in STEADYPORT_HOME.
- * `{"id":1,"ask":"report"}` is answered by `{"id":1,"reply":{…}}` or `{"id":1,"error":"…"}`; a proxy that
- * leaves on purpose says `{"event":"leaving"}` first, so that an end of the stream without it is a crash, and
- * `{"event":"last","report":{…}}` when it has finished.
+ * The room ipc: the control sockets, over which the commands, the monitor and the proxies talk to each other. It holds the
+ * protocol, its client and its server, and the heartbeat that the monitor asks of each proxy.
+ *
+ * The protocol is one JSON object a line over a unix socket in STEADYPORT_HOME. `{"id":1,"ask":"report"}` is answered by
+ * `{"id":1,"reply":{…}}` or by `{"id":1,"error":"…"}`. A proxy that leaves on purpose sends `{"event":"leaving"}` first, so
+ * that an end of the stream without it is a crash. It sends `{"event":"last","report":{…}}` when it has finished.
  */
 export interface ProxyProtocol extends OrphanProtocol {
   /** The heartbeat: how the proxy is, from its own point of view. */
   report: { ask: null; reply: ProxyReport };
-  /** Are you there: the answer is all that is asked for. */
+  /** A heartbeat without a report: only that an answer comes matters. */
   pulse: { ask: null; reply: null };
-  /** A successor wants the port: finish and leave. */
+  /** Asks the proxy to finish and leave, because a successor needs its port. */
   leave: { ask: null; reply: null };
-  /** Close the listening sockets and open them anew. */
+  /** Asks the proxy to close its listening sockets and to open them anew. */
   listen_again: { ask: null; reply: null };
-  /** The next connection from `localPort` is a check: neither logged nor counted, closed at once unless `forward`. */
+  /** Announces that the next connection from `localPort` is a check. It is neither logged nor counted, and it is closed at once unless `forward` is true. */
   expect_check: { ask: { localPort: number; forward: boolean }; reply: null };
 }
 
 export interface MonitorProtocol extends OrphanProtocol {
   status: { ask: null; reply: Snapshot };
+  /** What the last check of each proxy saw. A monitor that does not know this ask answers with an error (`ENOSYS` at the client). */
+  evidence: { ask: null; reply: EvidenceByProxy };
 }
 
-/** What the monitor and the proxies answer alike. */
+/** The ask that the monitor and the proxies both answer. */
 export interface OrphanProtocol {
-  /** Leave, if PM2 started you for this config and its daemon has gone since; answers whether that is so. */
+  /** Asks the process to leave if PM2 started it for this config and PM2's daemon has gone since. The reply says whether that is so. */
   leave_orphan: { ask: { configPath: string }; reply: boolean };
 }
 
@@ -35,3 +40,6 @@ export type Protocol<P> = { [A in keyof P]: { ask: unknown; reply: unknown } };
 export type Handlers<P extends Protocol<P>> = {
   readonly [A in keyof P]: (ask: P[A]['ask']) => P[A]['reply'];
 };
+
+/** How the error begins that answers an ask which the other end does not know. */
+export const UNKNOWN_ASK = 'unknown ask';

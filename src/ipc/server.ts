@@ -1,18 +1,26 @@
 import { chmodSync } from 'node:fs';
-import { createServer, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProxyReport } from '../proxy/report.ts';
+import { createDebug } from '../system/debug.ts';
 import { listenOnUnixSocket } from '../system/unix-socket.ts';
 import { connectControl } from './client.ts';
 import { frame, onLine } from './framing.ts';
-import type { Handlers, Protocol } from './protocol.ts';
+import { type Handlers, type Protocol, UNKNOWN_ASK } from './protocol.ts';
 
 export interface ControlServer {
-  /** Tells every monitor that is connected, and those that still come. */
+  /** Sends the event to every client that is connected, and to each client that connects later. */
   announce(event: 'leaving'): void;
-  /** @param lastReport its last report, to whoever is connected */
+  /** @param lastReport is sent to every client that is connected. Default: no report is sent */
   close(lastReport?: ProxyReport): Promise<void>;
 }
+
+/** A control socket that this process owns. Clients may connect; their requests are read once it serves. */
+export interface ControlSocket extends Pick<ControlServer, 'close'> {
+  serve<P extends Protocol<P>>(handlers: Handlers<P>): ControlServer;
+}
+
+const debug = createDebug('ipc');
 
 /**
  * Serves one protocol on a unix socket (mode 0600). A socket file that nobody answers on is replaced.
@@ -21,60 +29,20 @@ export interface ControlServer {
 export const serveControl = async <P extends Protocol<P>>(
   path: string,
   handlers: Handlers<P>,
-): Promise<ControlServer> => {
-  const sockets = new Set<Socket>();
-  let announcement = '';
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    if (announcement) socket.write(announcement);
-    socket.on('close', () => sockets.delete(socket)).on('error', () => socket.destroy());
-    onLine(socket, (line) => socket.write(answer(handlers, line)));
-  });
-  await listenOnUnixSocket(server, { path });
-  chmodSync(path, 0o600);
-  server.on('error', () => {});
-  return {
-    announce: (event) => {
-      announcement = frame({ event });
-      for (const socket of sockets) socket.write(announcement);
-    },
-    close: (lastReport) =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        for (const socket of sockets) {
-          // What fits into the socket is there at once: a monitor that hangs keeps nobody.
-          if (lastReport) socket.write(frame({ event: 'last', report: lastReport }));
-          socket.destroy();
-        }
-      }),
-  };
-};
-const answer = (handlers: object, line: string): string => {
-  let id: unknown = null;
-  try {
-    const {
-      id: requestId,
-      ask,
-      with: argument,
-    } = JSON.parse(line) as { id: unknown; ask: string; with: unknown };
-    id = requestId;
-    const handler = (handlers as Record<string, ((ask: unknown) => unknown) | undefined>)[ask];
-    if (!Object.hasOwn(handlers, ask) || !handler) throw new Error(`unknown ask ${JSON.stringify(ask)}`);
-    return frame({ id, reply: handler(argument) ?? null });
-  } catch (error) {
-    return frame({ id, error: (error as Error).message });
-  }
-};
+): Promise<ControlServer> => (await openControlSocket(path)).serve(handlers);
 
-/** As {@link serveControl}, but while somebody answers on `path` it waits for them to leave; `tell` is called once. */
+/** As {@link serveControl}, but it waits while somebody answers on `path`, until they leave; `onTaken` is called once. */
 export const serveControlWhenFree = async <P extends Protocol<P>>(
   path: string,
   handlers: Handlers<P>,
   onTaken: () => void,
-): Promise<ControlServer> => {
+): Promise<ControlServer> => (await claimControlSocket(path, onTaken)).serve(handlers);
+
+/** Opens the socket as soon as nobody else answers on `path`. `onTaken` is called once, when somebody does. */
+export const claimControlSocket = async (path: string, onTaken: () => void): Promise<ControlSocket> => {
   for (let attempts = 0; ; attempts += 1) {
     try {
-      return await serveControl(path, handlers);
+      return await openControlSocket(path);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
       if (attempts === 0) onTaken();
@@ -83,7 +51,77 @@ export const serveControlWhenFree = async <P extends Protocol<P>>(
   }
 };
 
-/** One that cannot be asked, or whose file is gone, is looked at again after {@link TAKEN_RETRY_MS}. */
+const openControlSocket = async (path: string): Promise<ControlSocket> => {
+  const sockets = new Set<Socket>();
+  let onSocket = (_: Socket): void => {};
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket)).on('error', () => socket.destroy());
+    onSocket(socket);
+  });
+  await listenOnUnixSocket(server, { path });
+  chmodSync(path, 0o600);
+  server.on('error', () => {});
+  debug('%s: listening', path);
+  const close: ControlServer['close'] = (lastReport) => closeServer(server, sockets, lastReport);
+  return {
+    close,
+    serve: (handlers) => {
+      let announcement = '';
+      onSocket = (socket) => {
+        if (announcement) socket.write(announcement);
+        onLine(socket, (line) => socket.write(answer(path, handlers, line)));
+      };
+      for (const socket of sockets) onSocket(socket);
+      return {
+        announce: (event) => {
+          announcement = frame({ event });
+          for (const socket of sockets) socket.write(announcement);
+        },
+        close,
+      };
+    },
+  };
+};
+
+const closeServer = (
+  server: Server,
+  sockets: ReadonlySet<Socket>,
+  lastReport: ProxyReport | undefined,
+): Promise<void> =>
+  new Promise((resolve) => {
+    server.close(() => resolve());
+    for (const socket of sockets) {
+      // The kernel takes what fits into the socket's buffer at once, so a monitor that hangs delays nobody.
+      if (lastReport) socket.write(frame({ event: 'last', report: lastReport }));
+      socket.destroy();
+    }
+  });
+
+interface Request {
+  readonly id: unknown;
+  readonly ask: string;
+  readonly with: unknown;
+}
+
+/** The answer to one line. A handler that throws, and a line that is no request, are answered with an error. */
+const answer = (path: string, handlers: object, line: string): string => {
+  debug('%s → %s', path, line);
+  let id: unknown = null;
+  try {
+    const request = JSON.parse(line) as Request;
+    id = request.id;
+    const handler = (handlers as Record<string, ((ask: unknown) => unknown) | undefined>)[request.ask];
+    if (!Object.hasOwn(handlers, request.ask) || !handler)
+      throw new Error(`${UNKNOWN_ASK} ${JSON.stringify(request.ask)}`);
+    return frame({ id, reply: handler(request.with) ?? null });
+  } catch (error) {
+    debug('%s: request %s failed: %s', path, id, (error as Error).message);
+    return frame({ id, error: (error as Error).message });
+  }
+};
+
+/** Waits until the owner of the socket has gone. An owner that cannot be asked, or whose file is gone, is tried again after {@link TAKEN_RETRY_MS}. */
 const waitUntilFree = async (path: string): Promise<void> => {
   const timeout = sleep(TAKEN_RETRY_MS);
   const owner = await connectControl(path, TAKEN_RETRY_MS).catch(() => undefined);
@@ -93,5 +131,5 @@ const waitUntilFree = async (path: string): Promise<void> => {
 };
 
 const TAKEN_RETRY_MS = 2_000;
-/** One that closes at once, and stays, is not asked without end. */
+/** The pause after the owner closed the connection, so that an owner which closes at once and stays is not asked in a tight loop. */
 const FREED_PAUSE_MS = 20;

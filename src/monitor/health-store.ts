@@ -2,23 +2,32 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ProxyConfig } from '../config/config.ts';
 import { createHealth, type Health } from '../health/state.ts';
-import { listFiles, readInteger, readText, writeAtomic } from '../system/files.ts';
+import { listFiles, readInteger, writeAtomic } from '../system/files.ts';
 import { isAlive } from '../system/proc/procfs.ts';
 import { makeStateDir, removeTempFiles, type StateDir } from '../system/state-dir.ts';
+import { readStateFile, writeStateFile } from '../system/state-file.ts';
 
-/** What is kept of a port over restarts of the monitor. */
+/** What is stored of a port, so that it outlives a restart of the monitor. */
 export interface ProxyRecord {
   readonly health: Health;
   /** The PM2 daemon that last had the app in its list. */
   readonly daemonPid: number | null;
 }
 
-/** Of the file's layout: another one is not read. */
+/** The version of the file's layout: a file of another version is not read. */
 const VERSION = 3;
 
-/** Counters and incidents as they were; a file that is not there or not ours is an empty memory. */
+interface StoredRecords {
+  readonly ports: Readonly<Record<string, ProxyRecord>>;
+}
+
+/**
+ * Reads the record of each proxy. A port that the file does not have, and each port when the file is missing or unusable,
+ * has an empty record. A field that an older monitor did not store has its first value.
+ */
 export const loadHealth = (path: string, proxies: readonly ProxyConfig[]): Map<string, ProxyRecord> => {
-  const recordsById = readRecords(path);
+  const file = readStateFile<StoredRecords>(path, VERSION, ({ ports }) => Boolean(ports));
+  const recordsById = file.kind === 'ok' ? file.value.ports : {};
   return new Map(
     proxies.map(({ id }) => {
       const initial = createHealth(Date.now());
@@ -33,19 +42,19 @@ export const loadHealth = (path: string, proxies: readonly ProxyConfig[]): Map<s
   );
 };
 
-/** At its start, when nobody else writes: the drafts of a monitor, or of a proxy, that was killed while it wrote. */
+/** Removes the drafts of a monitor, or of a proxy, that was killed while it wrote. To be called at the start, when nobody else writes. */
 export const removeAllDrafts = (stateDir: StateDir): void => {
   const { path, portsFolder } = stateDir;
   for (const folder of [path, ...listFiles(portsFolder).map((id) => join(portsFolder, id))])
     removeTempFiles(folder);
 };
 
-/** Writes monitor.json and each port's `failures`, and forgets the ports that are no longer there. */
+/**
+ * Writes monitor.json and the `failures` file of each port, and removes the ports that are no longer there.
+ * @throws the system's error, such as ENOSPC
+ */
 export const saveHealth = (stateDir: StateDir, records: ReadonlyMap<string, ProxyRecord>): void => {
-  writeAtomic(
-    stateDir.monitorStateFile,
-    `${JSON.stringify({ version: VERSION, ports: Object.fromEntries(records) })}\n`,
-  );
+  writeStateFile(stateDir.monitorStateFile, VERSION, { ports: Object.fromEntries(records) });
   for (const [id, { health }] of records) {
     const { failuresFile } = stateDir.portFiles(id);
     if (readInteger(failuresFile) !== health.failures.consecutive) {
@@ -56,24 +65,14 @@ export const saveHealth = (stateDir: StateDir, records: ReadonlyMap<string, Prox
   removeOtherPorts(stateDir, records);
 };
 
+/** Removes the folder of each port that has no record, unless its proxy still runs. */
 const removeOtherPorts = (stateDir: StateDir, records: ReadonlyMap<string, ProxyRecord>): void => {
-  const folder = stateDir.portsFolder;
-  for (const id of listFiles(folder)) {
-    const [pid, failures] = [readInteger(join(folder, id, 'pid')), readInteger(join(folder, id, 'failures'))];
-    const isPort = failures !== undefined;
-    if (isPort && !records.has(id) && (pid === undefined || !isAlive(pid)))
-      rmSync(join(folder, id), { recursive: true, force: true });
-  }
-};
-
-const readRecords = (path: string): Readonly<Record<string, ProxyRecord>> => {
-  try {
-    const file = JSON.parse(readText(path) ?? '{}') as {
-      version?: number;
-      ports?: Record<string, ProxyRecord>;
-    };
-    return file.version === VERSION && file.ports ? file.ports : {};
-  } catch {
-    return {};
+  const ports = stateDir.portsFolder;
+  for (const id of listFiles(ports)) {
+    const folder = join(ports, id);
+    const isPort = readInteger(join(folder, 'failures')) !== undefined;
+    const pid = readInteger(join(folder, 'pid'));
+    const isRunning = pid !== undefined && isAlive(pid);
+    if (isPort && !records.has(id) && !isRunning) rmSync(folder, { recursive: true, force: true });
   }
 };

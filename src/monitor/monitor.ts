@@ -1,6 +1,7 @@
 import type { ProxyView } from '../alerting/policy/messages.ts';
 import type { Config } from '../config/config.ts';
 import { detectMassFailure, isPausingRestarts, NO_MASS_FAILURE } from '../health/mass-failure.ts';
+import { createEdgeLogger } from '../lib/edge-logger.ts';
 import type { Log } from '../logging/logger.ts';
 import { openCounterStore } from '../metrics/counter-store.ts';
 import type { ProxySample } from '../metrics/sample.ts';
@@ -8,82 +9,87 @@ import type { AppDefinition } from '../pm2/apps.ts';
 import type { Pm2 } from '../pm2/client.ts';
 import { createProcessList } from '../pm2/process-list.ts';
 import type { Restarter } from '../pm2/restart.ts';
+import type { EvidenceByProxy } from '../status/evidence.ts';
 import type { MonitorStatus, ProxyStatus } from '../status/snapshot.ts';
 import type { StateDir } from '../system/state-dir.ts';
 import { loadHealth, removeAllDrafts, saveHealth } from './health-store.ts';
 import { createLogRotation } from './log-rotation.ts';
-import { createProxyMonitor, type ProxyMonitor } from './proxy-monitor.ts';
+import { ProxyMonitor, type ProxyMonitorDeps } from './proxy-monitor.ts';
 
 export interface Monitor {
   status(): { readonly proxies: readonly ProxyStatus[] } & Pick<MonitorStatus, 'lastCheckAt' | 'pm2Problem'>;
-  /** For the alerts. */
+  /** What the last check of each proxy saw. */
+  evidence(): EvidenceByProxy;
+  /** What the alerts are made from. */
   alertViews(): readonly ProxyView[];
-  /** For the metrics; what it gives of the counts is kept by then. */
+  /** What the metrics are made from. The counts in it are stored by then. */
   samples(): readonly ProxySample[];
-  /** Looks at every port at once. */
+  /** Checks every port at once. */
   checkNow(): void;
-  /** Restarts a proxy by its id, as the operator wishes; rejects with why it could not be done. */
+  /** Restarts a proxy by its id because the operator asks for it. Rejects with the reason why it could not be done. */
   restart(id: string): Promise<void>;
+  /** Sets who is called with each event. Default: nobody. */
+  subscribe(onEvent: (event: MonitorEvent) => void): void;
   stop(): void;
 }
 
-/** What varies in tests is handed in; the apps are those of ecosystem.config.js. */
+/**
+ * `changed`: what is known of a port has changed, and is stored. `superseded`: PM2 runs another monitor; this one has
+ * outlived its daemon, and is to leave.
+ */
+export type MonitorEvent = 'changed' | 'superseded';
+
 export interface MonitorDeps {
   readonly config: Config;
+  /** The apps of ecosystem.config.js. */
   readonly apps: readonly AppDefinition[];
   readonly stateDir: StateDir;
   readonly pm2: Pm2;
   readonly restart: Restarter;
   readonly log: Log;
-  /** What is known of a port has changed, and is kept. */
-  onChange(): void;
-  /** PM2 runs another monitor: this one outlived its daemon, and is to leave. */
-  onSuperseded(): void;
 }
 
-/** Of PM2's list, for what need not be new. */
+/** How old PM2's list may be where it need not be new. */
 const MAX_LIST_AGE_MS = 5_000;
 
-/** Watches every proxy, each in a loop of its own, so that none waits for another. */
-export const startMonitor = (deps: MonitorDeps): Monitor => {
-  const { config, apps, stateDir, pm2, restart, log } = deps;
+/**
+ * The room monitor: checks every proxy, and brings back those that fail. This file starts one ProxyMonitor for each proxy of
+ * the config, each with a schedule of its own, so that none waits for another.
+ */
+export const startMonitor = ({ config, apps, stateDir, pm2, restart, log }: MonitorDeps): Monitor => {
+  let notify = (_: MonitorEvent): void => {};
   removeAllDrafts(stateDir);
+  const ids = config.proxies.map(({ id }) => id);
   const records = loadHealth(stateDir.monitorStateFile, config.proxies);
   const save = logSaveErrors(() => saveHealth(stateDir, records), log);
-  const counters = openCounterStore(
-    stateDir.countsFile,
-    config.proxies.map(({ id }) => id),
-  );
-  const processList = createProcessList(pm2, log, deps.onSuperseded);
-  const rotation = createLogRotation({
-    config,
-    stateDir,
-    pm2,
-    listPm2: () => processList.get(MAX_LIST_AGE_MS),
-    log,
-  });
+  const counters = openCounterStore(stateDir.countsFile, ids);
+  const processList = createProcessList(pm2, log, () => notify('superseded'));
+  const listPm2 = () => processList.get(MAX_LIST_AGE_MS);
+  const rotation = createLogRotation({ config, stateDir, pm2, listPm2, log });
   const proxyMonitors: ProxyMonitor[] = [];
-  const restartsPaused = createMassFailureDetector(proxyMonitors, log);
-  for (const proxy of config.proxies)
-    proxyMonitors.push(
-      createProxyMonitor(proxy, {
-        monitor: config.monitor,
-        app: apps.find(({ name }) => name === proxy.name),
-        files: stateDir.portFiles(proxy.id),
-        record: records.get(proxy.id),
-        restart,
-        log,
-        listPm2: processList.get,
-        restartsPaused,
-        onReport: (report) => counters.add(proxy.id, report),
-        onChange: (record) => {
-          records.set(proxy.id, record);
-          save();
-          deps.onChange();
-        },
-      }),
-    );
-  const monitorsByName = new Map(config.proxies.map(({ name }, index) => [name, proxyMonitors[index]]));
+  const sharedDeps = {
+    monitor: config.monitor,
+    restart,
+    log,
+    listPm2: processList.get,
+    restartsPaused: createMassFailureDetector(proxyMonitors, log),
+  };
+  for (const proxy of config.proxies) {
+    const deps: ProxyMonitorDeps = {
+      ...sharedDeps,
+      app: apps.find(({ name }) => name === proxy.name),
+      files: stateDir.portFiles(proxy.id),
+      record: records.get(proxy.id),
+      onReport: (report) => counters.add(proxy.id, report),
+      onChange: (record) => {
+        records.set(proxy.id, record);
+        save();
+        notify('changed');
+      },
+    };
+    proxyMonitors.push(new ProxyMonitor(proxy, deps));
+  }
+  const monitorsByName = new Map(proxyMonitors.map((proxyMonitor) => [proxyMonitor.name, proxyMonitor]));
   pm2.subscribe((event) => monitorsByName.get(event.app)?.onPm2Event(event));
   save();
   return {
@@ -92,18 +98,22 @@ export const startMonitor = (deps: MonitorDeps): Monitor => {
       lastCheckAt: Math.min(...proxyMonitors.map((proxyMonitor) => proxyMonitor.lastCheckAt())),
       pm2Problem: processList.problem(),
     }),
+    evidence: () => Object.fromEntries(proxyMonitors.map(({ name, lastCheck }) => [name, lastCheck()])),
     alertViews: () => proxyMonitors.map((proxyMonitor) => proxyMonitor.alertView()),
     samples: () => {
-      const totals = counters.read();
-      return config.proxies.flatMap(({ id }, index) => {
-        const [proxyMonitor, counts] = [proxyMonitors[index]?.sample(), totals.get(id)];
-        return proxyMonitor && counts ? [{ ...proxyMonitor, totals: counts }] : [];
+      const totalsById = counters.read();
+      return proxyMonitors.flatMap(({ id, sample }) => {
+        const totals = totalsById.get(id);
+        return totals ? [{ ...sample(), totals }] : [];
       });
     },
     checkNow: () => {
       for (const proxyMonitor of proxyMonitors) proxyMonitor.checkNow();
     },
-    restart: async (id) => proxyMonitors[config.proxies.findIndex((proxy) => proxy.id === id)]?.restart(),
+    restart: async (id) => proxyMonitors.find((proxyMonitor) => proxyMonitor.id === id)?.restart(),
+    subscribe: (onEvent) => {
+      notify = onEvent;
+    },
     stop: () => {
       counters.read();
       for (const proxyMonitor of proxyMonitors) proxyMonitor.stop();
@@ -113,21 +123,22 @@ export const startMonitor = (deps: MonitorDeps): Monitor => {
   };
 };
 
-/** A disk that is full is told once; the counters are then kept in memory only. */
+/** Logs once that the disk is full. Until it is not, the records are kept in memory only. */
 const logSaveErrors = (save: () => void, log: Log): (() => void) => {
-  let isSaved = true;
+  const edge = createEdgeLogger({
+    onFail: (problem) => log('state_write_failed', `Cannot keep the counters: ${problem}`),
+  });
   return () => {
     try {
       save();
-      isSaved = true;
+      edge.succeeded();
     } catch (error) {
-      if (isSaved) log('state_write_failed', `Cannot keep the counters: ${(error as Error).message}`);
-      isSaved = false;
+      edge.failed((error as Error).message);
     }
   };
 };
 
-/** Whether most ports fail at once; said once when they begin to. */
+/** Whether restarts are paused, because most ports fail at once. Logs once when that begins. */
 const createMassFailureDetector = (proxyMonitors: readonly ProxyMonitor[], log: Log): (() => boolean) => {
   let state = NO_MASS_FAILURE;
   return () => {

@@ -1,22 +1,29 @@
 import { MONITOR_APP } from '../config/app-names.ts';
-import type { Config } from '../config/config.ts';
+import type { Config, ProxyConfig } from '../config/config.ts';
 import { reduce } from '../health/reducer.ts';
 import { createHealth } from '../health/state.ts';
-import { formatAddress } from '../lib/address.ts';
-import { createPm2 } from '../pm2/client.ts';
+import { createPm2, type Pm2View } from '../pm2/client.ts';
+import type { CheckDetails, EvidenceByProxy } from '../status/evidence.ts';
 import { describeMonitorProblem, type UnresponsiveMonitor } from '../status/monitor-problem.ts';
-import { PM2_NOT_LISTED, PM2_NOT_REACHABLE, type Snapshot } from '../status/snapshot.ts';
+import { PM2_NOT_REACHABLE, type ProxyStatus, type Snapshot } from '../status/snapshot.ts';
 import { ownerOf } from '../system/proc/port-owner.ts';
 import { readProcess } from '../system/proc/procfs.ts';
 import { findUnixListener } from '../system/proc/socket-table.ts';
 import type { StateDir } from '../system/state-dir.ts';
+import { createCheckRunner } from './check-runner.ts';
 import { createEvidenceCollector } from './checks/collect.ts';
-import { loadHealth } from './health-store.ts';
-import { pm2EvidenceOf } from './pm2-evidence.ts';
-import { describeProxy } from './snapshot.ts';
+import { loadHealth, type ProxyRecord } from './health-store.ts';
+import { healthPolicyOf } from './proxy-monitor.ts';
+import { describeCheck, describeProxy } from './snapshot.ts';
+
+export interface OfflineStatus {
+  readonly snapshot: Snapshot;
+  readonly evidence: EvidenceByProxy;
+}
 
 /**
- * What can be said without the monitor: PM2's list, one look of its own at every port, and the counters as last kept.
+ * Makes the status without the monitor: from PM2's list, one check of its own of every port, and the records as last stored.
+ * It stores nothing.
  * @param isSilent there is a monitor, and it does not answer
  */
 export const checkWithoutMonitor = async (
@@ -24,61 +31,57 @@ export const checkWithoutMonitor = async (
   stateDir: StateDir,
   pm2Home: string,
   isSilent: boolean,
-): Promise<Snapshot> => {
+): Promise<OfflineStatus> => {
   const pm2 = createPm2(pm2Home);
   const view = await pm2.list();
   pm2.close();
   const records = loadHealth(stateDir.monitorStateFile, config.proxies);
-  // One look decides: there will be no second one to confirm it.
-  const monitorPolicy = { ...config.monitor, failureThreshold: 1, successThreshold: 1 };
-  const proxies = await Promise.all(
-    config.proxies.map(async (proxy) => {
-      const app = view.ok ? view.apps.get(proxy.name) : undefined;
+  const results = await Promise.all(
+    config.proxies.map((proxy) => {
       const record = records.get(proxy.id) ?? { health: createHealth(0), daemonPid: null };
-      const status = pm2EvidenceOf(view, app, record);
-      const collector = createEvidenceCollector(proxy, config.monitor, stateDir.portFiles(proxy.id).socket, {
-        onStopping: () => {},
-        onEnd: () => {},
-        onProbeResult: () => {},
-        onReport: () => {},
-      });
-      const checkReport = await collector.collect(
-        { status, app },
-        { isUrgent: true, triggeredByQuickCheck: false, isLate: false },
-      );
-      collector.close();
-      const health = { ...record.health, graceEndsAt: 0 };
-      const event = {
-        kind: 'check',
-        at: Date.now(),
-        pid: checkReport.pid,
-        evidence: checkReport.evidence,
-        isProbed: true,
-      } as const;
-      const healthPolicy = {
-        ...monitorPolicy,
-        place: proxy.place,
-        upstream: formatAddress(proxy.upstream),
-        optional: proxy.optional,
-        restartsPaused: false,
-      };
-      const { state, cause, since } = reduce(health, event, healthPolicy).health;
-      const statusText = view.ok ? (app?.statusText ?? PM2_NOT_LISTED) : PM2_NOT_REACHABLE;
-      return describeProxy(
-        proxy,
-        { ...health, state, cause, since },
-        checkReport,
-        { statusText, ending: null },
-        config.monitor.failureThreshold,
-      );
+      return checkOnce(proxy, config, stateDir.portFiles(proxy.id).socket, record, view);
     }),
   );
   const listedPid = view.ok ? view.apps.get(MONITOR_APP)?.pid : undefined;
   const monitorProblem = isSilent ? describeMonitorProblem(findMonitor(stateDir, listedPid ?? null)) : null;
-  return { version: 1, generatedAt: Date.now(), monitor: null, monitorProblem, proxies, log: [] };
+  const proxies = results.map(({ status }) => status);
+  return {
+    snapshot: { version: 1, generatedAt: Date.now(), monitor: null, monitorProblem, proxies, log: [] },
+    evidence: Object.fromEntries(results.map(({ status, check }) => [status.name, check])),
+  };
 };
 
-/** Who has its socket; who PM2 says it is, where that may not be looked at. */
+/** Checks one proxy. One check decides, because there is no second one to confirm it, and no time of grace counts. */
+const checkOnce = async (
+  proxy: ProxyConfig,
+  { monitor }: Config,
+  socketPath: string,
+  record: ProxyRecord,
+  view: Pm2View,
+): Promise<{ readonly status: ProxyStatus; readonly check: CheckDetails }> => {
+  const collector = createEvidenceCollector(proxy, monitor, socketPath);
+  const runner = createCheckRunner(proxy, { monitor, listPm2: async () => view }, collector);
+  const mode = { isUrgent: true, triggeredByQuickCheck: false, isLate: false };
+  const result = await runner.check(mode, record, Number.NEGATIVE_INFINITY);
+  collector.close();
+  const { pid, evidence } = result.report;
+  const policy = {
+    ...healthPolicyOf(proxy, monitor, false),
+    failureThreshold: 1,
+    successThreshold: 1,
+  };
+  const recordedHealth = { ...record.health, graceEndsAt: 0 };
+  const event = { kind: 'check', at: Date.now(), pid, evidence, isProbed: true } as const;
+  const { state, cause, since } = reduce(recordedHealth, event, policy).health;
+  const health = { ...recordedHealth, state, cause, since };
+  const pm2Description = { statusText: result.pm2StatusText ?? PM2_NOT_REACHABLE, ending: null };
+  return {
+    status: describeProxy(proxy, health, result.report, pm2Description, monitor.failureThreshold),
+    check: describeCheck(proxy, health, result),
+  };
+};
+
+/** Finds the process that owns the monitor's socket. Where that cannot be read it is the one that PM2 lists. */
 const findMonitor = ({ monitorSocket }: StateDir, listedPid: number | null): UnresponsiveMonitor => {
   const socket = findUnixListener(monitorSocket);
   const pid = (socket && ownerOf(socket).pid) ?? listedPid;

@@ -2,43 +2,44 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Incident } from '../health/state.ts';
 import type { Pm2Event } from '../pm2/event-bus.ts';
 
-/** What is made of PM2's news of one app: a look, and how its process ended. No verdict comes of them. */
+/**
+ * What PM2's events of one app are used for: to bring its next check forward, and to say how its process ended. They give
+ * no verdict.
+ */
 export interface EventDebouncer {
-  onEvent(event: Pm2Event): void;
-  /** What PM2's list said before then (performance.now()) is of another time. */
+  /**
+   * Takes note of an event.
+   * @param isCheckDue whether a check is due within `fastIntervalMs` anyway: another one would see the same end, and count it twice
+   * @returns in how many milliseconds the next check is to come; null: when it was due
+   */
+  onEvent(event: Pm2Event, isCheckDue: boolean): number | null;
+  /** The instant (performance.now()) before which PM2's list is out of date. */
   stableAt(): number;
-  /** Waits until then. */
+  /** Settles at that instant. */
   whenStable(): Promise<void>;
   /** How the process ended whose end the incident is about, in words; null when that is not known. */
   ending(incident: Incident | null): string | null;
 }
 
-/** What PM2 stops, it shows for some 10 ms as one that it gave up (docs/decisions.md: PM2's bus). */
+/** PM2 shows an app that it stops for some 10 ms as one that it gave up (docs/decisions.md: PM2's bus). */
 const STABLE_AFTER_MS = 100;
-/** PM2 may tell of an end somewhat before its incident begins. */
+/** PM2 may report an end a little before its incident begins. */
 const SLACK_MS = 2_000;
 
-/**
- * @param isCheckDue a look is due within `fastIntervalMs` as it is: one more would see the same end, and count it twice
- * @param checkIn brings the next look forward
- */
-export const createEventDebouncer = (
-  isCheckDue: () => boolean,
-  checkIn: (ms: number) => void,
-): EventDebouncer => {
+export const createEventDebouncer = (): EventDebouncer => {
   let stableAt = Number.NEGATIVE_INFINITY;
   let nextCheckAt = Number.NEGATIVE_INFINITY;
   let latest: { readonly ending: string; readonly endedAt: number } | undefined;
   return {
-    onEvent: ({ event, ending }) => {
+    onEvent: ({ event, ending }, isCheckDue) => {
       const now = performance.now();
       const isExit = event === 'exit';
       stableAt = Math.max(stableAt, isExit ? now + STABLE_AFTER_MS : now);
       if (ending !== null) latest = { ending, endedAt: Date.now() };
-      // However many there are: the look is not put off again and again.
-      if (now < nextCheckAt || (isExit && isCheckDue())) return;
+      // However many events there are, the check is not put off again and again.
+      if (now < nextCheckAt || (isExit && isCheckDue)) return null;
       nextCheckAt = now + STABLE_AFTER_MS;
-      checkIn(STABLE_AFTER_MS);
+      return STABLE_AFTER_MS;
     },
     stableAt: () => stableAt,
     whenStable: async () => {

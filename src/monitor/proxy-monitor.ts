@@ -1,140 +1,227 @@
 import type { ProxyView } from '../alerting/policy/messages.ts';
-import type { ProxyConfig } from '../config/config.ts';
+import type { MonitorConfig, ProxyConfig } from '../config/config.ts';
+import type { HealthEvent, HealthPolicy } from '../health/events.ts';
+import { reduce } from '../health/reducer.ts';
 import { createHealth, type Health } from '../health/state.ts';
+import { formatAddress } from '../lib/address.ts';
 import type { ProxySample } from '../metrics/sample.ts';
+import type { Pm2Event } from '../pm2/event-bus.ts';
+import type { ProxyReport } from '../proxy/report.ts';
+import type { CheckDetails } from '../status/evidence.ts';
 import type { ProxyStatus } from '../status/snapshot.ts';
-import { type CheckRunner, type CheckRunnerDeps, createCheckRunner } from './check-runner.ts';
-import { type CollectorEvents, createEvidenceCollector } from './checks/collect.ts';
+import { removeStalePidFile } from '../system/pid-file.ts';
+import type { StateDir } from '../system/state-dir.ts';
+import {
+  type CheckResult,
+  type CheckRunner,
+  type CheckRunnerDeps,
+  createCheckRunner,
+} from './check-runner.ts';
+import { type CollectorEvent, createEvidenceCollector, type EvidenceCollector } from './checks/collect.ts';
 import type { ProxyRecord } from './health-store.ts';
 import { createEventDebouncer, type EventDebouncer } from './pm2-events.ts';
 import { createRecovery, type Recovery, type RecoveryDeps } from './recovery.ts';
-import { createSchedule, needsFastChecks } from './schedule.ts';
-import { alertViewOf, describeProxy } from './snapshot.ts';
+import { createSchedule, needsFastChecks, type Schedule, type ScheduledTasks } from './schedule.ts';
+import { alertViewOf, describeCheck, describeProxy, sampleOf } from './snapshot.ts';
 
-/** What one watch shares with the others. */
+/** What a proxy's monitor is given. */
 export interface ProxyMonitorDeps extends Omit<RecoveryDeps, 'relisten'>, CheckRunnerDeps {
+  readonly monitor: MonitorConfig;
+  readonly files: ReturnType<StateDir['portFiles']>;
   readonly record: ProxyRecord | undefined;
-  readonly onReport: CollectorEvents['onReport'];
+  /** Whether restarts are paused, because most ports fail at once. */
+  restartsPaused(): boolean;
+  /** Is called with what the proxy says of itself, at each check and at its end. */
+  onReport(report: ProxyReport): void;
+  /** Is called with each new record, which is to be stored. */
+  onChange(record: ProxyRecord): void;
 }
 
-export interface ProxyMonitor {
-  readonly health: () => Health;
-  readonly status: () => ProxyStatus;
-  readonly alertView: () => ProxyView;
-  readonly sample: () => Omit<ProxySample, 'totals'>;
-  readonly lastCheckAt: () => number;
-  /** Looks at once, at the upstream too. */
-  readonly checkNow: () => void;
-  readonly restart: Recovery['restart'];
-  /** What PM2 says of the app by itself. */
-  readonly onPm2Event: EventDebouncer['onEvent'];
-  readonly stop: () => void;
+/** What comes by itself, and not as the result of a check. */
+type ProxyEvent = CollectorEvent | { readonly kind: 'pm2'; readonly event: Pm2Event };
+
+/**
+ * Monitors one proxy, and owns what is known of it. The way of a check is straight: the schedule runs it, the check runner
+ * and the evidence collector find out, and the result comes back as data. Here it is stored and reduced to actions, which
+ * the recovery executes. What comes by itself enters by `#onEvent`.
+ */
+export class ProxyMonitor {
+  readonly id: string;
+  readonly name: string;
+  readonly #proxy: ProxyConfig;
+  readonly #deps: ProxyMonitorDeps;
+  readonly #collector: EvidenceCollector;
+  readonly #checkRunner: CheckRunner;
+  readonly #recovery: Recovery;
+  readonly #debouncer: EventDebouncer;
+  readonly #schedule: Schedule;
+  #record: ProxyRecord;
+  #lastCheck: CheckResult | undefined;
+  #lastCheckAt = Date.now();
+  /** When the upstream was last found well; null: never yet. */
+  #upstreamOkAt: number | null = null;
+  /** What PM2 said of the app last. */
+  #pm2StatusText = 'unknown';
+  /** Somebody asked for the next check, so it is urgent. */
+  #isCheckRequested = false;
+  #isStopped = false;
+
+  constructor(proxy: ProxyConfig, deps: ProxyMonitorDeps) {
+    this.id = proxy.id;
+    this.name = proxy.name;
+    this.#proxy = proxy;
+    this.#deps = deps;
+    this.#record = deps.record ?? { health: createHealth(Date.now()), daemonPid: null };
+    this.#collector = createEvidenceCollector(proxy, deps.monitor, deps.files.socket);
+    this.#checkRunner = createCheckRunner(proxy, deps, this.#collector);
+    this.#recovery = createRecovery(proxy, { ...deps, relisten: this.#collector.relisten });
+    this.#debouncer = createEventDebouncer();
+    this.#schedule = createSchedule(deps.monitor, {
+      check: this.#check,
+      quickCheck: this.#collector.quickCheck,
+      isUrgent: this.#isUrgent,
+    });
+    this.#collector.subscribe(this.#onEvent);
+  }
+
+  readonly health = (): Health => this.#record.health;
+
+  readonly status = (): ProxyStatus =>
+    describeProxy(
+      this.#proxy,
+      this.health(),
+      this.#lastCheck?.report,
+      { statusText: this.#pm2StatusText, ending: this.#debouncer.ending(this.health().incident) },
+      this.#deps.monitor.failureThreshold,
+    );
+
+  readonly alertView = (): ProxyView =>
+    alertViewOf(
+      this.#proxy,
+      this.health(),
+      this.#lastCheck?.report,
+      this.#debouncer.ending(this.health().incident),
+    );
+
+  readonly sample = (): Omit<ProxySample, 'totals'> =>
+    sampleOf(this.#proxy, this.health(), this.#lastCheck?.report, this.#upstreamOkAt);
+
+  /** What the last check saw; null until the first has ended. */
+  readonly lastCheck = (): CheckDetails | null =>
+    this.#lastCheck ? describeCheck(this.#proxy, this.health(), this.#lastCheck) : null;
+
+  /** When the last check ended (wall clock). */
+  readonly lastCheckAt = (): number => this.#lastCheckAt;
+
+  /** Checks at once, the upstream too. */
+  readonly checkNow = (): void => {
+    this.#isCheckRequested = true;
+    this.#schedule.runIn(0);
+  };
+
+  /** Restarts the proxy because the operator asks for it. Rejects with the reason why it could not be done. */
+  readonly restart = async (): Promise<void> => {
+    this.#recovery.ensureCanRestart();
+    const recordBefore = this.#record;
+    void this.#apply({ kind: 'goodbye', at: Date.now() });
+    await this.#recovery.restart(recordBefore);
+  };
+
+  readonly onPm2Event = (event: Pm2Event): void => this.#onEvent({ kind: 'pm2', event });
+
+  readonly stop = (): void => {
+    this.#isStopped = true;
+    this.#schedule.stop();
+    this.#collector.close();
+  };
+
+  readonly #isUrgent = (): boolean =>
+    needsFastChecks(this.health()) || (this.#lastCheck?.report.evidence.stopping ?? 'no') !== 'no';
+
+  readonly #check: ScheduledTasks['check'] = async (mode) => {
+    const isUrgent = this.#isUrgent() || this.#isCheckRequested;
+    this.#isCheckRequested = false;
+    try {
+      await this.#debouncer.whenStable();
+      // In the middle of a restart PM2 has the app as one that somebody stopped.
+      const listNotBefore = Math.max(this.#recovery.lastActionAt(), this.#debouncer.stableAt());
+      await this.#onCheck(await this.#checkRunner.check({ ...mode, isUrgent }, this.#record, listNotBefore));
+    } catch (error) {
+      const { message, stack } = error as Error;
+      this.#deps.log('check_error', `The check of ${this.#proxy.place} failed: ${message}`, { error: stack });
+    }
+  };
+
+  /** Stores what a check found, and settles when what follows from it is done. */
+  readonly #onCheck = async (result: CheckResult): Promise<void> => {
+    if (this.#isStopped) return;
+    const { report, endedAt, daemonPid } = result;
+    this.#lastCheckAt = endedAt;
+    this.#pm2StatusText = result.pm2StatusText ?? this.#pm2StatusText;
+    if (daemonPid !== null) this.#store({ ...this.#record, daemonPid });
+    if (report.isOutdated) return;
+    this.#lastCheck = result;
+    const { pid, evidence, isProbed } = report;
+    if (isProbed && evidence.upstream === 'ok') this.#upstreamOkAt = endedAt;
+    if (removeStalePidFile(this.#deps.files.pidFile, pid))
+      this.#deps.log('stale_pid', `Stale PID file found for ${this.#proxy.place}, removing...`, {
+        proxy: this.#proxy.name,
+      });
+    await this.#apply({ kind: 'check', at: endedAt, pid, evidence, isProbed });
+  };
+
+  readonly #onEvent = (event: ProxyEvent): void => {
+    switch (event.kind) {
+      case 'report':
+        this.#deps.onReport(event.report);
+        return;
+      case 'probe_ended':
+        this.#schedule.runIn(0);
+        return;
+      case 'stopping':
+        if (!this.#recovery.isRestarting() && !this.#isStopped)
+          void this.#apply({ kind: 'goodbye', at: Date.now() });
+        return;
+      case 'connection_ended':
+        this.#onConnectionEnded(event.reason);
+        return;
+      case 'pm2': {
+        const isCheckDue = this.#isUrgent() || this.#recovery.isRestarting();
+        const checkInMs = this.#debouncer.onEvent(event.event, isCheckDue);
+        if (checkInMs !== null) this.#schedule.runIn(checkInMs);
+      }
+    }
+  };
+
+  readonly #onConnectionEnded = (reason: 'left' | 'lost'): void => {
+    // A goodbye counts also while PM2 stops the proxy: for a moment PM2 then shows it as one that it gave up.
+    const isKnown = reason === 'lost' && this.health().state === 'stopped';
+    if (this.#recovery.isRestarting() || this.#isStopped || isKnown) return;
+    void this.#apply({ kind: reason === 'lost' ? 'crash' : 'goodbye', at: Date.now() });
+    this.#schedule.runIn(this.#deps.monitor.fastIntervalMs);
+  };
+
+  /** Reduces the event, stores what is known now, and executes what follows. The outcome of a remedy is the next event. */
+  readonly #apply = async (event: HealthEvent): Promise<void> => {
+    const policy = healthPolicyOf(this.#proxy, this.#deps.monitor, this.#deps.restartsPaused());
+    const { health, actions } = reduce(this.health(), event, policy);
+    this.#store({ ...this.#record, health });
+    for (const action of actions) {
+      const nextEvent = await this.#recovery.execute(action, this.#record);
+      if (nextEvent) await this.#apply(nextEvent);
+    }
+  };
+
+  readonly #store = (record: ProxyRecord): void => {
+    const { health, daemonPid } = this.#record;
+    this.#record = record;
+    if (record.health !== health || record.daemonPid !== daemonPid) this.#deps.onChange(record);
+  };
 }
 
-/** Watches one proxy: look → evidence → step → actions, and again. */
-export const createProxyMonitor = (proxy: ProxyConfig, deps: ProxyMonitorDeps): ProxyMonitor => {
-  const { monitor, files, log } = deps;
-  let isStopped = false;
-  let isCheckRequested = false;
-
-  const onEnd = (reason: 'left' | 'lost'): void => {
-    checkRunner.onConnectionEnd();
-    // A goodbye counts also from one that PM2 is stopping: for a moment PM2 then shows it as given up.
-    const isKnown = reason === 'lost' && health().state === 'stopped';
-    if (recovery.isRestarting() || isStopped || isKnown) return;
-    void recovery.handle({ kind: reason === 'lost' ? 'crash' : 'goodbye', at: Date.now() });
-    schedule.runIn(monitor.fastIntervalMs);
-  };
-  /** From here on its sockets are closed, though it may answer for a while. */
-  const onStopping = (): void => {
-    if (!recovery.isRestarting() && !isStopped) void recovery.handle({ kind: 'goodbye', at: Date.now() });
-  };
-  const onProbeResult = (): void => schedule.runIn(0);
-  const collector = createEvidenceCollector(proxy, monitor, files.socket, {
-    onStopping,
-    onEnd,
-    onProbeResult,
-    onReport: deps.onReport,
-  });
-  const recovery = createRecovery(
-    proxy,
-    deps.record ?? { health: createHealth(Date.now()), daemonPid: null },
-    { ...deps, relisten: collector.relisten },
-  );
-  const health = (): Health => recovery.record().health;
-  const isUrgent = (): boolean =>
-    needsFastChecks(health()) || (checkRunner.lastCheck()?.evidence.stopping ?? 'no') !== 'no';
-  const debouncer = createEventDebouncer(
-    () => isUrgent() || recovery.isRestarting(),
-    (ms) => schedule.runIn(ms),
-  );
-  const checkRunner = createCheckRunner(proxy, deps, collector, recovery, debouncer);
-  const schedule = createSchedule(monitor, {
-    check: (mode) => {
-      const isUrgentCheck = isUrgent() || isCheckRequested;
-      isCheckRequested = false;
-      return checkRunner
-        .check({ ...mode, isUrgent: isUrgentCheck })
-        .catch((error: Error) =>
-          log('check_error', `The look at ${proxy.place} failed: ${error.message}`, { error: error.stack }),
-        );
-    },
-    quickCheck: () => collector.quickCheck(),
-    isUrgent,
-  });
-
-  return {
-    health,
-    status: () => {
-      const pm2Description = {
-        statusText: checkRunner.pm2StatusText(),
-        ending: debouncer.ending(health().incident),
-      };
-      return describeProxy(
-        proxy,
-        health(),
-        checkRunner.lastCheck(),
-        pm2Description,
-        monitor.failureThreshold,
-      );
-    },
-    alertView: () =>
-      alertViewOf(proxy, health(), checkRunner.lastCheck(), debouncer.ending(health().incident)),
-    sample: () => sampleOf(proxy, health(), checkRunner),
-    lastCheckAt: checkRunner.lastCheckAt,
-    checkNow: () => {
-      isCheckRequested = true;
-      schedule.runIn(0);
-    },
-    restart: recovery.restart,
-    onPm2Event: debouncer.onEvent,
-    stop: () => {
-      isStopped = true;
-      checkRunner.stop();
-      schedule.stop();
-      collector.close();
-    },
-  };
-};
-
-const sampleOf = (
-  proxy: ProxyConfig,
-  health: Health,
-  checkRunner: CheckRunner,
-): Omit<ProxySample, 'totals'> => {
-  const lastCheck = checkRunner.lastCheck();
-  const upstream = lastCheck?.evidence.upstream ?? 'unknown';
-  return {
-    proxy: proxy.name,
-    health,
-    connections: lastCheck?.report?.connections ?? null,
-    processStartedAt: lastCheck?.report?.startedAt ?? null,
-    resources: lastCheck?.sample ?? null,
-    probe: {
-      type: proxy.probe.type,
-      isOk: upstream === 'unknown' ? null : upstream === 'ok',
-      durationMs: lastCheck?.probeMs ?? null,
-      lastOkAt: checkRunner.upstreamOkAt(),
-    },
-  };
-};
+/** What the reducer needs to know of the config. */
+export const healthPolicyOf = (
+  { place, upstream, optional }: ProxyConfig,
+  monitor: MonitorConfig,
+  restartsPaused: boolean,
+): HealthPolicy => ({ ...monitor, place, upstream: formatAddress(upstream), optional, restartsPaused });

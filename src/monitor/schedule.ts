@@ -2,25 +2,28 @@ import type { MonitorConfig } from '../config/config.ts';
 import type { Health } from '../health/state.ts';
 import { createPeriodicTask } from '../lib/periodic-task.ts';
 
-/** When a proxy is looked at. */
+/** When a proxy is checked. */
 export interface Schedule {
-  /** The next look comes then, instead of when it was due. */
+  /** Makes the next check come after `ms`, instead of when it was due. */
   runIn(ms: number): void;
   stop(): void;
 }
 
 export interface ScheduledTasks {
-  /** @param mode `hurried`: a glance was the reason; `late`: it came later than it was due. Must not reject */
+  /**
+   * Runs one check. It must not reject.
+   * @param mode `triggeredByQuickCheck`: a quick check was the reason; `isLate`: it came later than it was due
+   */
   check(mode: { readonly triggeredByQuickCheck: boolean; readonly isLate: boolean }): Promise<void>;
-  /** Whether there is reason to look at once. */
+  /** Whether there is reason to check at once. */
   quickCheck(): Promise<boolean>;
-  /** Something is wrong, or on its way. */
+  /** Whether something is wrong, or about to change. */
   isUrgent(): boolean;
 }
 
 /**
- * Looks every `intervalMs`, or every `fastIntervalMs` while it is urgent. In between are glances: a proxy that hangs just
- * after a look is not to wait for the next one.
+ * Runs a check every `intervalMs`, or every `fastIntervalMs` while it is urgent. Quick checks run in between, so that a proxy
+ * which hangs just after a check does not wait for the next one.
  */
 export const createSchedule = (
   { intervalMs, fastIntervalMs }: Pick<MonitorConfig, 'intervalMs' | 'fastIntervalMs'>,
@@ -58,11 +61,11 @@ export const createSchedule = (
   };
 };
 
-/** Looked at every `fastIntervalMs`: what is on its way, or about to change its state, up or down. */
+/** Whether a proxy is checked every `fastIntervalMs`: it is starting or leaving, or about to change its state, up or down. */
 export const needsFastChecks = ({ state, hasLeft, incident, failures, successes }: Health): boolean =>
   state === 'starting' ||
   (hasLeft && state !== 'stopped') ||
   (incident !== null && (failures.consecutive <= MAX_FAST_CHECKS || successes > 0));
 
-/** After so many failures in a row nothing is about to change: `intervalMs` is often enough. */
+/** After MAX_FAST_CHECKS failures in a row nothing is about to change, and `intervalMs` is often enough. */
 const MAX_FAST_CHECKS = 20;

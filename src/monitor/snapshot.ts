@@ -1,22 +1,27 @@
 import type { ProxyView } from '../alerting/policy/messages.ts';
 import type { ProxyConfig } from '../config/config.ts';
+import { isCrashLoop } from '../health/reducer.ts';
 import { NO_SAMPLES, usageOf } from '../health/resource-limits.ts';
 import { type Health, uptimeOf } from '../health/state.ts';
 import type { Cause } from '../health/types.ts';
 import { formatAddress, ipFamily, isLoopback } from '../lib/address.ts';
 import { bindAddresses, formatListenSpec } from '../lib/listen-spec.ts';
+import type { ProxySample } from '../metrics/sample.ts';
+import type { CheckDetails } from '../status/evidence.ts';
 import type { ProxyStatus } from '../status/snapshot.ts';
 import { localAddresses } from '../system/proc/network-interfaces.ts';
 import { formatPortOwner } from '../system/proc/port-owner.ts';
+import type { CheckResult } from './check-runner.ts';
 import type { CheckReport } from './checks/collect.ts';
 
-/** What PM2 says of an app, for people: its own word, and how the process ended, where it told. */
+/** What PM2 says of an app, for people. */
 interface Pm2Description {
   readonly statusText: string;
+  /** How the process ended; null when PM2 did not say. */
   readonly ending: string | null;
 }
 
-/** What is known of a proxy, in the words of the status. */
+/** What is known of a proxy, for the status. Without a check report it is what the config and the record say. */
 export const describeProxy = (
   proxy: ProxyConfig,
   health: Health,
@@ -71,14 +76,18 @@ export const describeProxy = (
   };
 };
 
-/** What is known of it, for those who are told of it by alerts. */
+/** What is known of a proxy, for the alerts. */
 export const alertViewOf = (
   { name, label, place, upstream }: ProxyConfig,
   health: Health,
   checkReport: CheckReport | undefined,
   ending: string | null,
 ): ProxyView => ({
-  ...{ name, label, place, health, upstream: formatAddress(upstream) },
+  name,
+  label,
+  place,
+  health,
+  upstream: formatAddress(upstream),
   detail: health.cause === null ? null : detailOf(health.cause, checkReport, ending),
   portOwner: portOwnerOf(checkReport),
   limits: Object.fromEntries(
@@ -89,12 +98,54 @@ export const alertViewOf = (
   ),
 });
 
+/** What is known of a proxy, for the metrics. */
+export const sampleOf = (
+  proxy: ProxyConfig,
+  health: Health,
+  checkReport: CheckReport | undefined,
+  upstreamOkAt: number | null,
+): Omit<ProxySample, 'totals'> => {
+  const upstream = checkReport?.evidence.upstream ?? 'unknown';
+  return {
+    proxy: proxy.name,
+    health,
+    connections: checkReport?.report?.connections ?? null,
+    processStartedAt: checkReport?.report?.startedAt ?? null,
+    resources: checkReport?.sample ?? null,
+    probe: {
+      type: proxy.probe.type,
+      isOk: upstream === 'unknown' ? null : upstream === 'ok',
+      durationMs: checkReport?.probeMs ?? null,
+      lastOkAt: upstreamOkAt,
+    },
+  };
+};
+
+/** What a check saw, for `steadyport status --evidence`. */
+export const describeCheck = (
+  proxy: ProxyConfig,
+  health: Health,
+  { startedAt, endedAt, report }: CheckResult,
+): CheckDetails => ({
+  startedAt,
+  durationMs: Math.max(0, endedAt - startedAt),
+  pid: report.pid,
+  evidence: { ...report.evidence, crashes: isCrashLoop(health, endedAt) ? 'loop' : 'few' },
+  probe: {
+    type: proxy.probe.type,
+    isNew: report.isProbed,
+    durationMs: report.probeMs,
+    detail: report.detail,
+  },
+  usage: report.usage,
+});
+
 const portOwnerOf = (checkReport: CheckReport | undefined): string | null => {
   const owner = checkReport?.report?.bindings.find(({ state }) => state === 'in_use')?.portOwner;
   return owner ? formatPortOwner(owner) : null;
 };
 
-/** Of a process that is gone no check has anything to say. */
+/** Why the proxy is in its state. A crash is explained by how the process ended: a check says nothing of a process that is gone. */
 const detailOf = (
   cause: Cause,
   checkReport: CheckReport | undefined,
@@ -104,7 +155,7 @@ const detailOf = (
     ? ending
     : (checkReport?.explain(cause) ?? checkReport?.detail ?? null);
 
-/** That of a process that is gone is of use to count its crash, and to nobody else. */
+/** The pid of a process that is gone serves only to count its crash, so it is not shown. */
 const pidOf = ({ pid, evidence }: CheckReport): number | null =>
   ['gone', 'zombie'].includes(evidence.process) ? null : pid;
 
@@ -123,7 +174,7 @@ const incidentsOf = ({ history, incident }: Health): ProxyStatus['incidents'] =>
     : pastIncidents;
 };
 
-/** What to open from another machine; http and https only where an http probe says so. Link-local addresses are left out. */
+/** What to open from another machine. The scheme is http or https only where an http probe says so. Link-local addresses are left out. */
 const urlsOf = (
   { probe, listen: { port } }: ProxyConfig,
   boundAddresses: readonly { readonly host: string }[],

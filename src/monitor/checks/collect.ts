@@ -13,88 +13,116 @@ import { type CheckMode, createProxyChecks, type ProxyChecks } from './proxy.ts'
 import { createResourceSampler } from './resources.ts';
 import { createUpstreamCheck } from './upstream.ts';
 
-/** Everything one look found out. */
+/** Everything that one check found out. */
 export interface CheckReport {
   readonly evidence: CheckEvidence;
-  /** The upstream was checked since the look before. */
+  /** The process that answered has gone since: the evidence is of an earlier process. */
+  readonly isOutdated: boolean;
+  /** Whether the upstream was checked since the check before this one. */
   readonly isProbed: boolean;
   readonly pid: number | null;
   readonly report: ProxyReport | null;
   readonly usage: Usage;
   readonly probeMs: number | null;
-  /** The latest sample of its process; null before the first. */
+  /** The latest sample of the process; null before the first. */
   readonly sample: Sample | null;
-  /** What the last failed probe said. */
+  /** What the last failed check of accepting, or else of the upstream, said; null when neither failed. */
   readonly detail: string | null;
-  /** What a limit says, by its cause. */
+  /** Says by how much the limit of the cause is exceeded; null for a cause without a limit. */
   explain(cause: Cause): string | null;
-  /** The address whose accepting was checked, null when none was. */
+  /** The address whose accepting was checked; null when none was. */
   readonly checkedAddress: Address | null;
 }
 
+/** Gathers the evidence on one proxy. */
 export interface EvidenceCollector {
   collect(pm2: { status: Pm2Evidence; app: Pm2App | undefined }, mode: CheckMode): Promise<CheckReport>;
   readonly quickCheck: ProxyChecks['quickCheck'];
-  /** Asks the proxy to give its listening sockets up and to open them anew. */
+  /** Asks the proxy to close its listening sockets and to open them anew. Rejects when it cannot be asked. */
   relisten(): Promise<unknown>;
+  /** Sets who is called with each event. Default: nobody. */
+  subscribe(onEvent: (event: CollectorEvent) => void): void;
   close(): void;
 }
 
-/** What comes by itself. */
-export interface CollectorEvents {
-  /** The proxy says goodbye. */
-  onStopping(): void;
-  /** Its control connection has ended. */
-  onEnd(reason: 'left' | 'lost'): void;
-  /** A check of its upstream, which no look waits for, has come to an end. */
-  onProbeResult(): void;
-  /** What it says of itself: at each look, and at its end. */
-  onReport(report: ProxyReport): void;
-}
+/** What a proxy, or its upstream, reports between two checks. */
+export type CollectorEvent =
+  /** The proxy says goodbye. From here on its sockets are closed, though it may answer for a while. */
+  | { readonly kind: 'stopping' }
+  /** The control connection has ended: `left` with a goodbye, `lost` without one. */
+  | { readonly kind: 'connection_ended'; readonly reason: 'left' | 'lost' }
+  /** A probe of the upstream, which no check waits for, has ended. */
+  | { readonly kind: 'probe_ended' }
+  /** What the proxy says of itself, at each check and at its end. */
+  | { readonly kind: 'report'; readonly report: ProxyReport };
 
-/** Gathers the evidence on one proxy. */
 export const createEvidenceCollector = (
   proxy: ProxyConfig,
   monitor: MonitorConfig,
   socketPath: string,
-  { onStopping, onEnd, onProbeResult, onReport }: CollectorEvents,
 ): EvidenceCollector => {
-  const heartbeat = createHeartbeat(socketPath, onEnd, onStopping, onReport);
-  const proxyChecks = createProxyChecks(heartbeat, monitor);
-  const upstream = createUpstreamCheck(proxy, monitor, heartbeat, onProbeResult);
-  const sampler = createResourceSampler(proxy.limits);
+  let notify = (_: CollectorEvent): void => {};
+  let connectionEnds = 0;
   let stopProgress: StopProgress | null = null;
+  const heartbeat = createHeartbeat(
+    socketPath,
+    (reason) => {
+      connectionEnds += 1;
+      notify({ kind: 'connection_ended', reason });
+    },
+    () => notify({ kind: 'stopping' }),
+    (report) => notify({ kind: 'report', report }),
+  );
+  const proxyChecks = createProxyChecks(heartbeat, monitor);
+  const upstream = createUpstreamCheck(proxy, monitor, heartbeat, () => notify({ kind: 'probe_ended' }));
+  const sampler = createResourceSampler(proxy.limits);
 
-  const collect: EvidenceCollector['collect'] = async ({ status, app }, mode) => {
-    const proxyResult = await proxyChecks.run(status, app, mode);
-    const { pid, report, boundAddresses, acceptResult } = proxyResult;
-    sampler.measure(pid, proxyResult.heartbeatMs);
-    const isAnswering = report !== null && status !== 'stopping';
-    if (isAnswering) await upstream.ensureFirstCheck(boundAddresses);
-    const { result: upstreamResult, isNew } = upstream.check(boundAddresses, mode.isUrgent && isAnswering);
-    const processEvidence = { pm2: status, process: readProcessState(pid), heartbeat: proxyResult.heartbeat };
-    const stopSample = { ...processEvidence, pid, at: performance.now() };
-    stopProgress = trackStop(stopProgress, stopSample);
-    const evidence: CheckEvidence = {
-      monitor: mode.isLate ? 'late' : 'in_time',
-      ...processEvidence,
-      stopping: stoppingOf(stopProgress, stopSample),
-      dataPath: report?.dataPath ?? 'unknown',
-      listening: listeningState(report, boundAddresses),
-      accepts: proxyResult.accepts,
-      upstream: upstreamResult.upstream,
-      endToEnd: upstreamResult.endToEnd,
-      ...sampler.levels(),
-    };
-    const [usage, sample] = [sampler.usage(), sampler.latest()];
-    return {
-      ...{ evidence, isProbed: isNew, pid, report, usage, sample, probeMs: upstreamResult.probeMs },
-      detail: acceptResult.detail ?? upstreamResult.detail,
-      explain: (cause) => describeUsage(cause, usage, proxy.limits),
-      checkedAddress: acceptResult.address,
-    };
+  return {
+    collect: async ({ status, app }, mode) => {
+      const endsBefore = connectionEnds;
+      const proxyResult = await proxyChecks.run(status, app, mode);
+      const { pid, report, boundAddresses, acceptResult } = proxyResult;
+      sampler.measure(pid, proxyResult.heartbeatMs);
+      const isAnswering = report !== null && status !== 'stopping';
+      if (isAnswering) await upstream.ensureFirstCheck(boundAddresses);
+      const { result: upstreamResult, isNew } = upstream.check(boundAddresses, mode.isUrgent && isAnswering);
+      const processEvidence = {
+        pm2: status,
+        process: readProcessState(pid),
+        heartbeat: proxyResult.heartbeat,
+      };
+      const stopSample = { ...processEvidence, pid, at: performance.now() };
+      stopProgress = trackStop(stopProgress, stopSample);
+      const usage = sampler.usage();
+      return {
+        evidence: {
+          monitor: mode.isLate ? 'late' : 'in_time',
+          ...processEvidence,
+          stopping: stoppingOf(stopProgress, stopSample),
+          dataPath: report?.dataPath ?? 'unknown',
+          listening: listeningState(report, boundAddresses),
+          accepts: proxyResult.accepts,
+          upstream: upstreamResult.upstream,
+          endToEnd: upstreamResult.endToEnd,
+          ...sampler.levels(),
+        },
+        isOutdated: proxyResult.heartbeat === 'ok' && connectionEnds !== endsBefore,
+        isProbed: isNew,
+        pid,
+        report,
+        usage,
+        probeMs: upstreamResult.probeMs,
+        sample: sampler.latest(),
+        detail: acceptResult.detail ?? upstreamResult.detail,
+        explain: (cause) => describeUsage(cause, usage, proxy.limits),
+        checkedAddress: acceptResult.address,
+      };
+    },
+    quickCheck: proxyChecks.quickCheck,
+    relisten: () => heartbeat.ask('listen_again', null),
+    subscribe: (onEvent) => {
+      notify = onEvent;
+    },
+    close: heartbeat.close,
   };
-
-  const relisten = () => heartbeat.ask('listen_again', null);
-  return { collect, quickCheck: proxyChecks.quickCheck, relisten, close: heartbeat.close };
 };

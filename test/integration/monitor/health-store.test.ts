@@ -72,18 +72,18 @@ test('a port that is new has an empty memory, beside one that is kept', () => {
 });
 
 describe('a file that is not ours is an empty memory', () => {
-  const ours = { version: 2, ports: { 6274: { health: HEALTH, daemonPid: 77 } } };
+  const ours = { version: 3, ports: { 6274: { health: HEALTH, daemonPid: 77 } } };
   const table: Readonly<Record<string, string | undefined>> = {
     'no file': undefined,
     'an empty one': '',
     'one that was cut off': JSON.stringify(ours).slice(0, -9),
-    'another version': JSON.stringify({ ...ours, version: 1 }),
+    'another version': JSON.stringify({ ...ours, version: 2 }),
     'no version': JSON.stringify({ ports: ours.ports }),
     null: 'null',
     'a number': '5',
-    'no ports': '{"version":2}',
-    'ports that are null': '{"version":2,"ports":null}',
-    'a port that is null': '{"version":2,"ports":{"6274":null}}',
+    'no ports': '{"version":3}',
+    'ports that are null': '{"version":3,"ports":null}',
+    'a port that is null': '{"version":3,"ports":{"6274":null}}',
   };
   for (const [name, text] of Object.entries(table))
     test(name, () => {

@@ -48,9 +48,8 @@ test('a monitor that starts removes the drafts of processes that are no more, an
     pm2: NO_PM2,
     restart: never,
     log: () => {},
-    onChange: () => {},
-    onSuperseded: never,
   });
+  monitor.subscribe((event) => assert.notEqual(event, 'superseded'));
   monitor.stop();
   assert.deepEqual(readdirSync(port).sort(), ['failures', 'pid', `pid.${alive.pid}`].sort());
   assert.deepEqual(

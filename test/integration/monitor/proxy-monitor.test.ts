@@ -5,7 +5,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { parseConfig } from '../../../src/config/config.ts';
 import { createHealth } from '../../../src/health/state.ts';
 import type { Pm2Evidence, Remedy } from '../../../src/health/types.ts';
-import { createProxyMonitor } from '../../../src/monitor/proxy-monitor.ts';
+import { ProxyMonitor } from '../../../src/monitor/proxy-monitor.ts';
 import type { AppDefinition } from '../../../src/pm2/apps.ts';
 import type { Pm2App, Pm2View } from '../../../src/pm2/client.ts';
 import { HAS_PROCFS } from '../../../src/system/proc/procfs.ts';
@@ -23,14 +23,14 @@ interface Scene {
   daemonPid: number;
   /** What PM2's list waits for. */
   list: Promise<void>;
-  /** What a cure waits for. */
-  cure: () => Promise<void>;
+  /** What a remedy waits for. */
+  remedy: () => Promise<void>;
 }
 
-/** The watch of a fake proxy, under a PM2 that says what a test wants. */
+/** The monitor of a fake proxy, under a PM2 that says what a test sets. */
 const rig = async (t: TestContext, proxy: FakeProxy, { intervalMs = 50 } = {}) => {
   const upstream = await serve(t, () => {});
-  // What the looks of another test have read of the table is without it.
+  // What another test's checks have read of the socket table does not have it.
   findListeners(1);
   const parsed = parseConfig({
     proxies: [{ listen: '127.0.0.1:6274', upstream: `127.0.0.1:${upstream.port}` }],
@@ -43,19 +43,19 @@ const rig = async (t: TestContext, proxy: FakeProxy, { intervalMs = 50 } = {}) =
     app: { pid: process.pid, status: 'online' },
     daemonPid: 77,
     list: Promise.resolve(),
-    cure: async () => {},
+    remedy: async () => {},
   };
-  const cures: (readonly [cure: Remedy, pid: number | null, seenBy: number | null])[] = [];
+  const remedies: (readonly [remedy: Remedy, pid: number | null, daemonPid: number | null])[] = [];
   const lines: string[] = [];
   const notBefore: number[] = [];
-  const watched = createProxyMonitor(config, {
+  const proxyMonitor = new ProxyMonitor(config, {
     monitor: parsed.config.monitor,
     app: { name: config.name } as AppDefinition,
     files: { socket: proxy.socket, pidFile: `${proxy.socket}.pid`, failuresFile: `${proxy.socket}.failures` },
     record: { health: createHealth(Date.now()), daemonPid: null },
-    restart: async (cure, _, pid, seenBy) => {
-      cures.push([cure, pid, seenBy]);
-      await scene.cure();
+    restart: async (remedy, _, pid, daemonPid) => {
+      remedies.push([remedy, pid, daemonPid]);
+      await scene.remedy();
     },
     log: (_, text) => lines.push(text),
     listPm2: async (_, since = Number.NEGATIVE_INFINITY): Promise<Pm2View> => {
@@ -69,11 +69,11 @@ const rig = async (t: TestContext, proxy: FakeProxy, { intervalMs = 50 } = {}) =
     onReport: () => {},
     onChange: () => {},
   });
-  t.after(watched.stop);
+  t.after(proxyMonitor.stop);
   const say = (status: Pm2Evidence | undefined, pid: number | null = process.pid): void => {
     scene.app = status && { status, pid };
   };
-  return { watched, scene, say, cures, lines, notBefore };
+  return { proxyMonitor, scene, say, remedies, lines, notBefore };
 };
 
 /** A listener that lets the check of accepting wait until the test says so. */
@@ -91,73 +91,73 @@ const slowListener = async (t: TestContext) => {
   };
 };
 
-describe('a look', { skip }, () => {
-  test('that was underway when the watch was stopped leads to nothing', async (t) => {
-    const { watched, scene, say, cures, lines, notBefore } = await rig(t, await fakeProxy(t));
+describe('a check', { skip }, () => {
+  test('that was under way when the monitor was stopped leads to nothing', async (t) => {
+    const { proxyMonitor, scene, say, remedies, lines, notBefore } = await rig(t, await fakeProxy(t));
     let goOn: () => void = () => {};
     scene.list = new Promise((done) => {
       goOn = done;
     });
     const asked = notBefore.length;
-    await until(() => notBefore.length > asked, 'a look');
-    watched.stop();
+    await until(() => notBefore.length > asked, 'a check');
+    proxyMonitor.stop();
     say('gave_up', null);
     goOn();
     for (let turns = 0; turns < 200; turns += 1) await turn();
-    assert.deepEqual([cures, lines], [[], []]);
+    assert.deepEqual([remedies, lines], [[], []]);
   });
 
   test('whose proxy answered, and went before it was over, is no success', async (t) => {
     const own = await slowListener(t);
     const proxy = await fakeProxy(t, { bindings: [bindingAt(own.port)] });
-    const { watched, say } = await rig(t, proxy);
+    const { proxyMonitor, say } = await rig(t, proxy);
     await until(own.isAsked, 'a check of accepting');
     say('waiting_restart', null);
     await proxy.end('lost');
-    await until(() => watched.health().cause === 'crashed', 'the crash');
+    await until(() => proxyMonitor.health().cause === 'crashed', 'the crash');
     own.answer();
-    const looks = watched.lastCheckAt();
-    await until(() => watched.lastCheckAt() > looks, 'the end of the look');
-    const { incident, successes } = watched.health();
+    const lastCheckAt = proxyMonitor.lastCheckAt();
+    await until(() => proxyMonitor.lastCheckAt() > lastCheckAt, 'the end of the check');
+    const { incident, successes } = proxyMonitor.health();
     assert.deepEqual([incident?.recoveringSince, successes], [null, 0]);
   });
 });
 
-test('a proxy that hangs just after a look is found and cured long before the next one', {
+test('a proxy that hangs just after a check is found and restarted long before the next check', {
   skip,
 }, async (t) => {
   const child = startChild(t, 'sleep', ['1000']);
   const own = await serve(t, (socket) => socket.end());
   const proxy = await fakeProxy(t, { pid: child.pid, bindings: [bindingAt(own.port)] });
-  const { watched, say, cures, lines } = await rig(t, proxy, { intervalMs: 3_600_000 });
+  const { proxyMonitor, say, remedies, lines } = await rig(t, proxy, { intervalMs: 3_600_000 });
   say('online', child.pid);
-  await until(() => watched.health().state === 'up', 'up');
+  await until(() => proxyMonitor.health().state === 'up', 'up');
   child.kill('SIGSTOP');
-  await until(() => cures.some(([cure]) => cure === 'force_restart'), 'cured');
+  await until(() => remedies.some(([remedy]) => remedy === 'force_restart'), 'restarted');
   assert.ok(lines.some((line) => line.includes('the process is stopped')));
 });
 
-describe('after a cure', { skip }, () => {
+describe('after a remedy', { skip }, () => {
   test('what PM2 said before it is no evidence any more', async (t) => {
     const proxy = await fakeProxy(t);
-    const { say, scene, cures, notBefore } = await rig(t, proxy);
-    let curedAt = Number.POSITIVE_INFINITY;
-    scene.cure = async () => {
+    const { say, scene, remedies, notBefore } = await rig(t, proxy);
+    let remediedAt = Number.POSITIVE_INFINITY;
+    scene.remedy = async () => {
       say('online');
-      curedAt = performance.now();
+      remediedAt = performance.now();
     };
     say('gave_up', null);
-    await until(() => cures.length > 0 && (notBefore.at(-1) ?? 0) > 0, 'a look after the cure');
-    assert.equal(cures[0]?.[0], 'start');
-    assert.ok((notBefore.at(-1) ?? 0) >= curedAt);
+    await until(() => remedies.length > 0 && (notBefore.at(-1) ?? 0) > 0, 'a check after the remedy');
+    assert.equal(remedies[0]?.[0], 'start');
+    assert.ok((notBefore.at(-1) ?? 0) >= remediedAt);
   });
 });
 
 describe('an app that is to be brought back', { skip }, () => {
-  test('is known by the daemon that had it: the operator may delete it before the cure', async (t) => {
-    const { say, cures } = await rig(t, await fakeProxy(t));
+  test('is known by the daemon that had it: the operator may delete it before the remedy', async (t) => {
+    const { say, remedies } = await rig(t, await fakeProxy(t));
     say('gave_up', null);
-    await until(() => cures.length > 0, 'a cure');
-    assert.deepEqual(cures[0], ['start', null, 77]);
+    await until(() => remedies.length > 0, 'a remedy');
+    assert.deepEqual(remedies[0], ['start', null, 77]);
   });
 });

@@ -21,8 +21,9 @@ const binding = (host: string, state: 'bound' | 'in_use', pid: number | null = n
   portOwner: pid === null ? null : { pid, command: 'vite', uid: 0 },
 });
 
-const SIGHTING: CheckReport = {
+const REPORT: CheckReport = {
   evidence: WELL,
+  isOutdated: false,
   isProbed: true,
   usage: usageOf(NO_SAMPLES),
   explain: () => null,
@@ -67,7 +68,7 @@ const describe = (
   return describeProxy(
     proxy,
     health,
-    change ? { ...SIGHTING, ...change } : undefined,
+    change ? { ...REPORT, ...change } : undefined,
     { statusText: 'online', ending: null },
     3,
   );
@@ -102,7 +103,7 @@ test('what is bound is listed, and who holds the rest', () => {
   assert.equal(engine, 'portable');
 });
 
-test('before the first look there is what the config says', () => {
+test('before the first check there is what the config says', () => {
   const status = describe(null);
   const { listen, pid, engine, checkMs, portOwner, urls, answersOnOwnAddress, connections } = status;
   assert.deepEqual(listen, ['192.0.2.8:6274']);
@@ -123,11 +124,11 @@ test('whether a port answers outside is only said of an address that is outside'
   assert.equal(answers(null, 'unknown'), null);
 });
 
-test('what a check said is told only where there is a cause', () => {
+test('what a check said is shown only where there is a cause', () => {
   assert.equal(describe({}).detail, null);
 });
 
-test('of a crash it is told how the process ended, and of anything else what the check said', () => {
+test('the detail of a crash is how the process ended, and of any other cause what the check said', () => {
   const parsed = parseConfig({ proxies: [{ listen: '6274', upstream: 'localhost:6274' }] });
   assert.ok(parsed.ok);
   const [proxy] = parsed.config.proxies;
@@ -136,7 +137,7 @@ test('of a crash it is told how the process ended, and of anything else what the
     describeProxy(
       proxy,
       { ...createHealth(0), state: 'down', cause },
-      { ...SIGHTING, detail: 'the check' },
+      { ...REPORT, detail: 'the check' },
       { statusText: 'online', ending },
       3,
     ).detail;
@@ -147,7 +148,7 @@ test('of a crash it is told how the process ended, and of anything else what the
 });
 
 test('what to open from elsewhere is http or https only where the probe says so', () => {
-  const { report } = SIGHTING;
+  const { report } = REPORT;
   assert.ok(report);
   const bound = { report: { ...report, bindings: [binding('0.0.0.0', 'bound'), binding('::', 'bound')] } };
   const outside = localAddresses().filter((host) => !isLoopback(host) && !host.includes('%'));

@@ -17,15 +17,15 @@ import { tempFolder } from '../../../support/temp-dir.ts';
 
 const skip = needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)');
 
-interface Looks {
+interface CheckOptions {
   readonly pid?: number | null;
   readonly status?: Pm2Evidence;
-  readonly eager?: boolean;
-  /** False: silence is what is wanted. Otherwise it says that this machine was too busy, and there is one more look. */
+  readonly isUrgent?: boolean;
+  /** False: silence is what is wanted. Otherwise it says that this machine was too busy, and there is one more check. */
   readonly answers?: boolean;
 }
 
-/** A witness of the proxy at `socket`, in front of an upstream of which only the socket table is asked. */
+/** A collector of the proxy at `socket`, in front of an upstream that is only looked up in the socket table. */
 const rig = (
   t: TestContext,
   socket: string,
@@ -41,40 +41,37 @@ const rig = (
   assert.ok(config);
   const ends: string[] = [];
   let onEnd: () => void = () => {};
-  const witness = createEvidenceCollector(config, { ...parsed.config.monitor, ...monitor }, socket, {
-    onStopping: () => {},
-    onEnd: (how) => {
-      ends.push(how);
-      onEnd();
-    },
-    onProbeResult: () => {},
-    onReport: () => {},
+  const collector = createEvidenceCollector(config, { ...parsed.config.monitor, ...monitor }, socket);
+  collector.subscribe((event) => {
+    if (event.kind !== 'connection_ended') return;
+    ends.push(event.reason);
+    onEnd();
   });
-  t.after(witness.close);
+  t.after(collector.close);
   return {
-    witness,
+    collector,
     ends,
     ended: () =>
       new Promise<void>((done) => {
         onEnd = done;
       }),
-    look: async ({
+    check: async ({
       pid = process.pid,
       status = 'online',
-      eager: isUrgent = false,
+      isUrgent = false,
       answers = status === 'online',
-    }: Looks = {}): Promise<CheckReport> => {
+    }: CheckOptions = {}): Promise<CheckReport> => {
       const app = { pid, status, statusText: status, env: {} };
       for (const giveUpAt = Date.now() + 60_000; ; ) {
         findListeners(1);
-        const sighting = await witness.collect(
+        const checkReport = await collector.collect(
           { status, app },
           { isUrgent, triggeredByQuickCheck: false, isLate: false },
         );
-        const { heartbeat, accepts, process } = sighting.evidence;
+        const { heartbeat, accepts, process } = checkReport.evidence;
         const isMute = heartbeat === 'silent' || (heartbeat === 'unknown' && process !== 'stopped');
-        if (!answers || (!isMute && accepts !== 'failed')) return sighting;
-        assert.ok(Date.now() < giveUpAt, 'no answer, look after look');
+        if (!answers || (!isMute && accepts !== 'failed')) return checkReport;
+        assert.ok(Date.now() < giveUpAt, 'no answer, check after check');
       }
     },
   };
@@ -87,12 +84,12 @@ const some = ({ evidence }: CheckReport, ...kinds: readonly (keyof Evidence)[]) 
 const accepting = (t: TestContext) => serve(t, (socket: Socket) => socket.end());
 
 describe('a proxy that is well', { skip }, () => {
-  test('is seen so, and in one look', async (t) => {
+  test('is seen so, and in one check', async (t) => {
     const upstream = await serve(t, () => assert.fail('the upstream was touched'));
     const own = await accepting(t);
     const proxy = await fakeProxy(t, { bindings: [bindingAt(own.port)] });
-    const { look } = rig(t, proxy.socket, upstream.port);
-    const { evidence, isProbed, pid, checkedAddress } = await look();
+    const { check } = rig(t, proxy.socket, upstream.port);
+    const { evidence, isProbed, pid, checkedAddress } = await check();
     assert.deepEqual(evidence, {
       monitor: 'in_time',
       pm2: 'online',
@@ -116,26 +113,26 @@ describe('a proxy that is well', { skip }, () => {
     assert.deepEqual([...new Set(proxy.asked)], ['report', 'expect_check']);
   });
 
-  test('has its accepting checked in its own time, and at each look that has a doubt', async (t) => {
+  test('has its accepting checked in its own time, and at each check that is urgent', async (t) => {
     const own = await accepting(t);
     const proxy = await fakeProxy(t, { bindings: [bindingAt(own.port)] });
-    const { look } = rig(t, proxy.socket, own.port, {}, { probeIntervalMs: 3_600_000 });
-    for (const eager of [false, false, true, false]) await look({ eager });
+    const { check } = rig(t, proxy.socket, own.port, {}, { probeIntervalMs: 3_600_000 });
+    for (const isUrgent of [false, false, true, false]) await check({ isUrgent });
     const checks = proxy.asked.filter((ask) => ask === 'expect_check');
     assert.equal(checks.length, 2);
   });
 
   test('says itself how the thread is that moves its bytes', async (t) => {
     const proxy = await fakeProxy(t, { dataPath: 'stuck' });
-    const { look } = rig(t, proxy.socket, await freePort());
-    assert.deepEqual(some(await look(), 'heartbeat', 'dataPath'), ['ok', 'stuck']);
+    const { check } = rig(t, proxy.socket, await freePort());
+    assert.deepEqual(some(await check(), 'heartbeat', 'dataPath'), ['ok', 'stuck']);
   });
 });
 
 describe('the control socket', { skip }, () => {
   test('that is not there is unreachable', async (t) => {
-    const { look } = rig(t, join(tempFolder(), 'control.sock'), await freePort());
-    assert.deepEqual(some(await look(), 'heartbeat', 'listening', 'accepts'), [
+    const { check } = rig(t, join(tempFolder(), 'control.sock'), await freePort());
+    assert.deepEqual(some(await check(), 'heartbeat', 'listening', 'accepts'), [
       'unreachable',
       'unknown',
       'unknown',
@@ -151,11 +148,11 @@ describe('the control socket', { skip }, () => {
       server.close();
       for (const socket of sockets) socket.destroy();
     });
-    const { look } = rig(t, path, await freePort());
+    const { check } = rig(t, path, await freePort());
     const { pid } = startChild(t, 'sleep', ['1000']);
     // Where the machine is too busy nothing is known.
     await until(async () => {
-      const [heartbeat] = some(await look({ pid, answers: false }), 'heartbeat');
+      const [heartbeat] = some(await check({ pid, answers: false }), 'heartbeat');
       assert.ok(heartbeat === 'silent' || heartbeat === 'unknown', heartbeat);
       return heartbeat === 'silent';
     }, 'silent');
@@ -164,38 +161,38 @@ describe('the control socket', { skip }, () => {
   for (const status of ['stopped', 'deleted', 'gave_up'] as const)
     test(`is not asked when PM2 says ${status}`, async (t) => {
       const proxy = await fakeProxy(t);
-      const { look } = rig(t, proxy.socket, await freePort());
-      assert.deepEqual(some(await look({ status }), 'pm2', 'heartbeat'), [status, 'unknown']);
+      const { check } = rig(t, proxy.socket, await freePort());
+      assert.deepEqual(some(await check({ status }), 'pm2', 'heartbeat'), [status, 'unknown']);
       assert.deepEqual(proxy.asked, []);
     });
 
   for (const how of ['left', 'lost'] as const)
     test(`that ends is told: ${how}`, async (t) => {
       const proxy = await fakeProxy(t);
-      const { look, ends, ended } = rig(t, proxy.socket, await freePort());
-      await look();
+      const { check, ends, ended } = rig(t, proxy.socket, await freePort());
+      await check();
       const told = ended();
       await proxy.end(how);
       await told;
       assert.deepEqual(ends, [how]);
-      assert.deepEqual(some(await look(), 'heartbeat'), ['unreachable']);
+      assert.deepEqual(some(await check(), 'heartbeat'), ['unreachable']);
     });
 
-  test('that the witness closes itself is no end', async (t) => {
+  test('that the collector closes itself is no end', async (t) => {
     const proxy = await fakeProxy(t);
-    const { look, ends, witness } = rig(t, proxy.socket, await freePort());
-    await look();
-    witness.close();
+    const { check, ends, collector } = rig(t, proxy.socket, await freePort());
+    await check();
+    collector.close();
     await proxy.end('lost');
     assert.deepEqual(ends, []);
   });
 
   test('carries the wish to listen again', async (t) => {
     const proxy = await fakeProxy(t);
-    const { look, witness } = rig(t, proxy.socket, await freePort());
-    await assert.rejects(witness.relisten(), /no connection to the proxy/);
-    await look();
-    await witness.relisten();
+    const { check, collector } = rig(t, proxy.socket, await freePort());
+    await assert.rejects(collector.relisten(), /no connection to the proxy/);
+    await check();
+    await collector.relisten();
     assert.deepEqual([...new Set(proxy.asked)], ['report', 'listen_again']);
   });
 });
@@ -209,33 +206,33 @@ describe('the process', { skip }, () => {
     child.kill('SIGSTOP');
     await until(() => readProcess(child.pid)?.state === 'T', 'stopped');
     const proxy = await fakeProxy(t);
-    const { look } = rig(t, proxy.socket, await freePort());
-    assert.deepEqual(some(await look({ pid: child.pid }), 'process', 'heartbeat'), ['stopped', 'unknown']);
+    const { check } = rig(t, proxy.socket, await freePort());
+    assert.deepEqual(some(await check({ pid: child.pid }), 'process', 'heartbeat'), ['stopped', 'unknown']);
     assert.deepEqual(proxy.asked, []);
   });
 
   test('is that of the last report while PM2 does not tell', async (t) => {
     const child = startChild(t, 'sleep', ['1000']);
     const proxy = await fakeProxy(t, { pid: child.pid });
-    const { look } = rig(t, proxy.socket, await freePort());
-    await look({ pid: child.pid });
+    const { check } = rig(t, proxy.socket, await freePort());
+    await check({ pid: child.pid });
     const unknown = { pid: null, status: 'unknown', answers: false } as const;
     child.kill('SIGSTOP');
     await until(() => readProcess(child.pid)?.state === 'T', 'stopped');
-    const stopped = await look(unknown);
+    const stopped = await check(unknown);
     assert.deepEqual([stopped.pid, ...some(stopped, 'process')], [child.pid, 'stopped']);
     child.kill('SIGKILL');
     await once(child, 'exit');
     await proxy.end('lost');
-    const gone = await look(unknown);
+    const gone = await check(unknown);
     assert.deepEqual([gone.pid, ...some(gone, 'process', 'heartbeat')], [child.pid, 'gone', 'unreachable']);
   });
 
   test('that has gone', async (t) => {
     const child = startChild(t, 'true', []);
     await once(child, 'exit');
-    const { look } = await nobody(t);
-    assert.deepEqual(some(await look({ pid: child.pid }), 'process'), ['gone']);
+    const { check } = await nobody(t);
+    assert.deepEqual(some(await check({ pid: child.pid }), 'process'), ['gone']);
   });
 
   test('that is a zombie', async (t) => {
@@ -247,13 +244,13 @@ describe('the process', { skip }, () => {
     await until(() => readFileSync(`/proc/${parent.pid}/comm`, 'utf8') === 'sleep\n', 'no shell any more');
     process.kill(pid, 'SIGKILL');
     await until(() => readProcess(pid)?.state === 'Z', 'a zombie');
-    const { look } = await nobody(t);
-    assert.deepEqual(some(await look({ pid }), 'process'), ['zombie']);
+    const { check } = await nobody(t);
+    assert.deepEqual(some(await check({ pid }), 'process'), ['zombie']);
   });
 
   test('that nobody knows the pid of', async (t) => {
-    const { look } = await nobody(t);
-    assert.deepEqual(some(await look({ pid: null }), 'process'), ['unknown']);
+    const { check } = await nobody(t);
+    assert.deepEqual(some(await check({ pid: null }), 'process'), ['unknown']);
   });
 });
 
@@ -279,8 +276,8 @@ describe('what a proxy says of its addresses', { skip }, () => {
     test(`${name}: ${listening}`, async (t) => {
       const own = await accepting(t);
       const proxy = await fakeProxy(t, { bindings: bindings(own.port, await freePort()) });
-      const { look } = rig(t, proxy.socket, own.port);
-      assert.deepEqual(some(await look(), 'heartbeat', 'listening'), ['ok', listening]);
+      const { check } = rig(t, proxy.socket, own.port);
+      assert.deepEqual(some(await check(), 'heartbeat', 'listening'), ['ok', listening]);
     });
 });
 type FakeSays = NonNullable<Parameters<typeof fakeProxy>[1]>['bindings'] & object;
@@ -288,13 +285,13 @@ type FakeSays = NonNullable<Parameters<typeof fakeProxy>[1]>['bindings'] & objec
 test('a listener that takes a connection and does nothing with it does not accept', { skip }, async (t) => {
   const own = await serve(t, () => {});
   const proxy = await fakeProxy(t, { bindings: [bindingAt(own.port)] });
-  const { look } = rig(t, proxy.socket, own.port);
+  const { check } = rig(t, proxy.socket, own.port);
   const { pid } = startChild(t, 'sleep', ['1000']);
   await until(async () => {
-    const sighting = await look({ pid, answers: false });
-    const [accepts] = some(sighting, 'accepts');
+    const checkReport = await check({ pid, answers: false });
+    const [accepts] = some(checkReport, 'accepts');
     assert.ok(accepts === 'failed' || accepts === 'unknown', accepts);
-    if (accepts === 'failed') assert.match(sighting.detail ?? '', /accepted nothing within 300 ms/);
+    if (accepts === 'failed') assert.match(checkReport.detail ?? '', /accepted nothing within 300 ms/);
     return accepts === 'failed';
   }, 'not accepting');
 });
@@ -308,25 +305,25 @@ describe('what a process uses', { skip }, () => {
     await once(child.stdout, 'data');
     return child.pid;
   };
-  const usedBy = async (proxy: FakeProxy, pid: number, look: () => Promise<CheckReport>) => {
+  const usedBy = async (proxy: FakeProxy, pid: number, check: () => Promise<CheckReport>) => {
     proxy.say({ pid });
-    return some(await look(), 'openFiles')[0];
+    return some(await check(), 'openFiles')[0];
   };
 
   test('is held against the limits, and told', async (t) => {
     const proxy = await fakeProxy(t);
-    const { look } = rig(t, proxy.socket, await freePort(), LIMITS);
-    assert.equal(await usedBy(proxy, await limited(t, 20), look), 'restart');
-    const { usage, explain } = await look();
+    const { check } = rig(t, proxy.socket, await freePort(), LIMITS);
+    assert.equal(await usedBy(proxy, await limited(t, 20), check), 'restart');
+    const { usage, explain } = await check();
     assert.equal(usage.openFilesLimit, 20);
     assert.match(explain('open_files_limit') ?? '', /^\d of 20 open files$/);
     assert.equal(explain('hung'), null);
   });
 
-  test('is that of the process of now, from its first look on', async (t) => {
+  test('is that of the process of now, from its first check on', async (t) => {
     const proxy = await fakeProxy(t);
-    const { look } = rig(t, proxy.socket, await freePort(), LIMITS);
-    assert.equal(await usedBy(proxy, await limited(t, 20), look), 'restart');
-    assert.equal(await usedBy(proxy, await limited(t, 1_000), look), 'ok');
+    const { check } = rig(t, proxy.socket, await freePort(), LIMITS);
+    assert.equal(await usedBy(proxy, await limited(t, 20), check), 'restart');
+    assert.equal(await usedBy(proxy, await limited(t, 1_000), check), 'ok');
   });
 });

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { createHealth, type ProxyState } from '../../../src/health/state.ts';
-import type { Pm2Evidence } from '../../../src/health/types.ts';
-import type { ProxyRecord } from '../../../src/monitor/health-store.ts';
-import { pm2EvidenceOf } from '../../../src/monitor/pm2-evidence.ts';
-import type { Pm2App } from '../../../src/pm2/client.ts';
+import { createHealth, type ProxyState } from '../../../../src/health/state.ts';
+import type { Pm2Evidence } from '../../../../src/health/types.ts';
+import { pm2EvidenceOf } from '../../../../src/monitor/checks/pm2.ts';
+import type { ProxyRecord } from '../../../../src/monitor/health-store.ts';
+import type { Pm2App } from '../../../../src/pm2/client.ts';
 
 describe("what stands for PM2's word: an app that is not in its list was deleted, or never came back", () => {
   const app: Pm2App = { pid: 1, status: 'online', statusText: 'online', env: {} };

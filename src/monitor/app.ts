@@ -1,0 +1,152 @@
+import { createChannels } from '../alerting/channels/registry.ts';
+import { createDeadMansSwitch, createPing, type DeadMansSwitch } from '../alerting/heartbeat.ts';
+import { type Notifier, startNotifier } from '../alerting/notifier.ts';
+import type { Config } from '../config/config.ts';
+import { readSecrets } from '../config/load.ts';
+import { VERSION } from '../config/project-root.ts';
+import type { Settings } from '../config/settings.ts';
+import { serveWithRetry } from '../http/listen-with-retry.ts';
+import type { Sources } from '../http/server.ts';
+import { createOrphanHandler } from '../ipc/orphan.ts';
+import type { MonitorProtocol } from '../ipc/protocol.ts';
+import type { ControlSocket } from '../ipc/server.ts';
+import { formatAddress } from '../lib/address.ts';
+import type { Log } from '../logging/logger.ts';
+import { createMetrics } from '../metrics/prometheus.ts';
+import { createPm2 } from '../pm2/client.ts';
+import { definePm2Apps } from '../pm2/ecosystem.ts';
+import { createRestarter } from '../pm2/restart.ts';
+import type { Snapshot } from '../status/snapshot.ts';
+import { isFreshAndHealthy } from '../status/summary.ts';
+import { readProcessUsage } from '../system/proc/process-usage.ts';
+import type { StateDir } from '../system/state-dir.ts';
+import { type Monitor, startMonitor } from './monitor.ts';
+import { servePm2Tools } from './pm2-io.ts';
+
+export interface MonitorAppDeps {
+  readonly config: Config;
+  readonly settings: Settings;
+  readonly stateDir: StateDir;
+  /** The monitor's control socket. Who owns it is the only monitor that checks, alerts and writes the state. */
+  readonly controlSocket: ControlSocket;
+  readonly log: Log;
+  /** The last lines of the log, oldest first. */
+  readonly recentLines: readonly string[];
+  /** When this process began (wall clock). */
+  readonly startedAt: number;
+}
+
+export interface MonitorApp {
+  /**
+   * Serves the control socket, PM2's tools and HTTP. Settles once HTTP was tried.
+   * @param requestStop is called when this monitor is to leave: PM2 runs another one, or an operator asks an orphan to leave
+   */
+  start(requestStop: () => void): Promise<void>;
+  /** Settles when everything is stopped, and what was to be sent is sent or stored. */
+  stop(): Promise<void>;
+}
+
+/** How often the dead man's switch is given the state. */
+const HEARTBEAT_INTERVAL_MS = 1_000;
+
+/** Builds the monitor with its alerts and its metrics, in the order in which they need each other. The checks begin here. */
+export const createMonitorApp = (deps: MonitorAppDeps): MonitorApp => {
+  const { config, settings, stateDir, controlSocket, log } = deps;
+  const { http } = config.monitor;
+  const { secrets, errors, warnings } = readSecrets(settings);
+  // A URL that is wrong costs its channel, and not the monitor.
+  for (const problem of [...errors, ...warnings]) log('secrets', problem);
+  const deadMansSwitch = secrets.heartbeat && createDeadMansSwitch(createPing(secrets.heartbeat), log);
+  const pm2 = createPm2(settings.pm2Home);
+  const apps = definePm2Apps(config, settings);
+  const monitor = startMonitor({ config, apps, stateDir, pm2, restart: createRestarter(pm2), log });
+  const notifier = startNotifier({
+    path: stateDir.alertsFile,
+    config: config.alerts,
+    channels: createChannels(secrets, http === false ? null : `http://${formatAddress(http)}`),
+    log,
+    proxies: monitor.alertViews,
+  });
+  let httpServer: HttpServer = NOT_SERVED;
+  const status = (): Snapshot => snapshotOf(deps, monitor, notifier, httpServer.url);
+
+  return {
+    start: async (requestStop) => {
+      monitor.subscribe((event) => (event === 'changed' ? notifier.evaluateSoon() : requestStop()));
+      controlSocket.serve<MonitorProtocol>({
+        status,
+        evidence: monitor.evidence,
+        leave_orphan: createOrphanHandler(settings, requestStop),
+      });
+      const hasChannels = notifier.status().channels.length > 0;
+      const { checkNow, restart } = monitor;
+      servePm2Tools({ status, checkNow, restart, silence: hasChannels ? notifier.silence : null });
+      if (http !== false) {
+        const metrics = createMetricsPage(settings, status, monitor, notifier);
+        httpServer = await serveWithRetry(http, { status, proxies: config.proxies, metrics }, log);
+      }
+      if (deadMansSwitch) startTicking(deadMansSwitch, status);
+    },
+    stop: async () => {
+      monitor.stop();
+      deadMansSwitch?.stop();
+      await notifier.stop();
+      // The socket is closed last: another monitor, which waits for it, would send the same and write the same files.
+      await controlSocket.close();
+    },
+  };
+};
+
+interface HttpServer {
+  /** Null until HTTP is served. */
+  readonly url: string | null;
+}
+
+const NOT_SERVED: HttpServer = { url: null };
+
+const snapshotOf = (
+  { config, startedAt, recentLines }: MonitorAppDeps,
+  monitor: Monitor,
+  notifier: Notifier,
+  http: string | null,
+): Snapshot => {
+  const { proxies, ...monitorStatus } = monitor.status();
+  return {
+    version: 1,
+    generatedAt: Date.now(),
+    monitor: {
+      pid: process.pid,
+      version: VERSION,
+      startedAt,
+      intervalMs: config.monitor.intervalMs,
+      ...monitorStatus,
+      http,
+      alerts: notifier.status(),
+    },
+    monitorProblem: null,
+    proxies,
+    log: recentLines,
+  };
+};
+
+const createMetricsPage = (
+  { pm2Home }: Settings,
+  status: () => Snapshot,
+  monitor: Monitor,
+  notifier: Notifier,
+): Sources['metrics'] => {
+  const metrics = createMetrics();
+  return {
+    contentType: metrics.contentType,
+    render: async () =>
+      metrics.render(status(), monitor.samples(), notifier.counts(), await readProcessUsage(pm2Home)),
+  };
+};
+
+const startTicking = (deadMansSwitch: DeadMansSwitch, status: () => Snapshot): void => {
+  const tick = (): void => {
+    const snapshot = status();
+    void deadMansSwitch.tick(snapshot.generatedAt, isFreshAndHealthy(snapshot));
+  };
+  setInterval(tick, HEARTBEAT_INTERVAL_MS).unref();
+};

@@ -1,0 +1,24 @@
+import type { Pm2Evidence } from '../../health/types.ts';
+import { PENDING, type Pm2App, type Pm2View } from '../../pm2/client.ts';
+import { PM2_NOT_LISTED, PM2_NOT_REACHABLE } from '../../status/snapshot.ts';
+import type { ProxyRecord } from '../health-store.ts';
+
+/**
+ * What PM2's list says of an app. An app that this very daemon had in its list before has been deleted by somebody: that is
+ * the operator's decision. An app that was stopped stays stopped while PM2 cannot be asked, or it would count as a crash.
+ */
+export const pm2EvidenceOf = (
+  view: Pm2View,
+  listed: Pm2App | undefined,
+  { health, daemonPid }: ProxyRecord,
+): Pm2Evidence => {
+  if (!view.ok) return health.state === 'stopped' ? 'stopped' : 'unknown';
+  if (listed) return listed.status;
+  return daemonPid === view.daemonPid || health.state === 'stopped' ? 'deleted' : 'missing';
+};
+
+/** What PM2 says of an app, for people; null while PM2's answer is still awaited. */
+export const pm2StatusTextOf = (view: Pm2View, listed: Pm2App | undefined): string | null => {
+  if (view.ok) return listed?.statusText ?? PM2_NOT_LISTED;
+  return view.problem === PENDING ? null : PM2_NOT_REACHABLE;
+};

@@ -1,0 +1,83 @@
+import type { Usage } from '../health/resource-limits.ts';
+import type { Evidence } from '../health/types.ts';
+import { formatDuration } from '../lib/duration.ts';
+import type { ProxyStatus, Snapshot } from './snapshot.ts';
+import { wrap } from './text-layout.ts';
+
+/** What the last check of a proxy saw. Times are wall-clock milliseconds, durations are milliseconds. */
+export interface CheckDetails {
+  readonly startedAt: number;
+  readonly durationMs: number;
+  /** The process that was checked; null when none is known. */
+  readonly pid: number | null;
+  readonly evidence: Evidence;
+  readonly probe: {
+    readonly type: string;
+    /** Whether the upstream was checked since the check before this one. */
+    readonly isNew: boolean;
+    /** How long the last probe took; null when it failed, or only reads the socket table. */
+    readonly durationMs: number | null;
+    /** What the failed check said; null when none failed. */
+    readonly detail: string | null;
+  };
+  readonly usage: Usage;
+}
+
+/** The last check of each proxy by the proxy's name; null until its first check has ended. */
+export type EvidenceByProxy = Readonly<Record<string, CheckDetails | null>>;
+
+/** What `steadyport status --json --evidence` prints. */
+export interface SnapshotWithEvidence extends Snapshot {
+  readonly proxies: readonly (ProxyStatus & { readonly evidence: CheckDetails | null })[];
+}
+
+export const withEvidence = (snapshot: Snapshot, evidence: EvidenceByProxy): SnapshotWithEvidence => ({
+  ...snapshot,
+  proxies: snapshot.proxies.map((proxy) => ({ ...proxy, evidence: evidence[proxy.name] ?? null })),
+});
+
+/** Renders the evidence for people: a block for each proxy, a value a line, wrapped at `columns`. */
+export const renderEvidence = (
+  { proxies, monitor }: SnapshotWithEvidence,
+  columns: number,
+  now: number,
+): string => {
+  const source = monitor === null ? 'No monitor answers. This is from one check just now.\n\n' : '';
+  const blocks = proxies.map((proxy) => {
+    const { id, label, state, cause, evidence } = proxy;
+    const verdict = cause === null ? state : `${state} (${cause})`;
+    const rows = evidence === null ? NOT_CHECKED : rowsOf(evidence, now);
+    return [`${id}  ${label}  ${verdict}`, ...rows.flatMap((row) => renderRow(row, columns))].join('\n');
+  });
+  return `${source}${blocks.join('\n\n')}\n`;
+};
+
+type Row = readonly [label: string, value: string];
+
+const NOT_CHECKED: readonly Row[] = [['checked', 'not yet']];
+
+const rowsOf = (
+  { startedAt, durationMs, pid, evidence, probe, usage }: CheckDetails,
+  now: number,
+): readonly Row[] => [
+  ['checked', `${formatDuration(Math.max(0, now - startedAt))} ago, took ${formatDuration(durationMs)}`],
+  ['pid', String(pid ?? 'unknown')],
+  ...Object.entries(evidence),
+  ['probe', formatProbe(probe)],
+  ['detail', probe.detail ?? 'none'],
+  ['memory used', usage.memoryBytes === null ? 'unknown' : `${Math.round(usage.memoryBytes / 1e6)} MB`],
+  ['CPU used', usage.cpuPercent === null ? 'unknown' : `${usage.cpuPercent} % of a core`],
+  ['files used', usage.openFiles === null ? 'unknown' : `${usage.openFiles}/${usage.openFilesLimit ?? '-'}`],
+  ['answer took', usage.lagMs === null ? 'unknown' : `${Math.round(usage.lagMs)} ms`],
+];
+
+const formatProbe = ({ type, isNew, durationMs }: CheckDetails['probe']): string => {
+  const duration = durationMs === null ? '' : `, took ${durationMs} ms`;
+  return `${type}${duration}${isNew ? ', new since the check before' : ', as in the check before'}`;
+};
+
+/** The width of the longest label, and two spaces. */
+const LABEL_COLUMNS = 13;
+
+const renderRow = ([label, value]: Row, columns: number): readonly string[] =>
+  wrap(value, columns, `    ${label.padEnd(LABEL_COLUMNS)}`, ' '.repeat(4 + LABEL_COLUMNS));
