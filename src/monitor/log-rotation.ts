@@ -1,17 +1,18 @@
 import { existsSync } from 'node:fs';
 import { MONITOR_APP } from '../config/app-names.ts';
 import type { Config } from '../config/config.ts';
+import { createEdgeLogger } from '../lib/edge-logger.ts';
 import type { Log } from '../logging/logger.ts';
 import { listRotated, pruneRotated, rotateIfLarge } from '../logging/rotate.ts';
 import type { Pm2, Pm2View } from '../pm2/client.ts';
 import { listFiles } from '../system/files.ts';
 import type { StateDir } from '../system/state-dir.ts';
 
-/** What a log may grow by past its limit is what is written in so long. */
+/** A log may exceed its limit by what is written to it within this time. */
 const CHECK_INTERVAL_MS = 5_000;
 
 export interface LogRotation {
-  /** One look, as there is one every 5 s. */
+  /** Checks the logs once, as it is done every CHECK_INTERVAL_MS. It never rejects. */
   check(): Promise<void>;
   stop(): void;
 }
@@ -25,17 +26,20 @@ interface LogRotationDeps {
 }
 
 /**
- * Bounds the logs where no logrotate does: those of the connections, and what PM2 writes of our own apps. The limit lies
- * above that of logrotate/steadyport, which therefore comes first where it runs.
+ * Limits the size of the logs where no logrotate does: the logs of the connections, and what PM2 writes of our own apps. The
+ * limit is higher than that of logrotate/steadyport, which therefore comes first where it runs. `maxBytes` 0: no rotation.
  */
 export const createLogRotation = ({ config, stateDir, pm2, listPm2, log }: LogRotationDeps): LogRotation => {
   const { maxBytes, maxFiles } = config.logs;
   const apps = [...config.proxies.map(({ name }) => name), MONITOR_APP];
   let isReloadDue = false;
-  let problem = '';
+  const edge = createEdgeLogger({
+    onFail: (problem) => log('log_rotation_failed', `Cannot rotate the logs: ${problem}`),
+    repeatOnChange: true,
+  });
   let tidiedPaths = new Set<string>();
 
-  /** At first too: what an earlier monitor was killed in. */
+  /** True also before the first check: an earlier monitor may have been killed while it rotated. */
   const isUntidied = (path: string): boolean => !tidiedPaths.has(path);
 
   const tidyPath = async (path: string): Promise<void> => {
@@ -51,7 +55,7 @@ export const createLogRotation = ({ config, stateDir, pm2, listPm2, log }: LogRo
     }
   };
 
-  /** Only while its daemon answers: it has to be told, and before anything is compressed, which takes its time. */
+  /** Rotates PM2's logs, only while its daemon answers: it must reopen them before anything is compressed, which takes a while. */
   const rotatePm2 = async (): Promise<void> => {
     const view = await listPm2();
     if (!view.ok) return;
@@ -70,11 +74,9 @@ export const createLogRotation = ({ config, stateDir, pm2, listPm2, log }: LogRo
     try {
       await rotateOwn();
       await rotatePm2();
-      problem = '';
+      edge.succeeded();
     } catch (error) {
-      const { message } = error as Error;
-      if (message !== problem) log('log_rotation_failed', `Cannot rotate the logs: ${message}`);
-      problem = message;
+      edge.failed((error as Error).message);
       tidiedPaths = new Set();
     }
   };
@@ -95,5 +97,5 @@ export const createLogRotation = ({ config, stateDir, pm2, listPm2, log }: LogRo
   };
 };
 
-/** It was renamed, and whoever writes it has not opened the name anew. */
+/** Whether the log was renamed, and its writer has not opened the name again. */
 const isNotReopened = (path: string): boolean => !existsSync(path) && listRotated(path).length > 0;

@@ -1,22 +1,22 @@
 import type { ProxyStatus, Snapshot } from '../status/snapshot.ts';
 import { headlineOf } from '../status/summary.ts';
 
-/** What the orders of `pm2 trigger` do. */
+/** What the actions of `pm2 trigger` need of the monitor. */
 export interface Actions {
   status(): Snapshot;
   checkNow(): void;
-  /** Rejects with why it could not be done. */
+  /** Restarts a proxy by its id. Rejects with the reason why it could not be done. */
   restart(id: string): Promise<void>;
-  /** No alerts for so long; 0: as usual again. Null: there are none. */
+  /** Silences the alerts for so many minutes; 0 ends the silence. Null: no alerts are set up. */
   readonly silence: ((minutes: number) => void) | null;
 }
 
-/** PM2's command line waits for the answer: a restart that takes longer is answered before it is done. */
+/** PM2's command line waits for the answer, so a restart that takes longer is answered before it is done. */
 const MAX_RESTART_WAIT_MS = 4_000;
 const MAX_CHECK_WAIT_MS = 2_000;
 const MAX_SILENCE_MINUTES = 1_440;
 
-/** By its name, what an order does with what comes after the name; each gives a short text, and never rejects. */
+/** The actions by name. Each takes the text after its name, answers with a short text, and never rejects. */
 export const createActions = (
   actions: Actions,
 ): Readonly<Record<string, (argument: string) => Promise<string> | string>> => ({
@@ -25,7 +25,7 @@ export const createActions = (
   'check-now': async () => {
     const requestedAt = Date.now();
     actions.checkNow();
-    // The last one of all looks; a wait that is over says what is known by then.
+    // lastCheckAt is that of the proxy that was checked the longest ago. After MAX_CHECK_WAIT_MS the answer is what is known by then.
     const isChecked = () => (actions.status().monitor?.lastCheckAt ?? 0) >= requestedAt;
     for (let waitedMs = 0; !isChecked() && waitedMs < MAX_CHECK_WAIT_MS; waitedMs += 50) await sleep(50);
     return headlineOf(actions.status());
@@ -59,7 +59,7 @@ const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 const quote = (argument: string): string =>
   argument === '' ? 'nothing' : JSON.stringify(argument.slice(0, 40));
 
-/** What PM2 shows of a port, one for each meaning. */
+/** What PM2 shows of a port: one metric for each meaning. */
 export const metricsOf = (proxy: ProxyStatus): Readonly<Record<string, string | number | null>> => ({
   [`${proxy.id} state`]: proxy.cause ? `${proxy.state} (${proxy.cause})` : proxy.state,
   [`${proxy.id} connections`]: proxy.connections.active,

@@ -1,5 +1,5 @@
-// The parts of @pm2/io that talk to the PM2 daemon, and none of those that collect something by themselves: its index
-// begins with metrics of V8, of HTTP and of the event loop, and sends the list of dependencies.
+// Only the parts of @pm2/io are imported that talk to the PM2 daemon. Its index also starts metrics of V8, of HTTP and of the
+// event loop, and sends the list of dependencies.
 import { ServiceManager } from '@pm2/io/build/main/serviceManager.js';
 import { ActionService } from '@pm2/io/build/main/services/actions.js';
 import { MetricService } from '@pm2/io/build/main/services/metrics.js';
@@ -7,8 +7,8 @@ import { IPCTransport } from '@pm2/io/build/main/transports/IPCTransport.js';
 import { type Actions, createActions, metricsOf } from './pm2-actions.ts';
 
 /**
- * Shows each port's figures in `pm2 describe` and `pm2 monit`, and takes the orders of `pm2 trigger`. Nothing where this
- * process is not PM2's. To be called once.
+ * Shows the metrics of each port in `pm2 describe` and `pm2 monit`, and serves the actions of `pm2 trigger`. It does nothing
+ * where PM2 did not start this process. To be called once.
  */
 export const servePm2Tools = (actions: Actions): void => {
   if (!process.send) return;
@@ -30,8 +30,8 @@ export const servePm2Tools = (actions: Actions): void => {
 };
 
 /**
- * The IPC channel ends with the daemon, and @pm2/io ends the process when it then has something to send
- * (transports/IPCTransport.js). A write that was under way fails.
+ * Keeps this process alive when the PM2 daemon ends. The IPC channel ends with it, and @pm2/io would end the process when it
+ * then has something to send (transports/IPCTransport.js). A write that is under way fails with an error event.
  */
 const surviveDaemon = (): void => {
   process.on('disconnect', () => {
@@ -41,8 +41,8 @@ const surviveDaemon = (): void => {
 };
 
 /**
- * PM2 keeps what it was told: only what has changed is sent, and nothing while it does not answer, or all of it would pile
- * up here. Not a number is what has no value.
+ * Gives the metrics that have changed. PM2 keeps each value that it was sent, so the others need not be sent. Nothing is sent
+ * while PM2 does not answer, or the messages would pile up here. A metric without a value is left out.
  */
 const createMetricChanges = ({ status }: Actions) => {
   const sentValues = new Map<string, string | number>();
@@ -58,7 +58,7 @@ const createMetricChanges = ({ status }: Actions) => {
   return {
     names: () => names,
     changedValue: (name: string): string | number | undefined => {
-      // @pm2/io asks for all of them in a row, each second: one status is enough.
+      // @pm2/io asks for all metrics in a row, each second: one status is enough for them.
       if (name === names[0]) refresh();
       const value = metrics[name];
       if (!isPm2Reachable || value === null || value === undefined || sentValues.get(name) === value)

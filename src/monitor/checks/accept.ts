@@ -9,15 +9,18 @@ export interface AcceptResult {
   readonly state: Evidence['accepts'];
   /** What the failed check said. */
   readonly detail: string | null;
-  /** The address that was checked, null when none was. */
+  /** The address that was checked; null when none was. */
   readonly address: Address | null;
 }
 
 const NOT_CHECKED: AcceptResult = { state: 'unknown', detail: null, address: null };
 
-/** Whether a proxy accepts on the first of its addresses. */
+/** Checks whether a proxy accepts connections on the first of its addresses. */
 export interface AcceptCheck {
-  /** As it was last found out, or anew: every `pauseMs`, while there is a doubt (`eager`), or while somebody waits. */
+  /**
+   * The last result, or a new one: every `intervalMs`, when `isUrgent`, while the last one was not `ok`, and while a client
+   * waits to be accepted. A unix socket is not checked. It never rejects.
+   */
   check(boundAddresses: readonly Address[], isUrgent: boolean, timeoutMs: number): Promise<AcceptResult>;
 }
 
@@ -37,7 +40,7 @@ export const createAcceptCheck = (heartbeat: Heartbeat, intervalMs: number): Acc
   };
 };
 
-/** A connection that only a process which accepts answers. */
+/** Connects to the proxy. Only a process that accepts answers the connection; the kernel alone does not. */
 const checkAccept = async (
   address: Address,
   timeoutMs: number,
@@ -47,7 +50,7 @@ const checkAccept = async (
   await heartbeat.ask('expect_check', { localPort, forward: false });
   const result = await probeAccept(address, localPort, timeoutMs);
   if (result.ok) return { state: 'ok', detail: null, address };
-  // An address that has just gone from this host is the host's affair: the proxy follows within seconds.
+  // That an address has just gone from this host is no fault of the proxy, which follows within seconds.
   if (!isLoopback(address.host) && !localAddresses().includes(address.host)) return NOT_CHECKED;
   return isCheckPortTaken(result) ? NOT_CHECKED : { state: 'failed', detail: result.error, address };
 };

@@ -4,7 +4,7 @@ import type { Binding, ProxyReport } from '../../proxy/report.ts';
 import { findListeners, type Listener } from '../../system/proc/socket-table.ts';
 import { SHARED_TABLE_MS } from '../probes/tcp.ts';
 
-/** What the proxy says of its addresses; those that it calls bound must be in the kernel's table as well. */
+/** What the proxy reports of its addresses. An address that it calls bound must be in the kernel's socket table too. */
 export const listeningState = (
   report: ProxyReport | null,
   boundAddresses: readonly Address[],
@@ -19,8 +19,9 @@ export const listeningState = (
 };
 
 /**
- * The connections that wait to be accepted; NaN without /proc.
- * @param since what was read since then (performance.now()) will do. Default: what proxies that are looked at together share
+ * The number of connections that wait to be accepted; NaN without /proc.
+ * @param since a socket table that was read since then (performance.now()) is new enough. Default: SHARED_TABLE_MS ago, so that
+ * proxies which are checked together share one
  */
 export const backlogOf = (boundAddresses: readonly Address[], since?: number): number =>
   boundAddresses

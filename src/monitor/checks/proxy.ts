@@ -9,48 +9,47 @@ import { readProcess } from '../../system/proc/procfs.ts';
 import { type AcceptResult, createAcceptCheck } from './accept.ts';
 import { quickCheck } from './quick.ts';
 
-/** What a proxy itself answered. */
+/** What a proxy itself answered to one check. */
 export interface ProxyCheckResult extends Pick<Evidence, 'heartbeat' | 'accepts'> {
   readonly pid: number | null;
   readonly report: ProxyReport | null;
-  /** What the answer took; null without one. */
+  /** How long the answer took; null without one. */
   readonly heartbeatMs: number | null;
-  /** Where it listens; nowhere when it is leaving. */
+  /** Where it listens; empty when PM2 is stopping it. */
   readonly boundAddresses: readonly Binding[];
   readonly acceptResult: AcceptResult;
 }
 
 export interface CheckMode {
-  /** Something is wrong, or on its way: every check is due, and answers are waited for less. */
+  /** Something is wrong, or about to change: every part of the check is due, and the time-out is shorter. */
   readonly isUrgent: boolean;
-  /** A glance has found it silent: its own checks are due, and answers are waited for less. */
+  /** A quick check has found the proxy silent: the proxy's own checks are due, and the time-out is shorter. */
   readonly triggeredByQuickCheck: boolean;
-  /** The monitor came late to this look. */
+  /** The monitor came late to this check. */
   readonly isLate: boolean;
 }
 
 export interface ProxyChecks {
   run(status: Pm2Evidence, app: Pm2App | undefined, mode: CheckMode): Promise<ProxyCheckResult>;
-  /** Whether there is reason to look at once; nothing is asked of one that did not answer the last time. */
+  /** Whether there is reason to check at once. A proxy that did not answer the last time is not asked. */
   quickCheck(): Promise<boolean>;
 }
 
-/**
- * A healthy proxy answers on its control socket, and accepts, in a few milliseconds. One that has just not done so is
- * asked again, and waited for less.
- */
-const [NORMAL_TIMEOUT_MS, SHORT_TIMEOUT_MS] = [300, 200];
+/** A healthy proxy answers on its control socket, and accepts, in a few milliseconds. */
+const NORMAL_TIMEOUT_MS = 300;
+/** The time-out for a proxy that has just not answered, and is asked again. */
+const SHORT_TIMEOUT_MS = 200;
 
-/** Asks a proxy how it is, and whether it accepts. Its silence is excused where it, or the monitor, gets no CPU. */
+/** Asks a proxy how it is, and whether it accepts. Silence does not count while the proxy, or the monitor, gets no CPU. */
 export const createProxyChecks = (heartbeat: Heartbeat, monitor: MonitorConfig): ProxyChecks => {
   const acceptCheck = createAcceptCheck(heartbeat, monitor.probeIntervalMs);
-  /** Since when it has been silent, or not accepting; undefined while it is not. */
+  /** Since when the proxy has been silent, or not accepting; undefined while it is neither. */
   let silentAt: number | undefined;
   let lastReport: ProxyReport | null = null;
-  /** The process that reported last; the pid alone may be another's by now. */
+  /** The process that reported last. Its pid alone is not enough: another process may have it by now. */
   let lastReporter: { readonly pid: number; readonly startTicks: number | undefined } | undefined;
 
-  /** As PM2 has it; while PM2 does not tell, that of the last report, if it is the same process still. */
+  /** The pid in PM2's list. While PM2 does not answer it is that of the last report, if that is still the same process. */
   const pidOf = (status: Pm2Evidence, app: Pm2App | undefined): number | null => {
     if (app?.pid || status !== 'unknown' || !lastReporter) return app?.pid ?? null;
     const current = readProcess(lastReporter.pid);
@@ -69,14 +68,18 @@ export const createProxyChecks = (heartbeat: Heartbeat, monitor: MonitorConfig):
       lastReport = report;
       if (report && report.pid !== lastReporter?.pid)
         lastReporter = { pid: report.pid, startTicks: readProcess(report.pid)?.startTicks };
-      // Of what PM2 is stopping nothing more is asked: its sockets are closed, or soon will be.
+      // The listening sockets of a proxy that PM2 is stopping are closed, or soon will be.
       const boundAddresses = status === 'stopping' ? [] : boundAddressesOf(report);
       const acceptResult = await acceptCheck.check(boundAddresses, isDoubtful, timeoutMs);
       const isSilent = state === 'silent' || acceptResult.state === 'failed';
       silentAt = isSilent ? (silentAt ?? performance.now()) : undefined;
       const isExcused = silentAt !== undefined && isStarved(performance.now() - silentAt);
       return {
-        ...{ report, heartbeatMs: durationMs, boundAddresses, acceptResult, pid: report?.pid ?? listedPid },
+        pid: report?.pid ?? listedPid,
+        report,
+        heartbeatMs: durationMs,
+        boundAddresses,
+        acceptResult,
         heartbeat: isExcused && state === 'silent' ? 'unknown' : state,
         accepts: isExcused ? 'unknown' : acceptResult.state,
       };
@@ -87,7 +90,7 @@ export const createProxyChecks = (heartbeat: Heartbeat, monitor: MonitorConfig):
   };
 };
 
-/** There is nobody, or a process that is stopped by a signal: to wait for its answer would only take time. */
+/** Whether nobody can answer: there is no process, or one that is stopped by a signal. To wait would only take time. */
 const isUnableToAnswer = (status: Pm2Evidence, pid: number | null): boolean =>
   ['deleted', 'stopped', 'gave_up'].includes(status) || readProcessState(pid) === 'stopped';
 

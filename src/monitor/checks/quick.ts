@@ -4,13 +4,13 @@ import type { Address } from '../../lib/address.ts';
 import { readProcessState } from '../../system/proc/process-state.ts';
 import { backlogOf } from './listening.ts';
 
-/** A proxy that is well answers, and takes a client out of the queue, in a few milliseconds. */
+/** A healthy proxy answers, and accepts a client that waits, in a few milliseconds. */
 const ANSWER_TIMEOUT_MS = 100;
 
 /**
- * What can be seen of a proxy at next to no cost, between two looks: whether there is reason to look at once. It is no
- * evidence itself: the look is what judges.
- * @param maxTableAgeMs how old what was read of the socket table may be; to read it is what costs most
+ * Looks at a proxy between two checks, at next to no cost: whether its process runs, whether it answers, and whether a client
+ * waits to be accepted. True is a reason to check at once, and no evidence by itself: only the check gives a verdict.
+ * @param maxTableAgeMs how old the socket table may be; to read it costs the most
  */
 export const quickCheck = async (
   heartbeat: Heartbeat,

@@ -9,17 +9,20 @@ import {
 } from '../../health/resource-limits.ts';
 import { readUsage } from '../../system/proc/procfs.ts';
 
-/** What the process of a proxy uses, held against its limits. */
+/** Measures what the process of a proxy uses, and compares it with its limits. */
 export interface ResourceSampler {
-  /** @param heartbeatMs what its last answer took; null without one */
+  /**
+   * Takes a sample every USAGE_INTERVAL_MS, and at once of a new process. Without a pid it takes none.
+   * @param heartbeatMs how long the last answer took; null without one
+   */
   measure(pid: number | null, heartbeatMs: number | null): void;
   usage(): Usage;
-  /** Null before the first. */
+  /** The latest sample; null before the first. */
   latest(): Sample | null;
   levels(): ReturnType<typeof levelsOf>;
 }
 
-/** Memory, CPU and open files do not change in a second. */
+/** Memory, CPU and open files hardly change within a second. */
 const USAGE_INTERVAL_MS = 5_000;
 
 export const createResourceSampler = (limits: Limits): ResourceSampler => {
@@ -27,7 +30,7 @@ export const createResourceSampler = (limits: Limits): ResourceSampler => {
   let measuredAt = Number.NEGATIVE_INFINITY;
   return {
     measure: (pid, heartbeatMs) => {
-      // What the process before has used is no reason to restart the one that took its place.
+      // What an earlier process used is no reason to restart the one that took its place.
       const isDue =
         performance.now() - measuredAt >= USAGE_INTERVAL_MS || history.samples.at(-1)?.pid !== pid;
       if (pid === null || !isDue) return;

@@ -47,8 +47,11 @@ describe('what is wrong on the command line exits with 2 and says what would be 
     [['toString'], `unknown command "toString"; there is: ${COMMANDS.join(', ')}`],
     [['--json'], `unknown command "--json"; there is: ${COMMANDS.join(', ')}`],
     [['status', '--jsno'], 'unknown option "--jsno" of "status"; did you mean "--json"?'],
-    [['status', '--colour=red'], 'unknown option "--colour" of "status"; there is: --json, --watch'],
-    [['status', '-x'], 'unknown option "-x" of "status"; there is: --json, --watch'],
+    [
+      ['status', '--colour=red'],
+      'unknown option "--colour" of "status"; there is: --json, --watch, --evidence',
+    ],
+    [['status', '-x'], 'unknown option "-x" of "status"; there is: --json, --watch, --evidence'],
     [['stop', '--force'], 'unknown option "--force" of "stop"; there are none here'],
     [
       ['proxy', '--hold', '5', '6274', 'localhost', '6274'],
@@ -122,7 +125,7 @@ describe('help is asked for and exits with 0, or is needed and exits with 2', { 
     [['--help'], 0, 'Usage: steadyport <command>'],
     [['-h'], 0, 'Usage: steadyport <command>'],
     [[], 2, 'Usage: steadyport <command>'],
-    [['status', '--help'], 0, 'Usage: steadyport status [NAME] [--json] [--watch]'],
+    [['status', '--help'], 0, 'Usage: steadyport status [NAME] [--json] [--watch] [--evidence]'],
     [['stop', '-h'], 0, 'Usage: steadyport stop'],
     [['logs', '-h'], 0, 'Usage: steadyport logs [NAME] [-n LINES] [-f]'],
   ];
