@@ -16,6 +16,10 @@ import { loadHealth, removeAllDrafts, saveHealth } from './health-store.ts';
 import { createLogRotation } from './log-rotation.ts';
 import { ProxyMonitor, type ProxyMonitorDeps } from './proxy-monitor.ts';
 
+/**
+ * The room monitor: checks every proxy, and brings back those that fail. It goes from a schedule over the evidence (checks/)
+ * and the reducer (health/) to the recovery, and app.ts adds the alerts, the metrics and the servers.
+ */
 export interface Monitor {
   status(): { readonly proxies: readonly ProxyStatus[] } & Pick<MonitorStatus, 'lastCheckAt' | 'pm2Problem'>;
   /** What the last check of each proxy saw. */
@@ -52,10 +56,7 @@ export interface MonitorDeps {
 /** How old PM2's list may be where it need not be new. */
 const MAX_LIST_AGE_MS = 5_000;
 
-/**
- * The room monitor: checks every proxy, and brings back those that fail. This file starts one ProxyMonitor for each proxy of
- * the config, each with a schedule of its own, so that none waits for another.
- */
+/** Starts a ProxyMonitor for each proxy of the config, each with a schedule of its own, so that none waits for another. */
 export const startMonitor = ({ config, apps, stateDir, pm2, restart, log }: MonitorDeps): Monitor => {
   let notify = (_: MonitorEvent): void => {};
   removeAllDrafts(stateDir);

@@ -2,14 +2,14 @@ import type { Usage } from '../health/resource-limits.ts';
 import type { ProxyState } from '../health/state.ts';
 import type { Cause, Remedy } from '../health/types.ts';
 
-/** What `steadyport status --json` and /api/v1/status give; durations and times are whole milliseconds. */
+/** What `steadyport status --json` and /api/v1/status give. Times are wall-clock milliseconds, durations whole milliseconds. */
 export interface Snapshot {
-  /** Of this format. */
+  /** The version of this format. */
   readonly version: 1;
   readonly generatedAt: number;
   /** Null when the monitor could not be reached. */
   readonly monitor: MonitorStatus | null;
-  /** Of a monitor that is there and does not answer: what is wrong with it, and what to do. */
+  /** What is wrong with a monitor that is there and does not answer, and what to do; null otherwise. */
   readonly monitorProblem: string | null;
   readonly proxies: readonly ProxyStatus[];
   /** The last lines of the monitor's log, oldest first. */
@@ -22,8 +22,9 @@ export interface MonitorStatus {
   readonly startedAt: number;
   readonly intervalMs: number;
   readonly lastCheckAt: number;
-  /** Why PM2's list could not be had, null when it could. */
+  /** Why PM2's list is not available; null when it is. */
   readonly pm2Problem: string | null;
+  /** The URL of the monitor's HTTP; null while it is not served. */
   readonly http: string | null;
   readonly alerts: AlertsStatus;
 }
@@ -33,19 +34,18 @@ export interface AlertsStatus {
   readonly silenceEndsAt: number | null;
   readonly channels: readonly {
     readonly name: string;
-    /** How many messages it has not taken yet. */
+    /** How many messages wait for the channel. */
     readonly waiting: number;
-    /** What its last try said; null after one that went well. */
+    /** Why the last attempt failed; null when it succeeded. */
     readonly problem: string | null;
   }[];
 }
 
-/** Nobody is told. */
 export const NO_ALERTS: AlertsStatus = { silenceEndsAt: null, channels: [] };
 
 export interface ProxyStatus {
   readonly name: string;
-  /** "6274", or a unix socket's file name. */
+  /** The port, such as "6274", or a unix socket's file name. */
   readonly id: string;
   /** Null for a unix socket. */
   readonly port: number | null;
@@ -61,36 +61,36 @@ export interface ProxyStatus {
   readonly pid: number | null;
   readonly pm2: string;
   readonly engine: string | null;
-  /** Why this engine, in words. */
+  /** Why it is this engine, in words. */
   readonly engineReason: string | null;
   readonly restarts: { readonly crash: number; readonly forced: number };
   readonly failures: { readonly consecutive: number; readonly sinceHealthy: number; readonly total: number };
   readonly failureThreshold: number;
   readonly recovery: { readonly count: number; readonly lastMs: number; readonly meanMs: number };
-  /** Since the first look at it; to three decimals. */
+  /** Since the first check, to three decimals. */
   readonly uptimePercent: number;
-  /** The last ones, oldest first; `endedAt` is null while it goes on. */
+  /** The last MAX_HISTORY incidents, oldest first; `endedAt` is null while an incident goes on. */
   readonly incidents: readonly {
     readonly startedAt: number;
     readonly endedAt: number | null;
     readonly cause: Cause;
     readonly actions: readonly Remedy[];
   }[];
-  /** What is over a limit that only warns, in words. */
+  /** What exceeds a limit that only warns, in words. */
   readonly warnings: readonly string[];
   readonly usage: Usage;
-  /** When restarts are tried no more for now: the next try. */
+  /** The next restart, when earlier ones did not help; null otherwise. */
   readonly nextRestartAt: number | null;
   readonly connections: { readonly active: number; readonly total: number };
   readonly checkMs: number | null;
-  /** Who has the port, when it is not the proxy. */
+  /** The process that has the port, when it is not the proxy. */
   readonly portOwner: string | null;
-  /** Where to open it from elsewhere. */
+  /** What to open from another machine. */
   readonly urls: readonly string[];
-  /** Whether a connection to a non-loopback address of this host is accepted; null when it was not tried. */
+  /** Whether a connection to a non-loopback address of this host is accepted; null when that was not checked. */
   readonly answersOnOwnAddress: boolean | null;
 }
 
-/** What stands for PM2's word on an app when PM2 has none. */
+/** The `pm2` of an app that PM2 does not list, and of every app while PM2 cannot be asked. */
 export const PM2_NOT_LISTED = 'not in the list';
 export const PM2_NOT_REACHABLE = 'not reachable';

@@ -13,7 +13,10 @@ import { type CheckMode, createProxyChecks, type ProxyChecks } from './proxy.ts'
 import { createResourceSampler } from './resources.ts';
 import { createUpstreamCheck } from './upstream.ts';
 
-/** Everything that one check found out. */
+/**
+ * The room monitor/checks: what a check of one proxy asks of PM2, the process, the control socket, the port and the upstream.
+ * This file combines the answers into the evidence. A report is everything that one check found out.
+ */
 export interface CheckReport {
   readonly evidence: CheckEvidence;
   /** The process that answered has gone since: the evidence is of an earlier process. */

@@ -40,7 +40,7 @@ const open = async <P extends { [A in keyof P]: { ask: unknown; reply: unknown }
   return client;
 };
 
-test('each ask gets its own reply, however many are under way', async (t) => {
+test('each ask gets its own reply, however many are pending', async (t) => {
   const path = newPath();
   await serve(t, path);
   const client = await open(t, path);
@@ -52,8 +52,9 @@ test('each ask gets its own reply, however many are under way', async (t) => {
 test('two clients are served side by side', async (t) => {
   const path = newPath();
   await serve(t, path);
-  const [one, other] = [await open(t, path), await open(t, path)];
-  assert.deepEqual(await Promise.all([one.ask('echo', 'a', LONG_MS), other.ask('echo', 'b', LONG_MS)]), [
+  const first = await open(t, path);
+  const second = await open(t, path);
+  assert.deepEqual(await Promise.all([first.ask('echo', 'a', LONG_MS), second.ask('echo', 'b', LONG_MS)]), [
     'A',
     'B',
   ]);
@@ -75,7 +76,7 @@ test('an unknown ask is an error, one that every object has too', async (t) => {
     await assert.rejects(client.ask(ask, null, LONG_MS), { message: `${path}: unknown ask "${ask}"` });
 });
 
-test('requests may come in pieces and together, and what is none is answered with an error', async (t) => {
+test('requests may come in pieces and together, and a line that is no request is answered with an error', async (t) => {
   const path = newPath();
   await serve(t, path);
   const socket = connect(path).setEncoding('utf8');
@@ -105,7 +106,8 @@ test('only the owner may use the socket', async (t) => {
 });
 
 test('a socket file that nobody answers on is replaced', async (t) => {
-  const [path, stale] = [newPath(), newPath()];
+  const path = newPath();
+  const stale = newPath();
   const dead = await serveControl<Echo>(path, HANDLERS);
   linkSync(path, stale);
   await dead.close();
@@ -121,7 +123,7 @@ test('a socket that somebody answers on is refused and goes on answering', async
   assert.equal(await (await open(t, path)).ask('echo', 'mine', LONG_MS), 'MINE');
 });
 
-test('where nobody is, there is no such file', async () => {
+test('where nobody serves, there is no such file', async () => {
   await assert.rejects(connectControl<Echo>(newPath(), LONG_MS), { code: 'ENOENT' });
 });
 

@@ -19,7 +19,7 @@ const folder = tempFolder();
 let sockets = 0;
 const newPath = (): string => join(folder, `${++sockets}.sock`);
 
-/** A peer that answers the first ask with `behave`, whatever that is. */
+/** A peer that calls `behave` at the first ask. */
 const openRude = async (
   t: TestContext,
   behave: (socket: Socket) => void,
@@ -46,7 +46,7 @@ test('a server that announces that it is leaving has left', async (t) => {
   assert.equal(await client.closed, 'left');
 });
 
-test('who comes when the server has announced that it is leaving is told, too', async (t) => {
+test('a client that connects after the server has announced that it is leaving hears it, too', async (t) => {
   const path = newPath();
   const server = await serveControl<Echo>(path, HANDLERS);
   server.announce('leaving');
@@ -96,7 +96,7 @@ describe('a peer that dies while it is asked', () => {
     });
 });
 
-test('what is no answer to anything is passed over', async (t) => {
+test('a line that answers nothing is ignored', async (t) => {
   const { client } = await openRude(t, (socket) =>
     socket.write('nonsense\n{"id":99,"reply":"?"}\n{"event":"dancing"}\n{"id":1,"reply":"A"}\n'),
   );

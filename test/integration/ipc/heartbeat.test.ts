@@ -22,10 +22,12 @@ test('a proxy that answers is asked over one connection, and says how it is', as
   close();
 });
 
-test('a proxy that has gone is told once, and then cannot be reached', { timeout: LIMIT_MS }, async (t) => {
+test('a proxy that has gone is reported once, and then cannot be reached', {
+  timeout: LIMIT_MS,
+}, async (t) => {
   const proxy = await fakeProxy(t);
-  let onEnd: (how: string) => void = () => {};
-  const { beat, close } = createHeartbeat(proxy.socket, (how) => onEnd(how));
+  let onEnd: (reason: string) => void = () => {};
+  const { beat, close } = createHeartbeat(proxy.socket, (reason) => onEnd(reason));
   assert.equal((await beat(LIMIT_MS)).state, 'ok');
   const ended = new Promise<string>((done) => {
     onEnd = done;
@@ -40,15 +42,15 @@ test('a goodbye is heard when it is said, while the proxy still answers', {
   timeout: LIMIT_MS,
 }, async (t) => {
   const proxy = await fakeProxy(t);
-  let onLeaving = (): void => {};
+  let onStopping = (): void => {};
   const { beat, close } = createHeartbeat(
     proxy.socket,
     () => {},
-    () => onLeaving(),
+    () => onStopping(),
   );
   assert.equal((await beat(LIMIT_MS)).state, 'ok');
   const heard = new Promise<void>((done) => {
-    onLeaving = done;
+    onStopping = done;
   });
   proxy.sayGoodbye();
   await heard;
@@ -62,8 +64,8 @@ test('the last report of a proxy that leaves is heard before its end', { timeout
   let onEnd = (): void => {};
   const { beat, close } = createHeartbeat(
     proxy.socket,
-    (how) => {
-      heard.push(how);
+    (reason) => {
+      heard.push(reason);
       onEnd();
     },
     () => {},
@@ -82,7 +84,7 @@ test('the last report of a proxy that leaves is heard before its end', { timeout
 
 test('no answer in time is silence', async (t) => {
   const { beat, close } = createHeartbeat(await muteProxy(t, 0), () => {});
-  // Where this process is too busy nothing is known.
+  // Where this process is too busy the answer may be `unknown`.
   await until(async () => {
     const { state } = await beat(100);
     assert.ok(state === 'silent' || state === 'unknown', state);
@@ -91,14 +93,14 @@ test('no answer in time is silence', async (t) => {
   close();
 });
 
-test('no answer in time is nothing known when it is this process that was late', async (t) => {
+test('no answer in time says nothing when it is this process that was late', async (t) => {
   const { beat, close } = createHeartbeat(await muteProxy(t, 1), () => {});
   assert.equal((await beat(LIMIT_MS)).state, 'ok');
-  const late = beat(100);
-  // It is asked within a few microtasks; a turn of the loop may take as long as its time-out.
+  const lateBeat = beat(100);
+  // The ask is sent within a few microtasks; a turn of the event loop may take as long as its time-out.
   for (let task = 0; task < 20; task += 1) await undefined;
   block(300);
-  assert.equal((await late).state, 'unknown');
+  assert.equal((await lateBeat).state, 'unknown');
   close();
 });
 

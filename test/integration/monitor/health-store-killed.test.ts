@@ -20,8 +20,9 @@ const PROXIES: readonly ProxyConfig[] = (() => {
 const module = (path: string): string => JSON.stringify(compiled(path).href);
 
 /**
- * A monitor that saves all the time: each save has a number, the same in every port, and goes on from the one before.
- * It says each number that it has saved. @param trap is run before it begins
+ * Starts a monitor that saves all the time. Each save has the next number, the same in every port, and it is printed when it
+ * is saved.
+ * @param trap code that is run before it begins
  */
 const startSaving = (t: TestContext, path: string, trap = ''): Child =>
   startChild(t, process.execPath, [
@@ -51,21 +52,21 @@ const startSaving = (t: TestContext, path: string, trap = ''): Child =>
     }`,
   ]);
 
-/** The number of the save that is in the file; it must be there, in every port, and nothing else may be missing. */
+/** The number of the save that is in the file. Every port must have it, and no field may be missing. */
 const savedNumber = (path: string): number => {
-  const home = locateStateDir(path);
-  const { version, ports } = JSON.parse(readFileSync(home.monitorStateFile, 'utf8'));
+  const stateDir = locateStateDir(path);
+  const { version, ports } = JSON.parse(readFileSync(stateDir.monitorStateFile, 'utf8'));
   assert.equal(version, 3);
   assert.deepEqual(Object.keys(ports), IDS);
-  const memory = loadHealth(home.monitorStateFile, PROXIES);
+  const records = loadHealth(stateDir.monitorStateFile, PROXIES);
   const numbers = IDS.map((id) => {
     assert.deepEqual(Object.keys(ports[id].health).sort(), Object.keys(createHealth(0)).sort());
     assert.equal(ports[id].health.history.length, 20);
-    assert.match(readFileSync(home.portFiles(id).failuresFile, 'utf8'), /^\d+\n$/);
-    return memory.get(id)?.daemonPid;
+    assert.match(readFileSync(stateDir.portFiles(id).failuresFile, 'utf8'), /^\d+\n$/);
+    return records.get(id)?.daemonPid;
   });
   const [number] = numbers;
-  assert.ok(number && numbers.every((one) => one === number), String(numbers));
+  assert.ok(number && numbers.every((saved) => saved === number), String(numbers));
   return number;
 };
 
@@ -74,20 +75,20 @@ const drafts = (path: string): readonly string[] =>
     /(json|failures|pid)\.\d+$/.test(name),
   );
 
-test('a monitor that is killed at any moment leaves a whole memory, and at most one draft', async (t) => {
+test('a monitor that is killed at any moment leaves a whole file of records, and at most one draft', async (t) => {
   const path = join(tempFolder(), 'home');
   for (let kill = 0; kill < 30; kill += 1) {
     const child = startSaving(t, path);
-    let said = '';
-    const enough = 1 + Math.floor(Math.random() * 200);
+    let output = '';
+    const killAtLength = 1 + Math.floor(Math.random() * 200);
     for await (const text of child.stdout ?? []) {
-      said += String(text);
-      if (said.length >= enough) child.kill('SIGKILL');
+      output += String(text);
+      if (output.length >= killAtLength) child.kill('SIGKILL');
     }
     if (child.signalCode === null) await once(child, 'exit');
-    const last = Math.max(...said.split('\n').slice(0, -1).map(Number));
+    const last = Math.max(...output.split('\n').slice(0, -1).map(Number));
     const number = savedNumber(path);
-    assert.ok(number === last || number === last + 1, `said ${last}, saved ${number}`);
+    assert.ok(number === last || number === last + 1, `reported ${last}, saved ${number}`);
     assert.ok(drafts(path).length <= 1, String(drafts(path)));
   }
 });

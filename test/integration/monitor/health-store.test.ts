@@ -39,9 +39,12 @@ const HEALTH: Health = {
 };
 
 const saved = (ports: Readonly<Record<number, Health>>): StateDir => {
-  const home = makeStateDir(join(tempFolder(), 'home'));
-  saveHealth(home, new Map(Object.entries(ports).map(([port, health]) => [port, { health, daemonPid: 77 }])));
-  return home;
+  const stateDir = makeStateDir(join(tempFolder(), 'home'));
+  saveHealth(
+    stateDir,
+    new Map(Object.entries(ports).map(([port, health]) => [port, { health, daemonPid: 77 }])),
+  );
+  return stateDir;
 };
 
 /** A process that is gone: its pid is nobody's. */
@@ -52,26 +55,26 @@ const deadPid = async (): Promise<number> => {
   return child.pid;
 };
 
-test('counters and incidents outlive the monitor; only the grace begins anew', () => {
-  const home = saved({ 6274: HEALTH });
-  const kept = loadHealth(home.monitorStateFile, proxies(6274)).get('6274');
-  assert.ok(kept);
-  const { graceEndsAt, ...health } = kept.health;
+test('counters and incidents outlive the monitor; only the time of grace begins anew', () => {
+  const stateDir = saved({ 6274: HEALTH });
+  const record = loadHealth(stateDir.monitorStateFile, proxies(6274)).get('6274');
+  assert.ok(record);
+  const { graceEndsAt, ...health } = record.health;
   const { graceEndsAt: before, ...expected } = HEALTH;
   assert.deepEqual(health, expected);
-  assert.equal(kept.daemonPid, 77);
+  assert.equal(record.daemonPid, 77);
   assert.ok(graceEndsAt > before);
 });
 
-test('a port that is new has an empty memory, beside one that is kept', () => {
-  const memory = loadHealth(saved({ 6274: HEALTH }).monitorStateFile, proxies(6277, 6274));
-  assert.deepEqual([...memory.keys()], ['6277', '6274']);
-  assert.equal(memory.get('6277')?.health.failures.total, 0);
-  assert.equal(memory.get('6277')?.daemonPid, null);
-  assert.equal(memory.get('6274')?.health.failures.total, 9);
+test('a port that is new has an empty record, beside one that is stored', () => {
+  const records = loadHealth(saved({ 6274: HEALTH }).monitorStateFile, proxies(6277, 6274));
+  assert.deepEqual([...records.keys()], ['6277', '6274']);
+  assert.equal(records.get('6277')?.health.failures.total, 0);
+  assert.equal(records.get('6277')?.daemonPid, null);
+  assert.equal(records.get('6274')?.health.failures.total, 9);
 });
 
-describe('a file that is not ours is an empty memory', () => {
+describe('a file that is not ours is an empty record', () => {
   const ours = { version: 3, ports: { 6274: { health: HEALTH, daemonPid: 77 } } };
   const table: Readonly<Record<string, string | undefined>> = {
     'no file': undefined,
@@ -89,13 +92,13 @@ describe('a file that is not ours is an empty memory', () => {
     test(name, () => {
       const path = join(tempFolder(), 'monitor.json');
       if (text !== undefined) writeFileSync(path, text);
-      const kept = loadHealth(path, proxies(6274)).get('6274');
-      assert.deepEqual(kept?.health.failures, { consecutive: 0, sinceHealthy: 0, total: 0 });
-      assert.equal(kept?.daemonPid, null);
+      const record = loadHealth(path, proxies(6274)).get('6274');
+      assert.deepEqual(record?.health.failures, { consecutive: 0, sinceHealthy: 0, total: 0 });
+      assert.equal(record?.daemonPid, null);
     });
 });
 
-test('a field that an older monitor did not keep has its first value', () => {
+test('a field that an older monitor did not store has its first value', () => {
   const path = join(tempFolder(), 'monitor.json');
   const { hasLeft: _, crashedPid: __, ...older } = HEALTH;
   writeFileSync(path, JSON.stringify({ version: 3, ports: { 6274: { health: older, daemonPid: null } } }));
@@ -104,20 +107,20 @@ test('a field that an older monitor did not keep has its first value', () => {
 });
 
 test('the failures file is a plain integer, that of the consecutive ones', () => {
-  const home = saved({ 6274: HEALTH, 6277: createHealth(0) });
-  assert.equal(readFileSync(home.portFiles('6274').failuresFile, 'utf8'), '2\n');
-  assert.equal(readFileSync(home.portFiles('6277').failuresFile, 'utf8'), '0\n');
-  saveHealth(home, new Map([['6274', { health: createHealth(0), daemonPid: null }]]));
-  assert.equal(readFileSync(home.portFiles('6274').failuresFile, 'utf8'), '0\n');
+  const stateDir = saved({ 6274: HEALTH, 6277: createHealth(0) });
+  assert.equal(readFileSync(stateDir.portFiles('6274').failuresFile, 'utf8'), '2\n');
+  assert.equal(readFileSync(stateDir.portFiles('6277').failuresFile, 'utf8'), '0\n');
+  saveHealth(stateDir, new Map([['6274', { health: createHealth(0), daemonPid: null }]]));
+  assert.equal(readFileSync(stateDir.portFiles('6274').failuresFile, 'utf8'), '0\n');
 });
 
 test('a port that is no longer in the config is forgotten, unless its proxy still runs', async () => {
-  const home = saved({ 6274: HEALTH, 6277: HEALTH, 7000: HEALTH });
-  writeFileSync(home.portFiles('6277').pidFile, `${process.pid}\n`);
-  writeFileSync(home.portFiles('7000').pidFile, `${await deadPid()}\n`);
-  mkdirSync(join(home.path, 'ports', 'notes'));
-  saveHealth(home, new Map([['6274', { health: HEALTH, daemonPid: null }]]));
-  assert.deepEqual(readdirSync(join(home.path, 'ports')).sort(), ['6274', '6277', 'notes']);
+  const stateDir = saved({ 6274: HEALTH, 6277: HEALTH, 7000: HEALTH });
+  writeFileSync(stateDir.portFiles('6277').pidFile, `${process.pid}\n`);
+  writeFileSync(stateDir.portFiles('7000').pidFile, `${await deadPid()}\n`);
+  mkdirSync(join(stateDir.path, 'ports', 'notes'));
+  saveHealth(stateDir, new Map([['6274', { health: HEALTH, daemonPid: null }]]));
+  assert.deepEqual(readdirSync(join(stateDir.path, 'ports')).sort(), ['6274', '6277', 'notes']);
 });
 
 describe('a pid file', () => {

@@ -7,7 +7,7 @@ import { createLogRotation } from '../../../src/monitor/log-rotation.ts';
 import type { Pm2App, Pm2View } from '../../../src/pm2/client.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 
-/** A look at the logs of the connections and at those of PM2, which has the proxy and somebody else's app. */
+/** Rotates the logs of the connections and those of PM2, which has the proxy and somebody else's app. */
 const open = (t: { after(end: () => void): void }, logs: object = { maxBytes: 10, maxFiles: 2 }) => {
   const folder = tempFolder();
   const [own, pm2] = [join(folder, 'own'), join(folder, 'pm2')];
@@ -29,30 +29,30 @@ const open = (t: { after(end: () => void): void }, logs: object = { maxBytes: 10
     daemonPid: 1,
     apps: new Map(['tcp-proxy-6274', 'proxy-monitor', 'other'].map(app)),
   };
-  const told: string[] = [];
+  const logged: string[] = [];
   const reloads: string[][] = [];
-  let isDeaf = false;
+  let isFailing = false;
   const rotation = createLogRotation({
     config: parsed.config,
     stateDir: { logsFolder: own },
     pm2: {
       reloadLogs: async () => {
         reloads.push(readdirSync(pm2).sort());
-        if (isDeaf) throw new Error('no answer');
+        if (isFailing) throw new Error('no answer');
       },
     },
     listPm2: async () => view,
-    log: (_, text) => told.push(text),
+    log: (_, text) => logged.push(text),
   });
   t.after(() => rotation.stop());
   return {
     rotation,
     own,
     pm2,
-    told,
+    logged,
     reloads,
-    setDeaf: (is: boolean) => {
-      isDeaf = is;
+    setFailing: (is: boolean) => {
+      isFailing = is;
     },
     setView: (next: Pm2View) => {
       view = next;
@@ -77,7 +77,7 @@ test('the logs of connections that are too long are renamed, also of a proxy tha
   assert.deepEqual(reloads, []);
 });
 
-test("PM2's logs of our own apps are renamed, then PM2 is told", async (t) => {
+test("PM2's logs of our own apps are renamed, then PM2 reopens them", async (t) => {
   const { rotation, pm2, reloads } = open(t);
   for (const app of ['tcp-proxy-6274', 'proxy-monitor', 'other'])
     writeFileSync(join(pm2, `${app}-out.log`), LONG);
@@ -99,18 +99,18 @@ test('while PM2 is not there its logs are left alone', async (t) => {
   assert.deepEqual([readdirSync(pm2), reloads.length], [['proxy-monitor-error.log'], 0]);
 });
 
-test('what goes wrong is told once, and tried again', async (t) => {
-  const { rotation, pm2, reloads, told, setDeaf } = open(t);
+test('a rotation that fails is logged once, and tried again', async (t) => {
+  const { rotation, pm2, reloads, logged, setFailing } = open(t);
   writeFileSync(join(pm2, 'proxy-monitor-out.log'), LONG);
-  setDeaf(true);
+  setFailing(true);
   for (let twice = 0; twice < 2; twice += 1) await rotation.check();
-  assert.deepEqual([reloads.length, told], [2, ['Cannot rotate the logs: no answer']]);
-  setDeaf(false);
+  assert.deepEqual([reloads.length, logged], [2, ['Cannot rotate the logs: no answer']]);
+  setFailing(false);
   for (let twice = 0; twice < 2; twice += 1) await rotation.check();
   assert.equal(reloads.length, 3);
 });
 
-test('PM2 is told of what an earlier monitor has renamed and not told, once', async (t) => {
+test('PM2 reopens what an earlier monitor has renamed without that, once', async (t) => {
   const { rotation, pm2, reloads } = open(t);
   const left = 'tcp-proxy-6274-out.log-20260101-1';
   writeFileSync(join(pm2, left), 'text');
@@ -119,7 +119,7 @@ test('PM2 is told of what an earlier monitor has renamed and not told, once', as
   assert.deepEqual(reloads, [['proxy-monitor-out.log', left]]);
 });
 
-test('PM2 is told before anything is compressed', async (t) => {
+test('PM2 reopens its logs before anything is compressed', async (t) => {
   const { rotation, pm2, reloads } = open(t);
   const earlier = 'proxy-monitor-out.log-20260101-1';
   writeFileSync(join(pm2, earlier), 'text');
@@ -129,10 +129,10 @@ test('PM2 is told before anything is compressed', async (t) => {
   assert.ok(readdirSync(pm2).includes(`${earlier}.gz`));
 });
 
-test('what an earlier monitor has left undone is done at the first look', async (t) => {
+test('what an earlier monitor has left undone is done at the first check', async (t) => {
   const { rotation, own } = open(t);
   writeFileSync(join(own, 'a.log'), '');
-  for (const one of [1, 2, 3]) writeFileSync(join(own, `a.log-20260101-${one}`), 'text');
+  for (const number of [1, 2, 3]) writeFileSync(join(own, `a.log-20260101-${number}`), 'text');
   await rotation.check();
   assert.deepEqual(readdirSync(own).sort(), ['a.log', 'a.log-20260101-2.gz', 'a.log-20260101-3']);
 });

@@ -10,7 +10,7 @@ import { makeStateDir } from '../../../src/system/state-dir.ts';
 import { startChild } from '../../support/child-process.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 
-const never = (): never => assert.fail('nobody is to be restarted');
+const never = (): never => assert.fail('no proxy is to be restarted');
 const NO_PM2: Pm2 = {
   list: async () => ({ ok: false, problem: 'the PM2 daemon is not running' }),
   start: never,

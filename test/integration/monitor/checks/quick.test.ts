@@ -12,7 +12,7 @@ import { serve } from '../../../support/proxy-harness.ts';
 import { needs } from '../../../support/requirements.ts';
 
 const skip = needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)');
-const ALWAYS_ANEW = -1;
+const ALWAYS_READ_AGAIN = -1;
 
 /** A connection to the control socket, over which one report has come. */
 const heartbeatOf = async (t: TestContext, socket: string) => {
@@ -33,13 +33,16 @@ const stoppedListener = async (t: TestContext): Promise<{ pid: number; port: num
   return { pid: child.pid, port: Number(String(line)) };
 };
 
-describe('a glance at a proxy', { skip }, () => {
-  test('that is well is no reason to look', async (t) => {
+describe('a quick check of a proxy', { skip }, () => {
+  test('that is healthy is no reason to check', async (t) => {
     const proxy = await fakeProxy(t);
     const heartbeat = await heartbeatOf(t, proxy.socket);
     const own = await serve(t, (socket) => socket.end());
-    // On a busy machine it may take an answer to be late for one, which costs a look.
-    await until(async () => !(await quickCheck(heartbeat, process.pid, [own], ALWAYS_ANEW)), 'no reason');
+    // On a busy machine an answer may be late, which looks like a reason and costs one check.
+    await until(
+      async () => !(await quickCheck(heartbeat, process.pid, [own], ALWAYS_READ_AGAIN)),
+      'no reason',
+    );
     assert.deepEqual([...new Set(proxy.asked)], ['report', 'pulse']);
   });
 
@@ -47,7 +50,7 @@ describe('a glance at a proxy', { skip }, () => {
     const proxy = await fakeProxy(t);
     const heartbeat = await heartbeatOf(t, proxy.socket);
     const { pid } = await stoppedListener(t);
-    assert.equal(await quickCheck(heartbeat, pid, [], ALWAYS_ANEW), true);
+    assert.equal(await quickCheck(heartbeat, pid, [], ALWAYS_READ_AGAIN), true);
     assert.deepEqual(proxy.asked, ['report']);
   });
 
@@ -55,12 +58,12 @@ describe('a glance at a proxy', { skip }, () => {
     const heartbeat = await heartbeatOf(t, (await fakeProxy(t)).socket);
     const child = startChild(t, 'true', []);
     await once(child, 'exit');
-    assert.equal(await quickCheck(heartbeat, child.pid, [], ALWAYS_ANEW), true);
+    assert.equal(await quickCheck(heartbeat, child.pid, [], ALWAYS_READ_AGAIN), true);
   });
 
   test('that does not answer is one', async (t) => {
     const heartbeat = await heartbeatOf(t, await muteProxy(t, 1));
-    assert.equal(await quickCheck(heartbeat, process.pid, [], ALWAYS_ANEW), true);
+    assert.equal(await quickCheck(heartbeat, process.pid, [], ALWAYS_READ_AGAIN), true);
   });
 
   test('that answers, and leaves a client in the queue, is one', async (t) => {
@@ -68,13 +71,13 @@ describe('a glance at a proxy', { skip }, () => {
     const { port } = await stoppedListener(t);
     const bound = { host: '127.0.0.1', port };
     await until(
-      async () => !(await quickCheck(heartbeat, process.pid, [bound], ALWAYS_ANEW)),
+      async () => !(await quickCheck(heartbeat, process.pid, [bound], ALWAYS_READ_AGAIN)),
       'nobody waits',
     );
     const client = connect(bound).on('error', () => {});
     t.after(() => client.destroy());
     await once(client, 'connect');
-    assert.equal(await quickCheck(heartbeat, process.pid, [bound], ALWAYS_ANEW), true);
+    assert.equal(await quickCheck(heartbeat, process.pid, [bound], ALWAYS_READ_AGAIN), true);
   });
 
   test('whose client is out of the queue a moment later is none', async (t) => {
@@ -89,12 +92,12 @@ describe('a glance at a proxy', { skip }, () => {
       await once(client, 'connect');
       // The table is read while the client waits, and once more after the answer.
       assert.equal(findListeners(port)?.[0]?.backlog, 1);
-      const seen = quickCheck(heartbeat, process.pid, [bound], 60_000);
+      const result = quickCheck(heartbeat, process.pid, [bound], 60_000);
       process.kill(pid, 'SIGCONT');
       await until(() => findListeners(port)?.[0]?.backlog === 0, 'accepted');
-      return seen;
+      return result;
     };
-    // On a busy machine it may take an accept to be late for one, which costs a look.
+    // On a busy machine an accept may be late, which looks like a reason and costs one check.
     await until(async () => !(await isReason()), 'no reason');
   });
 });

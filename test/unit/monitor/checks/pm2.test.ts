@@ -6,12 +6,12 @@ import { pm2EvidenceOf } from '../../../../src/monitor/checks/pm2.ts';
 import type { ProxyRecord } from '../../../../src/monitor/health-store.ts';
 import type { Pm2App } from '../../../../src/pm2/client.ts';
 
-describe("what stands for PM2's word: an app that is not in its list was deleted, or never came back", () => {
+describe("what PM2's list says of an app: one that is not in it was deleted, or never came back", () => {
   const app: Pm2App = { pid: 1, status: 'online', statusText: 'online', env: {} };
   const table: readonly [
     daemonPid: number | null,
     listed: boolean,
-    seenBy: number | null,
+    knownTo: number | null,
     state: ProxyState,
     Pm2Evidence,
   ][] = [
@@ -26,13 +26,13 @@ describe("what stands for PM2's word: an app that is not in its list was deleted
     [77, false, null, 'starting', 'missing'],
     [78, false, 77, 'stopped', 'deleted'],
   ];
-  for (const [daemonPid, listed, seenBy, state, expected] of table)
-    test(`daemon ${daemonPid}, listed ${listed}, seen by ${seenBy}, ${state} → ${expected}`, () => {
+  for (const [daemonPid, listed, knownTo, state, expected] of table)
+    test(`daemon ${daemonPid}, listed ${listed}, known to ${knownTo}, ${state} → ${expected}`, () => {
       const view =
         daemonPid === null
           ? ({ ok: false, problem: 'away' } as const)
           : ({ ok: true, daemonPid, apps: new Map() } as const);
-      const memory: ProxyRecord = { health: { ...createHealth(0), state }, daemonPid: seenBy };
-      assert.equal(pm2EvidenceOf(view, listed ? app : undefined, memory), expected);
+      const record: ProxyRecord = { health: { ...createHealth(0), state }, daemonPid: knownTo };
+      assert.equal(pm2EvidenceOf(view, listed ? app : undefined, record), expected);
     });
 });
