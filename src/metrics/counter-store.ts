@@ -1,48 +1,44 @@
 import type { ProxyReport } from '../proxy/report.ts';
-import { readText, writeAtomic } from '../system/files.ts';
+import { readStateFile, writeStateFile } from '../system/state-file.ts';
 import { addReport, type CounterTotals, NO_COUNTS, type Totals, totalsOf } from './counter-totals.ts';
 
-/** The counts of all ports, over the ends of their processes and of monitors. */
+/** The counts of all ports. They survive the ends of the proxies' processes and of the monitor. */
 export interface CounterStore {
   add(id: string, report: ProxyReport): void;
   /**
-   * What may be shown. It is in the file by then: a monitor after this one, however this one ends, shows no less. On a
-   * full disk it is shown without.
+   * The counts that may be shown. They are saved first, so a later monitor never shows less, however this one ends.
+   * When the disk is full, they are shown without being saved.
    */
   read(): ReadonlyMap<string, Totals>;
 }
 
-/** Of the file's layout: another one is not read. */
+/** The version of the file's layout. A file of another version is not read. */
 const VERSION = 2;
 
-/** @param path of what an earlier monitor has kept; no file, or one that is not ours, is nothing */
+interface CounterFile {
+  readonly ports: Readonly<Record<string, CounterTotals>>;
+}
+
+/** @param path of the file that earlier monitors have written; every count begins at 0 when it is missing or unusable */
 export const openCounterStore = (path: string, ids: readonly string[]): CounterStore => {
-  const stored = read(path);
+  const file = readStateFile<CounterFile>(path, VERSION, ({ ports }) => Boolean(ports));
+  const stored = file.kind === 'ok' ? file.value.ports : {};
   const counters = new Map(ids.map((id) => [id, stored[id] ?? NO_COUNTS]));
   let isChanged = false;
+
   const save = (): void => {
     try {
-      writeAtomic(path, `${JSON.stringify({ version: VERSION, ports: Object.fromEntries(counters) })}\n`);
+      writeStateFile(path, VERSION, { ports: Object.fromEntries(counters) } satisfies CounterFile);
       isChanged = false;
     } catch {
-      // Told by the file of the counters, which is on the same disk.
+      // The monitor's file of health states lies on the same disk, and its failure is logged.
     }
   };
+
   return {
-    add: (id, { pid, startedAt, connections, cpuMs = 0 }) => {
-      const { total, bytesToUpstream, bytesToClient, connectFailures, byReason, connect, duration } =
-        connections;
-      const totals = {
-        total,
-        bytesToUpstream,
-        bytesToClient,
-        connectFailures,
-        byReason,
-        connect,
-        duration,
-        cpuMs,
-      };
-      counters.set(id, addReport(counters.get(id) ?? NO_COUNTS, `${pid} ${startedAt}`, totals));
+    add: (id, report) => {
+      const processKey = `${report.pid} ${report.startedAt}`;
+      counters.set(id, addReport(counters.get(id) ?? NO_COUNTS, processKey, totalsIn(report)));
       isChanged = true;
     },
     read: () => {
@@ -52,14 +48,14 @@ export const openCounterStore = (path: string, ids: readonly string[]): CounterS
   };
 };
 
-const read = (path: string): Readonly<Record<string, CounterTotals>> => {
-  try {
-    const file = JSON.parse(readText(path) ?? '{}') as {
-      version?: number;
-      ports?: Record<string, CounterTotals>;
-    };
-    return file.version === VERSION && file.ports ? file.ports : {};
-  } catch {
-    return {};
-  }
-};
+/** The part of a report that only grows while the process lives. */
+const totalsIn = ({ connections, cpuMs = 0 }: ProxyReport): Totals => ({
+  total: connections.total,
+  bytesToUpstream: connections.bytesToUpstream,
+  bytesToClient: connections.bytesToClient,
+  connectFailures: connections.connectFailures,
+  byReason: connections.byReason,
+  connect: connections.connect,
+  duration: connections.duration,
+  cpuMs,
+});

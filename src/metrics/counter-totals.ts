@@ -1,28 +1,32 @@
 import type { Histogram } from '../lib/histogram.ts';
 import { type ConnectionStats, createStatsCollector, type EngineCounts } from '../proxy/connection-stats.ts';
 
-/** What a proxy counts, and what only grows while its process lives. */
+/** The counts of a proxy that only grow while its process lives. */
 export interface Totals
   extends ConnectionStats,
     Pick<EngineCounts, 'total' | 'bytesToUpstream' | 'bytesToClient' | 'connectFailures'> {
-  /** User and system time. */
+  /** User and system time, in milliseconds. */
   readonly cpuMs: number;
 }
 
 /**
- * What all processes of a port have counted, one after the other: it never goes backwards. A process that ends with a
- * goodbye has said its last numbers; of one that was killed, the last report counts.
+ * The counts of all processes of a port, one after the other. They never go backwards. A process that shuts down in an
+ * orderly way sends its last counts; of a process that was killed, the last report counts.
  */
 export interface CounterTotals {
-  /** Of the processes that are no more. */
+  /** The sum over the processes that have ended. */
   readonly previous: Totals;
-  /** What the last process has said last; `process` tells it from every other one. */
+  /** The last report of the last process. `processKey` differs for every process. */
   readonly current: { readonly processKey: string; readonly totals: Totals };
 }
 
 const NO_TOTALS: Totals = {
   ...createStatsCollector().read(),
-  ...{ total: 0, bytesToUpstream: 0, bytesToClient: 0, connectFailures: {}, cpuMs: 0 },
+  total: 0,
+  bytesToUpstream: 0,
+  bytesToClient: 0,
+  connectFailures: {},
+  cpuMs: 0,
 };
 
 export const NO_COUNTS: CounterTotals = {
@@ -30,7 +34,7 @@ export const NO_COUNTS: CounterTotals = {
   current: { processKey: '', totals: NO_TOTALS },
 };
 
-/** One more report. */
+/** Adds a report: it replaces the previous one of the same process, or begins the counts of a new process. */
 export const addReport = (counters: CounterTotals, processKey: string, totals: Totals): CounterTotals => ({
   previous: processKey === counters.current.processKey ? counters.previous : totalsOf(counters),
   current: { processKey, totals },
@@ -56,7 +60,7 @@ const addAll = <K extends string>(
   return sum;
 };
 
-/** Those of an earlier version with other bounds cannot be added, and begin anew. */
+/** Histograms with other bounds, from an earlier version, cannot be added: the sum begins anew with the later one. */
 const addHistograms = (earlier: Histogram, later: Histogram): Histogram =>
   String(earlier.boundsMs) === String(later.boundsMs)
     ? {

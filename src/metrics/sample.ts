@@ -4,25 +4,26 @@ import type { Health } from '../health/state.ts';
 import type { EngineCounts } from '../proxy/connection-stats.ts';
 import type { Totals } from './counter-totals.ts';
 
-/** What is measured of one proxy; null where nothing is known. */
+/** What the metrics of one proxy are read from; null: unknown. */
 export interface ProxySample {
   readonly proxy: string;
   readonly health: Health;
-  /** Of all its processes, one after the other. */
+  /** The counts of all processes of the port, one after the other. */
   readonly totals: Totals;
-  /** What its process says of now. */
+  /** The current connections, as the process reports them. */
   readonly connections: Pick<
     EngineCounts,
     'active' | 'waitingForUpstream' | 'waitingForSlot' | 'maxConnections'
   > | null;
-  /** When that process began, by the wall clock. */
+  /** When the process began, wall-clock milliseconds. */
   readonly processStartedAt: number | null;
   readonly resources: Sample | null;
+  /** The last probe of the upstream. */
   readonly probe: {
     readonly type: ProxyConfig['probe']['type'];
-    /** Of the upstream. */
     readonly isOk: boolean | null;
     readonly durationMs: number | null;
+    /** When a probe last succeeded, wall-clock milliseconds. */
     readonly lastOkAt: number | null;
   };
 }

@@ -13,10 +13,10 @@ const report = (pid: number, total: number): ProxyReport => ({
   startedAt: 1_000 + pid,
   connections: { ...FIRST_REPORT.connections, total },
 });
-const totalOf = (ledgers: ReturnType<typeof openCounterStore>): number | undefined =>
-  ledgers.read().get('6274')?.total;
+const totalOf = (counters: ReturnType<typeof openCounterStore>): number | undefined =>
+  counters.read().get('6274')?.total;
 
-test('what was shown once is shown by the next monitor too, whatever has become of the processes', () => {
+test('counts that were shown are shown by the next monitor too, whatever has become of the processes', () => {
   const path = join(tempFolder(), 'counts.json');
   const first = openCounterStore(path, ['6274', '6277']);
   first.add('6274', report(1, 5));
@@ -31,17 +31,17 @@ test('what was shown once is shown by the next monitor too, whatever has become 
   assert.equal(totalOf(second), 12);
 });
 
-test('a look that brings nothing new writes nothing', () => {
+test('reading without a new report writes nothing', () => {
   const path = join(tempFolder(), 'counts.json');
-  const ledgers = openCounterStore(path, ['6274']);
-  ledgers.add('6274', report(1, 5));
-  ledgers.read();
+  const counters = openCounterStore(path, ['6274']);
+  counters.add('6274', report(1, 5));
+  counters.read();
   writeFileSync(path, 'somebody else');
-  ledgers.read();
+  counters.read();
   assert.equal(readFileSync(path, 'utf8'), 'somebody else');
 });
 
-test('a file that is not ours is nothing, and one that cannot be written does not keep the counts from being shown', () => {
+test('an unusable file counts as none, and counts are shown even if the file cannot be written', () => {
   const path = join(tempFolder(), 'counts.json');
   for (const text of ['', 'no JSON', '{"version":0,"ports":{"6274":1}}', 'null']) {
     writeFileSync(path, text);

@@ -10,7 +10,7 @@ import {
 } from '../../../src/metrics/counter-totals.ts';
 import { createStatsCollector } from '../../../src/proxy/connection-stats.ts';
 
-/** Of a process with so many connections, all done. */
+/** The totals of a process whose connections are all done. */
 const totals = (connections: number): Totals => {
   const counter = createStatsCollector();
   for (let n = 0; n < connections; n += 1) counter.add('done', 3, 50);
@@ -24,7 +24,7 @@ const totals = (connections: number): Totals => {
   };
 };
 
-test('what a process reports replaces what it reported before, and is added to that of the processes before it', () => {
+test('a report replaces the earlier one of the same process, and is added to those of the processes before it', () => {
   const reports = [
     ['1', 2],
     ['1', 7],
@@ -32,27 +32,27 @@ test('what a process reports replaces what it reported before, and is added to t
     ['2', 3],
     ['3', 8],
   ] as const;
-  const ledger = reports.reduce<CounterTotals>(
+  const counters = reports.reduce<CounterTotals>(
     (before, [process, connections]) => addReport(before, process, totals(connections)),
     NO_COUNTS,
   );
-  const sum = totalsOf(ledger);
+  const sum = totalsOf(counters);
   assert.deepEqual({ ...sum, connectFailures: {}, cpuMs: 9 }, { ...totals(18), connectFailures: {} });
   assert.deepEqual(sum.connectFailures, { ECONNREFUSED: 2 + 3 });
 });
 
-test('whatever the processes report, nothing goes backwards', () => {
+test('no total goes backwards, whatever the processes report', () => {
   const lives = fc.array(fc.array(fc.nat({ max: 9 }), { maxLength: 4 }), { maxLength: 6 });
   fc.assert(
     fc.property(lives, (processes) => {
-      let ledger = NO_COUNTS;
-      let before = totalsOf(ledger);
-      for (const [process, more] of processes.entries()) {
+      let counters = NO_COUNTS;
+      let before = totalsOf(counters);
+      for (const [process, increments] of processes.entries()) {
         let connections = 0;
-        for (const n of more) {
+        for (const n of increments) {
           connections += n;
-          ledger = addReport(ledger, `${process}`, totals(connections));
-          const now = totalsOf(ledger);
+          counters = addReport(counters, `${process}`, totals(connections));
+          const now = totalsOf(counters);
           for (const key of ['total', 'bytesToUpstream', 'bytesToClient', 'cpuMs'] as const)
             assert.ok(now[key] >= before[key], key);
           for (const [bucket, count] of now.duration.counts.entries())
@@ -61,17 +61,17 @@ test('whatever the processes report, nothing goes backwards', () => {
         }
       }
       const all = processes.flat().reduce((sum, n) => sum + n, 0);
-      assert.equal(totalsOf(ledger).total, all);
+      assert.equal(totalsOf(counters).total, all);
     }),
   );
 });
 
-test('a histogram of other bounds, as an earlier version may have kept it, begins anew', () => {
+test('a histogram with other bounds, as an earlier version may have stored it, begins anew', () => {
   const old = { boundsMs: [1], counts: [4, 4], sumMs: 9 };
-  const ledger = {
+  const counters = {
     previous: { ...totals(1), duration: old },
     current: { processKey: '1', totals: totals(2) },
   };
-  assert.deepEqual(totalsOf(ledger).duration, totals(2).duration);
-  assert.equal(totalsOf(ledger).total, 3);
+  assert.deepEqual(totalsOf(counters).duration, totals(2).duration);
+  assert.equal(totalsOf(counters).total, 3);
 });

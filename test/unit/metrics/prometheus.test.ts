@@ -14,7 +14,7 @@ counter.add('done', 700, 20_000);
 counter.add('too_many', null, 0);
 
 const health = createHealth(1_000);
-const one: ProxySample = {
+const upProxy: ProxySample = {
   proxy: 'tcp-proxy-7000',
   health: {
     ...health,
@@ -25,27 +25,33 @@ const one: ProxySample = {
   },
   totals: {
     ...counter.read(),
-    ...{
-      total: 3,
-      bytesToUpstream: 10,
-      bytesToClient: 20,
-      connectFailures: { ECONNREFUSED: 4 },
-      cpuMs: 1_500,
-    },
+    total: 3,
+    bytesToUpstream: 10,
+    bytesToClient: 20,
+    connectFailures: { ECONNREFUSED: 4 },
+    cpuMs: 1_500,
   },
   connections: { active: 4, waitingForUpstream: 5, waitingForSlot: 6, maxConnections: 7 },
   processStartedAt: 2_500,
   resources: {
-    ...{ at: 0, pid: 7, rssBytes: 64_000_000, cpuMs: 1_500 },
-    ...{ openFiles: 30, openFilesLimit: 1_024, lagMs: 2 },
+    at: 0,
+    pid: 7,
+    rssBytes: 64_000_000,
+    cpuMs: 1_500,
+    openFiles: 30,
+    openFilesLimit: 1_024,
+    lagMs: 2,
   },
   probe: { type: 'http', isOk: true, durationMs: 5, lastOkAt: 3_000 },
 };
-const another: ProxySample = {
-  ...one,
+const downProxy: ProxySample = {
+  ...upProxy,
   proxy: 'tcp-proxy-7001',
   health: {
-    ...{ ...health, state: 'down', cause: 'hung', warnings: ['memory_limit'] },
+    ...health,
+    state: 'down',
+    cause: 'hung',
+    warnings: ['memory_limit'],
     breaker: { ...health.breaker, openCount: 1 },
   },
   connections: null,
@@ -54,20 +60,29 @@ const another: ProxySample = {
   probe: { type: 'listen', isOk: null, durationMs: null, lastOkAt: null },
 };
 const snapshot: Snapshot = {
-  ...{ version: 1, generatedAt: 3, monitorProblem: null, proxies: [], log: [] },
+  version: 1,
+  generatedAt: 3,
+  monitorProblem: null,
+  proxies: [],
+  log: [],
   monitor: {
-    ...{ pid: 8, version: '1.2.3', startedAt: 1_000, intervalMs: 1_000, lastCheckAt: 2 },
-    ...{ pm2Problem: null, http: null },
+    pid: 8,
+    version: '1.2.3',
+    startedAt: 1_000,
+    intervalMs: 1_000,
+    lastCheckAt: 2,
+    pm2Problem: null,
+    http: null,
     alerts: { silenceEndsAt: null, channels: [{ name: 'slack', waiting: 0, problem: null }] },
   },
 };
-const used = { rssBytes: 80_000_000, cpuMs: 2_500, openFiles: 40, openFilesLimit: 2_048 };
+const usage = { rssBytes: 80_000_000, cpuMs: 2_500, openFiles: 40, openFilesLimit: 2_048 };
 const render = (): Promise<string> =>
   createMetrics().render(
     snapshot,
-    [one, another],
+    [upProxy, downProxy],
     { slack: { sent: 3, failed: 2, dropped: 1 } },
-    { own: used, lagMs: 3, pm2: { ...used, openFilesLimit: undefined } },
+    { own: usage, lagMs: 3, pm2: { ...usage, openFilesLimit: undefined } },
   );
 
 test('each quantity has its value, in base units', async () => {
@@ -124,7 +139,7 @@ test('each quantity has its value, in base units', async () => {
     assert.ok(lines.includes(`steadyport_${line}`), line);
 });
 
-test('what is not known is not told', async () => {
+test('a quantity that is unknown has no line', async () => {
   const text = await render();
   for (const name of ['connections_limit', 'process_open_fds', 'process_start_time_seconds', 'probe_success'])
     assert.doesNotMatch(text, new RegExp(`^steadyport_${name}\\{proxy="tcp-proxy-7001"`, 'm'), name);
@@ -132,37 +147,44 @@ test('what is not known is not told', async () => {
     assert.doesNotMatch(text, new RegExp(`^steadyport_${line}`, 'm'), line);
 });
 
-test('a PM2 daemon that is gone uses nothing', async () => {
+test('a PM2 daemon that is gone has no figures', async () => {
   const metrics = createMetrics();
-  await metrics.render(snapshot, [one], {}, { own: used, lagMs: 3, pm2: used });
-  const text = await metrics.render(snapshot, [one], {}, { own: used, lagMs: 3, pm2: null });
+  await metrics.render(snapshot, [upProxy], {}, { own: usage, lagMs: 3, pm2: usage });
+  const text = await metrics.render(snapshot, [upProxy], {}, { own: usage, lagMs: 3, pm2: null });
   assert.doesNotMatch(text, /^steadyport_pm2_process/m);
   assert.match(text, /^steadyport_monitor_process_cpu_seconds_total 2.5$/m);
 });
 
-test('a bucket has all that was not above its bound, and the sum is in seconds', async () => {
+test('a bucket counts all values up to its bound, and the sum is in seconds', async () => {
   const text = await render();
   const values = (name: string): (string | undefined)[] =>
     [...text.matchAll(new RegExp(`^steadyport_${name}\\{proxy="tcp-proxy-7000"(.*)\\} (.*)$`, 'gm'))].map(
       ([, le = '', value]) => `${/le="(.*)"/.exec(le)?.[1] ?? ''} ${value}`,
     );
   assert.deepEqual(values('connection_duration_seconds_bucket'), [
-    ...['0.01 1', '0.1 2', '1 2', '10 2', '60 3', '600 3', '3600 3', '+Inf 3'],
+    '0.01 1',
+    '0.1 2',
+    '1 2',
+    '10 2',
+    '60 3',
+    '600 3',
+    '3600 3',
+    '+Inf 3',
   ]);
   assert.deepEqual(values('connection_duration_seconds_sum'), [' 20.05']);
   assert.deepEqual(values('connection_duration_seconds_count'), [' 3']);
   assert.deepEqual(values('upstream_connect_duration_seconds_count'), [' 2']);
 });
 
-test('a scrape says what is now, and nothing of what was before', async () => {
+test('a scrape shows the current proxies, and nothing of those of an earlier scrape', async () => {
   const metrics = createMetrics();
-  await metrics.render(snapshot, [one, another]);
-  const text = await metrics.render(snapshot, [{ ...one, proxy: 'tcp-proxy-7002' }]);
+  await metrics.render(snapshot, [upProxy, downProxy]);
+  const text = await metrics.render(snapshot, [{ ...upProxy, proxy: 'tcp-proxy-7002' }]);
   assert.doesNotMatch(text, /tcp-proxy-700[01]/);
   assert.match(text, /^steadyport_connections_total\{proxy="tcp-proxy-7002"\} 3$/m);
 });
 
-test('promtool has nothing to find fault with', {
+test('promtool finds no fault', {
   skip: needs(needsProgram('promtool', 'prometheus')),
 }, async () => {
   const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input: await render() });
