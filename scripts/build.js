@@ -1,20 +1,26 @@
-// `npm run build`: src/ → dist/. Each program and each command is one file, the small packages in it, and CommonJS: a proxy
-// then starts sooner, and takes less memory, than with a file for each module (docs/decisions.md: the build).
+// `npm run build` makes dist/ from src/. Each program and each command is one file, with the small packages in it, and
+// CommonJS: a proxy then starts sooner, and takes less memory, than with a file for each module (docs/decisions.md: the
+// build).
 import { readFileSync } from 'node:fs';
 import { build } from 'esbuild';
 
-/** The commands that src/cli.ts knows. Each is loaded when it runs, so each is a file of its own. */
-const commands = [...readFileSync('src/cli.ts', 'utf8').matchAll(/import\('\.\/(commands\/.+)\.ts'\)/g)].map(
-  ([, name]) => name,
+/** The table of the commands; it loads a command's file with import() when the command runs. */
+const TABLE = 'src/commands/table.ts';
+
+/** The commands that the table loads, such as "commands/run/proxy". Each becomes a file of its own. */
+const commands = [...readFileSync(TABLE, 'utf8').matchAll(/import\('\.\/(.+)\.ts'\)/g)].map(
+  ([, name]) => `commands/${name}`,
 );
 
-const loadedLater = {
-  name: 'loaded later',
+/** Keeps the commands out of dist/cli.js, which has the table in it and lies one folder higher. */
+const commandsApart = {
+  name: 'commands apart',
   setup: ({ onResolve }) =>
-    onResolve({ filter: /^\.\/commands\// }, ({ path }) => ({
-      path: path.replace(/ts$/, 'js'),
-      external: true,
-    })),
+    onResolve({ filter: /^\.\/.+\.ts$/ }, ({ path, importer, kind }) =>
+      kind === 'dynamic-import' && importer.endsWith(TABLE)
+        ? { path: path.replace(/^\.\/(.+)\.ts$/, './commands/$1.js'), external: true }
+        : undefined,
+    ),
 };
 
 await build({
@@ -22,16 +28,16 @@ await build({
     cli: 'src/cli.ts',
     'pm2/ecosystem': 'src/pm2/ecosystem.ts',
     ...Object.fromEntries(commands.map((name) => [name, `src/${name}.ts`])),
-    // Beside the commands that start it.
+    // The worker lies beside the commands that start it.
     'commands/run/worker': 'src/proxy/kernel/thread/worker.ts',
   },
   outdir: 'dist',
   bundle: true,
-  // What a proxy never loads, and what brings a library for the system.
+  // Packages that a proxy never loads, and koffi, which brings a library for each system.
   external: ['koffi', 'pm2', 'prom-client'],
-  plugins: [loadedLater],
+  plugins: [commandsApart],
   format: 'cjs',
-  // Else import() would bring Node.js's loader of modules along.
+  // A dynamic import() would load Node.js's ES module loader into every process.
   supported: { 'dynamic-import': false },
   define: { 'import.meta.url': 'moduleUrl' },
   banner: { js: "'use strict'; const moduleUrl = require('node:url').pathToFileURL(__filename).href;" },

@@ -1,98 +1,52 @@
 #!/usr/bin/env node
 import minimist from 'minimist';
+import { COMMANDS, type Command } from './commands/table.ts';
 import { closestWord } from './lib/did-you-mean.ts';
 import { isUsageError, UsageError } from './lib/usage-error.ts';
 
-/** A command's options and its module; the module is loaded only when the command runs. */
-interface Command {
-  readonly usage: string;
-  readonly description: string;
-  readonly options?: readonly string[];
-  readonly flags?: readonly string[];
-  /** Their one-letter forms. */
-  readonly aliases?: Readonly<Record<string, string>>;
-  /** How many arguments it takes at most; default none. */
-  readonly maxArguments?: number;
-  load(): Promise<{ run(args: minimist.ParsedArgs): Promise<number | undefined> }>;
-}
+/** The exit code that Node.js itself uses when a program ends while it still waits for something. */
+const UNFINISHED_EXIT_CODE = 13;
 
-const COMMANDS: Readonly<Record<string, Command>> = {
-  proxy: {
-    usage: 'proxy <listen> <upstreamHost> <upstreamPort> [options]',
-    description: 'forward one port in the foreground, without PM2',
-    maxArguments: 3,
-    options: [
-      'engine',
-      'hold-ms',
-      'connect-timeout-ms',
-      'idle-timeout-ms',
-      'half-close-timeout-ms',
-      'max-connections',
-      'allow',
-    ],
-    load: () => import('./commands/run/proxy.ts'),
-  },
-  status: {
-    usage: 'status [NAME] [--json] [--watch] [--evidence]',
-    description: 'what is up, what is not, why, and what to do; with --evidence what the last check saw',
-    flags: ['json', 'watch', 'evidence'],
-    maxArguments: 1,
-    load: () => import('./commands/inspect/status.ts'),
-  },
-  logs: {
-    usage: 'logs [NAME] [-n LINES] [-f]',
-    description: "the last lines of the apps' logs (20, or LINES), and with -f those to come",
-    options: ['lines'],
-    flags: ['follow'],
-    aliases: { n: 'lines', f: 'follow' },
-    maxArguments: 1,
-    load: () => import('./commands/inspect/logs.ts'),
-  },
-  'check-config': {
-    usage: 'check-config [PATH]',
-    description: 'every mistake in the config file, and the variables over it',
-    maxArguments: 1,
-    load: () => import('./commands/inspect/check-config.ts'),
-  },
-  'alert-test': {
-    usage: 'alert-test',
-    description: 'send a test to each channel for alerts that .env has, and say what became of it',
-    load: () => import('./commands/inspect/alert-test.ts'),
-  },
-  start: {
-    usage: 'start',
-    description: 'bring PM2 in line with the config; unchanged proxies keep their connections',
-    load: () => import('./commands/service/start.ts'),
-  },
-  stop: {
-    usage: 'stop',
-    description: 'take the monitor and the proxies out of PM2',
-    load: () => import('./commands/service/stop.ts'),
-  },
-  uninstall: {
-    usage: 'uninstall',
-    description: "stop, and out of PM2's saved list; removes the state and says what remains",
-    load: () => import('./commands/service/uninstall.ts'),
-  },
-  'install-logrotate': {
-    usage: 'install-logrotate [--print] [--to FILE]',
-    description: 'the rule for logrotate, where logrotate looks (root) or beside the state (a user)',
-    options: ['to'],
-    flags: ['print'],
-    load: () => import('./commands/service/install-logrotate.ts'),
-  },
-  run: {
-    usage: 'run <APP>',
-    description: 'one proxy of the config, as PM2 runs it: tcp-proxy-PORT or unix-proxy-NAME',
-    maxArguments: 1,
-    load: () => import('./commands/run/run.ts'),
-  },
-  monitor: {
-    usage: 'monitor',
-    description: 'the monitor, as PM2 runs it',
-    load: () => import('./commands/run/monitor.ts'),
-  },
+/** Parses the command line and runs its command of the table; the exit code, undefined for 0. @throws UsageError */
+const main = async ([name, ...rest]: readonly string[]): Promise<number | undefined> => {
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
+    process.stdout.write(formatHelp());
+    return name === undefined ? 2 : 0;
+  }
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (!command)
+    throw new UsageError(`unknown command "${name}"${describeAlternatives(name, Object.keys(COMMANDS))}`);
+  const args = parseArguments(name, command, rest);
+  if (args['help']) {
+    process.stdout.write(formatCommandHelp(command));
+    return 0;
+  }
+  const extraArgument = args._[command.maxArguments ?? 0];
+  if (extraArgument !== undefined)
+    throw new UsageError(`unexpected argument "${extraArgument}"; expected: steadyport ${command.usage}`);
+  return (await command.load()).run(args);
 };
+
+/** @throws UsageError for an option that the command does not have */
+const parseArguments = (name: string, command: Command, argv: string[]): minimist.ParsedArgs => {
+  const { options = [], flags = [], aliases = {} } = command;
+  return minimist(argv, {
+    // An argument stays the text that was typed: minimist would make a number of it.
+    string: ['_', ...options],
+    boolean: ['help', ...flags],
+    alias: { h: 'help', ...aliases },
+    unknown: (argument) => {
+      if (!argument.startsWith('-')) return true;
+      const option = argument.replace(/=.*$/, '');
+      throw new UsageError(
+        `unknown option "${option}" of "${name}"${describeAlternatives(option, optionNames(command))}`,
+      );
+    },
+  });
+};
+
+const optionNames = ({ options = [], flags = [] }: Command): readonly string[] =>
+  [...options, ...flags].map((option) => `--${option}`);
 
 const formatHelp = (): string =>
   [
@@ -102,50 +56,18 @@ const formatHelp = (): string =>
     '',
   ].join('\n');
 
+const formatCommandHelp = (command: Command): string => {
+  const names = optionNames(command);
+  const optionsLine = names.length > 0 ? `\nOptions: ${names.join(' ')}\n` : '';
+  return `Usage: steadyport ${command.usage}\n\n${command.description}\n${optionsLine}`;
+};
+
+/** The end of a message about an unknown word: what was probably meant, or else everything that exists. */
 const describeAlternatives = (typed: string, known: readonly string[]): string => {
   const guess = closestWord(typed, known);
-  return guess
-    ? `; did you mean "${guess}"?`
-    : `; there ${known.length === 0 ? 'are none here' : `is: ${known.join(', ')}`}`;
+  if (guess) return `; did you mean "${guess}"?`;
+  return known.length === 0 ? '; there are none here' : `; there is: ${known.join(', ')}`;
 };
-
-const main = async (argv: readonly string[]): Promise<number | undefined> => {
-  const [name, ...rest] = argv;
-  if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
-    process.stdout.write(formatHelp());
-    return name === undefined ? 2 : 0;
-  }
-  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (!command)
-    throw new UsageError(`unknown command "${name}"${describeAlternatives(name, Object.keys(COMMANDS))}`);
-  const { options = [], flags = [], aliases = {}, maxArguments = 0 } = command;
-  const knownOptions = [...options, ...flags].map((option) => `--${option}`);
-  const args = minimist(rest, {
-    string: ['_', ...options],
-    boolean: ['help', ...flags],
-    alias: { h: 'help', ...aliases },
-    unknown: (option) => {
-      if (!option.startsWith('-')) return true;
-      const typed = option.replace(/=.*$/, '');
-      throw new UsageError(
-        `unknown option "${typed}" of "${name}"${describeAlternatives(typed, knownOptions)}`,
-      );
-    },
-  });
-  if (args['help']) {
-    process.stdout.write(
-      `Usage: steadyport ${command.usage}\n\n${command.description}\n${knownOptions.length > 0 ? `\nOptions: ${knownOptions.join(' ')}\n` : ''}`,
-    );
-    return 0;
-  }
-  const extraArgument = args._[maxArguments];
-  if (extraArgument !== undefined)
-    throw new UsageError(`unexpected argument "${extraArgument}"; expected: steadyport ${command.usage}`);
-  return (await command.load()).run(args);
-};
-
-/** Node.js's own code for a program that ends while it still waits for something. */
-const UNFINISHED_EXIT_CODE = 13;
 
 const start = async (): Promise<void> => {
   process.exitCode = UNFINISHED_EXIT_CODE;

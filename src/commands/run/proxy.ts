@@ -1,5 +1,5 @@
 import type { ParsedArgs } from 'minimist';
-import { parseConfig } from '../../config/config.ts';
+import { type ProxyConfig, parseConfig } from '../../config/config.ts';
 import { formatConfigError } from '../../config/errors.ts';
 import { readSettings } from '../../config/settings.ts';
 import { UsageError } from '../../lib/usage-error.ts';
@@ -7,8 +7,12 @@ import { createLog } from '../../logging/logger.ts';
 import { startProxy } from '../../proxy/proxy.ts';
 import { chooseEngine } from '../../proxy/select-engine.ts';
 import { exitWithFailure, shutDownOnSignal } from '../../system/shutdown.ts';
+import { PROXY_OPTIONS } from './proxy-options.ts';
 
-/** `steadyport proxy <listen> <upstreamHost> <upstreamPort>`: by hand, without PM2 and without a config file. */
+/**
+ * `steadyport proxy <listen> <upstreamHost> <upstreamPort>` forwards one port without PM2 and without a config file. The
+ * arguments and options are checked as an entry of the config's `proxies`.
+ */
 export const run = async (args: ParsedArgs): Promise<undefined> => {
   const [listen, host, port] = args._;
   const upstream = host && joinUpstream(host, port);
@@ -17,42 +21,33 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
       'expected: steadyport proxy <listen> <upstreamHost> <upstreamPort>, such as: proxy 6274 localhost 6274; ' +
         'or <listen> unix:/PATH',
     );
-  const entry = { listen, upstream, ...readOptions(args) };
-  const parsed = parseConfig({ proxies: [entry] });
-  if (!parsed.ok)
-    throw new UsageError(parsed.errors.map(formatConfigError).join('\n').replaceAll('proxies[0].', ''));
-  const [proxyConfig] = parsed.config.proxies;
-  if (!proxyConfig) return;
+  const proxyConfig = parseEntry({ listen, upstream, ...readOptions(args) });
   const log = createLog(readSettings().logFormat);
   const startingProxy = startProxy(proxyConfig, chooseEngine(proxyConfig.engine), log, exitWithFailure);
   shutDownOnSignal(async () => (await startingProxy).drain(proxyConfig.drainMs));
   await startingProxy;
 };
 
-/** Undefined when the port is missing, or when a unix socket has one. */
+/** @throws UsageError that names every mistake by its key, without the place in the list */
+const parseEntry = (entry: object): ProxyConfig => {
+  const parsed = parseConfig({ proxies: [entry] });
+  const errors = parsed.ok ? [] : parsed.errors;
+  const proxyConfig = parsed.ok ? parsed.config.proxies[0] : undefined;
+  if (proxyConfig) return proxyConfig;
+  throw new UsageError(errors.map(formatConfigError).join('\n').replaceAll('proxies[0].', ''));
+};
+
+/** The upstream as the config writes it; undefined when the port is missing, or when a unix socket has one. */
 const joinUpstream = (host: string, port: string | undefined): string | undefined => {
   if (host.startsWith('unix:')) return port === undefined ? host : undefined;
   if (port === undefined) return undefined;
   return host.includes(':') && !host.startsWith('[') ? `[${host}]:${port}` : `${host}:${port}`;
 };
 
-const NUMBER_OPTIONS = {
-  'hold-ms': 'holdMs',
-  'connect-timeout-ms': 'connectTimeoutMs',
-  'idle-timeout-ms': 'idleTimeoutMs',
-  'half-close-timeout-ms': 'halfCloseTimeoutMs',
-  'max-connections': 'maxConnections',
-} as const;
-
-/** The options as config keys; what is not a number stays a text, for parseConfig to refuse by name. */
-const readOptions = (args: ParsedArgs): Record<string, unknown> => {
-  const entry: Record<string, unknown> = {};
-  for (const [option, key] of Object.entries(NUMBER_OPTIONS)) {
-    const value: unknown = args[option];
-    if (value !== undefined) entry[key] = /^\d+$/.test(String(value)) ? Number(value) : value;
-  }
-  if (args['engine'] !== undefined) entry['engine'] = args['engine'];
-  if (args['allow'] !== undefined)
-    entry['allow'] = [args['allow']].flat().flatMap((list: string) => list.split(','));
-  return entry;
-};
+/** The options that were given, as keys of the config. */
+const readOptions = (args: ParsedArgs): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(PROXY_OPTIONS)
+      .filter(([option]) => args[option] !== undefined)
+      .map(([option, [key, read]]) => [key, read(args[option])]),
+  );
