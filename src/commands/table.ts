@@ -1,10 +1,11 @@
+/**
+ * The room commands: what a person, npm or PM2 can run. A command is one file, and one row of the table here.
+ * inspect/ shows the state and changes nothing, service/ changes what PM2 runs, run/ has the processes that PM2 runs.
+ */
 import type { ParsedArgs } from 'minimist';
 import { PROXY_OPTIONS } from './run/proxy-options.ts';
 
-/**
- * The room commands: what a person, npm or PM2 can run. A command is one file and one row here: inspect/ only reads,
- * service/ changes what PM2 has, and run/ holds the processes that serve.
- */
+/** One command of the command line. */
 export interface Command {
   readonly usage: string;
   readonly description: string;

@@ -1,4 +1,21 @@
+/** The names of steadyport's PM2 apps: `proxy-monitor`, and `tcp-proxy-<port>` or `unix-proxy-<file name>` for a proxy. */
 export const MONITOR_APP = 'proxy-monitor';
 
-/** An app's name as PM2 has it in the names of its files (lib/Common.js): two that differ in "_" alone share one log. */
+/** @param id a proxy's id: its port, or the file name of the unix socket that it listens on */
+export const proxyAppName = (id: string, isUnixSocket: boolean): string =>
+  `${isUnixSocket ? 'unix' : 'tcp'}-proxy-${id}`;
+
+/** The id of the proxy with this app name, as {@link proxyAppName} makes it; undefined for any other name. */
+export const proxyIdOf = (app: string): string | undefined => {
+  const [, port, socketName] = /^(?:tcp-proxy-(\d+)|unix-proxy-([\w.-]+))$/.exec(app) ?? [];
+  return port ?? socketName;
+};
+
+/** True for a name that steadyport gives; another program's app may have such a name too. */
+export const isSteadyportName = (app: string): boolean => app === MONITOR_APP || proxyIdOf(app) !== undefined;
+
+/**
+ * An app's name in the names of PM2's files (lib/Common.js of PM2). PM2 makes "_" a "-", so two apps whose names differ
+ * only there share one log.
+ */
 export const pm2FileName = (app: string): string => app.replace(/[^a-zA-Z0-9.\\-]/g, '-');

@@ -1,6 +1,11 @@
+/**
+ * The room config: turns steadyport.json, the environment and `.env` into one frozen config and the settings.
+ * A schema and rules across fields check them; the result is a config, or the list of every mistake.
+ */
 import * as v from 'valibot';
 import { isLoopback } from '../lib/address.ts';
 import { listenerName } from '../lib/listen-spec.ts';
+import { proxyAppName } from './app-names.ts';
 import { checkCrossFieldRules } from './cross-field-rules.ts';
 import { applyVariables, type ConfigVariables } from './env-overrides.ts';
 import { type ConfigError, describeIssue } from './errors.ts';
@@ -14,11 +19,11 @@ import {
   type proxySchema,
 } from './schema.ts';
 
-/** One port. Durations are milliseconds; 0 means "at once" for holdMs and drainMs and "never" for the time-outs. */
+/** One proxy. Durations are milliseconds; 0 means "at once" for holdMs and drainMs, and "never" for the time-outs. */
 export interface ProxyConfig extends Omit<v.InferOutput<typeof proxySchema>, 'probe' | 'label'> {
-  /** The PM2 app: `tcp-proxy-<port>`, `unix-proxy-<file name>`. */
+  /** The name of the PM2 app: `tcp-proxy-<port>`, `unix-proxy-<file name>`. */
   readonly name: string;
-  /** "6274", or a unix socket's file name: no other proxy has it. */
+  /** "6274", or the file name of the unix socket. Unique among the proxies. */
   readonly id: string;
   /** "port 6274", "socket app.sock". */
   readonly place: string;
@@ -28,7 +33,6 @@ export interface ProxyConfig extends Omit<v.InferOutput<typeof proxySchema>, 'pr
 
 export type MonitorConfig = v.InferOutput<typeof monitorSchema>;
 export type AlertsConfig = v.InferOutput<typeof alertsSchema>;
-
 export type LogsConfig = v.InferOutput<typeof logsSchema>;
 
 export interface Config {
@@ -43,8 +47,9 @@ export type ConfigResult =
   | { readonly ok: false; readonly errors: readonly ConfigError[] };
 
 /**
- * The parsed steadyport.json and the variables over it → a frozen config, or every mistake at once.
- * `PROXIES` says which ports there are; an entry of the file for the same port keeps its other keys.
+ * Checks the parsed steadyport.json with the variables applied over it.
+ * The variable `PROXIES` replaces the list of proxies; an entry of the file for the same port keeps its other keys.
+ * @returns a frozen config, or every mistake at once
  */
 export const parseConfig = (file: unknown, variables: ConfigVariables = {}): ConfigResult => {
   if (!isRecord(file))
@@ -56,7 +61,7 @@ export const parseConfig = (file: unknown, variables: ConfigVariables = {}): Con
     : parsed.issues.flatMap((issue) => describeIssue(issue, overlay.describePath));
   const errors = [...overlay.errors, ...issues, ...checkCrossFieldRules(overlay)];
   if (!parsed.success || errors.length > 0)
-    // With PROXIES, the list is empty only when each of its items has been reported.
+    // PROXIES makes an empty list only of items that each have an error already: "the list is empty" would add nothing.
     return { ok: false, errors: errors.filter(({ path }) => !(variables.PROXIES && path === 'proxies')) };
   const { proxies, monitor, alerts, logs } = parsed.output;
   const config: Config = { proxies: proxies.map(toProxyConfig), monitor, alerts, logs };
@@ -69,7 +74,7 @@ const toProxyConfig = ({ probe, label, ...rest }: v.InferOutput<typeof proxySche
   const place = `${isSocket ? 'socket' : 'port'} ${id}`;
   return {
     ...rest,
-    name: `${isSocket ? 'unix' : 'tcp'}-proxy-${id}`,
+    name: proxyAppName(id, isSocket),
     id,
     place,
     label: label ?? place,

@@ -3,7 +3,7 @@ import { listenerName, parseListenSpec } from '../lib/listen-spec.ts';
 import { type ConfigError, type DescribePath, formatPath } from './errors.ts';
 import { isRecord } from './schema.ts';
 
-/** Variables that change the config: environment > .env > file > default. */
+/** The variables that change the config. The order of precedence is: environment, `.env`, config file, default. */
 export const CONFIG_VARIABLES = [
   'PROXIES',
   'CHECK_INTERVAL_MS',
@@ -12,14 +12,19 @@ export const CONFIG_VARIABLES = [
 ] as const;
 export type ConfigVariables = { readonly [name in (typeof CONFIG_VARIABLES)[number]]?: string | undefined };
 
-/** The file with the variables over it, and how to call what stands there. */
+/** The config file with the variables applied over it, not yet checked by the schema. */
 export interface Overlay {
   readonly input: Record<string, unknown>;
+  /** The mistakes in the variables themselves. */
   readonly errors: readonly ConfigError[];
+  /** Names the origin of a value: the variable that set it, or else its path in the file. */
   readonly describePath: DescribePath;
 }
 
-/** FAILURE_THRESHOLD goes before its old name, RESTART_THRESHOLD. An empty variable is none. */
+/**
+ * Applies the variables over the config file. FAILURE_THRESHOLD takes precedence over its old name, RESTART_THRESHOLD. An
+ * empty variable counts as unset.
+ */
 export const applyVariables = (file: Record<string, unknown>, variables: ConfigVariables): Overlay => {
   const errors: ConfigError[] = [];
   const input: Record<string, unknown> = { ...file };
@@ -51,14 +56,19 @@ export const applyVariables = (file: Record<string, unknown>, variables: ConfigV
   return { input, errors, describePath };
 };
 
-/** A proxy of the variable: its place there, and that of the file's entry whose other keys it has. */
+/** One item of PROXIES. */
 interface ProxyEntry {
+  /** The item's index in the variable. */
   readonly itemIndex: number;
+  /** The index of the file's entry for the same port, which gives the other keys; -1 when there is none. */
   readonly fileIndex: number;
   readonly value: Record<string, unknown>;
 }
 
-/** "6274:localhost:6274,[::1]:7000:127.0.0.1:7001" → proxies, over the file's entries for the same ports. */
+/**
+ * Parses "6274:localhost:6274,[::1]:7000:127.0.0.1:7001". Each item is applied over the file's entry for the same port.
+ * @param errors receives the items that cannot be parsed
+ */
 const parseProxiesVariable = (
   variable: string,
   fileProxies: unknown,

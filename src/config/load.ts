@@ -6,7 +6,7 @@ import { formatConfigError } from './errors.ts';
 import { configuredSecrets, misplacedSecrets, parseSecrets, type Secrets } from './secrets.ts';
 import { readDotEnv, readSettings, type Settings } from './settings.ts';
 
-/** The config file and the variables over it; a file that cannot be read or parsed is one more kind of mistake. */
+/** Reads and checks the config. A file that cannot be read or parsed is reported as a mistake in the config. */
 const loadConfig = ({ configPath, variables }: Settings): ConfigResult => {
   let file: unknown;
   let text = '';
@@ -26,7 +26,7 @@ const loadConfig = ({ configPath, variables }: Settings): ConfigResult => {
   return parseConfig(file, variables);
 };
 
-/** "… at position 13" with the line and column, which V8 adds from Node.js 22 on. */
+/** Adds the line and column to V8's "… at position 13". From Node.js 22 on V8 adds them itself. */
 const addLineNumber = (message: string, text: string): string => {
   const position = /at position (\d+)$/.exec(message)?.[1];
   if (position === undefined) return message;
@@ -34,7 +34,11 @@ const addLineNumber = (message: string, text: string): string => {
   return `${message} (line ${lines.length} column ${(lines.at(-1) ?? '').length + 1})`;
 };
 
-/** The config and the settings it was read with. @throws UsageError that names every mistake */
+/**
+ * Loads the config, and returns it with the settings it was read with.
+ * @param configPath as in {@link readSettings}
+ * @throws UsageError that names every mistake
+ */
 export const requireConfig = (
   configPath?: string,
 ): { readonly config: Config; readonly settings: Settings } => {
@@ -47,8 +51,9 @@ export const requireConfig = (
 };
 
 /**
- * The URLs of `.env` that nobody else may know. They are read where they are used, and are no part of {@link Settings}.
- * @returns also the mistakes in them, and what is to be told about where they stand; neither has a value in it
+ * Reads the secret URLs of `.env`. Only the code that uses them reads them; they are not part of {@link Settings}.
+ * @returns the secrets; `errors` are mistakes in them, `warnings` say that a secret is stored where others can read it.
+ * No message contains a secret's value
  * @throws UsageError when `.env` cannot be read
  */
 export const readSecrets = ({
@@ -60,27 +65,22 @@ export const readSecrets = ({
 } => {
   const path = join(dirname(configPath), '.env');
   const { secrets, errors } = parseSecrets(readDotEnv(dirname(configPath)));
+  const warnings = misplacedSecrets(process.env).map(
+    (name) => `${name} is not read from the environment, which PM2 shows in its list; write it into ${path}`,
+  );
   const mode = configuredSecrets(secrets).length > 0 ? statSync(path).mode & 0o777 : 0;
-  return {
-    secrets,
-    errors: errors.map((error) => `${path}: ${error}`),
-    warnings: [
-      ...misplacedSecrets(process.env).map(
-        (name) =>
-          `${name} is not read from the environment, which PM2 shows in its list; write it into ${path}`,
-      ),
-      ...(mode & 0o077
-        ? [`${path} has secrets, and others can read it (mode 0${mode.toString(8)}): chmod 600 ${path}`]
-        : []),
-    ],
-  };
+  if (mode & 0o077)
+    warnings.push(
+      `${path} has secrets, and others can read it (mode 0${mode.toString(8)}): chmod 600 ${path}`,
+    );
+  return { secrets, errors: errors.map((error) => `${path}: ${error}`), warnings };
 };
 
-/** When `.env` was last written to, wall-clock milliseconds; 0 when there is none. */
+/** When `.env` was last written, in wall-clock milliseconds; 0 when there is none. */
 export const dotEnvModifiedAt = ({ configPath }: Settings): number =>
   statSync(join(dirname(configPath), '.env'), { throwIfNoEntry: false })?.mtimeMs ?? 0;
 
-/** {@link readSecrets}, for what is run by hand. @throws UsageError that names every mistake */
+/** {@link readSecrets} for the commands that need every secret to be right. @throws UsageError that names every mistake */
 export const requireSecrets = (settings: Settings) => {
   const { secrets, errors, warnings } = readSecrets(settings);
   if (errors.length > 0) throw new UsageError(errors.join('\n'));

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+/** @throws when neither the folder nor one above it has an ecosystem.config.js */
 function findRoot(folder: string): string {
   if (existsSync(join(folder, 'ecosystem.config.js'))) return folder;
   const parent = dirname(folder);
@@ -9,7 +10,7 @@ function findRoot(folder: string): string {
   return findRoot(parent);
 }
 
-/** The project's root: the folder of ecosystem.config.js. */
+/** The project's root: the folder of ecosystem.config.js, above src/ and dist/ alike. */
 export const ROOT = findRoot(dirname(fileURLToPath(import.meta.url)));
 
 /** This package's version. */

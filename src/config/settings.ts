@@ -6,7 +6,7 @@ import { UsageError } from '../lib/usage-error.ts';
 import { CONFIG_VARIABLES, type ConfigVariables } from './env-overrides.ts';
 import { ROOT } from './project-root.ts';
 
-/** The variables that reach the PM2 apps; everything else of the caller's environment stays out of PM2's list. */
+/** The variables that reach the PM2 apps. Every other variable of the caller stays out, since PM2 shows them in its list. */
 const INHERITED_VARIABLES = [
   ...CONFIG_VARIABLES,
   'STEADYPORT_CONFIG',
@@ -21,23 +21,26 @@ const INHERITED_VARIABLES = [
   'NODE_EXTRA_CA_CERTS',
 ];
 
-/** Everything that the environment and `.env` say; the one place that reads process.env. */
+/** The settings from the environment and `.env`. Only the room config reads process.env. */
 export interface Settings {
   readonly configPath: string;
-  /** STEADYPORT_HOME, default ~/.steadyport: sockets and state. */
+  /** STEADYPORT_HOME, the folder of sockets and state. Default: ~/.steadyport. */
   readonly stateDir: string;
+  /** PM2_HOME. Default: ~/.pm2. */
   readonly pm2Home: string;
+  /** LOG_FORMAT. Default: text. */
   readonly logFormat: 'text' | 'json';
   readonly variables: ConfigVariables;
-  /** True in a process that PM2 started: it is to leave within 1500 ms of SIGINT. */
+  /** True in a process that PM2 started. It drains for at most PM2_DRAIN_MS after SIGINT. */
   readonly isUnderPm2: boolean;
+  /** COLUMNS, the width of the terminal; undefined when it is no positive integer. */
   readonly columns: number | undefined;
   /** The environment for the PM2 apps, without secrets. */
   readonly appEnv: Readonly<Record<string, string>>;
 }
 
 /**
- * Environment > `.env` beside the config file > default.
+ * Reads the settings. The environment takes precedence over `.env` beside the config file, and `.env` over the default.
  * @param configPath overrides STEADYPORT_CONFIG; default `steadyport.json` beside ecosystem.config.js
  */
 export const readSettings = (configPath?: string): Settings => {
@@ -63,14 +66,21 @@ export const readSettings = (configPath?: string): Settings => {
   };
 };
 
-/** In the PM2 command line (not in a program that uses PM2's API): see ecosystemApps in pm2-apps.ts. */
+/**
+ * Deletes from process.env what must not reach the PM2 apps; ecosystemApps in pm2/ecosystem.ts says why. Only the PM2
+ * command line is cut down so: a program that uses PM2's API keeps its environment.
+ */
 export const pruneProcessEnv = (): void => {
   if (process.env['PM2_PROGRAMMATIC'] !== undefined) return;
   for (const name of Object.keys(process.env))
     if (!INHERITED_VARIABLES.includes(name) && !name.startsWith('PM2_')) delete process.env[name];
 };
 
-/** dotenv's `parse`, not `config()`: secrets must not enter process.env, which PM2 copies. */
+/**
+ * Reads `.env` of a folder; empty when there is none. It uses dotenv's `parse`, since `config()` would put the secrets into
+ * process.env, which PM2 copies.
+ * @throws UsageError when the file cannot be read
+ */
 export const readDotEnv = (folder: string): Record<string, string> => {
   try {
     return parse(readFileSync(join(folder, '.env')));

@@ -1,3 +1,7 @@
+/**
+ * The room metrics: keeps the counts of the proxies beyond the ends of their processes, and renders a Prometheus scrape.
+ * A metric is one row of table.ts; this file registers the rows with prom-client and fills in their values.
+ */
 import { Counter, Gauge, Histogram as PromHistogram, Registry } from 'prom-client';
 import type { Histogram } from '../lib/histogram.ts';
 import type { Snapshot } from '../status/snapshot.ts';
@@ -6,10 +10,6 @@ import type { Labels, MetricRow } from './row.ts';
 import type { ProxySample } from './sample.ts';
 import { type AlertCounts, MONITOR_METRICS, PROXY_METRICS } from './table.ts';
 
-/**
- * The room metrics: what the proxies count, added up over the ends of their processes, and the text of a Prometheus
- * scrape. A metric is one row of table.ts; this file registers the rows with prom-client and fills them in.
- */
 export interface Metrics {
   readonly contentType: string;
   /**

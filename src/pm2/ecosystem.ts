@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { MONITOR_APP } from '../config/app-names.ts';
+import { isSteadyportName } from '../config/app-names.ts';
 import type { Config } from '../config/config.ts';
 import { dotEnvModifiedAt, readSecrets, requireConfig } from '../config/load.ts';
 import { ROOT } from '../config/project-root.ts';
@@ -41,9 +41,7 @@ export const isAppOf = (
   name: string,
   env: Readonly<Record<string, unknown>> | undefined,
 ): boolean =>
-  (name === MONITOR_APP || /^(tcp-proxy-\d+|unix-proxy-[\w.-]+)$/.test(name)) &&
-  env?.[REVISION] !== undefined &&
-  env['STEADYPORT_CONFIG'] === configPath;
+  isSteadyportName(name) && env?.[REVISION] !== undefined && env['STEADYPORT_CONFIG'] === configPath;
 
 /**
  * The apps of the config, each with its {@link REVISION}. Of the secrets, which the monitor alone reads, the time of their

@@ -1,13 +1,15 @@
-/** A monitor that is there and does not answer; null is what nobody knows. */
+import { MONITOR_APP } from '../config/app-names.ts';
+
+/** A monitor whose process exists and does not answer; null: unknown. */
 export interface UnresponsiveMonitor {
   readonly pid: number | null;
-  /** As in proc_pid_stat(5). */
+  /** The state letter of proc_pid_stat(5). */
   readonly state: string | null;
 }
 
-/** What is wrong with it, and what to do. */
+/** Says what is wrong with the monitor, and what to do. */
 export const describeMonitorProblem = ({ pid, state }: UnresponsiveMonitor): string => {
-  const restartCommand = 'pm2 restart proxy-monitor';
+  const restartCommand = `pm2 restart ${MONITOR_APP}`;
   if (pid === null || state === null) return `it is there, and does not answer: ${restartCommand}`;
   const subject = `the monitor's process ${pid}`;
   if (state === 'T' || state === 't')

@@ -1,4 +1,7 @@
-/** What to do next is told whole, over as many lines as it takes. */
+/**
+ * Breaks a text at its spaces into lines of at most `columns`, prefix included. A word that is longer gets a line of its own.
+ * @param firstPrefix begins the first line, `otherPrefix` the others
+ */
 export const wrap = (text: string, columns: number, firstPrefix: string, otherPrefix: string): string[] => {
   const lines = [firstPrefix];
   for (const word of text.split(' ')) {
@@ -11,6 +14,7 @@ export const wrap = (text: string, columns: number, firstPrefix: string, otherPr
   return lines;
 };
 
+/** Cuts a text to at most `columns` columns of a terminal, the last of them "…"; a text that fits stays as it is. */
 export const truncate = (text: string, columns: number): string => {
   const characters = [...text];
   const widthUpTo = (end: number): number =>
@@ -20,6 +24,10 @@ export const truncate = (text: string, columns: number): string => {
   return `${characters.slice(0, fittingCount).join('')}…`;
 };
 
-/** What takes two columns of a terminal: emoji, and East Asian wide letters (UAX 11). */
+/**
+ * The characters that take two columns of a terminal: emoji, and East Asian wide letters (UAX 11,
+ * https://www.unicode.org/reports/tr11/). The pattern loads 4 MB of ICU's tables, so no proxy process may import this file
+ * (docs/decisions.md: 64 MB, and the build).
+ */
 const WIDE_CHARACTER =
   /[\p{Emoji_Presentation}\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\u3000-\u303e\uff01-\uff60]/u;

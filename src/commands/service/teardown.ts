@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MONITOR_APP } from '../../config/app-names.ts';
+import { MONITOR_APP, proxyIdOf } from '../../config/app-names.ts';
 import { type StopProgress, stoppingOf, trackStop } from '../../health/stop-deadline.ts';
 import { createHeartbeat } from '../../ipc/heartbeat.ts';
 import { UsageError } from '../../lib/usage-error.ts';
@@ -43,9 +43,7 @@ export const deleteApps = async (
 };
 
 const socketOf = (stateDir: StateDir, name: string): string =>
-  name === MONITOR_APP
-    ? stateDir.monitorSocket
-    : stateDir.portFiles(name.replace(/^(tcp|unix)-proxy-/, '')).socket;
+  name === MONITOR_APP ? stateDir.monitorSocket : stateDir.portFiles(proxyIdOf(name) ?? name).socket;
 
 /** PM2 has sent its SIGINT by then; 2 s after the wish no port may be open. */
 const CHECK_INTERVAL_MS = 100;
