@@ -1,15 +1,16 @@
 import { type Address, formatAddress } from '../lib/address.ts';
+import { createEdgeLogger } from '../lib/edge-logger.ts';
 import { type Sources, serveHttp } from './server.ts';
 
-/** An address that is taken, by a monitor that is still leaving or by a stranger, may be free again. */
+/** The pause between two attempts: the address may be taken by a monitor that is shutting down, or by a stranger. */
 const RETRY_MS = 2_000;
-/** After so many scrapes, one a second, V8 has compiled what they run (docs/decisions.md: the first scrape). */
+/** After WARM_UP_COUNT scrapes, one a second, V8 has compiled their code (docs/decisions.md: the first scrape). */
 const WARM_UP_COUNT = 12;
 const WARM_UP_INTERVAL_MS = 1_000;
 
 /**
- * Serves the monitor's HTTP, as soon as its address can be had, until the process ends.
- * @returns once it was tried; the result's `url` is null until it is served
+ * Serves the monitor's HTTP until the process ends. While the address cannot be bound it tries again every RETRY_MS.
+ * @returns after the first attempt; the result's `url` is null until the address is bound
  */
 export const serveWithRetry = async (
   address: Address,
@@ -17,23 +18,27 @@ export const serveWithRetry = async (
   log: (event: string, text: string) => void,
 ): Promise<{ readonly url: string | null }> => {
   const server: { url: string | null } = { url: null };
-  const serve = (isFirst: boolean): Promise<void> =>
+  const listening = createEdgeLogger({
+    onFail: (problem) => log('http_listen_failed', `No page: ${problem}; trying again`),
+    onRecover: () => log('http_listening', `The page is at ${server.url}`),
+  });
+  const serve = (): Promise<void> =>
     serveHttp(address, sources).then(
       () => {
         server.url = `http://${formatAddress(address)}`;
-        if (!isFirst) log('http_listening', `The page is at ${server.url}`);
+        listening.succeeded();
       },
       (error: Error) => {
-        if (isFirst) log('http_listen_failed', `No page: ${error.message}; trying again`);
-        setTimeout(() => void serve(false), RETRY_MS).unref();
+        listening.failed(error.message);
+        setTimeout(() => void serve(), RETRY_MS).unref();
       },
     );
-  await serve(true);
+  await serve();
   warmUp(sources.metrics.render, WARM_UP_COUNT);
   return server;
 };
 
-/** Renders what nobody reads. */
+/** Renders scrapes that nobody reads, one after the other. */
 const warmUp = (render: () => Promise<unknown>, remaining: number): void => {
   if (remaining === 0) return;
   const next = (): void => warmUp(render, remaining - 1);

@@ -1,4 +1,8 @@
-import { createServer, type Server } from 'node:http';
+/**
+ * The room http: serves the monitor's status and metrics to scripts, Prometheus and health checks.
+ * server.ts has the pages, listen-with-retry.ts keeps them served, service-discovery.ts makes Prometheus' lists of targets.
+ */
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import { hostname } from 'node:os';
 import type { ProxyConfig } from '../config/config.ts';
 import { type Address, formatAddress } from '../lib/address.ts';
@@ -15,38 +19,17 @@ export interface Sources {
 }
 
 /**
- * The monitor's HTTP: /metrics, /api/v1/status, /healthz (the monitor lives), /readyz (every port is up),
- * and /api/v1/targets for Prometheus.
- * Rejects with the system's error when the address cannot be had.
+ * Serves the monitor's HTTP: /metrics, /api/v1/status, /healthz (the monitor runs), /readyz (every port is up), and
+ * /api/v1/targets for Prometheus.
+ * Rejects with the system's error when the address cannot be bound.
  */
-export const serveHttp = (
-  { host, port }: Address,
-  { status, proxies, metrics }: Sources,
-): Promise<Server> => {
-  const pages: Readonly<Record<string, (hostHeader: string) => Promise<Page>>> = {
-    '/metrics': async () => ({ type: metrics.contentType, body: await metrics.render() }),
-    '/api/v1/status': async () => json(200, status()),
-    '/api/v1/targets/monitor': async (hostHeader) => json(200, monitorTargets(hostHeader, hostname())),
-    '/api/v1/targets/ports': async () => json(200, portTargets(proxies, localAddresses())),
-    '/healthz': async () => json(200, { ok: true }),
-    '/readyz': async () => {
-      const isReady = exitCodeOf(status()) === 0;
-      return json(isReady ? 200 : 503, { ok: isReady });
-    },
-  };
+export const serveHttp = ({ host, port }: Address, sources: Sources): Promise<Server> => {
+  const pages = createPages(sources);
   const server = createServer((request, response) => {
-    const page = pages[(request.url ?? '/').replace(/\?.*$/, '')];
-    const isAllowed = request.method === 'GET' || request.method === 'HEAD';
-    const answer = !page
-      ? Promise.resolve(json(404, { error: `no such page; there is: ${Object.keys(pages).join(', ')}` }))
-      : isAllowed
-        ? page(request.headers.host ?? formatAddress({ host, port }))
-        : Promise.resolve(json(405, { error: 'GET or HEAD only' }));
-    void answer
+    const { method, url = '/', headers } = request;
+    void answer(pages, method, url, headers.host ?? formatAddress({ host, port }))
       .catch((error: Error) => json(500, { error: error.message }))
-      .then(({ statusCode = 200, type, body }) => {
-        response.writeHead(statusCode, { 'content-type': type, 'cache-control': 'no-store' }).end(body);
-      });
+      .then((page) => send(response, page));
   });
   return new Promise((resolve, reject) => {
     server.once('error', reject);
@@ -57,10 +40,42 @@ export const serveHttp = (
 };
 
 interface Page {
+  /** Default: 200. */
   readonly statusCode?: number;
   readonly type: string;
   readonly body: string;
 }
+
+/** The pages by their path; each gets the host that the client asked for. */
+type Pages = Readonly<Record<string, (hostHeader: string) => Promise<Page>>>;
+
+const createPages = ({ status, proxies, metrics }: Sources): Pages => ({
+  '/metrics': async () => ({ type: metrics.contentType, body: await metrics.render() }),
+  '/api/v1/status': async () => json(200, status()),
+  '/api/v1/targets/monitor': async (hostHeader) => json(200, monitorTargets(hostHeader, hostname())),
+  '/api/v1/targets/ports': async () => json(200, portTargets(proxies, localAddresses())),
+  '/healthz': async () => json(200, { ok: true }),
+  '/readyz': async () => {
+    const isReady = exitCodeOf(status()) === 0;
+    return json(isReady ? 200 : 503, { ok: isReady });
+  },
+});
+
+const answer = async (
+  pages: Pages,
+  method: string | undefined,
+  url: string,
+  hostHeader: string,
+): Promise<Page> => {
+  const page = pages[url.replace(/\?.*$/, '')];
+  if (!page) return json(404, { error: `no such page; there is: ${Object.keys(pages).join(', ')}` });
+  if (method !== 'GET' && method !== 'HEAD') return json(405, { error: 'GET or HEAD only' });
+  return page(hostHeader);
+};
+
+const send = (response: ServerResponse, { statusCode = 200, type, body }: Page): void => {
+  response.writeHead(statusCode, { 'content-type': type, 'cache-control': 'no-store' }).end(body);
+};
 
 const json = (statusCode: number, value: unknown): Page => ({
   statusCode,

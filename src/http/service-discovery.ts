@@ -2,15 +2,15 @@ import type { ProxyConfig } from '../config/config.ts';
 import { formatAddress, isLoopback } from '../lib/address.ts';
 import { bindAddresses, covers } from '../lib/listen-spec.ts';
 
-/** https://prometheus.io/docs/prometheus/latest/http_sd/ */
+/** An entry of Prometheus' HTTP service discovery: https://prometheus.io/docs/prometheus/latest/http_sd/ */
 export interface TargetGroup {
   readonly targets: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
 }
 
 /**
- * Where each proxy is to be reached from another machine, for blackbox_exporter: by the config, so that a port that is
- * down stays a target. Loopback, link-local addresses and unix sockets are no such places.
+ * The addresses at which another machine reaches each proxy, as targets for blackbox_exporter. They come from the config, so
+ * a port that is down stays a target. Loopback and link-local addresses and unix sockets are left out.
  * @param localHosts this machine's own addresses
  */
 export const portTargets = (
@@ -28,7 +28,10 @@ export const portTargets = (
   });
 };
 
-/** The monitor itself, as whoever asks has reached it: an address that it listens on may be 0.0.0.0. */
+/**
+ * The monitor itself, at the address with which the client has reached it: the address that it listens on may be 0.0.0.0.
+ * @param host the request's Host header
+ */
 export const monitorTargets = (host: string, hostName: string): readonly TargetGroup[] => [
   { targets: [host], labels: { host: hostName } },
 ];

@@ -1,8 +1,9 @@
 /**
- * Cuts what PM2's bus sends into its messages: a byte whose lower half is the number of parts, and each part behind its
- * length in 4 bytes (https://github.com/tj/node-amp). The first part is the topic, `s:` and its name, the second `j:` and JSON.
- * Of the topics that are not wanted, and of what is longer than `mostBytes`, nothing is kept and nothing parsed.
- * @param onMessage what is no JSON does not reach it
+ * Decodes the messages of PM2's bus (https://github.com/tj/node-amp). A message is a byte whose lower 4 bits are the number
+ * of parts, and then each part behind its length in 4 bytes. The first part is the topic, `s:` and its name; the second is
+ * `j:` and JSON. A message of another topic, or one whose JSON is longer than `maxBytes`, is neither kept nor parsed.
+ * @param onMessage gets the parsed JSON of each message; a message that is not JSON is skipped
+ * @returns a function that takes the next bytes of the connection
  */
 export const decodeFrames = (
   topics: readonly string[],
@@ -11,8 +12,11 @@ export const decodeFrames = (
 ): ((chunk: Buffer) => void) => {
   let remainder: Buffer = Buffer.alloc(0);
   let bytesToSkip = 0;
-  /** Of the message: how many parts it has, which one is next, and its topic, if it is wanted. */
-  let [partCount, partIndex, topic] = [0, 0, ''];
+  let partCount = 0;
+  /** The index of the next part of the message. */
+  let partIndex = 0;
+  /** The message's topic; empty until it is known, and when it is not one of `topics`. */
+  let topic = '';
 
   const handlePart = (bytes: Buffer): void => {
     const text = bytes.toString('utf8', 2);
@@ -20,21 +24,26 @@ export const decodeFrames = (
     else parseJson(text, (value) => onMessage(topic, value));
   };
 
-  /** How far it got: the rest is too little to go on. */
+  const isPartNeeded = (sizeBytes: number): boolean => {
+    if (partIndex === 0) return sizeBytes <= MAX_TOPIC_BYTES;
+    return partIndex === 1 && topic !== '' && sizeBytes <= maxBytes;
+  };
+
+  /** Decodes what is complete. @returns the offset of the first byte that is still to be decoded */
   const decode = (data: Buffer, start: number): number => {
     let offset = start;
     while (offset < data.length) {
       if (partIndex === partCount) {
-        [partCount, partIndex, topic] = [(data[offset] ?? 0) & 15, 0, ''];
+        partCount = (data[offset] ?? 0) & 15;
+        partIndex = 0;
+        topic = '';
         offset += 1;
         continue;
       }
       if (data.length - offset < HEADER_BYTES) break;
-      const [contentStart, sizeBytes] = [offset + HEADER_BYTES, data.readUInt32BE(offset)];
-      const isNeeded =
-        partIndex === 0
-          ? sizeBytes <= MAX_TOPIC_BYTES
-          : partIndex === 1 && topic !== '' && sizeBytes <= maxBytes;
+      const contentStart = offset + HEADER_BYTES;
+      const sizeBytes = data.readUInt32BE(offset);
+      const isNeeded = isPartNeeded(sizeBytes);
       if (isNeeded && data.length - contentStart < sizeBytes) break;
       if (isNeeded) handlePart(data.subarray(contentStart, contentStart + sizeBytes));
       partIndex += 1;
@@ -52,6 +61,7 @@ export const decodeFrames = (
   };
 };
 
+/** The length before each part. */
 const HEADER_BYTES = 4;
 const MAX_TOPIC_BYTES = 64;
 

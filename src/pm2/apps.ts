@@ -1,7 +1,7 @@
 import { MONITOR_APP } from '../config/app-names.ts';
 import type { Config, ProxyConfig } from '../config/config.ts';
 
-/** One PM2 app; the settings and their reasons are in docs/decisions.md: PM2. */
+/** One app as PM2 takes it from an ecosystem file; docs/decisions.md: PM2 has the reasons for the settings. */
 export interface AppDefinition {
   readonly name: string;
   readonly script: string;
@@ -11,7 +11,11 @@ export interface AppDefinition {
   readonly [setting: string]: unknown;
 }
 
-/** The monitor comes last: it should find the proxies there. */
+/**
+ * The PM2 apps of a config. The monitor comes last, so that it finds the proxies running.
+ * @param root the project's folder
+ * @param env the environment of every app
+ */
 export const defineApps = (
   config: Config,
   root: string,
@@ -20,6 +24,7 @@ export const defineApps = (
   ...config.proxies.map((proxy) => defineProxy(proxy, root, env)),
   { ...commonSettings(root, env), name: MONITOR_APP, args: ['monitor'], kill_timeout: 2_000 },
 ];
+
 const defineProxy = (
   proxy: ProxyConfig,
   root: string,
@@ -32,7 +37,7 @@ const defineProxy = (
   kill_timeout: proxy.drainMs + 1_000,
 });
 
-/** What keeps an idle proxy small (docs/decisions.md: 64 MB). */
+/** These keep an idle proxy's memory small (docs/decisions.md: 64 MB). */
 const LOW_MEMORY_ENV = { MALLOC_ARENA_MAX: '1' };
 const LOW_MEMORY_OPTIONS = ['--max-semi-space-size=1'];
 
@@ -40,7 +45,8 @@ const commonSettings = (root: string, env: Readonly<Record<string, string>>) => 
   script: `${root}/dist/cli.js`.replace('//', '/'),
   cwd: root,
   exec_mode: 'fork',
-  // A list whose one entry is a part of every name: nothing of the caller's environment (`true` has no effect).
+  // The empty text is a part of every variable's name, so this filters out the caller's whole environment; `true` has no
+  // effect.
   filter_env: [''],
   env,
   pmx: false,

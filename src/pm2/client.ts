@@ -1,3 +1,7 @@
+/**
+ * The room pm2: defines steadyport's PM2 apps, and talks to the PM2 daemon without ever starting one.
+ * client.ts reads the list and acts over rpc.ts, event-bus.ts receives events, ecosystem.ts is what PM2 itself loads.
+ */
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -11,35 +15,35 @@ import { createPm2EventBus, type Pm2Event, type Pm2EventBus } from './event-bus.
 import type { LogPaths } from './log-paths.ts';
 import { createPm2Rpc, type ListedApp, NO_DAEMON, type Pm2Api } from './rpc.ts';
 
-/** What one look at PM2's list says; `problem` when it could not be had. */
+/** PM2's list of apps at one moment, or the problem that kept it from being read. */
 export type Pm2View =
   | { readonly ok: true; readonly daemonPid: number; readonly apps: ReadonlyMap<string, Pm2App> }
   | { readonly ok: false; readonly problem: string };
 
-/** The problem of a view that is still being waited for. */
+/** The problem of a view while PM2 has not answered yet. */
 export const PENDING = 'it has not answered yet';
 
 export interface Pm2App {
   readonly pid: number | null;
   readonly status: Pm2Evidence;
-  /** PM2's own word. */
+  /** The status as PM2 writes it, such as "waiting restart". */
   readonly statusText: string;
-  /** The files that PM2 writes the app's output to; none when it does not say. */
+  /** The files that PM2 writes the app's output to; missing when PM2 does not name them. */
   readonly logs?: LogPaths;
   readonly env: Readonly<Record<string, unknown>>;
 }
 
 export interface Pm2 {
-  /** Never spawns a daemon, never rejects. */
+  /** Reads PM2's list within LIST_TIMEOUT_MS. It never starts a daemon and never rejects. */
   list(): Promise<Pm2View>;
-  /** These reject with PM2's error, or when there is no answer in time. */
+  /** The actions reject with PM2's error, or without an answer within ACTION_TIMEOUT_MS. */
   start(app: AppDefinition): Promise<void>;
   restart(name: string): Promise<void>;
   stop(name: string): Promise<void>;
   delete(name: string): Promise<void>;
-  /** The daemon opens the files of all apps' logs anew, by their names. */
+  /** Makes the daemon reopen the log files of all apps by their names. */
   reloadLogs(): Promise<void>;
-  /** From the next list on, what PM2 says of its apps by itself, while there is a daemon that answers. */
+  /** Delivers PM2's own events, from the next `list` on and while a daemon answers. A second call replaces the callback. */
   subscribe(onEvent: (event: Pm2Event) => void): void;
   close(): void;
 }
@@ -47,7 +51,7 @@ export interface Pm2 {
 const require = createRequire(import.meta.url);
 const debug = createDebug('pm2');
 
-/** Runs PM2's command line (the version this project depends on) on this terminal; its exit code. */
+/** Runs the command line of the PM2 that this project depends on, on this terminal. @returns its exit code */
 export const runPm2Command = (args: readonly string[]): Promise<number> =>
   new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [require.resolve('pm2/bin/pm2'), ...args], { stdio: 'inherit' });
@@ -55,10 +59,13 @@ export const runPm2Command = (args: readonly string[]): Promise<number> =>
   });
 
 const LIST_TIMEOUT_MS = 2_000;
-/** Longer than kill_timeout and listen_timeout of one app together at the defaults; a longer drain is not awaited. */
+/**
+ * Longer than kill_timeout and listen_timeout of one app together, with the default drainMs. An action on an app with a
+ * longer drain may time out.
+ */
 const ACTION_TIMEOUT_MS = 30_000;
 
-/** PM2 as the monitor needs it. The daemon that is asked may be another one each time. */
+/** A client of PM2. Each call goes to the daemon that runs at that moment, which may be another one than before. */
 export const createPm2 = (pm2Home: string): Pm2 => {
   const { call, disconnect } = createPm2Rpc(pm2Home);
   let bus: Pm2EventBus | undefined;
@@ -100,8 +107,8 @@ export const createPm2 = (pm2Home: string): Pm2 => {
 };
 
 /**
- * The apps in PM2's list that were made from this config file, and none when there is no daemon.
- * @throws when there is a daemon and it does not answer
+ * The apps in PM2's list that were made from this config file; none when there is no daemon.
+ * @throws UsageError when there is a daemon and it does not answer
  */
 export const listOwnApps = async (
   pm2Home: string,
@@ -123,7 +130,10 @@ const describeApp = ({ pid, pm2_env }: ListedApp): Pm2App => {
   return { pid: pid || null, statusText, status: evidenceOf(statusText, pid ?? 0), ...logs, env };
 };
 
-/** PM2's words; a "waiting restart" without a pid is one that will never come (God.js: no restart_task). */
+/**
+ * PM2's status as evidence. A "waiting restart" without a pid is a restart that will never come, since PM2 has scheduled
+ * none (no restart_task in its lib/God.js).
+ */
 const evidenceOf = (statusText: string, pid: number): Pm2Evidence => {
   switch (statusText) {
     case 'online':

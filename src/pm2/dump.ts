@@ -2,12 +2,13 @@ import { readFileSync, realpathSync, renameSync, statSync, writeFileSync } from 
 import { join } from 'node:path';
 import { isAppOf } from './ecosystem.ts';
 
-/** What `pm2 save` wrote, and what it had written before: `pm2 resurrect` takes that when the first is broken. */
+/** The list that `pm2 save` writes, and its backup: `pm2 resurrect` takes the backup when the first is broken. */
 const DUMP_FILES = ['dump.pm2', 'dump.pm2.bak'];
 
 /**
- * Takes the apps of this config out of PM2's saved lists, whether PM2 runs or not; those of others stay. (`pm2 save`
- * would save what runs just now, which is nothing at all when PM2 does not run.)
+ * Removes the apps of this config from PM2's saved lists, whether PM2 runs or not; all other apps stay. `pm2 save` is no
+ * way to do it: it saves what runs at that moment, which is nothing at all when PM2 does not run.
+ * @returns the names that were removed, and a message for each list that could not be changed
  */
 export const removeSavedApps = (
   pm2Home: string,

@@ -10,10 +10,10 @@ import { isUsageError } from '../lib/usage-error.ts';
 import { type AppDefinition, defineApps } from './apps.ts';
 
 /**
- * What ecosystem.config.js exports. A broken config is its errors and exit code 2: PM2 would show an
- * exception with its own stack. When the apps are there already PM2 restarts them with the caller's whole
- * environment, past `filter_env`: so inside the PM2 command the environment is cut down to what may reach them.
- * A URL for alerts that is wrong is told, and keeps no port down.
+ * The apps that ecosystem.config.js exports. A broken config ends the process with its errors and exit code 2, since PM2
+ * would show an exception with its own stack. When the apps exist already, PM2 restarts them with the caller's whole
+ * environment and ignores `filter_env`; so inside the PM2 command line the environment is cut down to what may reach them.
+ * A mistake in a URL for alerts is only reported: it keeps no port down.
  */
 export const ecosystemApps = (): readonly AppDefinition[] => {
   try {
@@ -29,12 +29,12 @@ export const ecosystemApps = (): readonly AppDefinition[] => {
   }
 };
 
-/** In an app's environment; it changes when what the app would run with does: its config, settings, or the code. */
+/** A variable of each app's environment. Its value changes whenever the app's config, its settings or the code change. */
 export const REVISION = 'STEADYPORT_REVISION';
 
 /**
- * Whether an app of PM2's list was made from this config file. The variable alone does not tell: PM2 gives any app
- * that is started in a shell which has it the shell's whole environment.
+ * True when an app of PM2's list was made from this config file. The variable alone proves nothing: PM2 passes a shell's
+ * whole environment on to any app that is started there, so the name counts too.
  */
 export const isAppOf = (
   configPath: string | undefined,
@@ -44,8 +44,8 @@ export const isAppOf = (
   isSteadyportName(name) && env?.[REVISION] !== undefined && env['STEADYPORT_CONFIG'] === configPath;
 
 /**
- * The apps of the config, each with its {@link REVISION}. Of the secrets, which the monitor alone reads, the time of their
- * last change is in it: a digest of them would be in PM2's list, for everybody to try guesses on.
+ * The apps of the config, each with its {@link REVISION}. The monitor's revision includes the time at which `.env` was last
+ * changed and not a digest of the secrets: PM2's list would show the digest, and anybody could test guesses against it.
  */
 export const definePm2Apps = (config: Config, settings: Settings): readonly AppDefinition[] => {
   const { appEnv, configPath, stateDir, logFormat } = settings;

@@ -1,30 +1,36 @@
 import { connect, type Socket } from 'node:net';
 import { decodeFrames } from './amp-decoder.ts';
 
-/** Something has happened to an app: a reason to look at it, and no evidence. */
+/** An event of an app. It is a reason to check the app at once, and not evidence of its state. */
 export interface Pm2Event {
   readonly app: string;
-  /** PM2's word: exit, online, start, stop, delete, restart, "restart overlimit" and more. */
+  /** The event as PM2 names it: exit, online, start, stop, delete, restart, "restart overlimit" and more. */
   readonly event: string;
-  /** How its process ended: "killed by SIGKILL", "exited with code 3". Null when it did not, or PM2 does not say. */
+  /** How the process ended: "killed by SIGKILL", "exited with code 3". Null when it did not end, or PM2 does not say how. */
   readonly ending: string | null;
 }
 
 export interface Pm2EventBus {
-  /** Connects, if it is not connected to this daemon, and waits for nothing. Nobody there, or an end, is no news. */
+  /**
+   * Connects to this daemon's bus unless it is connected already, and does not wait for the result. A connection that fails
+   * or ends is not reported; the next call connects anew.
+   */
   connectTo(daemonPid: number): void;
   disconnect(): void;
 }
 
-/** Our apps' events have a few kilobytes. */
+/** The events of steadyport's apps have a few kilobytes. */
 const MAX_MESSAGE_BYTES = 100_000;
-/** The bus carries all apps' output as well: where there is more of it, the news are not worth it. */
+/**
+ * The bus carries the output of all apps as well. Above this rate reading it costs more than the events are worth, and the
+ * bus is left alone for PAUSE_MS.
+ */
 const MAX_BYTES_PER_SECOND = 200_000;
 const PAUSE_MS = 60_000;
 
 /**
- * PM2's bus, read directly and not by PM2's `launchBus` (docs/decisions.md: PM2's bus). It starts no daemon, connects
- * only when it is told to, and keeps no process alive.
+ * Reads PM2's bus directly, without PM2's `launchBus` (docs/decisions.md: PM2's bus). It starts no daemon, connects only in
+ * `connectTo`, and keeps no process alive.
  * @param path `pub.sock` of PM2_HOME
  */
 export const createPm2EventBus = (path: string, onEvent: (event: Pm2Event) => void): Pm2EventBus => {
@@ -41,7 +47,8 @@ export const createPm2EventBus = (path: string, onEvent: (event: Pm2Event) => vo
     if (daemonPid !== connectedPid) disconnect();
     if (socket || performance.now() < resumeAt) return;
     const newSocket = connect(path).unref();
-    [socket, connectedPid] = [newSocket, daemonPid];
+    socket = newSocket;
+    connectedPid = daemonPid;
     const decode = decodeFrames([EVENT_TOPIC, DAEMON_LOG_TOPIC], MAX_MESSAGE_BYTES, (topic, message) => {
       const event = parseEvent(topic, message as Message | null);
       if (event && socket === newSocket) onEvent(event);
@@ -63,7 +70,7 @@ export const createPm2EventBus = (path: string, onEvent: (event: Pm2Event) => vo
 };
 
 const EVENT_TOPIC = 'process:event';
-/** What the daemon writes to its own log: only there it says which signal it was. */
+/** The daemon's own log. Only its lines name the signal that ended a process. */
 const DAEMON_LOG_TOPIC = 'log:PM2';
 
 interface Message {
@@ -84,20 +91,27 @@ const parseEvent = (topic: string, message: Message | null): Pm2Event | undefine
   return { app: name, event, ending: event === 'exit' ? describeEnding(code) : null };
 };
 
-/** PM2's lib/God.js, handleExit. */
+/** The line that PM2 logs when a process ends (handleExit in its lib/God.js). */
 const EXIT_LOG_LINE = /^App \[(.+):\d+\] exited with code \[(\d+)\] via signal \[(SIG[A-Z0-9]+)\]/;
 
-/** Without a signal PM2 says SIGINT, and with one 0: both together say nothing. */
+/**
+ * PM2 reports SIGINT for a process that ended without a signal, and code 0 for one that a signal ended. SIGINT with code 0
+ * may be either, so it describes nothing.
+ */
 const describeEnding = (code: number, signal = 'SIGINT'): string | null => {
   if (signal !== 'SIGINT') return `killed by ${signal}`;
   return code > 0 ? `exited with code ${code}` : null;
 };
 
-/** Whether more than so much has come within a second. */
+/** @returns a function that adds received bytes, and is true when more than `maxBytes` came within one second */
 const createRateMeter = (maxBytes: number): ((bytes: number) => boolean) => {
-  let [windowStartedAt, sumBytes] = [performance.now(), 0];
+  let windowStartedAt = performance.now();
+  let sumBytes = 0;
   return (bytes) => {
-    if (performance.now() - windowStartedAt > 1_000) [windowStartedAt, sumBytes] = [performance.now(), 0];
+    if (performance.now() - windowStartedAt > 1_000) {
+      windowStartedAt = performance.now();
+      sumBytes = 0;
+    }
     sumBytes += bytes;
     return sumBytes > maxBytes;
   };

@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { pm2FileName } from '../config/app-names.ts';
 
-/** Where PM2 writes the output of an app. */
+/** The files that PM2 writes an app's output to. */
 export interface LogPaths {
   readonly out: string;
   readonly err: string;
 }
 
-/** Where it does unless it was told otherwise; it spells the name so (pm2/lib/Common.js). */
+/** The files that PM2 uses when the app's settings name no others (lib/Common.js of PM2). */
 export const defaultLogPaths = (pm2Home: string, app: string): LogPaths => {
   const file = join(pm2Home, 'logs', pm2FileName(app));
   return { out: `${file}-out.log`, err: `${file}-error.log` };

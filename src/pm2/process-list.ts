@@ -1,24 +1,26 @@
 import { MONITOR_APP } from '../config/app-names.ts';
+import { createEdgeLogger } from '../lib/edge-logger.ts';
 import type { Log } from '../logging/logger.ts';
 import { PENDING, type Pm2, type Pm2View } from './client.ts';
 
-/** One list for all proxies, however many ask. */
+/** PM2's list, shared by all proxies: callers at the same time share one request. */
 export interface ProcessList {
-  /** Why it could not be had, null when it could. */
+  /** Why the last request failed; null when it succeeded, and before the first one. */
   problem(): string | null;
   /**
-   * The list, asked for at most `maxAgeMs` ago, or what is known of it when PM2 takes its time.
-   * @param earliestAt (performance.now()) what was asked for before then is of another time. Default: nothing is
+   * The list, requested at most `maxAgeMs` ago. When PM2 does not answer within MAX_WAIT_MS, the latest list serves, if it is
+   * younger than STALE_AFTER_MS; otherwise the view has the problem {@link PENDING}.
+   * @param earliestAt (performance.now()) a list requested before this instant is out of date. Default: no such instant
    */
   get(maxAgeMs: number, earliestAt?: number): Promise<Pm2View>;
 }
 
-/** How long a look waits for PM2's list; a daemon that hangs must not keep it from the rest of the evidence. */
+/** How long a check waits for PM2's list: a daemon that hangs must not delay the rest of the evidence. */
 const MAX_WAIT_MS = 300;
-/** What is this old is no evidence of anything. */
+/** A list older than this is no evidence of the present. */
 const STALE_AFTER_MS = 5_000;
 
-/** @param onSuperseded PM2 runs another monitor than this one */
+/** @param onSuperseded called when PM2 runs another process as the monitor */
 export const createProcessList = (
   pm2: Pick<Pm2, 'list'>,
   log: Log,
@@ -26,26 +28,26 @@ export const createProcessList = (
 ): ProcessList => {
   let pending: { readonly askedAt: number; readonly view: Promise<Pm2View> } | undefined;
   let latest: { readonly askedAt: number; readonly view: Pm2View } | undefined;
-  let problem: string | null = null;
+  const availability = createEdgeLogger({
+    onFail: (problem) => log('pm2_unreachable', `⚠️  PM2: ${problem}; the proxies go on without it`),
+    onRecover: () => log('pm2_recovered', 'PM2 answers again'),
+    repeatOnChange: true,
+  });
 
   const isLatestSince = (since: number): boolean => latest !== undefined && latest.askedAt >= since;
 
   const fetchList = async (askedAt: number): Promise<Pm2View> => {
     const view = await pm2.list();
-    [latest, pending] = [{ askedAt, view }, undefined];
-    const newProblem = view.ok ? null : view.problem;
-    if (newProblem !== problem)
-      log(
-        newProblem === null ? 'pm2_recovered' : 'pm2_unreachable',
-        newProblem === null ? 'PM2 answers again' : `⚠️  PM2: ${newProblem}; the proxies go on without it`,
-      );
-    problem = newProblem;
+    latest = { askedAt, view };
+    pending = undefined;
+    if (view.ok) availability.succeeded();
+    else availability.failed(view.problem);
     if (isSuperseded(view)) onSuperseded();
     return view;
   };
 
   const listSince = async (since: number): Promise<Pm2View> => {
-    // What is underway may have been answered before what makes a new one necessary.
+    // PM2 may have answered a pending request before the event that `since` stands for.
     while (pending && pending.askedAt < since) await pending.view;
     if (latest && isLatestSince(since)) return latest.view;
     const askedAt = performance.now();
@@ -59,7 +61,7 @@ export const createProcessList = (
       : { ok: false, problem: PENDING };
 
   return {
-    problem: () => problem,
+    problem: availability.problem,
     get: async (maxAgeMs, earliestAt = Number.NEGATIVE_INFINITY) => {
       const since = Math.max(earliestAt, performance.now() - maxAgeMs);
       if (latest && isLatestSince(since)) return latest.view;

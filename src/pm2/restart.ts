@@ -5,12 +5,16 @@ import type { AppDefinition } from './apps.ts';
 import type { Pm2, Pm2App } from './client.ts';
 import { isAppOf } from './ecosystem.ts';
 
-/** After this long PM2 has sent its SIGINT and waits; a hung process will not heed it (docs/decisions.md: PM2). */
+/**
+ * The time after which PM2 has sent its SIGINT and waits for the process to end. A hung process ignores the SIGINT
+ * (docs/decisions.md: PM2).
+ */
 const SIGKILL_AFTER_MS = 15;
 
 /**
- * What PM2 does; to listen again is asked of the proxy itself.
- * @param seenBy the PM2 daemon that has had the app in its list; null: none that is known of
+ * Applies a remedy through PM2. `relisten` is not one of them: the proxy itself does it.
+ * @param pid the process that the evidence is about; null: none
+ * @param daemonPid the PM2 daemon that had the app in its list last; null: unknown
  */
 export type Restarter = (
   remedy: Exclude<Remedy, 'relisten'>,
@@ -19,13 +23,13 @@ export type Restarter = (
   daemonPid: number | null,
 ) => Promise<void>;
 
-/** Rejects with the reason when PM2 could not do it. */
+/** The restarter rejects with the reason when PM2 could not apply the remedy. */
 export const createRestarter =
   (pm2: Pm2): Restarter =>
   async (remedy, app, pid, daemonPid) => {
     if (remedy === 'kill') return killStopping(pm2, app, pid);
     if (remedy === 'start') return startApp(pm2, app, daemonPid);
-    // A daemon that hangs would do it when it wakes, whatever has become of the port by then.
+    // A daemon that hangs would restart the app whenever it wakes up, in whatever state the port is by then.
     const view = await pm2.list();
     if (!view.ok) throw new Error(view.problem);
     if (isStoppedByOperator(view.apps.get(app.name))) throw new Error('it was stopped meanwhile');
@@ -36,14 +40,14 @@ export const createRestarter =
     await restarting.catch((error: Error) => acceptReplacement(pm2, app.name, pid, error));
   };
 
-/** Stopped since the look that asked for the cure, as somebody wished. */
+/** True when the operator has stopped the app since the check that asked for the remedy. */
 const isStoppedByOperator = (listed: Pm2App | undefined): boolean =>
   listed?.status === 'stopped' || listed?.status === 'stopping';
 
 /**
- * A daemon that is slow has not begun to restart when the SIGKILL lands, takes it for a crash, and restarts by itself:
- * what was wanted came about another way.
- * @throws `error` when it did not
+ * Accepts a failed restart when PM2 has replaced the process anyway. A slow daemon may not have begun to restart when the
+ * SIGKILL arrives; it then takes the end for a crash and restarts the app by itself.
+ * @throws `error` when the process was not replaced
  */
 const acceptReplacement = async (pm2: Pm2, name: string, pid: number | null, error: Error): Promise<void> => {
   const view = await pm2.list();
@@ -52,7 +56,7 @@ const acceptReplacement = async (pm2: Pm2, name: string, pid: number | null, err
   if (!isReplaced) throw error;
 };
 
-/** Kills what PM2 is stopping at this moment, and nothing else: the same process, of an app of this config. */
+/** Kills the process only if PM2 is stopping this very process at this moment, and the app is one of this config. */
 const killStopping = async (pm2: Pm2, { name, env }: AppDefinition, pid: number | null): Promise<void> => {
   const processInfo = pid === null ? undefined : readProcess(pid);
   const view = await pm2.list();
@@ -66,8 +70,9 @@ const killStopping = async (pm2: Pm2, { name, env }: AppDefinition, pid: number 
 };
 
 /**
- * A restart during a backoff fails ("Process with pid N already exists"): stop first (docs/decisions.md: PM2). What the
- * operator has stopped since the look stays so, and so does what this very daemon had before and has no more.
+ * Starts an app. It stops the app first, since a restart during PM2's backoff fails with "Process with pid N already
+ * exists" (docs/decisions.md: PM2). An app that the operator has stopped since the check stays stopped. An app that the
+ * same daemon had in its list before and has no longer was deleted, and stays deleted.
  */
 const startApp = async (pm2: Pm2, app: AppDefinition, daemonPid: number | null): Promise<void> => {
   const view = await pm2.list();

@@ -6,7 +6,7 @@ import { isServed } from '../system/unix-socket.ts';
 
 /** The part of PM2's API class that is used here; the types that come with PM2 leave out `custom`. */
 export interface Pm2Api {
-  /** Its side of the connection, which PM2 opens anew after an end, for ever, and then sends what was asked meanwhile. */
+  /** The client's end of the connection. After an end PM2 reconnects for ever, and then sends the calls made meanwhile. */
   readonly Client: { readonly client_sock: { retry: number; set(name: 'retry timeout', ms: number): void } };
   connect(done: (error: Error | null) => void): void;
   disconnect(): void;
@@ -29,14 +29,14 @@ export interface ListedApp {
   };
 }
 
-/** Calls to the PM2 daemon of one PM2_HOME, over one connection. */
+/** Calls the PM2 daemon of one PM2_HOME over one connection. */
 export interface Pm2Rpc {
-  /** Rejects with PM2's error, with {@link NO_DAEMON}, or when there is no answer in time. */
+  /** Rejects with PM2's error, with {@link NO_DAEMON}, or when no answer comes within `timeoutMs`. */
   call<T>(
     timeoutMs: number,
     run: (api: Pm2Api, done: (error: unknown, value?: T) => void) => void,
   ): Promise<T>;
-  /** The next call connects anew. */
+  /** Closes the connection; the next call opens a new one. */
   disconnect(): void;
 }
 
@@ -45,8 +45,8 @@ export const NO_DAEMON = 'the PM2 daemon is not running';
 const require = createRequire(import.meta.url);
 
 /**
- * PM2's API with the traps taken out (docs/decisions.md: PM2): it connects only to a daemon that is there, times every
- * call out, and drops the connection after a time-out or a death, since calls would be queued and replayed.
+ * PM2's API without its traps (docs/decisions.md: PM2). It connects only to a daemon that runs, and every call has a
+ * time-out. After a time-out or the daemon's death it drops the connection, since PM2 would queue calls and replay them.
  */
 export const createPm2Rpc = (pm2Home: string): Pm2Rpc => {
   let connection: { readonly daemonPid: number; readonly api: Promise<Pm2Api> } | undefined;
@@ -67,7 +67,7 @@ export const createPm2Rpc = (pm2Home: string): Pm2Rpc => {
   return {
     call: async (timeoutMs, run) => {
       const daemonPid = readInteger(join(pm2Home, 'pm2.pid'));
-      // The pid alone does not do: another process may have it, and PM2 would then start a daemon.
+      // The pid alone proves nothing: another process may have it by now, and PM2 would then start a daemon.
       if (daemonPid === undefined || !isAlive(daemonPid) || !(await isServed(join(pm2Home, 'rpc.sock')))) {
         disconnect();
         throw new Error(NO_DAEMON);
@@ -122,7 +122,7 @@ const withTimeout = async <T>(timeoutMs: number, run: () => Promise<T>): Promise
   }
 };
 
-/** PM2 rejects with strings and arrays too. */
+/** Makes an Error of what PM2 rejects with, which may be a string or an array. */
 const toError = (error: unknown): Error =>
   error instanceof Error
     ? error
