@@ -6,7 +6,10 @@ import { formatAddress } from '../../lib/address.ts';
 import { formatListenSpec } from '../../lib/listen-spec.ts';
 import { isUsageError, UsageError } from '../../lib/usage-error.ts';
 
-/** `steadyport check-config [PATH]`: 0 and a line for each proxy, or 2 and every mistake, those of `.env` too. */
+/**
+ * `steadyport check-config [PATH]` prints a line for each proxy and exits with 0, or prints every mistake of the config and
+ * of `.env` and exits with 2.
+ */
 export const run = async (args: ParsedArgs): Promise<number> => {
   const { secrets, errors, warnings } = readSecrets(readSettings(args._[0]));
   const { config, settings } = requireAll(args._[0], errors);
@@ -23,6 +26,7 @@ export const run = async (args: ParsedArgs): Promise<number> => {
   return 0;
 };
 
+/** @throws UsageError that names every mistake of the config and then those of `.env` */
 const requireAll = (path: string | undefined, errors: readonly string[]) => {
   try {
     const required = requireConfig(path);

@@ -16,12 +16,15 @@ import { locateStateDir } from '../../system/state-dir.ts';
 const DEFAULT_LINES = '20';
 const POLL_INTERVAL_MS = 200;
 
-/** `steadyport logs [NAME] [-n LINES] [-f]`: the last lines in the order of time; exits 1 when there is no log. */
+/**
+ * `steadyport logs [NAME] [-n LINES] [-f]` prints the last lines of the apps' logs in the order of time.
+ * @returns 1 when there is no log, otherwise 0
+ */
 export const run = async (args: ParsedArgs): Promise<number> => {
   const maxLines = parseLineCount(args['lines'] ?? DEFAULT_LINES);
   const { config, settings } = requireConfig();
   const apps = selectApps(config, args._[0]);
-  // `logs | head` ends the pipe early.
+  // `logs | head` closes the pipe early, which is no failure.
   process.stdout.once('error', () => process.exit(0));
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(0));
 
@@ -51,7 +54,7 @@ const parseLineCount = (typed: unknown): number => {
   throw new UsageError(`--lines is ${JSON.stringify(typed)}: expected a whole number`);
 };
 
-/** @throws UsageError when no app is called so */
+/** The apps that a name, a port or a label means; all when none is given. @throws UsageError when nothing matches */
 const selectApps = ({ proxies }: Config, requestedName: string | undefined): readonly string[] => {
   const apps = [...proxies.map(({ name }) => name), MONITOR_APP];
   if (requestedName === undefined) return apps;
@@ -66,7 +69,10 @@ interface Source extends Pick<LogLine, 'app' | 'isError'> {
   readonly file: LogFile;
 }
 
-/** What the proxies write, and the files that PM2 names, or usually writes; what is missing is told on stderr. */
+/**
+ * Opens the proxies' access logs, and for each app the output files that PM2 names, or else PM2's usual ones. It warns on
+ * stderr about an app without a log.
+ */
 const openSources = async (
   { pm2Home, stateDir: stateDirPath }: Pick<Settings, 'pm2Home' | 'stateDir'>,
   apps: readonly string[],
@@ -79,6 +85,7 @@ const openSources = async (
   const stateDir = locateStateDir(stateDirPath);
   const sources: Source[] = [];
   for (const app of apps) {
+    // An app whose out and err are one file has one entry, which counts as its output.
     const { out, err } = (view.ok && view.apps.get(app)?.logs) || defaultLogPaths(pm2Home, app);
     for (const [path, isError] of new Map([
       [err, true],

@@ -1,11 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ParsedArgs } from 'minimist';
+import type { ProxyConfig } from '../../config/config.ts';
 import { requireConfig } from '../../config/load.ts';
+import type { Settings } from '../../config/settings.ts';
 import { PM2_DRAIN_MS } from '../../health/stop-deadline.ts';
 import { connectControl } from '../../ipc/client.ts';
 import { createOrphanHandler } from '../../ipc/orphan.ts';
 import type { ProxyProtocol } from '../../ipc/protocol.ts';
 import { type ControlServer, serveControlWhenFree } from '../../ipc/server.ts';
+import { createEdgeLogger, type EdgeLogger } from '../../lib/edge-logger.ts';
 import { UsageError } from '../../lib/usage-error.ts';
 import { type FileSink, openFileSink } from '../../logging/file-sink.ts';
 import { createLog, type Log } from '../../logging/logger.ts';
@@ -15,19 +18,19 @@ import { readInteger, removeFile, writeAtomic } from '../../system/files.ts';
 import { exitWithFailure, exitWithPm2, shutDownOnSignal } from '../../system/shutdown.ts';
 import { makeStateDir } from '../../system/state-dir.ts';
 
-/** `steadyport run tcp-proxy-<port>`: one proxy of the config, with its control socket and pid file. */
+/** `steadyport run tcp-proxy-<port>` runs one proxy of the config, with its control socket and pid file. */
 export const run = async (args: ParsedArgs): Promise<undefined> => {
   const { config, settings } = requireConfig();
   const proxyConfig = config.proxies.find(({ name }) => name === args._[0]);
   if (!proxyConfig) throw new UsageError(`${settings.configPath} has no proxy "${args._[0]}"`);
   const stateDir = makeStateDir(settings.stateDir, proxyConfig.id);
-  const files = stateDir.portFiles(proxyConfig.id);
+  const { socket, pidFile } = stateDir.portFiles(proxyConfig.id);
   const log = createLog(settings.logFormat);
-  // PM2 loses lines when its logs are rotated; by hand, all is on stdout.
+  // PM2 loses lines when its logs are rotated, so the connections have a log of their own. By hand, all goes to stdout.
   const accessLog = settings.isUnderPm2
     ? openAccessLog(stateDir.accessLogFile(proxyConfig.name), proxyConfig.id, log)
     : undefined;
-  const predecessor = await replacePredecessor(files.socket);
+  const predecessor = await replacePredecessor(socket);
   const starting = startProxy(
     proxyConfig,
     chooseEngine(proxyConfig.engine),
@@ -38,87 +41,94 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
   let startedProxy: RunningProxy | undefined;
   let controlServer: ControlServer | undefined;
   const shutDown = shutDownOnSignal(async () => {
-    // Whoever asked for it is to find the port free when it has its answer.
+    // Without an await where possible: a process that asks this one to leave must find the port free at the answer.
     const proxy = startedProxy ?? (await starting);
     controlServer?.announce('leaving');
-    await proxy.drain(
-      settings.isUnderPm2 ? Math.min(proxyConfig.drainMs, PM2_DRAIN_MS) : proxyConfig.drainMs,
-    );
-    // Before the control socket: who waits for this process takes its end for the process's.
+    await proxy.drain(drainTimeMs(proxyConfig, settings));
+    // The control socket closes last: whoever waits for this process takes the socket's end for the end of the process.
     await accessLog?.close();
     await controlServer?.close(proxy.report());
-    if (readInteger(files.pidFile) === process.pid) removeFile(files.pidFile);
+    if (readInteger(pidFile) === process.pid) removeFile(pidFile);
   });
   const proxy = await starting;
   startedProxy = proxy;
   if (predecessor) {
-    const downtimeMs = Math.round(performance.now() - predecessor.askedAt);
-    const previousProcess = `pid ${readInteger(files.pidFile) ?? 'unknown'}, which PM2 no longer has`;
-    log(
-      'predecessor_replaced',
-      `${proxyConfig.id}: taken over from ${previousProcess}; nobody listened for ${downtimeMs} ms`,
-      {
-        awayMs: downtimeMs,
-      },
-    );
+    logReplacement(log, proxyConfig.id, pidFile, predecessor.askedAt);
     await predecessor.exited;
   }
-  const handlers = {
-    report: proxy.report,
-    pulse: () => null,
-    leave: () => {
-      shutDown();
-      return null;
-    },
-    listen_again: () => {
-      proxy.relisten();
-      return null;
-    },
-    leave_orphan: createOrphanHandler(settings, shutDown),
-    expect_check: ({ localPort, forward }: ProxyProtocol['expect_check']['ask']) => {
-      proxy.engine.expectCheck(localPort, forward);
-      return null;
-    },
-  };
-  // `steadyport stop` asks who answers, and one that waits does not; one that serves goes on.
+  // `steadyport stop` asks every process that answers. A process that still waits for its control socket does not answer,
+  // so it ends with PM2, unless it serves its port.
   const keepRunning = exitWithPm2(() => !proxy.report().bindings.some(({ state }) => state === 'bound'));
-  controlServer = await serveControlWhenFree<ProxyProtocol>(files.socket, handlers, () =>
-    log('another_proxy', `Another process answers on ${files.socket}; waiting for it to leave`),
+  controlServer = await serveControlWhenFree<ProxyProtocol>(
+    socket,
+    createHandlers(proxy, settings, shutDown),
+    () => log('another_proxy', `Another process answers on ${socket}; waiting for it to leave`),
   );
   keepRunning();
-  writePidFile(files.pidFile, (error) =>
-    log(
-      'no_pid_file',
-      `${proxyConfig.id}: cannot write ${files.pidFile}: ${error.message}; serving without it`,
-    ),
-  );
+  writePidFile(pidFile, createPidFileLogger(log, proxyConfig.id, pidFile));
   process.send?.('ready');
 };
+
+/** Under PM2 a proxy drains for at most PM2_DRAIN_MS, since nobody takes its port over meanwhile. */
+const drainTimeMs = ({ drainMs }: ProxyConfig, { isUnderPm2 }: Settings): number =>
+  isUnderPm2 ? Math.min(drainMs, PM2_DRAIN_MS) : drainMs;
 
 const openAccessLog = (path: string, id: string, log: Log): FileSink => {
   log('access_log_opened', `${id}: connections are logged in ${path}`, { path });
   return openFileSink(path, (event, message) => log(`access_log_${event}`, `${id}: ${message}`, { path }));
 };
 
-/** Nothing hangs on the file: on a full disk the proxy serves without it, and writes it once there is room. */
-const writePidFile = (path: string, onFirstFailure: (error: Error) => void): void => {
-  try {
-    writeAtomic(path, `${process.pid}\n`);
-  } catch (error) {
-    onFirstFailure(error as Error);
-    setTimeout(() => writePidFile(path, () => {}), PID_FILE_RETRY_MS).unref();
-  }
-};
+/** The control protocol of a running proxy. */
+const createHandlers = (proxy: RunningProxy, settings: Settings, shutDown: () => void) => ({
+  report: proxy.report,
+  pulse: () => null,
+  leave: () => {
+    shutDown();
+    return null;
+  },
+  listen_again: () => {
+    proxy.relisten();
+    return null;
+  },
+  leave_orphan: createOrphanHandler(settings, shutDown),
+  expect_check: ({ localPort, forward }: ProxyProtocol['expect_check']['ask']) => {
+    proxy.engine.expectCheck(localPort, forward);
+    return null;
+  },
+});
 
 const PID_FILE_RETRY_MS = 2_000;
 
+const createPidFileLogger = (log: Log, id: string, path: string): EdgeLogger =>
+  createEdgeLogger({
+    onFail: (problem) => log('no_pid_file', `${id}: cannot write ${path}: ${problem}; serving without it`),
+  });
+
+/** Writes the pid file, and tries again every PID_FILE_RETRY_MS while the disk is full. The proxy serves without it. */
+const writePidFile = (path: string, availability: EdgeLogger): void => {
+  try {
+    writeAtomic(path, `${process.pid}\n`);
+  } catch (error) {
+    availability.failed((error as Error).message);
+    setTimeout(() => writePidFile(path, availability), PID_FILE_RETRY_MS).unref();
+  }
+};
+
+interface Predecessor {
+  /** When it was asked to leave, in milliseconds of performance.now(). */
+  readonly askedAt: number;
+  /** Resolves when it has ended, or after PM2_DRAIN_MS and ANSWER_TIMEOUT_MS. */
+  readonly exited: Promise<unknown>;
+}
+
+const ANSWER_TIMEOUT_MS = 1_000;
+
 /**
- * One process serves a port: one that outlived its PM2 daemon is asked to leave, so that the one that PM2 knows can take
- * its place. It has given its listening sockets up when it answers, and may then finish its connections until `gone`.
+ * Asks a process that outlived its PM2 daemon to leave, so that the process that PM2 knows can serve the port. When it
+ * answers, it has closed its listening sockets; it may then finish its connections until `exited`.
+ * @returns undefined when nobody answers on the socket
  */
-const replacePredecessor = async (
-  socketPath: string,
-): Promise<{ readonly askedAt: number; readonly exited: Promise<unknown> } | undefined> => {
+const replacePredecessor = async (socketPath: string): Promise<Predecessor | undefined> => {
   try {
     const predecessor = await connectControl<ProxyProtocol>(socketPath, ANSWER_TIMEOUT_MS);
     const askedAt = performance.now();
@@ -126,9 +136,17 @@ const replacePredecessor = async (
     const exited = Promise.race([predecessor.closed, sleep(PM2_DRAIN_MS + ANSWER_TIMEOUT_MS)]);
     return { askedAt, exited: exited.finally(() => predecessor.close()) };
   } catch {
-    // Nobody is there, or nobody answers: the port itself will tell.
+    // There is no predecessor, or it does not answer; if it holds the port, binding the port reports it.
     return undefined;
   }
 };
 
-const ANSWER_TIMEOUT_MS = 1_000;
+const logReplacement = (log: Log, id: string, pidFile: string, askedAt: number): void => {
+  const awayMs = Math.round(performance.now() - askedAt);
+  const pid = readInteger(pidFile) ?? 'unknown';
+  log(
+    'predecessor_replaced',
+    `${id}: taken over from pid ${pid}, which PM2 no longer has; nobody listened for ${awayMs} ms`,
+    { awayMs },
+  );
+};

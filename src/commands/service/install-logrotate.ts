@@ -9,8 +9,9 @@ import { readText } from '../../system/files.ts';
 const LOGROTATE_PATHS = ['/usr/sbin/logrotate', '/usr/bin/logrotate', '/sbin/logrotate'];
 
 /**
- * `steadyport install-logrotate [--print] [--to FILE]`: the rule for this STEADYPORT_HOME and PM2_HOME. As root it goes
- * where logrotate looks by itself; a user has one beside the state, and is told how to have it run.
+ * `steadyport install-logrotate [--print] [--to FILE]` writes logrotate's rule for this STEADYPORT_HOME and PM2_HOME. As
+ * root it writes into the folder that logrotate reads by itself. For a user it writes beside the state, and prints how to
+ * have it run.
  */
 export const run = async (args: ParsedArgs): Promise<number> => {
   const { stateDir, pm2Home } = readSettings();
@@ -52,7 +53,10 @@ const userInstructions = (program: string, path: string, stateFile: string): rea
   `  17 * * * * ${program} --state "${stateFile}" "${path}"`,
 ];
 
-/** @throws UsageError when there is none: whose it is cannot be known before */
+/**
+ * A folder and its owner, as whom logrotate is to rotate; null: as root, or as the user who runs logrotate.
+ * @throws UsageError when the folder does not exist, since its owner is unknown until then
+ */
 const requireOwnedFolder = (variable: string, path: string, isRoot: boolean) => {
   const folder = statSync(path, { throwIfNoEntry: false });
   if (!folder?.isDirectory())
@@ -70,15 +74,14 @@ const parseTarget = (typed: unknown): string | undefined => {
   throw new UsageError(`--to is ${JSON.stringify(typed)}: expected a file to write the rule to`);
 };
 
-/** Mode 0644: logrotate refuses a rule that others may write. */
+/** Writes the rule with mode 0644: logrotate refuses a rule that others may write to. */
 const writeRule = (path: string, rule: string): void => {
   try {
     writeFileSync(path, rule, { mode: 0o644 });
   } catch (error) {
-    throw new UsageError(
-      `the rule cannot be written to ${path}: ${(error as Error).message}` +
-        (existsSync(dirname(path)) ? '' : '; expected logrotate to be installed, or --to FILE'),
-      { cause: error },
-    );
+    const advice = existsSync(dirname(path)) ? '' : '; expected logrotate to be installed, or --to FILE';
+    throw new UsageError(`the rule cannot be written to ${path}: ${(error as Error).message}${advice}`, {
+      cause: error,
+    });
   }
 };

@@ -4,37 +4,40 @@ import type { OrphanProtocol } from '../../ipc/protocol.ts';
 import { readInteger } from '../../system/files.ts';
 import { listPortIds, type StateDir } from '../../system/state-dir.ts';
 
-/** On a busy machine an answer may take a second. */
+/** Generous, since on a busy machine an answer may take a second. */
 const ANSWER_TIMEOUT_MS = 3_000;
-/** Longer than a process takes to leave under PM2. */
+/** Longer than a process under PM2 takes to drain and exit. */
 const EXIT_TIMEOUT_MS = 3_000;
 
-/** What became of the processes that have outlived their PM2 daemon. */
+/** The result for the processes that have outlived their PM2 daemon. */
 export interface StoppedOrphans {
   readonly exited: readonly string[];
-  /** Those that are there and do not answer, or do not leave. */
+  /** The processes that do not answer, or do not exit in time. */
   readonly unresponsive: readonly { readonly processName: string; readonly pid: number | undefined }[];
 }
 
+interface Candidate {
+  readonly processName: string;
+  readonly socket: string;
+  /** Undefined for the monitor, which has none. */
+  readonly pidFile: string | undefined;
+}
+
 /**
- * Asks the processes of this config that have lost their PM2 daemon to leave: the monitor first, then the proxies. No PM2
- * knows them any more. What another PM2 runs with the same STEADYPORT_HOME stays.
+ * Asks the processes of this config that have lost their PM2 daemon to exit: the monitor first, then the proxies. No PM2
+ * daemon knows them any more. Processes that another PM2 daemon runs with the same STEADYPORT_HOME stay.
  */
 export const stopOrphans = async (stateDir: StateDir, configPath: string): Promise<StoppedOrphans> => {
   const ports = listPortIds(stateDir.path).map((id) => ({
     processName: `the proxy for ${id}`,
     ...stateDir.portFiles(id),
   }));
-  const monitor = { processName: 'the monitor', socket: stateDir.monitorSocket, pidFile: undefined };
-  const ask = async ({
-    processName,
-    socket,
-    pidFile,
-  }: {
-    processName: string;
-    socket: string;
-    pidFile: string | undefined;
-  }) => ({
+  const monitor: Candidate = {
+    processName: 'the monitor',
+    socket: stateDir.monitorSocket,
+    pidFile: undefined,
+  };
+  const ask = async ({ processName, socket, pidFile }: Candidate) => ({
     processName,
     pid: pidFile === undefined ? undefined : readInteger(pidFile),
     answer: await stopOrphan(socket, configPath),
@@ -46,6 +49,10 @@ export const stopOrphans = async (stateDir: StateDir, configPath: string): Promi
   };
 };
 
+/**
+ * Asks one process to exit. @returns `left`: it has exited; `silent`: it does not answer or does not exit; `stays`: it has
+ * a PM2 daemon or another config; `none`: nobody listens on the socket
+ */
 const stopOrphan = async (
   socketPath: string,
   configPath: string,

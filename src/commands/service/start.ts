@@ -7,8 +7,9 @@ import { locateStateDir, requireFolder } from '../../system/state-dir.ts';
 import { deleteApps } from './teardown.ts';
 
 /**
- * `steadyport start`: apps that are no longer in the config go, those that changed or do not run are started
- * anew, and the others are left alone (`pm2 start ecosystem.config.js` would restart every one).
+ * `steadyport start` brings PM2 in line with the config. Apps that are no longer in the config are deleted, apps that have
+ * changed or do not run are started anew, and all others stay as they are (`pm2 start ecosystem.config.js` would restart
+ * every app).
  */
 export const run = async (): Promise<number> => {
   const { config, settings } = requireConfig();

@@ -4,7 +4,10 @@ import { locateStateDir } from '../../system/state-dir.ts';
 import { stopOrphans } from './orphans.ts';
 import { deleteApps } from './teardown.ts';
 
-/** `steadyport stop`: what PM2 has, and what has outlived its PM2 daemon. Says so when there is nothing to stop. */
+/**
+ * `steadyport stop` stops the apps that PM2 has and the processes that have outlived their PM2 daemon.
+ * @returns 1 when a process does not answer, otherwise 0
+ */
 export const run = async (): Promise<number> => {
   const { pm2Home, configPath, stateDir: stateDirPath } = readSettings();
   const stateDir = locateStateDir(stateDirPath);
@@ -13,10 +16,10 @@ export const run = async (): Promise<number> => {
   const { exited, unresponsive } = await stopOrphans(stateDir, configPath);
   if (exited.length > 0)
     process.stdout.write(`Stopped what had lost its PM2 daemon: ${exited.join(', ')}.\n`);
-  for (const { processName, pid } of unresponsive)
-    process.stderr.write(
-      `steadyport: ${processName} still runs and does not answer${pid === undefined ? '' : `; end it with: kill -9 ${pid}`}\n`,
-    );
+  for (const { processName, pid } of unresponsive) {
+    const advice = pid === undefined ? '' : `; end it with: kill -9 ${pid}`;
+    process.stderr.write(`steadyport: ${processName} still runs and does not answer${advice}\n`);
+  }
   if (apps.size + exited.length + unresponsive.length === 0)
     process.stdout.write(`PM2 runs nothing of ${configPath}.\n`);
   return unresponsive.length === 0 ? 0 : 1;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MONITOR_APP, proxyIdOf } from '../../config/app-names.ts';
-import { type StopProgress, stoppingOf, trackStop } from '../../health/stop-deadline.ts';
+import { type StopProgress, type StopSample, stoppingOf, trackStop } from '../../health/stop-deadline.ts';
 import { createHeartbeat } from '../../ipc/heartbeat.ts';
 import { UsageError } from '../../lib/usage-error.ts';
 import { createPm2, type Pm2App } from '../../pm2/client.ts';
@@ -10,9 +10,9 @@ import { readProcess } from '../../system/proc/procfs.ts';
 import type { StateDir } from '../../system/state-dir.ts';
 
 /**
- * Takes apps out of PM2, and says so: the monitor first, or it would see the proxies go; then all at once, since each
- * may take as long as its connections do. No monitor is there then to see to what hangs: this does.
- * @throws UsageError with what PM2 says
+ * Deletes apps from PM2's list, and prints each. The monitor goes first, or it would report that the proxies go. The proxies
+ * go together, since each may take as long as its connections do. Without the monitor, this function kills what hangs.
+ * @throws UsageError with PM2's message
  */
 export const deleteApps = async (
   pm2Home: string,
@@ -45,11 +45,11 @@ export const deleteApps = async (
 const socketOf = (stateDir: StateDir, name: string): string =>
   name === MONITOR_APP ? stateDir.monitorSocket : stateDir.portFiles(proxyIdOf(name) ?? name).socket;
 
-/** PM2 has sent its SIGINT by then; 2 s after the wish no port may be open. */
+/** The first check comes when PM2 has sent its SIGINT. All ports must be closed 2 s after the command. */
 const CHECK_INTERVAL_MS = 100;
 const ANSWER_TIMEOUT_MS = 300;
 
-/** Kills a process that does not leave by itself while PM2 stops it; whether it had to. */
+/** Kills a process that does not exit by itself while PM2 stops it. @returns true when it had to */
 const killIfOverdue = async (
   pid: number | null,
   socketPath: string,
@@ -65,9 +65,12 @@ const killIfOverdue = async (
       if (isDeleted()) return false;
       const state = readProcessState(pid);
       const reply = state === 'stopped' ? undefined : await heartbeat.beat(ANSWER_TIMEOUT_MS);
-      const sample = {
-        ...{ pm2: 'stopping' as const, process: state, heartbeat: reply?.state ?? ('unknown' as const) },
-        ...{ pid, at: performance.now() },
+      const sample: StopSample = {
+        pm2: 'stopping',
+        process: state,
+        heartbeat: reply?.state ?? 'unknown',
+        pid,
+        at: performance.now(),
       };
       progress = trackStop(progress, sample);
       if (isDeleted()) return false;

@@ -12,7 +12,10 @@ import { defaultLogPaths } from '../../pm2/log-paths.ts';
 import { locateStateDir, removeStateDir } from '../../system/state-dir.ts';
 import { run as stop } from './stop.ts';
 
-/** `steadyport uninstall`: out of PM2, out of its saved lists, and no state. Says what remains. */
+/**
+ * `steadyport uninstall` deletes the apps from PM2 and from its saved lists, and removes the state. It prints what remains.
+ * @returns 1 when something could not be stopped or a saved list not changed, otherwise 0
+ */
 export const run = async (): Promise<number> => {
   const settings = readSettings();
   const { pm2Home, stateDir, configPath } = settings;
@@ -24,32 +27,43 @@ export const run = async (): Promise<number> => {
   const { names, problems } = removeSavedApps(pm2Home, configPath);
   const hadUserRule = existsSync(join(stateDir, USER_RULE));
   const accessLogsFolder = locateStateDir(stateDir).logsFolder;
-  const remaining = (await removeStateDir(stateDir)).filter((name) => name !== basename(accessLogsFolder));
+  const remainingFiles = (await removeStateDir(stateDir)).filter(
+    (name) => name !== basename(accessLogsFolder),
+  );
   for (const problem of problems) process.stderr.write(`steadyport: ${problem}\n`);
 
   const appNames = new Set([...listedApps.keys(), ...names, ...configuredApps()]);
-  const logPaths = [
-    accessLogsFolder,
-    ...[...appNames].flatMap((name) =>
-      Object.values(listedApps.get(name)?.logs ?? defaultLogPaths(pm2Home, name)),
-    ),
-  ].filter((path) => existsSync(path));
+  const appLogPaths = [...appNames].flatMap((name) =>
+    Object.values(listedApps.get(name)?.logs ?? defaultLogPaths(pm2Home, name)),
+  );
+  const logPaths = [accessLogsFolder, ...appLogPaths].filter((path) => existsSync(path));
   const savedNote = names.length > 0 ? ", their entries in PM2's saved list" : '';
   process.stdout.write(`Removed: the PM2 apps${savedNote}, and the state in ${stateDir}.\nWhat remains:\n`);
-  for (const line of [
-    `${ROOT} (this project), with the config ${configPath}`,
-    ...(remaining.length > 0 ? [`in ${stateDir}, not steadyport's or in use: ${remaining.join(', ')}`] : []),
-    ...(logPaths.length > 0 ? [`the logs of the apps: ${logPaths.join(', ')}`] : []),
-    ...(existsSync(SYSTEM_RULE) ? [`logrotate's rule; remove it with: rm ${SYSTEM_RULE}`] : []),
-    ...(hadUserRule ? ['the line for logrotate in your crontab, if you put it there: crontab -e'] : []),
+  const remains = [
+    ...describeFiles(settings, remainingFiles, logPaths, hadUserRule),
     ...(await describeDaemon(settings)),
     "PM2's start at boot, if you set that up; undo it with: pm2 unstartup",
-  ])
-    process.stdout.write(`  ${line}\n`);
+  ];
+  for (const line of remains) process.stdout.write(`  ${line}\n`);
   return problems.length === 0 ? 0 : 1;
 };
 
-/** None when the config is broken: it is still to be uninstalled. */
+const describeFiles = (
+  { configPath, stateDir }: Settings,
+  remainingFiles: readonly string[],
+  logPaths: readonly string[],
+  hadUserRule: boolean,
+): readonly string[] => {
+  const lines = [`${ROOT} (this project), with the config ${configPath}`];
+  if (remainingFiles.length > 0)
+    lines.push(`in ${stateDir}, not steadyport's or in use: ${remainingFiles.join(', ')}`);
+  if (logPaths.length > 0) lines.push(`the logs of the apps: ${logPaths.join(', ')}`);
+  if (existsSync(SYSTEM_RULE)) lines.push(`logrotate's rule; remove it with: rm ${SYSTEM_RULE}`);
+  if (hadUserRule) lines.push('the line for logrotate in your crontab, if you put it there: crontab -e');
+  return lines;
+};
+
+/** The apps of the config; none when the config is broken, since a broken config must not prevent the removal. */
 const configuredApps = (): readonly string[] => {
   try {
     return [...requireConfig().config.proxies.map(({ name }) => name), MONITOR_APP];
@@ -59,6 +73,7 @@ const configuredApps = (): readonly string[] => {
   }
 };
 
+/** Says that the PM2 daemon still runs, and how many apps of others it has; empty without a daemon. */
 const describeDaemon = async ({ pm2Home }: Settings): Promise<readonly string[]> => {
   const pm2 = createPm2(pm2Home);
   const view = await pm2.list();
