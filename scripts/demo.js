@@ -1,4 +1,4 @@
-// `npm run demo [-- --inspector | --stop]`: steadyport at work, in a PM2 and a STEADYPORT_HOME of its own.
+// `npm run demo [-- --inspector | --stop]` shows steadyport at work, in a PM2_HOME and a STEADYPORT_HOME of its own.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -20,9 +20,9 @@ const ENV = {
   STEADYPORT_HOME: join(FOLDER, 'home'),
   STEADYPORT_CONFIG: join(FOLDER, 'steadyport.json'),
 };
-const PATIENCE_MS = 60_000;
+const TIMEOUT_MS = 60_000;
 
-const say = (text) => process.stdout.write(`${text}\n`);
+const print = (text) => process.stdout.write(`${text}\n`);
 const pm2 = (...args) =>
   execFileSync(process.execPath, [PM2, ...args], { env: ENV, stdio: ['ignore', 'pipe', 'inherit'] });
 const steadyport = (...args) => spawnSync(process.execPath, [CLI, ...args], { env: ENV, encoding: 'utf8' });
@@ -35,31 +35,31 @@ const main = async ([option, ...ports]) => {
     process.exit(2);
   }
   stop();
-  if (option === '--stop') return say('The demo is stopped; nothing of it is left.');
+  if (option === '--stop') return print('The demo is stopped; nothing of it is left.');
   mkdirSync(FOLDER, { recursive: true, mode: 0o700 });
   const proxies = option === '--inspector' ? startInspector() : await startUpstream();
   writeFileSync(
     ENV.STEADYPORT_CONFIG,
     JSON.stringify({ proxies, monitor: { http: '127.0.0.1:6270' } }, null, 2),
   );
-  say(`\nForwarders and monitor: pm2 start ecosystem.config.js`);
+  print(`\nForwarders and monitor: pm2 start ecosystem.config.js`);
   pm2('start', join(ROOT, 'ecosystem.config.js'));
-  await allUp();
-  say(`\n${steadyport('status').stdout}`);
-  const awayMs = await killOne();
-  await allUp();
-  say(steadyport('status').stdout);
-  say(`Killed with SIGKILL, port ${portOf(proxies[0])} served again after ${awayMs} ms.`);
-  say('It runs on; look around, then end it with: npm run demo -- --stop');
+  await waitUntilAllUp();
+  print(`\n${steadyport('status').stdout}`);
+  const downtimeMs = await killFirstProxy();
+  await waitUntilAllUp();
+  print(steadyport('status').stdout);
+  print(`Killed with SIGKILL, port ${portOf(proxies[0])} served again after ${downtimeMs} ms.`);
+  print('It runs on; look around, then end it with: npm run demo -- --stop');
 };
 
-/** Ends the demo's PM2 and everything under it, by its own PM2_HOME, and removes its folder. */
+/** Ends the demo's PM2 daemon with all its apps, which it finds by the demo's PM2_HOME, and removes the demo's folder. */
 const stop = () => {
   spawnSync(process.execPath, [PM2, 'kill'], { env: ENV, stdio: 'ignore' });
   rmSync(FOLDER, { recursive: true, force: true });
 };
 
-/** A small real web application that listens on two free ports of localhost only. */
+/** Starts a small web application on two free ports of localhost only. @returns a proxy of the config for each */
 const startUpstream = async () => {
   const ports = [await freePort(), await freePort()];
   pm2(
@@ -71,24 +71,26 @@ const startUpstream = async () => {
     '--serve',
     ...ports.map(String),
   );
-  say(`An application listens on localhost only: ${ports.map((port) => `127.0.0.1:${port}`).join(' and ')}`);
-  const outside = hasOutsideAddress();
-  if (!outside)
-    say('This machine has no other address than loopback: the demo listens on other loopback ports.');
+  print(
+    `An application listens on localhost only: ${ports.map((port) => `127.0.0.1:${port}`).join(' and ')}`,
+  );
+  const isReachable = hasExternalAddress();
+  if (!isReachable)
+    print('This machine has no other address than loopback: the demo listens on other loopback ports.');
   return Promise.all(
     ports.map(async (port, index) => ({
       label: `demo ${index + 1}`,
-      listen: outside ? `${port}` : `127.0.0.1:${await freePort()}`,
+      listen: isReachable ? `${port}` : `127.0.0.1:${await freePort()}`,
       upstream: `localhost:${port}`,
       probe: { type: 'http', path: '/', body: 'steadyport' },
     })),
   );
 };
 
-/** The real MCP Inspector, on its own ports 6274 and 6277 of localhost. */
+/** Starts the MCP Inspector on its own ports 6274 and 6277 of localhost. @returns a proxy of the config for each */
 const startInspector = () => {
   const token = randomBytes(16).toString('hex');
-  const hosts = ['localhost', ...outsideAddresses()];
+  const hosts = ['localhost', ...externalAddresses()];
   const env = {
     ...ENV,
     MCP_AUTO_OPEN_ENABLED: 'false',
@@ -97,8 +99,8 @@ const startInspector = () => {
   };
   const args = ['start', 'npx', '--name', 'mcp-inspector', '--', '--yes', INSPECTOR];
   execFileSync(process.execPath, [PM2, ...args], { env, stdio: ['ignore', 'ignore', 'inherit'] });
-  say(`The MCP Inspector (${INSPECTOR}) starts on localhost:6274 and :6277. Open it at:`);
-  for (const host of hosts.slice(1)) say(`  http://${host}:6274/?MCP_PROXY_AUTH_TOKEN=${token}`);
+  print(`The MCP Inspector (${INSPECTOR}) starts on localhost:6274 and :6277. Open it at:`);
+  for (const host of hosts.slice(1)) print(`  http://${host}:6274/?MCP_PROXY_AUTH_TOKEN=${token}`);
   return [
     {
       label: 'MCP Inspector Web UI',
@@ -115,32 +117,33 @@ const startInspector = () => {
   ];
 };
 
-const allUp = async () => {
-  for (const giveUpAt = Date.now() + PATIENCE_MS; Date.now() < giveUpAt; await sleep(200)) {
+/** Waits until the monitor runs and every proxy is up. */
+const waitUntilAllUp = async () => {
+  for (const deadline = Date.now() + TIMEOUT_MS; Date.now() < deadline; await sleep(200)) {
     const { monitor, proxies } = status();
     if (monitor && proxies.every(({ state }) => state === 'up')) return;
   }
-  say(steadyport('status').stdout);
-  throw new Error(`not everything is up after ${PATIENCE_MS / 1000} s; npm run demo -- --stop ends it`);
+  print(steadyport('status').stdout);
+  throw new Error(`not everything is up after ${TIMEOUT_MS / 1000} s; npm run demo -- --stop ends it`);
 };
 
-/** How long the port was away, from the SIGKILL to the next answer. */
-const killOne = async () => {
+/** Kills the first proxy. @returns the milliseconds from the SIGKILL to the next answer on its port */
+const killFirstProxy = async () => {
   const [proxy] = status().proxies;
   const [host, port] = splitAddress(proxy.listen.find((address) => !address.includes('%')));
-  say(`kill -9 ${proxy.pid}   (${proxy.name})`);
+  print(`kill -9 ${proxy.pid}   (${proxy.name})`);
   process.kill(proxy.pid, 'SIGKILL');
   const startedAt = performance.now();
   while (!(await answers(host, port))) {
-    if (performance.now() - startedAt > PATIENCE_MS)
+    if (performance.now() - startedAt > TIMEOUT_MS)
       throw new Error(`port ${port} did not come back; npm run demo -- --stop ends it`);
     await sleep(10);
   }
-  const awayMs = Math.round(performance.now() - startedAt);
-  for (const giveUpAt = Date.now() + PATIENCE_MS; Date.now() < giveUpAt; await sleep(200)) {
+  const downtimeMs = Math.round(performance.now() - startedAt);
+  for (const deadline = Date.now() + TIMEOUT_MS; Date.now() < deadline; await sleep(200)) {
     if (status().proxies[0].recovery.count > 0) break;
   }
-  return awayMs;
+  return downtimeMs;
 };
 
 const answers = async (host, port) => {
@@ -156,13 +159,13 @@ const splitAddress = (address) => [
   address.slice(address.lastIndexOf(':') + 1),
 ];
 const portOf = ({ listen }) => listen.split(':').at(-1);
-const outsideAddresses = () =>
+const externalAddresses = () =>
   Object.values(networkInterfaces()).flatMap((list) =>
     list
       .filter(({ internal, scopeid }) => !internal && !scopeid)
       .map(({ address, family }) => (family === 'IPv6' ? `[${address}]` : address)),
   );
-const hasOutsideAddress = () => outsideAddresses().length > 0;
+const hasExternalAddress = () => externalAddresses().length > 0;
 
 const freePort = () =>
   new Promise((done) => {

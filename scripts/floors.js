@@ -1,7 +1,8 @@
 /**
- * The rooms of src/ as floors, low to high: a room imports from itself and from the rooms before it, never from one after
- * it. `packages` are the npm packages that a room may import. A pure room does no I/O, so it imports no `node:` module.
- * A room that is listed and not there yet is still to come. `npm run generate` makes biome.floors.json from this list; docs/architecture.md explains it.
+ * The rooms of src/ as floors, low to high. A room imports from itself and from the rooms before it, never from a room after
+ * it. `packages` are the npm packages that a room may import. A pure room does no I/O, so it imports no `node:` module. A
+ * room of the list that does not exist is planned. `npm run generate` makes biome.floors.json from this list;
+ * docs/architecture.md explains it.
  */
 export const FLOORS = [
   { room: 'lib', isPure: true, packages: [] },
@@ -27,8 +28,8 @@ export const FLOORS = [
   { room: 'commands', isPure: false, packages: ['minimist', 'picocolors'] },
 ];
 
-/** Folders of a room that are pure although the room is not. */
+/** The pure folders of rooms that are not pure. */
 export const PURE_FOLDERS = [{ room: 'alerting', folder: 'policy' }];
 
-/** Folders of src/ are at most so many levels deep below their room. */
+/** How many levels of folders a room of src/ has at most, itself included. */
 export const DEPTH = 3;

@@ -1,10 +1,10 @@
-// `npm run generate`: writes the files that are made from the code. The tests compare them with what this would write.
+// `npm run generate` writes the files that are made from the code. test/meta/layering.test.ts compares them with the code.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { DEPTH, FLOORS, PURE_FOLDERS } from './floors.js';
 
 const PACKAGES = Object.keys(JSON.parse(readFileSync('package.json', 'utf8')).dependencies);
 
-/** Biome's rules for the floors: what a room may not import. */
+/** Biome's rules for the floors: the imports that are forbidden in each room. */
 export const makeFloorRules = () => {
   const rules = FLOORS.map((floor, level) => makeRule(`src/${floor.room}/**`, floor, level));
   const pure = PURE_FOLDERS.map(({ room, folder }) => {
@@ -32,7 +32,7 @@ const makeRule = (includes, { isPure, packages }, level) => {
   };
 };
 
-/** Each generated file and its content. */
+/** The generated files: for each path the function that makes the content. */
 export const GENERATED = { 'biome.floors.json': makeFloorRules };
 
 if (import.meta.main ?? process.argv[1] === import.meta.filename)

@@ -15,7 +15,7 @@ import { dirname, join, relative } from 'node:path';
 import { after, before, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 
-/** The rooms of src/ stay in their order, and `npm run check` has teeth: mistakes planted in a copy are found. */
+/** These tests prove that `npm run check` finds mistakes: they plant mistakes in a copy of the project. */
 interface Floor {
   readonly room: string;
   readonly isPure: boolean;
@@ -48,22 +48,22 @@ test('every folder of src/ is a floor', () => {
 
 test('a folder of src/ has at most 13 files', () => {
   const folders = SOURCES.map((path) => dirname(path));
-  const crowded = folders.filter((folder, at) => at === folders.indexOf(folder) + 13);
+  const crowded = folders.filter((folder, index) => index === folders.indexOf(folder) + 13);
   assert.deepEqual(crowded, []);
 });
 
 const COPIED = ['src', 'scripts', 'biome.json', 'biome.floors.json', 'knip.json', 'package.json'];
 const CONFIG = ['tsconfig.json', 'ecosystem.config.js', 'steadyport.json', 'dist', '.gitignore'];
 let copy = '';
-/** The rules that Biome found broken, by file and line. */
-let found: readonly { readonly path: string; readonly line: number; readonly rule: string }[] = [];
+/** The violations of Biome's rules in the copy. */
+let violations: readonly { readonly path: string; readonly line: number; readonly rule: string }[] = [];
 
-/** Plants a file, a line each. */
+/** Writes a file of these lines into the copy. */
 const plant = (path: string, lines: readonly string[]): void =>
   writeFileSync(join(copy, path), lines.map((line) => `${line}\n`).join(''));
 const brokenIn = (path: string, rule: string): readonly number[] =>
-  found
-    .filter((one) => one.path === path && one.rule === rule)
+  violations
+    .filter((violation) => violation.path === path && violation.rule === rule)
     .map(({ line }) => line)
     .toSorted((a, b) => a - b);
 const run = (...args: readonly string[]): string => {
@@ -71,7 +71,7 @@ const run = (...args: readonly string[]): string => {
   return stdout + stderr;
 };
 
-/** The folders of a room that have its own rules, one for each depth. */
+/** The folders of a room that the room's rules apply to, one for each depth. */
 const foldersOf = (room: string): readonly string[] => {
   const isPure = (path: string): boolean =>
     PURE_FOLDERS.some((pure) => path === `src/${pure.room}/${pure.folder}`);
@@ -84,7 +84,7 @@ const foldersOf = (room: string): readonly string[] => {
     ).values(),
   ];
 };
-/** What a room may import, and what it may not. */
+/** The imports that a room is allowed, and those that it is not. */
 const importsOf = (level: number, folder: string, isPure: boolean) => {
   const to = (rooms: readonly string[]): string[] =>
     rooms
@@ -130,11 +130,11 @@ before(() => {
   const report = JSON.parse(
     run('biome', 'lint', '--reporter=json', '--max-diagnostics=none').split('\n')[0] ?? '',
   );
-  found = report.diagnostics.map(
-    (one: { category: string; location: { path: string; start: { line: number } } }) => ({
-      path: one.location.path,
-      line: one.location.start.line,
-      rule: one.category.split('/').at(-1) ?? '',
+  violations = report.diagnostics.map(
+    (diagnostic: { category: string; location: { path: string; start: { line: number } } }) => ({
+      path: diagnostic.location.path,
+      line: diagnostic.location.start.line,
+      rule: diagnostic.category.split('/').at(-1) ?? '',
     }),
   );
 });
@@ -143,7 +143,7 @@ after(() => rmSync(copy, { recursive: true, force: true }));
 for (const { folder, level, isPure } of PLACES)
   test(`${folder} may import what lies below it and its own packages, and nothing else`, () => {
     const { allowed, forbidden } = importsOf(level, folder, isPure);
-    const lines = forbidden.map((_, at) => allowed.length + at + 1);
+    const lines = forbidden.map((_, index) => allowed.length + index + 1);
     assert.deepEqual(brokenIn(`${folder}/planted.ts`, 'noRestrictedImports'), lines);
   });
 

@@ -6,7 +6,7 @@ import { steadyport } from '../../support/cli.ts';
 import { answer, discordOk, openReceiver, type Receiver, slackOk } from '../../support/http-receiver.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 
-/** The command with these lines in its `.env`. */
+/** Runs `alert-test` with this text in its `.env`. */
 const alertTest = (dotEnv: string, env: Readonly<Record<string, string>> = {}) => {
   const folder = tempFolder();
   const config = join(folder, 'steadyport.json');
@@ -20,14 +20,12 @@ const alertTest = (dotEnv: string, env: Readonly<Record<string, string>> = {}) =
 
 const bodyOf = ({ received }: Receiver) => received.map(({ path, text }) => ({ path, text }));
 
-test('each channel gets a test, and the heartbeat nothing', async () => {
-  const [slack, discord, webhook, alertmanager, heartbeat] = [
-    await openReceiver(slackOk),
-    await openReceiver(discordOk),
-    await openReceiver(answer(202)),
-    await openReceiver(answer(200)),
-    await openReceiver(answer(200)),
-  ];
+test('each channel gets a test message, and the heartbeat URL none', async () => {
+  const slack = await openReceiver(slackOk);
+  const discord = await openReceiver(discordOk);
+  const webhook = await openReceiver(answer(202));
+  const alertmanager = await openReceiver(answer(200));
+  const heartbeat = await openReceiver(answer(200));
   const { code, stdout, stderr } = await alertTest(
     [
       `SLACK_WEBHOOK_URL=${slack.url}/s`,
@@ -47,9 +45,9 @@ test('each channel gets a test, and the heartbeat nothing', async () => {
     [webhook, '/w'],
     [alertmanager, '/prefix/api/v2/alerts'],
   ] as const) {
-    const [one, ...others] = bodyOf(receiver);
-    assert.deepEqual([one?.path, others], [path, []]);
-    assert.match(one?.text ?? '', /This is a test of the alerts of steadyport/);
+    const [first, ...further] = bodyOf(receiver);
+    assert.deepEqual([first?.path, further], [path, []]);
+    assert.match(first?.text ?? '', /This is a test of the alerts of steadyport/);
   }
   type Alerts = [{ startsAt: string; endsAt: string; labels: object }];
   const [alert] = (alertmanager.received[0]?.json ?? []) as Alerts;
@@ -58,15 +56,16 @@ test('each channel gets a test, and the heartbeat nothing', async () => {
   assert.deepEqual(heartbeat.received, []);
 });
 
-test('a channel that does not take it is told without its URL, and the others get it', async () => {
-  const [slack, discord] = [await openReceiver(answer(404, 'no_service')), await openReceiver(discordOk)];
+test('a channel that refuses the message is reported without its URL, and the others get it', async () => {
+  const slack = await openReceiver(answer(404, 'no_service'));
+  const discord = await openReceiver(discordOk);
   const { code, stdout, stderr } = await alertTest(
     `SLACK_WEBHOOK_URL=${slack.url}/hidden\nDISCORD_WEBHOOK_URL=${discord.url}/hidden\n`,
   );
   assert.deepEqual([code, stdout, stderr], [1, 'slack: HTTP 404: no_service\ndiscord: sent\n', '']);
 });
 
-test('without a channel it says what to put where, also when only the heartbeat is there', async () => {
+test('without a channel it says what to write where, also when only the heartbeat is set', async () => {
   assert.deepEqual(await alertTest('HEARTBEAT_URL=http://127.0.0.1:1/\n'), {
     code: 2,
     stdout: '',
@@ -75,7 +74,7 @@ test('without a channel it says what to put where, also when only the heartbeat 
   });
 });
 
-test('a URL that is none is told by its name, and nothing is sent', async () => {
+test('an invalid URL is reported by its name, and nothing is sent', async () => {
   const slack = await openReceiver(slackOk);
   const { code, stderr } = await alertTest(`SLACK_WEBHOOK_URL=${slack.url}\nDISCORD_WEBHOOK_URL=hidden\n`);
   assert.deepEqual(
@@ -88,8 +87,9 @@ test('a URL that is none is told by its name, and nothing is sent', async () => 
   );
 });
 
-test('a URL in the environment is not used, and it is said why', async () => {
-  const [inFile, inEnvironment] = [await openReceiver(slackOk), await openReceiver(slackOk)];
+test('a URL in the environment is not used, and a warning says why', async () => {
+  const inFile = await openReceiver(slackOk);
+  const inEnvironment = await openReceiver(slackOk);
   const { code, stderr } = await alertTest(`WEBHOOK_URL=${inFile.url}\n`, {
     SLACK_WEBHOOK_URL: `${inEnvironment.url}/hidden`,
   });

@@ -36,7 +36,7 @@ const ENV = {
   HOME: folder,
 };
 
-describe('what is wrong on the command line exits with 2 and says what would be right', {
+describe('a mistake on the command line exits with 2 and says what is expected', {
   concurrency: 4,
 }, () => {
   const proxyUsage = 'proxy <listen> <upstreamHost> <upstreamPort>';
@@ -119,7 +119,9 @@ describe('an argument is the text that was typed, never a number', { concurrency
     });
 });
 
-describe('help is asked for and exits with 0, or is needed and exits with 2', { concurrency: 4 }, () => {
+describe('help that was asked for exits with 0, and help in place of a command with 2', {
+  concurrency: 4,
+}, () => {
   const table: readonly [args: readonly string[], code: number, first: string][] = [
     [['help'], 0, 'Usage: steadyport <command>'],
     [['--help'], 0, 'Usage: steadyport <command>'],
@@ -141,7 +143,7 @@ describe('help is asked for and exits with 0, or is needed and exits with 2', { 
   });
 });
 
-test('a config that is right is listed, a line for each proxy', async () => {
+test('check-config lists a valid config, a line for each proxy', async () => {
   const expected = {
     code: 0,
     stdout:
@@ -155,11 +157,11 @@ test('a config that is right is listed, a line for each proxy', async () => {
   assert.deepEqual(await steadyport(['check-config'], ENV), expected);
 });
 
-test('the config of the project itself is right', async () => {
+test('the config of the project itself is valid', async () => {
   assert.equal((await steadyport(['check-config'], { HOME: folder })).code, 0);
 });
 
-describe('a folder that cannot be made is said before PM2 is started', { concurrency: 4 }, () => {
+describe('a folder that cannot be made is reported before PM2 is started', { concurrency: 4 }, () => {
   for (const name of ['PM2_HOME', 'STEADYPORT_HOME'])
     test(name, async () => {
       const path = join(configPath, 'below-a-file');
@@ -172,7 +174,7 @@ describe('a folder that cannot be made is said before PM2 is started', { concurr
     });
 });
 
-describe('a setting that is wrong exits with 2 and without a stack trace', { concurrency: 4 }, () => {
+describe('a wrong setting exits with 2 and without a stack trace', { concurrency: 4 }, () => {
   const place = join(folder, 'with-a-folder-as-env');
   mkdirSync(join(place, '.env'), { recursive: true });
   const long = `/${'x'.repeat(120)}`;

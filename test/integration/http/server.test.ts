@@ -48,7 +48,7 @@ const monitor = {
   alerts: NO_ALERTS,
 };
 
-test('the page answers what the status says, and what it does not have with a list of what it has', async (t) => {
+test('the pages answer from the status, and an unknown path gets the list of pages', async (t) => {
   let snapshot: Snapshot = {
     version: 1,
     monitorProblem: null,
@@ -92,7 +92,7 @@ test('the page answers what the status says, and what it does not have with a li
   assert.equal((await get('/healthz', 'POST'))[0], 405);
 });
 
-test('a busy address is an error that names it', async (t) => {
+test('a busy address is an error with its port', async (t) => {
   const fail = (): never => assert.fail();
   const sources = { status: fail, proxies: [], metrics: { contentType: '', render: fail } };
   const first = await serveHttp({ host: '127.0.0.1', port: 0 }, sources);

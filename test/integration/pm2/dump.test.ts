@@ -45,7 +45,7 @@ describe('the saved lists of PM2', () => {
         assert.deepEqual([statSync(path).mode & 0o777, readdirSync(folder)], [0o640, [list]]);
       });
 
-  test('may not be there', () => {
+  test('may be missing', () => {
     const folder = tempFolder();
     assert.deepEqual(removeSavedApps(join(folder, 'none'), CONFIG), { names: [], problems: [] });
     assert.equal(existsSync(join(folder, 'none')), false);

@@ -8,7 +8,7 @@ import { frame } from '../../support/amp-frame.ts';
 import { until } from '../../support/child-process.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 
-/** A bus of a daemon that says what a test wants, and one that listens to it. */
+/** The bus of a fake daemon, and a client of it. */
 const rig = async (t: TestContext) => {
   const path = join(tempFolder(), 'pub.sock');
   const listeners: Socket[] = [];
@@ -24,30 +24,30 @@ const rig = async (t: TestContext) => {
     for (const socket of listeners) socket.destroy();
     await once(daemon.close(), 'close');
   };
-  const heard: Pm2Event[] = [];
-  const bus = createPm2EventBus(path, (news) => heard.push(news));
+  const events: Pm2Event[] = [];
+  const bus = createPm2EventBus(path, (received) => events.push(received));
   t.after(async () => {
     bus.disconnect();
     if (daemon?.listening) await close();
   });
-  const say = (...frames: readonly Buffer[]): void => {
-    for (const one of frames) for (const socket of listeners) socket.write(one);
+  const send = (...frames: readonly Buffer[]): void => {
+    for (const bytes of frames) for (const socket of listeners) socket.write(bytes);
   };
   const hasListeners = (count: number): Promise<void> =>
     until(() => listeners.length === count, `${count} connections`);
-  return { bus, heard, say, open, close, listeners, hasListeners };
+  return { bus, events, send, open, close, listeners, hasListeners };
 };
 
-const event = (name: string, what: string, code?: number): Buffer =>
-  frame('process:event', { event: what, process: { name, exit_code: code } });
+const event = (name: string, eventName: string, code?: number): Buffer =>
+  frame('process:event', { event: eventName, process: { name, exit_code: code } });
 const line = (text: string): Buffer => frame('log:PM2', { data: `${text}\n` });
 
-test('it tells what happened to an app, and how a process ended', async (t) => {
-  const { bus, heard, say, open, hasListeners } = await rig(t);
+test('events say what happened to an app, and how its process ended', async (t) => {
+  const { bus, events, send, open, hasListeners } = await rig(t);
   await open();
   bus.connectTo(1);
   await hasListeners(1);
-  const table: readonly [said: Buffer, heard: Pm2Event][] = [
+  const table: readonly [sent: Buffer, received: Pm2Event][] = [
     [event('a', 'online', 3), { app: 'a', event: 'online', ending: null }],
     [event('a', 'exit', 3), { app: 'a', event: 'exit', ending: 'exited with code 3' }],
     [event('a', 'exit', 0), { app: 'a', event: 'exit', ending: null }],
@@ -62,7 +62,7 @@ test('it tells what happened to an app, and how a process ended', async (t) => {
     ],
     [line('App [a:0] exited with code [0] via signal [SIGINT]'), { app: 'a', event: 'exit', ending: null }],
   ];
-  const nothing = [
+  const ignored = [
     line('App [a:0] online'),
     frame('log:out', { process: { name: 'a' }, event: 'exit', data: 'x' }),
     frame('process:event', null),
@@ -70,25 +70,25 @@ test('it tells what happened to an app, and how a process ended', async (t) => {
     frame('process:event', { event: 1, process: { name: 2 } }),
     frame('log:PM2', 'text'),
   ];
-  say(...nothing, ...table.map(([said]) => said), event('last', 'x'));
-  await until(() => heard.at(-1)?.app === 'last', 'all of it');
+  send(...ignored, ...table.map(([sent]) => sent), event('last', 'x'));
+  await until(() => events.at(-1)?.app === 'last', 'the last event');
   assert.deepEqual(
-    heard.slice(0, -1),
-    table.map(([, news]) => news),
+    events.slice(0, -1),
+    table.map(([, received]) => received),
   );
 });
 
-test('it connects once, and after an end only when it is told to', async (t) => {
-  const { bus, heard, say, open, close, hasListeners } = await rig(t);
+test('it connects once, and after an end only at the next connectTo', async (t) => {
+  const { bus, events, send, open, close, hasListeners } = await rig(t);
   bus.connectTo(1);
   await open();
-  // There was nobody, or there is by now; either way there is to be one connection.
+  // The first attempt may have come before the daemon; either way there must be one connection.
   await until(async () => {
     bus.connectTo(1);
-    say(event('a', 'online'));
+    send(event('a', 'online'));
     await new Promise((done) => setImmediate(done));
-    return heard.length > 0;
-  }, 'news');
+    return events.length > 0;
+  }, 'an event');
   for (let joins = 0; joins < 10; joins += 1) bus.connectTo(1);
   await hasListeners(1);
 
@@ -100,7 +100,7 @@ test('it connects once, and after an end only when it is told to', async (t) => 
   await hasListeners(1);
 });
 
-test('it follows to another daemon, though the one before still holds the line', async (t) => {
+test('it switches to another daemon even if the earlier one keeps its connection', async (t) => {
   const { bus, open, listeners, hasListeners } = await rig(t);
   await open();
   bus.connectTo(1);
@@ -112,15 +112,15 @@ test('it follows to another daemon, though the one before still holds the line',
   await hasListeners(0);
 });
 
-test('it leaves a bus that carries much else, and is not back at once', async (t) => {
-  const { bus, heard, say, open, hasListeners } = await rig(t);
+test('it leaves a bus with too much traffic, and does not come back at once', async (t) => {
+  const { bus, events, send, open, hasListeners } = await rig(t);
   await open();
   bus.connectTo(1);
   await hasListeners(1);
   const chunk = frame('log:out', { data: 'x'.repeat(50_000) });
-  say(chunk, chunk, event('a', 'online'));
-  await until(() => heard.length === 1, 'news among so much');
-  say(chunk, chunk, chunk, chunk, chunk);
+  send(chunk, chunk, event('a', 'online'));
+  await until(() => events.length === 1, 'the event among the output');
+  send(chunk, chunk, chunk, chunk, chunk);
   await hasListeners(0);
   bus.connectTo(1);
   for (let turns = 0; turns < 200; turns += 1) await new Promise((done) => setImmediate(done));

@@ -20,7 +20,7 @@ const parse = (variables: ConfigVariables, file: unknown = FILE): Config => {
   return result.config;
 };
 
-test('PROXIES says which ports there are; the file keeps saying how', () => {
+test('PROXIES replaces the list of ports, and the file keeps their other keys', () => {
   const { proxies } = parse({ PROXIES: '6277:10.0.0.2:80,7000:db.internal:5432' });
   assert.deepEqual(
     proxies.map(({ id, label, holdMs, probe, upstream }) => ({ id, label, holdMs, probe, upstream })),
@@ -43,7 +43,7 @@ test('PROXIES says which ports there are; the file keeps saying how', () => {
   );
 });
 
-test('PROXIES needs no file entry at all', () => {
+test('PROXIES needs no entry in the file', () => {
   assert.deepEqual(
     parse({ PROXIES: '6274:localhost:6274' }, {}).proxies.map(({ name }) => name),
     ['tcp-proxy-6274'],
@@ -68,7 +68,7 @@ describe('an item of PROXIES is LISTEN:HOST:PORT', () => {
     });
 });
 
-describe('a number variable goes before the file, and an empty one is none', () => {
+describe('a number variable takes precedence over the file, and an empty one counts as unset', () => {
   const table: readonly [variables: ConfigVariables, intervalMs: number, failureThreshold: number][] = [
     [{}, 700, 7],
     [{ CHECK_INTERVAL_MS: '10000' }, 10_000, 7],
@@ -86,7 +86,7 @@ describe('a number variable goes before the file, and an empty one is none', () 
     });
 });
 
-test('a number variable needs no monitor in the file', () => {
+test('a number variable needs no monitor section in the file', () => {
   const { monitor } = parse({ CHECK_INTERVAL_MS: '2000' }, { proxies: FILE.proxies });
   assert.deepEqual([monitor.intervalMs, monitor.failureThreshold], [2_000, 3]);
 });

@@ -11,7 +11,7 @@ const targetsOf = (listen: string, upstream: string): readonly string[] => {
   return portTargets(result.config.proxies, LOCAL).flatMap(({ targets }) => targets);
 };
 
-test('the targets of a port are where another machine reaches it', () => {
+test('the targets of a port are the addresses at which another machine reaches it', () => {
   for (const [listen, upstream, targets] of [
     ['7000', 'localhost:7000', ['10.0.0.5:7000', '[fd00::5]:7000']],
     ['7000', 'db.example.net:80', ['10.0.0.5:7000', '[fd00::5]:7000']],
@@ -23,7 +23,7 @@ test('the targets of a port are where another machine reaches it', () => {
     assert.deepEqual(targetsOf(listen, upstream), targets, listen);
 });
 
-test('a group of targets names the app and what it is for', () => {
+test('a group of targets has the app and its label', () => {
   const result = parseConfig({ proxies: [{ listen: '0.0.0.0:7000', upstream: 'b:1', label: 'the app' }] });
   assert.ok(result.ok);
   assert.deepEqual(portTargets(result.config.proxies, LOCAL), [

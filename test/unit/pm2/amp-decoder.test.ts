@@ -3,17 +3,17 @@ import { test } from 'node:test';
 import { decodeFrames } from '../../../src/pm2/amp-decoder.ts';
 import { frame } from '../../support/amp-frame.ts';
 
-const WANTED = ['process:event', 'log:PM2'];
+const TOPICS = ['process:event', 'log:PM2'];
 
-/** What is taken out of `bytes`, which come in pieces of so many. */
-const cut = (bytes: Buffer, pieceBytes: number, mostBytes = 1_000): readonly unknown[] => {
-  const taken: unknown[] = [];
-  const feed = decodeFrames(WANTED, mostBytes, (topic, value) => taken.push([topic, value]));
+/** The messages in `bytes`, which arrive in pieces of `pieceBytes`. */
+const decode = (bytes: Buffer, pieceBytes: number, maxBytes = 1_000): readonly unknown[] => {
+  const messages: unknown[] = [];
+  const feed = decodeFrames(TOPICS, maxBytes, (topic, value) => messages.push([topic, value]));
   for (let at = 0; at < bytes.length; at += pieceBytes) feed(bytes.subarray(at, at + pieceBytes));
-  return taken;
+  return messages;
 };
 
-test('messages are the same however their bytes are cut', () => {
+test('messages are the same however their bytes are split', () => {
   const bytes = Buffer.concat([
     frame('process:event', { event: 'exit', name: 'ä🚀' }),
     frame('log:out', { data: 'x'.repeat(100) }),
@@ -29,10 +29,10 @@ test('messages are the same however their bytes are cut', () => {
     ['log:PM2', null],
   ];
   for (let pieceBytes = 1; pieceBytes <= bytes.length; pieceBytes += 1)
-    assert.deepEqual(cut(bytes, pieceBytes), whole, `pieces of ${pieceBytes} bytes`);
+    assert.deepEqual(decode(bytes, pieceBytes), whole, `pieces of ${pieceBytes} bytes`);
 });
 
-test('what is too long, is not asked for, or is no JSON is passed over, and what follows is read', () => {
+test('a message that is too long, of another topic, or no JSON is skipped, and the next one is read', () => {
   const broken = frame('process:event', { a: 1 });
   broken.writeUInt8(0x58, broken.length - 1);
   const bytes = Buffer.concat([
@@ -43,13 +43,13 @@ test('what is too long, is not asked for, or is no JSON is passed over, and what
     frame('process:event', { a: 2 }),
   ]);
   for (const pieceBytes of [1, 7, bytes.length])
-    assert.deepEqual(cut(bytes, pieceBytes), [['process:event', { a: 2 }]]);
+    assert.deepEqual(decode(bytes, pieceBytes), [['process:event', { a: 2 }]]);
 });
 
-test('a message that is longer than any memory costs none', () => {
+test('a skipped message takes no memory, however long it is', () => {
   const head = frame('log:out', '');
   head.writeUInt32BE(0xffff_ffff, head.length - 8);
-  const feed = decodeFrames(WANTED, 1_000, () => assert.fail('nothing is wanted of it'));
+  const feed = decodeFrames(TOPICS, 1_000, () => assert.fail('no message is expected'));
   feed(head);
   const chunk = Buffer.alloc(1_000_000, 0xff);
   const before = process.memoryUsage().arrayBuffers;

@@ -32,12 +32,12 @@ test('PM2 waits a second longer than the proxy drains before it kills it', () =>
   );
 });
 
-test('every app runs the same script, with the environment it was given and what keeps a proxy small', () => {
+test('every app runs the same script with the given environment, and a proxy with its memory settings', () => {
   for (const root of ['/srv', '/srv/'])
     for (const { script, env, ...app } of define(root)) {
       assert.equal(script, '/srv/dist/cli.js');
-      const sparing = app.name === 'proxy-monitor' ? {} : { MALLOC_ARENA_MAX: '1' };
-      assert.deepEqual(env, { STEADYPORT_HOME: '/h', ...sparing });
+      const lowMemory = app.name === 'proxy-monitor' ? {} : { MALLOC_ARENA_MAX: '1' };
+      assert.deepEqual(env, { STEADYPORT_HOME: '/h', ...lowMemory });
       assert.deepEqual([app['filter_env'], app['exec_mode']], [[''], 'fork']);
     }
 });

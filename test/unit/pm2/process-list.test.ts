@@ -14,7 +14,7 @@ const listing = (name: string, pid: number, status: Pm2Evidence = 'online'): Pm2
   apps: new Map([[name, { pid, status, statusText: status, env: {} }]]),
 });
 
-/** A PM2 that answers when the test says so, the first that asked first; time-outs pass when it says so. */
+/** A PM2 whose answers and time-outs come when the test says so. */
 const slowPm2 = (t: TestContext) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const asked: ((view: Pm2View) => void)[] = [];
@@ -29,33 +29,34 @@ const slowPm2 = (t: TestContext) => {
     },
   );
   return {
-    ...{ list, lines },
+    list,
+    lines,
     asked: () => asked.length,
     superseded: () => superseded,
     answer: async (at: number, view: Pm2View) => {
       asked[at]?.(view);
       await turn();
     },
-    /** Longer than a look waits. */
-    loseThePatience: () => t.mock.timers.tick(300),
+    /** Passes the time that a check waits. */
+    timeOut: () => t.mock.timers.tick(300),
   };
 };
-const FOR_EVER = Number.POSITIVE_INFINITY;
+const ANY_AGE = Number.POSITIVE_INFINITY;
 
-test('those who ask at the same time are told the same', async (t) => {
+test('callers at the same time share one list', async (t) => {
   const { list, asked, answer } = slowPm2(t);
-  const both = Promise.all([list.get(FOR_EVER), list.get(FOR_EVER)]);
+  const both = Promise.all([list.get(ANY_AGE), list.get(ANY_AGE)]);
   assert.equal(asked(), 1);
   const view = listing(NAME, 100);
   await answer(0, view);
   assert.deepEqual(await both, [view, view]);
 });
 
-test('a list that is young enough will do, and another is asked for otherwise', async (t) => {
+test('a list that is young enough serves again, an older one is requested anew', async (t) => {
   const { list, asked, answer } = slowPm2(t);
-  const first = list.get(FOR_EVER);
+  const first = list.get(ANY_AGE);
   await answer(0, listing(NAME, 100));
-  assert.equal(await list.get(FOR_EVER), await first);
+  assert.equal(await list.get(ANY_AGE), await first);
   assert.equal(asked(), 1);
   const second = list.get(-1);
   await turn();
@@ -65,14 +66,14 @@ test('a list that is young enough will do, and another is asked for otherwise', 
   assert.equal(await second, now);
 });
 
-describe('after a cure', () => {
-  test('what was known before it will not do, however young', async (t) => {
+describe('after a remedy', () => {
+  test('a list from before it does not serve, however young', async (t) => {
     const { list, asked, answer } = slowPm2(t);
-    void list.get(FOR_EVER);
+    void list.get(ANY_AGE);
     await answer(0, listing(NAME, 100, 'stopping'));
-    const curedAt = performance.now() + Number.EPSILON;
-    while (performance.now() <= curedAt);
-    const after = list.get(FOR_EVER, curedAt);
+    const actionAt = performance.now() + Number.EPSILON;
+    while (performance.now() <= actionAt);
+    const after = list.get(ANY_AGE, actionAt);
     await turn();
     assert.equal(asked(), 2);
     const now = listing(NAME, 200);
@@ -80,12 +81,12 @@ describe('after a cure', () => {
     assert.equal(await after, now);
   });
 
-  test('nor will what was asked for before, and comes after it', async (t) => {
+  test('a list that was requested before it and comes after it does not serve', async (t) => {
     const { list, asked, answer } = slowPm2(t);
-    void list.get(FOR_EVER);
-    const curedAt = performance.now();
-    while (performance.now() <= curedAt);
-    const after = list.get(FOR_EVER, performance.now());
+    void list.get(ANY_AGE);
+    const actionAt = performance.now();
+    while (performance.now() <= actionAt);
+    const after = list.get(ANY_AGE, performance.now());
     await answer(0, listing(NAME, 100, 'stopping'));
     assert.equal(asked(), 2);
     const now = listing(NAME, 200);
@@ -93,39 +94,39 @@ describe('after a cure', () => {
     assert.equal(await after, now);
   });
 
-  test('and when PM2 takes its time nothing is known', async (t) => {
-    const { list, answer, loseThePatience } = slowPm2(t);
-    void list.get(FOR_EVER);
+  test('the list is unknown while PM2 does not answer', async (t) => {
+    const { list, answer, timeOut } = slowPm2(t);
+    void list.get(ANY_AGE);
     await answer(0, listing(NAME, 100, 'stopping'));
-    const curedAt = performance.now();
-    while (performance.now() <= curedAt);
-    const after = list.get(FOR_EVER, performance.now());
-    loseThePatience();
+    const actionAt = performance.now();
+    while (performance.now() <= actionAt);
+    const after = list.get(ANY_AGE, performance.now());
+    timeOut();
     assert.deepEqual(await after, { ok: false, problem: PENDING });
   });
 });
 
-describe('a PM2 that takes its time', () => {
-  test('keeps no look from the rest of the evidence', async (t) => {
-    const { list, loseThePatience } = slowPm2(t);
-    const late = list.get(FOR_EVER);
-    loseThePatience();
+describe('a slow PM2', () => {
+  test('does not delay the rest of the evidence', async (t) => {
+    const { list, timeOut } = slowPm2(t);
+    const late = list.get(ANY_AGE);
+    timeOut();
     assert.deepEqual(await late, { ok: false, problem: PENDING });
     assert.equal(list.problem(), null);
   });
 
-  test('is taken for what it said a moment ago', async (t) => {
-    const { list, answer, loseThePatience } = slowPm2(t);
+  test('is represented by its last list', async (t) => {
+    const { list, answer, timeOut } = slowPm2(t);
     const before = listing(NAME, 100);
-    void list.get(FOR_EVER);
+    void list.get(ANY_AGE);
     await answer(0, before);
     const late = list.get(-1);
-    loseThePatience();
+    timeOut();
     assert.equal(await late, before);
   });
 });
 
-test('that it cannot be asked is told once, and once that it can again', async (t) => {
+test('a failure is logged once, and its end once', async (t) => {
   const { list, lines, answer } = slowPm2(t);
   for (const [at, view] of [AWAY, AWAY, listing(NAME, 100), listing(NAME, 100)].entries()) {
     const asked = list.get(-1);
@@ -149,9 +150,9 @@ describe('another monitor in the list', () => {
     ['gave_up', process.pid + 1, false],
   ];
   for (const [status, pid, isSuperseded] of table)
-    test(`${status}, ${pid === process.pid ? 'this process' : 'another process'}: ${isSuperseded ? 'takes its place' : 'does not'}`, async (t) => {
+    test(`${status}, ${pid === process.pid ? 'this process' : 'another process'}: ${isSuperseded ? 'supersedes' : 'does not'}`, async (t) => {
       const { list, superseded, answer } = slowPm2(t);
-      void list.get(FOR_EVER);
+      void list.get(ANY_AGE);
       await answer(0, listing(MONITOR_APP, pid, status));
       assert.equal(superseded(), isSuperseded ? 1 : 0);
     });

@@ -17,28 +17,28 @@ const AWAY: Pm2View = { ok: false, problem: 'the PM2 daemon is not running' };
 
 const DAEMON = 1;
 
-/** PM2's list, with the app in it, or without. */
+/** PM2's list with the app in it; without a status, an empty list. */
 const listed = (status?: Pm2Evidence, pid: number | null = 100, env: Pm2App['env'] = {}): Pm2View => ({
   ok: true,
   daemonPid: DAEMON,
   apps: new Map(status ? [[NAME, { pid, status, statusText: status, env }]] : []),
 });
 
-/** A PM2 that has these lists, one after the other and then the last one, and does what `on` says. */
+/** A PM2 that gives these lists one after the other, then the last one again and again, and whose actions run `on`. */
 const fakePm2 = (views: readonly Pm2View[], on: Partial<Pm2> = {}) => {
   const calls: string[] = [];
-  const left = [...views];
-  const noted = (name: 'start' | 'restart' | 'stop' | 'delete') => async (argument: never) => {
+  const remaining = [...views];
+  const recorded = (name: 'start' | 'restart' | 'stop' | 'delete') => async (argument: never) => {
     calls.push(name);
     await on[name]?.(argument);
   };
   const pm2: Pm2 = {
-    list: async () => (left.length > 1 ? left.shift() : left[0]) ?? AWAY,
-    start: noted('start'),
-    restart: noted('restart'),
-    stop: noted('stop'),
+    list: async () => (remaining.length > 1 ? remaining.shift() : remaining[0]) ?? AWAY,
+    start: recorded('start'),
+    restart: recorded('restart'),
+    stop: recorded('stop'),
     reloadLogs: async () => {},
-    delete: noted('delete'),
+    delete: recorded('delete'),
     subscribe: () => {},
     close: () => {},
   };
@@ -46,28 +46,28 @@ const fakePm2 = (views: readonly Pm2View[], on: Partial<Pm2> = {}) => {
   return {
     calls,
     restart: (
-      cure: Exclude<Remedy, 'relisten'>,
+      remedy: Exclude<Remedy, 'relisten'>,
       app: AppDefinition,
       pid: number | null,
-      seenBy: number | null = null,
-    ) => restart(cure, app, pid, seenBy),
+      daemonPid: number | null = null,
+    ) => restart(remedy, app, pid, daemonPid),
   };
 };
 
 const sleeper = (t: TestContext) => startChild(t, 'sleep', ['1000']);
 
-describe('while PM2 cannot be reached nothing is begun', () => {
-  for (const cure of ['start', 'restart', 'force_restart'] as const)
-    test(cure, async (t) => {
+describe('a PM2 that cannot be reached: nothing is begun', () => {
+  for (const remedy of ['start', 'restart', 'force_restart'] as const)
+    test(remedy, async (t) => {
       const child = sleeper(t);
       const { calls, restart } = fakePm2([AWAY]);
-      await assert.rejects(restart(cure, APP, child.pid), /^Error: the PM2 daemon is not running$/);
+      await assert.rejects(restart(remedy, APP, child.pid), /^Error: the PM2 daemon is not running$/);
       assert.deepEqual(calls, []);
       assert.equal(child.signalCode, null);
     });
 });
 
-describe('to bring back', () => {
+describe('starting', () => {
   const table: readonly [status: Pm2Evidence | undefined, calls: readonly string[]][] = [
     [undefined, ['start']],
     ['gave_up', ['stop', 'restart']],
@@ -83,36 +83,36 @@ describe('to bring back', () => {
       assert.deepEqual(calls, expected);
     });
 
-  test('an app that this very daemon had before: nothing, somebody has deleted it since the look', async () => {
+  test('an app that the same daemon had before: nothing, the operator has deleted it since the check', async () => {
     const { calls, restart } = fakePm2([listed()]);
     await restart('start', APP, null, DAEMON);
     assert.deepEqual(calls, []);
   });
 
-  test('an app that another daemon had before: it is started', async () => {
+  test('an app that another daemon had before: start', async () => {
     const { calls, restart } = fakePm2([listed()]);
     await restart('start', APP, null, DAEMON + 1);
     assert.deepEqual(calls, ['start']);
   });
 
-  test('an app whose stop fails goes on with the restart', async () => {
+  test('an app whose stop fails: the restart follows all the same', async () => {
     const { calls, restart } = fakePm2([listed('gave_up')], { stop: () => Promise.reject(new Error('no')) });
     await restart('start', APP, null);
     assert.deepEqual(calls, ['stop', 'restart']);
   });
 
-  test('an app that PM2 does not restart is said so', async () => {
+  test('an app that PM2 cannot restart: the error', async () => {
     const { restart } = fakePm2([listed('online')], { restart: () => Promise.reject(new Error('no')) });
     await assert.rejects(restart('start', APP, null), /^Error: no$/);
   });
 });
 
-describe('what the operator stops between the look and the cure stays stopped', () => {
-  for (const cure of ['restart', 'force_restart'] as const)
+describe('an app that the operator stops between the check and the remedy stays stopped', () => {
+  for (const remedy of ['restart', 'force_restart'] as const)
     for (const status of ['stopped', 'stopping'] as const)
-      test(`${cure}, ${status}`, async () => {
+      test(`${remedy}, ${status}`, async () => {
         const { calls, restart } = fakePm2([listed(status)]);
-        await assert.rejects(restart(cure, APP, 100), /^Error: it was stopped meanwhile$/);
+        await assert.rejects(restart(remedy, APP, 100), /^Error: it was stopped meanwhile$/);
         assert.deepEqual(calls, []);
       });
 });
@@ -127,22 +127,22 @@ describe('a restart that PM2 rejects', () => {
     [listed(undefined), false],
     [AWAY, false],
   ];
-  for (const cure of ['restart', 'force_restart'] as const)
+  for (const remedy of ['restart', 'force_restart'] as const)
     for (const [view, isReplaced] of now) {
       const [app] = view.ok ? view.apps.values() : [];
-      const seen = view.ok ? `${app?.status ?? 'not listed'}, pid ${app?.pid ?? 'none'}` : 'away';
-      test(`${cure}, and then ${seen}: ${isReplaced ? 'it came about all the same' : 'has failed'}`, async () => {
+      const listing = view.ok ? `${app?.status ?? 'not listed'}, pid ${app?.pid ?? 'none'}` : 'away';
+      test(`${remedy}, and then ${listing}: ${isReplaced ? 'replaced all the same' : 'failed'}`, async () => {
         const { restart } = fakePm2([listed('online', 100), view], {
           restart: () => Promise.reject(new Error('Process 0 not found')),
         });
-        const done = restart(cure, APP, 100);
+        const done = restart(remedy, APP, 100);
         if (isReplaced) await done;
         else await assert.rejects(done, /^Error: Process 0 not found$/);
       });
     }
 });
 
-/** What the kernel gives the next pid after; only a root may say so. */
+/** The kernel gives the next process the pid after this one; only root may set it. */
 const LAST_PID = {
   path: '/proc/sys/kernel/ns_last_pid',
   get problem(): string | undefined {
@@ -155,9 +155,11 @@ const LAST_PID = {
   },
 };
 
-/** Another process of this pid, started at another tick of the clock. Others may come first: it is tried until it is so. */
+/**
+ * Starts another process with this pid, at another tick of the clock. It attempts again while other programs take the pid.
+ */
 const replace = async (t: TestContext, pid: number, startTicks: number): Promise<Child> => {
-  for (let tries = 0; tries < 1_000; tries += 1) {
+  for (let attempts = 0; attempts < 1_000; attempts += 1) {
     writeFileSync(LAST_PID.path, String(pid - 1));
     const child = sleeper(t);
     if (child.pid === pid && readProcess(pid)?.startTicks !== startTicks) return child;
@@ -167,22 +169,22 @@ const replace = async (t: TestContext, pid: number, startTicks: number): Promise
   return assert.fail('the pid did not come again');
 };
 
-describe('to kill what PM2 is stopping', {
+describe('killing an app that PM2 is stopping', {
   skip: needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)'),
 }, () => {
   const OURS = { STEADYPORT_CONFIG: '/etc/steadyport.json', STEADYPORT_REVISION: '0' };
   const app = { name: NAME, env: OURS } as unknown as AppDefinition;
   const table: Readonly<Record<string, readonly [view: (pid: number) => Pm2View, isKilled: boolean]>> = {
-    'that is so still': [(pid) => listed('stopping', pid, OURS), true],
-    'that has been stopped since': [() => listed('stopped', null, OURS), false],
-    'that runs again': [(pid) => listed('online', pid, OURS), false],
-    'that is another process by now': [(pid) => listed('stopping', pid + 1, OURS), false],
-    'that is deleted': [() => listed(), false],
-    'that was made from another config': [
+    'and still stops': [(pid) => listed('stopping', pid, OURS), true],
+    'and has stopped since': [() => listed('stopped', null, OURS), false],
+    'and that runs again': [(pid) => listed('online', pid, OURS), false],
+    'and that is another process by now': [(pid) => listed('stopping', pid + 1, OURS), false],
+    'and that is deleted': [() => listed(), false],
+    'of another config': [
       (pid) => listed('stopping', pid, { ...OURS, STEADYPORT_CONFIG: '/srv/steadyport.json' }),
       false,
     ],
-    'that was made from no config': [(pid) => listed('stopping', pid), false],
+    'of no config': [(pid) => listed('stopping', pid), false],
   };
   for (const [name, [view, isKilled]] of Object.entries(table))
     test(`${name}: ${isKilled ? 'killed' : 'left alone'}`, async (t) => {
@@ -195,7 +197,7 @@ describe('to kill what PM2 is stopping', {
       assert.equal(child.signalCode, isKilled ? 'SIGKILL' : 'SIGTERM');
     });
 
-  test('kills nobody while PM2 cannot be asked', async (t) => {
+  test('kills nothing while PM2 cannot be reached', async (t) => {
     const child = sleeper(t);
     await assert.rejects(fakePm2([AWAY]).restart('kill', app, child.pid), /daemon is not running/);
     child.kill('SIGTERM');
@@ -205,21 +207,21 @@ describe('to kill what PM2 is stopping', {
 });
 
 describe('a forced restart', { skip: needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)') }, () => {
-  /** One that PM2 has begun, and ends when `goes` does; time goes by only when the test says so. */
+  /** Begins a restart that PM2 ends when `exited` resolves, under a mocked clock. */
   const begin = async (
     t: TestContext,
-    cure: 'restart' | 'force_restart',
+    remedy: 'restart' | 'force_restart',
     pid: number | null,
-    goes: Promise<unknown>,
+    exited: Promise<unknown>,
   ) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
-    const { calls, restart } = fakePm2([listed('online', pid)], { restart: async () => void (await goes) });
-    const done = restart(cure, APP, pid);
+    const { calls, restart } = fakePm2([listed('online', pid)], { restart: async () => void (await exited) });
+    const done = restart(remedy, APP, pid);
     await turn();
     assert.deepEqual(calls, ['restart']);
     return { done };
   };
-  /** A signal that was sent before this one would have ended it. */
+  /** Ends the child with SIGTERM; an earlier signal would have ended it first. */
   const assertUnharmed = async (child: Child): Promise<void> => {
     child.kill('SIGTERM');
     await once(child, 'exit');
@@ -227,7 +229,7 @@ describe('a forced restart', { skip: needs(HAS_PROCFS ? undefined : 'needs /proc
   };
   const isAlive = ({ pid }: Child): boolean => !'ZX'.includes(readProcess(pid)?.state ?? 'X');
 
-  test('kills a process that does not heed PM2, 15 ms later', async (t) => {
+  test('kills a process that ignores SIGINT, after 15 ms', async (t) => {
     const child = sleeper(t);
     child.kill('SIGSTOP');
     const { done } = await begin(t, 'force_restart', child.pid, once(child, 'exit'));
@@ -239,7 +241,7 @@ describe('a forced restart', { skip: needs(HAS_PROCFS ? undefined : 'needs /proc
     assert.equal(child.signalCode, 'SIGKILL');
   });
 
-  test('is the only one that kills', async (t) => {
+  test('kills, a plain restart does not', async (t) => {
     const child = sleeper(t);
     const { done } = await begin(t, 'restart', child.pid, turn());
     await done;
@@ -247,7 +249,7 @@ describe('a forced restart', { skip: needs(HAS_PROCFS ? undefined : 'needs /proc
     await assertUnharmed(child);
   });
 
-  test('of a process that goes by itself kills nobody', async (t) => {
+  test('does not kill a process that exits by itself', async (t) => {
     const child = sleeper(t);
     const { done } = await begin(t, 'force_restart', child.pid, once(child, 'exit'));
     child.kill('SIGTERM');
@@ -256,22 +258,24 @@ describe('a forced restart', { skip: needs(HAS_PROCFS ? undefined : 'needs /proc
     assert.equal(child.signalCode, 'SIGTERM');
   });
 
-  test('kills nobody who has the pid by then', { skip: needs(LAST_PID.problem) }, async (t) => {
+  test('does not kill another process that has the pid by then', {
+    skip: needs(LAST_PID.problem),
+  }, async (t) => {
     const child = sleeper(t);
     const startTicks = readProcess(child.pid)?.startTicks ?? 0;
     const { done } = await begin(t, 'force_restart', child.pid, once(child, 'exit'));
     child.kill('SIGTERM');
     await done;
-    const heir = await replace(t, child.pid, startTicks);
+    const successor = await replace(t, child.pid, startTicks);
     t.mock.timers.tick(15);
-    await assertUnharmed(heir);
+    await assertUnharmed(successor);
   });
 
   for (const [name, pid] of [
-    ['of nobody knows which process', null],
-    ['of a process that has gone before', 4_194_304],
+    ['of an unknown process', null],
+    ['of a process that has ended before', 4_194_304],
   ] as const)
-    test(`${name} is a restart`, async (t) => {
+    test(`${name} is a plain restart`, async (t) => {
       const { done } = await begin(t, 'force_restart', pid, turn());
       await done;
       t.mock.timers.tick(15);
