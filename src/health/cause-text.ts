@@ -1,104 +1,160 @@
 import type { Cause } from './types.ts';
 
-/** A cause in words: as the log says it of a port, and as the status says what to do about it. */
+/** A cause in words: what the log says of a port, and what the status and the alerts say about it. */
 interface CauseTexts {
-  /** After "Proxy for port 6274 ". */
+  /** What follows "Proxy for port 6274 ". */
   readonly logText: (upstream: string) => string;
-  /** What more the log says of a failure. */
+  /** What the log adds to a failure. */
   readonly note?: string;
-  readonly advice: (context: AdviceContext) => string;
+  readonly explain: (context: CauseContext) => Explanation;
 }
 
-interface AdviceContext {
+interface CauseContext {
+  /** The PM2 app's name. */
   readonly name: string;
   readonly upstream: string;
   /** "port 6274" or "the socket". */
   readonly place: string;
-  /** What the failed check said, or how the process ended. */
-  readonly detail: string | null;
+  /** The process that has the port, when it is not the proxy. */
   readonly portOwner: string | null;
 }
 
-const LOGS_COMMAND = 'pm2 logs';
+/**
+ * What is to be said about a cause. What the failed check said, or how the process ended, is the cause's detail: it is no part
+ * of these texts, and each view joins them in its own way.
+ */
+export interface Explanation {
+  /** What is wrong: no full sentence, no full stop. Null when the cause alone says it. */
+  readonly what: string | null;
+  /** What happens or is to be done next: a sentence or two, without a full stop at the end. */
+  readonly next: string;
+  /** What the detail is to `what`: it `adds` to it, `replaces` it, since it says the same with figures, or is `separate`. */
+  readonly detail: 'adds' | 'replaces' | 'separate';
+}
 
-const inParentheses = (detail: string | null): string => (detail === null ? '' : ` (${detail})`);
+const LOGS_COMMAND = 'pm2 logs';
+const RESTARTED_AT_THRESHOLD = 'It is restarted by force at the threshold';
+const SEE_LIMITS = 'See "limits" in the config';
 
 const CAUSE_TEXTS: Readonly<Record<Cause, CauseTexts>> = {
   crashed: {
     logText: () => 'is not running',
-    advice: ({ name, detail }) =>
-      `the process is gone${inParentheses(detail)}; PM2 and the monitor bring it back. Why it died: ${LOGS_COMMAND} ${name}`,
+    explain: ({ name }) => ({
+      what: 'the process is gone',
+      next: `PM2 and the monitor bring it back. Why it died: ${LOGS_COMMAND} ${name}`,
+      detail: 'adds',
+    }),
   },
   crash_loop: {
     logText: () => 'crashes again and again',
-    advice: ({ name, detail }) =>
-      `PM2 restarts it ever more slowly, at most every 15 s; a restart will not cure it. Why it dies${inParentheses(detail)}: ${LOGS_COMMAND} ${name}`,
+    explain: ({ name }) => ({
+      what: 'the process dies again and again',
+      next: `PM2 restarts it ever more slowly, at most every 15 s; a restart will not help. Why it dies: ${LOGS_COMMAND} ${name}`,
+      detail: 'adds',
+    }),
   },
   stopped_by_signal: {
     logText: () => 'is not responding',
     note: 'the process is stopped (SIGSTOP, or a debugger)',
-    advice: () => 'the process is stopped by a signal; it is restarted by force at the threshold',
+    explain: () => ({
+      what: 'the process is stopped by a signal',
+      next: RESTARTED_AT_THRESHOLD,
+      detail: 'separate',
+    }),
   },
   blocked_in_kernel: {
     logText: () => 'is not responding',
     note: 'the process waits for the kernel (state D)',
-    advice: () => 'no signal ends what it waits for, so it is not restarted: look at the disk and at dmesg',
+    explain: () => ({
+      what: 'no signal ends what it waits for, so it is not restarted',
+      next: 'Look at the disk and at dmesg',
+      detail: 'separate',
+    }),
   },
   hung: {
     logText: () => 'is not responding',
-    advice: () => 'the process does not answer; it is restarted by force at the threshold',
+    explain: () => ({
+      what: 'the process does not answer',
+      next: RESTARTED_AT_THRESHOLD,
+      detail: 'separate',
+    }),
   },
   data_path_stuck: {
     logText: () => 'is not moving any bytes',
-    advice: () =>
-      'the thread that moves the bytes does not answer; it is restarted by force at the threshold',
+    explain: () => ({
+      what: 'the thread that moves the bytes does not answer',
+      next: RESTARTED_AT_THRESHOLD,
+      detail: 'separate',
+    }),
   },
   not_listening: {
     logText: () => 'is not listening',
-    advice: ({ name }) => `no address could be bound; see: ${LOGS_COMMAND} ${name}`,
+    explain: ({ name }) => ({
+      what: 'no address could be bound',
+      next: `See: ${LOGS_COMMAND} ${name}`,
+      detail: 'separate',
+    }),
   },
   port_in_use: {
     logText: () => 'cannot listen: the port is in use',
-    advice: ({ place, portOwner }) =>
-      `${place} is taken as soon as it is free; stop its holder or listen elsewhere: ${portOwner ?? 'another process'}`,
+    explain: ({ place, portOwner }) => ({
+      what: null,
+      next: `${place} is taken as soon as it is free; stop its holder or listen elsewhere: ${portOwner ?? 'another process'}`,
+      detail: 'separate',
+    }),
   },
   not_accepting: {
     logText: () => 'is not accepting connections',
-    advice: ({ detail }) =>
-      `the proxy runs but does not accept (${detail ?? 'no answer'}); it is asked to listen anew, then restarted`,
+    explain: () => ({
+      what: 'the proxy runs but does not accept',
+      next: 'It is asked to listen anew, then restarted',
+      detail: 'adds',
+    }),
   },
   open_files_limit: {
     logText: () => 'is running out of open files',
-    advice: ({ detail }) =>
-      `${detail ?? 'its open files are near their limit'}; raise the limit (ulimit -n), or lower "maxConnections"`,
+    explain: () => ({
+      what: 'its open files are near their limit',
+      next: 'Raise the limit (ulimit -n), or lower "maxConnections"',
+      detail: 'replaces',
+    }),
   },
   memory_limit: {
     logText: () => 'uses too much memory',
-    advice: ({ detail }) => `${detail ?? 'its memory is over its limit'}; see "limits" in the config`,
+    explain: () => ({ what: 'its memory is over its limit', next: SEE_LIMITS, detail: 'replaces' }),
   },
   cpu_limit: {
     logText: () => 'uses too much CPU',
-    advice: ({ detail }) => `${detail ?? 'its CPU is over its limit'}; see "limits" in the config`,
+    explain: () => ({ what: 'its CPU is over its limit', next: SEE_LIMITS, detail: 'replaces' }),
   },
   slow_responses: {
     logText: () => 'answers slowly',
-    advice: ({ detail }) => `${detail ?? 'its answers take too long'}; see "limits" in the config`,
+    explain: () => ({ what: 'its answers take too long', next: SEE_LIMITS, detail: 'replaces' }),
   },
   upstream_down: {
     logText: (upstream) => `has no upstream: ${upstream} does not answer`,
-    advice: ({ detail, upstream }) =>
-      `${detail ?? `${upstream} does not answer`}. The proxy is fine: start the application, or correct "upstream"`,
+    explain: ({ upstream }) => ({
+      what: `${upstream} does not answer`,
+      next: 'The proxy is fine: start the application, or correct "upstream"',
+      detail: 'replaces',
+    }),
   },
   upstream_unhealthy: {
     logText: (upstream) =>
       `has an upstream that is not well: ${upstream} accepts, and does not answer as expected`,
-    advice: ({ detail, upstream }) =>
-      `${detail ?? `${upstream} does not answer`}. The proxy is fine: look at the application, or correct "probe"`,
+    explain: ({ upstream }) => ({
+      what: `${upstream} does not answer`,
+      next: 'The proxy is fine: look at the application, or correct "probe"',
+      detail: 'replaces',
+    }),
   },
   forwarding_broken: {
     logText: (upstream) => `does not forward, though ${upstream} answers`,
-    advice: ({ detail, upstream }) =>
-      `${upstream} answers, but not through the proxy (${detail ?? 'no answer'}); it is restarted at the threshold`,
+    explain: ({ upstream }) => ({
+      what: `${upstream} answers, but not through the proxy`,
+      next: 'It is restarted at the threshold',
+      detail: 'adds',
+    }),
   },
 };
 
@@ -118,5 +174,15 @@ export const describeFailure = (
   return `${describeCause(cause, subject)} (failure #${failureNumber})${note ? `: ${note}` : ''}`;
 };
 
-/** What to do next. */
-export const adviceFor = (cause: Cause, context: AdviceContext): string => CAUSE_TEXTS[cause].advice(context);
+/** What is wrong, and what to do next. */
+export const explainCause = (cause: Cause, context: CauseContext): Explanation =>
+  CAUSE_TEXTS[cause].explain(context);
+
+/** What is wrong, with the detail: "the process is gone (exit code 1)". Null when there is nothing to say. */
+export const describeReason = (
+  { what, detail: relation }: Explanation,
+  detail: string | null,
+): string | null => {
+  if (what === null || detail === null) return what ?? detail;
+  return relation === 'replaces' ? detail : `${what} (${detail})`;
+};

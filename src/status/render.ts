@@ -1,4 +1,4 @@
-import { adviceFor } from '../health/cause-text.ts';
+import { describeReason, explainCause } from '../health/cause-text.ts';
 import type { ProxyState } from '../health/state.ts';
 import { formatDuration } from '../lib/duration.ts';
 import {
@@ -12,14 +12,14 @@ import {
 import { headlineOf, isHealthy } from './summary.ts';
 import { truncate, wrap } from './text-layout.ts';
 
-/** How text is marked; the identity where there are no colours. */
+/** How text is marked. Without colours it stays as it is. */
 export interface TextStyle {
   success(text: string): string;
   error(text: string): string;
   dim(text: string): string;
 }
 
-/** For people: no line is longer than `columns`. */
+/** The status as a text for people. No line is longer than `columns`. */
 export const renderStatus = (snapshot: Snapshot, columns: number, style: TextStyle, now: number): string => {
   const { monitor, proxies, log } = snapshot;
   const truncateLine = (text: string): string => truncate(text, columns);
@@ -61,43 +61,63 @@ const STATE_LABELS: Readonly<Record<ProxyState, string>> = {
   not_needed: 'not needed: the upstream listens on every address itself',
 };
 
-const styleLine = (line: string, row: number, proxy: ProxyStatus, style: TextStyle): string =>
-  row > 0 ? line : isHealthy(proxy) ? style.success(line) : style.error(line);
+const styleLine = (line: string, row: number, proxy: ProxyStatus, style: TextStyle): string => {
+  if (row > 0) return line;
+  return isHealthy(proxy) ? style.success(line) : style.error(line);
+};
 
 const renderProxy = (proxy: ProxyStatus, columns: number, now: number): string[] => {
-  const { failures, restarts, recovery, connections, checkMs } = proxy;
-  const lines = [
-    `${STATE_SYMBOLS[proxy.state]} ${proxy.id}  ${proxy.label}  ${STATE_LABELS[proxy.state]}${proxy.cause ? ` (${proxy.cause})` : ''} for ${formatDuration(Math.max(0, now - proxy.since))}`,
+  const { failures, restarts, connections } = proxy;
+  const lastIncident = proxy.incidents.at(-1);
+  return [
+    renderState(proxy, now),
     `    ${proxy.listen.join(', ') || 'nothing bound'} → ${proxy.upstream}`,
     `    ${proxy.name}  pid ${proxy.pid ?? '-'}  PM2 ${proxy.pm2}${formatEngine(proxy)}  restarts: ${restarts.crash} crash, ${restarts.forced} forced`,
     `    failures ${failures.consecutive}/${proxy.failureThreshold} now, ${failures.sinceHealthy} since healthy, ${failures.total} in all` +
       `  connections ${connections.active} active, ${connections.total} in all`,
-    `    probe ${checkMs === null ? '-' : `${checkMs} ms`}  recovery ${recovery.count === 0 ? '-' : `last ${formatDuration(recovery.lastMs)}, mean ${formatDuration(recovery.meanMs)}`}`,
+    renderTimes(proxy),
+    ...renderUsage(proxy),
+    ...(lastIncident ? [renderIncident(lastIncident, now)] : []),
+    ...renderUrls(proxy),
+    ...renderExplanation(proxy, columns, now),
   ];
-  lines.push(...renderUsage(proxy));
-  const lastIncident = proxy.incidents.at(-1);
-  if (lastIncident) lines.push(`    ${renderIncident(lastIncident, now)}`);
-  if (proxy.urls.length > 0)
-    lines.push(
-      `    from elsewhere: ${proxy.urls.join(' ')}${ANSWER_LABELS[String(proxy.answersOnOwnAddress)] ?? ''}`,
-    );
-  const explanation = explanationOf(proxy);
-  const nextRestart =
-    proxy.nextRestartAt === null
-      ? ''
-      : `; restarts did not help: next try in ${formatDuration(Math.max(0, proxy.nextRestartAt - now))}`;
-  return explanation === undefined
-    ? lines
-    : [...lines, ...wrap(explanation + nextRestart, columns, '    → ', '      ')];
 };
 
-/** The reason is of interest where the better engine could not be had. */
+const renderState = ({ state, id, label, cause, since }: ProxyStatus, now: number): string =>
+  `${STATE_SYMBOLS[state]} ${id}  ${label}  ${STATE_LABELS[state]}${cause ? ` (${cause})` : ''} for ${formatDuration(Math.max(0, now - since))}`;
+
+const renderTimes = ({ checkMs, recovery }: ProxyStatus): string => {
+  const probe = checkMs === null ? '-' : `${checkMs} ms`;
+  const recoveries =
+    recovery.count === 0
+      ? '-'
+      : `last ${formatDuration(recovery.lastMs)}, mean ${formatDuration(recovery.meanMs)}`;
+  return `    probe ${probe}  recovery ${recoveries}`;
+};
+
+const renderUrls = ({ urls, answersOnOwnAddress }: ProxyStatus): string[] => {
+  if (urls.length === 0) return [];
+  return [`    from elsewhere: ${urls.join(' ')}${ANSWER_LABELS[String(answersOnOwnAddress)] ?? ''}`];
+};
+
+const renderExplanation = (proxy: ProxyStatus, columns: number, now: number): string[] => {
+  const explanation = explanationOf(proxy);
+  if (explanation === undefined) return [];
+  const { nextRestartAt } = proxy;
+  const nextRestart =
+    nextRestartAt === null
+      ? ''
+      : `; restarts did not help: next try in ${formatDuration(Math.max(0, nextRestartAt - now))}`;
+  return wrap(explanation + nextRestart, columns, '    → ', '      ');
+};
+
+/** The reason is shown where the kernel engine could not be used. */
 const formatEngine = ({ engine, engineReason }: ProxyStatus): string => {
   if (engine === null) return '';
   return `  engine ${engine}${engine === 'portable' && engineReason ? ` (${engineReason})` : ''}`;
 };
 
-/** What the process uses, and what is over a limit. */
+/** What the process uses, and a line for each limit that it exceeds. */
 const renderUsage = ({ usage, warnings, uptimePercent }: ProxyStatus): string[] => {
   const { memoryBytes, cpuPercent, openFiles, openFilesLimit } = usage;
   const parts = [
@@ -116,12 +136,13 @@ const renderIncident = (
   const age = formatDuration(Math.max(0, now - startedAt));
   const duration =
     endedAt === null ? 'goes on' : `lasted ${formatDuration(Math.max(0, endedAt - startedAt))}`;
-  return `last incident ${age} ago: ${cause}, ${duration}${actions.length > 0 ? `, cured by: ${actions.join(', ')}` : ''}`;
+  const remedies = actions.length > 0 ? `, remedies: ${actions.join(', ')}` : '';
+  return `    last incident ${age} ago: ${cause}, ${duration}${remedies}`;
 };
 
 const ANSWER_LABELS: Readonly<Record<string, string>> = { true: '  (answers)', false: '  (does not answer)' };
 
-/** The cause and the next step in plain words; undefined when nothing is to be said. */
+/** The cause and the next step in plain words; undefined when there is nothing to say. */
 const explanationOf = ({
   state,
   cause,
@@ -137,17 +158,20 @@ const explanationOf = ({
   const place = port === null ? 'the socket' : `port ${port}`;
   const isUnmanaged = cause === 'crashed' && (pm2 === PM2_NOT_LISTED || pm2 === PM2_NOT_REACHABLE);
   if (isUnmanaged) return 'it does not run, and PM2 does not have it: npm start';
-  return cause === null ? undefined : adviceFor(cause, { name, upstream, place, detail, portOwner });
+  if (cause === null) return undefined;
+  const explanation = explainCause(cause, { name, upstream, place, portOwner });
+  const reason = explanation.detail === 'separate' ? explanation.what : describeReason(explanation, detail);
+  return [reason, explanation.next].filter((part) => part !== null).join('. ');
 };
 
 const renderMonitor = (
   { pid, intervalMs, lastCheckAt, pm2Problem, http }: MonitorStatus,
   now: number,
 ): string =>
-  `✓ proxy-monitor  pid ${pid}  looks every ${formatDuration(intervalMs)}, last ${formatDuration(Math.max(0, now - lastCheckAt))} ago` +
+  `✓ proxy-monitor  pid ${pid}  checks every ${formatDuration(intervalMs)}, last ${formatDuration(Math.max(0, now - lastCheckAt))} ago` +
   `${http ? `  ${http}` : ''}${pm2Problem ? `  PM2: ${pm2Problem}` : ''}`;
 
-/** Nothing while all that was to be said is said. */
+/** No line while there is no silence, no channel has a problem and nothing waits. */
 const renderAlerts = ({ silenceEndsAt, channels }: AlertsStatus, now: number): string[] => {
   const silence =
     silenceEndsAt === null ? [] : [`silenced for ${formatDuration(Math.max(0, silenceEndsAt - now))}`];
@@ -159,12 +183,10 @@ const renderAlerts = ({ silenceEndsAt, channels }: AlertsStatus, now: number): s
 };
 
 const renderMonitorProblem = ({ monitorProblem }: Snapshot, columns: number): string[] => {
-  const [problem, nextStep] =
-    monitorProblem === null
-      ? ['not reachable', 'start it with: npm start']
-      : ['does not answer', monitorProblem];
+  const problem = monitorProblem === null ? 'not reachable' : 'does not answer';
+  const nextStep = monitorProblem ?? 'start it with: npm start';
   return [
-    truncate(`✗ proxy-monitor  ${problem}. This is from PM2 and one look`, columns),
+    truncate(`✗ proxy-monitor  ${problem}. This is from PM2 and one check`, columns),
     ...wrap(nextStep, columns, '    → ', '      '),
   ];
 };

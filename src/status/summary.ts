@@ -1,14 +1,16 @@
 import { isWithin } from '../lib/duration.ts';
 import type { ProxyStatus, Snapshot } from './snapshot.ts';
 
-/** 0: all up (an optional proxy may wait, a proxy that is not needed counts as up); 1: anything else; 3: no monitor. */
-export const exitCodeOf = ({ monitor, proxies }: Snapshot): 0 | 1 | 3 =>
-  monitor === null ? 3 : proxies.length > 0 && proxies.every(isHealthy) ? 0 : 1;
+/** 0: all are up (an optional proxy may wait, a proxy that is not needed counts as up); 1: anything else; 3: no monitor. */
+export const exitCodeOf = ({ monitor, proxies }: Snapshot): 0 | 1 | 3 => {
+  if (monitor === null) return 3;
+  return proxies.length > 0 && proxies.every(isHealthy) ? 0 : 1;
+};
 
-/** Looks that are late by so much are no news of how things are. */
+/** A check that is later than this says nothing about the present. */
 const MAX_CHECK_DELAY_MS = 10_000;
 
-/** All up, as the exit code has it, and looked at of late: for those who are told while it is so. */
+/** Whether the exit code is 0 and the last check is recent: the heartbeat is sent while this is so. */
 export const isFreshAndHealthy = (snapshot: Snapshot): boolean => {
   const { monitor, generatedAt } = snapshot;
   return (
@@ -21,26 +23,34 @@ export const isFreshAndHealthy = (snapshot: Snapshot): boolean => {
 export const isHealthy = ({ state }: ProxyStatus): boolean =>
   state === 'up' || state === 'waiting' || state === 'not_needed';
 
-/** Names, ports and labels match; undefined when nothing does. */
+/** The snapshot with only the proxies that match; undefined when none does. */
 export const selectProxies = (snapshot: Snapshot, query: string): Snapshot | undefined => {
   const proxies = snapshot.proxies.filter((proxy) => matchesQuery(proxy, query));
   return proxies.length === 0 ? undefined : { ...snapshot, proxies };
 };
 
-/** By its PM2 app's name, its port or socket's name, or its label, in any case. */
+/** Whether the query is the proxy's PM2 app, its port or socket, or its label, in any case. */
 export const matchesQuery = (
   { name, id, label }: Pick<ProxyStatus, 'name' | 'id' | 'label'>,
   query: string,
 ): boolean => [name, id, label].some((candidate) => candidate.toLowerCase() === query.toLowerCase());
 
-export const headlineOf = ({ monitor, monitorProblem, proxies }: Snapshot): string => {
+/** The status in one line: "All 3 ports are up.", or how many are not, and why. */
+export const headlineOf = (snapshot: Snapshot): string => {
+  const { proxies } = snapshot;
   const unhealthy = proxies.filter((proxy) => !isHealthy(proxy));
-  const monitorNotice = monitorProblem
-    ? 'The monitor does not answer. '
-    : monitor === null
-      ? 'No monitor. '
-      : '';
-  if (unhealthy.length === 0)
-    return `${monitorNotice}All ${proxies.length} ports are up.`.replace('All 1 ports are', 'The port is');
-  return `${monitorNotice}${unhealthy.length} of ${proxies.length} ports not up: ${unhealthy.map(({ id, state, cause }) => `${id} ${cause ?? state}`).join(', ')}`;
+  const causes = unhealthy.map(({ id, state, cause }) => `${id} ${cause ?? state}`).join(', ');
+  const portsNotice =
+    unhealthy.length === 0
+      ? plural(proxies.length, 'The port is up.', `All ${proxies.length} ports are up.`)
+      : `${unhealthy.length} of ${proxies.length} ports not up: ${causes}`;
+  return [monitorNoticeOf(snapshot), portsNotice].filter((notice) => notice !== null).join(' ');
 };
+
+const monitorNoticeOf = ({ monitor, monitorProblem }: Snapshot): string | null => {
+  if (monitorProblem) return 'The monitor does not answer.';
+  return monitor === null ? 'No monitor.' : null;
+};
+
+/** @param many what is said of none and of several */
+const plural = (count: number, one: string, many: string): string => (count === 1 ? one : many);

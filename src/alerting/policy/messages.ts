@@ -1,14 +1,14 @@
 import { MONITOR_APP } from '../../config/app-names.ts';
-import { adviceFor, describeCause } from '../../health/cause-text.ts';
+import { describeCause, describeReason, explainCause } from '../../health/cause-text.ts';
 import { isProxyFault } from '../../health/causes.ts';
 import type { Health, Incident, PastIncident } from '../../health/state.ts';
 import type { Cause, Remedy } from '../../health/types.ts';
 import { formatDuration } from '../../lib/duration.ts';
 import type { Notification } from './notification.ts';
 
-/** What is known of a port now. */
+/** What the monitor knows of a port at the moment. */
 export interface ProxyView {
-  /** The PM2 app. */
+  /** The PM2 app's name. */
   readonly name: string;
   readonly label: string;
   /** "port 6274". */
@@ -17,9 +17,9 @@ export interface ProxyView {
   readonly health: Health;
   /** What the failed check said, or how the process ended. */
   readonly detail: string | null;
-  /** Who has the port, when it is not the proxy. */
+  /** The process that has the port, when it is not the proxy. */
   readonly portOwner: string | null;
-  /** What is over a limit that only warns, in words. */
+  /** What exceeds a limit that only warns, in words. */
   readonly limits: Readonly<Partial<Record<Cause, string>>>;
 }
 
@@ -49,7 +49,7 @@ export const warningNotification = (proxy: ProxyView, cause: Cause, now: number)
   ...advise(proxy, cause, proxy.limits[cause] ?? null),
 });
 
-/** The end of what was told. @param past null when nothing is remembered of it */
+/** The end of an announced outage. @param past the incident; null when the history no longer has it */
 export const recoveredNotification = (
   proxy: ProxyView,
   announced: Notification,
@@ -58,11 +58,11 @@ export const recoveredNotification = (
 ): Notification =>
   resolvedNotification(
     proxy,
-    past ?? { startedAt: announced.startedAt, endedAt: now, cause: announced.cause, actions: [] },
+    past ?? { ...announced, endedAt: now, actions: [] },
     (lasted) => `${END_TEXTS[proxy.health.state] ?? 'is healthy again'} after ${lasted}`,
   );
 
-/** The begin and the end of an incident in one. */
+/** The beginning and the end of an incident in one notification. */
 export const outageNotification = (proxy: ProxyView, past: PastIncident): Notification =>
   resolvedNotification(
     proxy,
@@ -72,7 +72,8 @@ export const outageNotification = (proxy: ProxyView, past: PastIncident): Notifi
 
 export const restartedNotification = (proxy: ProxyView, past: PastIncident): Notification => ({
   ...resolvedNotification(proxy, past, (lasted) => `was restarted, and serves again after ${lasted}`),
-  ...({ kind: 'restarted', severity: 'warning' } as const),
+  kind: 'restarted',
+  severity: 'warning',
   nextStep: `Nothing, unless it comes again. Why it happened: pm2 logs ${proxy.name}`,
 });
 
@@ -85,7 +86,7 @@ export const flappingNotification = (
   ...createNotification(proxy, 'flapping', 'warning', cause, Math.min(...failedAt)),
   summary: `Proxy for ${proxy.place} goes down and comes back again and again: ${failedAt.length} times within ${formatDuration(windowMs)}`,
   ...adviseFromCheck(proxy, cause),
-  actionTaken: `No more is said of it until it has been the same for ${formatDuration(windowMs)}`,
+  actionTaken: `No more is sent of it until it has been the same for ${formatDuration(windowMs)}`,
 });
 
 export const steadyNotification = (
@@ -99,7 +100,7 @@ export const steadyNotification = (
   summary: `Proxy for ${proxy.place} ${END_TEXTS[proxy.health.state] ?? `has been up for ${formatDuration(windowMs)}`}, and no longer comes and goes`,
 });
 
-/** @param announced the first notice of what goes on */
+/** @param announced the first notification of the outage or the flapping */
 export const reminderNotification = (
   proxy: ProxyView,
   announced: Notification,
@@ -116,17 +117,30 @@ export const reminderNotification = (
   };
 };
 
-/** The port is no longer there to be told of: the end of what was told of it. */
+/** The end of what was announced of a port that was taken out of the config. */
 export const removedNotification = (announced: Notification, now: number): Notification => ({
-  ...{ ...announced, severity: 'info', endedAt: now, reason: null, actionTaken: null, nextStep: null },
+  ...announced,
   kind: announced.kind === 'flapping' ? 'steady' : 'recovered',
-  summary: `${announced.proxy} is no longer in the config; what was told of it lasted ${formatDuration(Math.max(0, now - announced.startedAt))}`,
+  summary: `${announced.proxy} is no longer in the config; what was announced of it lasted ${formatDuration(Math.max(0, now - announced.startedAt))}`,
+  severity: 'info',
+  endedAt: now,
+  reason: null,
+  actionTaken: null,
+  nextStep: null,
 });
 
-/** In the place of what was too much to be kept. @param summary such as "41 messages could not be delivered" */
+/** Stands for notifications that were too many to be kept. @param summary such as "41 messages could not be delivered" */
 export const foldedNotification = (summary: string, startedAt: number, endedAt: number): Notification => ({
-  ...{ kind: 'warning', severity: 'warning', proxy: MONITOR_APP, label: 'steadyport', cause: null },
-  ...{ startedAt, endedAt, summary, reason: null, actionTaken: 'They were folded into this one' },
+  kind: 'warning',
+  severity: 'warning',
+  proxy: MONITOR_APP,
+  label: 'steadyport',
+  cause: null,
+  startedAt,
+  endedAt,
+  summary,
+  reason: null,
+  actionTaken: 'They were folded into this one',
   nextStep: 'See what is up now: npm run status; and what happened: npm run logs -- monitor',
 });
 
@@ -137,18 +151,26 @@ const createNotification = (
   cause: Cause | null,
   startedAt: number,
 ): Notification => ({
-  ...{ kind, severity, proxy: name, label, cause, startedAt },
-  ...{ endedAt: null, summary: '', reason: null, actionTaken: null, nextStep: null },
+  kind,
+  severity,
+  proxy: name,
+  label,
+  cause,
+  startedAt,
+  endedAt: null,
+  summary: '',
+  reason: null,
+  actionTaken: null,
+  nextStep: null,
 });
+
+type EndedIncident = Pick<PastIncident, 'startedAt' | 'endedAt' | 'actions'> & {
+  readonly cause: Cause | null;
+};
 
 const resolvedNotification = (
   proxy: ProxyView,
-  {
-    startedAt,
-    endedAt,
-    cause,
-    actions,
-  }: Pick<PastIncident, 'startedAt' | 'endedAt' | 'actions'> & { cause: Cause | null },
+  { startedAt, endedAt, cause, actions }: EndedIncident,
   describe: (lasted: string) => string,
 ): Notification => ({
   ...createNotification(proxy, 'recovered', 'info', cause, startedAt),
@@ -158,26 +180,23 @@ const resolvedNotification = (
   actionTaken: cause === null ? null : describeRemedies(cause, actions),
 });
 
-/** Where an incident ends otherwise than by a recovery. */
+/** How an incident ended, when it was not by a recovery. */
 const END_TEXTS: Readonly<Partial<Record<Health['state'], string>>> = {
   stopped: 'was stopped by the operator',
   waiting: 'waits for its upstream, which may be off',
 };
 
-/** What the last check said is of interest while its cause is the one that is told. */
+/** The last check's words belong to an announcement of the same cause only. */
 const adviseFromCheck = (proxy: ProxyView, cause: Cause): Pick<Notification, 'reason' | 'nextStep'> =>
   advise(proxy, cause, proxy.health.cause === cause ? proxy.detail : null);
 
-/** What the check said is not said again in what to do. */
 const advise = (
   proxy: ProxyView,
   cause: Cause,
-  reason: string | null,
+  detail: string | null,
 ): Pick<Notification, 'reason' | 'nextStep'> => {
-  const text = adviceFor(cause, { ...proxy, detail: reason });
-  if (reason === null || !text.startsWith(reason)) return { reason, nextStep: text };
-  const rest = text.slice(reason.length).replace(/^[.;]\s*/, '');
-  return { reason, nextStep: rest.charAt(0).toUpperCase() + rest.slice(1) };
+  const explanation = explainCause(cause, proxy);
+  return { reason: describeReason(explanation, detail), nextStep: explanation.next };
 };
 
 const REMEDY_TEXTS: Readonly<Record<Remedy, string>> = {

@@ -1,6 +1,6 @@
 import type { Cause } from '../../health/types.ts';
 
-/** What people are told about a port. */
+/** What a notification announces about a port. */
 export type NotificationKind =
   | 'down'
   | 'restarted'
@@ -13,36 +13,36 @@ export type NotificationKind =
   | 'test';
 export type Severity = 'critical' | 'warning' | 'info';
 
-/** One thing to tell about one port, in words and in figures. Times are wall-clock milliseconds. */
+/** One announcement about one port, in words and in figures. Instants are wall-clock milliseconds. */
 export interface Notification {
   readonly kind: NotificationKind;
   readonly severity: Severity;
-  /** The PM2 app, `tcp-proxy-<port>`; `proxy-monitor` for what concerns the machine. */
+  /** The PM2 app's name, `tcp-proxy-<port>`; `proxy-monitor` for what concerns the machine. */
   readonly proxy: string;
   readonly label: string;
   readonly cause: Cause | null;
   readonly startedAt: number;
   /** Null while it goes on. */
   readonly endedAt: number | null;
-  /** One sentence: what is the matter, or that it is over and how long it took. */
+  /** One sentence: what is wrong, or that it is over and how long it took. */
   readonly summary: string;
-  /** As far as the evidence goes; null when there is nothing to add. */
+  /** Why, as far as the evidence goes; null when there is nothing to add. */
   readonly reason: string | null;
-  /** What was done about it. */
+  /** What was done about it; null when nothing is known. */
   readonly actionTaken: string | null;
-  /** What to do. */
+  /** What to do; null when there is nothing to do. */
   readonly nextStep: string | null;
 }
 
-/** What goes out at once, to each channel. */
+/** Notifications that are sent together, to each channel. */
 export interface Message {
-  /** The same in every try: who gets it twice can tell. */
+  /** The same in every try, so that a receiver can recognize a duplicate. */
   readonly id: string;
   readonly createdAt: number;
   readonly notifications: readonly Notification[];
 }
 
-/** A port that is down and known to be: for the channel that is told again and again while it lasts (Alertmanager). */
+/** An announced outage or flapping, as a state channel (Alertmanager) gets it again and again while it lasts. */
 export interface ActiveAlert {
   readonly notification: Notification;
   readonly startsAt: number;
@@ -50,15 +50,15 @@ export interface ActiveAlert {
   readonly endsAt: number | null;
 }
 
-/** What became of one try to send. */
+/** The result of one try to send. */
 export type Delivery =
   | { readonly ok: true }
   | {
       readonly ok: false;
-      /** Without the URL. */
+      /** What went wrong. The URL, a secret, is not in it. */
       readonly problem: string;
-      /** What the receiver asks for (Retry-After, retry_after); null when it says nothing. */
+      /** The pause that the receiver asks for (Retry-After, retry_after); null when it asks for none. */
       readonly retryAfterMs: number | null;
-      /** The same text will never be taken (400, 413, 422): trying again is of no use. */
+      /** The receiver will never accept the same text (400, 413, 422), so it is not tried again. */
       readonly isFinal: boolean;
     };
