@@ -1,26 +1,30 @@
 import type { Secret } from '../config/secrets.ts';
 import { formatDuration } from '../lib/duration.ts';
+import { createEdgeLogger } from '../lib/edge-logger.ts';
 import { request } from './http-client.ts';
 import type { Delivery } from './policy/notification.ts';
 
-/** Between two pings while all is well. */
+/** The time between two pings while all is well. */
 const INTERVAL_MS = 60_000;
-/** Until one that failed is tried again, and at least between any two. */
+/** The time until a failed ping is tried again, and the shortest time between any two pings. */
 const RETRY_MS = 15_000;
 
-/** Somebody elsewhere who calls when the pings stay away (a dead man's switch). */
+/** Pings a service that raises an alarm when the pings stop (a dead man's switch). */
 export interface DeadMansSwitch {
-  /** To be called again and again, each second or so; it never rejects. */
+  /**
+   * Pings when it is time to; never rejects. It is to be called about once a second.
+   * @param now wall-clock milliseconds
+   */
   tick(now: number, isWell: boolean): Promise<void>;
-  /** Ends a ping under way, and there is none any more. */
+  /** Aborts a ping that is under way, and prevents further ones. */
   stop(): void;
 }
 
 /**
- * Pings every 60 s while all is well, and at once when it becomes well; otherwise not at all. It is GET, which every such
- * service takes (https://healthchecks.io/docs/http_api/; Uptime Kuma 1 answers 404 to a POST). A ping that fails is told
- * once, and the first that works again.
- * @param ping one try; never rejects
+ * Pings every {@link INTERVAL_MS} while all is well, at once when it becomes well, and not at all otherwise. A ping is a GET,
+ * which every such service accepts (https://healthchecks.io/docs/http_api/; Uptime Kuma 1 answers 404 to a POST). The first
+ * failure is logged, and the first success after it.
+ * @param ping pings once; never rejects
  */
 export const createDeadMansSwitch = (
   ping: (signal: AbortSignal) => Promise<Delivery>,
@@ -31,37 +35,45 @@ export const createDeadMansSwitch = (
   let wasWell = false;
   let lastPingAt = Number.NEGATIVE_INFINITY;
   let waitMs = 0;
-  let failingSince: number | null = null;
+  let failingSince = 0;
+  const pings = createEdgeLogger({
+    onFail: (problem) => {
+      failingSince = lastPingAt;
+      log('heartbeat_failed', `The heartbeat cannot be sent: ${problem}; trying again`);
+    },
+    onRecover: () =>
+      log(
+        'heartbeat_recovered',
+        `The heartbeat is sent again, after ${formatDuration(lastPingAt - failingSince)}`,
+      ),
+  });
+  const isStopped = (): boolean => abortController.signal.aborted;
+  // Counts the time in both directions: a clock that was set back must not prolong the pause.
+  const isPausing = (now: number): boolean => Math.abs(now - lastPingAt) < waitMs;
+
+  const pingNow = async (now: number): Promise<void> => {
+    isPinging = true;
+    lastPingAt = now;
+    const delivery = await ping(abortController.signal);
+    isPinging = false;
+    if (isStopped()) return;
+    waitMs = delivery.ok ? INTERVAL_MS : Math.max(RETRY_MS, delivery.retryAfterMs ?? 0);
+    if (delivery.ok) pings.succeeded();
+    else pings.failed(delivery.problem);
+  };
+
   return {
     tick: async (now, isWell) => {
       const becameWell = isWell && !wasWell;
       wasWell = isWell;
-      if (becameWell && failingSince === null) waitMs = Math.min(waitMs, RETRY_MS);
-      // A clock that was set back makes none wait for longer.
-      if (!isWell || isPinging || abortController.signal.aborted || Math.abs(now - lastPingAt) < waitMs)
-        return;
-      isPinging = true;
-      lastPingAt = now;
-      const delivery = await ping(abortController.signal);
-      isPinging = false;
-      if (abortController.signal.aborted) return;
-      waitMs = delivery.ok ? INTERVAL_MS : Math.max(RETRY_MS, delivery.retryAfterMs ?? 0);
-      if (delivery.ok && failingSince !== null) {
-        log(
-          'heartbeat_recovered',
-          `The heartbeat is sent again, after ${formatDuration(now - failingSince)}`,
-        );
-        failingSince = null;
-      } else if (!delivery.ok && failingSince === null) {
-        log('heartbeat_failed', `The heartbeat cannot be sent: ${delivery.problem}; trying again`);
-        failingSince = now;
-      }
+      if (becameWell && pings.problem() === null) waitMs = Math.min(waitMs, RETRY_MS);
+      if (isWell && !isPinging && !isStopped() && !isPausing(now)) await pingNow(now);
     },
     stop: () => abortController.abort(),
   };
 };
 
-/** For {@link createDeadMansSwitch}. */
+/** The ping for {@link createDeadMansSwitch}. */
 export const createPing =
   (heartbeat: Secret) =>
   (signal: AbortSignal): Promise<Delivery> =>

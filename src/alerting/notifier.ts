@@ -1,98 +1,129 @@
 import type { AlertsConfig } from '../config/config.ts';
 import type { Log } from '../logging/logger.ts';
 import type { AlertsStatus } from '../status/snapshot.ts';
-import type { Channels, EventChannel, StateChannel } from './channels/registry.ts';
-import { afterSend, NEVER_SENT, type SyncState, shouldSend } from './policy/active-alert-sync.ts';
-import { acknowledge, alertsFor, evaluate, INITIAL_ALERT_STATE, silence } from './policy/alert-manager.ts';
-import {
-  afterAttempt,
-  countQueued,
-  EMPTY_QUEUE,
-  enqueue,
-  nextMessage,
-  type Outcome,
-  type Queue,
-  removeUnconfigured,
-} from './policy/delivery-queue.ts';
+import { createDebug } from '../system/debug.ts';
+import type { Channels } from './channels/channel.ts';
+import { type Clock, SYSTEM_CLOCK } from './clock.ts';
+import { Deliveries } from './deliveries.ts';
+import { evaluate, INITIAL_ALERT_STATE, silence } from './policy/alert-manager.ts';
+import { enqueue, removeUnconfigured } from './policy/delivery-queue.ts';
 import type { ProxyView } from './policy/messages.ts';
-import type { ActiveAlert, Delivery } from './policy/notification.ts';
+import type { Message } from './policy/notification.ts';
 import { createQuietHours } from './policy/quiet-hours.ts';
-import { type AlertFile, addOutcome, type DeliveryCounts, openAlertStore } from './store.ts';
+import { type AlertStore, type DeliveryCounts, openAlertStore } from './store.ts';
 
+/**
+ * The room alerting: makes notifications from what the monitor knows of the ports, and delivers them to the channels.
+ * policy/ decides what is announced, deliveries.ts sends it, and channels/ has the format of each receiver.
+ */
 export interface Notifier {
-  /** Something may have changed. Returns at once; several calls of one moment are one look. */
+  /** Evaluates the ports within {@link DEBOUNCE_MS}. Returns at once; several calls in that time are one evaluation. */
   evaluateSoon(): void;
-  /** Nothing is said for so many minutes; 0: from now on everything again. */
+  /** Sends nothing for so many minutes; 0 ends the silence. */
   silence(minutes: number): void;
   status(): AlertsStatus;
-  /** What it gives is in the file by then, unless the disk is full. */
+  /** The counts that are in alerts.json, unless the disk is full. */
   counts(): DeliveryCounts;
-  /** What is on its way is let arrive for a moment; what is not is sent by the next monitor. */
+  /** Waits at most {@link STOP_TIMEOUT_MS} for what is under way. The next monitor sends the rest. */
   stop(): Promise<void>;
 }
 
-/** The time of day, and what comes later: set by hand in tests. */
-export interface Clock {
-  now(): number;
-  /** @returns what takes it back */
-  after(ms: number, run: () => void): () => void;
-  /** 0 to 1. */
-  random(): number;
-}
-
 export interface NotifierDeps {
-  /** Of alerts.json. */
+  /** The path of alerts.json. */
   readonly path: string;
   readonly config: AlertsConfig;
   readonly channels: Channels;
   readonly log: Log;
+  /** Default: the system's. */
   readonly clock?: Clock;
-  /** What is known of each port, now. */
+  /** What the monitor knows of each port at the moment. */
   proxies(): readonly ProxyView[];
 }
 
-/** Changes that come together are looked at together. */
+/** Changes within this time are evaluated together. */
 const DEBOUNCE_MS = 200;
-/** What comes with time alone (reminders, the end of quiet hours or of a silence) waits for so long at most. */
+/** The longest time between two evaluations: reminders, and the end of quiet hours or of a silence, come with time alone. */
 const MAX_IDLE_MS = 5_000;
-/** Of the 1.5 s that the monitor has to leave. */
+/** A part of the 1.5 s that the monitor has for its own end. */
 const STOP_TIMEOUT_MS = 500;
 
-/**
- * Tells people: what is to be said goes into a file, then out, each channel in its own time. Nobody waits for it.
- */
-export const startNotifier = ({
-  path,
-  config,
-  channels,
-  log,
-  proxies,
-  clock = SYSTEM_CLOCK,
-}: NotifierDeps): Notifier => {
-  const { eventChannels, stateChannels } = channels;
-  const eventChannelNames = eventChannels.map(({ name }) => name);
-  const policy = { ...config, stateChannels: stateChannels.map(({ name }) => name) };
-  const hasChannels = eventChannels.length + stateChannels.length > 0;
+const debug = createDebug('alert');
+
+/** Starts the notifier. What it announces is in alerts.json before it is sent, and nobody waits for it. */
+export const startNotifier = (deps: NotifierDeps): Notifier => {
+  const { path, channels, log, clock = SYSTEM_CLOCK } = deps;
+  const store = openAlertStore(path, log);
+  const deliveries = new Deliveries({ channels, store, log, clock });
+  const evaluator = createEvaluator(deps, { store, deliveries, clock });
+  const hasChannels = channels.eventChannels.length + channels.stateChannels.length > 0;
+
+  dropUnconfigured(store, namesOf(channels.eventChannels), log);
+  if (!hasChannels) store.update({ alertState: INITIAL_ALERT_STATE });
+  if (hasChannels) evaluator.evaluateNow();
+
+  return {
+    evaluateSoon: () => {
+      if (hasChannels) evaluator.evaluateSoon();
+    },
+    silence: (minutes) => {
+      const endsAt = minutes > 0 ? clock.now() + minutes * 60_000 : 0;
+      store.update({ alertState: silence(store.read().alertState, endsAt) });
+      if (minutes > 0) log('alerts_silenced', `Alerts are silenced for ${minutes} min`);
+      else log('alerts_unsilenced', 'Alerts are no longer silenced');
+      if (hasChannels) evaluator.evaluateNow();
+    },
+    status: () => {
+      const { silenceEndsAt } = store.read().alertState;
+      return {
+        silenceEndsAt: silenceEndsAt > clock.now() ? silenceEndsAt : null,
+        channels: deliveries.channelStatus(),
+      };
+    },
+    counts: () => store.read().counts,
+    stop: async () => {
+      evaluator.stop();
+      await deliveries.stop(STOP_TIMEOUT_MS);
+    },
+  };
+};
+
+interface EvaluatorDeps {
+  readonly store: AlertStore;
+  readonly deliveries: Deliveries;
+  readonly clock: Clock;
+}
+
+interface Evaluator {
+  evaluateNow(): void;
+  evaluateSoon(): void;
+  stop(): void;
+}
+
+/** Compares what is announced with what is known, puts the new messages into the outbox, and starts what is due. */
+const createEvaluator = (
+  { config, channels, proxies }: NotifierDeps,
+  { store, deliveries, clock }: EvaluatorDeps,
+): Evaluator => {
+  const eventChannelNames = namesOf(channels.eventChannels);
+  const policy = { ...config, stateChannels: namesOf(channels.stateChannels) };
   const isQuiet = createQuietHours(config.quietHours);
   const runId = clock.now().toString(36);
-  const syncStates = new Map<string, SyncState>();
-  const inFlight = new Map<string, Promise<void>>();
-  const abortController = new AbortController();
-  const store = openAlertStore(path, log);
   let isStopped = false;
   let lastEvaluatedAt = clock.now();
   let cancelTimer = (): void => {};
 
-  const evaluateNow = (): void => {
-    if (isStopped) return;
-    const now = clock.now();
-    lastEvaluatedAt = now;
+  const queueNewMessages = (now: number): void => {
     const { alertState, outbox } = store.read();
     const next = evaluate(alertState, proxies(), { now, isQuiet: isQuiet(now), runId }, policy);
+    for (const message of next.messages) debug('queues message %s: %s', message.id, summaryOf(message));
     store.update({ alertState: next.state, outbox: enqueue(outbox, eventChannelNames, next.messages) });
-    for (const channel of eventChannels) sendNext(channel, now);
-    for (const channel of stateChannels) sendState(channel, now);
-    evaluateIn(Math.min(MAX_IDLE_MS, ...dueTimes().flatMap((dueAt) => (dueAt > now ? [dueAt - now] : []))));
+  };
+
+  const msUntilNext = (now: number): number => {
+    const { groupStartedAt } = store.read().alertState;
+    const groupEndsAt = groupStartedAt === null ? [] : [groupStartedAt + config.groupWaitMs];
+    const dueTimes = [...groupEndsAt, ...deliveries.dueTimes()].filter((dueAt) => dueAt > now);
+    return Math.min(MAX_IDLE_MS, ...dueTimes.map((dueAt) => dueAt - now));
   };
 
   const evaluateIn = (ms: number): void => {
@@ -100,126 +131,36 @@ export const startNotifier = ({
     if (!isStopped) cancelTimer = clock.after(ms, evaluateNow);
   };
 
-  const queueOf = (name: string): Queue => store.read().outbox[name] ?? EMPTY_QUEUE;
-  const syncStateOf = (name: string): SyncState => syncStates.get(name) ?? NEVER_SENT;
-  const problemOf = (name: string): string | null => syncStateOf(name).problem ?? queueOf(name).problem;
-
-  const sendNext = ({ name, send: sendTo }: EventChannel, now: number): void => {
-    const message = nextMessage(queueOf(name), now);
-    if (!message || inFlight.has(name) || store.read().alertState.silenceEndsAt > now) return;
-    dispatch(name, sendTo(message, abortController.signal), (delivery) => {
-      const { queue, outcome } = afterAttempt(queueOf(name), delivery, clock.now(), clock.random());
-      return { outcome, change: { outbox: { ...store.read().outbox, [name]: queue } } };
-    });
+  const evaluateNow = (): void => {
+    if (isStopped) return;
+    const now = clock.now();
+    lastEvaluatedAt = now;
+    queueNewMessages(now);
+    deliveries.startDue(now, evaluateNow);
+    evaluateIn(msUntilNext(now));
   };
 
-  /** In a silence, too: it says nothing new, and what is not said again would be taken for over. */
-  const sendState = ({ name, sendAll }: StateChannel, now: number): void => {
-    const { alertState } = store.read();
-    const alerts = alertsFor(alertState, name);
-    const syncState = syncStateOf(name);
-    if (inFlight.has(name) || !shouldSend(syncState, alerts, now)) return;
-    dispatch(name, sendAll(alerts, abortController.signal), (delivery) => {
-      syncStates.set(name, afterSend(syncState, alerts, delivery, clock.now(), clock.random()));
-      const change = (resolved: readonly ActiveAlert[]): Partial<AlertFile> => ({
-        alertState: acknowledge(store.read().alertState, name, resolved),
-      });
-      if (delivery.ok) return { outcome: 'sent', change: change(alerts) };
-      // What goes on is tried again: as another list it may be taken.
-      const resolved = alerts.filter(({ endsAt }) => endsAt !== null);
-      const isDropped = delivery.isFinal && resolved.length > 0;
-      return isDropped ? { outcome: 'dropped', change: change(resolved) } : { outcome: 'failed', change: {} };
-    });
+  return {
+    evaluateNow,
+    evaluateSoon: () => evaluateIn(Math.max(0, DEBOUNCE_MS - Math.abs(clock.now() - lastEvaluatedAt))),
+    stop: () => {
+      isStopped = true;
+      cancelTimer();
+    },
   };
+};
 
-  /** One at a time: the next one goes when it is kept what became of this one. */
-  const dispatch = (
-    name: string,
-    sending: Promise<Delivery>,
-    onDelivery: (delivery: Delivery) => { readonly outcome: Outcome; readonly change: Partial<AlertFile> },
-  ): void => {
-    const done = sending.then((delivery) => {
-      if (abortController.signal.aborted) return;
-      inFlight.delete(name);
-      const previousProblem = problemOf(name);
-      const { outcome, change } = onDelivery(delivery);
-      store.update({ ...change, counts: addOutcome(store.read().counts, name, outcome) });
-      logOutcome(log, name, { previousProblem, problem: delivery.ok ? '' : delivery.problem }, outcome);
-      evaluateNow();
-    });
-    inFlight.set(name, done);
-  };
-
-  const dueTimes = (): number[] => {
-    const { groupStartedAt } = store.read().alertState;
-    const group = groupStartedAt === null ? [] : [groupStartedAt + config.groupWaitMs];
-    const queued = eventChannelNames
-      .filter((name) => queueOf(name).items.length > 0)
-      .map((name) => queueOf(name).nextAttemptAt);
-    return [...group, ...queued, ...[...syncStates.values()].map(({ nextAttemptAt }) => nextAttemptAt)];
-  };
-
+/** Drops the queues of the channels that are no longer configured. */
+const dropUnconfigured = (store: AlertStore, eventChannelNames: readonly string[], log: Log): void => {
   const { outbox, dropped } = removeUnconfigured(store.read().outbox, eventChannelNames);
   for (const { name, count } of dropped)
     log('alerts_lost', `⚠️  ${name} is no longer configured: ${count} alerts that waited for it are dropped`);
-  store.update({ outbox, ...(hasChannels ? {} : { alertState: INITIAL_ALERT_STATE }) });
-  if (hasChannels) evaluateNow();
-
-  return {
-    evaluateSoon: () => {
-      const elapsedMs = Math.abs(clock.now() - lastEvaluatedAt);
-      if (hasChannels) evaluateIn(Math.max(0, DEBOUNCE_MS - elapsedMs));
-    },
-    silence: (minutes) => {
-      const endsAt = minutes > 0 ? clock.now() + minutes * 60_000 : 0;
-      store.update({ alertState: silence(store.read().alertState, endsAt) });
-      log(
-        minutes > 0 ? 'alerts_silenced' : 'alerts_unsilenced',
-        minutes > 0 ? `Alerts are silenced for ${minutes} min` : 'Alerts are no longer silenced',
-      );
-      if (hasChannels) evaluateNow();
-    },
-    status: () => {
-      const { silenceEndsAt } = store.read().alertState;
-      const channelNames = [...eventChannelNames, ...policy.stateChannels];
-      return {
-        silenceEndsAt: silenceEndsAt > clock.now() ? silenceEndsAt : null,
-        channels: channelNames.map((name) => ({
-          ...{ name, waiting: countQueued(queueOf(name)), problem: problemOf(name) },
-        })),
-      };
-    },
-    counts: () => store.read().counts,
-    stop: async () => {
-      isStopped = true;
-      cancelTimer();
-      const timeout = new Promise<void>((done) => clock.after(STOP_TIMEOUT_MS, done));
-      if (inFlight.size > 0) await Promise.race([Promise.all(inFlight.values()), timeout]);
-      abortController.abort();
-    },
-  };
+  store.update({ outbox });
 };
 
-/** The first failure, and its end, are of interest; not every try. */
-const logOutcome = (
-  log: Log,
-  name: string,
-  { previousProblem, problem }: { readonly previousProblem: string | null; readonly problem: string },
-  outcome: Outcome,
-): void => {
-  if (outcome === 'sent' && previousProblem !== null)
-    log('delivery_recovered', `Alerts to ${name} arrive again`);
-  if (outcome === 'dropped')
-    log('alert_dropped', `⚠️  ${name} does not take an alert, which is dropped: ${problem}`);
-  if (outcome === 'failed' && previousProblem === null)
-    log('delivery_failed', `⚠️  Alerts to ${name} do not arrive: ${problem}; trying again`);
-};
+const namesOf = (channels: readonly { readonly name: string }[]): readonly string[] =>
+  channels.map(({ name }) => name);
 
-const SYSTEM_CLOCK: Clock = {
-  now: () => Date.now(),
-  after: (ms, run) => {
-    const timer = setTimeout(run, ms);
-    return () => clearTimeout(timer);
-  },
-  random: () => Math.random(),
-};
+/** "down tcp-proxy-6274, recovered tcp-proxy-6277" */
+const summaryOf = ({ notifications }: Message): string =>
+  notifications.map(({ kind, proxy }) => `${kind} ${proxy}`).join(', ');

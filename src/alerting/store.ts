@@ -1,88 +1,88 @@
 import { renameSync } from 'node:fs';
+import { createEdgeLogger } from '../lib/edge-logger.ts';
 import type { Log } from '../logging/logger.ts';
-import { readText, writeAtomic } from '../system/files.ts';
+import { readStateFile, writeStateFile } from '../system/state-file.ts';
 import { type AlertState, INITIAL_ALERT_STATE } from './policy/alert-manager.ts';
 import type { Outbox, Outcome } from './policy/delivery-queue.ts';
 
-/** What became of the tries, by channel; it never goes backwards. */
+/** How many tries had which outcome, by channel. The counts never go backwards. */
 export type DeliveryCounts = Readonly<Record<string, Readonly<Record<Outcome, number>>>>;
 
-/** What is kept in alerts.json: what was said, what is still to be sent, and what was. */
+/** The content of alerts.json: what was announced, what is still to be sent, and what was sent. */
 export interface AlertFile {
   readonly alertState: AlertState;
   readonly outbox: Outbox;
   readonly counts: DeliveryCounts;
 }
 
-/** Of the file's layout: another one is not read. */
+/** The version of the file's layout. A file with another version is not read. */
 const VERSION = 2;
 
 const EMPTY_FILE: AlertFile = { alertState: INITIAL_ALERT_STATE, outbox: {}, counts: {} };
 
-/** The file, and what is in it. */
+/** alerts.json, with a copy in memory. */
 export interface AlertStore {
   read(): AlertFile;
-  /** In the file when it returns. On a full disk, which is told once, it is kept in memory only. */
+  /**
+   * Writes the file before it returns. A disk that is full is logged once, and the change is kept in memory; the next update
+   * writes it.
+   */
   update(change: Partial<AlertFile>): void;
 }
 
-/** As it was kept; nothing where there is no file. One that is not ours is put aside. */
+/** Opens alerts.json. Without a file the state is empty; a file that cannot be read is renamed to alerts.json.bad. */
 export const openAlertStore = (path: string, log: Log): AlertStore => {
   let file = load(path, log);
-  let isSaved = true;
+  const writes = createEdgeLogger({
+    onFail: (problem) => log('alerts_write_failed', `Cannot keep the alerts: ${problem}`),
+  });
   const save = (): void => {
     try {
-      writeAtomic(path, `${JSON.stringify({ version: VERSION, ...file })}\n`);
-      isSaved = true;
+      writeStateFile(path, VERSION, file);
+      writes.succeeded();
     } catch (error) {
-      if (isSaved) log('alerts_write_failed', `Cannot keep the alerts: ${(error as Error).message}`);
-      isSaved = false;
+      writes.failed((error as Error).message);
     }
   };
   return {
     read: () => file,
     update: (change) => {
-      const hasChanged = (Object.keys(change) as (keyof AlertFile)[]).some(
-        (key) => change[key] !== file[key],
-      );
+      const keys = Object.keys(change) as (keyof AlertFile)[];
+      const hasChanged = keys.some((key) => change[key] !== file[key]);
+      const isUnsaved = writes.problem() !== null;
       file = { ...file, ...change };
-      if (hasChanged || !isSaved) save();
+      if (hasChanged || isUnsaved) save();
     },
   };
 };
 
-/** One more try of the channel's. */
+/** The counts after one more try. */
 export const addOutcome = (counts: DeliveryCounts, channel: string, outcome: Outcome): DeliveryCounts => {
   const previous = counts[channel] ?? { sent: 0, failed: 0, dropped: 0 };
   return { ...counts, [channel]: { ...previous, [outcome]: previous[outcome] + 1 } };
 };
 
 const load = (path: string, log: Log): AlertFile => {
-  const text = readText(path);
-  if (text === undefined) return EMPTY_FILE;
-  const file = parse(text);
-  if (file) return file;
+  const file = readStateFile<AlertFile>(path, VERSION, isAlertFile);
+  if (file.kind === 'ok') return file.value;
+  if (file.kind === 'unusable') putAside(path, log);
+  return EMPTY_FILE;
+};
+
+const putAside = (path: string, log: Log): void => {
   const backupPath = `${path}.bad`;
   log(
     'alerts_lost',
-    `⚠️  ${path} cannot be read; it is now ${backupPath}, and what was said before is forgotten`,
+    `⚠️  ${path} cannot be read; it is now ${backupPath}, and what was announced before is forgotten`,
   );
   try {
     renameSync(path, backupPath);
   } catch {
-    // It is written over then.
+    // The next write replaces the file.
   }
-  return EMPTY_FILE;
 };
 
-const parse = (text: string): AlertFile | undefined => {
-  try {
-    const { version, ...file } = JSON.parse(text) as AlertFile & { readonly version: number };
-    const isValid = version === VERSION && [file.alertState, file.outbox, file.counts].every(isObject);
-    return isValid ? file : undefined;
-  } catch {
-    return undefined;
-  }
-};
+const isAlertFile = ({ alertState, outbox, counts }: Partial<AlertFile>): boolean =>
+  [alertState, outbox, counts].every(isObject);
 
 const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null;

@@ -28,15 +28,13 @@ export const seenOf = (health: Health, port = 6274): ProxyView => ({
 });
 
 export const incident = (startedAt: number, change: Partial<Incident> = {}): Incident => ({
-  ...{
-    startedAt,
-    pid: 100,
-    cause: 'upstream_down',
-    actions: [],
-    alerted: true,
-    isProxyFault: false,
-    recoveringSince: null,
-  },
+  startedAt,
+  pid: 100,
+  cause: 'upstream_down',
+  actions: [],
+  alerted: true,
+  isProxyFault: false,
+  recoveringSince: null,
   ...change,
 });
 
@@ -45,27 +43,32 @@ export const past = (
   endedAt: number,
   change: Partial<PastIncident> = {},
 ): PastIncident => ({
-  ...{ startedAt, endedAt, cause: 'upstream_down', actions: [], alerted: true, hasNewProcess: false },
+  startedAt,
+  endedAt,
+  cause: 'upstream_down',
+  actions: [],
+  alerted: true,
+  hasNewProcess: false,
   ...change,
 });
 
-/** One port after the other, each "down 6274", with "+" between those of one message. */
+/** Each message as "down 6274 + down 6277". */
 export const inWords = (messages: readonly Message[]): readonly string[] =>
   messages.map(({ notifications }) => notifications.map(inShort).join(' + '));
 
 const inShort = ({ kind, proxy }: Notification): string => `${kind} ${proxy.replace(/^.*-/, '')}`;
 
-/** A set of ports, and what is said of them as time goes on. */
+/** A set of ports, and what is announced of them as time goes on. */
 export interface Town {
   /** What the monitor knows of a port from now on. */
   set(health: Partial<Health>, port?: number): void;
-  /** It goes down, to be known at once. */
+  /** The port goes down, past the alert threshold at once. */
   fall(port?: number, cause?: Cause): void;
   rise(port?: number): void;
-  /** It is restarted before anybody is told. */
+  /** The port is restarted before that is an alert. */
   restart(port?: number): void;
   remove(port: number): void;
-  /** Looks every second until then. @returns what was said in that time */
+  /** Evaluates every second until then. @returns the messages of that time, as {@link inWords} */
   until(atMs: number): readonly string[];
   state: AlertState;
   isQuiet: boolean;
@@ -73,45 +76,49 @@ export interface Town {
   now(): number;
 }
 
-/** Ports that have been up for long. */
+/** Starts with ports that have been up for long. */
 export const startTown = (ports: readonly number[] = [6274], policy: Partial<AlertPolicy> = {}): Town => {
   const healths = new Map(ports.map((port) => [port, { ...createHealth(0), state: 'up' } as Health]));
   let nowMs = 0;
   const messages: Message[] = [];
   const healthOf = (port: number): Health => healths.get(port) ?? createHealth(0);
-  const look = (): readonly Message[] => {
-    const seen = [...healths].map(([port, health]) => seenOf(health, port));
-    const now = { now: nowMs, isQuiet: town.isQuiet, runId: 'run' };
-    const next = evaluate(town.state, seen, now, { ...POLICY, ...policy });
+  const evaluateNow = (): readonly Message[] => {
+    const proxies = [...healths].map(([port, health]) => seenOf(health, port));
+    const moment = { now: nowMs, isQuiet: town.isQuiet, runId: 'run' };
+    const next = evaluate(town.state, proxies, moment, { ...POLICY, ...policy });
     town.state = next.state;
     messages.push(...next.messages);
     return next.messages;
   };
   const town: Town = {
-    ...{ state: INITIAL_ALERT_STATE, isQuiet: false, messages },
+    state: INITIAL_ALERT_STATE,
+    isQuiet: false,
+    messages,
     now: () => nowMs,
     set: (change, port = 6274) => healths.set(port, { ...healthOf(port), ...change }),
     fall: (port = 6274, cause = 'upstream_down') =>
       town.set({ state: 'down', cause, incident: incident(nowMs, { cause }) }, port),
     rise: (port = 6274) => {
-      const { incident: over, history } = healthOf(port);
-      const ended = over ? [past(over.startedAt, nowMs, { cause: over.cause, actions: over.actions })] : [];
+      const { incident: current, history } = healthOf(port);
+      const ended = current
+        ? [past(current.startedAt, nowMs, { cause: current.cause, actions: current.actions })]
+        : [];
       town.set({ state: 'up', cause: null, incident: null, history: [...history, ...ended] }, port);
     },
     restart: (port = 6274) => {
-      const one = past(nowMs, nowMs + 500, { cause: 'crashed', alerted: false, hasNewProcess: true });
-      town.set({ history: [...healthOf(port).history, one].slice(-20) }, port);
+      const restart = past(nowMs, nowMs + 500, { cause: 'crashed', alerted: false, hasNewProcess: true });
+      town.set({ history: [...healthOf(port).history, restart].slice(-20) }, port);
     },
     remove: (port) => healths.delete(port),
     until: (atMs) => {
-      const said: Message[] = [...look()];
+      const sent: Message[] = [...evaluateNow()];
       while (nowMs < atMs) {
         nowMs = Math.min(atMs, nowMs + 1_000);
-        said.push(...look());
+        sent.push(...evaluateNow());
       }
-      return inWords(said);
+      return inWords(sent);
     },
   };
-  look();
+  evaluateNow();
   return town;
 };

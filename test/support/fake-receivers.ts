@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { EventChannel, StateChannel } from '../../src/alerting/channels/registry.ts';
-import { type Clock, type Notifier, startNotifier } from '../../src/alerting/notifier.ts';
+import type { EventChannel, StateChannel } from '../../src/alerting/channels/channel.ts';
+import type { Clock } from '../../src/alerting/clock.ts';
+import { type Notifier, startNotifier } from '../../src/alerting/notifier.ts';
 import type { ProxyView } from '../../src/alerting/policy/messages.ts';
 import type { ActiveAlert, Delivery, Message } from '../../src/alerting/policy/notification.ts';
 import { type AlertsConfig, parseConfig } from '../../src/config/config.ts';
@@ -10,9 +11,9 @@ import { createHealth, type Health } from '../../src/health/state.ts';
 import { incident, past, seenOf } from './alert-scenario.ts';
 import { tempFolder } from './temp-dir.ts';
 
-/** A clock that stands until it is moved. */
+/** A clock that is moved by hand. */
 export interface HandClock extends Clock {
-  /** What is due by then runs, each at its time. */
+  /** Moves the clock. The timers that are due by then run, each at its time. */
   pass(ms: number): Promise<void>;
 }
 
@@ -34,7 +35,7 @@ const createClock = (): HandClock => {
       const endMs = nowMs + ms;
       await settle();
       for (;;) {
-        const [next] = [...timers].sort((one, other) => one.dueMs - other.dueMs);
+        const [next] = [...timers].sort((a, b) => a.dueMs - b.dueMs);
         if (!next || next.dueMs > endMs) break;
         nowMs = Math.max(nowMs, next.dueMs);
         timers.delete(next);
@@ -48,9 +49,9 @@ const createClock = (): HandClock => {
 
 export const REFUSED: Delivery = { ok: false, problem: 'HTTP 500', retryAfterMs: null, isFinal: false };
 
-/** A channel that answers as it is told to. */
+/** An event channel that answers as the test says. */
 export interface FakeChannel extends EventChannel {
-  /** What it got, in every try: "run-1 down 6274". */
+  /** What it got in every try: "down 6274 + down 6277". */
   readonly tries: string[];
   answer: (message: Message) => Promise<Delivery>;
 }
@@ -76,7 +77,9 @@ export interface FakeLevel extends StateChannel {
 
 export const createLevel = (clock: Clock): FakeLevel => {
   const level: FakeLevel = {
-    ...{ name: 'alertmanager', tries: [], answer: { ok: true } },
+    name: 'alertmanager',
+    tries: [],
+    answer: { ok: true },
     sendAll: async (alerts) => {
       level.tries.push({ atMs: clock.now(), alerts });
       return level.answer;
@@ -91,25 +94,32 @@ export const alertsConfig = (alerts: object = {}): AlertsConfig => {
   return parsed.config.alerts;
 };
 
-/** A notifier of one port, with a clock of ours; `start` again is the next monitor. */
+/** A notifier of one port with a clock of the test; to `start` it again makes the next monitor's. */
 export const createDesk = (alerts: object = {}) => {
-  const [clock, log] = [createClock(), [] as string[]];
+  const clock = createClock();
+  const log: string[] = [];
   const path = join(tempFolder(), 'alerts.json');
   let health: Health = { ...createHealth(clock.now()), state: 'up' };
   const proxies = (): readonly ProxyView[] => [seenOf(health)];
   return {
-    ...{ clock, log, path },
+    clock,
+    log,
+    path,
     start: (eventChannels: readonly EventChannel[], stateChannels: readonly StateChannel[] = []): Notifier =>
       startNotifier({
-        ...{ path, config: alertsConfig(alerts), channels: { eventChannels, stateChannels }, proxies, clock },
+        path,
+        config: alertsConfig(alerts),
+        channels: { eventChannels, stateChannels },
+        proxies,
+        clock,
         log: (event, text) => log.push(`${event} ${text}`),
       }),
     fall: () => {
       health = { ...health, state: 'down', cause: 'upstream_down', incident: incident(clock.now()) };
     },
     rise: () => {
-      const { incident: over, history } = health;
-      const ended = over ? [past(over.startedAt, clock.now())] : [];
+      const { incident: current, history } = health;
+      const ended = current ? [past(current.startedAt, clock.now())] : [];
       health = { ...health, state: 'up', cause: null, incident: null, history: [...history, ...ended] };
     },
   };

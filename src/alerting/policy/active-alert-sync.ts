@@ -1,21 +1,24 @@
-import { backoffMs, isDue } from './delivery-queue.ts';
+import { isDue, retryDelayMs } from './delivery-queue.ts';
 import type { ActiveAlert, Delivery } from './notification.ts';
 
-/** What goes on is told again so often: Alertmanager takes it for over after 5 minutes without a word. */
+/** An active alert is sent again after this time: without that, Alertmanager ends it after 5 minutes. */
 const RESEND_INTERVAL_MS = 60_000;
 
-/** Where a level channel stands. */
+/** What a state channel has accepted, and when it is tried again. */
 export interface SyncState {
-  /** The list that it took last. */
+  /** The list of alerts that it accepted last, as JSON. */
   readonly lastAccepted: string;
+  /** Failed tries in a row. */
   readonly attempts: number;
+  /** Wall-clock milliseconds. */
   readonly nextAttemptAt: number;
+  /** What the last try said; null after one that succeeded. */
   readonly problem: string | null;
 }
 
 export const NEVER_SENT: SyncState = { lastAccepted: '[]', attempts: 0, nextAttemptAt: 0, problem: null };
 
-/** Whether it is to be told now: at each change, and while something goes on every {@link RESEND_INTERVAL_MS}. */
+/** Whether the list is to be sent now: at each change, and every {@link RESEND_INTERVAL_MS} while an alert is active. */
 export const shouldSend = (
   { lastAccepted, attempts, nextAttemptAt }: SyncState,
   alerts: readonly ActiveAlert[],
@@ -24,7 +27,7 @@ export const shouldSend = (
   alerts.length > 0 &&
   (isDue(nextAttemptAt, now) || (attempts === 0 && JSON.stringify(alerts) !== lastAccepted));
 
-/** After one try. A list that will never be taken as it is may be another one soon. */
+/** The state after one try. A list that is refused for good is sent again after the interval: it may have changed by then. */
 export const afterSend = (
   previous: SyncState,
   alerts: readonly ActiveAlert[],
@@ -38,5 +41,10 @@ export const afterSend = (
   const { problem, retryAfterMs, isFinal } = delivery;
   if (isFinal) return { lastAccepted, attempts: 0, nextAttemptAt: now + RESEND_INTERVAL_MS, problem };
   const attempts = previous.attempts + 1;
-  return { ...previous, attempts, nextAttemptAt: now + backoffMs(attempts, retryAfterMs, random), problem };
+  return {
+    ...previous,
+    attempts,
+    nextAttemptAt: now + retryDelayMs(attempts, retryAfterMs, random),
+    problem,
+  };
 };

@@ -1,57 +1,55 @@
 import { isWithin } from '../../lib/duration.ts';
-import {
-  type AnnouncedState,
-  type AnnouncementPolicy,
-  diffAnnouncements,
-  initialAnnouncements,
-  skipWhileSilenced,
-  type Update,
-} from './incident-tracker.ts';
-import { foldedNotification, type ProxyView, removedNotification } from './messages.ts';
-import type { ActiveAlert, Message, Notification } from './notification.ts';
+import { type ActiveAlertState, activeAlertsOf, addResolved, resolveAll } from './active-alerts.ts';
+import { type AnnouncedState, type AnnouncementPolicy, type Update, unchanged } from './announcement.ts';
+import { diffAnnouncements, initialAnnouncements, skipWhileSilenced } from './incident-tracker.ts';
+import { type DeferredNotifications, NOTHING_DEFERRED, selectGroups } from './message-groups.ts';
+import { type ProxyView, removedNotification } from './messages.ts';
+import type { Message, Notification } from './notification.ts';
 
-/** What has been said; kept over restarts of the monitor. */
-export interface AlertState {
-  /** By the PM2 app. */
-  readonly proxies: Readonly<Record<string, AnnouncedState>>;
-  /** Since when something is to be said; null when nothing is. */
+/**
+ * The room alerting/policy: decides what is announced, when, and in which words. It is pure: states and instants go in, states and
+ * messages come out.
+ *
+ * What was announced of all ports. It is kept over restarts of the monitor. Instants are wall-clock milliseconds.
+ */
+export interface AlertState extends ActiveAlertState {
+  /** When the first notification of the next message was made; null when there is none. */
   readonly groupStartedAt: number | null;
-  /** What waits for the end of the quiet hours; `more` could not be kept. */
-  readonly deferred: { readonly notifications: readonly Notification[]; readonly omittedCount: number };
-  /** 0: none. */
+  readonly deferred: DeferredNotifications;
+  /** 0: there is no silence. */
   readonly silenceEndsAt: number;
-  /** What is over, and the channels that have not taken that yet. */
-  readonly resolved: readonly { readonly alert: ActiveAlert; readonly pendingFor: readonly string[] }[];
-  /** How many messages there were. */
+  /** How many messages were made so far. */
   readonly messageCount: number;
 }
 
 export interface AlertPolicy extends AnnouncementPolicy {
-  /** What comes within so long of the first is one message; 0: each at once. */
+  /** Notifications within this time after the first are one message; 0: each evaluation sends its own. */
   readonly groupWaitMs: number;
-  /** The channels that are told what goes on (see {@link ActiveAlert}). */
+  /** The names of the channels that get a state instead of events. */
   readonly stateChannels: readonly string[];
 }
 
 export interface Moment {
   readonly now: number;
-  /** Within the quiet hours. */
+  /** Whether `now` is within the quiet hours. */
   readonly isQuiet: boolean;
-  /** Of this run of the monitor, and of no other: it makes the ids of its messages unlike all others. */
+  /** Identifies this run of the monitor, so that the ids of its messages are unique. */
   readonly runId: string;
 }
 
 export const INITIAL_ALERT_STATE: AlertState = {
-  ...{ proxies: {}, groupStartedAt: null, silenceEndsAt: 0, resolved: [], messageCount: 0 },
-  deferred: { notifications: [], omittedCount: 0 },
+  proxies: {},
+  groupStartedAt: null,
+  deferred: NOTHING_DEFERRED,
+  silenceEndsAt: 0,
+  resolved: [],
+  messageCount: 0,
 };
 
-/** So many are kept for the digest, and so many that are over for a channel that does not take them. */
-const MAX_PENDING = 200;
-
 /**
- * What has been said, and what is known now → what is to be said. It compares levels: what was not said before the
- * monitor was killed is said by the next one. Nothing that is new is the very same object.
+ * Compares what was announced with what is known, and makes the messages for the difference. It compares states, not events:
+ * what was not announced before the monitor was killed is announced by the next one.
+ * @returns the very same state when nothing is new
  */
 export const evaluate = (
   previous: AlertState,
@@ -59,186 +57,115 @@ export const evaluate = (
   moment: Moment,
   policy: AlertPolicy,
 ): { readonly state: AlertState; readonly messages: readonly Message[] } => {
-  const isSilenced = previous.silenceEndsAt > moment.now;
-  const present = proxies.map((proxy) => {
-    const announced = previous.proxies[proxy.name] ?? initialAnnouncements(proxy);
-    const update = isSilenced
-      ? {
-          announced: skipWhileSilenced(announced, proxy, moment.now, policy),
-          notifications: [],
-          resolved: [],
-        }
-      : diffAnnouncements(announced, proxy, moment.now, policy);
-    return { name: proxy.name, announced, update };
-  });
-  const removed = Object.entries(previous.proxies)
-    .filter(([name]) => !proxies.some((proxy) => proxy.name === name))
-    .map(([name, announced]) => ({
-      name,
-      announced,
-      update: isSilenced ? unchanged(announced) : onProxyRemoved(announced, moment.now),
-    }));
-  const all = [...present, ...removed];
-  const hasNotifications = all.some(({ update }) => update.notifications.length > 0);
+  const changes = [
+    ...proxies.map((proxy) => diffProxy(previous, proxy, moment.now, policy)),
+    ...diffRemoved(previous, proxies, moment.now),
+  ];
+  const hasNotifications = changes.some(({ update }) => update.notifications.length > 0);
   const groupStartedAt = hasNotifications ? (previous.groupStartedAt ?? moment.now) : null;
   const isDue = groupStartedAt !== null && !isWithin(groupStartedAt, moment.now, policy.groupWaitMs);
-  // What has something to say stays as it was until that is said.
-  const next = all.map((entry) =>
-    isDue || entry.update.notifications.length === 0
-      ? entry
-      : { ...entry, update: unchanged(entry.announced) },
-  );
+  // A port with notifications keeps its announced state until they are sent.
+  const updates = changes.map(({ name, announced, update }) => ({
+    name,
+    update: isDue || update.notifications.length === 0 ? update : unchanged(announced),
+  }));
+  const newlyResolved = updates.flatMap(({ update }) => update.resolved);
   const state: AlertState = {
     ...previous,
-    proxies: Object.fromEntries(
-      next.flatMap(({ name, update: { announced } }) => (announced ? [[name, announced]] : [])),
-    ),
+    proxies: toAnnouncedStates(updates),
     groupStartedAt: isDue ? null : groupStartedAt,
-    resolved: addPendingResolves(
-      previous,
-      next.flatMap(({ update }) => update.resolved),
-      policy,
-    ),
+    resolved: addResolved(previous.resolved, newlyResolved, policy.stateChannels),
   };
-  const result = buildMessages(
-    state,
-    next.flatMap(({ update }) => update.notifications),
-    moment,
-    // Of the end of what they know of, they are to hear at once.
-    (notification) =>
-      !moment.isQuiet ||
-      notification.severity === 'critical' ||
-      previous.proxies[notification.proxy]?.outage?.notification.startedAt === notification.startedAt,
-    isSilenced,
-  );
+  const notifications = updates.flatMap(({ update }) => update.notifications);
+  const result = buildMessages(previous, state, notifications, moment);
   return isEqual(previous, result.state) ? { state: previous, messages: [] } : result;
 };
 
-/** Nothing is sent until then. At its end what is still down, and what has ended of what was told before, is said. */
+/**
+ * Begins a silence. At its end what is still down is announced, and what has ended of what was announced before.
+ * @param endsAt wall-clock milliseconds; 0 ends the silence
+ */
 export const silence = (state: AlertState, endsAt: number): AlertState => ({
   ...state,
   silenceEndsAt: endsAt,
 });
 
-/** What goes on and people know of, and what has ended since the channel last took such a list. */
-export const alertsFor = ({ proxies, resolved }: AlertState, channel: string): readonly ActiveAlert[] => {
-  const current = Object.values(proxies).flatMap(({ outage, flapping }) =>
-    [outage, flapping].flatMap((announcement) =>
-      announcement
-        ? [
-            {
-              notification: announcement.notification,
-              startsAt: announcement.notification.startedAt,
-              endsAt: null,
-            },
-          ]
-        : [],
-    ),
-  );
-  const pending = resolved.filter(({ pendingFor }) => pendingFor.includes(channel)).map(({ alert }) => alert);
-  // Of one that has begun again, the end of the time before is of no interest.
-  const isOver = ({ notification }: ActiveAlert): boolean =>
-    !current.some(
-      (alert) =>
-        alert.notification.proxy === notification.proxy && alert.notification.kind === notification.kind,
-    );
-  return [...current, ...pending.filter(isOver)];
-};
-
-/** The channel has taken the list: what was over in it is no longer owed to it. */
-export const acknowledge = (
-  state: AlertState,
-  channel: string,
-  alerts: readonly ActiveAlert[],
-): AlertState => {
-  const isAcknowledged = (alert: ActiveAlert): boolean =>
-    alerts.some((acknowledged) => isEqual(acknowledged, alert));
-  const resolved = state.resolved
-    .map(({ alert, pendingFor }) => ({
-      alert,
-      pendingFor: isAcknowledged(alert) ? pendingFor.filter((name) => name !== channel) : pendingFor,
-    }))
-    .filter(({ pendingFor }) => pendingFor.length > 0);
-  return resolved.length === 0 && state.resolved.length === 0 ? state : { ...state, resolved };
-};
-
 type ProxyUpdate = Omit<Update, 'announced'> & {
-  /** Null: it is forgotten. */
+  /** Null: the port is forgotten. */
   readonly announced: AnnouncedState | null;
 };
 
-const unchanged = (announced: AnnouncedState): ProxyUpdate => ({
-  announced,
-  notifications: [],
-  resolved: [],
-});
+interface ProxyChange {
+  readonly name: string;
+  /** What was announced before. */
+  readonly announced: AnnouncedState;
+  readonly update: ProxyUpdate;
+}
 
-/** It was taken out of the config. */
-const onProxyRemoved = ({ outage, flapping }: AnnouncedState, now: number): ProxyUpdate => {
-  const announced = [outage, flapping].flatMap((announcement) =>
-    announcement ? [announcement.notification] : [],
-  );
-  return {
-    announced: null,
-    notifications: announced.map((notification) => removedNotification(notification, now)),
-    resolved: announced.map((notification) => ({
-      notification: { ...notification, endedAt: now },
-      startsAt: notification.startedAt,
-      endsAt: now,
-    })),
-  };
+const isSilenced = ({ silenceEndsAt }: AlertState, now: number): boolean => silenceEndsAt > now;
+
+const diffProxy = (previous: AlertState, proxy: ProxyView, now: number, policy: AlertPolicy): ProxyChange => {
+  const announced = previous.proxies[proxy.name] ?? initialAnnouncements(proxy);
+  const update = isSilenced(previous, now)
+    ? unchanged(skipWhileSilenced(announced, proxy, now, policy))
+    : diffAnnouncements(announced, proxy, now, policy);
+  return { name: proxy.name, announced, update };
 };
 
-const addPendingResolves = (
-  { resolved }: AlertState,
-  newlyResolved: readonly ActiveAlert[],
-  { stateChannels }: AlertPolicy,
-): AlertState['resolved'] =>
-  [...resolved, ...newlyResolved.map((alert) => ({ alert, pendingFor: stateChannels }))]
-    .map(({ alert, pendingFor }) => ({
-      alert,
-      pendingFor: pendingFor.filter((name) => stateChannels.includes(name)),
-    }))
-    .filter(({ pendingFor }) => pendingFor.length > 0)
-    .slice(-MAX_PENDING);
+/** The ports that were taken out of the config. */
+const diffRemoved = (
+  previous: AlertState,
+  proxies: readonly ProxyView[],
+  now: number,
+): readonly ProxyChange[] => {
+  const names = new Set(proxies.map(({ name }) => name));
+  return Object.entries(previous.proxies)
+    .filter(([name]) => !names.has(name))
+    .map(([name, announced]) => ({
+      name,
+      announced,
+      update: isSilenced(previous, now) ? unchanged(announced) : onProxyRemoved(announced, now),
+    }));
+};
 
-/** What does not pass in quiet hours is kept for one digest. */
+const onProxyRemoved = (announced: AnnouncedState, now: number): ProxyUpdate => ({
+  announced: null,
+  notifications: activeAlertsOf(announced).map(({ notification }) => removedNotification(notification, now)),
+  resolved: resolveAll(announced, now),
+});
+
+const toAnnouncedStates = (
+  updates: readonly { readonly name: string; readonly update: ProxyUpdate }[],
+): AlertState['proxies'] =>
+  Object.fromEntries(
+    updates.flatMap(({ name, update: { announced } }) => (announced ? [[name, announced]] : [])),
+  );
+
 const buildMessages = (
+  previous: AlertState,
   state: AlertState,
   notifications: readonly Notification[],
-  moment: Moment,
-  shouldSendNow: (notification: Notification) => boolean,
-  isSilenced: boolean,
-) => {
-  const deferred = [
-    ...state.deferred.notifications,
-    ...notifications.filter((notification) => !shouldSendNow(notification)),
-  ];
-  const omittedCount = state.deferred.omittedCount + Math.max(0, deferred.length - MAX_PENDING);
-  const isDigest = deferred.length > 0 && !moment.isQuiet && !isSilenced;
-  const groups = [
-    isDigest ? [...foldedDigest(deferred, omittedCount), ...deferred.slice(-MAX_PENDING)] : [],
-    notifications.filter(shouldSendNow),
-  ].filter((group) => group.length > 0);
+  { now, isQuiet, runId }: Moment,
+): { readonly state: AlertState; readonly messages: readonly Message[] } => {
+  const { groups, deferred } = selectGroups({
+    notifications,
+    deferred: state.deferred,
+    mayBeDeferred: (notification) => isQuiet && !bypassesQuietHours(notification, previous),
+    isDigestDue: !isQuiet && !isSilenced(previous, now),
+  });
   const messages = groups.map((group, index) => ({
-    id: `${moment.runId}-${state.messageCount + index + 1}`,
-    createdAt: moment.now,
+    id: `${runId}-${state.messageCount + index + 1}`,
+    createdAt: now,
     notifications: group,
   }));
-  const remaining = isDigest
-    ? INITIAL_ALERT_STATE.deferred
-    : { notifications: deferred.slice(-MAX_PENDING), omittedCount };
   return {
-    state: { ...state, deferred: remaining, messageCount: state.messageCount + messages.length },
+    state: { ...state, deferred, messageCount: state.messageCount + messages.length },
     messages,
   };
 };
 
-const foldedDigest = (deferred: readonly Notification[], omittedCount: number): readonly Notification[] => {
-  const times = deferred.map(({ startedAt, endedAt }) => endedAt ?? startedAt);
-  const [startedAt, endedAt] = [Math.min(...times), Math.max(...times)];
-  const summary = `In the quiet hours there was more than is kept: ${omittedCount} earlier notices are left out`;
-  return omittedCount === 0 ? [] : [foldedNotification(summary, startedAt, endedAt)];
-};
+/** Critical notifications, and recoveries of announced outages, are never delayed. */
+const bypassesQuietHours = ({ severity, proxy, startedAt }: Notification, { proxies }: AlertState): boolean =>
+  severity === 'critical' || proxies[proxy]?.outage?.notification.startedAt === startedAt;
 
 const isEqual = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);

@@ -1,20 +1,21 @@
+import { type Backoff, backoffMs } from '../../lib/backoff.ts';
 import { foldedNotification } from './messages.ts';
 import type { Delivery, Message } from './notification.ts';
 
-/** What waits for one channel, oldest first; the first is the one that is tried. */
+/** The messages that wait for one channel, the oldest first. The first one is tried. */
 export interface Queue {
   readonly items: readonly Queued[];
-  /** Failed tries of the first. */
+  /** Failed tries of the first message. */
   readonly attempts: number;
-  /** It is not tried before then. */
+  /** When the first message is tried next, in wall-clock milliseconds. */
   readonly nextAttemptAt: number;
-  /** What the last try said; null after one that went well. */
+  /** What the last try said; null after one that succeeded. */
   readonly problem: string | null;
 }
 
 export interface Queued {
   readonly message: Message;
-  /** How many messages it stands for, when it stands for more than itself. */
+  /** For a message in the place of several: how many there were, and the time that they are of. Null for any other. */
   readonly folded: { readonly count: number; readonly startedAt: number; readonly endedAt: number } | null;
 }
 
@@ -25,16 +26,15 @@ export type Outcome = 'sent' | 'failed' | 'dropped';
 
 export const EMPTY_QUEUE: Queue = { items: [], attempts: 0, nextAttemptAt: 0, problem: null };
 
-/** When so many wait, the oldest of them become one. */
+/** The longest queue. When more messages wait, the oldest of them become one. */
 export const MAX_QUEUED = 100;
-/** After a failure it is tried again after 1 s, 2 s, 4 s … at most 5 min; later when the receiver asks for that. */
-const INITIAL_BACKOFF_MS = 1_000;
-const MAX_BACKOFF_MS = 300_000;
+/** A failed message is tried again after 1 s, 2 s, 4 s … at most 5 min; later when the receiver asks for that. */
+const BACKOFF: Backoff = { minMs: 1_000, maxMs: 300_000 };
 const MAX_RETRY_AFTER_MS = 3_600_000;
-/** A part of the pause is left to chance, so that not all who wait come at once. */
+/** The part of the pause that is left to chance, so that several senders do not come at once. */
 const JITTER = 0.25;
 
-/** The messages go to the end of each channel's queue. Without any, it is the very same object. */
+/** Adds the messages to the end of each channel's queue. @returns the very same outbox when there are none */
 export const enqueue = (
   outbox: Outbox,
   channels: readonly string[],
@@ -49,7 +49,7 @@ export const enqueue = (
   return { ...outbox, ...Object.fromEntries(entries) };
 };
 
-/** Those that are no longer in the config lose what waits for them. */
+/** Removes the queues of channels that are no longer configured. @returns also how many messages each of them had */
 export const removeUnconfigured = (
   outbox: Outbox,
   channels: readonly string[],
@@ -68,21 +68,21 @@ export const removeUnconfigured = (
   };
 };
 
-/** Messages that wait, those that were folded counted as they came. */
+/** How many messages wait. A folded message counts as many as it stands for. */
 export const countQueued = ({ items }: Queue): number =>
   items.reduce((sum, { folded }) => sum + (folded?.count ?? 1), 0);
 
-/** What is to be tried now; undefined when nothing is. */
+/** The message that is to be tried now; undefined when there is none. */
 export const nextMessage = ({ items, nextAttemptAt }: Queue, now: number): Message | undefined =>
   isDue(nextAttemptAt, now) ? items[0]?.message : undefined;
 
-/** A time that is further ahead than any pause is of a time before the clock was set back. */
+/** Whether the time has come. A time that is further ahead than any pause was computed before the clock was set back. */
 export const isDue = (dueAt: number, now: number): boolean =>
   dueAt <= now || dueAt - now > MAX_RETRY_AFTER_MS;
 
 /**
- * What becomes of the queue when its first message was tried.
- * @param random 0 to 1: what of the pause is left to it
+ * The queue after its first message was tried.
+ * @param random 0 to 1: how much of {@link JITTER} is taken off the pause
  */
 export const afterAttempt = (
   queue: Queue,
@@ -95,18 +95,21 @@ export const afterAttempt = (
   const { problem, retryAfterMs, isFinal } = delivery;
   if (isFinal) return { queue: { ...EMPTY_QUEUE, items, problem }, outcome: 'dropped' };
   const attempts = queue.attempts + 1;
-  const nextAttemptAt = now + backoffMs(attempts, retryAfterMs, random);
+  const nextAttemptAt = now + retryDelayMs(attempts, retryAfterMs, random);
   return { queue: { ...queue, attempts, nextAttemptAt, problem }, outcome: 'failed' };
 };
 
-/** @param attempts that failed, at least 1 */
-export const backoffMs = (attempts: number, retryAfterMs: number | null, random: number): number => {
-  const fullMs = Math.min(INITIAL_BACKOFF_MS * 2 ** (attempts - 1), MAX_BACKOFF_MS);
-  const jitteredMs = Math.round(fullMs * (1 - JITTER * random));
+/**
+ * The pause before the next try, in milliseconds.
+ * @param attempts how many tries have failed, at least 1
+ * @param retryAfterMs what the receiver asks for, of which at most an hour counts; null when it asks for nothing
+ */
+export const retryDelayMs = (attempts: number, retryAfterMs: number | null, random: number): number => {
+  const jitteredMs = Math.round(backoffMs(BACKOFF, attempts - 1) * (1 - JITTER * random));
   return Math.max(jitteredMs, Math.min(retryAfterMs ?? 0, MAX_RETRY_AFTER_MS));
 };
 
-/** The first may be on its way: it stays as it is. */
+/** Folds the oldest messages but the first, which may be under way. */
 const limitLength = (items: readonly Queued[]): readonly Queued[] => {
   const [first, ...rest] = items;
   const excess = items.length - MAX_QUEUED;

@@ -1,6 +1,14 @@
 import type { Cause } from '../../health/types.ts';
 import { isWithin } from '../../lib/duration.ts';
 import {
+  type AnnouncedState,
+  type AnnouncementPolicy,
+  announce,
+  toResolvedAlert,
+  type Update,
+  unchanged,
+} from './announcement.ts';
+import {
   downNotification,
   flappingNotification,
   givenUpNotification,
@@ -12,163 +20,130 @@ import {
   steadyNotification,
   warningNotification,
 } from './messages.ts';
-import type { ActiveAlert, Notification } from './notification.ts';
 
-/** What people have been told of a port, and what they need not be told again. */
-export interface AnnouncedState {
-  /** The incident that they know of; `fromMs` of its notice tells it from others. */
-  readonly outage: Announcement | null;
-  readonly flapping: Announcement | null;
-  /** When it went down, or was restarted, of late. */
-  readonly failedAt: readonly number[];
-  /** The last incident of the history that is dealt with, by its `fromMs`. */
-  readonly lastHandledStartedAt: number | null;
-  readonly isGivenUp: boolean;
-  /** One that has ended is remembered for a while: it may only have paused. */
-  readonly warnings: readonly { readonly cause: Cause; readonly endedAt: number | null }[];
-}
-
-export interface Announcement {
-  readonly notification: Notification;
-  /** When it was last told: the next reminder counts from then. */
-  readonly announcedAt: number;
-}
-
-export interface AnnouncementPolicy {
-  /** While a port is down; 0: never. */
-  readonly repeatIntervalMs: number;
-  /** More than `threshold` within `windowMs` is told once. */
-  readonly flapping: { readonly threshold: number; readonly windowMs: number };
-}
-
-/** What is to be told of a port, and what will have been told then. */
-export interface Update {
-  readonly announced: AnnouncedState;
-  readonly notifications: readonly Notification[];
-  /** What they knew of, and what is over. */
-  readonly resolved: readonly ActiveAlert[];
-}
-
-/** At the first sight the past is past. */
+/** The announced state of a port that is seen for the first time: its past incidents count as handled. */
 export const initialAnnouncements = ({ health }: ProxyView): AnnouncedState => ({
-  ...{ outage: null, flapping: null, failedAt: [], isGivenUp: false, warnings: [] },
+  outage: null,
+  flapping: null,
+  failedAt: [],
   lastHandledStartedAt: health.history.at(-1)?.startedAt ?? null,
+  isGivenUp: false,
+  warnings: [],
 });
 
-/** Compares what was told with what is known: it matters not how often, or how seldom, it is asked. */
+/**
+ * What changed since the last announcement. The result depends on the two states only, not on how often it is asked for.
+ * @param now wall-clock milliseconds
+ */
 export const diffAnnouncements = (
   announced: AnnouncedState,
   proxy: ProxyView,
   now: number,
   policy: AnnouncementPolicy,
 ): Update => {
-  const rules = [
-    announceRecovery,
-    announcePast,
-    resolveFlapping,
-    announceOutage,
-    announceGivenUp,
-    announceReminder,
-    announceWarnings,
-  ];
-  const unchanged: Update = { announced, notifications: [], resolved: [] };
-  return rules.reduce((update, rule) => rule(update, proxy, now, policy, announced), unchanged);
+  const context: RuleContext = { previous: announced, proxy, now, policy };
+  return RULES.reduce((update, { apply }) => apply(update, context), unchanged(announced));
 };
 
-/** In silence: what is over by its end, or has only just begun to warn, is told no more. */
+/** The announced state in a silence: incidents that end in it and warnings that begin in it are never announced. */
 export const skipWhileSilenced = (
   announced: AnnouncedState,
   proxy: ProxyView,
   now: number,
   policy: AnnouncementPolicy,
-): AnnouncedState => ({
-  ...announceWarnings({ announced, notifications: [], resolved: [] }, proxy, now, policy, announced)
-    .announced,
-  lastHandledStartedAt: proxy.health.history.at(-1)?.startedAt ?? announced.lastHandledStartedAt,
-  isGivenUp: hasGivenUp(proxy),
-});
+): AnnouncedState => {
+  const context: RuleContext = { previous: announced, proxy, now, policy };
+  return {
+    ...announceWarnings(unchanged(announced), context).announced,
+    lastHandledStartedAt: proxy.health.history.at(-1)?.startedAt ?? announced.lastHandledStartedAt,
+    isGivenUp: hasGivenUp(proxy),
+  };
+};
 
-type Rule = (
-  update: Update,
-  proxy: ProxyView,
-  now: number,
-  policy: AnnouncementPolicy,
-  previous: AnnouncedState,
-) => Update;
+interface RuleContext {
+  /** What was announced before the first rule. */
+  readonly previous: AnnouncedState;
+  readonly proxy: ProxyView;
+  readonly now: number;
+  readonly policy: AnnouncementPolicy;
+}
 
-const announce = (update: Update, notification: Notification, changes: Partial<AnnouncedState>): Update => ({
-  ...update,
-  announced: { ...update.announced, ...changes },
-  notifications: [...update.notifications, notification],
-});
+type ApplyRule = (update: Update, context: RuleContext) => Update;
 
-const toResolvedAlert = ({ notification }: Announcement, endedAt: number): ActiveAlert => ({
-  notification: { ...notification, endedAt },
-  startsAt: notification.startedAt,
-  endsAt: endedAt,
-});
+interface Rule {
+  readonly name: string;
+  readonly apply: ApplyRule;
+  /** Why the rule exists, and why at this place. */
+  readonly why: string;
+}
 
 const hasGivenUp = ({ health: { incident, breaker } }: ProxyView): boolean =>
   incident !== null && breaker.openCount > 0;
 
-/** The incident that they know of is over. */
-const announceRecovery: Rule = (update, proxy, now) => {
+const announceRecovery: ApplyRule = (update, { proxy, now }) => {
   const { outage } = update.announced;
   const { incident, history } = proxy.health;
   if (outage === null || incident?.startedAt === outage.notification.startedAt) return update;
   const past = history.findLast(({ startedAt }) => startedAt === outage.notification.startedAt) ?? null;
-  const resolved = [...update.resolved, toResolvedAlert(outage, past?.endedAt ?? now)];
-  return announce({ ...update, resolved }, recoveredNotification(proxy, outage.notification, past, now), {
-    outage: null,
-  });
+  const resolved = [...update.resolved, toResolvedAlert(outage.notification, past?.endedAt ?? now)];
+  const notification = recoveredNotification(proxy, outage.notification, past, now);
+  return announce({ ...update, resolved }, notification, { outage: null });
 };
 
-/** The incidents that have come and gone since the last time. */
-const announcePast: Rule = (update, proxy, now, policy, previous) => {
+const announcePast: ApplyRule = (update, context) => {
+  const { proxy, previous } = context;
   const { history, state } = proxy.health;
-  const newIncidents = history.slice(
-    history.findLastIndex(({ startedAt }) => startedAt === update.announced.lastHandledStartedAt) + 1,
-  );
-  const lastHandledStartedAt = history.at(-1)?.startedAt ?? update.announced.lastHandledStartedAt;
-  const unannounced = newIncidents.filter(
-    ({ startedAt }) => startedAt !== previous.outage?.notification.startedAt,
-  );
-  let next: Update = { ...update, announced: { ...update.announced, lastHandledStartedAt } };
+  const { lastHandledStartedAt } = update.announced;
+  const lastHandledIndex = history.findLastIndex(({ startedAt }) => startedAt === lastHandledStartedAt);
+  const unannounced = history
+    .slice(lastHandledIndex + 1)
+    .filter(({ startedAt }) => startedAt !== previous.outage?.notification.startedAt);
+  let next: Update = {
+    ...update,
+    announced: {
+      ...update.announced,
+      lastHandledStartedAt: history.at(-1)?.startedAt ?? lastHandledStartedAt,
+    },
+  };
   for (const past of unannounced) {
     const isRestart = past.hasNewProcess && state !== 'stopped';
     if (!past.alerted && !isRestart) continue;
     const notification = past.alerted ? outageNotification(proxy, past) : restartedNotification(proxy, past);
-    next = recordFailure(next, proxy, { ...past, now }, policy);
+    next = recordFailure(next, past, context);
     if (next.announced.flapping === null) next = announce(next, notification, {});
   }
   return next;
 };
 
-/** It has come and gone, and for a while it does so no more. */
-const resolveFlapping: Rule = (update, proxy, now, { flapping: { windowMs } }) => {
+const resolveFlapping: ApplyRule = (
+  update,
+  {
+    proxy,
+    now,
+    policy: {
+      flapping: { windowMs },
+    },
+  },
+) => {
   const { flapping } = update.announced;
   const { incident, history } = proxy.health;
-  const since = incident ? incident.startedAt : history.at(-1)?.endedAt;
+  const steadySince = incident ? incident.startedAt : history.at(-1)?.endedAt;
+  const isSteady = steadySince === undefined || !isWithin(steadySince, now, windowMs);
   const isPending = incident !== null && !incident.alerted;
-  if (!flapping || isPending || (since !== undefined && isWithin(since, now, windowMs))) return update;
-  const resolvedUpdate = { ...update, resolved: [...update.resolved, toResolvedAlert(flapping, now)] };
-  // One that stays down is told as such by the next step.
-  if (incident) return { ...resolvedUpdate, announced: { ...resolvedUpdate.announced, flapping: null } };
-  return announce(resolvedUpdate, steadyNotification(proxy, flapping.notification, now, windowMs), {
-    flapping: null,
-  });
+  if (!flapping || isPending || !isSteady) return update;
+  const resolved = [...update.resolved, toResolvedAlert(flapping.notification, now)];
+  // A port that stays down is announced by the next rule.
+  if (incident) return { ...update, resolved, announced: { ...update.announced, flapping: null } };
+  const notification = steadyNotification(proxy, flapping.notification, now, windowMs);
+  return announce({ ...update, resolved }, notification, { flapping: null });
 };
 
-const announceOutage: Rule = (update, proxy, now, policy) => {
+const announceOutage: ApplyRule = (update, context) => {
+  const { proxy, now } = context;
   const { incident } = proxy.health;
   const shouldAnnounce = incident !== null && (incident.alerted || hasGivenUp(proxy));
   if (!shouldAnnounce || update.announced.outage) return update;
-  const recorded = recordFailure(
-    update,
-    proxy,
-    { startedAt: incident.startedAt, cause: incident.cause, now },
-    policy,
-  );
+  const recorded = recordFailure(update, incident, context);
   if (recorded.announced.flapping) return recorded;
   const isNewlyGivenUp = hasGivenUp(proxy) && !update.announced.isGivenUp;
   const notification = isNewlyGivenUp
@@ -180,7 +155,7 @@ const announceOutage: Rule = (update, proxy, now, policy) => {
   });
 };
 
-const announceGivenUp: Rule = (update, proxy) => {
+const announceGivenUp: ApplyRule = (update, { proxy }) => {
   const isGivenUp = hasGivenUp(proxy);
   if (isGivenUp === update.announced.isGivenUp) return update;
   const { incident } = proxy.health;
@@ -189,28 +164,11 @@ const announceGivenUp: Rule = (update, proxy) => {
     : { ...update, announced: { ...update.announced, isGivenUp } };
 };
 
-/** Counts a fall, each once. With more of them than there may be it is said that it comes and goes, and no more then. */
-const recordFailure = (
-  update: Update,
-  proxy: ProxyView,
-  { startedAt, cause, now }: { startedAt: number; cause: Cause; now: number },
-  { flapping: { threshold, windowMs } }: AnnouncementPolicy,
-): Update => {
-  const { announced } = update;
-  if (announced.failedAt.includes(startedAt) || !isWithin(startedAt, now, windowMs)) return update;
-  const recent = announced.failedAt.filter((failureAt) => isWithin(failureAt, now, windowMs));
-  const failedAt = [...recent, startedAt].slice(-threshold - 1);
-  const recorded: Update = { ...update, announced: { ...announced, failedAt } };
-  if (announced.flapping || failedAt.length <= threshold) return recorded;
-  const notification = flappingNotification(proxy, cause, failedAt, windowMs);
-  return announce(recorded, notification, { flapping: { notification, announcedAt: now } });
-};
-
-const announceReminder: Rule = (update, proxy, now, { repeatIntervalMs }) => {
+const announceReminder: ApplyRule = (update, { proxy, now, policy: { repeatIntervalMs } }) => {
   const { outage, flapping } = update.announced;
   const announcement = outage ?? flapping;
-  if (!announcement || repeatIntervalMs === 0 || isWithin(announcement.announcedAt, now, repeatIntervalMs))
-    return update;
+  if (!announcement || repeatIntervalMs === 0) return update;
+  if (isWithin(announcement.announcedAt, now, repeatIntervalMs)) return update;
   const repeated = { ...announcement, announcedAt: now };
   return announce(
     update,
@@ -219,8 +177,16 @@ const announceReminder: Rule = (update, proxy, now, { repeatIntervalMs }) => {
   );
 };
 
-/** What begins to warn again soon after it has ended is not told again. */
-const announceWarnings: Rule = (update, proxy, now, { flapping: { windowMs } }) => {
+const announceWarnings: ApplyRule = (
+  update,
+  {
+    proxy,
+    now,
+    policy: {
+      flapping: { windowMs },
+    },
+  },
+) => {
   const { warnings } = proxy.health;
   const known = update.announced.warnings
     .map(({ cause, endedAt }) => ({ cause, endedAt: warnings.includes(cause) ? null : (endedAt ?? now) }))
@@ -233,3 +199,59 @@ const announceWarnings: Rule = (update, proxy, now, { flapping: { windowMs } }) 
     next,
   );
 };
+
+/** Counts a failure once. The one that exceeds `flapping.threshold` is announced as flapping. */
+const recordFailure = (
+  update: Update,
+  { startedAt, cause }: { readonly startedAt: number; readonly cause: Cause },
+  { proxy, now, policy }: RuleContext,
+): Update => {
+  const { announced } = update;
+  const { threshold, windowMs } = policy.flapping;
+  if (announced.failedAt.includes(startedAt) || !isWithin(startedAt, now, windowMs)) return update;
+  const recent = announced.failedAt.filter((failureAt) => isWithin(failureAt, now, windowMs));
+  const failedAt = [...recent, startedAt].slice(-threshold - 1);
+  const recorded: Update = { ...update, announced: { ...announced, failedAt } };
+  if (announced.flapping || failedAt.length <= threshold) return recorded;
+  const notification = flappingNotification(proxy, cause, failedAt, windowMs);
+  return announce(recorded, notification, { flapping: { notification, announcedAt: now } });
+};
+
+/** Each rule sees what the rules before it have announced. */
+const RULES: readonly Rule[] = [
+  {
+    name: 'recovery of the announced outage',
+    apply: announceRecovery,
+    why: 'people must hear of the end of an outage before the start of the next one',
+  },
+  {
+    name: 'incidents that began and ended since the last evaluation',
+    apply: announcePast,
+    why: 'an outage that nobody was told of in time, or a restart, is one notification; older than what goes on now',
+  },
+  {
+    name: 'end of flapping',
+    apply: resolveFlapping,
+    why: 'a port that was the same for windowMs no longer flaps; before the outage rule, which is silent while it does',
+  },
+  {
+    name: 'outage',
+    apply: announceOutage,
+    why: 'an incident that has reached the alert threshold, or was given up, is announced once; as flapping when there were too many',
+  },
+  {
+    name: 'restarts given up',
+    apply: announceGivenUp,
+    why: 'an announced outage that restarts do not end is announced again, once; after the outage rule, which may have said so already',
+  },
+  {
+    name: 'reminder',
+    apply: announceReminder,
+    why: 'an outage must not be forgotten; its time counts from the last announcement, which may be of this evaluation',
+  },
+  {
+    name: 'limits that warn',
+    apply: announceWarnings,
+    why: 'a warning is announced when it begins, and not again when it has only paused; independent of outages, so it is last',
+  },
+];

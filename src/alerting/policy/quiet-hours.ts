@@ -1,11 +1,16 @@
 import type { AlertsConfig } from '../../config/config.ts';
 
-/** Whether it is quiet then: from `from` on, up to `to`, by the clock of `timeZone` (default: this machine's). */
+/**
+ * Makes a function that says whether an instant is within the quiet hours: from `from`, up to and without `to`, by the clock of
+ * `timeZone` (default: this machine's). Without quiet hours it always says no.
+ */
 export const createQuietHours = (hours: AlertsConfig['quietHours']): ((now: number) => boolean) => {
   if (!hours) return () => false;
   const { from, to, timeZone } = hours;
   const clock = new Intl.DateTimeFormat('en-GB', {
-    ...{ hour: '2-digit', minute: '2-digit', hourCycle: 'h23' },
+    hour: '2-digit',
+    minute: '2-digit',
+    hourCycle: 'h23',
     timeZone,
   });
   return (now) => {

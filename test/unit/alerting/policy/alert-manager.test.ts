@@ -1,12 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import {
-  acknowledge,
-  alertsFor,
-  evaluate,
-  INITIAL_ALERT_STATE,
-  silence,
-} from '../../../../src/alerting/policy/alert-manager.ts';
+import { acknowledge, alertsFor } from '../../../../src/alerting/policy/active-alerts.ts';
+import { evaluate, INITIAL_ALERT_STATE, silence } from '../../../../src/alerting/policy/alert-manager.ts';
 import type { Message } from '../../../../src/alerting/policy/notification.ts';
 import { incident, inWords, POLICY, past, seenOf, startTown } from '../../../support/alert-scenario.ts';
 import { startScenario, UPSTREAM_DOWN } from '../../../support/health-scenario.ts';

@@ -1,0 +1,69 @@
+import { type AnnouncedState, toResolvedAlert } from './announcement.ts';
+import type { ActiveAlert } from './notification.ts';
+
+/** What state channels get: the announced alerts that are active, and those that ended. */
+export interface ActiveAlertState {
+  /** By the PM2 app's name. */
+  readonly proxies: Readonly<Record<string, AnnouncedState>>;
+  /** The alerts that ended, each with the channels that have not accepted its end yet. */
+  readonly resolved: readonly { readonly alert: ActiveAlert; readonly pendingFor: readonly string[] }[];
+}
+
+/** So many ended alerts are kept for channels that do not accept them. */
+const MAX_RESOLVED = 200;
+
+/** The announced alerts that are active, and those that ended since the channel last accepted a list. */
+export const alertsFor = (
+  { proxies, resolved }: ActiveAlertState,
+  channel: string,
+): readonly ActiveAlert[] => {
+  const active = Object.values(proxies).flatMap(activeAlertsOf);
+  const pending = resolved.filter(({ pendingFor }) => pendingFor.includes(channel)).map(({ alert }) => alert);
+  // When an alert has begun again, its previous end would end it.
+  return [...active, ...pending.filter((ended) => !active.some((alert) => isSameAlert(alert, ended)))];
+};
+
+/** Removes the ends that the channel has accepted. */
+export const acknowledge = <State extends ActiveAlertState>(
+  state: State,
+  channel: string,
+  alerts: readonly ActiveAlert[],
+): State => {
+  if (state.resolved.length === 0) return state;
+  const accepted = new Set(alerts.map((alert) => JSON.stringify(alert)));
+  const resolved = state.resolved
+    .map(({ alert, pendingFor }) => ({
+      alert,
+      pendingFor: accepted.has(JSON.stringify(alert))
+        ? pendingFor.filter((name) => name !== channel)
+        : pendingFor,
+    }))
+    .filter(({ pendingFor }) => pendingFor.length > 0);
+  return { ...state, resolved };
+};
+
+/** Adds ends that every state channel is to get, and forgets those of channels that are no longer configured. */
+export const addResolved = (
+  resolved: ActiveAlertState['resolved'],
+  newlyResolved: readonly ActiveAlert[],
+  stateChannels: readonly string[],
+): ActiveAlertState['resolved'] =>
+  [...resolved, ...newlyResolved.map((alert) => ({ alert, pendingFor: stateChannels }))]
+    .map(({ alert, pendingFor }) => ({
+      alert,
+      pendingFor: pendingFor.filter((name) => stateChannels.includes(name)),
+    }))
+    .filter(({ pendingFor }) => pendingFor.length > 0)
+    .slice(-MAX_RESOLVED);
+
+/** The ends of all announced alerts of a port. */
+export const resolveAll = (announced: AnnouncedState, endedAt: number): readonly ActiveAlert[] =>
+  activeAlertsOf(announced).map(({ notification }) => toResolvedAlert(notification, endedAt));
+
+export const activeAlertsOf = ({ outage, flapping }: AnnouncedState): readonly ActiveAlert[] =>
+  [outage, flapping]
+    .filter((announcement) => announcement !== null)
+    .map(({ notification }) => ({ notification, startsAt: notification.startedAt, endsAt: null }));
+
+const isSameAlert = (a: ActiveAlert, b: ActiveAlert): boolean =>
+  a.notification.proxy === b.notification.proxy && a.notification.kind === b.notification.kind;
