@@ -3,33 +3,35 @@ import { decodeSafely, describeFetchError, quoteAnswer } from './http-errors.ts'
 import type { Delivery } from './policy/notification.ts';
 import { readRetryAfter } from './retry-after.ts';
 
-/** What one try may take in all, with the answer. */
+/** The longest time for one try, the answer included. */
 const TIMEOUT_MS = 10_000;
-/** Of an answer that says no; it is only read for its reason. */
+/** How much of a refusal is read; it is only read for its reason. */
 const MAX_ANSWER_BYTES = 16_384;
 
-/** The same text will never be taken: it is wrong (400, 422), or too long (413). RFC 9110, 15.5. */
+/** The receiver will never accept the same text: it is wrong (400, 422) or too long (413). RFC 9110, 15.5. */
 const FINAL_STATUSES = [400, 413, 422];
 
 interface Request {
   readonly method: 'GET' | 'POST';
-  /** Sent as JSON. */
+  /** Sent as JSON. Default: no body. */
   readonly body?: unknown;
+  /** The URL that is called, when it is not the secret itself. */
+  readonly url?: URL;
   /** Default {@link TIMEOUT_MS}. */
   readonly timeoutMs?: number;
 }
 
 /**
- * One try; never rejects. Redirects are not followed: a POST would become a GET (RFC 9110, 15.4).
- * What it says of a failure never has the URL in it, which is a secret.
+ * Tries once; never rejects. Redirects are not followed: a POST would become a GET (RFC 9110, 15.4).
+ * @param secret the configured URL: no part of it is in the problem of a failed delivery
  */
 export const request = async (
   secret: Secret,
-  { method, body, timeoutMs = TIMEOUT_MS }: Request,
+  { method, body, url: endpoint = secret.reveal(), timeoutMs = TIMEOUT_MS }: Request,
   signal: AbortSignal,
 ): Promise<Delivery> => {
-  const { url, headers } = withoutCredentials(secret.reveal());
-  // Not AbortSignal.any with AbortSignal.timeout: collected, it never fires (https://github.com/nodejs/node/issues/57736).
+  const { url, headers } = withoutCredentials(endpoint);
+  // AbortSignal.any with AbortSignal.timeout is garbage-collected before it fires (https://github.com/nodejs/node/issues/57736).
   const controller = new AbortController();
   const abort = (): void => controller.abort();
   let isTimedOut = false;
@@ -57,19 +59,21 @@ export const request = async (
     }
     return toFailure(response, await readPrefix(response), secret.reveal());
   } catch (error) {
-    const problem = isTimedOut
-      ? `timed out after ${timeoutMs / 1_000} s`
-      : signal.aborted
-        ? 'given up, since the monitor leaves'
-        : describeFetchError(error);
-    return { ok: false, problem, retryAfterMs: null, isFinal: false };
+    const timeoutProblem = isTimedOut ? `timed out after ${timeoutMs / 1_000} s` : null;
+    const abortProblem = signal.aborted ? 'given up, since the monitor leaves' : null;
+    return {
+      ok: false,
+      problem: timeoutProblem ?? abortProblem ?? describeFetchError(error),
+      retryAfterMs: null,
+      isFinal: false,
+    };
   } finally {
     clearTimeout(timer);
     signal.removeEventListener('abort', abort);
   }
 };
 
-/** fetch takes no URL with a user and a password in it: they go into a header (RFC 7617). */
+/** fetch refuses a URL with a user and a password, so they go into a header (RFC 7617). */
 const withoutCredentials = (
   url: URL,
 ): { readonly url: URL; readonly headers: Readonly<Record<string, string>> } => {
@@ -83,18 +87,22 @@ const withoutCredentials = (
 
 const toFailure = (response: Response, answer: string, url: URL): Delivery => {
   const { status, headers } = response;
-  const quote = quoteAnswer(answer, url);
-  const isRedirect = status >= 300 && status < 400;
-  const note = isRedirect ? ', a redirect, which is not followed' : quote === null ? '' : `: ${quote}`;
+  const mayAskForTime = status === 429 || status === 503;
   return {
     ok: false,
-    problem: `HTTP ${status}${note}`,
-    retryAfterMs: status === 429 || status === 503 ? readRetryAfter(headers, answer, Date.now()) : null,
+    problem: `HTTP ${status}${noteOn(status, answer, url)}`,
+    retryAfterMs: mayAskForTime ? readRetryAfter(headers, answer, Date.now()) : null,
     isFinal: FINAL_STATUSES.includes(status),
   };
 };
 
-/** As far as it comes; an answer without end is cut off. */
+const noteOn = (status: number, answer: string, url: URL): string => {
+  if (status >= 300 && status < 400) return ', a redirect, which is not followed';
+  const quote = quoteAnswer(answer, url);
+  return quote === null ? '' : `: ${quote}`;
+};
+
+/** The first {@link MAX_ANSWER_BYTES} of the answer, or less when it breaks off. */
 const readPrefix = async (response: Response): Promise<string> => {
   const chunks: Uint8Array[] = [];
   let sizeBytes = 0;
@@ -105,7 +113,7 @@ const readPrefix = async (response: Response): Promise<string> => {
       if (sizeBytes >= MAX_ANSWER_BYTES) break;
     }
   } catch {
-    // The status says enough.
+    // The status alone is reported.
   }
   return Buffer.concat(chunks).toString('utf8', 0, MAX_ANSWER_BYTES);
 };

@@ -1,4 +1,4 @@
-/** What fetch says in codes: https://nodejs.org/api/errors.html, and undici's own. */
+/** The error codes of fetch in words: https://nodejs.org/api/errors.html, and undici's own. */
 const ERROR_TEXTS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused',
   ECONNRESET: 'connection closed before the answer',
@@ -12,11 +12,11 @@ const ERROR_TEXTS: Readonly<Record<string, string>> = {
   ENETUNREACH: 'no way to that network',
 };
 
-/** Not the names of OpenSSL's errors: theirs begin with ERR_SSL or ERR_TLS. */
+/** The codes of refused certificates. The codes of OpenSSL's other errors begin with ERR_SSL or ERR_TLS. */
 const CERTIFICATE_ERROR =
   /^(CERT_|CRL_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERROR_IN_CERT_|INVALID_(CA|PURPOSE)|PATH_LENGTH_)/;
 
-/** By its code alone: the messages have the URL, the host or the address in them. */
+/** Describes an error by its code alone: its message has the URL, the host or the address in it. */
 export const describeFetchError = (error: unknown): string => {
   const cause = error instanceof Error ? (error.cause ?? error) : error;
   const { code, message } = cause as { code?: unknown; message?: unknown };
@@ -28,29 +28,32 @@ export const describeFetchError = (error: unknown): string => {
 };
 
 const MAX_QUOTE_LENGTH = 100;
-/** Shorter parts of a URL are words that may stand in any answer. */
+/** A shorter part of a URL is a word that may be in any answer. */
 const MIN_SECRET_LENGTH = 6;
 
-/** A receiver's reason, as Slack's "no_service" or the `message` of Discord; null when it has none, or has the URL in it. */
+/**
+ * The receiver's reason, such as Slack's "no_service", the `message` of Discord or the `error` of ntfy.
+ * @returns null when it gives none, or when the reason has a part of the URL in it
+ */
 export const quoteAnswer = (answer: string, url: URL): string | null => {
   const text = messageOf(answer)
     .replace(/[\p{Cc}\s]+/gu, ' ')
     .trim();
-  if (text === '' || text.startsWith('<') || containsPartOf(url, `${answer} ${text}`)) return null;
+  if (text === '' || text.startsWith('<') || containsPartOf(url, text)) return null;
   const codePoints = [...text];
   return codePoints.length > MAX_QUOTE_LENGTH ? `${codePoints.slice(0, MAX_QUOTE_LENGTH).join('')}…` : text;
 };
 
 const messageOf = (answer: string): string => {
   try {
-    const { message } = JSON.parse(answer) ?? {};
-    return typeof message === 'string' ? message : answer;
+    const { message, error } = JSON.parse(answer) ?? {};
+    return [message, error].find((reason) => typeof reason === 'string') ?? answer;
   } catch {
     return answer;
   }
 };
 
-/** In any case, and also where JSON has it in escapes. */
+/** Compares in any case. */
 const containsPartOf = (url: URL, answer: string): boolean => {
   const text = answer.toLowerCase();
   const urlParts = [url.host, ...url.pathname.split('/'), ...url.search.split(/[?&=]/)];
@@ -59,7 +62,7 @@ const containsPartOf = (url: URL, answer: string): boolean => {
     .some((part) => part !== '' && text.includes(part.toLowerCase()));
 };
 
-/** A part of a URL; as it stands where its % is no escape. */
+/** Decodes a part of a URL, and returns it unchanged where its % is no escape. */
 export const decodeSafely = (part: string): string => {
   try {
     return decodeURIComponent(part);

@@ -1,10 +1,12 @@
-/** A receiver that asks for more is asked again after this time. */
+/** A receiver that asks for more time gets this much. */
 const MAX_RETRY_AFTER_MS = 3_600_000;
 
 /**
- * When a receiver wants to be asked again; null when it does not say. `retry_after` in the answer, in seconds
- * with a fraction (https://discord.com/developers/docs/topics/rate-limits), goes before the header, which has whole
- * seconds or a date (RFC 9110, 10.2.3). A date is measured by the receiver's own clock where it tells it.
+ * How long a receiver wants to be left alone, in milliseconds. `retry_after` in the answer, in seconds with a fraction
+ * (https://discord.com/developers/docs/topics/rate-limits), has precedence over the header, which has whole seconds or a
+ * date (RFC 9110, 10.2.3). A date is compared with the `Date` of the answer, the receiver's own clock, where it has one.
+ * @param now wall-clock milliseconds
+ * @returns at most {@link MAX_RETRY_AFTER_MS}; null when the receiver asks for nothing
  */
 export const readRetryAfter = (headers: Headers, answer: string, now: number): number | null => {
   const ms = fromAnswer(answer) ?? fromHeader(headers, now);

@@ -1,21 +1,24 @@
-/** Where alerts and the heartbeat go. Only from `.env`: PM2 shows the environment of its apps to everybody. */
-const VARIABLES = {
-  slack: { variable: 'SLACK_WEBHOOK_URL', example: 'https://hooks.slack.com/services/T…/B…/…' },
-  discord: { variable: 'DISCORD_WEBHOOK_URL', example: 'https://discord.com/api/webhooks/…/…' },
-  webhook: { variable: 'WEBHOOK_URL', example: 'https://example.org/alerts' },
-  alertmanager: { variable: 'ALERTMANAGER_URL', example: 'http://localhost:9093' },
-  heartbeat: { variable: 'HEARTBEAT_URL', example: 'https://hc-ping.com/…' },
-} as const;
+import type { ChannelKind } from '../kinds/channels/channel-kind.ts';
+import { CHANNELS, type ChannelName } from '../kinds/channels/registry.ts';
 
-export type SecretName = keyof typeof VARIABLES;
+export type SecretName = ChannelName | 'heartbeat';
 /** Null where the variable is not set, or empty. */
 export type Secrets = Readonly<Record<SecretName, Secret | null>>;
-/** Variables as they stand, of `.env` or of the environment. */
+/** Variables of `.env` or of the environment, unparsed. */
 type Variables = Readonly<Record<string, string | undefined>>;
 
-const SECRET_NAMES = Object.keys(VARIABLES) as readonly SecretName[];
+type SecretVariable = Pick<ChannelKind, 'variable' | 'example' | 'urlPath'> & { readonly name: SecretName };
 
-/** A URL that shows itself to nobody: not in a text, not in JSON, not in a log of the object. */
+const HEARTBEAT: SecretVariable = {
+  name: 'heartbeat',
+  variable: 'HEARTBEAT_URL',
+  example: 'https://hc-ping.com/…',
+};
+
+/** The URLs of the channels and of the heartbeat. They are read from `.env` only: PM2 shows the environment of its apps to everybody. */
+const SECRETS: readonly SecretVariable[] = [...CHANNELS, HEARTBEAT];
+
+/** A URL that is "[secret]" in a text, in JSON and in a log of the object. */
 export class Secret {
   readonly #url: URL;
 
@@ -23,7 +26,7 @@ export class Secret {
     this.#url = url;
   }
 
-  /** For the one who sends to it. */
+  /** A copy of the URL, for the HTTP client. */
   reveal(): URL {
     return new URL(this.#url);
   }
@@ -42,37 +45,39 @@ export class Secret {
   }
 }
 
-/** @returns also what is wrong with them, without their values */
+/** @returns the secrets, and an error for each that is wrong, without its value */
 export const parseSecrets = (
   variables: Variables,
 ): { readonly secrets: Secrets; readonly errors: readonly string[] } => {
-  const parsed = SECRET_NAMES.map((name) => [name, parseUrl(variables[VARIABLES[name].variable])] as const);
+  const parsed = SECRETS.map((secret) => ({ secret, url: parseUrl(variables[secret.variable], secret) }));
+  const entries = parsed.map(({ secret, url }) => [secret.name, url ? new Secret(url) : null]);
   return {
-    secrets: Object.fromEntries(parsed.map(([name, url]) => [name, url ? new Secret(url) : null])) as Secrets,
-    errors: parsed.flatMap(([name, url]) =>
-      url === undefined
-        ? [
-            `${VARIABLES[name].variable} is not shown here: expected an http or https URL, such as ${VARIABLES[name].example}`,
-          ]
-        : [],
-    ),
+    secrets: Object.fromEntries(entries) as Secrets,
+    errors: parsed
+      .filter(({ url }) => url === undefined)
+      .map(
+        ({ secret: { variable, example } }) =>
+          `${variable} is not shown here: expected an http or https URL, such as ${example}`,
+      ),
   };
 };
 
-/** The channels and the heartbeat that are configured, by name. */
+/** The names of the channels that are configured, and of the heartbeat. */
 export const configuredSecrets = (secrets: Secrets): readonly SecretName[] =>
-  SECRET_NAMES.filter((name) => secrets[name] !== null);
+  SECRETS.map(({ name }) => name).filter((name) => secrets[name] !== null);
 
-/** Names of variables that stand in the environment, where they are not read. */
+/** The secret variables that are set in the environment, where they are not read. */
 export const misplacedSecrets = (env: Variables): readonly string[] =>
-  SECRET_NAMES.map((name) => VARIABLES[name].variable).filter((variable) => env[variable]);
+  SECRET_VARIABLES.filter((variable) => env[variable]);
 
-export const SECRET_VARIABLES: readonly string[] = SECRET_NAMES.map((name) => VARIABLES[name].variable);
+export const SECRET_VARIABLES: readonly string[] = SECRETS.map(({ variable }) => variable);
 
-/** Null for none, undefined for one that is wrong. */
-const parseUrl = (text: string | undefined): URL | null | undefined => {
+/** @returns null when the variable is not set, undefined when the URL cannot be used */
+const parseUrl = (text: string | undefined, { urlPath }: SecretVariable): URL | null | undefined => {
   if (!text) return null;
   if (!URL.canParse(text)) return undefined;
   const url = new URL(text);
-  return url.protocol === 'http:' || url.protocol === 'https:' ? url : undefined;
+  const isHttp = url.protocol === 'http:' || url.protocol === 'https:';
+  const hasUsablePath = urlPath === undefined || urlPath.test(url.pathname);
+  return isHttp && hasUsablePath ? url : undefined;
 };

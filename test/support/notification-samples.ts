@@ -2,7 +2,7 @@ import type { Message, Notification } from '../../src/alerting/policy/notificati
 
 export const AT_MS = Date.UTC(2026, 10, 27, 4, 5, 6);
 
-export const notice = (over: Partial<Notification> = {}): Notification => ({
+export const notice = (changes: Partial<Notification> = {}): Notification => ({
   kind: 'down',
   severity: 'critical',
   proxy: 'tcp-proxy-6274',
@@ -12,9 +12,9 @@ export const notice = (over: Partial<Notification> = {}): Notification => ({
   endedAt: null,
   summary: 'Proxy for port 6274 has no upstream: localhost:6274 does not answer.',
   reason: 'connection refused',
-  actionTaken: 'Nothing: a restart would not cure it.',
+  actionTaken: 'Nothing: a restart would not help.',
   nextStep: 'Start the application.',
-  ...over,
+  ...changes,
 });
 
 export const message = (...notifications: readonly Notification[]): Message => ({
@@ -23,12 +23,12 @@ export const message = (...notifications: readonly Notification[]): Message => (
   notifications,
 });
 
-/** Sixty ports at once, each with the longest of texts, made of what has to be escaped. */
+/** Sixty ports at once, each with long texts made of characters that are escaped. */
 export const flood = message(
-  ...Array.from({ length: 60 }, (_, at) => {
+  ...Array.from({ length: 60 }, (_, index) => {
     const long = '<@everyone> & *x* `y` 😀 '.repeat(400);
     return notice({
-      proxy: `tcp-proxy-${20_000 + at}`,
+      proxy: `tcp-proxy-${20_000 + index}`,
       label: long,
       summary: long,
       reason: long,

@@ -1,6 +1,6 @@
-import type { Notification, NotificationKind } from '../policy/notification.ts';
+import type { Notification, NotificationKind, Severity } from '../policy/notification.ts';
 
-/** As Prometheus and Alertmanager know an alert. */
+/** An alert in the words of Prometheus and Alertmanager. */
 export interface Alert {
   readonly labels: LabelSet;
   readonly annotations: LabelSet;
@@ -18,8 +18,8 @@ const TEST = { alertname: 'SteadyportTest', severity: 'info' };
 export type LabelSet = Readonly<Record<string, string>>;
 
 /**
- * One alert from its first word to its last. Its labels name it, so they are the same all the time: the severity is that
- * of its kind, and the cause is an annotation.
+ * An outage is one alert from its beginning to its end. Labels identify an alert, so they never change while it lasts: the
+ * severity belongs to the kind of alert, and the cause is an annotation.
  */
 const LABELS_BY_KIND: Readonly<Record<Exclude<NotificationKind, 'reminder'>, LabelSet>> = {
   down: DOWN,
@@ -32,11 +32,13 @@ const LABELS_BY_KIND: Readonly<Record<Exclude<NotificationKind, 'reminder'>, Lab
   test: TEST,
 };
 
-/** A reminder is of what goes on: of a port that is down, or, less grave, of one that comes and goes. */
 export const labelsOf = ({ kind, severity, proxy }: Notification): LabelSet => ({
-  ...(kind !== 'reminder' ? LABELS_BY_KIND[kind] : severity === 'critical' ? DOWN : FLAPPING),
+  ...(kind === 'reminder' ? labelsOfReminder(severity) : LABELS_BY_KIND[kind]),
   proxy,
 });
+
+/** A reminder has the labels of the alert that goes on: of an outage when it is critical, of flapping otherwise. */
+const labelsOfReminder = (severity: Severity): LabelSet => (severity === 'critical' ? DOWN : FLAPPING);
 
 export const annotationsOf = (notification: Notification): LabelSet => {
   const { label, summary, cause, reason, actionTaken, nextStep } = notification;
@@ -51,7 +53,7 @@ export const annotationsOf = (notification: Notification): LabelSet => {
   };
 };
 
-/** Alertmanager's own: FNV-1a of 64 bits over the sorted labels (prometheus/common, model/signature.go). */
+/** Alertmanager's own fingerprint: FNV-1a of 64 bits over the sorted labels (prometheus/common, model/signature.go). */
 export const fingerprintOf = (labels: LabelSet): string => {
   const bytes = Object.keys(labels)
     .toSorted()

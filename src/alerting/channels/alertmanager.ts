@@ -1,14 +1,15 @@
 import type { ActiveAlert } from '../policy/notification.ts';
 import { type Alert, annotationsOf, formatRfc3339, labelsOf } from './alertmanager-format.ts';
+import type { FormatContext, StateFormat } from './channel.ts';
 
-/** An alert that goes on is sent again every minute; it ends by itself when nobody does that any more. */
+/** An active alert is sent again every minute. It ends by itself after this time when nobody does that any more. */
 const EXPIRES_AFTER_MS = 5 * 60_000;
 
 /** For `POST /api/v2/alerts` (https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml). */
-export const alertmanagerBody = (
+const alertmanagerBody = (
   alerts: readonly ActiveAlert[],
+  { pageUrl }: Pick<FormatContext, 'pageUrl'>,
   now: number,
-  pageUrl: string | null,
 ): readonly Alert[] =>
   alerts.map(({ notification, startsAt, endsAt }) => ({
     labels: labelsOf(notification),
@@ -17,3 +18,15 @@ export const alertmanagerBody = (
     endsAt: formatRfc3339(endsAt ?? now + EXPIRES_AFTER_MS),
     generatorURL: pageUrl ?? '',
   }));
+
+/** The configured URL is Alertmanager's own address, which may have a path. */
+const toAlertsUrl = (url: URL): URL => {
+  url.pathname = `${url.pathname.replace(/\/+$/, '')}/api/v2/alerts`;
+  return url;
+};
+
+export const alertmanager: StateFormat = {
+  delivers: 'state',
+  toBody: alertmanagerBody,
+  toEndpoint: toAlertsUrl,
+};

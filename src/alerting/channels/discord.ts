@@ -1,4 +1,5 @@
 import type { Message, Severity } from '../policy/notification.ts';
+import type { EventFormat } from './channel.ts';
 import {
   formatNotification,
   formatUtc,
@@ -11,17 +12,20 @@ import {
 } from './text.ts';
 
 /**
- * 10 embeds; titles, descriptions, fields and footers of all of them 6,000 characters together; content 2,000
- * (https://discord.com/developers/docs/resources/message#embed-object-embed-limits). The limits of the parts (256, 4,096,
- * 1,024, 25 fields) are never reached by those of words.ts.
+ * A message has at most 10 embeds. The titles, descriptions, fields and footers of all of them have at most 6,000
+ * characters together, and its content 2,000 (https://discord.com/developers/docs/resources/message#embed-object-embed-limits).
+ * The limits of the parts (256, 4,096, 1,024, 25 fields) are above those of text.ts.
  */
 const MAX = { notifications: 10, characters: 5_700, content: 1_000, footer: 120 };
 
-/** https://support.discord.com/hc/en-us/articles/210298617: a backslash before what would be markdown or a mention. */
+/** A backslash escapes what would be Markdown or a mention: https://support.discord.com/hc/en-us/articles/210298617. */
 const format: TextFormat = {
   escape: (text) => text.replace(/[\\*_~`|<>#@[\]]/g, '\\$&'),
   formatTime: (at) => `<t:${Math.floor(at / 1_000)}:F> (${formatUtc(at)})`,
 };
+
+/** A footer shows text as it is. */
+const FOOTER_FORMAT = { escape: (text: string) => text };
 
 const COLOURS: Readonly<Record<Severity, number>> = {
   critical: 0xd0_2f_2f,
@@ -38,10 +42,9 @@ interface Embed {
   readonly footer: { readonly text: string };
 }
 
-/** For https://discord.com/developers/docs/resources/webhook#execute-webhook; it mentions nobody. */
+/** For https://discord.com/developers/docs/resources/webhook#execute-webhook. The message mentions nobody. */
 export const discordBody = (message: Message) => {
-  // A footer shows text as it is.
-  const footer = { text: truncate(`steadyport ${message.id}`, MAX.footer, (text) => text) };
+  const footer = { text: truncate(`steadyport ${message.id}`, MAX.footer, FOOTER_FORMAT) };
   const timestamp = new Date(message.createdAt).toISOString();
   const { shown, omitted } = selectGravest(
     message.notifications,
@@ -54,9 +57,9 @@ export const discordBody = (message: Message) => {
     }),
     countCharacters,
   );
-  const more = omitted.length === 0 ? [] : [truncate(omittedText(omitted), MAX.content, format.escape)];
+  const more = omitted.length === 0 ? [] : [truncate(omittedText(omitted), MAX.content, format)];
   return {
-    content: [truncate(headlineOf(message), MAX.content - 1, format.escape), ...more].join('\n'),
+    content: [truncate(headlineOf(message), MAX.content - 1, format), ...more].join('\n'),
     embeds: shown,
     allowed_mentions: { parse: [] },
   };
@@ -73,3 +76,5 @@ const countCharacters = ({ title, description, fields, footer }: Embed): number 
     (sum, { name, value }) => sum + name.length + value.length,
     title.length + description.length + footer.text.length,
   );
+
+export const discord: EventFormat = { delivers: 'events', toBody: discordBody };

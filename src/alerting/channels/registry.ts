@@ -1,65 +1,60 @@
-import { Secret, type Secrets } from '../../config/secrets.ts';
+import type { Secret, Secrets } from '../../config/secrets.ts';
+import { CHANNELS, type ChannelName } from '../../kinds/channels/registry.ts';
 import { request } from '../http-client.ts';
-import type { ActiveAlert, Delivery, Message } from '../policy/notification.ts';
-import { alertmanagerBody } from './alertmanager.ts';
-import { discordBody } from './discord.ts';
-import { slackBody } from './slack.ts';
-import { webhookBody } from './webhook.ts';
+import type { Delivery } from '../policy/notification.ts';
+import { alertmanager } from './alertmanager.ts';
+import type { ChannelFormat, Channels, EventChannel, StateChannel } from './channel.ts';
+import { discord } from './discord.ts';
+import { ntfy } from './ntfy.ts';
+import { slack } from './slack.ts';
+import { webhook } from './webhook.ts';
 
-export interface EventChannel {
-  /** "slack", "discord", "webhook": for the log, the status and the metric's label. */
-  readonly name: string;
-  /** One try; never rejects; ends within 10 s (its own time-out) or when the signal aborts. */
-  send(message: Message, signal: AbortSignal): Promise<Delivery>;
-}
-
-/** Alertmanager is told a level, not an event: all alerts that go on, and those that ended since it last took them. */
-export interface StateChannel {
-  readonly name: string;
-  sendAll(alerts: readonly ActiveAlert[], signal: AbortSignal): Promise<Delivery>;
-}
-
-export interface Channels {
-  readonly eventChannels: readonly EventChannel[];
-  readonly stateChannels: readonly StateChannel[];
-}
+/**
+ * The room alerting/channels: what each receiver gets, one file a channel. text.ts and alertmanager-format.ts have what several of
+ * them share.
+ *
+ * The format of each channel that kinds/channels/registry.ts declares.
+ */
+const FORMATS: Readonly<Record<ChannelName, ChannelFormat>> = {
+  slack,
+  discord,
+  ntfy,
+  webhook,
+  alertmanager,
+};
 
 /**
  * The channels that are configured.
  * @param pageUrl the monitor's address for people, null when it has none
  */
 export const createChannels = (secrets: Secrets, pageUrl: string | null = null): Channels => {
-  const { slack, discord, webhook, alertmanager } = secrets;
-  const eventChannel = (
-    name: string,
-    secret: Secret | null,
-    toBody: (message: Message) => unknown,
-  ): EventChannel[] =>
-    secret === null
-      ? []
-      : [
-          {
-            name,
-            send: (message, signal) => request(secret, { method: 'POST', body: toBody(message) }, signal),
-          },
-        ];
-  return {
-    eventChannels: [
-      ...eventChannel('slack', slack, slackBody),
-      ...eventChannel('discord', discord, discordBody),
-      ...eventChannel('webhook', webhook, (message) => webhookBody(message, pageUrl)),
-    ],
-    stateChannels: alertmanager === null ? [] : [createAlertmanagerChannel(alertmanager, pageUrl)],
-  };
+  const eventChannels: EventChannel[] = [];
+  const stateChannels: StateChannel[] = [];
+  for (const { name } of CHANNELS) {
+    const secret = secrets[name];
+    if (secret === null) continue;
+    const format = FORMATS[name];
+    const post = createPost(secret, format);
+    const context = { url: secret.reveal(), pageUrl };
+    if (format.delivers === 'events')
+      eventChannels.push({
+        name,
+        send: (message, signal) => post(format.toBody(message, context), signal),
+      });
+    else
+      stateChannels.push({
+        name,
+        sendAll: (alerts, signal) => post(format.toBody(alerts, context, Date.now()), signal),
+      });
+  }
+  return { eventChannels, stateChannels };
 };
 
-const createAlertmanagerChannel = (baseUrl: Secret, pageUrl: string | null): StateChannel => {
-  const url = baseUrl.reveal();
-  url.pathname = `${url.pathname.replace(/\/+$/, '')}/api/v2/alerts`;
-  const alertsUrl = new Secret(url);
-  return {
-    name: 'alertmanager',
-    sendAll: (alerts, signal) =>
-      request(alertsUrl, { method: 'POST', body: alertmanagerBody(alerts, Date.now(), pageUrl) }, signal),
+type Post = (body: unknown, signal: AbortSignal) => Promise<Delivery>;
+
+const createPost =
+  (secret: Secret, { toEndpoint }: ChannelFormat): Post =>
+  (body, signal) => {
+    const url = secret.reveal();
+    return request(secret, { method: 'POST', body, url: toEndpoint ? toEndpoint(url) : url }, signal);
   };
-};

@@ -1,4 +1,5 @@
 import type { Message } from '../policy/notification.ts';
+import type { EventFormat } from './channel.ts';
 import {
   formatNotification,
   formatUtc,
@@ -16,7 +17,7 @@ import {
  */
 const MAX = { notifications: 40, characters: 9_000, text: 1_000, omitted: 1_000 };
 
-/** https://docs.slack.dev/messaging/formatting-message-text: three characters, and dates in the reader's own time. */
+/** Three characters are escaped, and dates are in the reader's own time: https://docs.slack.dev/messaging/formatting-message-text. */
 const format: TextFormat = {
   escape: (text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;'),
   formatTime: (at) =>
@@ -28,7 +29,7 @@ interface Block {
   readonly [key: string]: unknown;
 }
 
-/** For an incoming webhook: `text` is what a notification shows. https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks */
+/** For an incoming webhook: `text` is what the reader's notification shows. https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks */
 export const slackBody = (message: Message): { readonly text: string; readonly blocks: readonly Block[] } => {
   const { shown, omitted } = selectGravest(
     message.notifications,
@@ -39,11 +40,10 @@ export const slackBody = (message: Message): { readonly text: string; readonly b
     },
     (text) => text.length,
   );
-  const more =
-    omitted.length === 0 ? [] : [toSection(truncate(omittedText(omitted), MAX.omitted, format.escape))];
-  const footer = `${format.formatTime(message.createdAt)}  steadyport ${truncate(message.id, 100, format.escape)}`;
+  const more = omitted.length === 0 ? [] : [toSection(truncate(omittedText(omitted), MAX.omitted, format))];
+  const footer = `${format.formatTime(message.createdAt)}  steadyport ${truncate(message.id, 100, format)}`;
   return {
-    text: truncate(headlineOf(message), MAX.text, format.escape),
+    text: truncate(headlineOf(message), MAX.text, format),
     blocks: [
       ...shown.map(toSection),
       ...more,
@@ -53,3 +53,5 @@ export const slackBody = (message: Message): { readonly text: string; readonly b
 };
 
 const toSection = (text: string): Block => ({ type: 'section', text: { type: 'mrkdwn', text } });
+
+export const slack: EventFormat = { delivers: 'events', toBody: slackBody };

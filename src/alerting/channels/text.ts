@@ -13,30 +13,32 @@ const HEADINGS: Readonly<Record<NotificationKind, string>> = {
   test: '🔔 Test',
 };
 
-/** How a channel writes: what user-given text must not do there, and its own form of a time. */
+/** How a channel writes text. */
 export interface TextFormat {
+  /** Makes a text harmless that comes from outside: no markup, no mention. */
   escape(text: string): string;
+  /** @param at wall-clock milliseconds */
   formatTime(at: number): string;
+  /** The length of an escaped text in the channel's own unit. Default: UTF-16 units, which are never fewer than code points. */
+  measure?(escaped: string): number;
 }
 
-/** The parts of a notice in the order in which they are read; `text` is as the channel wants it. */
+/** The parts of a notification in the order in which they are read, escaped for the channel. */
 export interface NotificationText {
   readonly title: string;
   readonly summary: string;
   readonly rows: readonly { readonly name: string; readonly text: string }[];
 }
 
-/** At most so many characters each, as they are sent. */
+/** The longest parts, in the unit of {@link TextFormat.measure}. */
 const MAX_LENGTH = { title: 200, summary: 700, row: 400 };
 
-/** What, since when, why, what was done, what to do. */
+/** What is wrong, since when, why, what was done, and what to do. */
 export const formatNotification = (notification: Notification, format: TextFormat): NotificationText => {
   const { summary, startedAt, endedAt } = notification;
   // Discord refuses a field without a text.
   const row = (name: string, text: string | null) =>
-    text === null || text.trim() === ''
-      ? []
-      : [{ name, text: truncate(text, MAX_LENGTH.row, format.escape) }];
+    text === null || text.trim() === '' ? [] : [{ name, text: truncate(text, MAX_LENGTH.row, format) }];
   const period =
     endedAt === null
       ? { name: 'Since', text: format.formatTime(startedAt) }
@@ -45,8 +47,8 @@ export const formatNotification = (notification: Notification, format: TextForma
           text: `${format.formatTime(startedAt)}, ${format.formatTime(endedAt)} (${formatDuration(endedAt - startedAt)})`,
         };
   return {
-    title: truncate(titleOf(notification), MAX_LENGTH.title, format.escape),
-    summary: truncate(summary, MAX_LENGTH.summary, format.escape),
+    title: truncate(titleOf(notification), MAX_LENGTH.title, format),
+    summary: truncate(summary, MAX_LENGTH.summary, format),
     rows: [
       ...(notification.kind === 'test' ? [] : [period]),
       ...row('Why', notification.reason),
@@ -57,10 +59,10 @@ export const formatNotification = (notification: Notification, format: TextForma
 };
 
 /** "🚨 Down: MCP Inspector Web UI (tcp-proxy-6274)" */
-const titleOf = ({ kind, label, proxy }: Notification): string =>
+export const titleOf = ({ kind, label, proxy }: Notification): string =>
   `${HEADINGS[kind]}: ${label === '' || label === proxy ? proxy : `${label} (${proxy})`}`;
 
-/** All in a line, for what shows one line only: "🚨 Down: 6274, 6277; ✅ Up again: 8080". */
+/** The whole message in one line: "🚨 Down: 6274, 6277; ✅ Up again: 8080". */
 export const headlineOf = ({ notifications }: Message): string => {
   const [only, ...rest] = notifications;
   if (only && rest.length === 0) return `${titleOf(only)}. ${only.summary}`;
@@ -83,8 +85,8 @@ const namesOf = (notifications: readonly Notification[]): string =>
 const SEVERITY_RANK: Readonly<Record<Severity, number>> = { critical: 0, warning: 1, info: 2 };
 
 /**
- * As many as a message takes, the gravest first, and those that are left.
- * @param length of what `render` made, in characters as they are sent
+ * The notifications that fit into a message, the gravest first, and those that do not.
+ * @param length the length of what `render` made, in the unit of `maxCharacters`
  */
 export const selectGravest = <T>(
   notifications: readonly Notification[],
@@ -105,21 +107,29 @@ export const selectGravest = <T>(
 };
 
 /**
- * Encodes `text` (escapes it) and cuts it to `most` characters (UTF-16 units, which are never fewer than code points), with an
- * ellipsis; never inside a code point or an escape. Line breaks and control characters become spaces.
+ * Escapes `text` and cuts it to `maxLength`, with an ellipsis at its end. The cut is never inside a code point or an escape.
+ * Line breaks and control characters become spaces.
  */
-export const truncate = (text: string, maxLength: number, encode: (text: string) => string): string => {
+export const truncate = (
+  text: string,
+  maxLength: number,
+  format: Pick<TextFormat, 'escape' | 'measure'>,
+): string => {
+  const { measure = countUtf16Units } = format;
   const clean = text.replace(/\p{Cs}/gu, '\ufffd').replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ');
-  const encoded = encode(clean);
-  if (encoded.length <= maxLength) return encoded;
+  const escaped = format.escape(clean);
+  if (measure(escaped) <= maxLength) return escaped;
+  const maxKept = maxLength - measure('…');
   let truncated = '';
   for (const codePoint of clean) {
-    const next = truncated + encode(codePoint);
-    if (next.length > maxLength - 1) break;
+    const next = truncated + format.escape(codePoint);
+    if (measure(next) > maxKept) break;
     truncated = next;
   }
   return `${truncated}…`;
 };
+
+const countUtf16Units = (text: string): number => text.length;
 
 /** "2026-11-27 04:05:06 UTC" */
 export const formatUtc = (at: number): string =>

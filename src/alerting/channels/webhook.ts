@@ -7,8 +7,9 @@ import {
   type LabelSet,
   labelsOf,
 } from './alertmanager-format.ts';
+import type { EventFormat } from './channel.ts';
 
-/** What Go writes for no time, and Alertmanager for an alert that goes on. */
+/** Go's zero time, which Alertmanager sends as the end of an active alert. */
 const ZERO_TIME = '0001-01-01T00:00:00Z';
 
 interface WebhookAlert extends Alert {
@@ -18,8 +19,8 @@ interface WebhookAlert extends Alert {
 
 /**
  * The JSON that Alertmanager sends to webhooks, version 4
- * (https://prometheus.io/docs/alerting/latest/configuration/#webhook_config), and at its top the message's `id`,
- * which is the same in every try. A port that was restarted or is up again is an alert that is resolved.
+ * (https://prometheus.io/docs/alerting/latest/configuration/#webhook_config). The message's `id` at its top is the same in
+ * every try. A port that was restarted or is up again is a resolved alert.
  */
 export const webhookBody = (message: Message, pageUrl: string | null) => {
   const alerts = message.notifications.map((notification) => toAlert(notification, pageUrl));
@@ -51,7 +52,13 @@ const toAlert = (notification: Notification, pageUrl: string | null): WebhookAle
   };
 };
 
+/** The labels or annotations that all alerts have in common. */
 const intersect = ([first = {}, ...rest]: readonly LabelSet[]): LabelSet =>
   Object.fromEntries(
     Object.entries(first).filter(([name, text]) => rest.every((labels) => labels[name] === text)),
   );
+
+export const webhook: EventFormat = {
+  delivers: 'events',
+  toBody: (message, { pageUrl }) => webhookBody(message, pageUrl),
+};

@@ -1,45 +1,61 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
+import type { Channels } from '../../alerting/channels/channel.ts';
 import { createChannels } from '../../alerting/channels/registry.ts';
 import type { Delivery, Notification } from '../../alerting/policy/notification.ts';
 import { MONITOR_APP } from '../../config/app-names.ts';
 import { requireConfig, requireSecrets } from '../../config/load.ts';
+import { CHANNELS } from '../../kinds/channels/registry.ts';
 import { UsageError } from '../../lib/usage-error.ts';
 
-/** To Alertmanager it is an alert that ends by itself. */
+/** How long the test is an alert in Alertmanager, where it ends by itself. */
 const TEST_DURATION_MS = 60_000;
 
-/** `steadyport alert-test`: 0 when every channel took it, 1 when one did not, 2 when there is none or the config is wrong. */
+/** `steadyport alert-test`: 0 when every channel accepted the test, 1 when one did not, 2 when there is none or the config is wrong. */
 export const run = async (): Promise<number> => {
   const { settings } = requireConfig();
   const { secrets, warnings } = requireSecrets(settings);
   for (const warning of warnings) process.stderr.write(`steadyport: ${warning}\n`);
   const { eventChannels, stateChannels } = createChannels(secrets);
-  if (eventChannels.length + stateChannels.length === 0)
-    throw new UsageError(
-      `no channel for alerts; write one into ${join(dirname(settings.configPath), '.env')}: SLACK_WEBHOOK_URL, DISCORD_WEBHOOK_URL, WEBHOOK_URL or ALERTMANAGER_URL`,
-    );
+  if (eventChannels.length + stateChannels.length === 0) {
+    const dotEnvPath = join(dirname(settings.configPath), '.env');
+    throw new UsageError(`no channel for alerts; write one into ${dotEnvPath}: ${listVariables()}`);
+  }
+  return reportDeliveries(sendTest({ eventChannels, stateChannels }));
+};
+
+/** "SLACK_WEBHOOK_URL, DISCORD_WEBHOOK_URL or ALERTMANAGER_URL" */
+const listVariables = (): string =>
+  new Intl.ListFormat('en-GB', { type: 'disjunction' }).format(CHANNELS.map(({ variable }) => variable));
+
+interface PendingDelivery {
+  readonly name: string;
+  readonly delivery: Promise<Delivery>;
+}
+
+/** Sends the test to all channels at the same time. */
+const sendTest = ({ eventChannels, stateChannels }: Channels): readonly PendingDelivery[] => {
   const now = Date.now();
   const notification = createTestNotification(now);
+  const message = { id: randomUUID(), createdAt: now, notifications: [notification] };
+  const alert = { notification, startsAt: now, endsAt: now + TEST_DURATION_MS };
   const { signal } = new AbortController();
-  const attempts = [
-    ...eventChannels.map(({ name, send }) => ({
-      name,
-      pendingDelivery: send({ id: randomUUID(), createdAt: now, notifications: [notification] }, signal),
-    })),
-    ...stateChannels.map(({ name, sendAll }) => ({
-      name,
-      pendingDelivery: sendAll([{ notification, startsAt: now, endsAt: now + TEST_DURATION_MS }], signal),
-    })),
+  return [
+    ...eventChannels.map(({ name, send }) => ({ name, delivery: send(message, signal) })),
+    ...stateChannels.map(({ name, sendAll }) => ({ name, delivery: sendAll([alert], signal) })),
   ];
-  const deliveries: Delivery[] = [];
-  for (const { name, pendingDelivery } of attempts) {
+};
+
+/** Prints a line for each channel. @returns the exit code */
+const reportDeliveries = async (pending: readonly PendingDelivery[]): Promise<0 | 1> => {
+  let exitCode: 0 | 1 = 0;
+  for (const { name, delivery: pendingDelivery } of pending) {
     const delivery = await pendingDelivery;
-    deliveries.push(delivery);
     process.stdout.write(`${name}: ${delivery.ok ? 'sent' : delivery.problem}\n`);
+    if (!delivery.ok) exitCode = 1;
   }
-  return deliveries.every(({ ok }) => ok) ? 0 : 1;
+  return exitCode;
 };
 
 const createTestNotification = (now: number): Notification => ({

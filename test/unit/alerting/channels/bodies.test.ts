@@ -23,7 +23,7 @@ describe('Slack', () => {
               'Proxy for port 6274 has no upstream: localhost:6274 does not answer.',
               `*Since:* <!date^${FROM}^{date_short_pretty} {time_secs}|2026-11-27 04:04:06 UTC> (2026-11-27 04:04:06 UTC)`,
               '*Why:* connection refused',
-              '*Done:* Nothing: a restart would not cure it.',
+              '*Done:* Nothing: a restart would not help.',
               '*To do:* Start the application.',
             ].join('\n'),
           },
@@ -87,7 +87,7 @@ describe('Discord', () => {
                 value: `<t:${FROM}:F> (2026-11-27 04:04:06 UTC), <t:${FROM + 60}:F> (2026-11-27 04:05:06 UTC) (60.0 s)`,
               },
               { name: 'Why', value: 'connection refused' },
-              { name: 'Done', value: 'Nothing: a restart would not cure it.' },
+              { name: 'Done', value: 'Nothing: a restart would not help.' },
             ],
             color: 0x2f8f4f,
             timestamp: '2026-11-27T04:05:06.000Z',
@@ -146,7 +146,7 @@ describe('the webhook', () => {
       label: 'MCP Inspector Web UI',
       cause: 'upstream_down',
       why: 'connection refused',
-      done: 'Nothing: a restart would not cure it.',
+      done: 'Nothing: a restart would not help.',
       todo: 'Start the application.',
       kind: 'down',
     };
@@ -222,7 +222,7 @@ describe('a text that is cut', () => {
         fc.string({ unit: fc.constantFrom('&', '<', 'a', '😀', '\ud800', '\n') }),
         fc.nat(30),
         (text, most) => {
-          const cut = truncate(text, most + 1, slack);
+          const cut = truncate(text, most + 1, { escape: slack });
           assert.ok(cut.length <= most + 1);
           assert.match(cut, /^(&amp;|&lt;|[^&<\p{Cs}\p{Cc}])*$/u);
           const clean = slack(text.replace(/\p{Cs}/gu, '\ufffd').replace(/\n+/g, ' '));

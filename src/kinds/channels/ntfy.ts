@@ -1,0 +1,14 @@
+import type { ChannelKind } from './channel-kind.ts';
+
+/**
+ * The last part of the URL's path is the topic: letters, digits, `-` and `_`, at most 64 of them
+ * (`topicRegex` in https://github.com/binwiederhier/ntfy/blob/main/server/server.go).
+ */
+export const ntfy = {
+  name: 'ntfy',
+  variable: 'NTFY_URL',
+  example: 'https://ntfy.sh/TOPIC',
+  description:
+    'a notification with a priority by severity; `https://user:password@…` or `https://:TOKEN@…` for a protected topic',
+  urlPath: /\/[-_A-Za-z0-9]{1,64}$/,
+} as const satisfies ChannelKind;

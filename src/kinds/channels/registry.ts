@@ -1,0 +1,23 @@
+import { alertmanager } from './alertmanager.ts';
+import type { ChannelKind } from './channel-kind.ts';
+import { discord } from './discord.ts';
+import { ntfy } from './ntfy.ts';
+import { slack } from './slack.ts';
+import { webhook } from './webhook.ts';
+
+/**
+ * The room kinds/channels: each channel for alerts as a pure declaration, one file a channel. secrets.ts, alert-test, .env.example
+ * and the README's table are made from this list or compared with it.
+ *
+ * The list has the order in which people see the channels. Their formats are in alerting/channels/registry.ts: a channel that is in
+ * only one of the two lists does not compile.
+ */
+export const CHANNELS = [
+  slack,
+  discord,
+  ntfy,
+  webhook,
+  alertmanager,
+] as const satisfies readonly ChannelKind[];
+
+export type ChannelName = (typeof CHANNELS)[number]['name'];
