@@ -114,12 +114,12 @@ test('an error that breaks off is still its status', async () => {
   assert.ok(!got.ok && got.problem.startsWith('HTTP 500'), JSON.stringify(got));
 });
 
-test('a receiver that hangs is left after the time-out', async () => {
+test('a receiver that hangs is given up after the time-out', async () => {
   const receiver = await openReceiver(hang);
   assert.deepEqual(await send(receiver.url, 50), failed('timed out after 0.05 s'));
 });
 
-test('a caller that leaves ends the try', async () => {
+test('a caller that aborts ends the try', async () => {
   const receiver = await openReceiver(hang);
   const leaving = new AbortController();
   const sending = send(receiver.url, undefined, leaving.signal);
@@ -132,14 +132,14 @@ test('a caller that leaves ends the try', async () => {
   );
 });
 
-test('a caller that stays keeps nothing of a try that has ended', async () => {
+test("no listener stays on the caller's signal after a try", async () => {
   const receiver = await openReceiver(slackOk);
   const { signal } = new AbortController();
   await send(receiver.url, undefined, signal);
   assert.deepEqual(getEventListeners(signal, 'abort'), []);
 });
 
-test('nobody there is told without the URL', async () => {
+test('a refused connection is reported without the URL', async () => {
   const receiver = await openReceiver(slackOk);
   await receiver.close();
   assert.deepEqual(await send(receiver.url), failed('connection refused'));
@@ -148,25 +148,25 @@ test('nobody there is told without the URL', async () => {
   assert.deepEqual(await send(named), failed('connection refused'));
 });
 
-test('a name that does not exist is told without the name', async () => {
+test('a name that does not exist is reported without the name', async () => {
   const got = await send('http://secret-host.invalid');
   assert.ok(!got.ok && !got.problem.includes('secret'), JSON.stringify(got));
 });
 
-test('a port that fetch refuses is told', async () => {
+test('a port that fetch refuses is reported', async () => {
   assert.deepEqual(
     await send('http://127.0.0.1:6667'),
     failed('the port of the URL is one that fetch refuses to call'),
   );
 });
 
-test('a certificate that nobody vouches for is told by its code', async () => {
+test('an untrusted certificate is reported by its code', async () => {
   const receiver = await openReceiver(slackOk, makeCertificate(tempFolder()));
   assert.deepEqual(await send(receiver.url), failed('TLS error: DEPTH_ZERO_SELF_SIGNED_CERT'));
   assert.deepEqual(receiver.received, []);
 });
 
-test('TLS to what does not speak it is told by its code', async () => {
+test('TLS to a server without TLS is reported by its code', async () => {
   const receiver = await openReceiver(slackOk);
   const got = await send(receiver.url.replace('http:', 'https:'));
   assert.ok(!got.ok);

@@ -102,7 +102,7 @@ const messagesOf = ({ received }: Receiver): readonly (readonly [what: string, i
     return [status, id];
   });
 
-test('a monitor that is killed between any two steps loses nothing, and says at most one thing twice, with the same id', async (t) => {
+test('a monitor that is killed between any two steps loses nothing, and sends at most one message twice, with the same id', async (t) => {
   const undisturbed = await openReceiver(answer(200));
   const { points, isKilled } = await runNotifier(t, startStory(), undisturbed, 0);
   assert.equal(isKilled, false);

@@ -7,7 +7,7 @@ import { createChannel, createDesk, createLevel, REFUSED } from '../../support/f
 const MINUTE_MS = 60_000;
 const OUTAGE = ['down 6274', 'recovered 6274'];
 
-test('an outage is told to each channel, once each', async () => {
+test('an outage is sent to each channel once', async () => {
   const desk = createDesk();
   const [slack, webhook] = [createChannel('slack'), createChannel('webhook')];
   const notifier = desk.start([slack, webhook]);
@@ -25,7 +25,7 @@ test('an outage is told to each channel, once each', async () => {
   assert.deepEqual(desk.log, []);
 });
 
-test('what is to be sent is in the file before it is sent, and out of it when it was', async () => {
+test('a message is in the file before it is sent, and no longer after it was sent', async () => {
   const desk = createDesk();
   const slack = createChannel('slack');
   const waiting = (): unknown[] => JSON.parse(readFileSync(desk.path, 'utf8')).outbox.slack?.items ?? [];
@@ -82,7 +82,7 @@ test('a channel that hangs does not delay another', async () => {
   assert.deepEqual([hanging.tries, webhook.tries], [['down 6274'], OUTAGE]);
 });
 
-test('a message that is refused for good is dropped, said and counted, and the next one goes', async () => {
+test('a message that is refused for good is dropped, logged and counted, and the next one is sent', async () => {
   const desk = createDesk();
   const slack = createChannel('slack');
   slack.answer = async () => ({ ...REFUSED, problem: 'HTTP 400', isFinal: true });
@@ -97,7 +97,7 @@ test('a message that is refused for good is dropped, said and counted, and the n
   assert.equal(desk.log[0], 'alert_dropped ⚠️  slack does not take an alert, which is dropped: HTTP 400');
 });
 
-test('the next monitor says what this one could not, under the same id, and its counts go on', async () => {
+test('the next monitor sends what this one could not, under the same id, and its counts go on', async () => {
   const desk = createDesk();
   const slack = createChannel('slack');
   const ids: string[] = [];
@@ -119,7 +119,7 @@ test('the next monitor says what this one could not, under the same id, and its 
   assert.deepEqual(second.counts()['slack'], { sent: 1, failed: 2, dropped: 0 });
 });
 
-test('what changes while no monitor runs is said by the next one', async () => {
+test('what changes while no monitor runs is announced by the next one', async () => {
   const desk = createDesk();
   const slack = createChannel('slack');
   const first = desk.start([slack]);
@@ -132,7 +132,7 @@ test('what changes while no monitor runs is said by the next one', async () => {
   assert.deepEqual(slack.tries, OUTAGE);
 });
 
-test('a stop waits a moment for what is on its way, and forgets an answer that comes later', async () => {
+test('a stop waits a moment for deliveries under way, and ignores an answer that comes later', async () => {
   const desk = createDesk();
   const slack = createChannel('slack');
   let answerLate = (_: Delivery): void => {};
@@ -174,7 +174,7 @@ test('without any channel there is no file', async () => {
   assert.deepEqual(notifier.status(), { silenceEndsAt: null, channels: [] });
 });
 
-test('a file that is not ours is put aside and told, and all begins anew', async () => {
+test('a file that cannot be used is renamed and logged, and the state begins anew', async () => {
   for (const text of ['{"version":1', '{"version":0,"alerting":{},"outbox":{},"counts":{}}', 'null']) {
     const desk = createDesk();
     writeFileSync(desk.path, text);
@@ -188,7 +188,7 @@ test('a file that is not ours is put aside and told, and all begins anew', async
   }
 });
 
-test('where nothing can be written it goes on in memory, says so once, and writes when it can', async () => {
+test('when nothing can be written it goes on in memory, logs that once, and writes as soon as it can', async () => {
   const desk = createDesk();
   const slack = createChannel('slack');
   // A folder in its place: no file can be renamed over it.
@@ -209,7 +209,7 @@ test('where nothing can be written it goes on in memory, says so once, and write
   assert.equal(JSON.parse(readFileSync(desk.path, 'utf8')).counts.slack.sent, 2);
 });
 
-test('Alertmanager is told at each change, every minute while it lasts, and once of the end', async () => {
+test('Alertmanager gets each change, each active alert every minute, and each end once', async () => {
   const desk = createDesk();
   const level = createLevel(desk.clock);
   desk.start([], [level]);
@@ -229,7 +229,7 @@ test('Alertmanager is told at each change, every minute while it lasts, and once
   assert.deepEqual(last?.alerts[0]?.endsAt, startMs + 2.5 * MINUTE_MS);
 });
 
-test('an end that Alertmanager did not take is told by the next monitor', async () => {
+test('an end that Alertmanager did not accept is sent by the next monitor', async () => {
   const desk = createDesk();
   const level = createLevel(desk.clock);
   const first = desk.start([], [level]);
@@ -247,7 +247,7 @@ test('an end that Alertmanager did not take is told by the next monitor', async 
   assert.notEqual(level.tries.at(-1)?.alerts[0]?.endsAt, null);
 });
 
-test('an end that Alertmanager will never take is dropped, and said once', async () => {
+test('an end that Alertmanager refuses for good is dropped, and logged once', async () => {
   const desk = createDesk();
   const level = createLevel(desk.clock);
   const notifier = desk.start([], [level]);

@@ -32,7 +32,7 @@ const rig = () => {
   return { state, pings, lines, lookUntil, deadMan };
 };
 
-test('it pings at once and then every 60 s while all is well, and says nothing of it', async () => {
+test('it pings at once and then every 60 s while all is well, and logs nothing', async () => {
   const { pings, lines, lookUntil } = rig();
   await lookUntil(200, true);
   assert.deepEqual([pings, lines], [[0, 60, 120, 180], []]);
@@ -54,7 +54,7 @@ test('a port that goes up and down does not ping without end', async () => {
   assert.deepEqual(pings, [1, 17, 33, 49]);
 });
 
-test('a ping that fails is tried again every 15 s, or when the receiver says, and told once', async () => {
+test('a failed ping is tried again every 15 s, or when the receiver says, and logged once', async () => {
   const { state, pings, lines, lookUntil } = rig();
   state.delivery = failed();
   await lookUntil(40, true);

@@ -58,7 +58,7 @@ describe('the headline says how many are not up, and why', () => {
   for (const [snapshot, line] of table) test(line, () => assert.equal(first(snapshot), line));
 });
 
-describe('each state has its glyph and its words', () => {
+describe('each state has its symbol and its label', () => {
   const table: Readonly<Record<ProxyState, string>> = {
     up: '✓ 6274  MCP Inspector Web UI  up for 60.0 s',
     degraded: '! 6274  MCP Inspector Web UI  degraded for 60.0 s',
@@ -110,7 +110,7 @@ test('a port that the operator stopped says how to start it', () => {
   assert.match(rendered('not in the list'), /start it again with: npm start\n/);
 });
 
-test('the holder of a port is its pid and command, or the user where the process is not to be seen', () => {
+test('the owner of a port is its pid and command, or the user where the process cannot be seen', () => {
   assert.equal(formatPortOwner({ pid: 9, command: 'vite', uid: 0 }), 'pid 9 (vite)');
   assert.equal(formatPortOwner({ pid: 9, command: null, uid: 0 }), 'pid 9 (unknown)');
   assert.equal(formatPortOwner({ pid: null, command: null, uid: 1_000 }), 'a process of user 1000');
@@ -136,7 +136,7 @@ test('without the monitor the table says so', () => {
   );
 });
 
-describe('of a monitor that is there and does not answer it is said what is wrong, and what to do', () => {
+describe('a monitor that does not answer: what is wrong, and what to do', () => {
   const table: readonly [pid: number | null, state: string | null, text: string][] = [
     [
       77,
@@ -199,7 +199,7 @@ describe('the exit code', () => {
 
 describe('all is well', () => {
   const snapshot = snapshotOf(proxyStatus({}), proxyStatus({ state: 'waiting' }));
-  const lookedAt = (agoMs: number): Snapshot => ({
+  const checkedAt = (agoMs: number): Snapshot => ({
     ...snapshot,
     monitor: { ...MONITOR, lastCheckAt: NOW_MS - agoMs },
   });
@@ -208,8 +208,8 @@ describe('all is well', () => {
     ['but not with one that is down', snapshotOf(proxyStatus({}), proxyStatus({ state: 'down' })), false],
     ['but not without proxies', snapshotOf(), false],
     ['but not without the monitor', { ...snapshot, monitor: null }, false],
-    ['with a look that is a little late', lookedAt(10_999), true],
-    ['but not with one that is not of late', lookedAt(11_000), false],
+    ['with a check that is a little late', checkedAt(10_999), true],
+    ['but not with one that is too late', checkedAt(11_000), false],
   ];
   for (const [title, given, expected] of table)
     test(title, () => assert.equal(isFreshAndHealthy(given), expected));
@@ -226,9 +226,9 @@ describe('a proxy is named by its app, its port or its label', () => {
     MCP: undefined,
     '': undefined,
   };
-  for (const [wanted, ports] of Object.entries(table))
-    test(`"${wanted}" → ${ports ?? 'none'}`, () => {
-      const found = selectProxies(snapshot, wanted);
+  for (const [query, ports] of Object.entries(table))
+    test(`"${query}" → ${ports ?? 'none'}`, () => {
+      const found = selectProxies(snapshot, query);
       assert.deepEqual(
         found?.proxies.map(({ port }) => port),
         ports,

@@ -40,7 +40,7 @@ test('colours go around whole lines and do not count for the width', () => {
   assert.ok(lines.some((line) => line.startsWith('!✗ 6274')));
 });
 
-test('what to do next is told whole on a narrow terminal, over several lines', () => {
+test('what to do next is not cut on a narrow terminal: it takes several lines', () => {
   const portOwner = 'pid 4711 (node /srv/a/long/path/to/server.js --port 6274)';
   const taken = snapshotOf(proxyStatus({ state: 'down', cause: 'port_in_use', portOwner }));
   for (const columns of [40, 60, 80]) {

@@ -10,7 +10,7 @@ import { AT_MS, flood, message, notice } from '../../../support/notification-sam
 const FROM = AT_MS / 1_000 - 60;
 
 describe('Slack', () => {
-  test('a notice is one section, and the id is at the end', () => {
+  test('a notification is one section, and the id is at the end', () => {
     assert.deepEqual(slackBody(message(notice())), {
       text: '🚨 Down: MCP Inspector Web UI (tcp-proxy-6274). Proxy for port 6274 has no upstream: localhost:6274 does not answer.',
       blocks: [
@@ -41,7 +41,7 @@ describe('Slack', () => {
     });
   });
 
-  test('what a user named calls nobody', () => {
+  test('a label from the config mentions nobody', () => {
     const text = JSON.stringify(slackBody(message(notice({ label: '<!channel> & <@U1>' }))));
     assert.ok(text.includes('&lt;!channel&gt; &amp; &lt;@U1&gt;'), text);
     assert.ok(!text.includes('<!channel>') && !text.includes('<@U1>'), text);
@@ -52,22 +52,24 @@ describe('Slack', () => {
     const texts = blocks.flatMap((block) => ('text' in block ? [block['text'] as { text: string }] : []));
     const whole = JSON.stringify(blocks);
     assert.ok(text.length <= 3_000 && blocks.length <= 50 && whole.length < 13_000, `${whole.length}`);
-    for (const { text: one } of texts) assert.ok(one.length <= 3_000 && one.length > 0);
+    for (const { text: section } of texts) assert.ok(section.length <= 3_000 && section.length > 0);
     assert.match(whole, /… and \d+ more: tcp-proxy-2\d{4}, /);
     assert.match(whole, /m-1/);
     assert.doesNotMatch(whole, /&(?!amp;|lt;|gt;)/);
   });
 
-  test('short notices of forty ports are all shown', () => {
+  test('short notifications of forty ports are all shown', () => {
     const short = { summary: 'It is gone.', reason: null, actionTaken: null, nextStep: null, label: '' };
-    const notices = Array.from({ length: 40 }, (_, at) => notice({ ...short, proxy: `tcp-proxy-${at}` }));
+    const notices = Array.from({ length: 40 }, (_, index) =>
+      notice({ ...short, proxy: `tcp-proxy-${index}` }),
+    );
     const { blocks } = slackBody(message(...notices));
     assert.equal(blocks.length, 41);
   });
 });
 
 describe('Discord', () => {
-  test('a notice is one embed, the id is in its footer, and nobody is mentioned', () => {
+  test('a notification is one embed, the id is in its footer, and nobody is mentioned', () => {
     assert.deepEqual(
       discordBody(
         message(
@@ -130,9 +132,11 @@ test('the gravest are shown when not all are', () => {
   assert.match(embeds[0]?.title ?? '', /tcp-proxy-1\)/);
 });
 
-test('several ports are told in a line by what became of them', () => {
-  const [one, other] = [notice({ proxy: 'tcp-proxy-1' }), notice({ proxy: 'tcp-proxy-2' })];
-  const { text } = slackBody(message(one, notice({ kind: 'recovered', proxy: 'tcp-proxy-3' }), other));
+test('the headline groups several ports by what happened to them', () => {
+  const first = notice({ proxy: 'tcp-proxy-1' });
+  const second = notice({ proxy: 'tcp-proxy-2' });
+  const recovered = notice({ kind: 'recovered', proxy: 'tcp-proxy-3' });
+  const { text } = slackBody(message(first, recovered, second));
   assert.equal(text, '🚨 Down: tcp-proxy-1, tcp-proxy-2; ✅ Up again: tcp-proxy-3');
 });
 
@@ -206,9 +210,11 @@ describe('the webhook', () => {
       message(notice(), down ?? notice(), notice({ kind: 'flapping' }), flapping ?? notice()),
       null,
     );
-    const [one, two, three, four] = alerts.map(({ fingerprint }) => fingerprint);
-    assert.deepEqual([one, three], [two, four]);
-    assert.notEqual(one, three);
+    const [downPrint, downReminderPrint, flappingPrint, flappingReminderPrint] = alerts.map(
+      ({ fingerprint }) => fingerprint,
+    );
+    assert.deepEqual([downPrint, flappingPrint], [downReminderPrint, flappingReminderPrint]);
+    assert.notEqual(downPrint, flappingPrint);
   });
 
   test('holds all sixty', () => assert.equal(webhookBody(flood, null).alerts.length, 60));
@@ -221,9 +227,9 @@ describe('a text that is cut', () => {
       fc.property(
         fc.string({ unit: fc.constantFrom('&', '<', 'a', '😀', '\ud800', '\n') }),
         fc.nat(30),
-        (text, most) => {
-          const cut = truncate(text, most + 1, { escape: slack });
-          assert.ok(cut.length <= most + 1);
+        (text, max) => {
+          const cut = truncate(text, max + 1, { escape: slack });
+          assert.ok(cut.length <= max + 1);
           assert.match(cut, /^(&amp;|&lt;|[^&<\p{Cs}\p{Cc}])*$/u);
           const clean = slack(text.replace(/\p{Cs}/gu, '\ufffd').replace(/\n+/g, ' '));
           assert.ok(clean === cut || (cut.endsWith('…') && clean.startsWith(cut.slice(0, -1))));

@@ -8,7 +8,7 @@ import { startScenario, UPSTREAM_DOWN } from '../../../support/health-scenario.t
 
 const HOUR_MS = 3_600_000;
 
-describe('what is said', () => {
+describe('what is announced', () => {
   test('an outage of 20 s at the defaults is one message when it is known, and one when it is over', () => {
     const story = startScenario();
     const messages: (Message & { saidMs: number })[] = [];
@@ -29,7 +29,7 @@ describe('what is said', () => {
     assert.match(messages[1]?.notifications[0]?.summary ?? '', /healthy again after 20\.0 s$/);
   });
 
-  test('nothing is said of what is pending, and nothing of what was over before that', () => {
+  test('a pending incident is not announced, nor one that ended before it was an alert', () => {
     const town = startTown();
     town.set({ state: 'degraded', incident: incident(0, { alerted: false }) });
     assert.deepEqual(town.until(60_000), []);
@@ -37,14 +37,14 @@ describe('what is said', () => {
     assert.deepEqual(town.until(120_000), []);
   });
 
-  test('at the first sight the past is past, and what is down is said', () => {
+  test('of a port that is seen for the first time only what is down is announced, not its past', () => {
     const town = startTown([]);
     town.set({ history: [past(-9_000, -8_000)] }, 1);
     town.set({ incident: incident(-1_000), history: [past(-9_000, -8_000)] }, 2);
     assert.deepEqual(town.until(10_000), ['down 2']);
   });
 
-  test('what begins and ends while that first word is still held is not lost', () => {
+  test('an outage that ends while its first message is still being grouped is not lost', () => {
     const town = startTown([]);
     town.set({ incident: incident(0) });
     town.until(2_000);
@@ -52,13 +52,13 @@ describe('what is said', () => {
     assert.deepEqual(town.until(10_000), ['recovered 6274']);
   });
 
-  test('a crash that PM2 has healed is a restart', () => {
+  test('a crash after which PM2 restarted it is a restart', () => {
     const town = startTown();
     town.restart();
     assert.deepEqual(town.until(10_000), ['restarted 6274']);
   });
 
-  test('a port that is given up is said once; when that is the first word of it, it is the only one', () => {
+  test('a port that is given up is announced once; when that is its first announcement, there is no other', () => {
     const open = { restartedAt: [], attempts: 9, nextRestartAt: 0, openCount: 1 };
     const town = startTown();
     town.fall(6274, 'hung');
@@ -76,7 +76,7 @@ describe('what is said', () => {
     assert.deepEqual(town.until(60_000), []);
   });
 
-  test('a limit that warns is said when it begins, and not again when it has only paused', () => {
+  test('a warning is announced when it begins, and not again when it has only paused', () => {
     const town = startTown();
     town.set({ warnings: ['cpu_limit'] });
     assert.deepEqual(town.until(10_000), ['warning 6274']);
@@ -89,7 +89,7 @@ describe('what is said', () => {
     assert.deepEqual(town.until(town.now() + 10_000), ['warning 6274']);
   });
 
-  test('a port that stays down is said again every four hours', () => {
+  test('a port that stays down has a reminder every four hours', () => {
     const town = startTown();
     town.fall();
     const said = town.until(9 * HOUR_MS);
@@ -103,7 +103,7 @@ describe('what is said', () => {
     assert.deepEqual(never.until(9 * HOUR_MS), ['down 6274']);
   });
 
-  test('a port that is taken out of the config while it is down ends, once', () => {
+  test('a port that is taken out of the config while it is down is announced once as ended', () => {
     const town = startTown([1, 2]);
     town.fall(1);
     town.until(10_000);
@@ -114,7 +114,7 @@ describe('what is said', () => {
     assert.deepEqual(town.state.proxies, {});
   });
 
-  test('a port that the operator stops while it is down is said to be stopped', () => {
+  test('a port that the operator stops while it is down is announced as stopped', () => {
     const town = startTown();
     town.fall(6274, 'hung');
     town.until(10_000);
@@ -139,7 +139,7 @@ describe('one message', () => {
     assert.deepEqual(town.until(60_000), ['down 3']);
   });
 
-  test('has an outage that is over within the window as one notice', () => {
+  test('has an outage that is over within the window as one notification', () => {
     const town = startTown();
     town.fall();
     town.until(3_000);
@@ -185,21 +185,21 @@ describe('a port that comes and goes', () => {
   };
   const FOUR = Array.from({ length: 4 }, () => ['down 6274', 'recovered 6274']).flat();
 
-  test('is told four times, then once that it does, and when it has been steady', () => {
+  test('is announced four times, then once as flapping, and once as steady', () => {
     const town = startTown();
     assert.deepEqual(flap(town, 30), [...FOUR, 'flapping 6274']);
     assert.deepEqual(town.until(town.now() + HOUR_MS), ['steady 6274']);
     assert.deepEqual(flap(town, 1), ['down 6274', 'recovered 6274']);
   });
 
-  test('and is then taken out of the config ends as what it was told to be', () => {
+  test('and is then taken out of the config is announced as steady, not as recovered', () => {
     const town = startTown();
     flap(town, 30);
     town.remove(6274);
     assert.deepEqual(town.until(town.now() + 60_000), ['steady 6274']);
   });
 
-  test('and then stays down is told to be down', () => {
+  test('and then stays down is announced as down', () => {
     const town = startTown();
     flap(town, 6);
     town.fall();
@@ -208,14 +208,14 @@ describe('a port that comes and goes', () => {
     assert.deepEqual(town.until(town.now() + HOUR_MS), ['recovered 6274']);
   });
 
-  test('for hours is said again with the reminders', () => {
+  test('for hours has reminders', () => {
     const town = startTown([6274], { repeatIntervalMs: HOUR_MS });
     const said = flap(town, 100).slice(FOUR.length);
     assert.deepEqual(said, ['flapping 6274', 'reminder 6274']);
     assert.equal(town.messages.at(-1)?.notifications[0]?.severity, 'warning');
   });
 
-  test('by restarts is told of as one that goes down', () => {
+  test('by restarts is announced as flapping, like one that goes down', () => {
     const town = startTown();
     const said: string[] = [];
     for (let n = 0; n < 50; n += 1) {
@@ -228,7 +228,7 @@ describe('a port that comes and goes', () => {
 });
 
 describe('in quiet hours', () => {
-  test('what is critical passes, and its end; the rest is one digest when they end', () => {
+  test('what is critical is sent, and its end; the rest is one digest when they end', () => {
     const town = startTown([1, 2]);
     town.isQuiet = true;
     town.fall(1);
@@ -243,7 +243,7 @@ describe('in quiet hours', () => {
     assert.deepEqual(town.until(60_000), ['restarted 2 + warning 2']);
   });
 
-  test('an outage that nobody was told of in time waits, too', () => {
+  test('an outage that ended before it was announced waits, too', () => {
     const town = startTown();
     town.isQuiet = true;
     town.fall();
@@ -273,7 +273,7 @@ describe('in quiet hours', () => {
 });
 
 describe('in a silence', () => {
-  test('nothing is said; at its end what is down, and what has ended of what was told', () => {
+  test('nothing is sent; at its end what is down is, and the end of what was announced before', () => {
     const town = startTown([1, 2, 3, 4]);
     town.fall(1);
     town.fall(4);
@@ -300,8 +300,8 @@ describe('in a silence', () => {
   });
 });
 
-describe('for a channel that is told what goes on', () => {
-  test('a port is in the list while people know it to be down, and until its end was taken', () => {
+describe('for a state channel', () => {
+  test('a port is in the list while its outage is announced, and until its end was accepted', () => {
     const town = startTown([6274], { stateChannels: ['am'] });
     const list = () => alertsFor(town.state, 'am').map(({ startsAt, endsAt }) => [startsAt, endsAt]);
     town.until(1_000);
@@ -335,7 +335,7 @@ describe('for a channel that is told what goes on', () => {
   });
 });
 
-test('what brings nothing new is the very same object, so that nothing is written', () => {
+test('without a change the state is the very same object, so that nothing is written', () => {
   const town = startTown();
   town.fall();
   town.until(10_000);

@@ -18,15 +18,19 @@ const message = (number: number): Message => ({
   createdAt: number * 1_000,
   notifications: [],
 });
-const messages = (count: number): Message[] => Array.from({ length: count }, (_, at) => message(at + 1));
+const messages = (count: number): Message[] =>
+  Array.from({ length: count }, (_, index) => message(index + 1));
 const queueOf = (count: number): Queue => enqueue({}, ['slack'], messages(count))['slack'] ?? EMPTY_QUEUE;
 const idsOf = ({ items }: Queue): string[] => items.map((item) => item.message.id);
 const refusal = (change: Partial<Extract<Delivery, { ok: false }>> = {}): Delivery => ({
-  ...{ ok: false, problem: 'HTTP 500', retryAfterMs: null, isFinal: false },
+  ok: false,
+  problem: 'HTTP 500',
+  retryAfterMs: null,
+  isFinal: false,
   ...change,
 });
 
-test('a message goes to the end of each queue, and leaves it when it was taken', () => {
+test('a message goes to the end of each queue, and leaves it when it was accepted', () => {
   const before = enqueue({}, ['slack', 'webhook'], [message(1)]);
   const after: Outbox = enqueue(before, ['slack', 'webhook'], [message(2)]);
   assert.deepEqual(Object.values(after).map(idsOf), [
@@ -71,13 +75,13 @@ describe('when a receiver says how long to wait', () => {
     });
 });
 
-test('a message that will never be taken is dropped, and the next one goes at once', () => {
+test('a message that is refused for good is dropped, and the next one is due at once', () => {
   const { queue, outcome } = afterAttempt(queueOf(2), refusal({ problem: 'HTTP 400', isFinal: true }), 0, 0);
   assert.deepEqual([outcome, idsOf(queue), queue.problem], ['dropped', ['run-2'], 'HTTP 400']);
   assert.equal(nextMessage(queue, 0)?.id, 'run-2');
 });
 
-test('a success forgets the failures before it', () => {
+test('a success resets the count of failures', () => {
   const failed = afterAttempt(queueOf(2), refusal(), 0, 0).queue;
   assert.deepEqual([failed.attempts, failed.problem], [1, 'HTTP 500']);
   assert.deepEqual(afterAttempt(failed, { ok: true }, 0, 0).queue, {
@@ -92,7 +96,7 @@ test('a clock that was set back makes nothing wait for longer than the longest p
 });
 
 describe('when too many wait', () => {
-  test('the oldest become one that says how many and from when to when; the first, which may be on its way, stays', () => {
+  test('the oldest become one that says how many and from when to when; the first, which may be under way, stays', () => {
     const queue = queueOf(MAX_QUEUED + 41);
     assert.equal(queue.items.length, MAX_QUEUED);
     assert.equal(countQueued(queue), MAX_QUEUED + 41);
@@ -103,13 +107,13 @@ describe('when too many wait', () => {
     assert.deepEqual([notice?.startedAt, notice?.endedAt], [2_000, 43_000]);
   });
 
-  test('one after the other they come to the same', () => {
+  test('adding them one by one gives the same queue', () => {
     let outbox: Outbox = {};
-    for (const one of messages(MAX_QUEUED + 41)) outbox = enqueue(outbox, ['slack'], [one]);
+    for (const added of messages(MAX_QUEUED + 41)) outbox = enqueue(outbox, ['slack'], [added]);
     assert.deepEqual(outbox['slack'], queueOf(MAX_QUEUED + 41));
   });
 
-  test('one that stands for many is left alone when it is tried', () => {
+  test('a folded message at the head of the queue is not folded again', () => {
     const tried = afterAttempt(queueOf(MAX_QUEUED + 1), { ok: true }, 0, 0).queue;
     const { items } = enqueue({ slack: tried }, ['slack'], messages(2))['slack'] ?? EMPTY_QUEUE;
     assert.equal(items[0], tried.items[0]);
@@ -117,7 +121,7 @@ describe('when too many wait', () => {
   });
 });
 
-test('a channel that is gone loses its queue, and how many waited is told', () => {
+test('a channel that is no longer configured loses its queue, and the number of its messages is returned', () => {
   const outbox = enqueue({ discord: EMPTY_QUEUE }, ['slack', 'webhook'], messages(3));
   const { outbox: left, dropped } = removeUnconfigured(outbox, ['webhook']);
   assert.deepEqual([Object.keys(left), dropped], [['webhook'], [{ name: 'slack', count: 3 }]]);
