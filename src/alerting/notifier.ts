@@ -19,7 +19,7 @@ import { type AlertStore, type DeliveryCounts, openAlertStore } from './store.ts
 export interface Notifier {
   /** Evaluates the ports within {@link DEBOUNCE_MS}. Returns at once; several calls in that time are one evaluation. */
   evaluateSoon(): void;
-  /** Sends nothing for so many minutes; 0 ends the silence. */
+  /** Begins a silence of so many `minutes`, in which no event channel gets anything; 0 ends the silence. */
   silence(minutes: number): void;
   status(): AlertsStatus;
   /** The counts that are in alerts.json, unless the disk is full. */
@@ -49,7 +49,7 @@ const STOP_TIMEOUT_MS = 500;
 
 const debug = createDebug('alert');
 
-/** Starts the notifier. What it announces is in alerts.json before it is sent, and nobody waits for it. */
+/** Starts the notifier. What it announces is in alerts.json before it is sent. The monitor does not wait for deliveries. */
 export const startNotifier = (deps: NotifierDeps): Notifier => {
   const { path, channels, log, clock = SYSTEM_CLOCK } = deps;
   const store = openAlertStore(path, log);

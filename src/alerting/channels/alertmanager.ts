@@ -2,7 +2,7 @@ import type { ActiveAlert } from '../policy/notification.ts';
 import { type Alert, annotationsOf, formatRfc3339, labelsOf } from './alertmanager-format.ts';
 import type { FormatContext, StateFormat } from './channel.ts';
 
-/** An active alert is sent again every minute. It ends by itself after this time when nobody does that any more. */
+/** An active alert is sent again every minute. Without that, Alertmanager ends it after this time. */
 const EXPIRES_AFTER_MS = 5 * 60_000;
 
 /** For `POST /api/v2/alerts` (https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml). */

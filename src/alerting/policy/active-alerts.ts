@@ -9,7 +9,7 @@ export interface ActiveAlertState {
   readonly resolved: readonly { readonly alert: ActiveAlert; readonly pendingFor: readonly string[] }[];
 }
 
-/** So many ended alerts are kept for channels that do not accept them. */
+/** The number of ended alerts that are kept for channels that do not accept them. */
 const MAX_RESOLVED = 200;
 
 /** The announced alerts that are active, and those that ended since the channel last accepted a list. */

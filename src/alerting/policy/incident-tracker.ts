@@ -227,7 +227,7 @@ const RULES: readonly Rule[] = [
   {
     name: 'incidents that began and ended since the last evaluation',
     apply: announcePast,
-    why: 'an outage that nobody was told of in time, or a restart, is one notification; older than what goes on now',
+    why: 'an outage that ended before it was announced, or a restart, is one notification; it comes before newer events',
   },
   {
     name: 'end of flapping',
@@ -242,7 +242,7 @@ const RULES: readonly Rule[] = [
   {
     name: 'restarts given up',
     apply: announceGivenUp,
-    why: 'an announced outage that restarts do not end is announced again, once; after the outage rule, which may have said so already',
+    why: 'an announced outage that restarts do not end is announced again, once; after the outage rule, which may have announced it already',
   },
   {
     name: 'reminder',
