@@ -3,6 +3,7 @@
  * A schema and rules across fields check them; the result is a config, or the list of every mistake.
  */
 import * as v from 'valibot';
+import type { Probe } from '../kinds/probes/registry.ts';
 import { isLoopback } from '../lib/address.ts';
 import { listenerName } from '../lib/listen-spec.ts';
 import { proxyAppName } from './app-names.ts';
@@ -15,7 +16,6 @@ import {
   isRecord,
   type logsSchema,
   type monitorSchema,
-  type Probe,
   type proxySchema,
 } from './schema.ts';
 
@@ -59,7 +59,7 @@ export const parseConfig = (file: unknown, variables: ConfigVariables = {}): Con
   const issues = parsed.success
     ? []
     : parsed.issues.flatMap((issue) => describeIssue(issue, overlay.describePath));
-  const errors = [...overlay.errors, ...issues, ...checkCrossFieldRules(overlay)];
+  const errors = [...overlay.errors, ...issues, ...checkCrossFieldRules(overlay, parsed)];
   if (!parsed.success || errors.length > 0)
     // PROXIES makes an empty list only of items that each have an error already: "the list is empty" would add nothing.
     return { ok: false, errors: errors.filter(({ path }) => !(variables.PROXIES && path === 'proxies')) };

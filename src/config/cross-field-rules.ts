@@ -1,126 +1,161 @@
-import { safeParse } from 'valibot';
-import { type Address, expandLocalhost, parseAddress } from '../lib/address.ts';
+import type { BaseIssue, InferOutput } from 'valibot';
+import { type Address, expandLocalhost } from '../lib/address.ts';
 import {
   bindAddresses,
   covers,
   formatListenSpec,
   type ListenSpec,
   listenerName,
-  parseListenSpec,
   sharesPort,
 } from '../lib/listen-spec.ts';
 import { pm2FileName } from './app-names.ts';
 import type { Overlay } from './env-overrides.ts';
 import type { ConfigError, DescribePath } from './errors.ts';
-import { alertsSchema, isRecord, monitorSchema } from './schema.ts';
+import { type configSchema, isRecord, monitorSchema } from './schema.ts';
 
-/** The rules across fields. A value that is wrong in itself has been reported, and takes no part. */
-export const checkCrossFieldRules = ({ input, describePath }: Overlay): readonly ConfigError[] => {
-  const { monitor } = input;
+/** What valibot made of the input. A value without an issue has the type of its schema, and its default. */
+interface ParsedInput {
+  readonly output: unknown;
+  readonly issues?: readonly BaseIssue<unknown>[] | undefined;
+}
+
+/** Checks the rules across fields. A value that is wrong in itself has been reported, and takes no part. */
+export const checkCrossFieldRules = (
+  { input, describePath }: Overlay,
+  parsed: ParsedInput,
+): readonly ConfigError[] => {
   // valibot takes a list for an object.
   for (const key of ['monitor', 'logs'])
     if (Array.isArray(input[key])) return [{ path: key, value: input[key], problem: 'expected an object' }];
-  const monitorInput = isRecord(monitor) ? monitor : {};
+  const { proxies = [], monitor = {}, alerts } = validValues(parsed);
+  const monitorInput = isRecord(input['monitor']) ? input['monitor'] : {};
   return [
-    ...checkOrder(monitorInput, describePath, {
+    ...checkOrder(monitor, monitorInput, describePath, {
       key: 'fastIntervalMs',
       relation: 'at most',
       limitKey: 'intervalMs',
     }),
-    ...checkOrder(monitorInput, describePath, {
+    ...checkOrder(monitor, monitorInput, describePath, {
       key: 'probeTimeoutMs',
       relation: 'less than',
       limitKey: 'probeIntervalMs',
     }),
-    ...checkPorts(input['proxies'], monitorInput['http'], describePath),
-    ...checkAlerts(input['alerts'], describePath),
+    ...checkPorts(proxies, monitor.http, input, describePath),
+    ...checkAlerts(alerts, input['alerts'], describePath),
   ];
 };
 
-const checkAlerts = (alerts: unknown, describePath: DescribePath): ConfigError[] => {
+type ConfigValues = InferOutput<typeof configSchema>;
+type AlertsValues = ConfigValues['alerts'];
+
+/** The parsed values that have no issue. */
+interface ValidValues {
+  readonly proxies?: readonly (ProxyAddresses | undefined)[];
+  readonly monitor?: Partial<ConfigValues['monitor']>;
+  readonly alerts?: Partial<Omit<AlertsValues, 'flapping' | 'quietHours'>> & {
+    readonly flapping?: Partial<AlertsValues['flapping']>;
+    readonly quietHours?: Partial<AlertsValues['quietHours']>;
+  };
+}
+type ProxyAddresses = Partial<Pick<ConfigValues['proxies'][number], 'listen' | 'upstream'>>;
+
+const validValues = ({ output, issues = [] }: ParsedInput): ValidValues => {
+  const valid = structuredClone({ output });
+  for (const { path = [] } of issues) {
+    const keys = ['output', ...path.map(({ key }) => key as PropertyKey)];
+    const parent = keys.slice(0, -1).reduce<unknown>(valueAt, valid);
+    if (typeof parent === 'object' && parent !== null) Reflect.deleteProperty(parent, keys.at(-1) ?? '');
+  }
+  return (valid.output ?? {}) as ValidValues;
+};
+
+const valueAt = (parent: unknown, key: PropertyKey): unknown =>
+  typeof parent === 'object' && parent !== null ? Reflect.get(parent, key) : undefined;
+
+const checkAlerts = (
+  alerts: ValidValues['alerts'],
+  alertsInput: unknown,
+  describePath: DescribePath,
+): ConfigError[] => {
   // As above: a list is no object.
-  const path = Array.isArray(alerts) ? ['alerts'] : ['alerts', 'flapping'];
-  const value = isRecord(alerts) ? alerts['flapping'] : alerts;
+  const path = Array.isArray(alertsInput) ? ['alerts'] : ['alerts', 'flapping'];
+  const value = isRecord(alertsInput) ? alertsInput['flapping'] : alertsInput;
   if (Array.isArray(value)) return [{ path: describePath(path), value, problem: 'expected an object' }];
-  const parsed = safeParse(alertsSchema, alerts);
-  if (!parsed.success) return [];
-  const { groupWaitMs, repeatIntervalMs, flapping, quietHours } = parsed.output;
-  const longerProblem = `expected more than ${describePath(['alerts', 'groupWaitMs'])}, ${groupWaitMs}`;
-  const otherTimeProblem = `expected another time than ${describePath(['alerts', 'quietHours', 'from'])}`;
-  const rules = [
-    [
-      repeatIntervalMs > 0 && repeatIntervalMs <= groupWaitMs,
-      ['repeatIntervalMs'],
-      repeatIntervalMs,
-      `${longerProblem}, or 0`,
-    ],
-    [flapping.windowMs <= groupWaitMs, ['flapping', 'windowMs'], flapping.windowMs, longerProblem],
-    [
-      quietHours?.from === quietHours?.to && quietHours,
+  const errors: ConfigError[] = [];
+  const report = (subPath: readonly string[], value: unknown, problem: string): void => {
+    errors.push({ path: describePath(['alerts', ...subPath]), value, problem });
+  };
+  const { groupWaitMs, repeatIntervalMs, flapping: { windowMs } = {}, quietHours } = alerts ?? {};
+  if (groupWaitMs !== undefined) {
+    const longerProblem = `expected more than ${describePath(['alerts', 'groupWaitMs'])}, ${groupWaitMs}`;
+    if (repeatIntervalMs !== undefined && repeatIntervalMs > 0 && repeatIntervalMs <= groupWaitMs)
+      report(['repeatIntervalMs'], repeatIntervalMs, `${longerProblem}, or 0`);
+    if (windowMs !== undefined && windowMs <= groupWaitMs)
+      report(['flapping', 'windowMs'], windowMs, longerProblem);
+  }
+  if (quietHours?.to !== undefined && quietHours.from === quietHours.to)
+    report(
       ['quietHours', 'to'],
-      quietHours?.to,
-      otherTimeProblem,
-    ],
-  ] as const;
-  return rules.flatMap(([isBroken, subPath, value, problem]) =>
-    isBroken ? [{ path: describePath(['alerts', ...subPath]), value, problem }] : [],
-  );
+      quietHours.to,
+      `expected another time than ${describePath(['alerts', 'quietHours', 'from'])}`,
+    );
+  return errors;
 };
 
 type DurationKey = 'intervalMs' | 'probeIntervalMs' | 'fastIntervalMs' | 'probeTimeoutMs';
 
 const checkOrder = (
-  monitor: Record<string, unknown>,
+  monitor: NonNullable<ValidValues['monitor']>,
+  monitorInput: Record<string, unknown>,
   describePath: DescribePath,
   { key, relation, limitKey }: { key: DurationKey; relation: 'at most' | 'less than'; limitKey: DurationKey },
 ): ConfigError[] => {
-  const parseDuration = (durationKey: DurationKey): number | undefined => {
-    const parsed = safeParse(monitorSchema.entries[durationKey], monitor[durationKey]);
-    return parsed.success ? parsed.output : undefined;
-  };
-  const [value, limit] = [parseDuration(key), parseDuration(limitKey)];
+  const value = monitor[key];
+  const limit = monitor[limitKey];
   if (value === undefined || limit === undefined) return [];
   if (relation === 'at most' ? value <= limit : value < limit) return [];
-  const defaultHint = monitor[key] === undefined ? `its default, ${value}, is too long; ` : '';
+  const defaultHint = monitorInput[key] === undefined ? `its default, ${value}, is too long; ` : '';
   const problem = `${defaultHint}expected ${relation} ${describePath(['monitor', limitKey])}, ${limit}`;
-  return [{ path: describePath(['monitor', key]), value: monitor[key], problem }];
+  return [{ path: describePath(['monitor', key]), value: monitorInput[key], problem }];
 };
 
-const checkPorts = (proxiesInput: unknown, httpInput: unknown, describePath: DescribePath): ConfigError[] => {
-  const http = safeParse(monitorSchema.entries.http, httpInput);
-  const httpPort = http.success && http.output !== false ? http.output.port : undefined;
-  const proxies = (Array.isArray(proxiesInput) ? proxiesInput : []).map(readAddresses);
-  return proxies.flatMap(({ raw, listen, upstream }, index) => {
+const checkPorts = (
+  proxies: readonly (ProxyAddresses | undefined)[],
+  http: ConfigValues['monitor']['http'] | undefined,
+  input: Record<string, unknown>,
+  describePath: DescribePath,
+): ConfigError[] =>
+  proxies.flatMap((proxy, index) => {
+    const { listen, upstream } = proxy ?? {};
     if (!listen) return [];
-    const problems: [key: 'listen' | 'upstream', problem: string][] = [];
+    const errors: ConfigError[] = [];
+    const report = (key: 'listen' | 'upstream', problem: string): void => {
+      const path = ['proxies', index, key];
+      errors.push({ path: describePath(path), value: path.reduce<unknown>(valueAt, input), problem });
+    };
     const nameProblem = checkName(listen, index, proxies, describePath);
-    if (nameProblem !== undefined) problems.push(['listen', nameProblem]);
-    if (httpPort === listen.port)
-      problems.push(['listen', `expected another port than that of monitor.http, ${formatHttp(httpInput)}`]);
+    if (nameProblem !== undefined) report('listen', nameProblem);
+    if (http && http.port === listen.port)
+      report('listen', `expected another port than that of monitor.http, ${formatHttp(input)}`);
     if (upstream && isSelfConnect(listen, upstream))
-      problems.push([
+      report(
         'upstream',
         `expected an address that is not the proxy's own listener, ${formatListenSpec(listen)}`,
-      ]);
-    return problems.map(([key, problem]) => ({
-      path: describePath(['proxies', index, key]),
-      value: raw[key],
-      problem,
-    }));
+      );
+    return errors;
   });
-};
 
 /** Two proxies of one name would share an app, a folder of state, or, where PM2 spells both alike, a log. */
 const checkName = (
   listen: ListenSpec,
   index: number,
-  proxies: readonly { readonly listen: ListenSpec | undefined }[],
+  proxies: readonly (ProxyAddresses | undefined)[],
   describePath: DescribePath,
 ): string | undefined => {
   const id = listenerName(listen);
   const findIndexBy = (normalize: (id: string) => string): number =>
     proxies.findIndex(
-      (existing) => existing.listen && normalize(listenerName(existing.listen)) === normalize(id),
+      (existing) => existing?.listen && normalize(listenerName(existing.listen)) === normalize(id),
     );
   const sameIdIndex = findIndexBy(String);
   if (sameIdIndex !== index)
@@ -131,16 +166,9 @@ const checkName = (
   return `expected a file name that PM2 tells apart; it writes "_" as "-" in the names of its logs, and ${describePath(['proxies', sameLogIndex, 'listen'])} has ${listenerName(existing)}`;
 };
 
-const formatHttp = (httpInput: unknown): string =>
-  httpInput === undefined ? `${monitorSchema.entries.http.default} by default` : String(httpInput);
-
-const readAddresses = (entry: unknown) => {
-  const { listen, upstream } = isRecord(entry) ? entry : {};
-  return {
-    raw: { listen, upstream },
-    listen: typeof listen === 'string' ? parseListenSpec(listen) : undefined,
-    upstream: typeof upstream === 'string' ? parseAddress(upstream) : undefined,
-  };
+const formatHttp = (input: Record<string, unknown>): string => {
+  const http = valueAt(input['monitor'], 'http');
+  return http === undefined ? `${monitorSchema.entries.http.default} by default` : String(http);
 };
 
 /** True when every address the upstream can have is the proxy's own listener. */

@@ -1,6 +1,6 @@
-import type { BaseIssue } from 'valibot';
+import { type BaseIssue, type GenericSchema, safeParse } from 'valibot';
 import { closestWord } from '../lib/did-you-mean.ts';
-import { configSchema, EXPECTED, isRecord } from './schema.ts';
+import { configSchema, isRecord } from './schema.ts';
 
 /** One mistake: where it stands, what stands there, and what would be right. */
 export interface ConfigError {
@@ -29,29 +29,34 @@ export const formatPath = (path: Path): string =>
     '',
   );
 
-/** One mistake for each issue, and for each unknown key: valibot stops at the first one of an object. */
+/** One mistake for each issue, and for each unknown key: valibot stops at the first unknown key of an object. */
 export const describeIssue = (
   issue: BaseIssue<unknown>,
   describePath: DescribePath,
 ): readonly ConfigError[] => {
-  const path = (issue.path ?? []).map(({ key }) => key as PropertyKey);
-  const key = String(path.at(-1));
-  if (issue.type === 'strict_object' && issue.expected === 'never')
-    return describeUnknownKeys(path.slice(0, -1), issue.path?.at(-1)?.input, describePath);
-  const required =
-    path[0] === 'proxies' && path.length === 2 ? EXPECTED.proxy : (REQUIRED[key] ?? 'an object');
-  const expected = issue.type === 'strict_object' ? required : issue.message;
-  return [{ path: describePath(path), value: issue.input, problem: `expected ${expected}` }];
+  const places = issue.path ?? [];
+  const path = places.map(({ key }) => key as PropertyKey);
+  switch (kindOf(issue)) {
+    case 'unknown_key':
+      return describeUnknownKeys(path.slice(0, -1), places, describePath);
+    case 'missing_key':
+      return [{ path: describePath(path), value: issue.input, problem: `expected ${expectedAt(places)}` }];
+    case 'wrong_value':
+      return [{ path: describePath(path), value: issue.input, problem: `expected ${issue.message}` }];
+  }
 };
 
-const REQUIRED: Readonly<Record<string, string>> = {
-  proxies: EXPECTED.proxies,
-  listen: EXPECTED.listen,
-  upstream: EXPECTED.upstream,
-  expect: EXPECTED.expect,
-  from: EXPECTED.time,
-  to: EXPECTED.time,
-  quietHours: EXPECTED.quietHours,
+/** An object reports its keys itself: an unknown one by "never", a missing one by its name in quotes. */
+const kindOf = ({ type, expected }: BaseIssue<unknown>): 'unknown_key' | 'missing_key' | 'wrong_value' => {
+  if (type !== 'strict_object' || expected === 'Object') return 'wrong_value';
+  return expected === 'never' ? 'unknown_key' : 'missing_key';
+};
+
+/** What the schema at a place expects: what it says of a value that is not there. */
+const expectedAt = (places: Places): string => {
+  const schema = schemaAt(places);
+  const parsed = safeParse(schema as GenericSchema, undefined);
+  return parsed.issues?.[0].message ?? 'a value';
 };
 
 /** Keys that had another name before 0.1.0, and their name now. */
@@ -68,13 +73,10 @@ const RENAMED: Readonly<Record<string, string>> = {
   keep: 'maxFiles',
 };
 
-const describeUnknownKeys = (
-  parentPath: Path,
-  parent: unknown,
-  describePath: DescribePath,
-): ConfigError[] => {
+const describeUnknownKeys = (parentPath: Path, places: Places, describePath: DescribePath): ConfigError[] => {
+  const parent = places.at(-1)?.input;
   if (!isRecord(parent)) return [];
-  const known = knownKeys(parentPath, parent);
+  const known = Object.keys(entriesOf(schemaAt(places.slice(0, -1)), parent));
   return Object.keys(parent)
     .filter((key) => !known.includes(key))
     .map((key) => {
@@ -94,21 +96,29 @@ const describeUnknownKeys = (
     });
 };
 
-/** The keys that the schema has at a place; none where it has no object there. */
-const knownKeys = (parentPath: Path, parent: Record<string, unknown>): string[] => {
-  const schema = unwrap(parentPath.reduce<unknown>(childOf, configSchema));
-  const options = fieldOf(schema, 'options');
-  const isChosen = (option: unknown): boolean =>
-    fieldOf(fieldOf(fieldOf(option, 'entries'), 'type'), 'literal') === parent['type'];
-  const chosen = Array.isArray(options) ? options.find(isChosen) : schema;
-  return Object.keys(fieldOf(chosen, 'entries') ?? {});
-};
+type Places = readonly { readonly key: unknown; readonly input: unknown }[];
 
-/** Walks a valibot schema by the fields that it documents: `entries` of an object, `item` of a list, `options` of a variant. */
-const childOf = (schema: unknown, key: PropertyKey): unknown =>
-  typeof key === 'number'
-    ? fieldOf(unwrap(schema), 'item')
-    : fieldOf(fieldOf(unwrap(schema), 'entries'), String(key));
+/** The schema at a place. `input` of each step is the value whose `key` comes next: it picks the option of a variant. */
+const schemaAt = (places: Places): unknown =>
+  places.reduce<unknown>(
+    (schema, { key, input }) =>
+      typeof key === 'number' ? fieldOf(unwrap(schema), 'item') : entriesOf(schema, input)[String(key)],
+    configSchema,
+  );
+
+/**
+ * The keys of an object's schema and the schema of each, by the fields that valibot documents: `wrapped` of an optional
+ * one, `options` of a variant, `entries` of an object. Empty where the schema is not that of an object.
+ */
+const entriesOf = (schema: unknown, value: unknown): Record<string, unknown> => {
+  const unwrapped = unwrap(schema);
+  const options = fieldOf(unwrapped, 'options');
+  const isChosen = (option: unknown): boolean =>
+    fieldOf(entriesOf(option, value)['type'], 'literal') === fieldOf(value, 'type');
+  const chosen = Array.isArray(options) ? options.find(isChosen) : unwrapped;
+  const entries = fieldOf(chosen, 'entries');
+  return isRecord(entries) ? entries : {};
+};
 
 /** The schema inside of an optional one. */
 const unwrap = (schema: unknown): unknown => {

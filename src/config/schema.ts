@@ -1,4 +1,6 @@
 import * as v from 'valibot';
+import { integerSchema, textSchema } from '../kinds/fields.ts';
+import { probeSchema } from '../kinds/probes/registry.ts';
 import { type Address, ipFamily, parseAddress } from '../lib/address.ts';
 import { parseListenSpec } from '../lib/listen-spec.ts';
 import { OPEN_FILES_RESTART_PERCENT } from './defaults.ts';
@@ -17,11 +19,6 @@ export const EXPECTED = {
   upstream: `a text: ${UPSTREAM}`,
   http: 'IP:PORT such as "127.0.0.1:6270", or false for no page',
   allow: 'an IP address, a CIDR block such as "192.0.2.0/24", or one of: loopback, private, any',
-  path: 'a path that begins with "/"',
-  probe: 'an object such as {"type": "tcp"}',
-  probeType: 'one of: listen, tcp, http, expect',
-  expect: 'the text that the answer must have in it, such as "+PONG"',
-  tls: 'true, false or "verify"',
   engine: 'one of: auto, kernel, portable',
   time: 'a time of day, "00:00" to "23:59"',
   timeZone: 'a time zone of the IANA\'s list, such as "Europe/Berlin"',
@@ -32,24 +29,15 @@ export const EXPECTED = {
 export const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-const integerSchema = (min: number, max: number, kind: string, description: string) => {
-  const expected = `${kind}, ${min} to ${max}`;
-  return v.pipe(
-    v.number(expected),
-    v.integer(expected),
-    v.minValue(min, expected),
-    v.maxValue(max, expected),
-    v.description(description),
-  );
-};
+/** An object without other keys. `expected` is what messages ask for in its place. */
+const objectSchema = <const Entries extends v.ObjectEntries>(entries: Entries, expected = 'an object') =>
+  v.strictObject(entries, expected);
+
 /** A duration up to 24 days, the longest that a Node.js timer takes. */
 const durationSchema = (min: number, description: string) =>
   integerSchema(min, 2_147_483_647, 'whole milliseconds', description);
 const countSchema = (min: number, description: string) =>
   integerSchema(min, 1_000_000, 'a whole number', description);
-const textSchema = (description: string) =>
-  v.pipe(v.string('a text'), v.nonEmpty('a text that is not empty'), v.description(description));
-
 const parsedTextSchema = <T>(parse: (text: string) => T | undefined, expected: string, description: string) =>
   v.pipe(
     v.string(expected),
@@ -57,47 +45,6 @@ const parsedTextSchema = <T>(parse: (text: string) => T | undefined, expected: s
     v.description(description),
     v.transform((value) => parse(value) as T),
   );
-
-const tlsSchema = v.optional(
-  v.pipe(
-    v.union([v.boolean(), v.literal('verify')], EXPECTED.tls),
-    v.description('True: over TLS, with any certificate; "verify": the certificate is verified too'),
-  ),
-  false,
-);
-
-/** How the monitor checks an upstream: see the README's config reference. */
-export const probeSchema = v.variant(
-  'type',
-  [
-    v.strictObject({ type: v.literal('listen') }),
-    v.strictObject({ type: v.literal('tcp') }),
-    v.strictObject({
-      type: v.literal('http'),
-      path: v.optional(v.pipe(v.string(EXPECTED.path), v.regex(/^\/[\x21-\x7e]*$/, EXPECTED.path)), '/'),
-      status: v.optional(
-        integerSchema(100, 599, 'an HTTP status', 'The status to expect; default 200 to 399'),
-      ),
-      body: v.optional(textSchema('What the body must have in it')),
-      tls: tlsSchema,
-    }),
-    v.strictObject({
-      type: v.literal('expect'),
-      send: v.optional(
-        v.pipe(v.string('a text'), v.description('What is sent; default nothing: a greeting is waited for')),
-        '',
-      ),
-      expect: v.pipe(
-        v.string(EXPECTED.expect),
-        v.nonEmpty(EXPECTED.expect),
-        v.description('What the answer must have in it'),
-      ),
-      tls: tlsSchema,
-    }),
-  ],
-  ({ path }) => (path ? EXPECTED.probeType : EXPECTED.probe),
-);
-export type Probe = v.InferOutput<typeof probeSchema>;
 
 /** Names and CIDR blocks; the names are those of {@link EXPECTED.allow}. */
 const parseAllow = (entry: string): string | undefined => {
@@ -120,7 +67,7 @@ const parseHttp = (entry: string): Address | undefined => {
 const limitSchema = (warnDefault: number, restart: number, max: number, description: string) =>
   v.optional(
     v.pipe(
-      v.strictObject({
+      objectSchema({
         warn: v.optional(integerSchema(0, max, 'a whole number', 'Told from here on; 0: never'), warnDefault),
         restart: v.optional(
           integerSchema(0, max, 'a whole number', 'Restarted from here on; 0: never'),
@@ -134,82 +81,90 @@ const limitSchema = (warnDefault: number, restart: number, max: number, descript
 const MAX_BYTES = 2 ** 50;
 
 /** Defaults that the measured use of a proxy stays far below (docs/decisions.md: limits). */
-const limitsSchema = v.strictObject({
+const limitsSchema = objectSchema({
   memoryBytes: limitSchema(268_435_456, 536_870_912, MAX_BYTES, 'Resident memory, the least within 30 s'),
   cpuPercent: limitSchema(90, 0, 100_000, 'Of one core, over a minute'),
   openFilesPercent: limitSchema(80, OPEN_FILES_RESTART_PERCENT, 100, 'Of the limit of open files'),
   lagMs: limitSchema(100, 0, 60_000, 'What an answer to the monitor takes, the least within 30 s'),
 });
 
-export const proxySchema = v.strictObject({
-  label: v.optional(
-    textSchema('What the port is for, for people; default "port" and its number, or "socket" and its name'),
-  ),
-  listen: parsedTextSchema(parseListenSpec, EXPECTED.listen, `Where clients connect: ${LISTEN}`),
-  upstream: parsedTextSchema(parseAddress, EXPECTED.upstream, `Where to forward: ${UPSTREAM}`),
-  probe: v.optional(
-    v.pipe(probeSchema, v.description('How the upstream is checked; default listen on this host, else tcp')),
-  ),
-  allow: v.optional(
-    v.pipe(
-      v.array(
-        parsedTextSchema(parseAllow, EXPECTED.allow, EXPECTED.allow),
-        `a list, each entry ${EXPECTED.allow}`,
+export const proxySchema = objectSchema(
+  {
+    label: v.optional(
+      textSchema('What the port is for, for people; default "port" and its number, or "socket" and its name'),
+    ),
+    listen: parsedTextSchema(parseListenSpec, EXPECTED.listen, `Where clients connect: ${LISTEN}`),
+    upstream: parsedTextSchema(parseAddress, EXPECTED.upstream, `Where to forward: ${UPSTREAM}`),
+    probe: v.optional(
+      v.pipe(
+        probeSchema,
+        v.description('How the upstream is checked; default listen on this host, else tcp'),
       ),
-      v.description('Who may connect; anybody else is refused'),
     ),
-    ['loopback', 'private'],
-  ),
-  holdMs: v.optional(
-    durationSchema(0, 'How long a client waits for an upstream that is away; 0: not at all'),
-    10_000,
-  ),
-  connectTimeoutMs: v.optional(
-    durationSchema(1, 'How long one address of the upstream may take to answer'),
-    5_000,
-  ),
-  idleTimeoutMs: v.optional(
-    durationSchema(0, 'How long nothing may be sent either way; 0: for ever'),
-    3_600_000,
-  ),
-  halfCloseTimeoutMs: v.optional(
-    durationSchema(0, 'How long the other side may be silent when one has closed; 0: for ever'),
-    60_000,
-  ),
-  maxConnections: v.optional(
-    countSchema(0, 'How many clients at a time; 0: from the limit of open files'),
-    0,
-  ),
-  maxHeld: v.optional(
-    countSchema(0, 'How many clients may wait, for the upstream or for a place; 0: none'),
-    1_000,
-  ),
-  drainMs: v.optional(
-    durationSchema(0, 'How long open connections may take to finish at a stop; 0: cut at once'),
-    10_000,
-  ),
-  logOpen: v.optional(
-    v.pipe(v.boolean('true or false'), v.description('True: a line when a connection opens, too')),
-    false,
-  ),
-  engine: v.optional(
-    v.pipe(
-      v.picklist(['auto', 'kernel', 'portable'], EXPECTED.engine),
-      v.description('What moves the bytes; auto is kernel on Linux where it can be had, otherwise portable'),
+    allow: v.optional(
+      v.pipe(
+        v.array(
+          parsedTextSchema(parseAllow, EXPECTED.allow, EXPECTED.allow),
+          `a list, each entry ${EXPECTED.allow}`,
+        ),
+        v.description('Who may connect; anybody else is refused'),
+      ),
+      ['loopback', 'private'],
     ),
-    'auto',
-  ),
-  optional: v.optional(
-    v.pipe(v.boolean('true or false'), v.description('True: an upstream that is off is no incident')),
-    false,
-  ),
-  limits: v.optional(
-    v.pipe(limitsSchema, v.description('What a proxy may use: from when it is told, and restarted')),
-    {},
-  ),
-});
+    holdMs: v.optional(
+      durationSchema(0, 'How long a client waits for an upstream that is away; 0: not at all'),
+      10_000,
+    ),
+    connectTimeoutMs: v.optional(
+      durationSchema(1, 'How long one address of the upstream may take to answer'),
+      5_000,
+    ),
+    idleTimeoutMs: v.optional(
+      durationSchema(0, 'How long nothing may be sent either way; 0: for ever'),
+      3_600_000,
+    ),
+    halfCloseTimeoutMs: v.optional(
+      durationSchema(0, 'How long the other side may be silent when one has closed; 0: for ever'),
+      60_000,
+    ),
+    maxConnections: v.optional(
+      countSchema(0, 'How many clients at a time; 0: from the limit of open files'),
+      0,
+    ),
+    maxHeld: v.optional(
+      countSchema(0, 'How many clients may wait, for the upstream or for a place; 0: none'),
+      1_000,
+    ),
+    drainMs: v.optional(
+      durationSchema(0, 'How long open connections may take to finish at a stop; 0: cut at once'),
+      10_000,
+    ),
+    logOpen: v.optional(
+      v.pipe(v.boolean('true or false'), v.description('True: a line when a connection opens, too')),
+      false,
+    ),
+    engine: v.optional(
+      v.pipe(
+        v.picklist(['auto', 'kernel', 'portable'], EXPECTED.engine),
+        v.description(
+          'What moves the bytes; auto is kernel on Linux where it can be had, otherwise portable',
+        ),
+      ),
+      'auto',
+    ),
+    optional: v.optional(
+      v.pipe(v.boolean('true or false'), v.description('True: an upstream that is off is no incident')),
+      false,
+    ),
+    limits: v.optional(
+      v.pipe(limitsSchema, v.description('What a proxy may use: from when it is told, and restarted')),
+      {},
+    ),
+  },
+  EXPECTED.proxy,
+);
 
-export const monitorSchema = v.strictObject({
+export const monitorSchema = objectSchema({
   intervalMs: v.optional(durationSchema(50, 'Between the cheap checks of the proxies themselves'), 1_000),
   probeIntervalMs: v.optional(
     durationSchema(100, 'Between checks that touch an upstream, while all is well'),
@@ -252,7 +207,7 @@ const timeOfDaySchema = (description: string) =>
     v.description(description),
   );
 
-const flappingSchema = v.strictObject({
+const flappingSchema = objectSchema({
   threshold: v.optional(
     countSchema(1, 'A port that goes down or is restarted more often within windowMs is told of once'),
     4,
@@ -263,7 +218,7 @@ const flappingSchema = v.strictObject({
   ),
 });
 
-const quietHoursSchema = v.strictObject(
+const quietHoursSchema = objectSchema(
   {
     from: timeOfDaySchema('When they begin'),
     to: timeOfDaySchema('When they end'),
@@ -279,7 +234,7 @@ const quietHoursSchema = v.strictObject(
 );
 
 /** What people are told, and when; see the README. */
-export const alertsSchema = v.strictObject({
+export const alertsSchema = objectSchema({
   groupWaitMs: v.optional(
     durationSchema(0, 'What comes within so long of the first is one message; 0: each at once'),
     5_000,
@@ -297,7 +252,7 @@ export const alertsSchema = v.strictObject({
   ),
 });
 
-export const logsSchema = v.strictObject({
+export const logsSchema = objectSchema({
   maxBytes: v.optional(
     integerSchema(
       0,
@@ -311,7 +266,7 @@ export const logsSchema = v.strictObject({
 });
 
 /** The schema of steadyport.json; steadyport.schema.json is made from it. */
-export const configSchema = v.strictObject({
+export const configSchema = objectSchema({
   $schema: v.optional(textSchema('The JSON schema of this file, for editors')),
   proxies: v.pipe(
     v.array(proxySchema, EXPECTED.proxies),

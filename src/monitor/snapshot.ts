@@ -4,6 +4,7 @@ import { isCrashLoop } from '../health/reducer.ts';
 import { NO_SAMPLES, usageOf } from '../health/resource-limits.ts';
 import { type Health, uptimeOf } from '../health/state.ts';
 import type { Cause } from '../health/types.ts';
+import { schemeOf } from '../kinds/probes/registry.ts';
 import { formatAddress, ipFamily, isLoopback } from '../lib/address.ts';
 import { bindAddresses, formatListenSpec } from '../lib/listen-spec.ts';
 import type { ProxySample } from '../metrics/sample.ts';
@@ -174,12 +175,12 @@ const incidentsOf = ({ history, incident }: Health): ProxyStatus['incidents'] =>
     : pastIncidents;
 };
 
-/** What to open from another machine. The scheme is http or https only where an http probe says so. Link-local addresses are left out. */
+/** What to open from another machine; the scheme is that of the probe's kind. Link-local addresses are left out. */
 const urlsOf = (
   { probe, listen: { port } }: ProxyConfig,
   boundAddresses: readonly { readonly host: string }[],
 ): string[] => {
-  const scheme = probe.type !== 'http' ? 'tcp' : probe.tls ? 'https' : 'http';
+  const scheme = schemeOf(probe);
   const externalHosts = localAddresses().filter((host) => !isLoopback(host) && !host.includes('%'));
   const reachableHosts = externalHosts.filter((host) =>
     boundAddresses.some(

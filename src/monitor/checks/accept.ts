@@ -2,7 +2,7 @@ import type { Evidence } from '../../health/types.ts';
 import type { Heartbeat } from '../../ipc/heartbeat.ts';
 import { type Address, isLoopback, isUnixSocket } from '../../lib/address.ts';
 import { localAddresses } from '../../system/proc/network-interfaces.ts';
-import { isCheckPortTaken, pickCheckPort, probeAccept, reachableAddress } from '../probes/tcp.ts';
+import { isCheckPortTaken, pickCheckPort, probeAccept, reachableAddress } from './check-connection.ts';
 import { backlogOf } from './listening.ts';
 
 export interface AcceptResult {

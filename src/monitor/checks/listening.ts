@@ -2,7 +2,7 @@ import type { Evidence } from '../../health/types.ts';
 import { type Address, ipFamily, isUnixSocket } from '../../lib/address.ts';
 import type { Binding, ProxyReport } from '../../proxy/report.ts';
 import { findListeners, type Listener } from '../../system/proc/socket-table.ts';
-import { SHARED_TABLE_MS } from '../probes/tcp.ts';
+import { SHARED_TABLE_MS } from '../probes/listen.ts';
 
 /** What the proxy reports of its addresses. An address that it calls bound must be in the kernel's socket table too. */
 export const listeningState = (

@@ -1,34 +1,36 @@
 import type { MonitorConfig, ProxyConfig } from '../../config/config.ts';
 import type { Evidence } from '../../health/types.ts';
 import type { Heartbeat } from '../../ipc/heartbeat.ts';
-import { type Address, formatAddress, isUnixSocket } from '../../lib/address.ts';
-import type { ProbeResult } from '../probes/exchange.ts';
-import { isApplicationProbe, probeApplication } from '../probes/http.ts';
 import {
-  isCheckPortTaken,
-  isUpstreamListening,
-  pickCheckPort,
-  probeUpstream,
-  reachableAddress,
-} from '../probes/tcp.ts';
+  type ConnectingKind,
+  isThroughProxy,
+  type Probe,
+  touchesUpstream,
+} from '../../kinds/probes/registry.ts';
+import { type Address, formatAddress, isUnixSocket } from '../../lib/address.ts';
+import type { ProbeResult } from '../probes/exchange/exchange.ts';
+import { isUpstreamListening } from '../probes/listen.ts';
+import { probeUpstream, runProbe } from '../probes/run-probe.ts';
+import { isCheckPortTaken, pickCheckPort, reachableAddress } from './check-connection.ts';
 
-/** What is known of the upstream, and of the way to it. */
+/** What a check found out about the upstream, and about the way to it through the proxy. */
 export interface UpstreamCheckResult extends Pick<Evidence, 'upstream' | 'endToEnd'> {
+  /** How long the answer to the probe took; null without an answer. */
   readonly probeMs: number | null;
-  /** What the failed check said. */
+  /** Why the check failed; null when it did not. */
   readonly detail: string | null;
 }
 
 export interface UpstreamCheck {
   /**
-   * The latest finding, and whether it is a new one since the last call. A check that touches the upstream is
-   * started when it is due, but not awaited: `onNews` comes when it is done.
+   * The latest result, and whether it is newer than that of the last call. A probe is started when it is due, but not
+   * awaited: `onProbeResult` is called when it is done.
    */
   check(
     boundAddresses: readonly Address[],
     isUrgent: boolean,
   ): { readonly result: UpstreamCheckResult; readonly isNew: boolean };
-  /** The first check, done. */
+  /** Resolves when the first probe is done; at once where it has been, or where no probe touches the upstream. */
   ensureFirstCheck(boundAddresses: readonly Address[]): Promise<void>;
 }
 
@@ -39,7 +41,7 @@ const UNKNOWN: UpstreamCheckResult = {
   detail: null,
 };
 
-/** Checks one upstream: the socket table at every look (it touches nobody), the probe at its own pace. */
+/** Checks one upstream: the socket table at every check, since that disturbs nobody, and the probe in its own interval. */
 export const createUpstreamCheck = (
   proxy: ProxyConfig,
   monitor: MonitorConfig,
@@ -50,21 +52,29 @@ export const createUpstreamCheck = (
   let isNew = false;
   let checkedAt = Number.NEGATIVE_INFINITY;
   let pending: Promise<void> | undefined;
+  const probe = touchesUpstream(proxy.probe) ? proxy.probe : undefined;
 
   const intervalMsFor = (isUrgent: boolean): number => {
     if (isUrgent) return monitor.fastIntervalMs;
     return latest.upstream === 'ok' || latest === UNKNOWN ? monitor.probeIntervalMs : monitor.intervalMs;
   };
 
-  const startProbe = (boundAddresses: readonly Address[]): Promise<void> => {
+  const report = (result: UpstreamCheckResult): void => {
+    latest = result;
+    isNew = true;
+  };
+
+  const startProbe = (
+    connectingProbe: ConnectingProbe,
+    boundAddresses: readonly Address[],
+  ): Promise<void> => {
     checkedAt = performance.now();
-    pending ??= probeBothWays(proxy, monitor.probeTimeoutMs, heartbeat, boundAddresses)
+    pending ??= probeBothWays(proxy, connectingProbe, monitor.probeTimeoutMs, heartbeat, boundAddresses)
       .catch((error: Error): UpstreamCheckResult => ({ ...UNKNOWN, detail: error.message }))
       .then((result) => {
         pending = undefined;
-        // The table may have told in the meantime that nothing listens there any more.
-        latest = result;
-        isNew = true;
+        // Since the probe began, the socket table may have shown that nothing listens any more. The next check sees it again.
+        report(result);
       });
     return pending;
   };
@@ -74,59 +84,66 @@ export const createUpstreamCheck = (
       const isListening = isUpstreamListening(proxy.upstream, boundAddresses);
       if (isListening === false) {
         const detail = `nothing listens on ${formatAddress(proxy.upstream)}`;
-        latest = { upstream: 'refused', endToEnd: 'unknown', probeMs: null, detail };
-        isNew = true;
-      } else if (proxy.probe.type === 'listen') {
-        latest = { ...UNKNOWN, upstream: isListening ? 'ok' : 'unknown' };
-        isNew = true;
-      } else {
-        if (performance.now() - checkedAt >= intervalMsFor(isUrgent) && !pending)
-          void startProbe(boundAddresses).then(onProbeResult);
+        report({ upstream: 'refused', endToEnd: 'unknown', probeMs: null, detail });
+      } else if (!probe) {
+        report({ ...UNKNOWN, upstream: isListening ? 'ok' : 'unknown' });
+      } else if (performance.now() - checkedAt >= intervalMsFor(isUrgent) && !pending) {
+        void startProbe(probe, boundAddresses).then(onProbeResult);
       }
       const outcome = { result: latest, isNew };
       isNew = false;
       return outcome;
     },
-    ensureFirstCheck: (boundAddresses) =>
-      proxy.probe.type === 'listen' || latest !== UNKNOWN ? Promise.resolve() : startProbe(boundAddresses),
+    ensureFirstCheck: async (boundAddresses) => {
+      if (probe && latest === UNKNOWN) await startProbe(probe, boundAddresses);
+    },
   };
 };
 
-/** Through the proxy, and directly where that does not tell. */
+type ConnectingProbe = Probe<ConnectingKind>;
+
+/** Probes through the proxy, and directly where that does not settle it. */
 const probeBothWays = async (
-  proxy: ProxyConfig,
+  { upstream }: ProxyConfig,
+  probe: ConnectingProbe,
   timeoutMs: number,
   heartbeat: Heartbeat,
   boundAddresses: readonly Address[],
 ): Promise<UpstreamCheckResult> => {
   const probeViaProxy = () =>
-    probeThroughProxy(proxy, timeoutMs, heartbeat, boundAddresses).catch(() => undefined);
+    probeThroughProxy(upstream, probe, timeoutMs, heartbeat, boundAddresses).catch(() => undefined);
   const viaProxy = await probeViaProxy();
-  const direct = viaProxy?.ok
-    ? viaProxy
-    : await probeUpstream(proxy.upstream, proxy.probe, boundAddresses, timeoutMs);
-  // The upstream, or the proxy, may have come back between the two: what blames the proxy is asked again.
+  const direct = viaProxy?.ok ? viaProxy : await probeUpstream(upstream, probe, boundAddresses, timeoutMs);
+  // The upstream, or the proxy, may have come back between the two probes: a result that blames the proxy is confirmed.
   const isDoubtful = viaProxy?.ok === false && direct.ok;
   const confirmedViaProxy = isDoubtful ? await probeViaProxy() : viaProxy;
   const result = confirmedViaProxy ?? direct;
   return {
     upstream: direct.ok ? 'ok' : direct.phase === 'connect' ? 'refused' : 'silent',
-    endToEnd: confirmedViaProxy ? (confirmedViaProxy.ok ? 'ok' : 'failed') : 'unknown',
+    endToEnd: endToEndOf(confirmedViaProxy),
     probeMs: result.ok ? result.durationMs : null,
-    detail: direct.ok ? (result.ok ? null : result.error) : direct.error,
+    detail: errorOf(direct) ?? errorOf(result),
   };
 };
 
-/** Undefined where the probe asks nothing of the application, or the proxy cannot be asked. */
+const errorOf = (result: ProbeResult): string | null => (result.ok ? null : result.error);
+
+const endToEndOf = (viaProxy: ProbeResult | undefined): Evidence['endToEnd'] => {
+  if (!viaProxy) return 'unknown';
+  return viaProxy.ok ? 'ok' : 'failed';
+};
+
+/** Undefined where the probe does not ask the application, or the proxy cannot be asked. */
 const probeThroughProxy = async (
-  { probe, upstream }: ProxyConfig,
+  upstream: Address,
+  probe: ConnectingProbe,
   timeoutMs: number,
   heartbeat: Heartbeat,
-  [first]: readonly Address[],
+  [firstAddress]: readonly Address[],
 ): Promise<ProbeResult | undefined> => {
-  if (!first || isUnixSocket(first) || !isApplicationProbe(probe)) return undefined;
+  if (!firstAddress || isUnixSocket(firstAddress) || !isThroughProxy(probe)) return undefined;
   const localPort = pickCheckPort();
   await heartbeat.ask('expect_check', { localPort, forward: true });
-  const result = await probeApplication(reachableAddress(first), upstream, probe, timeoutMs, localPort);
+  const result = await runProbe(reachableAddress(firstAddress), upstream, probe, timeoutMs, localPort);
   return isCheckPortTaken(result) ? undefined : result;
 };

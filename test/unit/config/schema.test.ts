@@ -3,13 +3,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { toJsonSchema } from '@valibot/to-json-schema';
 import { parseConfig } from '../../../src/config/config.ts';
-import {
-  alertsSchema,
-  configSchema,
-  monitorSchema,
-  probeSchema,
-  proxySchema,
-} from '../../../src/config/schema.ts';
+import { alertsSchema, configSchema, monitorSchema, proxySchema } from '../../../src/config/schema.ts';
+import { probeSchema } from '../../../src/kinds/probes/registry.ts';
 
 /** Tests run in the project's root. */
 const PATH = 'steadyport.schema.json';

@@ -5,8 +5,7 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import type { Address } from '../../../../src/lib/address.ts';
-import { probeApplication } from '../../../../src/monitor/probes/http.ts';
-import { probeUpstream } from '../../../../src/monitor/probes/tcp.ts';
+import { probeUpstream, runProbe } from '../../../../src/monitor/probes/run-probe.ts';
 import { deaf, freePort, serve } from '../../../support/proxy-harness.ts';
 import { tempFolder } from '../../../support/temp-dir.ts';
 
@@ -15,14 +14,14 @@ const LIMIT_MS = 10_000;
 const SHORT_MS = 200;
 
 const probeHttp = (at: Address, extra = {}, timeoutMs = LIMIT_MS): Promise<string> =>
-  told(at, probeApplication(at, at, { type: 'http', path: '/', tls: false, ...extra }, timeoutMs));
+  told(at, runProbe(at, at, { type: 'http', path: '/', tls: false, ...extra }, timeoutMs));
 
 const expectText = (at: Address, extra = {}, timeoutMs = LIMIT_MS): Promise<string> =>
-  told(at, probeApplication(at, at, { ...PING, ...extra }, timeoutMs));
+  told(at, runProbe(at, at, { ...PING, ...extra }, timeoutMs));
 const PING = { type: 'expect', send: 'PING\r\n', expect: '+PONG', tls: false } as const;
 
 /** "ok", or the phase and what is wrong, without where. */
-const told = async (at: Address, probing: ReturnType<typeof probeApplication>): Promise<string> => {
+const told = async (at: Address, probing: ReturnType<typeof runProbe>): Promise<string> => {
   const result = await probing;
   if (result.ok) return 'ok';
   const wrong = result.error.replace(/^(GET \S+ at )?(127\.0\.0\.1:\d+|unix:\S+): /, '');
@@ -211,7 +210,7 @@ describe('either probe', () => {
     });
     const [port, upstream] = [await freePort(), { host: 'app.test', port: 80 }];
     const probe = { type: 'http', path: '/', tls: false } as const;
-    const result = await probeApplication(at, upstream, probe, LIMIT_MS, port);
+    const result = await runProbe(at, upstream, probe, LIMIT_MS, port);
     assert.deepEqual([result.ok, ...seen], [true, port, 'app.test:80']);
   });
 

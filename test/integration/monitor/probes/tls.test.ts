@@ -10,7 +10,7 @@ import { before, describe, type TestContext, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { createServer, type TLSSocket, type TlsOptions } from 'node:tls';
 import { type Address, isUnixSocket, toNetOptions } from '../../../../src/lib/address.ts';
-import { probeApplication } from '../../../../src/monitor/probes/http.ts';
+import { runProbe } from '../../../../src/monitor/probes/run-probe.ts';
 import { type Certificate, makeCertificate } from '../../../support/certificate.ts';
 import { serve } from '../../../support/proxy-harness.ts';
 import { needs, needsProgram } from '../../../support/requirements.ts';
@@ -20,7 +20,7 @@ const LIMIT_MS = 10_000;
 const SHORT_MS = 200;
 const PING = { type: 'expect', send: 'PING\r\n', expect: '+PONG', tls: true } as const;
 const GET = { type: 'http', path: '/', tls: true } as const;
-type Asked = Parameters<typeof probeApplication>[2];
+type Asked = Parameters<typeof runProbe>[2];
 
 describe('over TLS', { skip: needs(needsProgram('openssl', 'openssl')) }, () => {
   const folder = tempFolder();
@@ -66,7 +66,7 @@ describe('over TLS', { skip: needs(needsProgram('openssl', 'openssl')) }, () => 
     upstream = at,
     timeoutMs: number = LIMIT_MS,
   ): Promise<string> => {
-    const result = await probeApplication(at, upstream, probe, timeoutMs);
+    const result = await runProbe(at, upstream, probe, timeoutMs);
     return result.ok ? 'ok' : `${result.phase}: ${result.error.replace(/^.*?: /, '')}`;
   };
 

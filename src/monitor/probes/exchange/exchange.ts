@@ -1,10 +1,11 @@
 import { connect, isIP, type Socket } from 'node:net';
 import { checkServerIdentity, type TLSSocket, connect as tlsConnect } from 'node:tls';
-import { type Address, isUnixSocket, toNetOptions } from '../../lib/address.ts';
+import { type Address, isUnixSocket, toNetOptions } from '../../../lib/address.ts';
+import { createDebug } from '../../../system/debug.ts';
 
 /**
- * An expected failure is a value; `error` names what went wrong and where. `phase`: the other end did not accept
- * (`connect`), or it did and did not answer as it should (`answer`; the handshake of TLS belongs to it).
+ * An expected failure is a value; `error` names what went wrong and where. `phase` is `connect` where the upstream did
+ * not accept, and `answer` where it accepted and did not answer as it should. The TLS handshake belongs to `answer`.
  */
 export type ProbeResult =
   | { readonly ok: true; readonly durationMs: number }
@@ -16,19 +17,31 @@ export interface ProbeTarget {
   readonly address: Address;
   /** How a failure begins, such as "127.0.0.1:6379:". */
   readonly name: string;
+  /** For connecting, the TLS handshake and the exchange together. */
   readonly timeoutMs: number;
+  /** The local port to connect from. Default: any. */
   readonly localPort?: number | undefined;
-  /** Who answers, whichever way it goes: its name is the one that TLS asks for. False: no TLS. */
-  readonly tls?: { readonly upstream: Address; readonly verify: boolean } | false;
+  /** Default, and false: no TLS. */
+  readonly tls?: TlsOptions | false;
+}
+
+interface TlsOptions {
+  /** Whose name TLS asks for, whether the probe goes through the proxy or directly. */
+  readonly upstream: Address;
+  /** False: any certificate will do (docs/decisions.md: probes and certificates). */
+  readonly verify: boolean;
+  /** What both ends say in plain text before the handshake. Default: nothing. */
+  readonly negotiate?: Exchange | undefined;
 }
 
 /**
- * Asks on an open connection and settles, with what is wrong or without. It returns what the answer lacks so far,
- * undefined while there is none: that is the verdict when the time is up or the connection ends.
+ * Talks on an open connection and calls `settle`: with the problem, or without one when all is well. It returns a
+ * function that names what the answer lacks so far, or undefined before there is an answer. That is the problem when
+ * the time is up or the connection ends.
  */
 export type Exchange = (socket: Socket, settle: (problem?: string) => void) => () => string | undefined;
 
-/** What the time-out, and the end of the connection, mean at this point. */
+/** What a time-out, and the end of the connection, mean at this point. */
 interface Stage {
   readonly phase: Phase;
   timeoutError(): string;
@@ -51,8 +64,17 @@ const answering = (describeMissing: () => string | undefined): Stage => ({
 });
 const formatCode = (code: string | undefined): string => (code === undefined ? '' : ` (${code})`);
 
-/** Connects, shakes hands where there is TLS, and talks; the whole of it within `timeoutMs`. */
-export const runExchange = (target: ProbeTarget, exchange: Exchange): Promise<ProbeResult> =>
+const debug = createDebug('probe');
+
+/** Connects, does the TLS handshake where there is TLS, and talks; all of it within `timeoutMs`. */
+export const runExchange = async (target: ProbeTarget, exchange: Exchange): Promise<ProbeResult> => {
+  debug('%s started', target.name);
+  const result = await connectAndTalk(target, exchange);
+  debug('%s %s after %d ms', target.name, result.ok ? 'ok' : result.error, result.durationMs);
+  return result;
+};
+
+const connectAndTalk = (target: ProbeTarget, exchange: Exchange): Promise<ProbeResult> =>
   new Promise((resolve) => {
     const { address, timeoutMs, localPort, tls } = target;
     const startedAt = performance.now();
@@ -70,28 +92,31 @@ export const runExchange = (target: ProbeTarget, exchange: Exchange): Promise<Pr
       watchedSocket.on('close', () => fail(stage.closeError(undefined)));
       return watchedSocket;
     };
-    const startExchange = (): void => {
-      const describeMissing = exchange(activeSocket, (problem) => {
-        if (problem !== undefined) return fail(problem);
-        resolve({ ok: true, durationMs: elapsed(startedAt) });
-        // TLS says goodbye, without which OpenSSL's servers log an error; the timer bounds it.
-        activeSocket.destroySoon();
-      });
+    let activeSocket: Socket = attachHandlers(socket);
+    const talk = (step: Exchange, onDone: () => void): void => {
+      const describeMissing = step(activeSocket, (problem) =>
+        problem === undefined ? onDone() : fail(problem),
+      );
       stage = answering(describeMissing);
     };
-    let activeSocket: Socket = attachHandlers(socket);
-    socket.on('connect', () => {
-      if (!tls) return startExchange();
+    const startExchange = (): void =>
+      talk(exchange, () => {
+        resolve({ ok: true, durationMs: elapsed(startedAt) });
+        // destroySoon sends TLS's close_notify, without which OpenSSL's servers log an error. The timer bounds it.
+        activeSocket.destroySoon();
+      });
+    const startHandshake = (options: TlsOptions): void => {
       stage = HANDSHAKE;
-      activeSocket = attachHandlers(startTls(socket, tls)).on('secureConnect', startExchange);
+      activeSocket = attachHandlers(startTls(socket, options)).on('secureConnect', startExchange);
+    };
+    socket.on('connect', () => {
+      if (!tls) startExchange();
+      else if (tls.negotiate) talk(tls.negotiate, () => startHandshake(tls));
+      else startHandshake(tls);
     });
   });
 
-/** Not verified, any certificate will do (docs/decisions.md: probes and certificates). */
-const startTls = (
-  socket: Socket,
-  { upstream, verify }: Exclude<ProbeTarget['tls'], false | undefined>,
-): TLSSocket => {
+const startTls = (socket: Socket, { upstream, verify }: TlsOptions): TLSSocket => {
   const serverName = isUnixSocket(upstream) ? 'localhost' : upstream.host.replace(/%.*$|\.$/, '');
   return tlsConnect({
     socket,
@@ -102,4 +127,5 @@ const startTls = (
   });
 };
 
+/** Whole milliseconds since `startedAt`, an instant of performance.now(). */
 export const elapsed = (startedAt: number): number => Math.round(performance.now() - startedAt);

@@ -1,0 +1,16 @@
+import * as v from 'valibot';
+
+/** A whole number from `min` to `max`; `kind` says what it counts, such as "whole milliseconds". */
+export const integerSchema = (min: number, max: number, kind: string, description: string) => {
+  const expected = `${kind}, ${min} to ${max}`;
+  return v.pipe(
+    v.number(expected),
+    v.integer(expected),
+    v.minValue(min, expected),
+    v.maxValue(max, expected),
+    v.description(description),
+  );
+};
+
+export const textSchema = (description: string) =>
+  v.pipe(v.string('a text'), v.nonEmpty('a text that is not empty'), v.description(description));

@@ -1,0 +1,56 @@
+import type { ConnectingKind, Probe } from '../../kinds/probes/registry.ts';
+import { type Address, formatAddress } from '../../lib/address.ts';
+import { isCovered } from '../../lib/listen-spec.ts';
+import { resolveAddress } from '../../system/dns.ts';
+import { localAddresses } from '../../system/proc/network-interfaces.ts';
+import { elapsed, type ProbeResult, runExchange } from './exchange/exchange.ts';
+import { openProbe } from './registry.ts';
+
+/**
+ * Probes one address.
+ * @param address where to ask: an address of the upstream, or one of the proxy in front of it
+ * @param upstream who answers, whichever of the two `address` is
+ * @param localPort where to connect from; default: any
+ */
+export const runProbe = (
+  address: Address,
+  upstream: Address,
+  probe: Probe<ConnectingKind>,
+  timeoutMs: number,
+  localPort?: number,
+): Promise<ProbeResult> => {
+  const { nameAt, exchange, negotiateTls } = openProbe(probe, upstream);
+  const tlsMode = 'tls' in probe && probe.tls;
+  const tls = tlsMode !== false && { upstream, verify: tlsMode === 'verify', negotiate: negotiateTls };
+  return runExchange({ address, timeoutMs, localPort, tls, name: nameAt(formatAddress(address)) }, exchange);
+};
+
+/**
+ * Probes the upstream itself, without the proxy: each of its addresses that is not one of the proxy's own listeners,
+ * until one answers.
+ * @param boundAddresses the proxy's own listeners; a probe of them would ask the proxy about itself
+ * @param timeoutMs for each address
+ */
+export const probeUpstream = async (
+  upstream: Address,
+  probe: Probe<ConnectingKind>,
+  boundAddresses: readonly Address[],
+  timeoutMs: number,
+): Promise<ProbeResult> => {
+  const startedAt = performance.now();
+  const resolved = await resolveAddress(upstream);
+  const addresses = resolved.ok
+    ? resolved.addresses.filter((address) => !isCovered(boundAddresses, address, localAddresses()))
+    : [];
+  const error = resolved.ok
+    ? `every address of ${upstream.host} is the proxy itself`
+    : `the name ${upstream.host} cannot be resolved (${resolved.code})`;
+  let failure: Exclude<ProbeResult, { ok: true }> = { ok: false, phase: 'connect', error, durationMs: 0 };
+  for (const address of addresses) {
+    const result = await runProbe(address, upstream, probe, timeoutMs);
+    if (result.ok) return result;
+    // A bad answer on one address is the cause. That the application does not listen on another is not.
+    if (result.phase === 'answer' || failure.phase === 'connect') failure = result;
+  }
+  return { ...failure, durationMs: elapsed(startedAt) };
+};
