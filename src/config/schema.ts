@@ -12,7 +12,7 @@ const UPSTREAM =
   'HOST:PORT, [IPv6]:PORT or unix:/PATH/NAME.sock, such as "localhost:6274"; ports are 1 to 65535';
 
 /** What would be right, in the words of every message and of steadyport.schema.json. */
-export const EXPECTED = {
+const EXPECTED = {
   proxies: 'a list such as [{"listen": "6274", "upstream": "localhost:6274"}]',
   proxy: 'an object such as {"listen": "6274", "upstream": "localhost:6274"}',
   listen: `a text: ${LISTEN}`,

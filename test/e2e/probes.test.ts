@@ -1,14 +1,23 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { chownSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import type { ProxyStatus } from '../../src/status/snapshot.ts';
 import { makeCertificate } from '../support/certificate.ts';
+import { until } from '../support/network-namespace.ts';
 import { ECOSYSTEM, openStation } from '../support/pm2-sandbox.ts';
-import { openStage } from '../support/programs.ts';
+import { DAEMON, openStage, type Stage } from '../support/programs.ts';
 import { dial, freePort, serve } from '../support/proxy-harness.ts';
 import { needs, needsProgram } from '../support/requirements.ts';
+
+/** Debian keeps PostgreSQL's programs off the PATH, in a folder for each version. */
+const VERSIONS = '/usr/lib/postgresql';
+const newestVersion = (): string =>
+  existsSync(VERSIONS) ? (readdirSync(VERSIONS).sort((a, b) => Number(b) - Number(a))[0] ?? '15') : '15';
+const postgres = (program: string): string => join(VERSIONS, newestVersion(), 'bin', program);
 
 const isUp = ({ state }: ProxyStatus): boolean => state === 'up';
 const isDown = ({ state }: ProxyStatus): boolean => state === 'down';
@@ -46,6 +55,94 @@ test('a proxy whose Redis answers PING is up, and one whose upstream accepts and
   assert.equal(code, 1);
   assert.match(stdout, /no answer within 2000 ms/);
 });
+
+test('a proxy whose Redis wants a password is up by its own kind of probe, and one in front of another server is not', {
+  skip: needs(needsProgram('redis-server', 'redis-server')),
+}, async (t) => {
+  const stage = openStage(t);
+  const redis = await freePort();
+  const port = await freePort();
+  const otherPort = await freePort();
+  const config = ['--port', `${redis}`, '--bind', '127.0.0.1', '--dir', stage.folder, '--save', ''];
+  await stage.serve('redis-server', [...config, '--requirepass', 'secret'], /Ready to accept connections/);
+  const other = await serve(t, (socket) =>
+    socket.write('-LOADING Redis is loading the dataset in memory\r\n'),
+  );
+  const station = openStation();
+  t.after(() => station.close());
+  station.configure([
+    { listen: on(port), upstream: on(redis), probe: { type: 'redis' } },
+    { listen: on(otherPort), upstream: on(other.port), probe: { type: 'redis' } },
+  ]);
+  const started = await station.pm2('start', ECOSYSTEM);
+  assert.equal(started.code, 0, started.stderr);
+  await station.proxyUntil(port, (now) => isUp(now) && now.checkMs !== null);
+  const down = await station.proxyUntil(otherPort, isDown);
+  assert.equal(down.cause, 'upstream_unhealthy');
+  assert.match(
+    down.detail ?? '',
+    /the answer is "-LOADING Redis is loading the dataset in memory", expected/,
+  );
+});
+
+test('a proxy whose PostgreSQL takes logins is up, with a password, without one and over TLS, and nothing is logged', {
+  skip: needs(needsProgram(postgres('postgres'), 'postgresql'), needsProgram('openssl', 'openssl')),
+}, async (t) => {
+  const stage = openStage(t);
+  const upstream = await freePort();
+  const log = await startPostgres(stage, upstream);
+  const scram = await freePort();
+  const trust = await freePort();
+  const secure = await freePort();
+  const station = openStation();
+  t.after(() => station.close());
+  const probe = { type: 'postgres', user: 'steady', database: 'postgres' };
+  station.configure([
+    { listen: on(scram), upstream: on(upstream), probe: { type: 'postgres' } },
+    { listen: on(trust), upstream: on(upstream), probe },
+    { listen: on(secure), upstream: on(upstream), probe: { ...probe, tls: true } },
+  ]);
+  const started = await station.pm2('start', ECOSYSTEM);
+  assert.equal(started.code, 0, started.stderr);
+  for (const port of [scram, trust, secure])
+    await station.proxyUntil(port, (now) => isUp(now) && now.checkMs !== null);
+  assert.doesNotMatch(log(), /FATAL|ERROR|WARNING|EOF|could not|incomplete|invalid/);
+});
+
+/**
+ * A server with TLS that trusts the role "steady" and wants a password of everybody else.
+ * @returns its log so far
+ */
+const startPostgres = async (stage: Stage, port: number): Promise<() => string> => {
+  const data = join(stage.folder, 'data');
+  const logFile = join(data, 'log/server.log');
+  const init = ['-D', data, '-U', 'steady', '-A', 'trust', '--no-sync'];
+  await stage.run(postgres('initdb'), init, { ids: DAEMON.ids });
+  const { file, key } = makeCertificate(stage.folder);
+  const keyFile = join(data, 'server.key');
+  writeFileSync(keyFile, key, { mode: 0o600 });
+  const { uid, gid } = DAEMON.ids;
+  if (uid !== undefined && gid !== undefined) chownSync(keyFile, uid, gid);
+  const everybody = 'host all all 127.0.0.1/32 scram-sha-256';
+  writeFileSync(join(data, 'pg_hba.conf'), `host all steady 127.0.0.1/32 trust\n${everybody}\n`);
+  const settings = {
+    listen_addresses: '127.0.0.1',
+    port,
+    unix_socket_directories: '',
+    ssl: 'on',
+    ssl_cert_file: file,
+    ssl_key_file: keyFile,
+    fsync: 'off',
+    logging_collector: 'on',
+    log_filename: 'server.log',
+  };
+  const options = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+  const args = ['-D', data, ...options];
+  await stage.serve(postgres('postgres'), args, /redirecting log output/, DAEMON.ids);
+  const log = (): string => (existsSync(logFile) ? readFileSync(logFile, 'utf8') : '');
+  await until('PostgreSQL is ready', () => log().includes('ready to accept connections'), 60_000);
+  return log;
+};
 
 test('a proxy whose upstream has TLS is up, verified only where that is asked for', {
   skip: needs(needsProgram('openssl', 'openssl')),
