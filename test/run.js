@@ -1,5 +1,6 @@
 // `npm test [-- WORD …]`: compiles the tests and runs those whose path has one of the words (default: all).
-// Two files at a time: most of them wait for something. It passes file names, since Node 20 takes a folder and Node 24 a glob, and an unmatched glob exits 0.
+// It runs two files at a time, since most of them wait for something. It passes file names to Node: Node 20 takes a
+// folder and Node 24 a glob, and an unmatched glob exits with 0.
 import { spawnSync } from 'node:child_process';
 import { cpSync, readdirSync, rmSync } from 'node:fs';
 

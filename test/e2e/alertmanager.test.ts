@@ -14,8 +14,11 @@ const rig = async () => {
   const receiver = await openReceiver(answer(200));
   const alertmanager = await openAlertmanager(receiver.url);
   const { secrets } = parseSecrets({ ALERTMANAGER_URL: `${alertmanager.url}/` });
-  const [level = assert.fail('no channel')] = createChannels(secrets, 'http://127.0.0.1:6270').stateChannels;
-  const sendAll = (...alerts: readonly ActiveAlert[]): Promise<Delivery> => level.sendAll(alerts, never);
+  const [channel = assert.fail('no channel')] = createChannels(
+    secrets,
+    'http://127.0.0.1:6270',
+  ).stateChannels;
+  const sendAll = (...alerts: readonly ActiveAlert[]): Promise<Delivery> => channel.sendAll(alerts, never);
   return { receiver, alertmanager, sendAll };
 };
 
@@ -30,10 +33,10 @@ const down = (
 });
 
 describe('with the real Alertmanager', { skip: needsAlertmanager() }, () => {
-  test('an alert stays one while it is sent again, ends on recovery, and is told at both', async () => {
+  test('an alert that is sent again stays a single alert, ends on recovery, and both are notified', async () => {
     const { receiver, alertmanager, sendAll } = await rig();
-    const startsAtMs = Date.now() - 5_000;
-    assert.deepEqual(await sendAll(down(startsAtMs)), { ok: true });
+    const startsAt = Date.now() - 5_000;
+    assert.deepEqual(await sendAll(down(startsAt)), { ok: true });
     const [first = assert.fail('no alert')] = await alertmanager.alerts();
     assert.deepEqual(
       [first.labels, first.status.state, first.annotations['summary'], first.startsAt],
@@ -41,12 +44,12 @@ describe('with the real Alertmanager', { skip: needsAlertmanager() }, () => {
         { alertname: 'SteadyportDown', proxy: 'tcp-proxy-6274', severity: 'critical' },
         'active',
         'Proxy for port 6274 has no upstream: localhost:6274 does not answer.',
-        new Date(startsAtMs).toISOString(),
+        new Date(startsAt).toISOString(),
       ],
     );
     await receiver.got(1);
-    // The cause and the words have changed meanwhile.
-    const later = down(startsAtMs, {
+    // The cause and the texts have changed since.
+    const later = down(startsAt, {
       kind: 'gave_up',
       cause: 'crash_loop',
       summary: 'It crashes again and again.',
@@ -60,29 +63,30 @@ describe('with the real Alertmanager', { skip: needsAlertmanager() }, () => {
     );
     assert.ok(Date.parse(second?.endsAt ?? '') >= Date.parse(first.endsAt));
 
-    const endsAtMs = Date.now();
-    assert.deepEqual(await sendAll(down(startsAtMs, {}, endsAtMs)), { ok: true });
+    const endsAt = Date.now();
+    assert.deepEqual(await sendAll(down(startsAt, {}, endsAt)), { ok: true });
     await receiver.got(2);
-    const told = receiver.received.map(({ json }) => json as ReturnType<typeof webhookBody>);
-    // Compared as times: Go leaves the zeros at the end of a fraction away (time.RFC3339Nano).
+    const messages = receiver.received.map(({ json }) => json as ReturnType<typeof webhookBody>);
+    // The instants are compared as numbers: Go omits the trailing zeros of a fraction (time.RFC3339Nano).
     assert.deepEqual(
-      told.map(({ status, alerts }) => [status, alerts.map(({ endsAt }) => Date.parse(endsAt))]),
+      messages.map(({ status, alerts }) => [status, alerts.map(({ endsAt }) => Date.parse(endsAt))]),
       [
         ['firing', [Date.parse('0001-01-01T00:00:00Z')]],
-        ['resolved', [endsAtMs]],
+        ['resolved', [endsAt]],
       ],
     );
     assert.deepEqual(await alertmanager.alerts(), []);
   });
 
-  test('our own webhook has the form of its webhook, and the same fingerprints', async () => {
+  test("our webhook's body has the form of Alertmanager's, and the same fingerprints", async () => {
     const { receiver, sendAll } = await rig();
-    const [one, other] = [notice(), notice({ proxy: 'tcp-proxy-6277', label: 'äöü 😀', reason: null })];
-    await sendAll(down(one.startedAt, one), down(other.startedAt, other));
+    const first = notice();
+    const second = notice({ proxy: 'tcp-proxy-6277', label: 'äöü 😀', reason: null });
+    await sendAll(down(first.startedAt, first), down(second.startedAt, second));
     await receiver.got(2);
     const theirs = receiver.received.map(({ json }) => json as ReturnType<typeof webhookBody>);
     const { id, ...ours } = webhookBody(
-      { id: 'm-1', createdAt: one.startedAt, notifications: [one, other] },
+      { id: 'm-1', createdAt: first.startedAt, notifications: [first, second] },
       'http://127.0.0.1:6270',
     );
     assert.equal(id, 'm-1');
@@ -92,27 +96,25 @@ describe('with the real Alertmanager', { skip: needsAlertmanager() }, () => {
     assert.deepEqual(theirs[0]?.alerts[0]?.generatorURL, ours.alerts[0]?.generatorURL);
   });
 
-  test('what it never heard of may end, and a hundred may go on', async () => {
+  test('an alert that it does not know may end, and a hundred alerts may be active', async () => {
     const { alertmanager, sendAll } = await rig();
-    const startsAtMs = Date.now() - 60_000;
-    assert.deepEqual(await sendAll(down(startsAtMs, {}, startsAtMs + 1_000)), { ok: true });
+    const startsAt = Date.now() - 60_000;
+    assert.deepEqual(await sendAll(down(startsAt, {}, startsAt + 1_000)), { ok: true });
     assert.deepEqual(await sendAll(), { ok: true });
     assert.deepEqual(await alertmanager.alerts(), []);
-    const many = Array.from({ length: 100 }, (_, at) =>
-      down(startsAtMs, { proxy: `tcp-proxy-${7_000 + at}` }),
-    );
+    const many = Array.from({ length: 100 }, (_, at) => down(startsAt, { proxy: `tcp-proxy-${7_000 + at}` }));
     assert.deepEqual(await sendAll(...many), { ok: true });
     assert.equal((await alertmanager.alerts()).length, 100);
   });
 });
 
-/** Keys and types; labels and annotations are any texts, and a list has the shape of its first. */
+/** Replaces values by their types. Labels and annotations count as texts; a list has the shape of its first element. */
 const shapeOf = (value: unknown): unknown => {
   if (Array.isArray(value)) return [shapeOf(value[0])];
   if (typeof value !== 'object' || value === null) return typeof value;
   return Object.fromEntries(
     Object.entries(value)
-      .toSorted(([one], [other]) => (one < other ? -1 : 1))
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
       .map(([name, inner]) => [name, /(labels|annotations)$/i.test(name) ? textsOf(inner) : shapeOf(inner)]),
   );
 };

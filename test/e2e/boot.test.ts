@@ -6,10 +6,14 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { isAlive } from '../../src/system/proc/procfs.ts';
-import { openStation, openUpstream } from '../support/pm2-sandbox.ts';
+import { openPm2Sandbox, openUpstream } from '../support/pm2-sandbox.ts';
 import { freePort } from '../support/proxy-harness.ts';
+import { until } from '../support/until.ts';
 
-/** What the unit of `pm2 startup` runs (pm2/lib/templates/init-scripts/systemd.tpl), with what systemd gives it. */
+/**
+ * Runs the command of the unit of `pm2 startup` (pm2/lib/templates/init-scripts/systemd.tpl) with the environment that
+ * systemd gives it.
+ */
 const resurrect = (env: Readonly<Record<string, string>>): Promise<unknown> => {
   const { PATH = '', HOME = '', PM2_HOME = '' } = env;
   const pm2 = createRequire(join(process.cwd(), 'package.json')).resolve('pm2/bin/pm2');
@@ -18,24 +22,25 @@ const resurrect = (env: Readonly<Record<string, string>>): Promise<unknown> => {
   });
 };
 
-test('after a crash of the machine, what pm2 save wrote comes back by itself, as it was configured', async (t) => {
-  const [station, upstream] = [openStation(), await openUpstream()];
-  t.after(() => station.close());
+test('after a crash of the machine, the apps of pm2 save come back by themselves, as they were configured', async (t) => {
+  const sandbox = openPm2Sandbox();
+  const upstream = await openUpstream();
+  t.after(() => sandbox.close());
   t.after(() => upstream.close());
   const port = await freePort();
-  station.configure([{ listen: `127.0.0.1:${port}`, upstream: `127.0.0.1:${upstream.port}` }]);
-  assert.equal((await station.steadyport('start')).code, 0);
-  const { pid } = await station.proxyUntil(port, ({ state }) => state === 'up');
-  assert.equal((await station.pm2('save')).code, 0);
-  const { monitor } = await station.status();
-  const daemon = Number(readFileSync(join(station.folder, 'pm2/pm2.pid'), 'utf8'));
-  const all = [daemon, Number(monitor?.pid), Number(pid)];
-  for (const one of all) process.kill(one, 'SIGKILL');
-  while (all.some(isAlive)) await new Promise((done) => setImmediate(done));
+  sandbox.configure([{ listen: `127.0.0.1:${port}`, upstream: `127.0.0.1:${upstream.port}` }]);
+  assert.equal((await sandbox.steadyport('start')).code, 0);
+  const { pid } = await sandbox.proxyUntil(port, ({ state }) => state === 'up');
+  assert.equal((await sandbox.pm2('save')).code, 0);
+  const { monitor } = await sandbox.status();
+  const daemon = Number(readFileSync(join(sandbox.folder, 'pm2/pm2.pid'), 'utf8'));
+  const pids = [daemon, Number(monitor?.pid), Number(pid)];
+  for (const each of pids) process.kill(each, 'SIGKILL');
+  await until(() => !pids.some(isAlive), 'the end of all processes');
 
-  await resurrect(station.env);
-  await station.proxyUntil(port, (now) => now.state === 'up' && now.pid !== pid && now.pm2 === 'online');
+  await resurrect(sandbox.env);
+  await sandbox.proxyUntil(port, (now) => now.state === 'up' && now.pid !== pid && now.pm2 === 'online');
   assert.equal(await (await fetch(`http://127.0.0.1:${port}/`)).text(), 'the upstream');
-  assert.match((await station.steadyport('start')).stdout, /nothing was touched/);
-  assert.doesNotMatch((await station.pm2('jlist')).stdout, /planted-secret/);
+  assert.match((await sandbox.steadyport('start')).stdout, /nothing was touched/);
+  assert.doesNotMatch((await sandbox.pm2('jlist')).stdout, /planted-secret/);
 });

@@ -38,7 +38,7 @@ describe('an Inspector on loopback in a container, used by Chromium outside', {
     outside?.remove();
   });
 
-  /** Gives `use` a container of its own; an error comes with what the programs in there printed. */
+  /** Gives `use` a container of its own, and adds the output of its programs to an error. */
   const withContainer = async (
     subnet: number,
     use: (container: Container) => Promise<void>,
@@ -61,7 +61,7 @@ describe('an Inspector on loopback in a container, used by Chromium outside', {
     return inspectorPage(await context.newPage(), transport, token);
   };
 
-  /** Both transports at once, a page each; then a restart of the Inspector, and a new load of each page. */
+  /** Uses both transports at once, a page each; then restarts the Inspector and loads each page again. */
   const useAndRestart = async (origins: readonly string[], restart: () => Promise<void>): Promise<void> => {
     const [first = '', ...others] = origins;
     const pages = await Promise.all(transports.map(openPage));
@@ -102,7 +102,7 @@ const echoes = async (page: InspectorPage, message: string): Promise<void> => {
   await page.result(`Echo: ${message}`).waitFor();
 };
 
-/** Calls tools for half a minute. The figures are those of the tools: server-everything keeps the time. */
+/** Calls tools for half a minute. The durations are arguments of the tools: server-everything keeps the time. */
 const staysConnected = async (page: InspectorPage): Promise<void> => {
   const connectedAt = performance.now();
   await echoes(page, 'hello from outside');
@@ -111,17 +111,17 @@ const staysConnected = async (page: InspectorPage): Promise<void> => {
   const operation = 'Trigger Long Running Operation Tool';
   await page.run(operation, { duration: '6', steps: '6' });
   await page.notifications('progress').first().waitFor();
-  assert.equal(await finished(6).isVisible(), false, 'progress is seen before the result: it is streamed');
+  assert.equal(await finished(6).isVisible(), false, 'progress is shown before the result: it is streamed');
   await finished(6).waitFor();
-  // The page drops the last one when the result comes in the same read.
+  // The page drops the last notification when the result arrives in the same read.
   await page.notifications('progress').nth(4).waitFor();
 
-  // Nothing is sent for 25 s, on this call's stream nor on the standing one.
+  // For 25 s nothing is sent, neither on this call's stream nor on the permanent one.
   await page.run(operation, { duration: '25', steps: '1' });
   await finished(25).waitFor();
   assert.ok(performance.now() - connectedAt >= 25_000);
 
-  // The server's own messages, one every 5 s, come by the stream that stood silent meanwhile.
+  // The server's own messages, one every 5 s, arrive on the stream that was silent until now.
   const before = await page.notifications('message').count();
   await page.run('Toggle Simulated Logging');
   await page

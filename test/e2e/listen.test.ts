@@ -1,18 +1,20 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
-import { createHost, join, type Program, until } from '../support/network-namespace.ts';
+import { createHost, join, type Program } from '../support/network-namespace.ts';
 import { needs, needsProgram, needsRoot } from '../support/requirements.ts';
+import { until } from '../support/until.ts';
 
 const skip = needs(needsRoot(), needsProgram('ip', 'iproute2'));
 const LIMIT_MS = 20_000;
 const SERVER = `require('net').createServer((s) => s.on('error', () => {}).end('hi')).listen(7000, process.argv[1])`;
 
-/** Two machines made of network namespaces: the application and the proxy in one, the client in the other. */
+/** Two network namespaces act as machines: the application and the proxy run in one, the client in the other. */
 test('an auto listener follows the addresses of its host, and leaves loopback to the upstream', {
   skip,
 }, async (t) => {
-  const [inside, outside] = [createHost('in'), createHost('out')];
+  const inside = createHost('in');
+  const outside = createHost('out');
   t.after(() => [inside, outside].map((host) => host.remove()));
   const { ipv4, ipv6 } = join(inside, outside, 1);
   const proxy = inside.start(process.execPath, ['dist/cli.js', 'proxy', '7000', 'localhost', '7000']);
@@ -20,31 +22,32 @@ test('an auto listener follows the addresses of its host, and leaves loopback to
   await reachable(() => outside.connects(ipv4, 7000), proxy);
   await reachable(() => outside.connects(ipv6, 7000), proxy);
   await until(
-    'fe80:: with its scope',
     () => /listening on \[fe80::[^\]]+%veth1\]:7000/.test(proxy.output()),
+    'fe80:: with its scope',
     LIMIT_MS,
   );
 
   const upstream = inside.start(process.execPath, ['-e', SERVER, '127.0.0.1']);
   t.after(() => upstream.stop());
-  await until('the upstream on loopback', () => inside.connects('127.0.0.1', 7000), LIMIT_MS);
+  await until(() => inside.connects('127.0.0.1', 7000), 'the upstream on loopback', LIMIT_MS);
   assert.equal(upstream.output(), '', 'the upstream got its port');
 
-  const move = (what: 'add' | 'del', address: string): Buffer =>
-    execFileSync('ip', ['-n', inside.name, 'addr', what, address, 'dev', 'veth1']);
-  move('add', '10.77.1.22/24');
+  const change = (command: 'add' | 'del', address: string): Buffer =>
+    execFileSync('ip', ['-n', inside.name, 'addr', command, address, 'dev', 'veth1']);
+  change('add', '10.77.1.22/24');
   await reachable(() => outside.connects('10.77.1.22', 7000), proxy);
-  move('del', '10.77.1.22/24');
+  change('del', '10.77.1.22/24');
   await until(
-    'the word of it',
     () => proxy.output().includes('10.77.1.22:7000 is no longer an address'),
+    'the log line of the removed address',
     LIMIT_MS,
   );
   assert.ok(outside.connects(ipv4, 7000), proxy.output());
 });
 
-test('an external listener and a wildcard are told apart by who may hold loopback', { skip }, async (t) => {
-  const [inside, outside] = [createHost('in'), createHost('out')];
+test('an external listener leaves loopback to others, and a wildcard does not', { skip }, async (t) => {
+  const inside = createHost('in');
+  const outside = createHost('out');
   t.after(() => [inside, outside].map((host) => host.remove()));
   const { ipv4 } = join(inside, outside, 2);
   const proxy = (listen: string, upstreamPort = '7000'): Program => {
@@ -60,7 +63,7 @@ test('an external listener and a wildcard are told apart by who may hold loopbac
   };
   const upstream = inside.start(process.execPath, ['-e', SERVER, '127.0.0.1']);
   t.after(() => upstream.stop());
-  await until('the upstream', () => inside.connects('127.0.0.1', 7000), LIMIT_MS);
+  await until(() => inside.connects('127.0.0.1', 7000), 'the upstream', LIMIT_MS);
 
   const external = proxy('external:7001');
   await reachable(() => outside.connects(ipv4, 7001), external);
@@ -72,12 +75,12 @@ test('an external listener and a wildcard are told apart by who may hold loopbac
 
   const taken = proxy('0.0.0.0:7000', '7001');
   await until(
-    'the holder of the port by name',
     () => /in use by pid \d+ \(.*node -e/.test(taken.output()),
+    'the owner of the port by name',
     LIMIT_MS,
   );
 });
 
 const reachable = async (connects: () => boolean, proxy: Program): Promise<void> => {
-  await until(`reachable from outside; the proxy said: ${proxy.output()}`, connects, LIMIT_MS);
+  await until(connects, `reachable from outside; output of the proxy: ${proxy.output()}`, LIMIT_MS);
 };

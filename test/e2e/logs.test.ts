@@ -17,10 +17,11 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, type TestContext, test } from 'node:test';
-import { ECOSYSTEM, openStation, openUpstream, type Station } from '../support/pm2-sandbox.ts';
+import { ECOSYSTEM, openPm2Sandbox, openUpstream, type Pm2Sandbox } from '../support/pm2-sandbox.ts';
 import { freePort } from '../support/proxy-harness.ts';
+import { until } from '../support/until.ts';
 
-/** One connection through a proxy; resolves with the client's port, by which the log line is known. */
+/** Makes one connection through a proxy. @returns the client's port, which identifies the line in the log */
 const visit = async (port: number): Promise<number> => {
   const call = get({ port, host: '127.0.0.1', agent: false });
   const [response] = (await once(call, 'response')) as [IncomingMessage];
@@ -31,25 +32,25 @@ const visit = async (port: number): Promise<number> => {
 
 interface Follower {
   readonly child: ChildProcess;
-  /** Resolves when the visit's line has been printed; the test's own limit of time ends the wait. */
-  sees(clientPort: number): Promise<void>;
+  /** Resolves when the visit's line was printed. It has no limit but the test's own timeout. */
+  waitForLine(clientPort: number): Promise<void>;
   output(): string;
-  complaints(): string;
+  errors(): string;
 }
 
-const follow = (t: TestContext, station: Station, ...args: string[]): Follower => {
+const follow = (t: TestContext, sandbox: Pm2Sandbox, ...args: string[]): Follower => {
   const child = spawn(process.execPath, [join(process.cwd(), 'dist/cli.js'), 'logs', '-f', ...args], {
-    env: station.env,
+    env: sandbox.env,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   t.after(() => child.kill('SIGKILL'));
   return followerOf(child);
 };
 
-/** As somebody types it, in a terminal of its own: Ctrl-C reaches all of its processes. */
-const followByNpm = (t: TestContext, station: Station, ...args: string[]): Follower => {
+/** Follows as a user types it in a terminal of its own, where Ctrl-C reaches all processes. */
+const followByNpm = (t: TestContext, sandbox: Pm2Sandbox, ...args: string[]): Follower => {
   const child = spawn('npm', ['run', 'logs', '--', ...args], {
-    env: station.env,
+    env: sandbox.env,
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });
@@ -57,7 +58,7 @@ const followByNpm = (t: TestContext, station: Station, ...args: string[]): Follo
   return followerOf(child);
 };
 
-/** False when there is no process left in it. */
+/** @returns false when no process is left in the group */
 const signalGroup = ({ pid }: ChildProcess, signal: NodeJS.Signals | 0): boolean => {
   try {
     return process.kill(-Number(pid), signal);
@@ -67,59 +68,62 @@ const signalGroup = ({ pid }: ChildProcess, signal: NodeJS.Signals | 0): boolean
 };
 
 const followerOf = (child: ChildProcessByStdio<null, Readable, Readable>): Follower => {
-  let [output, complaints] = ['', ''];
+  let output = '';
+  let errors = '';
   child.stdout.setEncoding('utf8').on('data', (more: string) => {
     output += more;
   });
   child.stderr.setEncoding('utf8').on('data', (more: string) => {
-    complaints += more;
+    errors += more;
   });
   return {
     child,
-    sees: async (clientPort) => {
+    waitForLine: async (clientPort) => {
       while (!output.includes(`127.0.0.1:${clientPort} → `)) await once(child.stdout, 'data');
     },
     output: () => output,
-    complaints: () => complaints,
+    errors: () => errors,
   };
 };
 
 describe('the logs of apps under PM2', { timeout: 240_000 }, () => {
-  let station: Station;
+  let sandbox: Pm2Sandbox;
   let upstream: { port: number; close(): Promise<void> };
   let ports: [number, number];
-  const logs = (...args: string[]) => station.steadyport('logs', ...args);
+  const logs = (...args: string[]) => sandbox.steadyport('logs', ...args);
   const file = (port: number, kind: string): string =>
-    join(station.folder, `pm2/logs/tcp-proxy-${port}-${kind}.log`);
-  const access = (port: number): string => join(station.folder, `home/logs/tcp-proxy-${port}.log`);
+    join(sandbox.folder, `pm2/logs/tcp-proxy-${port}-${kind}.log`);
+  const access = (port: number): string => join(sandbox.folder, `home/logs/tcp-proxy-${port}.log`);
   /** Waits until the proxy has written the line of a visit. */
-  const written = async (port: number, clientPort: number): Promise<void> => {
+  const waitUntilWritten = async (port: number, clientPort: number): Promise<void> => {
     const line = `127.0.0.1:${clientPort} → `;
-    while (!existsSync(access(port)) || !readFileSync(access(port), 'utf8').includes(line))
-      await new Promise((done) => setImmediate(done));
+    await until(
+      () => existsSync(access(port)) && readFileSync(access(port), 'utf8').includes(line),
+      `the line of ${clientPort}`,
+    );
   };
 
   before(async () => {
     upstream = await openUpstream();
     ports = [await freePort(), await freePort()];
-    station = openStation();
-    station.configure(
+    sandbox = openPm2Sandbox();
+    sandbox.configure(
       ports.map((port, index) => ({
         label: `number ${index}`,
         listen: `127.0.0.1:${port}`,
         upstream: `127.0.0.1:${upstream.port}`,
       })),
     );
-    assert.equal((await station.pm2('start', ECOSYSTEM)).code, 0);
-    for (const port of ports) await station.proxyUntil(port, ({ state }) => state === 'up');
+    assert.equal((await sandbox.pm2('start', ECOSYSTEM)).code, 0);
+    for (const port of ports) await sandbox.proxyUntil(port, ({ state }) => state === 'up');
   });
   after(async () => {
     await upstream.close();
-    await station.close();
+    await sandbox.close();
   });
 
-  test('are told together, in the order of time, each line with its app in front', async () => {
-    for (const port of ports) await written(port, await visit(port));
+  test('are printed together, in the order of time, each line prefixed with its app', async () => {
+    for (const port of ports) await waitUntilWritten(port, await visit(port));
     const { code, stdout, stderr } = await logs();
     assert.deepEqual([code, stderr], [0, '']);
     const lines = stdout.trimEnd().split('\n');
@@ -132,27 +136,27 @@ describe('the logs of apps under PM2', { timeout: 240_000 }, () => {
     assert.deepEqual(stamps, [...stamps].sort());
     const last = (await logs('-n', '3')).stdout;
     assert.equal(last.match(/\n/g)?.length, 3);
-    // The monitor may have written more meanwhile.
+    // The monitor may have written more since.
     const later = (await logs()).stdout;
     assert.ok(later.startsWith(stdout));
     assert.ok(later.lastIndexOf(last) + last.length >= stdout.length, last);
   });
 
-  test('are told of one app by any of its names, as they were written', async () => {
+  test('are printed of one app by any of its names, as they were written', async () => {
     const [port] = ports;
     const whole = [file(port, 'out'), access(port)].map((path) => readFileSync(path, 'utf8')).join('');
     for (const name of [`${port}`, `tcp-proxy-${port}`, 'Number 0'])
       assert.deepEqual(await logs(name), { code: 0, stdout: whole, stderr: '' });
     for (const name of ['monitor', 'proxy-monitor']) {
-      const before = station.log('proxy-monitor');
-      const { stdout, ...how } = await logs(name, '--lines', '1000');
-      assert.deepEqual(how, { code: 0, stderr: '' });
+      const before = sandbox.log('proxy-monitor');
+      const { stdout, ...rest } = await logs(name, '--lines', '1000');
+      assert.deepEqual(rest, { code: 0, stderr: '' });
       assert.ok(before !== '' && stdout.startsWith(before), stdout);
-      assert.ok(station.log('proxy-monitor').startsWith(stdout), stdout);
+      assert.ok(sandbox.log('proxy-monitor').startsWith(stdout), stdout);
     }
   });
 
-  test('have marks on what came by stderr', async () => {
+  test('mark the lines of stderr', async () => {
     const [port] = ports;
     appendFileSync(file(port, 'error'), 'Error: planted\n');
     const { stdout } = await logs(`${port}`);
@@ -162,67 +166,67 @@ describe('the logs of apps under PM2', { timeout: 240_000 }, () => {
 
   test('are followed across a rename, a cut, and a restart of the app, until Ctrl-C', async (t) => {
     const [port, other] = ports;
-    const follower = follow(t, station);
+    const follower = follow(t, sandbox);
     const clients: number[] = [];
-    const seesVisit = async (to: number): Promise<void> => {
+    const visitAndWait = async (to: number): Promise<void> => {
       clients.push(await visit(to));
-      await follower.sees(clients.at(-1) ?? 0);
+      await follower.waitForLine(clients.at(-1) ?? 0);
     };
-    await seesVisit(port);
+    await visitAndWait(port);
     assert.match(follower.output(), new RegExp(`^tcp-proxy-${port} +\\| \\[`, 'm'));
 
     renameSync(access(port), `${access(port)}.1`);
-    await seesVisit(port);
+    await visitAndWait(port);
     renameSync(file(port, 'out'), `${file(port, 'out')}.1`);
-    await station.pm2('reloadLogs');
-    await seesVisit(port);
+    await sandbox.pm2('reloadLogs');
+    await visitAndWait(port);
 
     copyFileSync(access(port), `${access(port)}.2`);
     truncateSync(access(port));
-    await seesVisit(port);
+    await visitAndWait(port);
 
-    await station.pm2('restart', `tcp-proxy-${port}`);
-    await station.proxyUntil(port, ({ state }) => state === 'up');
-    await seesVisit(port);
-    await seesVisit(other);
+    await sandbox.pm2('restart', `tcp-proxy-${port}`);
+    await sandbox.proxyUntil(port, ({ state }) => state === 'up');
+    await visitAndWait(port);
+    await visitAndWait(other);
     for (const client of clients)
       assert.equal(follower.output().split(`127.0.0.1:${client} → `).length, 2, 'each line once');
 
     follower.child.kill('SIGINT');
     assert.deepEqual(await once(follower.child, 'close'), [0, null]);
-    assert.equal(follower.complaints(), '');
+    assert.equal(follower.errors(), '');
   });
 
-  test('are followed by npm run logs too, which Ctrl-C ends, and nothing is left of it', async (t) => {
+  test('are followed by npm run logs too, which Ctrl-C ends without leaving a process', async (t) => {
     const [port, other] = ports;
-    await written(port, await visit(port));
-    const follower = followByNpm(t, station, `${port}`, '-n', '50', '-f');
+    await waitUntilWritten(port, await visit(port));
+    const follower = followByNpm(t, sandbox, `${port}`, '-n', '50', '-f');
     while (!follower.output().includes('listening on'))
       await once(follower.child.stdout ?? follower.child, 'data');
     await visit(other);
-    await follower.sees(await visit(port));
+    await follower.waitForLine(await visit(port));
     assert.doesNotMatch(follower.output(), new RegExp(`tcp-proxy-${other}`));
     const closed = once(follower.child, 'close');
     assert.equal(signalGroup(follower.child, 'SIGINT'), true);
     await closed;
-    while (signalGroup(follower.child, 0)) await new Promise((done) => setImmediate(done));
-    assert.equal(follower.complaints(), '');
+    await until(() => !signalGroup(follower.child, 0), 'the end of the process group');
+    assert.equal(follower.errors(), '');
   });
 
-  test('are followed until their reader goes', async (t) => {
+  test('are followed until the reader closes its end', async (t) => {
     const [port] = ports;
-    const follower = follow(t, station, `${port}`);
-    await follower.sees(await visit(port));
+    const follower = follow(t, sandbox, `${port}`);
+    await follower.waitForLine(await visit(port));
     const closed = once(follower.child, 'close');
     follower.child.stdout?.destroy();
     await visit(port);
     assert.deepEqual(await closed, [0, null]);
-    assert.equal(follower.complaints(), '');
+    assert.equal(follower.errors(), '');
   });
 
-  test('are told while PM2 hangs, and when it is dead, and no daemon is started for it', async () => {
+  test('are printed while PM2 hangs, and when it is dead, and no daemon is started for them', async () => {
     const [port] = ports;
-    const pid = Number(readFileSync(join(station.folder, 'pm2/pm2.pid'), 'utf8'));
+    const pid = Number(readFileSync(join(sandbox.folder, 'pm2/pm2.pid'), 'utf8'));
     const before = (await logs(`${port}`)).stdout;
     process.kill(pid, 'SIGSTOP');
     const hung = await logs(`${port}`);
@@ -230,31 +234,31 @@ describe('the logs of apps under PM2', { timeout: 240_000 }, () => {
     assert.deepEqual([hung.code, hung.stdout], [0, before]);
     assert.match(hung.stderr, /^steadyport: PM2 did not answer within 2000 ms, and nothing is written/);
 
-    assert.equal((await station.steadyport('stop')).code, 0);
-    await station.pm2('kill');
+    assert.equal((await sandbox.steadyport('stop')).code, 0);
+    await sandbox.pm2('kill');
     const dead = await logs(`${port}`);
     assert.deepEqual([dead.code, dead.stdout.startsWith(before)], [0, true]);
     assert.match(dead.stderr, /^steadyport: the PM2 daemon is not running, and nothing is written/);
-    assert.equal(existsSync(join(station.folder, 'pm2/rpc.sock')), false);
+    assert.equal(existsSync(join(sandbox.folder, 'pm2/rpc.sock')), false);
   });
 });
 
-test('where PM2 was told to write elsewhere, that is read; and what is not there is said', async (t) => {
+test("the logs are read from PM2's configured folder, and a missing file is reported", async (t) => {
   const elsewhere = mkdtempSync(join(tmpdir(), 'sp-'));
-  const station = openStation({ PM2_DEFAULT_LOG_PATH: elsewhere });
+  const sandbox = openPm2Sandbox({ PM2_DEFAULT_LOG_PATH: elsewhere });
   t.after(async () => {
-    await station.close();
-    // PM2 makes it anew as long as it lives.
+    await sandbox.close();
+    // PM2 makes the folder again as long as it runs: it is removed after PM2's end.
     rmSync(elsewhere, { recursive: true });
   });
   const port = await freePort();
-  station.configure([{ listen: `127.0.0.1:${port}`, upstream: '127.0.0.1:9', optional: true }]);
-  const none = await station.steadyport('logs', `${port}`);
+  sandbox.configure([{ listen: `127.0.0.1:${port}`, upstream: '127.0.0.1:9', optional: true }]);
+  const none = await sandbox.steadyport('logs', `${port}`);
   assert.deepEqual([none.code, none.stdout], [1, '']);
   assert.match(none.stderr, new RegExp(`tcp-proxy-${port} has no log: there is no file /.*-out\\.log$`, 'm'));
 
-  assert.equal((await station.steadyport('start')).code, 0);
-  const { code, stdout } = await station.steadyport('logs', `${port}`);
+  assert.equal((await sandbox.steadyport('start')).code, 0);
+  const { code, stdout } = await sandbox.steadyport('logs', `${port}`);
   assert.equal(code, 0);
   assert.equal(stdout, readFileSync(join(elsewhere, `tcp-proxy-${port}-out.log`), 'utf8'));
   assert.match(stdout, /listening on 127\.0\.0\.1/);

@@ -3,8 +3,9 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readlinkSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
 import type { ConnectionRecord } from '../../src/proxy/engine.ts';
-import { createHost, type Host, join, type Program, until } from '../support/network-namespace.ts';
+import { createHost, type Host, join, type Program } from '../support/network-namespace.ts';
 import { needs, needsProgram, needsRoot } from '../support/requirements.ts';
+import { until } from '../support/until.ts';
 
 const skip = needs(needsRoot(), needsProgram('ip', 'iproute2'));
 /** Keepalive takes 30 s of silence and six probes, 8 s apart at most. */
@@ -12,7 +13,7 @@ const LIMIT_MS = 120_000;
 /** EHOSTUNREACH: the neighbour's hardware address was given up before the connection. */
 const SILENCE = /^(ETIMEDOUT|EHOSTUNREACH)$/;
 
-/** Sends a byte, or one every 20 ms; says that it heard something, and how the connection ended. */
+/** Sends a byte, or one every 20 ms. Prints "heard" at the first data, and how the connection ended. */
 const PEER = `
   const [role, host, often] = process.argv.slice(1);
   const talk = (socket) => {
@@ -26,19 +27,19 @@ const PEER = `
 
 let subnets = 0;
 
-/** Its link goes down, and no FIN or RST of it ever comes. */
+/** The peer's link goes down: no FIN or RST of it ever arrives. */
 describe('a peer that vanishes', { skip, concurrency: true }, () => {
-  for (const gone of ['client', 'upstream'] as const)
+  for (const vanished of ['client', 'upstream'] as const)
     for (const [how, often] of [
       ['an idle connection', []],
       ['a connection with data on its way there', ['often']],
     ] as const)
-      test(`${how} to the ${gone} is reset on the other side`, async (t) => {
+      test(`${how} to the ${vanished} is reset on the other side`, async (t) => {
         const { vanishing, staying, addresses, cut } = scene(t);
-        const isClient = gone === 'client';
+        const isClient = vanished === 'client';
         const address = isClient ? '127.0.0.1' : addresses.vanishing;
         const upstream = start(isClient ? staying : vanishing, 'upstream', address, isClient ? often : []);
-        await until('the upstream', () => upstream.output().includes('ready'), LIMIT_MS);
+        await until(() => upstream.output().includes('ready'), 'the upstream', LIMIT_MS);
         const proxy = await startProxy(staying, address);
         const before = openSockets(proxy);
         const client = start(
@@ -48,44 +49,49 @@ describe('a peer that vanishes', { skip, concurrency: true }, () => {
           isClient ? [] : often,
         );
         for (const { output } of [client, upstream])
-          await until('a byte each way', () => output().includes('heard'), LIMIT_MS);
-        await until('both sides', () => openSockets(proxy) === before + 2, LIMIT_MS);
+          await until(() => output().includes('heard'), 'a byte each way', LIMIT_MS);
+        await until(() => openSockets(proxy) === before + 2, 'both sides', LIMIT_MS);
 
         cut();
         const { reason, code } = await ended(proxy);
-        assert.equal(reason, `${gone}_reset`);
+        assert.equal(reason, `${vanished}_reset`);
         assert.match(code ?? '', SILENCE);
-        await until('no socket more than before', () => openSockets(proxy) === before, LIMIT_MS);
-        const other = isClient ? upstream : client;
-        await until('a reset there', () => other.output().includes('ended: ECONNRESET'), LIMIT_MS);
+        await until(() => openSockets(proxy) === before, 'no socket more than before', LIMIT_MS);
+        const survivor = isClient ? upstream : client;
+        await until(
+          () => survivor.output().includes('ended: ECONNRESET'),
+          'a reset on the other side',
+          LIMIT_MS,
+        );
       });
 
-  for (const [what, holdMs, expected] of [
-    ['is let go at the end of the hold', 3_000, /^upstream_refused$/],
-    ['is found out during a long hold', 600_000, /^client_reset$/],
+  for (const [outcome, holdMs, expected] of [
+    ['is closed at the end of the hold', 3_000, /^upstream_refused$/],
+    ['is detected during a long hold', 600_000, /^client_reset$/],
   ] as const)
-    test(`a client that waits for the upstream ${what}`, async (t) => {
+    test(`a client that waits for the upstream ${outcome}`, async (t) => {
       const { vanishing, staying, addresses, cut } = scene(t);
       const proxy = await startProxy(staying, '127.0.0.1', '--hold-ms', String(holdMs));
       const before = openSockets(proxy);
       start(vanishing, 'client', addresses.staying, []);
-      await until('the client', () => openSockets(proxy) > before, LIMIT_MS);
+      await until(() => openSockets(proxy) > before, 'the client', LIMIT_MS);
       cut();
       assert.match((await ended(proxy)).reason, expected);
-      await until('no socket more than before', () => openSockets(proxy) === before, LIMIT_MS);
+      await until(() => openSockets(proxy) === before, 'no socket more than before', LIMIT_MS);
     });
 });
 
-/** A host to vanish, and one that stays, where the proxy is to run. */
+/** Makes a host that vanishes, and one that stays, where the proxy runs. */
 const scene = (t: TestContext) => {
   subnets += 1;
   const device = `veth${subnets}`;
-  const [vanishing, staying] = [createHost('van'), createHost('stay')];
+  const vanishing = createHost('van');
+  const staying = createHost('stay');
   t.after(() => [vanishing, staying].map((host) => host.remove()));
   const { ipv4 } = join(vanishing, staying, subnets);
-  // The default, 15, is a quarter of an hour of retransmissions; each namespace has its own.
-  const impatient = 'echo 3 >/proc/sys/net/ipv4/tcp_retries2';
-  execFileSync('ip', ['netns', 'exec', staying.name, 'sh', '-c', impatient]);
+  // The default of 15 takes a quarter of an hour of retransmissions. Each namespace has its own value.
+  const fewRetries = 'echo 3 >/proc/sys/net/ipv4/tcp_retries2';
+  execFileSync('ip', ['netns', 'exec', staying.name, 'sh', '-c', fewRetries]);
   return {
     vanishing,
     staying,
@@ -100,14 +106,14 @@ const start = (host: Host, role: 'client' | 'upstream', address: string, often: 
 const startProxy = async (host: Host, upstream: string, ...options: readonly string[]): Promise<Program> => {
   const args = ['dist/cli.js', 'proxy', '0.0.0.0:7000', upstream, '7001', ...options];
   const proxy = host.start(process.execPath, args, { LOG_FORMAT: 'json' });
-  await until('the listener', () => proxy.output().includes('"bound"'), LIMIT_MS);
+  await until(() => proxy.output().includes('"bound"'), 'the listener', LIMIT_MS);
   return proxy;
 };
 
-/** How the proxy's only connection ended. */
+/** Waits for the end of the proxy's only connection. @returns its record */
 const ended = async ({ output }: Program): Promise<ConnectionRecord> => {
   const line = () => /^.*"event":"connection".*\n/m.exec(output())?.[0];
-  await until('the end in the log', () => line() !== undefined, LIMIT_MS);
+  await until(() => line() !== undefined, 'the end in the log', LIMIT_MS);
   return JSON.parse(line() ?? '');
 };
 

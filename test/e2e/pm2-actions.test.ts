@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { ECOSYSTEM, openStation, openUpstream } from '../support/pm2-sandbox.ts';
-import { until } from '../support/prometheus.ts';
+import { ECOSYSTEM, openPm2Sandbox, openUpstream } from '../support/pm2-sandbox.ts';
 import { freePort } from '../support/proxy-harness.ts';
 import { needs, needsPeer, peerPath } from '../support/requirements.ts';
+import { until } from '../support/until.ts';
 
 interface Listed {
   readonly name: string;
@@ -18,16 +18,16 @@ interface Listed {
 }
 
 const rig = async (t: TestContext, pm2Bin?: string) => {
-  const [station, upstream, port] = [openStation({}, pm2Bin), await openUpstream(), await freePort()];
-  t.after(() => station.close());
+  const [sandbox, upstream, port] = [openPm2Sandbox({}, pm2Bin), await openUpstream(), await freePort()];
+  t.after(() => sandbox.close());
   t.after(() => upstream.close());
-  station.configure([
+  sandbox.configure([
     { listen: `127.0.0.1:${port}`, upstream: `127.0.0.1:${upstream.port}`, probe: { type: 'tcp' } },
   ]);
-  const { code, stderr } = await station.pm2('start', ECOSYSTEM);
+  const { code, stderr } = await sandbox.pm2('start', ECOSYSTEM);
   assert.equal(code, 0, stderr);
-  const { pid } = await station.proxyUntil(port, ({ state }) => state === 'up');
-  return { station, port, pid };
+  const { pid } = await sandbox.proxyUntil(port, ({ state }) => state === 'up');
+  return { sandbox, port, pid };
 };
 
 const VERSIONS = [
@@ -36,13 +36,13 @@ const VERSIONS = [
 ] as const;
 
 for (const [version, pm2Bin, skip] of VERSIONS)
-  test(`PM2 ${version} shows the figures of a port, and takes orders for it`, { skip }, async (t) => {
-    const { station, port, pid } = await rig(t, pm2Bin);
-    const list = async (): Promise<readonly Listed[]> => JSON.parse((await station.pm2('jlist')).stdout);
-    const shown = await until('the figures in the list', async () => {
+  test(`PM2 ${version} shows the metrics of a port, and runs its actions`, { skip }, async (t) => {
+    const { sandbox, port, pid } = await rig(t, pm2Bin);
+    const list = async (): Promise<readonly Listed[]> => JSON.parse((await sandbox.pm2('jlist')).stdout);
+    const shown = await until(async () => {
       const { pm2_env } = (await list()).find(({ name }) => name === 'proxy-monitor') ?? {};
       return pm2_env?.axm_monitor?.[`${port} state`]?.value === 'up' ? pm2_env : undefined;
-    });
+    }, 'the metrics in the list');
     assert.deepEqual(
       Object.keys(shown.axm_monitor ?? {}).sort(),
       [`${port} connections`, `${port} failures`, `${port} probe ms`, `${port} state`],
@@ -52,46 +52,46 @@ for (const [version, pm2Bin, skip] of VERSIONS)
     assert.deepEqual(names, ['status', 'check-now', 'restart', 'silence']);
     const proxy = (await list()).find(({ name }) => name === `tcp-proxy-${port}`);
     assert.deepEqual(Object.keys(proxy?.pm2_env.axm_monitor ?? {}), []);
-    assert.match((await station.pm2('describe', 'proxy-monitor')).stdout, new RegExp(`${port} state +│ up`));
+    assert.match((await sandbox.pm2('describe', 'proxy-monitor')).stdout, new RegExp(`${port} state +│ up`));
 
-    const ask = async (...order: string[]): Promise<string | undefined> =>
+    const trigger = async (...action: string[]): Promise<string | undefined> =>
       /^\[proxy-monitor:\d+:default\]="(.*)"$/m.exec(
-        (await station.pm2('trigger', 'proxy-monitor', ...order)).stdout,
+        (await sandbox.pm2('trigger', 'proxy-monitor', ...action)).stdout,
       )?.[1];
-    assert.equal(await ask('status'), 'The port is up.');
-    assert.equal(await ask('check-now'), 'The port is up.');
-    assert.equal(await ask('silence', '10'), 'no alerts are set up');
+    assert.equal(await trigger('status'), 'The port is up.');
+    assert.equal(await trigger('check-now'), 'The port is up.');
+    assert.equal(await trigger('silence', '10'), 'no alerts are set up');
     assert.equal(
-      await ask('silence', 'long'),
+      await trigger('silence', 'long'),
       String.raw`silence needs whole minutes, 0 to 1440; got \"long\"`,
     );
-    assert.equal(await ask('restart'), `restart needs a port: ${port}; got nothing`);
-    assert.equal(await ask('restart', '1'), String.raw`restart needs a port: ${port}; got \"1\"`);
-    assert.equal(await ask('restart', `${port}`), `${port} was restarted`);
-    const now = await station.proxyUntil(port, (one) => one.state === 'up' && one.pid !== pid);
+    assert.equal(await trigger('restart'), `restart needs a port: ${port}; got nothing`);
+    assert.equal(await trigger('restart', '1'), String.raw`restart needs a port: ${port}; got \"1\"`);
+    assert.equal(await trigger('restart', `${port}`), `${port} was restarted`);
+    const now = await sandbox.proxyUntil(port, (proxy) => proxy.state === 'up' && proxy.pid !== pid);
     assert.deepEqual(now.restarts, { crash: 0, forced: 0 }, 'it is the operator’s');
-    await station.pm2('stop', `tcp-proxy-${port}`);
-    assert.equal(await ask('restart', `${port}`), `${port} was not restarted: it was stopped meanwhile`);
+    await sandbox.pm2('stop', `tcp-proxy-${port}`);
+    assert.equal(await trigger('restart', `${port}`), `${port} was not restarted: it was stopped meanwhile`);
   });
 
-test('the monitor outlives a PM2 daemon that is killed, while it has figures to tell', async (t) => {
-  const { station, port, pid } = await rig(t);
-  const before = (await station.status()).monitor;
-  const daemon = Number(readFileSync(join(station.folder, 'pm2/pm2.pid'), 'utf8'));
+test('the monitor outlives a PM2 daemon that is killed, while it has metrics to send', async (t) => {
+  const { sandbox, port, pid } = await rig(t);
+  const before = (await sandbox.status()).monitor;
+  const daemon = Number(readFileSync(join(sandbox.folder, 'pm2/pm2.pid'), 'utf8'));
   process.kill(daemon, 'SIGKILL');
   try {
-    const killedMs = Date.now();
-    // @pm2/io looks for news each 990 ms: the failures are news.
+    const killedAt = Date.now();
+    // @pm2/io sends changed metrics every 990 ms. The failures are a change.
     process.kill(Number(pid), 'SIGKILL');
-    await station.proxyUntil(port, ({ state }) => state === 'down');
-    const after = await until('three looks of @pm2/io later', async () => {
-      const { monitor } = await station.status();
-      return (monitor?.lastCheckAt ?? 0) > killedMs + 3_000 ? monitor : undefined;
-    });
+    await sandbox.proxyUntil(port, ({ state }) => state === 'down');
+    const after = await until(async () => {
+      const { monitor } = await sandbox.status();
+      return (monitor?.lastCheckAt ?? 0) > killedAt + 3_000 ? monitor : undefined;
+    }, 'three checks of @pm2/io later');
     assert.equal(after?.pid, before?.pid);
     assert.match(after?.pm2Problem ?? '', /not running/);
   } finally {
-    // They have outlived their daemon: nothing else ends them.
-    assert.equal((await station.steadyport('stop')).code, 0);
+    // The apps have outlived their daemon: nothing else ends them.
+    assert.equal((await sandbox.steadyport('stop')).code, 0);
   }
 });

@@ -8,56 +8,58 @@ import { createPm2, type Pm2 } from '../../src/pm2/client.ts';
 import type { Pm2Event } from '../../src/pm2/event-bus.ts';
 import type { ProxyStatus } from '../../src/status/snapshot.ts';
 import { HAS_PROCFS, isAlive } from '../../src/system/proc/procfs.ts';
-import { until } from '../support/child-process.ts';
 import { compiled } from '../support/compiled.ts';
-import { ECOSYSTEM, openStation, openUpstream, type Station } from '../support/pm2-sandbox.ts';
+import { ECOSYSTEM, openPm2Sandbox, openUpstream, type Pm2Sandbox } from '../support/pm2-sandbox.ts';
 import { freePort } from '../support/proxy-harness.ts';
 import { needs } from '../support/requirements.ts';
+import { until } from '../support/until.ts';
 
-/** A daemon with one app that does nothing, and what is heard of it. */
+/** A daemon with one app that does nothing, and the events that PM2 sends about it. */
 const rig = async (t: TestContext) => {
-  const station = openStation();
-  t.after(() => station.close());
-  const script = join(station.folder, 'app.js');
+  const sandbox = openPm2Sandbox();
+  t.after(() => sandbox.close());
+  const script = join(sandbox.folder, 'app.js');
   writeFileSync(script, "setInterval(() => {}, 1e6); process.on('message', () => process.exit(3));");
   const start = async (): Promise<void> => {
     const settings = ['--kill-timeout', '100', '--exp-backoff-restart-delay', '100'];
-    const { code, stdout, stderr } = await station.pm2('start', script, '--name', 'app', ...settings);
+    const { code, stdout, stderr } = await sandbox.pm2('start', script, '--name', 'app', ...settings);
     assert.equal(code, 0, stdout + stderr);
   };
   await start();
-  const pm2 = createPm2(join(station.folder, 'pm2'));
+  const pm2 = createPm2(join(sandbox.folder, 'pm2'));
   t.after(() => pm2.close());
-  const heard: Pm2Event[] = [];
-  pm2.subscribe((news) => heard.push(news));
-  const hears = (event: string, ending: string | null = null): Promise<void> =>
-    until(
-      () => heard.some((news) => news.app === 'app' && news.event === event && news.ending === ending),
-      `${event}, ${ending}, in ${JSON.stringify(heard)}`,
+  const events: Pm2Event[] = [];
+  pm2.subscribe((event) => events.push(event));
+  const waitForEvent = async (event: string, ending: string | null = null): Promise<void> => {
+    await until(
+      () => events.some((entry) => entry.app === 'app' && entry.event === event && entry.ending === ending),
+      `${event}, ${ending}`,
     );
-  /** What is said once the bus is joined, which nobody tells, is heard. */
-  const joined = async (): Promise<void> => {
-    heard.length = 0;
+  };
+  /** Nothing announces the connection to the bus: restarts the app until one of the events arrives. */
+  const connect = async (): Promise<void> => {
+    events.length = 0;
     await until(async () => {
       assert.equal((await pm2.list()).ok, true);
-      await station.pm2('restart', 'app');
-      return heard.length > 0;
-    }, 'news');
-    await hears('restart');
-    heard.length = 0;
+      await sandbox.pm2('restart', 'app');
+      return events.length > 0;
+    }, 'an event');
+    await waitForEvent('restart');
+    events.length = 0;
   };
-  return { station, start, pm2, heard, hears, joined };
+  return { sandbox, start, pm2, events, waitForEvent, connect };
 };
 
-const daemonPid = ({ folder }: Station): number => Number(readFileSync(join(folder, 'pm2/pm2.pid'), 'utf8'));
+const daemonPid = ({ folder }: Pm2Sandbox): number =>
+  Number(readFileSync(join(folder, 'pm2/pm2.pid'), 'utf8'));
 
-const killDaemon = async (station: Station): Promise<void> => {
-  const pid = daemonPid(station);
+const killDaemon = async (sandbox: Pm2Sandbox): Promise<void> => {
+  const pid = daemonPid(sandbox);
   process.kill(pid, 'SIGKILL');
   await until(() => !isAlive(pid), 'the end of the daemon');
 };
 
-/** The app's process, once it runs. */
+/** Waits for the app to run. @returns the pid of its process */
 const appPid = async (pm2: Pm2): Promise<number> => {
   let pid: number | null = null;
   await until(async () => {
@@ -69,57 +71,57 @@ const appPid = async (pm2: Pm2): Promise<number> => {
   return Number(pid);
 };
 
-/** The unix sockets that this process has open. */
+/** @returns the number of unix sockets that this process has open */
 const openPipes = (): number =>
   process.getActiveResourcesInfo().filter((name) => name === 'PipeWrap' || name === 'PipeConnectWrap').length;
 
 describe("PM2's bus", { skip: needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)') }, () => {
-  test('tells of every end and every start of an app, and how it ended', async (t) => {
-    const { station, pm2, heard, hears, joined } = await rig(t);
-    await joined();
+  test('reports every end and every start of an app, and how it ended', async (t) => {
+    const { sandbox, pm2, events, waitForEvent, connect } = await rig(t);
+    await connect();
     process.kill(await appPid(pm2), 'SIGKILL');
-    await hears('exit', 'killed by SIGKILL');
-    await hears('online');
-    await station.pm2('stop', 'app');
-    await hears('stop');
-    assert.ok(heard.every(({ app }) => app === 'app'));
+    await waitForEvent('exit', 'killed by SIGKILL');
+    await waitForEvent('online');
+    await sandbox.pm2('stop', 'app');
+    await waitForEvent('stop');
+    assert.ok(events.every(({ app }) => app === 'app'));
   });
 
-  test('is gone with its daemon, starts none, and is there again with the next one', async (t) => {
-    const { station, start, pm2, heard, hears, joined } = await rig(t);
-    await joined();
+  test('ends with its daemon, starts none, and connects again to the next one', async (t) => {
+    const { sandbox, start, pm2, events, waitForEvent, connect } = await rig(t);
+    await connect();
     const before = openPipes();
     for (let daemons = 0; daemons < 3; daemons += 1) {
       const orphan = await appPid(pm2);
-      await killDaemon(station);
+      await killDaemon(sandbox);
       process.kill(orphan, 'SIGKILL');
       await until(() => openPipes() < before, 'the end of the connections');
-      heard.length = 0;
+      events.length = 0;
       for (let lists = 0; lists < 5; lists += 1)
         assert.deepEqual(await pm2.list(), { ok: false, problem: 'the PM2 daemon is not running' });
-      assert.equal(isAlive(daemonPid(station)), false, 'nobody has started a daemon');
+      assert.equal(isAlive(daemonPid(sandbox)), false, 'nobody has started a daemon');
       await start();
-      await joined();
+      await connect();
       process.kill(await appPid(pm2), 'SIGKILL');
-      await hears('exit', 'killed by SIGKILL');
+      await waitForEvent('exit', 'killed by SIGKILL');
     }
     assert.ok(openPipes() <= before, `${openPipes()} connections, ${before} before`);
     pm2.close();
     await until(() => openPipes() < before, 'the end of the connections');
-    heard.length = 0;
-    await station.pm2('restart', 'app');
-    assert.deepEqual(heard, []);
+    events.length = 0;
+    await sandbox.pm2('restart', 'app');
+    assert.deepEqual(events, []);
   });
 
   test('keeps no process alive', async (t) => {
-    const { station } = await rig(t);
+    const { sandbox } = await rig(t);
     const module = compiled('src/pm2/event-bus.ts').href;
     const code = `const { createPm2EventBus } = await import(process.argv[1]);
       createPm2EventBus(process.argv[2], () => {}).connectTo(1);
-      // Who connects to a unix socket is connected, and is told so in the next turn of the loop.
+      // A connection to a unix socket is made at once; its event comes in the next turn of the loop.
       for (let turns = 0; turns < 10; turns += 1) await new Promise((done) => setImmediate(done));
       console.log('over');`;
-    const args = ['--input-type=module', '-e', code, module, join(station.folder, 'pm2/pub.sock')];
+    const args = ['--input-type=module', '-e', code, module, join(sandbox.folder, 'pm2/pub.sock')];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     t.after(() => child.kill('SIGKILL'));
     let output = '';
@@ -131,26 +133,28 @@ describe("PM2's bus", { skip: needs(HAS_PROCFS ? undefined : 'needs /proc (Linux
   });
 });
 
-test('what the operator does is seen at once, not at the next look', async (t) => {
-  const [station, upstream, port] = [openStation(), await openUpstream(), await freePort()];
-  t.after(() => station.close());
+test("the operator's actions are noticed at once, not only at the next check", async (t) => {
+  const sandbox = openPm2Sandbox();
+  const upstream = await openUpstream();
+  const port = await freePort();
+  t.after(() => sandbox.close());
   t.after(() => upstream.close());
-  const isIn = (state: ProxyStatus['state'], word: string) => (proxy: ProxyStatus) =>
-    proxy.state === state && proxy.pm2 === word;
+  const isIn = (state: ProxyStatus['state'], pm2Status: string) => (proxy: ProxyStatus) =>
+    proxy.state === state && proxy.pm2 === pm2Status;
   const app = `tcp-proxy-${port}`;
-  station.configure([{ listen: `127.0.0.1:${port}`, upstream: `127.0.0.1:${upstream.port}` }], {
+  sandbox.configure([{ listen: `127.0.0.1:${port}`, upstream: `127.0.0.1:${upstream.port}` }], {
     intervalMs: 600_000,
     fastIntervalMs: 600_000,
   });
-  const started = await station.pm2('start', ECOSYSTEM);
+  const started = await sandbox.pm2('start', ECOSYSTEM);
   assert.equal(started.code, 0, started.stderr);
-  await station.proxyUntil(port, isIn('up', 'online'));
-  await station.pm2('stop', app);
-  await station.proxyUntil(port, isIn('stopped', 'stopped'));
-  await station.pm2('start', app);
-  const back = await station.proxyUntil(port, isIn('up', 'online'));
-  await station.pm2('restart', app);
-  const again = await station.proxyUntil(
+  await sandbox.proxyUntil(port, isIn('up', 'online'));
+  await sandbox.pm2('stop', app);
+  await sandbox.proxyUntil(port, isIn('stopped', 'stopped'));
+  await sandbox.pm2('start', app);
+  const back = await sandbox.proxyUntil(port, isIn('up', 'online'));
+  await sandbox.pm2('restart', app);
+  const again = await sandbox.proxyUntil(
     port,
     (proxy) => isIn('up', 'online')(proxy) && proxy.pid !== back.pid,
   );

@@ -7,11 +7,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { ProxyStatus } from '../../src/status/snapshot.ts';
 import { makeCertificate } from '../support/certificate.ts';
-import { until } from '../support/network-namespace.ts';
-import { ECOSYSTEM, openStation } from '../support/pm2-sandbox.ts';
+import { ECOSYSTEM, openPm2Sandbox } from '../support/pm2-sandbox.ts';
 import { DAEMON, openStage, type Stage } from '../support/programs.ts';
 import { dial, freePort, serve } from '../support/proxy-harness.ts';
 import { needs, needsProgram } from '../support/requirements.ts';
+import { until } from '../support/until.ts';
 
 /** Debian keeps PostgreSQL's programs off the PATH, in a folder for each version. */
 const VERSIONS = '/usr/lib/postgresql';
@@ -31,7 +31,7 @@ test('a proxy whose Redis answers PING is up, and one whose upstream accepts and
   const config = ['--port', `${redis}`, '--bind', '127.0.0.1', '--dir', stage.folder, '--save', ''];
   await stage.serve('redis-server', config, /Ready to accept connections/);
   const silent = await serve(t, () => {});
-  const station = openStation();
+  const station = openPm2Sandbox();
   t.after(() => station.close());
   const probe = { type: 'expect', send: 'PING\r\n', expect: '+PONG' };
   station.configure([
@@ -68,7 +68,7 @@ test('a proxy whose Redis wants a password is up by its own kind of probe, and o
   const other = await serve(t, (socket) =>
     socket.write('-LOADING Redis is loading the dataset in memory\r\n'),
   );
-  const station = openStation();
+  const station = openPm2Sandbox();
   t.after(() => station.close());
   station.configure([
     { listen: on(port), upstream: on(redis), probe: { type: 'redis' } },
@@ -94,7 +94,7 @@ test('a proxy whose PostgreSQL takes logins is up, with a password, without one 
   const scram = await freePort();
   const trust = await freePort();
   const secure = await freePort();
-  const station = openStation();
+  const station = openPm2Sandbox();
   t.after(() => station.close());
   const probe = { type: 'postgres', user: 'steady', database: 'postgres' };
   station.configure([
@@ -140,7 +140,7 @@ const startPostgres = async (stage: Stage, port: number): Promise<() => string> 
   const args = ['-D', data, ...options];
   await stage.serve(postgres('postgres'), args, /redirecting log output/, DAEMON.ids);
   const log = (): string => (existsSync(logFile) ? readFileSync(logFile, 'utf8') : '');
-  await until('PostgreSQL is ready', () => log().includes('ready to accept connections'), 60_000);
+  await until(() => log().includes('ready to accept connections'), 'PostgreSQL is ready');
   return log;
 };
 
@@ -152,7 +152,7 @@ test('a proxy whose upstream has TLS is up, verified only where that is asked fo
   server.listen({ host: '127.0.0.1', port: 0 });
   await once(server, 'listening');
   const { port: upstream } = server.address() as AddressInfo;
-  const station = openStation({ NODE_EXTRA_CA_CERTS: file });
+  const station = openPm2Sandbox({ NODE_EXTRA_CA_CERTS: file });
   t.after(async () => {
     await station.close();
     server.close();

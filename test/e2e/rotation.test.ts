@@ -6,19 +6,17 @@ import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { compiled } from '../support/compiled.ts';
-import { openStation, openUpstream, type Station } from '../support/pm2-sandbox.ts';
+import { openPm2Sandbox, openUpstream, type Pm2Sandbox } from '../support/pm2-sandbox.ts';
 import { freePort } from '../support/proxy-harness.ts';
 import { needs, needsProgram } from '../support/requirements.ts';
 import { tempFolder } from '../support/temp-dir.ts';
+import { until } from '../support/until.ts';
 
 const LOGROTATE = '/usr/sbin/logrotate';
 const skip = needs(needsProgram(LOGROTATE, 'logrotate'));
 const turn = (): Promise<void> => new Promise((done) => setImmediate(done));
-const until = async (isSo: () => boolean): Promise<void> => {
-  while (!isSo()) await turn();
-};
 
-/** As root or as the user that runs the tests, with a state of its own. */
+/** Runs logrotate as the user that runs the tests, with a state file of its own. */
 const logrotate = (rule: string, home: string, ...options: string[]): SpawnSyncReturns<string> =>
   spawnSync(LOGROTATE, ['--state', join(home, 'logrotate-state'), ...options, rule], {
     encoding: 'utf8',
@@ -27,18 +25,18 @@ const logrotate = (rule: string, home: string, ...options: string[]): SpawnSyncR
 
 const rotated = (folder: string): string[] => readdirSync(folder).filter((name) => name.includes('.log-'));
 
-/** Runs it until there is one file more: the names have seconds, and each second has one file at most. */
+/** Runs logrotate until there is one more file. The names contain seconds, so each second has at most one file. */
 const rotateOnce = async (rule: string, home: string, folder: string): Promise<void> => {
   const before = rotated(folder).length;
   while (rotated(folder).length === before) {
     const { status, stderr } = logrotate(rule, home, '--force');
-    // Before the second is over it finds its file there already.
+    // Within the same second, logrotate finds that its file exists already.
     if (status !== 0) assert.match(stderr, /already exists, skipping rotation/);
     await turn();
   }
 };
 
-/** Of all files of a log, the oldest first. */
+/** @returns the texts of all files of a log, oldest first */
 const textsOf = (folder: string, name: string): string[] =>
   readdirSync(folder)
     .filter((file) => file.startsWith(name))
@@ -48,27 +46,27 @@ const textsOf = (folder: string, name: string): string[] =>
       return (file.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString();
     });
 
-/** When nobody writes: a line that is being written may be seen in part. */
+/** Requires that nobody writes: otherwise the last line may be incomplete. @returns all lines, oldest first */
 const linesOf = (folder: string, name: string): string[] =>
   textsOf(folder, name).flatMap((text) => {
     assert.equal(text.at(-1), '\n', 'each file ends with a whole line');
     return text.slice(0, -1).split('\n');
   });
 
-const ruleOf = async (station: Station): Promise<string> => {
-  const path = join(station.folder, 'rule');
-  const { code, stderr } = await station.steadyport('install-logrotate', '--to', path);
+const ruleOf = async (sandbox: Pm2Sandbox): Promise<string> => {
+  const path = join(sandbox.folder, 'rule');
+  const { code, stderr } = await sandbox.steadyport('install-logrotate', '--to', path);
   assert.deepEqual([code, stderr], [0, '']);
   return path;
 };
 
-/** A proxy under a real PM2, and the folders of its two kinds of logs. */
+/** Starts a proxy under a real PM2. @returns it with the folders of its two kinds of logs */
 const openProxied = async (t: TestContext, logs: object = {}) => {
   const upstream = await openUpstream();
-  const station = openStation();
+  const sandbox = openPm2Sandbox();
   t.after(async () => {
     await upstream.close();
-    await station.close();
+    await sandbox.close();
   });
   const port = await freePort();
   const config = {
@@ -76,11 +74,12 @@ const openProxied = async (t: TestContext, logs: object = {}) => {
     monitor: { http: false },
     logs,
   };
-  writeFileSync(station.env['STEADYPORT_CONFIG'] ?? '', JSON.stringify(config));
-  assert.equal((await station.steadyport('start')).code, 0);
-  await station.proxyUntil(port, ({ state }) => state === 'up');
-  const [own, pm2] = [join(station.folder, 'home/logs'), join(station.folder, 'pm2/logs')];
-  return { station, port, app: `tcp-proxy-${port}`, own, pm2 };
+  writeFileSync(sandbox.env['STEADYPORT_CONFIG'] ?? '', JSON.stringify(config));
+  assert.equal((await sandbox.steadyport('start')).code, 0);
+  await sandbox.proxyUntil(port, ({ state }) => state === 'up');
+  const own = join(sandbox.folder, 'home/logs');
+  const pm2 = join(sandbox.folder, 'pm2/logs');
+  return { sandbox, port, app: `tcp-proxy-${port}`, own, pm2 };
 };
 
 describe('the rule for logrotate', { skip }, () => {
@@ -104,20 +103,20 @@ describe('the rule for logrotate', { skip }, () => {
 });
 
 describe('rotation by the real logrotate', { skip, timeout: 240_000 }, () => {
-  test('500,000 lines at full speed, ten rotations: none lost, torn, twice or out of order', async (t) => {
-    const station = openStation();
-    t.after(() => station.close());
-    const logs = join(station.env['STEADYPORT_HOME'] ?? '', 'logs');
-    for (const folder of [logs, station.env['PM2_HOME'] ?? ''])
+  test('500,000 lines at full speed, ten rotations: none is lost, torn, duplicated or out of order', async (t) => {
+    const sandbox = openPm2Sandbox();
+    t.after(() => sandbox.close());
+    const logs = join(sandbox.env['STEADYPORT_HOME'] ?? '', 'logs');
+    for (const folder of [logs, sandbox.env['PM2_HOME'] ?? ''])
       mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const rule = await ruleOf(station);
-    const [stop, done] = ['stop', 'done'].map((name) => join(station.folder, name)) as [string, string];
+    const rule = await ruleOf(sandbox);
+    const [stop, done] = ['stop', 'done'].map((name) => join(sandbox.folder, name)) as [string, string];
     const args = [join(logs, 'writer.log'), '500000', stop, done];
     const program = fileURLToPath(compiled('test/support/log-writer.ts'));
-    assert.equal((await station.pm2('start', program, '--', ...args)).code, 0);
+    assert.equal((await sandbox.pm2('start', program, '--', ...args)).code, 0);
     for (let count = 0; count < 10; count += 1) {
       await until(() => existsSync(join(logs, 'writer.log')));
-      await rotateOnce(rule, station.folder, logs);
+      await rotateOnce(rule, sandbox.folder, logs);
     }
     writeFileSync(stop, '');
     await until(() => existsSync(done) && readFileSync(done, 'utf8') !== '');
@@ -130,11 +129,11 @@ describe('rotation by the real logrotate', { skip, timeout: 240_000 }, () => {
     assert.equal(wrong, -1, `line ${wrong} is ${JSON.stringify(lines[wrong])}`);
   });
 
-  test('of a proxy and of what PM2 writes: both go on in files of the old names', async (t) => {
-    const { station, port, app, own, pm2 } = await openProxied(t);
-    const rule = await ruleOf(station);
+  test("of a proxy's log and of PM2's: both continue in files of the old names", async (t) => {
+    const { sandbox, port, app, own, pm2 } = await openProxied(t);
+    const rule = await ruleOf(sandbox);
     const visits = async (count: number): Promise<void> => {
-      for (let one = 0; one < count; one += 1)
+      for (let n = 0; n < count; n += 1)
         await (await fetch(`http://127.0.0.1:${port}/`, { headers: { connection: 'close' } })).text();
     };
     const log = `${app}.log`;
@@ -142,7 +141,7 @@ describe('rotation by the real logrotate', { skip, timeout: 240_000 }, () => {
     for (let count = 1; count <= 3; count += 1) {
       await visits(100);
       await until(() => existsSync(join(own, log)) && countEnds() === 100 * count);
-      await rotateOnce(rule, station.folder, own);
+      await rotateOnce(rule, sandbox.folder, own);
     }
     const ends = linesOf(own, log).map((line) => /127\.0\.0\.1:(\d+) → .* done, /.exec(line)?.[1]);
     assert.equal(ends.includes(undefined), false);
@@ -150,15 +149,15 @@ describe('rotation by the real logrotate', { skip, timeout: 240_000 }, () => {
     const out = join(pm2, `${app}-out.log`);
     assert.match(readdirSync(pm2).join(), new RegExp(`${app}-out\\.log-`));
     await until(() => existsSync(out));
-    assert.equal((await station.steadyport('stop')).code, 0);
-    assert.equal((await station.steadyport('start')).code, 0);
+    assert.equal((await sandbox.steadyport('stop')).code, 0);
+    assert.equal((await sandbox.steadyport('start')).code, 0);
     await until(() => existsSync(out) && readFileSync(out, 'utf8').includes('listening on'));
   });
 });
 
 describe('rotation by the monitor, where there is no logrotate', { timeout: 240_000 }, () => {
-  test('bounds the log of a proxy and that of PM2, which goes on', async (t) => {
-    const { station, port, app, own, pm2 } = await openProxied(t, { maxBytes: 1, maxFiles: 2 });
+  test('bounds the log of a proxy and that of PM2, which continues', async (t) => {
+    const { sandbox, port, app, own, pm2 } = await openProxied(t, { maxBytes: 1, maxFiles: 2 });
     const visit = async (): Promise<void> => {
       await (await fetch(`http://127.0.0.1:${port}/`, { headers: { connection: 'close' } })).text();
     };
@@ -168,8 +167,8 @@ describe('rotation by the monitor, where there is no logrotate', { timeout: 240_
     while (!isBounded()) await visit();
     assert.ok(filesOf(own, `${app}.log`).length <= 3);
     await until(() => filesOf(pm2, `${app}-out.log`).length > 0);
-    assert.equal((await station.pm2('restart', app)).code, 0);
+    assert.equal((await sandbox.pm2('restart', app)).code, 0);
     await until(() => filesOf(pm2, `${app}-out.log`).length > 1);
-    assert.equal((await station.steadyport('stop')).code, 0);
+    assert.equal((await sandbox.steadyport('stop')).code, 0);
   });
 });

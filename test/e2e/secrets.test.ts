@@ -4,28 +4,30 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { ProxyStatus } from '../../src/status/snapshot.ts';
 import { answer, openReceiver, type Receiver } from '../support/http-receiver.ts';
-import { ECOSYSTEM, openStation, openUpstream, type Station } from '../support/pm2-sandbox.ts';
+import { ECOSYSTEM, openPm2Sandbox, openUpstream, type Pm2Sandbox } from '../support/pm2-sandbox.ts';
 import { freePort } from '../support/proxy-harness.ts';
+import { until } from '../support/until.ts';
 
 const isUp = ({ state }: ProxyStatus): boolean => state === 'up';
 
-/** One proxy, the monitor, every URL in `.env`, and one in the environment of whoever starts it. */
+/** Starts one proxy and the monitor, with every URL in `.env` and one in the environment of the caller. */
 const rig = async (t: TestContext) => {
   const heartbeat = await openReceiver(answer(200, 'OK'));
   const refusing = await openReceiver(answer(404, 'no hidden-in-env-file here'));
-  const station = openStation({ SLACK_WEBHOOK_URL: 'https://hooks.example/hidden-in-environment' });
-  t.after(() => station.close());
+  const sandbox = openPm2Sandbox({ SLACK_WEBHOOK_URL: 'https://hooks.example/hidden-in-environment' });
+  t.after(() => sandbox.close());
   const upstream = await openUpstream();
   t.after(() => upstream.close());
-  const [port, page] = [await freePort(), await freePort()];
-  station.configure([{ listen: `127.0.0.1:${port}`, upstream: `127.0.0.1:${upstream.port}` }], {
-    http: `127.0.0.1:${page}`,
+  const port = await freePort();
+  const httpPort = await freePort();
+  sandbox.configure([{ listen: `127.0.0.1:${port}`, upstream: `127.0.0.1:${upstream.port}` }], {
+    http: `127.0.0.1:${httpPort}`,
   });
-  writeSecrets(station, heartbeat, refusing);
-  return { station, heartbeat, refusing, port, page };
+  writeSecrets(sandbox, heartbeat, refusing);
+  return { sandbox, heartbeat, refusing, port, httpPort };
 };
 
-const writeSecrets = ({ folder }: Station, heartbeat: Receiver, refusing: Receiver): void => {
+const writeSecrets = ({ folder }: Pm2Sandbox, heartbeat: Receiver, refusing: Receiver): void => {
   const file = join(folder, '.env');
   const lines = ['SLACK', 'DISCORD'].map((name) => `${name}_WEBHOOK_URL=${refusing.url}/hidden-in-env-file`);
   lines.push(`WEBHOOK_URL=${refusing.url}/hidden-in-env-file`);
@@ -36,27 +38,27 @@ const writeSecrets = ({ folder }: Station, heartbeat: Receiver, refusing: Receiv
 };
 
 test('no secret reaches the list and the files of PM2, the log, the state, the status, the metrics or a message', async (t) => {
-  const { station, heartbeat, port, page } = await rig(t);
-  const started = await station.pm2('start', ECOSYSTEM);
+  const { sandbox, heartbeat, port, httpPort } = await rig(t);
+  const started = await sandbox.pm2('start', ECOSYSTEM);
   assert.equal(started.code, 0, started.stderr);
   assert.match(
     started.stderr,
     /SLACK_WEBHOOK_URL is not read from the environment, which PM2 shows in its list/,
   );
-  await station.proxyUntil(port, isUp);
+  await sandbox.proxyUntil(port, isUp);
   await heartbeat.got(1);
   assert.equal(heartbeat.received[0]?.path, '/hidden-in-env-file');
   const outcomes = [
     started,
-    await station.steadyport('start'),
-    await station.pm2('jlist'),
-    await station.pm2('describe', 'proxy-monitor'),
-    await station.pm2('save'),
-    await station.steadyport('status'),
-    await station.steadyport('status', '--json'),
-    await station.steadyport('check-config'),
-    await station.steadyport('alert-test'),
-    await station.steadyport('logs', '-n', '1000'),
+    await sandbox.steadyport('start'),
+    await sandbox.pm2('jlist'),
+    await sandbox.pm2('describe', 'proxy-monitor'),
+    await sandbox.pm2('save'),
+    await sandbox.steadyport('status'),
+    await sandbox.steadyport('status', '--json'),
+    await sandbox.steadyport('check-config'),
+    await sandbox.steadyport('alert-test'),
+    await sandbox.steadyport('logs', '-n', '1000'),
   ];
   const alertTest = outcomes.at(-2);
   assert.equal(alertTest?.code, 1);
@@ -66,64 +68,56 @@ test('no secret reaches the list and the files of PM2, the log, the state, the s
   );
   const shown = [
     ...outcomes.flatMap(({ stdout, stderr }) => [stdout, stderr]),
-    ...(await Promise.all(['metrics', 'api/v1/status'].map((path) => get(page, path)))),
-    ...filesBelow(station.folder, (path) => path !== join(station.folder, '.env')),
+    ...(await Promise.all(['metrics', 'api/v1/status'].map((path) => get(httpPort, path)))),
+    ...filesBelow(sandbox.folder, (path) => path !== join(sandbox.folder, '.env')),
   ];
   for (const text of shown) assert.doesNotMatch(text, /hidden-in/);
-  assert.match(shown.join('\n'), /proxy-monitor/, 'something was looked at');
+  assert.match(shown.join('\n'), /proxy-monitor/, 'the searched texts are not empty');
 });
 
-test('a heartbeat that cannot be sent is told without its URL, and a URL that is none keeps neither the monitor nor a port down', async (t) => {
-  const { station, heartbeat, refusing, port } = await rig(t);
-  assert.equal((await station.pm2('start', ECOSYSTEM)).code, 0);
-  await station.proxyUntil(port, isUp);
+test('a heartbeat that cannot be sent is logged without its URL, and an invalid URL keeps neither the monitor nor a port down', async (t) => {
+  const { sandbox, heartbeat, refusing, port } = await rig(t);
+  assert.equal((await sandbox.pm2('start', ECOSYSTEM)).code, 0);
+  await sandbox.proxyUntil(port, isUp);
   await heartbeat.got(1);
   writeFileSync(
-    join(station.folder, '.env'),
+    join(sandbox.folder, '.env'),
     `HEARTBEAT_URL=${refusing.url}/hidden-in-env-file\nWEBHOOK_URL=hidden-in-env-file\n`,
   );
-  const told = /steadyport: .*WEBHOOK_URL is not shown here: expected an http or https URL/;
-  const refused = await station.steadyport('start');
+  const warning = /steadyport: .*WEBHOOK_URL is not shown here: expected an http or https URL/;
+  const refused = await sandbox.steadyport('start');
   assert.deepEqual([refused.code, refused.stdout], [2, '']);
-  assert.match(refused.stderr, told);
-  const started = await station.pm2('start', ECOSYSTEM, '--only', 'proxy-monitor');
+  assert.match(refused.stderr, warning);
+  const started = await sandbox.pm2('start', ECOSYSTEM, '--only', 'proxy-monitor');
   assert.equal(started.code, 0);
-  assert.match(started.stderr, told);
+  assert.match(started.stderr, warning);
   await refusing.got(1);
   await until(() =>
-    station.log('proxy-monitor').includes('The heartbeat cannot be sent: HTTP 404; trying again'),
+    sandbox.log('proxy-monitor').includes('The heartbeat cannot be sent: HTTP 404; trying again'),
   );
-  assert.match(station.log('proxy-monitor'), /WEBHOOK_URL is not shown here/);
-  await station.proxyUntil(port, isUp);
-  for (const text of filesBelow(join(station.folder, 'pm2'))) assert.doesNotMatch(text, /hidden-in-env/);
+  assert.match(sandbox.log('proxy-monitor'), /WEBHOOK_URL is not shown here/);
+  await sandbox.proxyUntil(port, isUp);
+  for (const text of filesBelow(join(sandbox.folder, 'pm2'))) assert.doesNotMatch(text, /hidden-in-env/);
 });
 
 test('`npm start` gives changed secrets to the monitor, and leaves the proxies alone', async (t) => {
-  const { station, heartbeat, port } = await rig(t);
-  assert.equal((await station.steadyport('start')).code, 0);
-  const before = await station.proxyUntil(port, isUp);
+  const { sandbox, heartbeat, port } = await rig(t);
+  assert.equal((await sandbox.steadyport('start')).code, 0);
+  const before = await sandbox.proxyUntil(port, isUp);
   await heartbeat.got(1);
-  assert.match((await station.steadyport('start')).stdout, /nothing was touched/);
-  const other = await openReceiver(answer(200, 'OK'));
-  writeFileSync(join(station.folder, '.env'), `HEARTBEAT_URL=${other.url}/\n`, { mode: 0o600 });
-  assert.equal((await station.steadyport('start')).code, 0);
-  await other.got(1);
-  assert.equal((await station.proxyUntil(port, isUp)).pid, before.pid);
+  assert.match((await sandbox.steadyport('start')).stdout, /nothing was touched/);
+  const replacement = await openReceiver(answer(200, 'OK'));
+  writeFileSync(join(sandbox.folder, '.env'), `HEARTBEAT_URL=${replacement.url}/\n`, { mode: 0o600 });
+  assert.equal((await sandbox.steadyport('start')).code, 0);
+  await replacement.got(1);
+  assert.equal((await sandbox.proxyUntil(port, isUp)).pid, before.pid);
 });
 
 const get = async (port: number, path: string): Promise<string> =>
   (await fetch(`http://127.0.0.1:${port}/${path}`, { headers: { connection: 'close' } })).text();
 
-const filesBelow = (folder: string, isWanted = (_: string): boolean => true): readonly string[] =>
+const filesBelow = (folder: string, isIncluded = (_: string): boolean => true): readonly string[] =>
   readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .map((name) => join(folder, name))
-    .filter((path) => isWanted(path) && statSync(path).isFile())
+    .filter((path) => isIncluded(path) && statSync(path).isFile())
     .map((path) => readFileSync(path, 'utf8'));
-
-/** For a minute at most. */
-const until = async (isSo: () => boolean): Promise<void> => {
-  for (const giveUpAt = Date.now() + 60_000; !isSo(); ) {
-    assert.ok(Date.now() < giveUpAt, 'it never came');
-    await new Promise((done) => setImmediate(done));
-  }
-};

@@ -6,8 +6,9 @@ import { describe, type TestContext, test } from 'node:test';
 import type { ProxyStatus } from '../../src/status/snapshot.ts';
 import { isAlive } from '../../src/system/proc/procfs.ts';
 import { blockable } from '../support/blockable-proxy.ts';
-import { ECOSYSTEM, openStation, openUpstream, type Station } from '../support/pm2-sandbox.ts';
+import { ECOSYSTEM, openPm2Sandbox, openUpstream, type Pm2Sandbox } from '../support/pm2-sandbox.ts';
 import { freePort } from '../support/proxy-harness.ts';
+import { until } from '../support/until.ts';
 
 const isUp = ({ state }: ProxyStatus): boolean => state === 'up';
 
@@ -18,16 +19,20 @@ const connects = (port: number): Promise<boolean> =>
     socket.once('connect', () => socket.destroy());
   });
 
-const untilRefused = async (port: number): Promise<void> => {
-  while (await connects(port)) await new Promise((done) => setImmediate(done));
+const waitUntilRefused = async (port: number): Promise<void> => {
+  await until(async () => !(await connects(port)), `port ${port} refuses`);
 };
 
-/** Asks at every one of the monitor's next looks. */
-const staysRefused = async (station: Station, port: number): Promise<void> => {
-  for (const looks = new Set<number>(); looks.size < 8; ) {
-    const { monitor } = await station.status();
+const waitForEnd = async (...pids: readonly number[]): Promise<void> => {
+  await until(() => !pids.some(isAlive), `the end of ${pids.join(', ')}`);
+};
+
+/** Tries to connect during the next 8 checks of the monitor. */
+const staysRefused = async (sandbox: Pm2Sandbox, port: number): Promise<void> => {
+  for (const checkedAt = new Set<number>(); checkedAt.size < 8; ) {
+    const { monitor } = await sandbox.status();
     assert.ok(monitor, 'the monitor answers');
-    looks.add(monitor.lastCheckAt);
+    checkedAt.add(monitor.lastCheckAt);
     assert.equal(await connects(port), false);
   }
 };
@@ -42,9 +47,9 @@ const openClient = async (t: TestContext, port: number): Promise<Socket> => {
 };
 
 interface Running {
-  readonly station: Station;
+  readonly sandbox: Pm2Sandbox;
   readonly ports: readonly number[];
-  /** Of the monitor and the proxies. */
+  /** The pids of the monitor and of the proxies, in this order. */
   readonly pids: readonly number[];
 }
 
@@ -52,51 +57,52 @@ interface Running {
 const run = async (
   t: TestContext,
   count: number,
-  ecosystem: (station: Station) => string = () => ECOSYSTEM,
+  ecosystem: (sandbox: Pm2Sandbox) => string = () => ECOSYSTEM,
   settings = {},
 ): Promise<Running> => {
-  const [station, upstream] = [openStation(), await openUpstream()];
-  t.after(() => station.close());
+  const sandbox = openPm2Sandbox();
+  const upstream = await openUpstream();
+  t.after(() => sandbox.close());
   t.after(() => upstream.close());
   const ports: number[] = [];
   while (ports.length < count) ports.push(await freePort());
-  station.configure(
+  sandbox.configure(
     ports.map((port) => ({ listen: `127.0.0.1:${port}`, upstream: `127.0.0.1:${upstream.port}` })),
     { intervalMs: 100, fastIntervalMs: 50, ...settings },
   );
-  assert.equal((await station.pm2('start', ecosystem(station))).code, 0);
-  for (const port of ports) await station.proxyUntil(port, isUp);
-  const { monitor, proxies } = await station.status();
-  return { station, ports, pids: [monitor?.pid, ...proxies.map(({ pid }) => pid)].map(Number) };
+  assert.equal((await sandbox.pm2('start', ecosystem(sandbox))).code, 0);
+  for (const port of ports) await sandbox.proxyUntil(port, isUp);
+  const { monitor, proxies } = await sandbox.status();
+  return { sandbox, ports, pids: [monitor?.pid, ...proxies.map(({ pid }) => pid)].map(Number) };
 };
 
-const killDaemon = async ({ folder }: Station): Promise<void> => {
+const killDaemon = async ({ folder }: Pm2Sandbox): Promise<void> => {
   const pid = Number(readFileSync(join(folder, 'pm2/pm2.pid'), 'utf8'));
   process.kill(pid, 'SIGKILL');
-  while (isAlive(pid)) await new Promise((done) => setImmediate(done));
+  await waitForEnd(pid);
 };
 
 describe('the port of a proxy with open connections refuses, and goes on refusing', () => {
   for (const verb of ['stop', 'delete'])
     test(`after pm2 ${verb}`, async (t) => {
-      const { station, ports } = await run(t, 1);
+      const { sandbox, ports } = await run(t, 1);
       const [port = 0] = ports;
       await openClient(t, port);
-      assert.equal((await station.pm2(verb, `tcp-proxy-${port}`)).code, 0);
-      await untilRefused(port);
-      await staysRefused(station, port);
-      assert.equal((await station.proxyUntil(port, () => true)).state, 'stopped');
+      assert.equal((await sandbox.pm2(verb, `tcp-proxy-${port}`)).code, 0);
+      await waitUntilRefused(port);
+      await staysRefused(sandbox, port);
+      assert.equal((await sandbox.proxyUntil(port, () => true)).state, 'stopped');
     });
 
   test('after npm stop, and nothing is left', async (t) => {
-    const { station, ports, pids } = await run(t, 3);
+    const { sandbox, ports, pids } = await run(t, 3);
     for (const port of ports) await openClient(t, port);
-    const { code, stderr } = await station.steadyport('stop');
+    const { code, stderr } = await sandbox.steadyport('stop');
     assert.deepEqual([code, stderr], [0, '']);
     for (const port of ports) assert.equal(await connects(port), false);
     assert.deepEqual(pids.filter(isAlive), []);
-    assert.equal((await station.pm2('jlist')).stdout.trim().split('\n').at(-1), '[]');
-    const daemon = readFileSync(join(station.folder, 'pm2/pm2.log'), 'utf8');
+    assert.equal((await sandbox.pm2('jlist')).stdout.trim().split('\n').at(-1), '[]');
+    const daemon = readFileSync(join(sandbox.folder, 'pm2/pm2.log'), 'utf8');
     const [monitorGone, firstProxy] = [/App \[proxy-monitor:\d+\] exited/, /Stopping app:tcp-proxy/].map(
       (line) => daemon.search(line),
     );
@@ -104,43 +110,43 @@ describe('the port of a proxy with open connections refuses, and goes on refusin
       Number(monitorGone) > 0 && Number(monitorGone) < Number(firstProxy),
       'the monitor is ended first',
     );
-    assert.doesNotMatch(station.log('proxy-monitor'), /⚠️|🚨/);
+    assert.doesNotMatch(sandbox.log('proxy-monitor'), /⚠️|🚨/);
   });
 });
 
 describe('the port of a proxy that hangs refuses long before the kill_timeout, and goes on refusing', () => {
-  /** Or the monitor would have restarted it before PM2 is told to stop it. */
+  /** Keeps the monitor from restarting the proxy before PM2 stops it. */
   const NO_RESTARTS = { maxRestarts: 0 };
   const hangs = { 'is stopped by a signal': 'SIGSTOP', 'is blocked': 'SIGUSR2' } as const;
-  /** PM2's own log has a line when it had to wait for the kill_timeout, 11 s. */
-  const waited = ({ folder }: Station): boolean =>
+  /** @returns whether PM2 had to wait for the kill_timeout, 11 s: its own log has a line then */
+  const waited = ({ folder }: Pm2Sandbox): boolean =>
     /still alive after/.test(readFileSync(join(folder, 'pm2/pm2.log'), 'utf8'));
 
   for (const [how, signal] of Object.entries(hangs)) {
     for (const verb of ['stop', 'delete'])
       test(`after pm2 ${verb}, when it ${how}`, async (t) => {
-        const { station, ports, pids } = await run(t, 1, blockable, NO_RESTARTS);
+        const { sandbox, ports, pids } = await run(t, 1, blockable, NO_RESTARTS);
         const [port = 0, pid = 0] = [ports[0], pids[1]];
         process.kill(pid, signal);
-        const before = await station.proxyUntil(port, () => true);
-        assert.equal((await station.pm2(verb, `tcp-proxy-${port}`)).code, 0);
+        const before = await sandbox.proxyUntil(port, () => true);
+        assert.equal((await sandbox.pm2(verb, `tcp-proxy-${port}`)).code, 0);
         assert.equal(await connects(port), false);
-        assert.equal(waited(station), false);
-        await staysRefused(station, port);
-        const { state, restarts } = await station.proxyUntil(port, () => true);
+        assert.equal(waited(sandbox), false);
+        await staysRefused(sandbox, port);
+        const { state, restarts } = await sandbox.proxyUntil(port, () => true);
         assert.deepEqual([state, restarts], ['stopped', before.restarts]);
-        const told = `Killing the proxy for port ${port} (PID: ${pid}): PM2 is stopping it, and it does not leave`;
-        assert.ok(station.log('proxy-monitor').includes(told));
+        const killing = `Killing the proxy for port ${port} (PID: ${pid}): PM2 is stopping it, and it does not leave`;
+        assert.ok(sandbox.log('proxy-monitor').includes(killing));
       });
 
     test(`after npm stop, when it and the monitor ${how}`, async (t) => {
-      const { station, ports, pids } = await run(t, 2, blockable, NO_RESTARTS);
+      const { sandbox, ports, pids } = await run(t, 2, blockable, NO_RESTARTS);
       const [monitor = 0, hung = 0] = pids;
       for (const pid of [monitor, hung]) process.kill(pid, signal);
-      const { code, stdout, stderr } = await station.steadyport('stop');
+      const { code, stdout, stderr } = await sandbox.steadyport('stop');
       assert.deepEqual([code, stderr], [0, '']);
       for (const port of ports) assert.equal(await connects(port), false);
-      assert.equal(waited(station), false);
+      assert.equal(waited(sandbox), false);
       const killed = '; it did not leave by itself, and was killed';
       assert.deepEqual(
         stdout.trim().split('\n').sort(),
@@ -156,11 +162,11 @@ describe('the port of a proxy that hangs refuses long before the kill_timeout, a
 });
 
 describe('npm stop after PM2 was killed', () => {
-  test('ends what goes on serving without it, and starts no daemon', async (t) => {
-    const { station, ports, pids } = await run(t, 2);
-    await killDaemon(station);
+  test('ends the processes that still serve without it, and starts no daemon', async (t) => {
+    const { sandbox, ports, pids } = await run(t, 2);
+    await killDaemon(sandbox);
     await openClient(t, ports[0] ?? 0);
-    const stopped = await station.steadyport('stop');
+    const stopped = await sandbox.steadyport('stop');
     assert.deepEqual(
       [stopped.code, stopped.stdout, stopped.stderr],
       [
@@ -172,19 +178,19 @@ describe('npm stop after PM2 was killed', () => {
         '',
       ],
     );
-    for (const port of ports) await untilRefused(port);
-    for (const pid of pids) while (isAlive(pid)) await new Promise((done) => setImmediate(done));
-    assert.match((await station.steadyport('stop')).stdout, /^PM2 runs nothing of /);
-    assert.equal((await station.status()).monitor, null);
+    for (const port of ports) await waitUntilRefused(port);
+    await waitForEnd(...pids);
+    assert.match((await sandbox.steadyport('stop')).stdout, /^PM2 runs nothing of /);
+    assert.equal((await sandbox.status()).monitor, null);
   });
 
-  test('names what does not answer, and exits 1', async (t) => {
-    const { station, ports, pids } = await run(t, 1);
-    await killDaemon(station);
+  test('names the process that does not answer, and exits 1', async (t) => {
+    const { sandbox, ports, pids } = await run(t, 1);
+    await killDaemon(sandbox);
     const [, pid = 0] = pids;
     process.kill(pid, 'SIGSTOP');
     t.after(() => isAlive(pid) && process.kill(pid, 'SIGKILL'));
-    const { code, stderr } = await station.steadyport('stop');
+    const { code, stderr } = await sandbox.steadyport('stop');
     assert.deepEqual(
       [code, stderr],
       [
@@ -192,43 +198,45 @@ describe('npm stop after PM2 was killed', () => {
         `steadyport: the proxy for ${ports[0]} still runs and does not answer; end it with: kill -9 ${pid}\n`,
       ],
     );
-    const kept = await station.steadyport('uninstall');
+    const kept = await sandbox.steadyport('uninstall');
     assert.equal(kept.code, 1);
     assert.match(kept.stderr, /nothing was removed, since not everything could be stopped/);
-    assert.ok(existsSync(join(station.folder, 'home/monitor.json')));
+    assert.ok(existsSync(join(sandbox.folder, 'home/monitor.json')));
   });
 
-  test('misses no monitor that waited for the place of another', { timeout: 60_000 }, async (t) => {
-    const { station, ports, pids } = await run(t, 1);
+  test('also ends a monitor that waited to take over from another', { timeout: 60_000 }, async (t) => {
+    const { sandbox, ports, pids } = await run(t, 1);
     const [first = 0] = pids;
-    await killDaemon(station);
+    await killDaemon(sandbox);
     process.kill(first, 'SIGSTOP');
     t.after(() => isAlive(first) && process.kill(first, 'SIGKILL'));
-    assert.equal((await station.pm2('start', ECOSYSTEM)).code, 0);
-    const second = Number((await station.pm2('pid', 'proxy-monitor')).stdout);
+    assert.equal((await sandbox.pm2('start', ECOSYSTEM)).code, 0);
+    const second = Number((await sandbox.pm2('pid', 'proxy-monitor')).stdout);
     assert.ok(isAlive(second) && second !== first);
-    while (!station.log('proxy-monitor').includes('Another monitor answers'))
-      await new Promise((done) => setImmediate(done));
-    await killDaemon(station);
-    while (isAlive(second)) await new Promise((done) => setImmediate(done));
+    await until(
+      () => sandbox.log('proxy-monitor').includes('Another monitor answers'),
+      'the second monitor waits',
+    );
+    await killDaemon(sandbox);
+    await waitForEnd(second);
     process.kill(first, 'SIGCONT');
-    const { stdout } = await station.steadyport('stop');
+    const { stdout } = await sandbox.steadyport('stop');
     assert.equal(stdout, `Stopped what had lost its PM2 daemon: the monitor, the proxy for ${ports[0]}.\n`);
-    for (const pid of pids) while (isAlive(pid)) await new Promise((done) => setImmediate(done));
-    assert.match((await station.steadyport('stop')).stdout, /^PM2 runs nothing of /);
+    await waitForEnd(...pids);
+    assert.match((await sandbox.steadyport('stop')).stdout, /^PM2 runs nothing of /);
   });
 
-  test('leaves alone what another PM2 runs with the same config and state', async (t) => {
-    const { station, ports } = await run(t, 1);
-    const other = openStation({
-      STEADYPORT_HOME: station.env['STEADYPORT_HOME'] ?? '',
-      STEADYPORT_CONFIG: station.env['STEADYPORT_CONFIG'] ?? '',
+  test('does not touch the apps that another PM2 runs with the same config and state', async (t) => {
+    const { sandbox, ports } = await run(t, 1);
+    const other = openPm2Sandbox({
+      STEADYPORT_HOME: sandbox.env['STEADYPORT_HOME'] ?? '',
+      STEADYPORT_CONFIG: sandbox.env['STEADYPORT_CONFIG'] ?? '',
     });
     t.after(() => other.close());
     assert.match((await other.steadyport('stop')).stdout, /^PM2 runs nothing of /);
     const { stdout } = await other.steadyport('uninstall');
     assert.match(stdout, /not steadyport's or in use: monitor\.json, monitor\.sock, ports$/m);
-    assert.equal((await station.proxyUntil(ports[0] ?? 0, isUp)).failures.total, 0);
+    assert.equal((await sandbox.proxyUntil(ports[0] ?? 0, isUp)).failures.total, 0);
   });
 });
 
@@ -237,31 +245,31 @@ describe('npm run uninstall', () => {
     (JSON.parse(readFileSync(path, 'utf8')) as { name: string }[]).map(({ name }) => name);
 
   test('with PM2 dead: no process, no saved entry but those of others, no state', async (t) => {
-    const { station, ports, pids } = await run(t, 1);
-    const [saved, backup] = ['dump.pm2', 'dump.pm2.bak'].map((name) => join(station.folder, 'pm2', name)) as [
+    const { sandbox, ports, pids } = await run(t, 1);
+    const [saved, backup] = ['dump.pm2', 'dump.pm2.bak'].map((name) => join(sandbox.folder, 'pm2', name)) as [
       string,
       string,
     ];
-    const script = join(station.folder, 'other.js');
+    const script = join(sandbox.folder, 'other.js');
     writeFileSync(script, 'setInterval(() => {}, 1e6)');
-    await station.pm2('start', script);
-    for (let twice = 0; twice < 2; twice += 1) await station.pm2('save');
+    await sandbox.pm2('start', script);
+    for (let twice = 0; twice < 2; twice += 1) await sandbox.pm2('save');
     assert.equal(names(backup).length, 3);
     const entry = (path: string): object | undefined =>
       (JSON.parse(readFileSync(path, 'utf8')) as { name: string }[]).find(({ name }) => name === 'other');
     const kept = [entry(saved), entry(backup)];
-    const other = Number((await station.pm2('pid', 'other')).stdout);
+    const other = Number((await sandbox.pm2('pid', 'other')).stdout);
     t.after(() => isAlive(other) && process.kill(other, 'SIGKILL'));
-    await killDaemon(station);
-    writeFileSync(join(station.folder, 'home/notes.txt'), 'of somebody else');
+    await killDaemon(sandbox);
+    writeFileSync(join(sandbox.folder, 'home/notes.txt'), 'of somebody else');
 
-    const { code, stdout, stderr } = await station.steadyport('uninstall');
+    const { code, stdout, stderr } = await sandbox.steadyport('uninstall');
     assert.deepEqual([code, stderr], [0, '']);
     assert.deepEqual([names(saved), names(backup)], [['other'], ['other']]);
     assert.deepEqual([entry(saved), entry(backup)], kept);
-    for (const port of ports) await untilRefused(port);
-    for (const pid of pids) while (isAlive(pid)) await new Promise((done) => setImmediate(done));
-    assert.equal(existsSync(join(station.folder, 'home/monitor.json')), false);
+    for (const port of ports) await waitUntilRefused(port);
+    await waitForEnd(...pids);
+    assert.equal(existsSync(join(sandbox.folder, 'home/monitor.json')), false);
     assert.match(
       stdout,
       /^Removed: the PM2 apps, their entries in PM2's saved list, and the state in .*home\.$/m,
@@ -271,28 +279,28 @@ describe('npm run uninstall', () => {
     assert.doesNotMatch(stdout, /the PM2 daemon/);
   });
 
-  test('with PM2 alive, and says what it still runs', async (t) => {
-    const { station } = await run(t, 1);
-    await station.pm2('save');
-    writeFileSync(join(station.folder, 'home/logrotate.conf'), '');
-    const { code, stdout, stderr } = await station.steadyport('uninstall');
+  test('with PM2 alive, and reports what PM2 still runs', async (t) => {
+    const { sandbox } = await run(t, 1);
+    await sandbox.pm2('save');
+    writeFileSync(join(sandbox.folder, 'home/logrotate.conf'), '');
+    const { code, stdout, stderr } = await sandbox.steadyport('uninstall');
     assert.deepEqual([code, stderr], [0, '']);
-    assert.deepEqual(names(join(station.folder, 'pm2/dump.pm2')), []);
-    assert.equal(existsSync(join(station.folder, 'home')), false);
+    assert.deepEqual(names(join(sandbox.folder, 'pm2/dump.pm2')), []);
+    assert.equal(existsSync(join(sandbox.folder, 'home')), false);
     assert.match(stdout, /^ {2}the line for logrotate in your crontab, if you put it there: crontab -e$/m);
     assert.match(stdout, /^ {2}the PM2 daemon of .*, with nothing to run; end it with: pm2 kill$/m);
-    const again = await station.steadyport('uninstall');
+    const again = await sandbox.steadyport('uninstall');
     assert.deepEqual([again.code, again.stderr], [0, '']);
   });
 
   test('leaves a saved list that it cannot read, and says so', async (t) => {
-    const station = openStation();
-    t.after(() => station.close());
-    station.configure([{ listen: 'nowhere', upstream: 'nobody' }]);
-    const saved = join(station.folder, 'pm2/dump.pm2');
-    mkdirSync(join(station.folder, 'pm2'));
+    const sandbox = openPm2Sandbox();
+    t.after(() => sandbox.close());
+    sandbox.configure([{ listen: 'nowhere', upstream: 'nobody' }]);
+    const saved = join(sandbox.folder, 'pm2/dump.pm2');
+    mkdirSync(join(sandbox.folder, 'pm2'));
     writeFileSync(saved, '[{"name": "proxy-mon');
-    const { code, stderr } = await station.steadyport('uninstall');
+    const { code, stderr } = await sandbox.steadyport('uninstall');
     assert.equal(code, 1);
     assert.match(stderr, /^steadyport: .*dump\.pm2 was left as it is: .*JSON/);
     assert.equal(readFileSync(saved, 'utf8'), '[{"name": "proxy-mon');

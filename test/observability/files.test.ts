@@ -17,13 +17,13 @@ const passes = (program: string, ...args: readonly string[]): void => {
   assert.equal(status, 0, `${stdout}${stderr}`);
 };
 
-test('promtool takes the rules, their cases, and the config that loads them', { skip: promtool }, () => {
+test('promtool accepts the rules, their cases, and the config that loads them', { skip: promtool }, () => {
   passes('promtool', 'check', 'rules', 'observability/rules.yml');
   passes('promtool', 'check', 'config', 'observability/prometheus.yml');
   passes('promtool', 'test', 'rules', ...CASES);
 });
 
-test('amtool takes the config of Alertmanager', { skip: amtool }, () =>
+test('amtool accepts the config of Alertmanager', { skip: amtool }, () =>
   passes('amtool', 'check-config', 'observability/alertmanager.yml'),
 );
 
@@ -36,13 +36,13 @@ test('each alert has a case in which it fires, and one in which it does not', ()
   assert.ok(alerts.length > 10);
   for (const alert of alerts) {
     const fires = expected.some(([, , , labels]) => labels?.includes(`alertname="${alert}"`));
-    const isQuiet = expected.some(([, asked, none]) => asked?.includes(`"${alert}"`) && none === ' []');
+    const isQuiet = expected.some(([, query, samples]) => query?.includes(`"${alert}"`) && samples === ' []');
     assert.deepEqual([alert, fires, isQuiet], [alert, true, alert !== 'SteadyportWatchdog']);
   }
   for (const [, record = ''] of RULES.matchAll(/- record: (\S+)/g)) assert.ok(cases.includes(record), record);
 });
 
-test('each alert has a severity, and says what, why and what to do', () => {
+test('each alert has a severity, and describes what, why and what to do', () => {
   for (const rule of RULES.split(/\n +- (?=alert: )/).slice(1)) {
     const name = /alert: (\w+)/.exec(rule)?.[1];
     assert.match(rule, /severity: (critical|warning|none)\n/, name);

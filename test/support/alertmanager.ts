@@ -6,6 +6,7 @@ import { after } from 'node:test';
 import { freePort } from './proxy-harness.ts';
 import { needs, needsProgram } from './requirements.ts';
 import { tempFolder } from './temp-dir.ts';
+import { until } from './until.ts';
 
 export const needsAlertmanager = (): false | string =>
   needs(
@@ -22,7 +23,7 @@ export interface ShownAlert {
   readonly status: { readonly state: string };
 }
 
-/** The real Alertmanager, below a path, which tells a webhook everything at once. Ended after the test that asked for it. */
+/** Starts the real Alertmanager below a path; it sends everything to a webhook at once. It ends after the test. */
 export const openAlertmanager = async (
   webhook: string,
 ): Promise<{ readonly url: string; alerts(): Promise<readonly ShownAlert[]> }> => {
@@ -57,7 +58,7 @@ export const openAlertmanager = async (
     { stdio: 'ignore' },
   );
   after(() => end(child));
-  await untilReady(child, `${url}/-/ready`);
+  await waitUntilReady(child, `${url}/-/ready`);
   return {
     url,
     alerts: async () => (await (await fetch(`${url}/api/v2/alerts`)).json()) as readonly ShownAlert[],
@@ -71,15 +72,12 @@ const end = async (child: ChildProcess): Promise<void> => {
   await exit;
 };
 
-/** For a minute at most. */
-const untilReady = async (child: ChildProcess, url: string): Promise<void> => {
-  for (const giveUpAt = Date.now() + 60_000; Date.now() < giveUpAt; ) {
-    const isReady = await fetch(url).then(
+const waitUntilReady = async (child: ChildProcess, url: string): Promise<void> => {
+  const isReady = (): Promise<boolean> =>
+    fetch(url).then(
       ({ ok }) => ok,
       () => false,
     );
-    if (isReady) return;
-    if (child.exitCode !== null) break;
-  }
-  throw new Error(`Alertmanager did not become ready; exit code ${child.exitCode}`);
+  await until(async () => child.exitCode !== null || (await isReady()), 'Alertmanager is ready');
+  if (child.exitCode !== null) throw new Error(`Alertmanager ended with exit code ${child.exitCode}`);
 };

@@ -1,4 +1,4 @@
-/** A message as PM2's bus sends it (amp and amp-message, version 1). */
+/** @returns a message as PM2's bus sends it (amp and amp-message, version 1) */
 export const frame = (topic: string, ...values: readonly unknown[]): Buffer => {
   const parts = [`s:${topic}`, ...values.map((value) => `j:${JSON.stringify(value)}`)].map((text) =>
     Buffer.from(text),

@@ -4,10 +4,10 @@ import { type Browser, chromium } from 'playwright-core';
 import type { Host } from './network-namespace.ts';
 
 export type { Browser };
-/** Debian's; Playwright brings none of its own. */
+/** Debian's path: playwright-core comes without a browser. */
 export const CHROMIUM = '/usr/bin/chromium';
 
-/** As root, and silent towards the network: no background requests. Playwright makes a fresh profile. */
+/** Chromium runs as root and makes no background requests. Playwright makes a fresh profile. */
 const FLAGS = [
   '--no-sandbox',
   '--disable-gpu',
@@ -19,8 +19,8 @@ const FLAGS = [
 ];
 
 /**
- * Chromium in `host`'s network. Playwright itself stays outside of it: it talks to Chromium by a pipe.
- * @param folder takes the script that Playwright starts in Chromium's place
+ * Starts Chromium in `host`'s network. Playwright itself stays outside: it talks to Chromium over a pipe.
+ * @param folder where the script is written that Playwright starts instead of Chromium
  */
 export const launchChromium = (host: Host, folder: string): Promise<Browser> => {
   const executablePath = join(folder, 'chromium');

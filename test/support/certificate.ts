@@ -5,15 +5,16 @@ import { join } from 'node:path';
 export interface Certificate {
   readonly key: Buffer;
   readonly cert: Buffer;
-  /** The certificate's file, as for NODE_EXTRA_CA_CERTS. */
+  /** The path of the certificate, for example for NODE_EXTRA_CA_CERTS. */
   readonly file: string;
 }
 
-/** A self-signed certificate for 127.0.0.1, made by openssl in `folder`. */
+/** Makes a self-signed certificate for 127.0.0.1 in `folder`, by openssl. */
 export const makeCertificate = (folder: string): Certificate => {
-  const [keyFile, file] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
-  const made = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
-  const named = ['-subj', '/CN=steadyport', '-addext', 'subjectAltName=IP:127.0.0.1'];
-  execFileSync('openssl', ['req', ...made, ...named, '-keyout', keyFile, '-out', file], { stdio: 'pipe' });
+  const keyFile = join(folder, 'key.pem');
+  const file = join(folder, 'cert.pem');
+  const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
+  const subject = ['-subj', '/CN=steadyport', '-addext', 'subjectAltName=IP:127.0.0.1'];
+  execFileSync('openssl', ['req', ...kind, ...subject, '-keyout', keyFile, '-out', file], { stdio: 'pipe' });
   return { key: readFileSync(keyFile), cert: readFileSync(file), file };
 };

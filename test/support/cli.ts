@@ -7,7 +7,10 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-/** Runs the built `steadyport` with nothing of this process's environment but PATH; -1 when it did not exit by itself. */
+/**
+ * Runs the built `steadyport`, with only PATH of this process's environment.
+ * @returns its output and its exit code, which is -1 when a signal ended it
+ */
 export const steadyport = (
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},

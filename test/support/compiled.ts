@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 /**
- * The compiled form of a file of src/ or test/, for a child process to run or to import.
+ * Finds the compiled form of a file of src/ or test/, for a child process to run or to import.
  * @param path as in the checkout, such as "src/health/state.ts"
  */
 export const compiled = (path: string): URL => {

@@ -11,17 +11,17 @@ import { tempFolder } from './temp-dir.ts';
 
 export interface FakeProxy {
   readonly socket: string;
-  /** What it has been asked, in order. */
+  /** The methods that were called on its control socket, in order. */
   readonly asked: string[];
-  /** What it says of itself from now on. */
+  /** Changes its report from now on. */
   say(change: Partial<ProxyReport>): void;
-  /** It leaves, and still answers. */
+  /** Announces that it stops, and goes on answering. */
   sayGoodbye(): void;
-  /** Its end, announced or not. */
+  /** Ends it: 'left' announces the end first, 'lost' does not. */
   end(how: 'left' | 'lost'): Promise<void>;
 }
 
-/** Of a proxy that has served nobody yet. */
+/** The report of a proxy that has served no client yet. */
 export const FIRST_REPORT: ProxyReport = {
   pid: process.pid,
   startedAt: 1_000,
@@ -31,18 +31,24 @@ export const FIRST_REPORT: ProxyReport = {
   bindings: [],
   connections: {
     ...createStatsCollector().read(),
-    ...{ active: 0, total: 0, waitingForUpstream: 0, waitingForSlot: 0, maxConnections: 9 },
-    ...{ bytesToUpstream: 0, bytesToClient: 0, connectFailures: {} },
+    active: 0,
+    total: 0,
+    waitingForUpstream: 0,
+    waitingForSlot: 0,
+    maxConnections: 9,
+    bytesToUpstream: 0,
+    bytesToClient: 0,
+    connectFailures: {},
   },
   cpuMs: 0,
 };
 
-/** The control socket of a proxy that says what a test wants to hear. */
-export const fakeProxy = async (t: TestContext, says: Partial<ProxyReport> = {}): Promise<FakeProxy> => {
+/** Serves the control socket of a proxy whose report the test chooses. */
+export const fakeProxy = async (t: TestContext, change: Partial<ProxyReport> = {}): Promise<FakeProxy> => {
   const socket = join(tempFolder(), 'control.sock');
   const asked: string[] = [];
-  let report: ProxyReport = { ...FIRST_REPORT, ...says };
-  const heard = (name: string) => () => {
+  let report: ProxyReport = { ...FIRST_REPORT, ...change };
+  const recorded = (name: string) => () => {
     asked.push(name);
     return null;
   };
@@ -51,18 +57,18 @@ export const fakeProxy = async (t: TestContext, says: Partial<ProxyReport> = {})
       asked.push('report');
       return report;
     },
-    pulse: heard('pulse'),
-    leave: heard('leave'),
+    pulse: recorded('pulse'),
+    leave: recorded('leave'),
     leave_orphan: () => false,
-    listen_again: heard('listen_again'),
-    expect_check: heard('expect_check'),
+    listen_again: recorded('listen_again'),
+    expect_check: recorded('expect_check'),
   });
   t.after(() => control.close());
   return {
     socket,
     asked,
-    say: (change) => {
-      report = { ...report, ...change };
+    say: (next) => {
+      report = { ...report, ...next };
     },
     sayGoodbye: () => control.announce('leaving'),
     end: async (how) => {
@@ -81,7 +87,7 @@ export const bindingAt = (port: number, state: Binding['state'] = 'bound', host 
   portOwner: null,
 });
 
-/** A control socket that answers so many questions, and then none. */
+/** Serves a control socket that answers the first `answers` requests and then none. @returns its path */
 export const muteProxy = async (t: TestContext, answers: number): Promise<string> => {
   const path = join(tempFolder(), 'control.sock');
   const sockets = new Set<Socket>();

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { after } from 'node:test';
 import type { Certificate } from './certificate.ts';
 
-/** What it does with a request that it has read to its end. */
+/** Answers, or does not answer, a request that the receiver has read to its end. */
 export type Behaviour = (response: ServerResponse, request: IncomingMessage) => void;
 
 export interface Received {
@@ -12,16 +12,16 @@ export interface Received {
   readonly path: string;
   readonly headers: IncomingMessage['headers'];
   readonly text: string;
-  /** The text as JSON; undefined when it is none. */
+  /** The parsed text; undefined when it is not JSON. */
   readonly json: unknown;
 }
 
-/** Somebody who takes alerts, or misbehaves as the real ones do. */
+/** An HTTP server that takes alerts, or misbehaves as real services do. */
 export interface Receiver {
   readonly url: string;
   readonly received: readonly Received[];
   behave: Behaviour;
-  /** Resolves when it has got so many requests in all; rejects after a minute. */
+  /** Resolves when `count` requests have arrived in all; rejects after a minute. */
   got(count: number): Promise<void>;
   close(): Promise<void>;
 }
@@ -47,21 +47,21 @@ export const discordBusy = (seconds: number): Behaviour =>
 
 export const hang: Behaviour = () => {};
 export const closeWithoutAnswer: Behaviour = (response) => response.socket?.destroy();
-/** Says that more comes, and goes. */
+/** Announces a body of 1000 bytes, sends a part of it and closes the connection. */
 export const closeInTheMiddle =
   (code: number): Behaviour =>
   (response) => {
     response.writeHead(code, { 'content-length': '1000' });
     response.write('half of it', () => response.socket?.destroy());
   };
-/** The head of an answer, and nothing more. */
+/** Sends the head of an answer and never its body. */
 export const hangAfterHead =
   (code: number): Behaviour =>
   (response) => {
     response.writeHead(code).flushHeaders();
   };
 export const redirect = (to: string): Behaviour => answer(302, '', { location: to });
-/** Until the other side closes. */
+/** Sends a body until the other side closes the connection. */
 export const endless =
   (code: number): Behaviour =>
   (response) => {
@@ -74,7 +74,7 @@ export const endless =
     more();
   };
 
-/** On 127.0.0.1; closed after the test or the file that asked for it. */
+/** Starts a receiver on 127.0.0.1. It is closed after the test or the file that asked for it. */
 export const openReceiver = async (behave: Behaviour, tls?: Certificate): Promise<Receiver> => {
   const received: Received[] = [];
   const waiting = new Set<() => void>();
@@ -86,7 +86,7 @@ export const openReceiver = async (behave: Behaviour, tls?: Certificate): Promis
         const text = Buffer.concat(parts).toString();
         const { method = '', url = '', headers } = request;
         received.push({ method, path: url, headers, text, json: parse(text) });
-        for (const wake of waiting) wake();
+        for (const check of waiting) check();
         receiver.behave(response, request);
       });
   };
@@ -104,14 +104,14 @@ export const openReceiver = async (behave: Behaviour, tls?: Certificate): Promis
           () => fail(new Error(`${received.length} of ${count} requests came within a minute`)),
           60_000,
         );
-        const look = (): void => {
+        const check = (): void => {
           if (received.length < count) return;
           clearTimeout(giveUp);
-          waiting.delete(look);
+          waiting.delete(check);
           done();
         };
-        waiting.add(look);
-        look();
+        waiting.add(check);
+        check();
       }),
     close: () =>
       new Promise((done) => {

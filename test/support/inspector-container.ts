@@ -1,6 +1,7 @@
 import { join as path } from 'node:path';
-import { createHost, type Host, join, type Program, until } from './network-namespace.ts';
+import { createHost, type Host, join, type Program } from './network-namespace.ts';
 import { peerPath } from './requirements.ts';
+import { until } from './until.ts';
 
 export const INSPECTOR = '@modelcontextprotocol/inspector';
 export const EVERYTHING = '@modelcontextprotocol/server-everything';
@@ -19,7 +20,7 @@ export interface Container {
   startProxies(listen: (port: number) => string): Promise<void>;
   /** Whether any of the two ports accepts from outside. */
   reachable(): boolean;
-  /** What every program in the container printed last. */
+  /** The last output of every program in the container. */
   output(): string;
   remove(): void;
 }
@@ -51,15 +52,16 @@ export const createContainer = (outside: Host, subnet: number, token: string, ho
         MCP_PROXY_AUTH_TOKEN: token,
         ALLOWED_ORIGINS: Object.values(origins).join(),
       }),
-    inspectorListens: (address) =>
-      until('the Inspector listens', () => PORTS.every(accepts(host, address)), 30_000),
+    inspectorListens: async (address) => {
+      await until(() => PORTS.every(accepts(host, address)), 'the Inspector listens', 30_000);
+    },
     startProxies: async (listen) => {
       for (const port of PORTS) {
-        // The default hold of 10 s is enough for the Inspector's start in 3 s; a busy machine gets more.
+        // The Inspector starts in 3 s, within the default hold of 10 s. A busy machine needs longer.
         const args = ['proxy', listen(port), 'localhost', `${port}`, '--hold-ms', '30000'];
         node('dist/cli.js', args, { STEADYPORT_HOME: path(home, `${port}`) });
       }
-      await until('both proxies accept from outside', () => PORTS.every(accepts(outside, ipv4)), 30_000);
+      await until(() => PORTS.every(accepts(outside, ipv4)), 'both proxies accept from outside', 30_000);
     },
     reachable: () => PORTS.some(accepts(outside, ipv4)) || PORTS.some(accepts(outside, ipv6)),
     output: () => programs.map((program) => program.output()).join('\n--- next program ---\n'),

@@ -8,17 +8,17 @@ export const SERVERS = {
 } as const;
 export type Transport = keyof typeof SERVERS;
 
-/** What the Inspector's page (1.0.3) shows. Found by roles, texts and the ids of the tools' arguments. */
+/** The Inspector's page (1.0.3). Its parts are found by roles, texts and the ids of the tools' arguments. */
 export interface InspectorPage {
   /** Loads the UI from :6274 and connects through :6277. */
   load(origin: string): Promise<void>;
-  /** Calls a tool. The arguments are those of the form. */
+  /** Calls a tool. @param args the values of the fields of its form, by their ids */
   run(tool: string, args?: Readonly<Record<string, string>>): Promise<void>;
-  /** Something that a tool's result says. */
+  /** Finds a text in a tool's result. */
   result(text: string): Locator;
   /** The entries of the pane "Server Notifications" for one method. */
   notifications(method: string): Locator;
-  /** Requests without a whole answer: broken streams too, which the page would reopen without a word. */
+  /** The requests without a whole answer, including broken streams, which the page reopens silently. */
   readonly broken: readonly string[];
 }
 
@@ -33,7 +33,7 @@ export const inspectorPage = (page: Page, transport: Transport, token: string): 
   const broken: string[] = [];
   page.on('requestfailed', (request) => {
     const error = request.failure()?.errorText;
-    // The page's own doing: it does not read the answers to what it posts.
+    // The page itself aborts these: it does not read the answers to its POST requests.
     if (error !== 'net::ERR_ABORTED') broken.push(`${request.method()} ${request.url()}: ${error}`);
   });
   return {

@@ -1,11 +1,12 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { until } from './until.ts';
 
 /** A network namespace: for TCP, a machine of its own. */
 export interface Host {
   readonly name: string;
   /** Starts a program in the namespace, as the leader of a process group of its own. */
   start(program: string, args: readonly string[], env?: Readonly<Record<string, string>>): Program;
-  /** Whether a TCP connection made in the namespace is accepted. It closes at once. */
+  /** Whether a TCP connection created in the namespace is accepted. It closes at once. */
   connects(host: string, port: number): boolean;
   /** Kills every process in the namespace and removes it. Safe to call twice. */
   remove(): void;
@@ -13,25 +14,25 @@ export interface Host {
 
 export interface Program {
   readonly pid: number;
-  /** The last 4000 characters of stdout and stderr: what a failed test prints. */
+  /** The last 4000 characters of stdout and stderr, for the message of a failed test. */
   output(): string;
   /** SIGTERM to the process group, SIGKILL after 5000 ms; resolves when that is done. */
   stop(): Promise<void>;
 }
 
-/** The addresses by which `inside` is known outside. */
+/** The addresses by which `outside` reaches `inside`. */
 export interface Addresses {
   readonly ipv4: string;
   readonly ipv6: string;
 }
 
 const names = new Set<string>();
-let made = 0;
+let created = 0;
 
 /** @param label a few letters of the name, which carries this process's pid too */
 export const createHost = (label: string): Host => {
-  const name = `sp-${label}-${process.pid}-${++made}`;
-  if (made === 1) removeAllOnExit();
+  const name = `sp-${label}-${process.pid}-${++created}`;
+  if (created === 1) removeAllOnExit();
   names.add(name);
   ip('netns', 'add', name);
   ip('-n', name, 'link', 'set', 'lo', 'up');
@@ -39,7 +40,7 @@ export const createHost = (label: string): Host => {
   return {
     name,
     start: (program, args, env = {}) =>
-      followed(spawn('ip', inside(program, args), { detached: true, env: { ...process.env, ...env } })),
+      programOf(spawn('ip', inside(program, args), { detached: true, env: { ...process.env, ...env } })),
     connects: (host, port) => {
       const script = `exec 3<>/dev/tcp/${host}/${port}`;
       return spawnSync('ip', inside('bash', ['-c', script]), { timeout: 2000 }).status === 0;
@@ -61,18 +62,9 @@ export const join = (inside: Host, outside: Host, subnet: number): Addresses => 
   return { ipv4: `10.77.${subnet}.2`, ipv6: `fd00:77:${subnet}::2` };
 };
 
-/** Resolves once `condition` holds, asked every 100 ms; rejects after `limitMs`, naming `what`. */
-export const until = async (what: string, condition: () => boolean, limitMs: number): Promise<void> => {
-  const end = performance.now() + limitMs;
-  while (!condition()) {
-    if (performance.now() > end) throw new Error(`not within ${limitMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-};
-
 const ip = (...args: readonly string[]): string => execFileSync('ip', args, { encoding: 'utf8' });
 
-const followed = (child: ChildProcess): Program => {
+const programOf = (child: ChildProcess): Program => {
   const { pid } = child;
   if (pid === undefined) throw new Error('ip did not start');
   let output = '';
@@ -85,24 +77,24 @@ const followed = (child: ChildProcess): Program => {
 };
 
 const stopGroup = async (pid: number): Promise<void> => {
-  signalled(-pid, 'SIGTERM');
-  const gone = until('the end of a process group', () => !signalled(-pid, 0), 5000);
-  await gone.catch(() => signalled(-pid, 'SIGKILL'));
+  signal(-pid, 'SIGTERM');
+  const gone = until(() => !signal(-pid, 0), 'the end of a process group', 5000);
+  await gone.catch(() => signal(-pid, 'SIGKILL'));
 };
 
-/** Whether there was a process to signal. */
-const signalled = (pid: number, signal: NodeJS.Signals | 0): boolean => {
+/** @returns whether there was a process to signal */
+const signal = (pid: number, name: NodeJS.Signals | 0): boolean => {
   try {
-    return process.kill(pid, signal);
+    return process.kill(pid, name);
   } catch {
     return false;
   }
 };
 
-/** A test that fails, or is told to end, leaves nothing behind either. */
+/** Removes the namespaces also when the test fails or is ended by a signal. */
 const removeAllOnExit = (): void => {
   process.on('exit', () => names.forEach(removeNamespace));
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => process.exit(1));
 };
 
 const removeNamespace = (name: string): void => {
@@ -110,7 +102,7 @@ const removeNamespace = (name: string): void => {
   const pids = () =>
     spawnSync('ip', ['netns', 'pids', name], { encoding: 'utf8' }).stdout.match(/\d+/g) ?? [];
   for (let left = pids(), tries = 0; left.length > 0 && tries < 100; left = pids(), tries += 1) {
-    for (const pid of left) signalled(Number(pid), 'SIGKILL');
+    for (const pid of left) signal(Number(pid), 'SIGKILL');
   }
   spawnSync('ip', ['netns', 'del', name]);
 };

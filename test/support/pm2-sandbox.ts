@@ -19,22 +19,25 @@ export interface Outcome {
 }
 
 /** A real PM2 daemon with a PM2_HOME and a STEADYPORT_HOME of its own. */
-export interface Station {
+export interface Pm2Sandbox {
   readonly folder: string;
   readonly env: Readonly<Record<string, string>>;
   configure(proxies: readonly object[], monitor?: object, alerts?: object): void;
   pm2(...args: string[]): Promise<Outcome>;
   steadyport(...args: string[]): Promise<Outcome>;
   status(): Promise<Snapshot>;
-  /** Waits, for a minute at most, until the status of a proxy, by its port or its socket's name, is as wanted. */
-  proxyUntil(id: number | string, wanted: (proxy: ProxyStatus) => boolean): Promise<ProxyStatus>;
+  /** Waits until the status of a proxy meets the condition. @param id its port or its socket's name */
+  proxyUntil(id: number | string, condition: (proxy: ProxyStatus) => boolean): Promise<ProxyStatus>;
   log(app: string): string;
-  /** Ends the daemon and with it every app; rejects when one of them had written to stderr. */
+  /** Ends the daemon and with it every app. @throws when an app wrote to stderr */
   close(): Promise<void>;
 }
 
 /** @param pm2Bin PM2's command line; default: the version that the project depends on */
-export const openStation = (extraEnv: Readonly<Record<string, string>> = {}, pm2Bin = PM2_7): Station => {
+export const openPm2Sandbox = (
+  extraEnv: Readonly<Record<string, string>> = {},
+  pm2Bin = PM2_7,
+): Pm2Sandbox => {
   const folder = mkdtempSync(join(tmpdir(), 'sp-'));
   const config = join(folder, 'steadyport.json');
   const env = {
@@ -68,30 +71,30 @@ export const openStation = (extraEnv: Readonly<Record<string, string>> = {}, pm2
     pm2: (...args) => run(pm2Bin, args),
     steadyport,
     status,
-    proxyUntil: (id, wanted) => waitForProxy(status, id, wanted),
+    proxyUntil: (id, condition) => waitForProxy(status, id, condition),
     log: (app) => readFileSync(join(folder, 'pm2', 'logs', `${app}-out.log`), 'utf8'),
     close: async () => {
       await run(pm2Bin, ['kill']);
-      const complaints = readErrors(join(folder, 'pm2', 'logs'));
+      const errors = readErrors(join(folder, 'pm2', 'logs'));
       rmSync(folder, { recursive: true, force: true });
-      assert.equal(complaints, '', 'no app wrote to stderr');
+      assert.equal(errors, '', 'no app wrote to stderr');
     },
   };
 };
 
-/** Waits, for a minute at most, until the monitor says what is wanted of a proxy. */
+/** Waits until the monitor reports a proxy that meets the condition. */
 export const waitForProxy = async (
   status: () => Promise<Snapshot>,
   id: number | string,
-  wanted: (proxy: ProxyStatus) => boolean,
+  condition: (proxy: ProxyStatus) => boolean,
 ): Promise<ProxyStatus> => {
   let last: ProxyStatus | undefined;
   for (const giveUpAt = Date.now() + 60_000; Date.now() < giveUpAt; ) {
     const { monitor, proxies } = await status();
     last = proxies.find((proxy) => proxy.id === String(id));
-    if (monitor && last && wanted(last)) return last;
+    if (monitor && last && condition(last)) return last;
   }
-  throw new Error(`${id} never came to be as wanted; last seen: ${JSON.stringify(last)}`);
+  throw new Error(`${id} never met ${condition}; its last status: ${JSON.stringify(last)}`);
 };
 
 const readErrors = (logs: string): string =>
@@ -102,13 +105,13 @@ const readErrors = (logs: string): string =>
         .join('')
     : '';
 
-/** A small real HTTP upstream that answers 200 with its name. */
+/** Starts a small real HTTP upstream that answers 200 with its name. */
 export const openUpstream = async (
   port = 0,
   host = '127.0.0.1',
 ): Promise<{ port: number; close(): Promise<void> }> => {
   const server: Server = createServer((_, response) => response.end('the upstream'));
-  // An idle connection stays, however long a loaded machine takes.
+  // Zero: idle connections are never closed, however long a busy machine takes.
   server.keepAliveTimeout = 0;
   await new Promise<void>((done, fail) => server.once('error', fail).listen(port, host, () => done()));
   return {

@@ -7,14 +7,14 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { ConnectionRecord } from '../../src/proxy/engine.ts';
-import { until } from './network-namespace.ts';
 import { freePort } from './proxy-harness.ts';
+import { until } from './until.ts';
 
 const LIMIT_MS = 60_000;
 
 /**
- * Whom a server runs as that refuses root, or needs more of the system as root. Debian's "daemon"; "nobody"
- * will not do, since sshd takes systemd's record of it for a locked account.
+ * The user of servers that refuse to run as root, or that need more of the system as root: Debian's "daemon".
+ * "nobody" does not work: sshd takes systemd's record of it for a locked account.
  */
 export const DAEMON: { readonly name: string; readonly ids: Ids } =
   process.getuid?.() === 0
@@ -26,9 +26,9 @@ interface Ids {
   readonly gid?: number;
 }
 
-/** One test's folder and programs. Whatever happens, nothing of it is left when the test ends. */
+/** One test's folder and programs. All of them are gone when the test ends, also when it fails. */
 export interface Stage {
-  /** Belongs to {@link DAEMON}; every program works in it. */
+  /** The working directory of every program. It belongs to {@link DAEMON}. */
   readonly folder: string;
   /** Starts a server; resolves once it printed `ready`. */
   serve(program: string, args: readonly string[], ready: RegExp, ids?: Ids): Promise<void>;
@@ -60,18 +60,18 @@ export const openStage = (t: TestContext): Stage => {
   const clients = new Set<ChildProcess>();
   const env = { PATH: process.env['PATH'] ?? '', HOME: folder, NO_COLOR: '1', LOG_FORMAT: 'json' };
 
-  /** For the end of this process, which waits for nothing. */
-  const vanish = (): void => {
+  /** Cleans up without waiting, since a process that exits cannot wait. */
+  const killAll = (): void => {
     for (const child of [...clients, ...servers.map((server) => server.child)]) child.kill('SIGKILL');
     rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
   };
-  process.on('exit', vanish);
+  process.on('exit', killAll);
   t.after(async () => {
-    // A server may wait for its clients, which are behind the proxy: from the outside in.
+    // A server may wait for its clients, which connect through the proxy: clients end first, then servers in reverse order.
     for (const child of clients) child.kill('SIGKILL');
     for (const { child } of servers.reverse()) await stop(child);
-    vanish();
-    process.off('exit', vanish);
+    killAll();
+    process.off('exit', killAll);
   });
 
   const start = (program: string, args: readonly string[], ids: Ids = {}) => {
@@ -87,8 +87,8 @@ export const openStage = (t: TestContext): Stage => {
       });
     const prints = async (ready: RegExp): Promise<void> => {
       const printed = () => ready.test(output.stdout) || ready.test(output.stderr);
-      await until(`${program} prints ${ready}`, () => isOver(child) || printed(), LIMIT_MS);
-      assert.ok(printed(), `it ended: ${lastWords({ child, output })}`);
+      await until(() => hasEnded(child) || printed(), `${program} prints ${ready}`, LIMIT_MS);
+      assert.ok(printed(), `it ended: ${lastOutput({ child, output })}`);
     };
     return { child, output, prints };
   };
@@ -102,7 +102,7 @@ export const openStage = (t: TestContext): Stage => {
         const child = execFile(program, args, options, (error, stdout) => {
           clients.delete(child);
           if (error === null) done(stdout);
-          else fail(new Error([error.message, stdout.slice(-4000), ...servers.map(lastWords)].join('\n')));
+          else fail(new Error([error.message, stdout.slice(-4000), ...servers.map(lastOutput)].join('\n')));
         });
         clients.add(child);
         child.stdin?.on('error', () => {}).end(input);
@@ -136,32 +136,32 @@ const endProxy = async (proxy: Server): Promise<readonly ConnectionRecord[]> => 
       .filter((line) => line.endsWith('\n'))
       .map((line) => JSON.parse(line) as Logged)
       .filter(({ event }) => event === 'connection');
-  const idle = (): boolean => isOver(child) || connections().at(-1)?.active === 0;
-  await until('no connection is open', idle, 20_000).catch((cause) =>
-    assert.fail(`${cause}\n${lastWords(proxy)}`),
+  const idle = (): boolean => hasEnded(child) || connections().at(-1)?.active === 0;
+  await until(idle, 'no connection is open', 20_000).catch((cause) =>
+    assert.fail(`${cause}\n${lastOutput(proxy)}`),
   );
-  assert.equal(isOver(child), false, lastWords(proxy));
+  assert.equal(hasEnded(child), false, lastOutput(proxy));
   child.kill('SIGTERM');
   const [code] = await once(child, 'close');
-  assert.equal(code, 0, lastWords(proxy));
+  assert.equal(code, 0, lastOutput(proxy));
   assert.equal(output.stderr, '');
   const left = connections().filter(({ reason }) => reason === 'drained');
   assert.deepEqual(left, [], 'no connection was left for the end');
   return connections();
 };
 
-const lastWords = ({ child, output }: Server): string =>
+const lastOutput = ({ child, output }: Server): string =>
   `${child.spawnargs.join(' ')}:\n${output.stdout.slice(-4000)}${output.stderr.slice(-4000)}`;
 
-const isOver = ({ pid, exitCode, signalCode }: ChildProcess): boolean =>
+const hasEnded = ({ pid, exitCode, signalCode }: ChildProcess): boolean =>
   pid === undefined || exitCode !== null || signalCode !== null;
 
 /** SIGTERM, and SIGKILL after 5000 ms. */
 const stop = async (child: ChildProcess): Promise<void> => {
-  if (isOver(child)) return;
+  if (hasEnded(child)) return;
   child.kill('SIGTERM');
-  await until('its end', () => isOver(child), 5000).catch(() => child.kill('SIGKILL'));
+  await until(() => hasEnded(child), 'the end of the program', 5000).catch(() => child.kill('SIGKILL'));
 };
 
-/** A test file that is told to end runs the 'exit' listeners too. */
+/** A signal ends the test file through process.exit, which runs the 'exit' listeners. */
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));

@@ -5,10 +5,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { freePort } from './proxy-harness.ts';
-
-const GIVE_UP_MS = 90_000;
+import { until } from './until.ts';
 
 /** One alert as Alertmanager's webhook has it. */
 export interface Notified {
@@ -19,17 +17,17 @@ export interface Notified {
 
 /** A real Prometheus with a real Alertmanager behind it, and a receiver of its webhook. */
 export interface Observatory {
-  /** An instant query: what it gives. */
+  /** Runs an instant query. @returns its result */
   query(expr: string): Promise<readonly { readonly value: readonly [number, string] }[]>;
-  /** Asks of Prometheus's HTTP API. */
+  /** Calls Prometheus's HTTP API. */
   api(path: string): Promise<unknown>;
-  /** Waits until an alert has come through with the status; the alert. */
+  /** Waits until the webhook received an alert with this status. @returns the alert */
   notified(alert: string, status: Notified['status']): Promise<Notified>;
   close(): Promise<void>;
 }
 
 /**
- * The project's own rules and config of Alertmanager; what takes minutes in them is shortened.
+ * Starts both with the project's own rules and Alertmanager config, in which durations of minutes are shortened.
  * @param scrapeConfigs YAML
  */
 export const openObservatory = async (scrapeConfigs: string): Promise<Observatory> => {
@@ -46,7 +44,8 @@ export const openObservatory = async (scrapeConfigs: string): Promise<Observator
     });
   });
   await new Promise<void>((done) => receiver.listen(0, '127.0.0.1', done));
-  const [web, alertmanager] = [await freePort(), await freePort()];
+  const web = await freePort();
+  const alertmanager = await freePort();
   const write = (name: string, text: string): string => {
     writeFileSync(join(folder, name), text);
     return join(folder, name);
@@ -69,12 +68,16 @@ ${scrapeConfigs}`,
   );
   const programs = [
     start('prometheus', folder, [
-      ...[`--config.file=${prometheusConfig}`, `--storage.tsdb.path=${join(folder, 'data')}`],
-      ...[`--web.listen-address=127.0.0.1:${web}`, '--rules.alert.resend-delay=1s'],
+      `--config.file=${prometheusConfig}`,
+      `--storage.tsdb.path=${join(folder, 'data')}`,
+      `--web.listen-address=127.0.0.1:${web}`,
+      '--rules.alert.resend-delay=1s',
     ]),
     start('prometheus-alertmanager', folder, [
-      ...[`--config.file=${alertmanagerConfig}`, `--storage.path=${join(folder, 'alerts')}`],
-      ...[`--web.listen-address=127.0.0.1:${alertmanager}`, '--cluster.listen-address='],
+      `--config.file=${alertmanagerConfig}`,
+      `--storage.path=${join(folder, 'alerts')}`,
+      `--web.listen-address=127.0.0.1:${alertmanager}`,
+      '--cluster.listen-address=',
     ]),
   ];
   const api = async (path: string): Promise<unknown> => {
@@ -90,11 +93,12 @@ ${scrapeConfigs}`,
     api,
     query: async (expr) => ((await api(`query?query=${encodeURIComponent(expr)}`)) as { result: [] }).result,
     notified: (alert, status) =>
-      until(`${alert} ${status}`, async () =>
-        received.find((one) => one.labels['alertname'] === alert && one.status === status),
+      until(
+        async () => received.find((entry) => entry.labels['alertname'] === alert && entry.status === status),
+        `${alert} ${status}`,
       ),
     close: async () => {
-      for (const one of programs) await end(one);
+      for (const program of programs) await end(program);
       receiver.closeAllConnections();
       await new Promise((done) => receiver.close(done));
       rmSync(folder, { recursive: true, force: true });
@@ -102,12 +106,12 @@ ${scrapeConfigs}`,
   };
   const ready = async (port: number) =>
     (await fetch(`http://127.0.0.1:${port}/-/ready`).catch(() => null))?.ok || undefined;
-  await until('Prometheus ready', () => ready(web));
-  await until('Alertmanager ready', () => ready(alertmanager));
+  await until(() => ready(web), 'Prometheus ready');
+  await until(() => ready(alertmanager), 'Alertmanager ready');
   return observatory;
 };
 
-/** blackbox_exporter with its TCP module. */
+/** Starts blackbox_exporter with its TCP module. */
 export const openBlackboxExporter = async (): Promise<{
   readonly address: string;
   close(): Promise<void>;
@@ -116,8 +120,9 @@ export const openBlackboxExporter = async (): Promise<{
   writeFileSync(join(folder, 'blackbox.yml'), 'modules: {tcp_connect: {prober: tcp}}\n');
   const address = `127.0.0.1:${await freePort()}`;
   const child = start('prometheus-blackbox-exporter', folder, [
-    ...['--config.file=blackbox.yml', `--web.listen-address=${address}`],
-    // Taken off Prometheus's own time-out, which is short here.
+    '--config.file=blackbox.yml',
+    `--web.listen-address=${address}`,
+    // Subtracted from Prometheus's scrape timeout, which is short here.
     '--timeout-offset=0.1',
   ]);
   return {
@@ -127,15 +132,6 @@ export const openBlackboxExporter = async (): Promise<{
       rmSync(folder, { recursive: true, force: true });
     },
   };
-};
-
-/** Asks again and again until there is an answer. */
-export const until = async <T>(what: string, ask: () => Promise<T | undefined>): Promise<T> => {
-  for (const giveUpAt = Date.now() + GIVE_UP_MS; Date.now() < giveUpAt; await pause(100)) {
-    const answer = await ask();
-    if (answer !== undefined) return answer;
-  }
-  throw new Error(`it never came to be: ${what}`);
 };
 
 const start = (program: string, cwd: string, args: readonly string[]): ChildProcess =>

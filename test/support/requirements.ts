@@ -4,13 +4,13 @@ import { isLoopback } from '../../src/lib/address.ts';
 import { localAddresses } from '../../src/system/proc/network-interfaces.ts';
 
 /**
- * What a test needs of the machine, as node:test's `skip`: `false` when all is there, otherwise what is
- * missing and how to get it.
- * @param missing one check each: undefined, or what is missing
- * @throws instead of skipping with STEADYPORT_REQUIRE_ALL=1, so that CI cannot pass by skipping
+ * Joins the requirements of a test for node:test's `skip`.
+ * @param missing the result of each check: undefined, or a text that names the missing thing and how to get it
+ * @returns false when nothing is missing, otherwise the reason to skip
+ * @throws with STEADYPORT_REQUIRE_ALL=1, so that CI cannot pass by skipping
  */
 export const needs = (...missing: readonly (string | undefined)[]): false | string => {
-  const reason = missing.filter((one) => one !== undefined).join('; ');
+  const reason = missing.filter((text) => text !== undefined).join('; ');
   if (reason === '') return false;
   if (process.env['STEADYPORT_REQUIRE_ALL'] === '1') {
     throw new Error(`STEADYPORT_REQUIRE_ALL=1 and something is missing: ${reason}`);
@@ -18,7 +18,7 @@ export const needs = (...missing: readonly (string | undefined)[]): false | stri
   return reason;
 };
 
-/** An IPv4 address by which other machines reach this one; none where {@link needsOutside} says so. */
+/** An IPv4 address by which other machines reach this one; '' where there is none ({@link needsOutside}). */
 export const OUTSIDE = localAddresses().find((host) => !isLoopback(host) && !host.includes(':')) ?? '';
 
 export const needsOutside = (): string | undefined =>
@@ -41,7 +41,7 @@ export const needsPeer = (name: string): string | undefined =>
     ? undefined
     : `needs ${name} (npm ci --prefix test/peers)`;
 
-/** A file of a package of test/peers. */
+/** @returns the path of a file of a package in test/peers */
 export const peerPath = (name: string, ...rest: readonly string[]): string =>
   join(process.cwd(), 'test/peers/node_modules', name, ...rest);
 

@@ -17,18 +17,19 @@ import { delimiter, join, relative } from 'node:path';
 import type { ProxyStatus, Snapshot } from '../../src/status/snapshot.ts';
 import { type Outcome, waitForProxy } from './pm2-sandbox.ts';
 import { needs, needsProgram, needsRoot } from './requirements.ts';
+import { until } from './until.ts';
 
 const ROOT = process.cwd();
 const NOBODY = 65_534;
 
-export const needsPlaces = (): false | string =>
+export const needsSlimContainer = (): false | string =>
   needs(
     needsRoot(),
     ...['unshare', 'nsenter', 'setpriv'].map((name) => needsProgram(name, 'util-linux')),
     needsProgram('ip', 'iproute2'),
   );
 
-/** The project as a production image has it: built, without development dependencies, not writable by its user. */
+/** The project as in a production image: built, without development dependencies, not writable by its user. */
 export interface Image {
   readonly folder: string;
   remove(): void;
@@ -54,17 +55,23 @@ const programOf = (name: string): string => {
     try {
       return realpathSync(join(folder, name));
     } catch {
-      // In the next one.
+      // The program may be in the next folder.
     }
   }
   throw new Error(`no ${name} on the PATH`);
 };
 
+export interface ContainerProcess {
+  readonly state: string;
+  readonly parent: number;
+  readonly uid: number;
+}
+
 /**
- * What a slim container is: a user without rights, no program on the PATH but node, npm and sh, NODE_ENV=production,
- * processes of its own under a PID 1 that never waits for them.
+ * A slim container: a user without rights, no program on the PATH but node, npm and sh, NODE_ENV=production, and a
+ * PID namespace whose PID 1 never waits for its children.
  */
-export interface Place {
+export interface SlimContainer {
   readonly home: string;
   configure(proxies: readonly object[], monitor?: object): void;
   /** Starts PID 1. @param netns the name of the network namespace; default: the machine's */
@@ -72,23 +79,27 @@ export interface Place {
   /** Runs a program in the project's folder. */
   run(...command: string[]): Promise<Outcome>;
   status(): Promise<Snapshot>;
-  proxyUntil(id: number | string, wanted: (proxy: ProxyStatus) => boolean): Promise<ProxyStatus>;
-  /** Of a process by its pid in the place; `state` as in proc_pid_stat(5). Undefined when there is none. */
-  look(pid: number): { readonly state: string; readonly parent: number; readonly uid: number } | undefined;
-  /** SIGKILL; resolves when it is dead. */
+  /** Waits until the status of a proxy meets the condition. */
+  proxyUntil(id: number | string, condition: (proxy: ProxyStatus) => boolean): Promise<ProxyStatus>;
+  /**
+   * Finds a process by its pid inside the container; `state` is as in proc_pid_stat(5).
+   * @returns undefined when there is no such process
+   */
+  processOf(pid: number): ContainerProcess | undefined;
+  /** Sends SIGKILL; resolves when the process is dead. */
   kill(pid: number): Promise<void>;
-  /** SIGTERM to PID 1; resolves with its exit code when it has ended, and with it the place. */
+  /** Sends SIGTERM to PID 1, whose end ends the container; resolves with its exit code. */
   terminate(): Promise<number | null>;
-  /** What PID 1 has printed. */
+  /** The output of PID 1 so far. */
   output(): string;
   close(): Promise<void>;
 }
 
-export const openPlace = (image: Image): Place => {
+export const openSlimContainer = (image: Image): SlimContainer => {
   const home = mkdtempSync(join(image.folder, 'home-'));
   chownSync(home, NOBODY, NOBODY);
   const cwd = join(image.folder, 'app');
-  const asNobody = (command: readonly string[]) => [...beNobody(image, home), ...command];
+  const asNobody = (command: readonly string[]) => [...nobodyPrefix(image, home), ...command];
   let unshare: ChildProcess | undefined;
   let first = 0;
   let output = '';
@@ -126,11 +137,11 @@ export const openPlace = (image: Image): Place => {
     },
     run,
     status,
-    proxyUntil: (id, wanted) => waitForProxy(status, id, wanted),
-    look: (pid) => look(first, pid),
+    proxyUntil: (id, condition) => waitForProxy(status, id, condition),
+    processOf: (pid) => processOf(first, pid),
     kill: async (pid) => {
       await run('sh', '-c', `kill -9 ${pid}`);
-      while ((look(first, pid)?.state ?? 'Z') !== 'Z') await new Promise((done) => setImmediate(done));
+      await until(() => (processOf(first, pid)?.state ?? 'Z') === 'Z', `the end of process ${pid}`);
     },
     terminate: () => end('SIGTERM'),
     output: () => output,
@@ -143,11 +154,20 @@ export const openPlace = (image: Image): Place => {
 
 const configOf = (home: string): string => join(home, 'steadyport.json');
 
-/** What comes before a program, so that it runs without rights and with nothing of this environment. */
-const beNobody = (image: Image, home: string): readonly string[] => [
-  ...[programOf('setpriv'), `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', '--inh-caps=-all'],
-  ...[programOf('env'), '-i', `PATH=${join(image.folder, 'bin')}`, `HOME=${home}`, 'NODE_ENV=production'],
-  ...[`STEADYPORT_CONFIG=${configOf(home)}`, 'npm_config_update_notifier=false'],
+/** The command prefix that runs a program without rights and with nothing of this environment. */
+const nobodyPrefix = (image: Image, home: string): readonly string[] => [
+  programOf('setpriv'),
+  `--reuid=${NOBODY}`,
+  `--regid=${NOBODY}`,
+  '--clear-groups',
+  '--inh-caps=-all',
+  programOf('env'),
+  '-i',
+  `PATH=${join(image.folder, 'bin')}`,
+  `HOME=${home}`,
+  'NODE_ENV=production',
+  `STEADYPORT_CONFIG=${configOf(home)}`,
+  'npm_config_update_notifier=false',
 ];
 
 const execute = (program: string, args: readonly string[]): Promise<Outcome> =>
@@ -157,8 +177,8 @@ const execute = (program: string, args: readonly string[]): Promise<Outcome> =>
     execFile(program, args, { timeout: 120_000 }, finished);
   });
 
-/** In the /proc that `first` sees. */
-const look = (first: number, pid: number): ReturnType<Place['look']> => {
+/** Reads the /proc that the process `first` has. */
+const processOf = (first: number, pid: number): ContainerProcess | undefined => {
   try {
     const [stat, status] = ['stat', 'status'].map((name) =>
       readFileSync(`/proc/${first}/root/proc/${pid}/${name}`, 'utf8'),
@@ -170,12 +190,12 @@ const look = (first: number, pid: number): ReturnType<Place['look']> => {
   }
 };
 
-/** PID 1 of the place, by its pid outside. */
+/** Finds PID 1 of the container. @returns its pid outside */
 const onlyChild = async (parent: ChildProcess): Promise<number> => {
   while (parent.exitCode === null) {
     const children = readFileSync(`/proc/${parent.pid}/task/${parent.pid}/children`, 'utf8').trim();
     if (children !== '') return Number(children);
     await new Promise((done) => setImmediate(done));
   }
-  throw new Error('the place did not start');
+  throw new Error('the container did not start');
 };

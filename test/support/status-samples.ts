@@ -4,7 +4,7 @@ import { type MonitorStatus, NO_ALERTS, type ProxyStatus, type Snapshot } from '
 
 export const NOW_MS = 1_761_902_000_000;
 
-/** No colours. */
+/** A style without colours. */
 export const PLAIN: TextStyle = { success: (text) => text, error: (text) => text, dim: (text) => text };
 
 export const MONITOR: MonitorStatus = {
@@ -18,7 +18,7 @@ export const MONITOR: MonitorStatus = {
   alerts: NO_ALERTS,
 };
 
-/** A proxy that is up; what is named in `change` is otherwise. */
+/** @returns a proxy that is up, with the fields of `change` replaced */
 export const proxyStatus = (change: Partial<ProxyStatus>): ProxyStatus => {
   const port = change.port ?? 6274;
   return {
@@ -64,7 +64,7 @@ export const snapshotOf = (...proxies: readonly ProxyStatus[]): Snapshot => ({
   log: [],
 });
 
-/** Columns of a terminal, counted by whole characters as a terminal draws them. */
+/** @returns the columns that a terminal needs for the text, counted by grapheme clusters */
 export const displayWidth = (text: string): number =>
   [...new Intl.Segmenter().segment(text)].reduce(
     (sum, { segment }) => sum + (/\p{Emoji_Presentation}|\ufe0f|\p{Script=Han}/u.test(segment) ? 2 : 1),

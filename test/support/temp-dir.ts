@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
 
-/** A new empty folder, removed after the test or the file that asked for it. */
+/** Makes an empty folder that is removed after the test or the file that asked for it. */
 export const tempFolder = (): string => {
   const folder = mkdtempSync(join(tmpdir(), 'sp-'));
   after(() => rmSync(folder, { recursive: true, force: true }));

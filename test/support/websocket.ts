@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events';
 import { needsPeer, peerPath } from './requirements.ts';
 
-/** What the tests use of https://github.com/websockets/ws, which comes without types. */
+/** The part of https://github.com/websockets/ws that the tests use: the package has no types. */
 interface Module {
   readonly WebSocket: new (url: string, protocol?: string, options?: { origin: string }) => WebSocket;
   readonly WebSocketServer: new (options: { host: string; port: number }) => WebSocketServer;

@@ -10,7 +10,7 @@ import { needs, needsProgram } from '../../support/requirements.ts';
 /** Debian keeps PostgreSQL's programs off the PATH, in a folder for each version. */
 const VERSIONS = '/usr/lib/postgresql';
 const [version = '15'] = existsSync(VERSIONS)
-  ? readdirSync(VERSIONS).sort((one, other) => Number(other) - Number(one))
+  ? readdirSync(VERSIONS).sort((a, b) => Number(b) - Number(a))
   : [];
 const postgres = (program: string): string => join(VERSIONS, version, 'bin', program);
 

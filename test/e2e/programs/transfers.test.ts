@@ -8,7 +8,7 @@ import { DAEMON, openStage, sha256 } from '../../support/programs.ts';
 import { freePort } from '../../support/proxy-harness.ts';
 import { needs, needsProgram } from '../../support/requirements.ts';
 
-/** It refuses to run by a name without its path. */
+/** An absolute path: sshd refuses to run by its bare name. */
 const SSHD = '/usr/sbin/sshd';
 
 test('OpenSSH: scp copies 100 MB there and back', {
@@ -60,7 +60,7 @@ test('OpenSSH: scp copies 100 MB there and back', {
   assert.ok((connections[1]?.bytesToClient ?? 0) > 1e8);
 });
 
-/** What iperf3 -J prints, of https://github.com/esnet/iperf. */
+/** The output of iperf3 -J (https://github.com/esnet/iperf). */
 interface Report {
   readonly error?: string;
   readonly end: { readonly sum_received: { readonly bytes: number } };
@@ -87,8 +87,12 @@ test('iperf3: 200 MB each way, by one stream and by four', {
   const down = (await measure('-R')) + (await measure('-P', '4', '-R'));
 
   const connections = await proxy.end();
-  assert.equal(connections.length, 2 * (1 + 1) + 2 * (1 + 4), 'each time one for control, and the streams');
-  // iperf3 is done when enough was sent: it then closes streams that it has not read to the end, by a reset.
+  assert.equal(
+    connections.length,
+    2 * (1 + 1) + 2 * (1 + 4),
+    'each transfer has one control connection and its streams',
+  );
+  // iperf3 ends when enough was sent: it then resets streams that it has not read to the end.
   const reasons = connections.map(({ reason }) => reason);
   const normal: readonly CloseReason[] = ['done', 'upstream_reset', 'client_reset'];
   assert.ok(

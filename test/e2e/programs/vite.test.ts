@@ -3,16 +3,16 @@ import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { until } from '../../support/network-namespace.ts';
 import { openStage } from '../../support/programs.ts';
 import { freePort } from '../../support/proxy-harness.ts';
 import { needs, needsPeer, peerPath } from '../../support/requirements.ts';
+import { until } from '../../support/until.ts';
 import { loadWs, needsWs } from '../../support/websocket.ts';
 
 const LIMIT_MS = 30_000;
 const PAGE = '<!doctype html><title>Before</title><script type="module" src="/main.js"></script>';
 
-/** What Vite's server says to its client in the browser, as far as it is looked at. */
+/** The parts of the messages from Vite's server to its client in the browser that the test reads. */
 interface HmrMessage {
   readonly type: 'connected' | 'update' | 'full-reload' | 'error';
   readonly updates?: readonly { readonly path: string; readonly timestamp: number }[];
@@ -46,18 +46,19 @@ test('Vite: an edit reaches the page by its WebSocket, as an update of a module 
   const { WebSocket } = await loadWs();
   const hmr = new WebSocket(`ws://127.0.0.1:${proxy.port}/?token=${token}`, 'vite-hmr', { origin });
   t.after(() => hmr.terminate());
-  const said: HmrMessage[] = [];
-  hmr.on('message', (message: Buffer) => said.push(JSON.parse(String(message))));
-  const heard = (type: HmrMessage['type']): HmrMessage | undefined => said.find((one) => one.type === type);
-  await until('connected', () => heard('connected') !== undefined, LIMIT_MS);
+  const messages: HmrMessage[] = [];
+  hmr.on('message', (message: Buffer) => messages.push(JSON.parse(String(message))));
+  const heard = (type: HmrMessage['type']): HmrMessage | undefined =>
+    messages.find((message) => message.type === type);
+  await until(() => heard('connected') !== undefined, 'connected', LIMIT_MS);
 
-  // Vite does not say from when on it sees edits, so each is made until it was seen.
+  // Vite does not announce when it starts to watch files: each edit is repeated until Vite reports it.
   const edited = async (name: string, text: string, type: HmrMessage['type']): Promise<void> => {
-    const seen = (): boolean => {
+    const isReported = (): boolean => {
       edit(name, text);
       return heard(type) !== undefined;
     };
-    await until(`Vite says ${type}`, seen, LIMIT_MS);
+    await until(isReported, `Vite sends ${type}`, LIMIT_MS);
   };
   await edited('main.js', 'document.title = "two"; import.meta.hot.accept();', 'update');
   const [update] = heard('update')?.updates ?? [];

@@ -40,11 +40,12 @@ test('a WebSocket carries 1,000 messages each way at once, one of 1 MB, pings, a
     const [accepted, { socket }] = await connected;
     return { client, accepted, socket };
   };
-  /** Closes one end of it; resolves with what both ends then know. */
-  const close = async (one: WebSocket, other: WebSocket, code: number, reason: string): Promise<void> => {
-    const closed = Promise.all([once(one, 'close'), once(other, 'close')]);
-    one.close(code, reason);
-    for (const [seen, why] of await closed) assert.deepEqual([seen, String(why)], [code, reason]);
+  /** Closes one end, and checks that both ends get the code and the reason. */
+  const close = async (closer: WebSocket, peer: WebSocket, code: number, reason: string): Promise<void> => {
+    const closed = Promise.all([once(closer, 'close'), once(peer, 'close')]);
+    closer.close(code, reason);
+    for (const [gotCode, gotReason] of await closed)
+      assert.deepEqual([gotCode, String(gotReason)], [code, reason]);
   };
 
   const { client, accepted, socket } = await open();
@@ -73,7 +74,7 @@ test('a WebSocket carries 1,000 messages each way at once, one of 1 MB, pings, a
   assert.equal(first?.bytesToClient, socket.bytesWritten);
 });
 
-/** The next messages, as many as told. */
+/** Waits for the next `count` messages. */
 const take = (socket: WebSocket, count: number): Promise<Buffer[]> =>
   new Promise((done) => {
     const taken: Buffer[] = [];
@@ -119,7 +120,7 @@ test('HTTP/2 over TLS: ALPN and the certificate pass, and 100 streams are open a
 });
 
 const STREAMS = 100;
-/** Node's own limit, in MB, which refuses streams while the others' bodies wait: more than all of them. */
+/** In MB; Node refuses streams above it. It is more than the bodies of all streams, which wait at the same time. */
 const OPTIONS = { maxSessionMemory: 100 };
 
 const echoOnceAllAreOpen = (server: Http2Server): void => {
@@ -135,7 +136,7 @@ const echoOnceAllAreOpen = (server: Http2Server): void => {
   });
 };
 
-/** Sends a body of its own on each stream of one session, has it back, and closes the session. */
+/** Sends a different body on each stream of one session, expects it back, and closes the session. */
 const exchange = async (t: TestContext, session: ClientHttp2Session): Promise<void> => {
   t.after(() => session.destroy());
   const bodies = Array.from({ length: STREAMS }, () => randomBytes(200_000));

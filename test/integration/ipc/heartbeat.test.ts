@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createHeartbeat } from '../../../src/ipc/heartbeat.ts';
-import { until } from '../../support/child-process.ts';
 import { fakeProxy, muteProxy } from '../../support/fake-proxy.ts';
+import { until } from '../../support/until.ts';
 
 const LIMIT_MS = 30_000;
 

@@ -16,6 +16,7 @@ import { beforeEach, describe, test } from 'node:test';
 import { type FileSink, openFileSink } from '../../../src/logging/file-sink.ts';
 import { compiled } from '../../support/compiled.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
+import { until } from '../../support/until.ts';
 
 const folder = tempFolder();
 let path = '';
@@ -28,9 +29,6 @@ beforeEach(() => {
 
 const open = (): FileSink => openFileSink(path, (_event, message) => messages.push(message));
 const read = (file = path): string => (existsSync(file) ? readFileSync(file, 'utf8') : '');
-const until = async (isSo: () => boolean): Promise<void> => {
-  while (!isSo()) await new Promise((done) => setImmediate(done));
-};
 
 describe('a log of connections', () => {
   test('is made with its first line, for its owner only', async () => {

@@ -10,10 +10,11 @@ import type { AppDefinition } from '../../../src/pm2/apps.ts';
 import type { Pm2App, Pm2View } from '../../../src/pm2/client.ts';
 import { HAS_PROCFS } from '../../../src/system/proc/procfs.ts';
 import { findListeners } from '../../../src/system/proc/socket-table.ts';
-import { startChild, until } from '../../support/child-process.ts';
+import { startChild } from '../../support/child-process.ts';
 import { bindingAt, type FakeProxy, fakeProxy } from '../../support/fake-proxy.ts';
 import { serve } from '../../support/proxy-harness.ts';
 import { needs } from '../../support/requirements.ts';
+import { until } from '../../support/until.ts';
 
 const skip = needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)');
 

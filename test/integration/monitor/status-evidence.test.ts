@@ -6,11 +6,12 @@ import type { MonitorProtocol } from '../../../src/ipc/protocol.ts';
 import { serveControl } from '../../../src/ipc/server.ts';
 import type { SnapshotWithEvidence } from '../../../src/status/evidence.ts';
 import { locateStateDir } from '../../../src/system/state-dir.ts';
-import { startChild, until } from '../../support/child-process.ts';
+import { startChild } from '../../support/child-process.ts';
 import { type Outcome, steadyport } from '../../support/cli.ts';
 import { freePort } from '../../support/proxy-harness.ts';
 import { snapshotOf } from '../../support/status-samples.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
+import { until } from '../../support/until.ts';
 
 /** A config of one proxy, which nobody runs, in front of an upstream where nobody listens. */
 const openRig = async () => {

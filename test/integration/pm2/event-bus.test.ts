@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { createPm2EventBus, type Pm2Event } from '../../../src/pm2/event-bus.ts';
 import { frame } from '../../support/amp-frame.ts';
-import { until } from '../../support/child-process.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
+import { until } from '../../support/until.ts';
 
 /** The bus of a fake daemon, and a client of it. */
 const rig = async (t: TestContext) => {
@@ -33,7 +33,7 @@ const rig = async (t: TestContext) => {
   const send = (...frames: readonly Buffer[]): void => {
     for (const bytes of frames) for (const socket of listeners) socket.write(bytes);
   };
-  const hasListeners = (count: number): Promise<void> =>
+  const hasListeners = (count: number): Promise<boolean> =>
     until(() => listeners.length === count, `${count} connections`);
   return { bus, events, send, open, close, listeners, hasListeners };
 };

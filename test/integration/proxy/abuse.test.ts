@@ -17,6 +17,7 @@ import {
   rig,
   serve,
 } from '../../support/proxy-harness.ts';
+import { until } from '../../support/until.ts';
 
 /** Abuse that a public port is exposed to. Nothing of it must be left afterwards. */
 for (const [name, createEngine] of Object.entries(ENGINES))
@@ -135,7 +136,3 @@ const misbehave = (socket: Socket): void => {
 };
 
 const openFiles = (): number => readdirSync('/proc/self/fd').length;
-
-const until = async (condition: () => boolean): Promise<void> => {
-  while (!condition()) await new Promise((done) => setImmediate(done));
-};

@@ -8,7 +8,7 @@ import { describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { HAS_PROCFS } from '../../../src/system/proc/procfs.ts';
 import { readUnsentBytes } from '../../../src/system/proc/tcp-queue.ts';
-import { createHost, until as within } from '../../support/network-namespace.ts';
+import { createHost } from '../../support/network-namespace.ts';
 import {
   deaf,
   dial,
@@ -23,6 +23,7 @@ import {
   serve,
 } from '../../support/proxy-harness.ts';
 import { needs, needsOutside, needsProgram, needsRoot, OUTSIDE } from '../../support/requirements.ts';
+import { until } from '../../support/until.ts';
 
 /** What every engine must do with a connection, from its first byte to its end. */
 for (const [name, createEngine] of Object.entries(ENGINES)) {
@@ -591,12 +592,12 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       execFileSync('ip', ['netns', 'exec', host.name, 'sh', '-c', range]);
       const args = ['127.0.0.1:7000', '127.0.0.1', '40000', '--hold-ms', '0', '--engine', name];
       const proxy = host.start(process.execPath, ['dist/cli.js', 'proxy', ...args]);
-      await within('the listener', () => proxy.output().includes('listening'), 20_000);
+      await until(() => proxy.output().includes('listening'), 'the listener', 20_000);
       const script = `require('net').connect(7000, '127.0.0.1').on('error', ({ code }) => console.log(code))`;
       const client = host.start(process.execPath, ['-e', script]);
-      await within('the end', () => client.output() !== '', 20_000);
+      await until(() => client.output() !== '', 'the end', 20_000);
       assert.equal(client.output(), 'ECONNRESET\n');
-      await within('the word of it', () => proxy.output().includes('(ESELF)'), 20_000);
+      await until(() => proxy.output().includes('(ESELF)'), 'the word of it', 20_000);
     });
   });
 
@@ -812,10 +813,6 @@ const optionsOf = (fds: readonly number[]): readonly SocketOptions[] => {
         .map(Number);
       return { local, remote, nodelay, keepalive, idleSeconds };
     });
-};
-
-const until = async (condition: () => boolean): Promise<void> => {
-  while (!condition()) await new Promise((done) => setImmediate(done));
 };
 
 const turns = async (count: number): Promise<void> => {

@@ -4,8 +4,9 @@ import { readFileSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
 import { createStarvationDetector } from '../../../src/system/proc/cpu-starvation.ts';
 import { readCpuSchedule, readProcess } from '../../../src/system/proc/procfs.ts';
-import { startChild, until } from '../../support/child-process.ts';
+import { startChild } from '../../support/child-process.ts';
 import { needs, needsProgram } from '../../support/requirements.ts';
+import { until } from '../../support/until.ts';
 
 const skip = needs(readCpuSchedule('self') ? undefined : 'needs /proc/self/schedstat (Linux)');
 const FOREVER = 'while :; do :; done';

@@ -5,18 +5,13 @@ import { readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { describe, type TestContext, test } from 'node:test';
-import { setImmediate as turn } from 'node:timers/promises';
 import { localAddresses } from '../../../src/system/proc/network-interfaces.ts';
 import { HAS_PROCFS, isAlive, readProcess } from '../../../src/system/proc/procfs.ts';
 import { needs } from '../../support/requirements.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
+import { until } from '../../support/until.ts';
 
 const skip = needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)');
-
-const until = async (condition: () => boolean, what: string): Promise<void> => {
-  for (const giveUpAt = Date.now() + 30_000; !condition(); await turn())
-    assert.ok(Date.now() < giveUpAt, `never: ${what}`);
-};
 
 const start = (t: TestContext, file: string, args: readonly string[], argv0 = file): ChildProcess => {
   const child = spawn(file, args, { argv0, stdio: ['ignore', 'pipe', 'inherit'] });

@@ -9,11 +9,12 @@ import type { Evidence, Pm2Evidence } from '../../../../src/health/types.ts';
 import { type CheckReport, createEvidenceCollector } from '../../../../src/monitor/checks/collect.ts';
 import { HAS_PROCFS, readProcess } from '../../../../src/system/proc/procfs.ts';
 import { findListeners } from '../../../../src/system/proc/socket-table.ts';
-import { startChild, until } from '../../../support/child-process.ts';
+import { startChild } from '../../../support/child-process.ts';
 import { bindingAt, type FakeProxy, fakeProxy } from '../../../support/fake-proxy.ts';
 import { freePort, serve } from '../../../support/proxy-harness.ts';
 import { needs } from '../../../support/requirements.ts';
 import { tempFolder } from '../../../support/temp-dir.ts';
+import { until } from '../../../support/until.ts';
 
 const skip = needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)');
 

@@ -6,10 +6,11 @@ import { createHeartbeat } from '../../../../src/ipc/heartbeat.ts';
 import { quickCheck } from '../../../../src/monitor/checks/quick.ts';
 import { HAS_PROCFS, readProcess } from '../../../../src/system/proc/procfs.ts';
 import { findListeners } from '../../../../src/system/proc/socket-table.ts';
-import { startChild, until } from '../../../support/child-process.ts';
+import { startChild } from '../../../support/child-process.ts';
 import { fakeProxy, muteProxy } from '../../../support/fake-proxy.ts';
 import { serve } from '../../../support/proxy-harness.ts';
 import { needs } from '../../../support/requirements.ts';
+import { until } from '../../../support/until.ts';
 
 const skip = needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)');
 const ALWAYS_READ_AGAIN = -1;

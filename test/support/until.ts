@@ -1,0 +1,26 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const POLL_MS = 10;
+/** Long enough for a busy machine: only a test that waits in vain takes as long. */
+const LIMIT_MS = 120_000;
+
+/**
+ * Waits for a state that no event announces, by asking every POLL_MS.
+ * @param condition holds as soon as it gives anything but false, null or undefined
+ * @param description names the state in the error; default: the source of the condition
+ * @param limitMs default: LIMIT_MS
+ * @returns what the condition gave
+ * @throws when the condition does not hold within the limit
+ */
+export const until = async <T>(
+  condition: () => T | Promise<T>,
+  description = String(condition),
+  limitMs = LIMIT_MS,
+): Promise<Exclude<T, false | null | undefined>> => {
+  for (const startedAt = performance.now(); ; await sleep(POLL_MS)) {
+    const value = await condition();
+    if (value !== false && value !== null && value !== undefined)
+      return value as Exclude<T, false | null | undefined>;
+    if (performance.now() - startedAt > limitMs) throw new Error(`not within ${limitMs} ms: ${description}`);
+  }
+};
