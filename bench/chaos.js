@@ -1,4 +1,4 @@
-// `npm run chaos [-- OPTIONS]`: one fault after another, under load, and what became of it.
+// `npm run chaos [-- OPTIONS]`: injects one fault after another under load, and measures detection and recovery.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { runFaults } from './chaos/faults.js';
@@ -40,13 +40,14 @@ const optionsOrExit = (args) => {
   }
 };
 
-/** What this machine cannot do is left out, and said. */
-const possible = (wanted) => {
-  const [faults, leftOut] = [[], []];
-  for (const fault of wanted) {
-    const lacks = missing(fault.needs);
-    if (lacks.length === 0) faults.push(fault);
-    else leftOut.push(`${fault.key} (needs ${lacks.join(', ')})`);
+/** Leaves out the faults that this machine cannot inject, and prints them. */
+const possible = (chosen) => {
+  const faults = [];
+  const leftOut = [];
+  for (const fault of chosen) {
+    const requirements = missing(fault.needs);
+    if (requirements.length === 0) faults.push(fault);
+    else leftOut.push(`${fault.key} (needs ${requirements.join(', ')})`);
   }
   if (leftOut.length > 0) progress(`LEFT OUT: ${leftOut.join('; ')}`);
   if (leftOut.length > 0 && IS_ALL_REQUIRED) process.exit(2);

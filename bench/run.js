@@ -1,4 +1,4 @@
-// `npm run bench [-- OPTIONS]`: what forwarding costs here, and what it costs others.
+// `npm run bench [-- OPTIONS]`: measures the cost of forwarding, by steadyport and by others.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ import { forwardersOf } from './scenarios/index.js';
 
 const RUNS = { costs: measureAll, soak: soakAll, watched: watchAll, rotation: rotateAll };
 
-const say = (text) => process.stdout.write(`${text}\n`);
+const print = (text) => process.stdout.write(`${text}\n`);
 const progress = (text) => process.stderr.write(`${text}\n`);
 
 const exitWith = (code, text) => {
@@ -26,17 +26,17 @@ const main = async (args) => {
   for (const line of leftOut) progress(`bench: left out: ${line}`);
   if (leftOut.length > 0 && process.env.STEADYPORT_REQUIRE_ALL === '1')
     exitWith(1, 'STEADYPORT_REQUIRE_ALL=1 and something is missing');
-  const isLeft =
+  const hasWork =
     options.kind === 'rotation'
       ? leftOut.length === 0
       : chosen.forwarders.length > 0 && (options.kind !== 'costs' || chosen.measures.length > 0);
-  if (!isLeft) exitWith(1, 'nothing is left to measure');
+  if (!hasWork) exitWith(1, 'nothing is left to measure');
   const folder = mkdtempSync(join(tmpdir(), 'steadyport-bench-'));
   cleanUpAtExit(folder);
   const before = circumstances(args, chosen);
   const run = { ...options, ...chosen, folder, before, leftOut };
   const { text, failures } = await RUNS[options.kind](run);
-  say(text);
+  print(text);
   if (options.write) writeResults(text, options.kind);
   process.exitCode = failures.length > 0 ? 1 : 0;
 };
@@ -49,25 +49,25 @@ const optionsOrExit = (args) => {
   }
 };
 
-/** What can be measured with the tools that are installed, and what cannot and why. */
+/** @returns what can be measured with the installed tools, and what cannot and why */
 const withoutMissing = ({ measures, forwarders, kind }) => {
   const leftOut = [];
-  const isThere = (what) => (entry) => {
+  const isInstalled = (kindOfEntry) => (entry) => {
     const missing = missingOf(entry.tools);
-    if (missing) leftOut.push(`${what} ${entry.key}: not installed: ${missing}`);
+    if (missing) leftOut.push(`${kindOfEntry} ${entry.key}: not installed: ${missing}`);
     return !missing;
   };
   const rotating =
     kind === 'rotation'
-      ? [{ key: 'rotation', tools: ['logrotate', 'wrk', 'nginx'] }].filter(isThere('measure'))
+      ? [{ key: 'rotation', tools: ['logrotate', 'wrk', 'nginx'] }].filter(isInstalled('measure'))
       : [];
-  const left = forwarders.filter(isThere('forwarder'));
-  const isOfSome = (measure) => forwardersOf(measure, left).length > 0;
-  const measured = measures.filter(isThere('measure')).filter(isOfSome);
-  return { measures: [...measured, ...rotating], forwarders: left, leftOut };
+  const usable = forwarders.filter(isInstalled('forwarder'));
+  const hasForwarder = (measure) => forwardersOf(measure, usable).length > 0;
+  const measured = measures.filter(isInstalled('measure')).filter(hasForwarder);
+  return { measures: [...measured, ...rotating], forwarders: usable, leftOut };
 };
 
-/** Whatever ends this process, what it started and its folder go with it. */
+/** Kills the child processes and removes the folder when this process ends, also by a signal. */
 const cleanUpAtExit = (folder) => {
   process.on('exit', () => {
     killAll();

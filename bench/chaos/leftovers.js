@@ -1,57 +1,61 @@
-// What must not be left after a fault: a second process of a port, an orphan, stale files, open files.
+// Finds what must not be left after a fault: a second process of a port, an orphan, stale files, open files.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openFilesOf, processesOf } from './processes.js';
-import { readStatus } from './status.js';
+import { openFilesOf, processesOf } from './sandbox/processes.js';
+import { readStatus } from './sandbox/status.js';
 
-/** Connections that end, and PM2's own of a command, are given so long to go. */
-const PATIENCE_MS = 8_000;
-const LOOK_EVERY_MS = 250;
-/** PM2's list is fetched over one connection to the daemon, and a status may be under way. */
+/** Connections that end, and PM2's own connections of a command, have this long to close. */
+const TIMEOUT_MS = 8_000;
+const POLL_MS = 250;
+/** Two extra open files are normal: the monitor's connection to the daemon for PM2's list, and a status request. */
 const SPARE_FILES = 2;
 
-/** What is normal: taken when everything is up and nobody is connected. */
-export const takeBaseline = (station) => {
+/** Counts the open files of each process. To be taken when everything is up and no client is connected. */
+export const takeBaseline = (pm2Sandbox) => {
   const files = new Map();
-  for (const [pid, role] of processesOf(station.folder)) files.set(role, openFilesOf(pid).length);
+  for (const [pid, role] of processesOf(pm2Sandbox.folder)) files.set(role, openFilesOf(pid).length);
   return files;
 };
 
-/** @returns one text for each thing that is still wrong after a while; none when all is as it was */
-export const leftovers = async (station, baseline) => {
+/** @returns one text for each leftover that is still there after TIMEOUT_MS; none when all is as before */
+export const leftovers = async (pm2Sandbox, baseline) => {
   let left = [];
-  for (const giveUpAt = Date.now() + PATIENCE_MS; Date.now() < giveUpAt; await sleep(LOOK_EVERY_MS)) {
-    const status = await readStatus(station);
-    left = [...strayProcesses(station, status), ...strayFiles(station), ...openFiles(station, baseline)];
+  for (const giveUpAt = Date.now() + TIMEOUT_MS; Date.now() < giveUpAt; await sleep(POLL_MS)) {
+    const status = await readStatus(pm2Sandbox);
+    left = [
+      ...strayProcesses(pm2Sandbox, status),
+      ...strayFiles(pm2Sandbox),
+      ...openFiles(pm2Sandbox, baseline),
+    ];
     if (left.length === 0) return left;
   }
   return left;
 };
 
-const strayProcesses = (station, status) => {
+const strayProcesses = (pm2Sandbox, status) => {
   if (!status) return ['the monitor does not answer'];
-  const wanted = new Map([
-    [station.pm2Pid(), 'daemon'],
+  const expected = new Map([
+    [pm2Sandbox.pm2Pid(), 'daemon'],
     [status.monitor.pid, 'proxy-monitor'],
     ...status.proxies.map(({ pid, name }) => [pid, name]),
   ]);
-  const there = processesOf(station.folder);
+  const there = processesOf(pm2Sandbox.folder);
   const extra = [...there]
-    .filter(([pid]) => !wanted.has(pid))
+    .filter(([pid]) => !expected.has(pid))
     .map(([pid, role]) => `extra process ${pid} (${role})`);
-  const missing = [...wanted]
+  const missing = [...expected]
     .filter(([pid, role]) => there.get(pid) !== role)
     .map(([pid, role]) => `no ${role} (${pid})`);
   return [...extra, ...missing];
 };
 
-/** Files of processes that are no more, and names that do not belong there. */
+/** Finds pid files of processes that have ended, and files with unknown names. */
 const strayFiles = ({ folder, env }) => {
-  const home = env.STEADYPORT_HOME;
+  const stateDir = env.STEADYPORT_HOME;
   const alive = processesOf(folder);
-  return list(home).flatMap((path) => {
-    const name = relative(home, path);
+  return list(stateDir).flatMap((path) => {
+    const name = relative(stateDir, path);
     if (/^ports\/[^/]+\/pid$/.test(name)) {
       const pid = Number(readFileSync(path, 'utf8'));
       return alive.has(pid) ? [] : [`stale ${name} (${pid})`];
@@ -69,7 +73,7 @@ const list = (folder) =>
     .filter((entry) => !entry.isDirectory())
     .map((entry) => join(entry.path, entry.name));
 
-/** Not of the daemon: PM2 keeps some for each app that it has measured or restarted. */
+/** Leaves out the daemon: PM2 keeps files open for each app that it has measured or restarted. */
 const openFiles = ({ folder }, baseline) =>
   [...processesOf(folder)].flatMap(([pid, role]) => {
     const normal = role === 'daemon' ? undefined : baseline.get(role);
@@ -78,7 +82,7 @@ const openFiles = ({ folder }, baseline) =>
     return [`${role} has ${now.length} open files, ${normal} before (${countKinds(now)})`];
   });
 
-/** "12 socket, 3 pipe" */
+/** @returns for example "12 socket, 3 pipe" */
 const countKinds = (links) => {
   const counts = {};
   for (const link of links) {

@@ -1,9 +1,9 @@
-// What the monitor costs while nothing happens: its CPU and memory, and what it makes the PM2 daemon do.
+// Measures the cost of an idle monitor: its CPU and memory, and the work that it causes in the PM2 daemon.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { configure, freePorts, openStation, PROJECT, pm2, startApps } from './pm2-sandbox.js';
-import { cpuMs, processesOf, residentBytes } from './processes.js';
-import { isAllUp, statusUntil } from './status.js';
-import { startHelper } from './worker.js';
+import { startWorker } from '../lib/ipc-worker.js';
+import { configure, freePorts, openPm2Sandbox, PROJECT, pm2, startApps } from './sandbox/pm2-sandbox.js';
+import { cpuMs, processesOf, residentBytes } from './sandbox/processes.js';
+import { isAllUp, statusUntil } from './sandbox/status.js';
 
 const WINDOWS = 6;
 const WINDOW_MS = 10_000;
@@ -11,9 +11,9 @@ const START_LIMIT_MS = 180_000;
 const SETTLE_MS = 30_000;
 const MONITOR = 'proxy-monitor';
 
-/** @param counts how many proxies, one number for each row */
+/** @param counts the number of proxies of each row */
 export const measureCost = async (counts, progress) => {
-  const upstream = startHelper('upstream.js');
+  const upstream = startWorker(new URL('workers/upstream.js', import.meta.url));
   process.on('exit', upstream.end);
   const rows = [];
   for (const count of counts) {
@@ -25,25 +25,25 @@ export const measureCost = async (counts, progress) => {
 };
 
 const measure = async (count, upstream) => {
-  const station = openStation();
+  const pm2Sandbox = openPm2Sandbox();
   const [application, ...ports] = await freePorts(count + 1);
-  await upstream.ask('open', { port: application, host: '127.0.0.1' });
+  await upstream.call('open', { port: application, host: '127.0.0.1' });
   const proxies = ports.map((port) => ({
     listen: `127.0.0.1:${port}`,
     upstream: `127.0.0.1:${application}`,
   }));
-  await configure(station, { proxies });
-  await startApps(station, PROJECT);
-  const { monitor } = await statusUntil(station, isAllUp, START_LIMIT_MS, 'all up after the start');
+  await configure(pm2Sandbox, { proxies });
+  await startApps(pm2Sandbox, PROJECT);
+  const { monitor } = await statusUntil(pm2Sandbox, isAllUp, START_LIMIT_MS, 'all up after the start');
   await sleep(SETTLE_MS);
-  const names = [...processesOf(station.folder)].filter(([, role]) => role.startsWith('tcp-proxy-'));
+  const names = [...processesOf(pm2Sandbox.folder)].filter(([, role]) => role.startsWith('tcp-proxy-'));
   const proxyPids = names.map(([pid]) => pid);
-  const daemon = station.pm2Pid();
+  const daemon = pm2Sandbox.pm2Pid();
   const together = await watch({ monitor: [monitor.pid], daemon: [daemon], proxy: proxyPids });
-  await pm2(station, 'stop', MONITOR);
+  await pm2(pm2Sandbox, 'stop', MONITOR);
   await sleep(SETTLE_MS / 3);
   const alone = await watch({ daemon: [daemon] });
-  station.close();
+  pm2Sandbox.close();
   return {
     count,
     monitor: together.monitor.cpu,
@@ -55,7 +55,7 @@ const measure = async (count, upstream) => {
   };
 };
 
-/** For each name, of one process on average: CPU in ms for each second, and MB, window by window. */
+/** @returns for each name the mean of its processes by window: CPU in ms per second, RSS in MB */
 const watch = async (processes) => {
   const figures = Object.fromEntries(Object.keys(processes).map((name) => [name, { cpu: [], rss: [] }]));
   for (let window = 0; window < WINDOWS; window += 1) {
@@ -73,4 +73,4 @@ const watch = async (processes) => {
   return figures;
 };
 
-const sum = (pids, of) => pids.reduce((total, pid) => total + of(pid), 0);
+const sum = (pids, figureOf) => pids.reduce((total, pid) => total + figureOf(pid), 0);

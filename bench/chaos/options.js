@@ -10,12 +10,12 @@ npm run chaos -- --random [--minutes M] [--seed N] [--only FAULT,…] [--write]
 npm run chaos -- --cost [--proxies N,…] [--write]
   --rounds   how often each fault; the figures are medians (default: ${DEFAULT_ROUNDS})
   --only     ${KEYS.join(', ')}
-  --random   faults, ports and pauses by chance, for --minutes (default: 30)
+  --random   random faults, ports and pauses, for --minutes (default: 30)
   --seed     the same number makes the same choices (default: 1)
-  --cost     the CPU and the memory of the monitor, with so many idle --proxies (default: ${DEFAULT_PROXIES})
+  --cost     the CPU and the memory of the monitor, with each number of idle --proxies (default: ${DEFAULT_PROXIES})
   --write    writes its part of bench/CHAOS.md`;
 
-/** @throws Error with a text for whoever called, when an option or its value is not known */
+/** @throws Error with a text for the user, when an option or its value is not known */
 export const readOptions = (args) => {
   try {
     const { values } = parseArgs({
@@ -50,7 +50,7 @@ const numberOf = (option, text) => {
   throw new Error(`--${option} is a whole number from 1, not "${text}"`);
 };
 
-/** In the order of the table. */
+/** @returns the chosen faults in the order of the table */
 const chosen = (list) => {
   if (list === undefined) return FAULTS;
   const keys = list.split(',');

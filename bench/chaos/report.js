@@ -1,13 +1,13 @@
-// The figures as Markdown whose tables are aligned, so that a terminal shows the same text.
+// Formats the figures as Markdown with aligned tables, which a terminal shows the same way.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { median } from '../lib/median.js';
-import { verdicts } from './expectations.js';
-import { PLACES } from './sandbox.js';
+import { summarizeExpectations } from './expectations.js';
+import { SANDBOXES } from './sandbox/sandbox.js';
 
 const TITLE = '# Chaos';
-/** In the order of the page. */
+/** The parts of CHAOS.md in their order. */
 const PARTS = ['Faults', 'Random', 'Cost'];
 
 const HEADER = [
@@ -21,11 +21,11 @@ const HEADER = [
   'held lost',
   'restarts',
   'wrong restarts',
-  'the status said',
+  'status',
   'expected',
 ];
 
-/** The page with this part as it is now, and the others as they were. */
+/** @returns CHAOS.md with this part replaced and the others unchanged */
 export const replacePart = (earlier, { name, text }) => {
   const parts = new Map(
     earlier
@@ -34,7 +34,7 @@ export const replacePart = (earlier, { name, text }) => {
       .map((part) => [/^## (.*)/.exec(part)[1], part.trimEnd()]),
   );
   parts.set(name, text);
-  return `${[TITLE, ...PARTS.flatMap((one) => parts.get(one) ?? [])].join('\n\n')}\n`;
+  return `${[TITLE, ...PARTS.flatMap((title) => parts.get(title) ?? [])].join('\n\n')}\n`;
 };
 
 const CLEAN =
@@ -43,7 +43,7 @@ const CLEAN =
 /** @param rows one entry for each fault, with the figures of its rounds */
 export const faultsPart = ({ rows, args, rounds, leftOut }) =>
   part('Faults', args, [
-    `Medians of ${rounds} rounds (the worst in brackets). 200 new connections a second and 50 held ones on the port under fault, or on all where it is about all. Intervals and thresholds are the defaults, but for a maxRestarts of ${PLACES.usual.monitor.maxRestarts}: many rounds on few ports are no reason to give up. "Restarts" are those of the ports under fault, whoever restarted them.`,
+    `Medians of ${rounds} rounds (the worst in brackets). The clients make 200 new connections a second and hold 50, on the port under fault, or on all ports when the fault affects all. Intervals and thresholds are the defaults, except maxRestarts, which is ${SANDBOXES.usual.monitor.maxRestarts}: many rounds on few ports must not open the circuit breaker. "Restarts" counts those of the ports under fault, by PM2 and by the monitor.`,
     table([HEADER, ...rows.map(lineOf)]),
     ...omissions(leftOut),
     ...rows.flatMap(({ fault, figures }) =>
@@ -67,7 +67,7 @@ export const randomPart = ({
   leftOut,
 }) =>
   part('Random', args, [
-    `${minutes} minutes with seed ${seed}: faults, ports and pauses by chance, ${turns} turns, ${pairs} of them with two faults at once on different ports. 200 new connections a second and 50 held ones on the ports under fault. What ends the monitor came in the first third only, so that one monitor lived through the rest.`,
+    `${minutes} minutes of random faults, ports and pauses with seed ${seed}: ${turns} turns, ${pairs} of them with two faults at once on different ports. The clients make 200 new connections a second and hold 50, on the ports under fault. Faults that end the monitor came in the first third only, so that one monitor process lived through the rest.`,
     table([
       ['fault', 'times', 'seconds until all was up again, median', 'longest', 'wrong restarts'],
       ...counts.map(({ title, seconds, wrong }) => [
@@ -87,7 +87,7 @@ export const randomPart = ({
 
 export const costPart = ({ rows, args }) =>
   part('Cost', args, [
-    'Proxies at rest, with the defaults, each before an application on the same machine (probe: listen). CPU is milliseconds for each second, user and system; medians of six times ten seconds, the worst in brackets. The daemon is measured with the monitor and without.',
+    'Idle proxies with the defaults, each with an application on the same machine (probe: listen). CPU is milliseconds per second, user and system; medians of six windows of ten seconds, the worst in brackets. The daemon is measured with the monitor and without.',
     `TCP sockets on the machine at the end, TIME_WAIT included: ${sockets()}. The monitor reads the kernel's tables of them.`,
     table([
       [
@@ -128,7 +128,7 @@ const omissions = (leftOut) => (leftOut.length > 0 ? [`LEFT OUT: ${leftOut.join(
 const machine = () =>
   `${new Date().toISOString().slice(0, 10)}, ${cpus().length} cores (${cpus()[0].model}), ${Math.round(totalmem() / 2 ** 30)} GB, Linux ${release()}, ${versions()}. Load average at the end: ${loadavg()[2].toFixed(1)} over 15 min.`;
 
-/** Of every process (/proc/net/sockstat). */
+/** @returns the TCP sockets of every process (/proc/net/sockstat) */
 const sockets = () => {
   const [, inUse, waiting] =
     /TCP: inuse (\d+) .*tw (\d+)/.exec(readFileSync('/proc/net/sockstat', 'utf8')) ?? [];
@@ -147,24 +147,25 @@ const lineOf = ({ fault, figures }) => [
   spread(figures.map(({ serveMs }) => serveMs)),
   spread(figures.map(({ gapMs }) => gapMs)),
   ...['refused', 'reset', 'timedOut', 'lost', 'restarts', 'wrongRestarts'].map((field) =>
-    spread(figures.map((one) => one[field])),
+    spread(figures.map((round) => round[field])),
   ),
   [
-    ...new Set(figures.flatMap(({ causes, said }) => [...causes, ...(said ? [said] : [])])),
+    ...new Set(figures.flatMap(({ causes, note }) => [...causes, ...(note ? [note] : [])])),
     ...shown(fault, figures),
   ].join(', ') || '–',
-  verdicts(fault, figures),
+  summarizeExpectations(fault, figures),
 ];
 
-/** What only this fault has a figure of. */
+/** @returns the figures that only this fault has */
 const shown = ({ shows = {} }, figures) =>
-  Object.entries(shows).map(([name, text]) => `${text}: ${spread(figures.map((one) => one[name]))}`);
+  Object.entries(shows).map(([name, text]) => `${text}: ${spread(figures.map((round) => round[name]))}`);
 
 const spread = (numbers, digits = 0) => {
-  const known = numbers.filter((one) => one !== undefined);
+  const known = numbers.filter((number) => number !== undefined);
   if (known.length === 0) return '–';
-  const [middle, most] = [median(known).toFixed(digits), Math.max(...known).toFixed(digits)];
-  return middle === most ? middle : `${middle} (${most})`;
+  const middle = median(known).toFixed(digits);
+  const max = Math.max(...known).toFixed(digits);
+  return middle === max ? middle : `${middle} (${max})`;
 };
 
 const table = ([header, ...lines]) => {

@@ -1,13 +1,13 @@
-// What a fault needs of the machine, by the word that it names it by.
+// Checks the requirements of a fault: "root", or a program on the PATH.
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 const { PATH = '', STEADYPORT_REQUIRE_ALL } = process.env;
 
-/** STEADYPORT_REQUIRE_ALL=1: nothing is left out. */
+/** With STEADYPORT_REQUIRE_ALL=1 a missing requirement is an error. */
 export const IS_ALL_REQUIRED = STEADYPORT_REQUIRE_ALL === '1';
 
-/** @returns the words of `needs` that this machine has not */
+/** @returns the requirements that this machine does not meet */
 export const missing = (needs = []) => needs.filter((need) => !has(need));
 
 const has = (need) => (need === 'root' ? process.getuid?.() === 0 : isOnPath(need));

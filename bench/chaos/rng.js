@@ -1,4 +1,4 @@
-/** Numbers from 0 to below 1, the same for the same seed (mulberry32, public domain, by Tommy Ettinger). */
+/** Generates numbers from 0 to below 1, the same for the same seed (mulberry32, public domain, by Tommy Ettinger). */
 const numbers = (seed) => {
   let state = seed;
   return () => {
@@ -9,11 +9,12 @@ const numbers = (seed) => {
   };
 };
 
-export const chance = (seed) => {
+export const createRng = (seed) => {
   const next = numbers(seed);
   return {
     below: (limit) => Math.floor(next() * limit),
-    oneOf: (list) => list[Math.floor(next() * list.length)],
-    isOnce: (inSoMany) => next() * inSoMany < 1,
+    pick: (list) => list[Math.floor(next() * list.length)],
+    /** @returns true with the probability 1 / n */
+    isOneIn: (n) => next() * n < 1,
   };
 };

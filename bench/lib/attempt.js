@@ -1,6 +1,6 @@
 import { stopAll } from './children.js';
 
-/** One measure of one forwarder: its figures or why there are none. Afterwards nothing of it runs any more. */
+/** Runs one measure of one forwarder, and stops all its processes. @returns {figures}, or {failure} with the reason */
 export const attempt = async (work, limitMs) => {
   try {
     return { figures: await withinLimit(work(), limitMs) };

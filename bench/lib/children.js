@@ -1,13 +1,13 @@
-// Child processes; whatever was started here can be stopped here.
+// Child processes: what was started here can be stopped here.
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { startHelper } from '../chaos/worker.js';
+import { startWorker } from './ipc-worker.js';
 
-/** What runs: `kill()`, and `gone`, a promise. */
+/** Entries with `kill()` and `gone`, a promise. */
 const running = new Set();
 
-/** A program in a process group of its own, until `stop()`; its output goes to a file of the folder. */
+/** Starts a program in a process group of its own, until `stop()`. Its output goes to a file of the folder. */
 export const launch = ([program, ...args], { folder, listen }) => {
   const logPath = join(folder, `${listen}.log`);
   const log = openSync(logPath, 'a');
@@ -17,9 +17,9 @@ export const launch = ([program, ...args], { folder, listen }) => {
   closeSync(log);
   const server = { pid: child.pid, port: listen, spawnedAt, ended: undefined, logPath };
   server.gone = new Promise((done) => {
-    const onEnd = (how) => {
+    const onEnd = (reason) => {
       running.delete(server);
-      server.ended = `${program} ended (${how}): ${tail(readFileSync(logPath, 'utf8'))}`;
+      server.ended = `${program} ended (${reason}): ${tail(readFileSync(logPath, 'utf8'))}`;
       done();
     };
     child.once('exit', (code, signal) => onEnd(signal ?? code)).once('error', (error) => onEnd(error.code));
@@ -29,14 +29,15 @@ export const launch = ([program, ...args], { folder, listen }) => {
   return server;
 };
 
-/** @returns what the program wrote to stdout; an exit code other than 0 is an error */
+/** Runs a program to its end. @returns its stdout @throws when its exit code is not 0 */
 export const runTool = ([program, ...args]) =>
   new Promise((done, fail) => {
     const child = spawn(program, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
     const gone = new Promise((end) => child.once('exit', end));
     const tool = { kill: () => killGroup(child.pid), gone };
     if (child.pid !== undefined) running.add(tool);
-    let [stdout, stderr] = ['', ''];
+    let stdout = '';
+    let stderr = '';
     child.stdout.on('data', (text) => {
       stdout += text;
     });
@@ -51,19 +52,19 @@ export const runTool = ([program, ...args]) =>
     });
   });
 
-/** A program of ours that is led by messages: `ask(order, rest)`. @param file its URL */
-export const launchHelper = (file) => {
-  const helper = startHelper(file);
-  const one = { kill: helper.end, gone: helper.gone };
-  running.add(one);
-  helper.gone.then(() => running.delete(one));
-  return helper;
+/** Starts a worker that is stopped with all other children. @param url its file */
+export const launchWorker = (url) => {
+  const worker = startWorker(url);
+  const entry = { kill: worker.end, gone: worker.gone };
+  running.add(entry);
+  worker.gone.then(() => running.delete(entry));
+  return worker;
 };
 
-/** What is to be killed with all that runs here, although it is no child; once. */
-export const alongWith = (kill) => {
-  const one = { gone: Promise.resolve(), kill: () => running.delete(one) && kill() };
-  running.add(one);
+/** Registers `kill`, for processes that are no children: it runs once, with the end of all children. */
+export const killWithChildren = (kill) => {
+  const entry = { gone: Promise.resolve(), kill: () => running.delete(entry) && kill() };
+  running.add(entry);
 };
 
 export const stop = async (server) => {
@@ -72,11 +73,11 @@ export const stop = async (server) => {
 };
 
 export const killAll = () => {
-  for (const one of running) one.kill();
+  for (const child of running) child.kill();
 };
 
 export const stopAll = async () => {
-  const gone = [...running].map((one) => one.gone);
+  const gone = [...running].map((child) => child.gone);
   killAll();
   await Promise.all(gone);
 };
@@ -85,9 +86,9 @@ const killGroup = (pid) => {
   try {
     process.kill(-pid, 'SIGKILL');
   } catch {
-    // It ended just now.
+    // The group has ended meanwhile.
   }
 };
 
-/** In one line. */
+/** @returns the last 400 characters in one line */
 const tail = (text) => text.trim().slice(-400).replaceAll(/\s+/g, ' ') || 'no output';

@@ -1,19 +1,19 @@
-// Ports of 127.0.0.1: which are free, and who listens.
+// Finds free ports of 127.0.0.1, and waits for listeners.
 import { closeSync, openSync, readSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Nobody at the other end, and TCP_LISTEN of include/net/tcp_states.h. */
+/** No remote address, and TCP_LISTEN of include/net/tcp_states.h. */
 const LISTENER = '00000000:0000 0A';
-const PATIENCE_MS = 15_000;
-/** Below what Linux hands out (32768 to 60999): a free port stays free, and no end connects to itself. */
+const TIMEOUT_MS = 15_000;
+/** Below Linux's ephemeral ports (32768 to 60999): a free port stays free, and no socket connects to itself. */
 const PORTS = { first: 12_000, count: 8_000 };
 
 export const waitForPort = async (server) => {
-  for (const giveUpAt = Date.now() + PATIENCE_MS; !isListening(server.port); await sleep(10)) {
+  for (const giveUpAt = Date.now() + TIMEOUT_MS; !isListening(server.port); await sleep(10)) {
     if (server.ended) throw new Error(server.ended);
     if (Date.now() > giveUpAt)
-      throw new Error(`nothing listens on port ${server.port} after ${PATIENCE_MS / 1000} s`);
+      throw new Error(`nothing listens on port ${server.port} after ${TIMEOUT_MS / 1000} s`);
   }
 };
 
@@ -31,15 +31,15 @@ const isFree = (port) =>
       .listen(port, '127.0.0.1', () => server.close(() => done(true)));
   });
 
-/** The table begins with the listeners; what may follow is tens of thousands of connections. */
+/** Reads only the listeners, with which the table begins: tens of thousands of connections may follow. */
 const isListening = (port) => {
-  const wanted = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')} ${LISTENER}`;
+  const entry = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')} ${LISTENER}`;
   const page = Buffer.alloc(4_096);
   const table = openSync('/proc/net/tcp');
   try {
     for (;;) {
       const text = page.toString('latin1', 0, readSync(table, page));
-      if (text.includes(wanted)) return true;
+      if (text.includes(entry)) return true;
       if (!text.includes(LISTENER)) return false;
     }
   } finally {

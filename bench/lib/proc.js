@@ -1,26 +1,26 @@
-// What /proc says of a process group.
+// Reads from /proc the figures of a process group.
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** USER_HZ, which /proc counts in, is 100 on every Linux of today (proc_pid_stat(5)). */
-const TICKS_A_SECOND = 100;
+/** USER_HZ, the unit of /proc, is 100 on every current Linux (proc_pid_stat(5)). */
+const TICKS_PER_SECOND = 100;
 
-/** CPU seconds so far, user and system, of the process group and of its children that have ended. */
+/** @returns the CPU seconds so far, user and system, of the process group and of its children that have ended */
 export const cpuSeconds = ({ pid }) => {
   const ticks = groupOf(pid).flatMap(({ fields }) => fields.slice(11, 15).map(Number));
-  return ticks.reduce((sum, one) => sum + one, 0) / TICKS_A_SECOND;
+  return ticks.reduce((sum, count) => sum + count, 0) / TICKS_PER_SECOND;
 };
 
-/** CPU seconds so far of the whole machine, those that the kernel took for its timers and packets among them (proc_stat(5)). */
+/** @returns the CPU seconds so far of the whole machine, including the kernel's timers and packets (proc_stat(5)) */
 export const machineSeconds = () => {
   const [user, nice, system, , , irq, softirq] = read('/proc/stat')
     .split('\n')[0]
     .split(/ +/)
     .slice(1)
     .map(Number);
-  return (user + nice + system + irq + softirq) / TICKS_A_SECOND;
+  return (user + nice + system + irq + softirq) / TICKS_PER_SECOND;
 };
 
-/** RSS of one process; of several, that share memory, the sum of their PSS. */
+/** @returns the RSS of a single process, or the sum of the PSS of several, which share memory */
 export const residentBytes = ({ pid }) => {
   const group = groupOf(pid);
   if (group.length === 1) return residentBytesOf(pid);
@@ -29,7 +29,7 @@ export const residentBytes = ({ pid }) => {
 
 export const residentBytesOf = (pid) => memoryOf(pid, 'status', 'VmRSS');
 
-/** PSS without what is mapped from files: the share of that changes with each other process that starts. */
+/** @returns the PSS without mapped files, whose shares change whenever another process starts */
 export const ownBytes = ({ pid }) =>
   groupOf(pid).reduce(
     (sum, process) =>
@@ -37,13 +37,13 @@ export const ownBytes = ({ pid }) =>
     0,
   );
 
-/** So far, of the threads that run now: of those that have ended nobody knows. */
+/** @returns the context switches so far of the running threads; those of ended threads are unknown */
 export const contextSwitches = ({ pid }) =>
   groupOf(pid)
     .flatMap((process) => threadsOf(process.pid))
     .reduce((sum, path) => sum + switchesOf(read(`${path}/status`)), 0);
 
-/** Whether every thread of the group is traced, as by strace. */
+/** @returns whether every thread of the group is traced, for example by strace */
 export const isTraced = ({ pid }) =>
   groupOf(pid)
     .flatMap((process) => threadsOf(process.pid))
@@ -64,7 +64,7 @@ const threadsOf = (pid) => {
 const switchesOf = (status) =>
   [...status.matchAll(/ctxt_switches:\t(\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);
 
-/** The processes of the group, with the fields of proc_pid_stat(5) from the third on. */
+/** @returns the processes of the group, with the fields of proc_pid_stat(5) from the third on */
 const groupOf = (group) =>
   readdirSync('/proc').flatMap((entry) => {
     if (!/^\d+$/.test(entry)) return [];

@@ -1,4 +1,4 @@
-// The upstream and the forwarder that a measure starts. Who calls the measure stops them.
+// Starts the upstream and the forwarder of a measure. The caller of the measure stops them.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { nginxCommand } from '../targets/nginx.js';
@@ -13,26 +13,27 @@ export const start = async (commandFor, { folder }) => {
   return server;
 };
 
-export const startEcho = (place) => startProgram('upstream/echo.js', place);
+export const startEcho = (context) => startProgram('upstream/echo.js', context);
 
-export const startProgram = (path, place) =>
-  start((port) => [process.execPath, fileOf(`../targets/${path}`), `${port}`], place);
+export const startProgram = (path, context) =>
+  start((port) => [process.execPath, fileOf(`../targets/${path}`), `${port}`], context);
 
-/** nginx, that answers "ok". */
-export const startHttp = (place) => start((port) => nginxCommand('upstream', httpConfig(port), place), place);
+/** Starts an nginx that answers "ok". */
+export const startHttp = (context) =>
+  start((port) => nginxCommand('upstream', httpConfig(port), context), context);
 
 export const launchForwarder = async (upstream, { forwarder, folder }) => {
-  const place = { folder, listen: await freePort(), upstream: upstream.port };
-  return launch(forwarder.command(place), place);
+  const setup = { folder, listen: await freePort(), upstream: upstream.port };
+  return launch(forwarder.command(setup), setup);
 };
 
-export const startForwarder = async (upstream, place) => {
-  const forwarder = await launchForwarder(upstream, place);
+export const startForwarder = async (upstream, context) => {
+  const forwarder = await launchForwarder(upstream, context);
   await waitForPort(forwarder);
   return forwarder;
 };
 
-/** Warms the forwarder up, then loads it: what that gave, and the CPU seconds that it and the whole machine took. */
+/** Warms the forwarder up, then loads it. @returns the load's result, and the CPU seconds of it and of the machine */
 export const loaded = async (forwarder, { warmUp, settleMs }, load) => {
   if (warmUp > 0) await load(warmUp);
   await sleep(settleMs);
@@ -44,7 +45,7 @@ export const loaded = async (forwarder, { warmUp, settleMs }, load) => {
 
 const fileOf = (path) => fileURLToPath(new URL(path, import.meta.url));
 
-/** In its own folder: others may not write to Debian's. */
+/** In nginx's own folder, since other users may not write to Debian's. */
 const NGINX_TEMP_PATHS = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
   .map((name) => `  ${name}_temp_path ${name};`)
   .join('\n');

@@ -1,9 +1,8 @@
-// How much each measure loads.
+// The size of each measure's load.
 
 /**
- * `warmUp` is the share of the load that comes before the one that counts: by then code is compiled and
- * buffers have grown.
- * `settleMs` is for what is left to do after a load: connections close, socat's children are reaped.
+ * `warmUp` is the share of the load that runs before the measured one, until code is compiled and buffers have grown.
+ * `settleMs` is the time for the work after a load: connections close, socat's children are reaped.
  */
 export const SIZES = {
   full: {
@@ -34,16 +33,16 @@ export const SIZES = {
   },
 };
 
-/** In wrk's measures and where system calls are counted. */
+/** The connections of wrk's measures and of the counts of system calls. */
 export const CONNECTIONS_AT_ONCE = 64;
 
-/** `warmUpMs`: the RSS at the start of the minute is taken after it. */
+/** After `warmUpMs` the RSS "at the start" is taken. */
 export const SOAK_SIZES = {
   full: { held: 9_000, rate: 1_000, seconds: 60, warmUpMs: 5_000, restMs: 2_000 },
   quick: { held: 300, rate: 100, seconds: 2, warmUpMs: 500, restMs: 300 },
 };
 
-/** Of each load in each round. */
+/** The sizes of each load in each round. */
 export const WATCHED_SIZES = {
   full: { seconds: 10, small: { count: 1_000, everyMs: 500 } },
   quick: { seconds: 3, small: { count: 100, everyMs: 100 } },

@@ -1,4 +1,4 @@
-// Figures as text, and Markdown tables that are aligned, so that a terminal shows the same.
+// Formats figures, and aligned Markdown tables, which a terminal shows the same way.
 
 export const formatFigure = (figure) => {
   if (figure === undefined) return '–';

@@ -1,4 +1,4 @@
-// The programs that the bench needs, and the Debian packages that bring them.
+// The programs that the bench needs, and their Debian packages.
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -22,14 +22,14 @@ const VERSION_OPTION = {
   logrotate: '--version',
 };
 
-/** @returns the whole path; undefined when it is not installed */
+/** @returns the absolute path; undefined when the tool is not installed */
 export const pathOf = (tool) => {
   if (tool.startsWith('/')) return isReadable(tool) ? tool : undefined;
   const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin'];
   return folders.map((folder) => join(folder, tool)).find(isReadable);
 };
 
-/** @returns for example "wrk (Debian package wrk)"; undefined when all are there */
+/** @returns for example "wrk (Debian package wrk)"; undefined when none is missing */
 export const missingOf = (tools) => {
   const missing = tools.filter((tool) => pathOf(tool) === undefined);
   if (missing.length === 0) return undefined;

@@ -1,10 +1,10 @@
-// One connection that sends as fast as it can. Led by messages.
+// A worker with one connection that sends as fast as it can.
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { answer } from '../lib/ipc-worker.js';
+import { serveCommands } from '../lib/ipc-worker.js';
 
-/** Its first byte tells upstream/echo-or-sink.js what it is. */
+/** The first byte, "b", marks the connection as bulk for upstream/echo-or-sink.js. */
 const CHUNK = Buffer.alloc(1 << 20, 'b');
 
 let socket;
@@ -13,17 +13,17 @@ const pump = () => {
   while (socket.write(CHUNK));
 };
 
-/** What the socket has taken: not what waits in this process. */
+/** @returns the bytes that the socket has taken, without those that wait in this process */
 const sentBytes = () => socket.bytesWritten - socket.writableLength;
 
-answer({
+serveCommands({
   start: async ({ port }) => {
     socket = connect(port, '127.0.0.1');
     await once(socket, 'connect');
     socket.on('drain', pump);
     pump();
   },
-  /** @returns the MB that were sent within that time */
+  /** @returns the MB that were sent within `seconds` */
   count: async ({ seconds }) => {
     const before = sentBytes();
     await sleep(seconds * 1_000);

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const BYTE = Buffer.from('x');
 const AT_A_TIME = 50;
-const PATIENCE_MS = 15_000;
+const TIMEOUT_MS = 15_000;
 
 const open = async (port) => {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true });
@@ -14,24 +14,24 @@ const open = async (port) => {
   return socket;
 };
 
-/** Opens connections, a few at a time. */
+/** Opens `count` connections, AT_A_TIME receivedAt once. */
 export const openMany = async (port, count) => {
   const sockets = [];
   while (sockets.length < count) {
-    const some = Array.from({ length: Math.min(AT_A_TIME, count - sockets.length) }, () => open(port));
-    sockets.push(...(await Promise.all(some)));
+    const batch = Array.from({ length: Math.min(AT_A_TIME, count - sockets.length) }, () => open(port));
+    sockets.push(...(await Promise.all(batch)));
   }
   return sockets;
 };
 
-/** A connection, a byte there and back, and its end. */
+/** Opens a connection, sends a byte there and back, and closes it. */
 export const visit = async (port) => {
   const socket = await open(port);
   await roundTrips(socket, 1);
   socket.destroy();
 };
 
-/** @returns how long each of `count` one-byte round trips took, in ms */
+/** @returns the times of `count` one-byte round trips, in ms */
 export const roundTrips = (socket, count) =>
   new Promise((done, fail) => {
     const times = [];
@@ -51,15 +51,15 @@ export const roundTrips = (socket, count) =>
     send();
   });
 
-/** Connects until a byte comes back. */
+/** Connects again and again until a byte comes back. @returns that instant, by performance.now() */
 export const waitForByte = async (server) => {
-  for (const giveUpAt = Date.now() + PATIENCE_MS; ; await sleep(1)) {
+  for (const giveUpAt = Date.now() + TIMEOUT_MS; ; await sleep(1)) {
     try {
       const socket = await open(server.port);
       await roundTrips(socket, 1);
-      const atMs = performance.now();
+      const receivedAt = performance.now();
       socket.destroy();
-      return atMs;
+      return receivedAt;
     } catch (error) {
       if (server.ended) throw new Error(server.ended, { cause: error });
       if (Date.now() > giveUpAt) throw error;
@@ -67,7 +67,7 @@ export const waitForByte = async (server) => {
   }
 };
 
-/** @returns the round trips of each port, made in turns */
+/** Makes round trips through each port in turns. @returns their times for each port, in ms */
 export const compareRoundTrips = async (ports, { turns, count }) => {
   const sockets = await Promise.all(ports.map(open));
   for (const socket of sockets) await roundTrips(socket, count);
@@ -78,13 +78,13 @@ export const compareRoundTrips = async (ports, { turns, count }) => {
   return times;
 };
 
-/** Opens connections and keeps them, each with one byte sent and one received. */
+/** Opens connections that stay open, each with one byte sent and one received. */
 export const hold = async (port, count) => {
   const sockets = [];
   while (sockets.length < count) {
-    const some = await openMany(port, Math.min(AT_A_TIME, count - sockets.length));
-    await Promise.all(some.map((socket) => roundTrips(socket, 1)));
-    sockets.push(...some);
+    const batch = await openMany(port, Math.min(AT_A_TIME, count - sockets.length));
+    await Promise.all(batch.map((socket) => roundTrips(socket, 1)));
+    sockets.push(...batch);
   }
   const release = () => {
     for (const socket of sockets) socket.destroy();

@@ -1,17 +1,17 @@
-// Scrapes that are read a byte at a time, in a process of their own. Led by messages.
+// A worker that begins a scrape every second and reads each a byte at a time.
 import { connect } from 'node:net';
-import { answer } from '../lib/ipc-worker.js';
+import { serveCommands } from '../lib/ipc-worker.js';
 
 const EVERY_MS = 1_000;
 const BYTE_EVERY_MS = 10;
-const MOST = 100;
+const MAX_READERS = 100;
 
 const readers = new Set();
 let timers = [];
 let count = 0;
 
 const begin = (port) => {
-  if (readers.size >= MOST) readers.values().next().value.destroy();
+  if (readers.size >= MAX_READERS) readers.values().next().value.destroy();
   const socket = connect({ port, host: '127.0.0.1', highWaterMark: 1 });
   socket.on('error', () => {}).once('close', () => readers.delete(socket));
   socket.write('GET /metrics HTTP/1.1\r\nHost: bench\r\n\r\n');
@@ -19,7 +19,7 @@ const begin = (port) => {
   count += 1;
 };
 
-answer({
+serveCommands({
   begin: ({ port }) => {
     count = 0;
     timers = [
@@ -29,7 +29,7 @@ answer({
       }, BYTE_EVERY_MS),
     ];
   },
-  /** @returns how many there were */
+  /** @returns the number of scrapes that were begun */
   end: () => {
     for (const timer of timers) clearInterval(timer);
     for (const socket of readers) socket.destroy();

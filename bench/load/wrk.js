@@ -5,7 +5,7 @@ import { pathOf } from '../lib/tools.js';
 
 const REPORT = fileURLToPath(new URL('../targets/upstream/wrk-report.lua', import.meta.url));
 
-/** wrk takes whole seconds. */
+/** Runs wrk. @param seconds is rounded, since wrk takes whole seconds */
 export const wrk = async (port, seconds, header) => {
   const report = ['--script', REPORT, ...(header ? ['--header', header] : [])];
   const load = ['--threads', '1', '--connections', `${CONNECTIONS_AT_ONCE}`];
@@ -16,21 +16,21 @@ export const wrk = async (port, seconds, header) => {
   return result;
 };
 
-/** @returns the same for all measures by wrk; a time is in ms */
+/** @returns the figures of every measure by wrk; times in ms */
 export const wrkFigures = ({ requests, seconds, p50Us, p99Us, errors, cpu }) => ({
   rate: requests / seconds,
   p50: p50Us / 1_000,
   p99: p99Us / 1_000,
   cpu: (cpu * 1_000) / (requests / 1_000),
-  errors: Object.values(errors).reduce((sum, one) => sum + one, 0),
+  errors: Object.values(errors).reduce((sum, count) => sum + count, 0),
   errorText: `wrk: ${JSON.stringify(errors)}`,
 });
 
-/** @param one for example "request" @param many for example "requests" */
-export const wrkRows = (one, many) => [
-  { field: 'rate', title: many, unit: '1/s', better: 'more' },
-  { field: 'p50', title: `median, ${one}`, unit: 'ms', better: 'less' },
-  { field: 'p99', title: `99th percentile, ${one}`, unit: 'ms', better: 'less' },
-  { field: 'cpu', title: `CPU, 1,000 ${many}`, unit: 'ms', better: 'less' },
-  { field: 'errors', title: `errors, ${many}`, unit: 'sum', better: 'less', isErrors: true },
+/** @param singular for example "request" @param plural for example "requests" */
+export const wrkRows = (singular, plural) => [
+  { field: 'rate', title: plural, unit: '1/s', better: 'more' },
+  { field: 'p50', title: `median, ${singular}`, unit: 'ms', better: 'less' },
+  { field: 'p99', title: `99th percentile, ${singular}`, unit: 'ms', better: 'less' },
+  { field: 'cpu', title: `CPU, 1,000 ${plural}`, unit: 'ms', better: 'less' },
+  { field: 'errors', title: `errors, ${plural}`, unit: 'sum', better: 'less', isErrors: true },
 ];

@@ -1,11 +1,11 @@
-// The system calls by name, one column for each forwarder whose calls were counted.
+// Tables of the system calls by name, with a column for each forwarder whose calls were counted.
 import { median } from '../lib/median.js';
 import { formatFigure, table } from '../lib/table.js';
 
-/** What is rarer is summed up. */
+/** Calls that are rarer than this are summed up. */
 const RARE = 0.005;
 
-/** @returns the table of each request and that of each new connection; none when nothing was counted */
+/** @returns the tables of each request and of each new connection; none when nothing was counted */
 export const callTables = (forwarders, { syscalls = {} }) => {
   const counted = forwarders.filter(({ key }) => syscalls[key]);
   if (counted.length === 0) return [];
@@ -21,20 +21,20 @@ export const callTables = (forwarders, { syscalls = {} }) => {
 
 const callTable = (forwarders, columns) => {
   const names = [...new Set(columns.flatMap((calls) => Object.keys(calls)))];
-  const most = (name) => Math.max(...columns.map((calls) => calls[name] ?? 0));
-  const isRare = (name) => most(name) < RARE;
-  const shown = names.filter((name) => !isRare(name)).sort((a, b) => most(b) - most(a));
-  const sum = (calls, some) => some.reduce((total, name) => total + (calls[name] ?? 0), 0);
+  const max = (name) => Math.max(...columns.map((calls) => calls[name] ?? 0));
+  const isRare = (name) => max(name) < RARE;
+  const shown = names.filter((name) => !isRare(name)).sort((a, b) => max(b) - max(a));
+  const sum = (calls, part) => part.reduce((total, name) => total + (calls[name] ?? 0), 0);
   const lines = shown.map((name) => [
     `\`${name}\``,
     ...columns.map((calls) => formatFigure(calls[name] ?? 0)),
   ]);
-  const lineOf = (title, some) => [title, ...columns.map((calls) => formatFigure(sum(calls, some)))];
+  const lineOf = (title, part) => [title, ...columns.map((calls) => formatFigure(sum(calls, part)))];
   const header = ['', ...forwarders.map(({ name }) => name)];
   return table([header, ...lines, lineOf('rarer ones', names.filter(isRare)), lineOf('all', names)], 1);
 };
 
-/** @param rounds of each the calls by name */
+/** @param rounds the calls by name of each round */
 const medians = (rounds) => {
   const names = new Set(rounds.flatMap((calls) => Object.keys(calls)));
   return Object.fromEntries(

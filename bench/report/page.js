@@ -1,4 +1,4 @@
-// All that is printed, and written to RESULTS.md: what was measured where, the figures, what they mean.
+// The report of the costs, as printed and as written to RESULTS.md: the circumstances, the figures, the notes.
 import { notes } from './notes.js';
 import { joined, list, warning } from './parts.js';
 import { report } from './report.js';

@@ -1,4 +1,4 @@
-// What both parts of RESULTS.md say beside their figures.
+// The texts that all parts of RESULTS.md have beside their figures.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
@@ -12,14 +12,14 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 export const joined = (parts) => parts.filter((part) => part !== '').join('\n\n');
 
 export const warning = (quick) =>
-  quick ? 'Made with --quick: it shows that all works; the figures mean nothing.' : '';
+  quick ? 'Made with --quick, as a test that everything works: the figures mean nothing.' : '';
 
 export const list = (title, lines) =>
   lines.length === 0 ? '' : [`${title}:`, '', ...lines.map((line) => `- ${line}`)].join('\n');
 
 export const format = (count) => count.toLocaleString('en');
 
-/** To be taken before the first measure: the load of the machine is part of it. */
+/** Describes the machine and the versions. To be called before the first measure, since it includes the machine's load. */
 export const circumstances = (args, { measures, forwarders }) => {
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
   const git = spawnSync('git', ['describe', '--always', '--dirty'], { cwd: ROOT, encoding: 'utf8' });

@@ -1,4 +1,4 @@
-// The figures: the table of all, where each of our forwarders is worse and where better, the tables beside it.
+// The figures: the table of all forwarders, the comparisons of our own ones with their peers, the separate tables.
 
 import { formatFigure, table } from '../lib/table.js';
 import { callTables } from './call-tables.js';
@@ -13,7 +13,9 @@ export const report = ({ measures, forwarders, results }) => {
   const rows = rowsOf(common, results);
   return [
     rows.length > 0 ? figureTable(rows, shown, own, peers) : '',
-    ...(rows.length > 0 && peers.length > 0 ? own.map((one) => verdict(one, peers, rows)) : []),
+    ...(rows.length > 0 && peers.length > 0
+      ? own.map((forwarder) => comparison(forwarder, peers, rows))
+      : []),
     ...measures.filter((measure) => measure.table).map((measure) => ownTable(measure, forwarders, results)),
     ...callTables(forwarders, results),
   ]
@@ -21,7 +23,7 @@ export const report = ({ measures, forwarders, results }) => {
     .join('\n\n');
 };
 
-/** For a measure that is not made of all. */
+/** The table of a measure that covers only some forwarders. */
 const ownTable = (measure, forwarders, results) => {
   const shown = forwarders.filter(measure.isFor);
   const own = shown.filter(({ role }) => role === 'own');
@@ -36,12 +38,12 @@ const figureTable = (rows, forwarders, own, peers) => {
     row.title,
     row.unit,
     ...forwarders.map(({ key }) => formatFigure(row.cells[key])),
-    ...compared.map((one) => formatRatio(compare(one, peers, row))),
+    ...compared.map((forwarder) => formatRatio(compare(forwarder, peers, row))),
   ]);
   return table([[...header, ...compared.map(({ key }) => `${key} : best peer`)], ...lines]);
 };
 
-const verdict = (own, peers, rows) => {
+const comparison = (own, peers, rows) => {
   const compared = rows.filter(isCompared).map((row) => ({ row, outcome: compare(own, peers, row) }));
   const names = new Intl.ListFormat('en').format(peers.map(({ name }) => name));
   const best = peers.length > 1 ? `the best of ${names}` : names;
@@ -63,8 +65,8 @@ const verdict = (own, peers, rows) => {
 const formatOutcome = ({ row: { title, unit }, outcome }) => {
   if (!outcome) return `- ${title}`;
   const { is, factor, best, mine, theirs } = outcome;
-  const [ours, others] = [mine, theirs].map((figure) => `${formatFigure(figure)} ${unit}`.trim());
-  const figures = `${ours} against ${others} of ${best.name}`;
+  const format = (figure) => `${formatFigure(figure)} ${unit}`.trim();
+  const figures = `${format(mine)} against ${format(theirs)} of ${best.name}`;
   return `- ${title}: ${figures}${is === 'equal' ? '' : `, ${formatFactor(factor)} ${is}`}`;
 };
 

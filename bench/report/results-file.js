@@ -1,4 +1,4 @@
-// RESULTS.md has parts, each written by a run of its own.
+// RESULTS.md consists of parts, each written by a run of its own.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { ROTATION_TITLE } from './rotation.js';
@@ -6,7 +6,7 @@ import { SOAK_TITLE } from './soak.js';
 import { WATCHED_TITLE } from './watched.js';
 
 const RESULTS = fileURLToPath(new URL('../RESULTS.md', import.meta.url));
-/** What begins with none of them is the first part. */
+/** The titles of all parts but the first, the costs. */
 const TITLES = { soak: SOAK_TITLE, watched: WATCHED_TITLE, rotation: ROTATION_TITLE };
 
 /** Keeps the other parts. @param kind 'costs', 'soak', 'watched' or 'rotation' */
@@ -20,7 +20,7 @@ export const writeResults = (text, kind) => {
   }
   parts[kind] = text;
   const filled = Object.values(parts)
-    .map((one) => one.trim())
-    .filter((one) => one !== '');
+    .map((content) => content.trim())
+    .filter((content) => content !== '');
   writeFileSync(RESULTS, `${filled.join('\n\n')}\n`);
 };

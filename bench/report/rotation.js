@@ -10,7 +10,7 @@ const COLUMNS = [
   ['rotations', ({ rotations }) => rotations],
   ['lost', ({ lost }) => lost],
   ['torn', ({ torn }) => torn],
-  ['twice', ({ doubled }) => doubled],
+  ['duplicated', ({ duplicated }) => duplicated],
   ['out of order', ({ disordered }) => disordered],
   ['CPU of the writer, 1,000 lines, ms', ({ writerMs }) => writerMs],
   ["CPU of PM2's daemon, 1,000 lines, ms", ({ daemonMs }) => daemonMs],
@@ -35,18 +35,18 @@ export const rotationPage = ({ quick, sizes, before, leftOut, ways, results, fai
     notes(sizes),
   ]);
 
-/** What the proxies' own way must not have. */
-export const failureOf = ({ isOwn }, { lost, torn, doubled, disordered }) =>
-  isOwn && lost + torn + doubled + disordered > 0
-    ? `${lost} lines lost, ${torn} torn, ${doubled} twice, ${disordered} out of order`
+/** @returns the failure of a way of the proxies' own code, which must lose nothing; otherwise '' */
+export const failureOf = ({ isOwn }, { lost, torn, duplicated, disordered }) =>
+  isOwn && lost + torn + duplicated + disordered > 0
+    ? `${lost} lines lost, ${torn} torn, ${duplicated} duplicated, ${disordered} out of order`
     : '';
 
 const notes = ({ lines, rate, rotations, proxySeconds }) =>
   `
-- "A proxy": as PM2 runs it, with wrk and nginx for ${proxySeconds} s of new connections; there must be a line for each of them.
-- All else: a process under a real PM2 writes ${format(lines)} numbered lines, ${format(rate)} a second if they are taken so fast. "Written by the proxy": with the proxies' own code; "written by PM2": to its stdout, which
-  PM2's daemon reads and writes to the file. What PM2 cannot take in time is waited for, and does not count as lost.
-- Meanwhile the real logrotate is run ${rotations} times with \`--force\`; it compresses all files but the newest. The module rotates by
-  size, when it looks each second, and compresses; for it the lines come more slowly, so that it comes to rotate several times.
-- Then the lines of all files are looked at, one after the other. A line that has not its whole text is torn.
+- "A proxy": as PM2 runs it, with wrk and nginx for ${proxySeconds} s of new connections; each of them must have a line.
+- All other ways: a process under a real PM2 writes ${format(lines)} numbered lines, ${format(rate)} a second at most. "Written by the proxy": by the proxies' own code; "written by PM2": to its stdout, which
+  PM2's daemon reads and writes to the file. The writer waits for PM2, so that no line is lost before a rotation.
+- Meanwhile the real logrotate runs ${rotations} times with \`--force\`; it compresses all files but the newest. The module rotates by
+  size, which it checks each second, and compresses; for it the lines come more slowly, so that it rotates several times.
+- Then the lines of all files are checked. A line without its whole text is torn.
 `.trim();

@@ -1,7 +1,10 @@
 import { formatFigure, table } from '../lib/table.js';
 import { format, joined, list, warning } from './parts.js';
 
-const megabytes = (name) => (one) => one.rss[name] / 1e6;
+const megabytes =
+  (name) =>
+  ({ rss }) =>
+    rss[name] / 1e6;
 
 const ROWS = [
   ['new connections made', '', ({ made }) => made],
@@ -17,9 +20,9 @@ const ROWS = [
   ['RSS, at the start', 'MB', megabytes('start')],
   ['RSS, in the middle', 'MB', megabytes('middle')],
   ['RSS, at the end', 'MB', megabytes('end')],
-  ['RSS, all gone', 'MB', megabytes('after')],
+  ['RSS, all closed', 'MB', megabytes('after')],
   ['open files, all held', '', ({ files }) => files],
-  ['open files more at the end', '', ({ leaked }) => leaked],
+  ['more open files at the end', '', ({ leaked }) => leaked],
 ];
 
 /** The part of RESULTS.md begins with this. */
@@ -44,19 +47,19 @@ export const soakPage = ({ quick, sizes, before, forwarders, results, failures }
 
 export const failureOf = ({ problems, dead }) =>
   [
-    ...Object.entries(problems).map(([what, count]) => `${count} new connections: ${what}`),
+    ...Object.entries(problems).map(([problem, count]) => `${count} new connections: ${problem}`),
     ...(dead > 0 ? [`${dead} held connections do not answer`] : []),
   ].join(', ');
 
-const sumOf = (problems) => Object.values(problems).reduce((sum, one) => sum + one, 0);
+const sumOf = (problems) => Object.values(problems).reduce((sum, count) => sum + count, 0);
 
 const notes = ({ held, rate, seconds, warmUpMs }) =>
   `
 - ${format(held)} connections are held through one proxy; then ${format(rate)} new ones a second come for ${seconds} s,
-  each with a byte there and back, then closed by the upstream. At the end each of the held ones is asked once more.
+  each with a byte there and back, then closed by the upstream. At the end each held connection carries one more byte.
 - The time of a new connection is from its beginning to its answer. CPU is that of the proxy in those ${seconds} s.
-- "At the start": after ${warmUpMs / 1_000} s of the same load. "All gone": after the held ones have left.
-- Whatever is open at once is on one loopback here: each connection has four ends on this machine, and its queue is
+- "At the start": after ${warmUpMs / 1_000} s of the same load. "All closed": after the held connections were closed.
+- All open connections share one loopback interface: each has four sockets on this machine, and the interface's queue is
   \`net.core.netdev_max_backlog\` long.
-- The clients that are held, those that come, and the upstream have a process each, on the same cores.
+- The held clients, the new clients and the upstream each have a process, on the same cores.
 `.trim();

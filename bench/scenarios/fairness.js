@@ -1,6 +1,6 @@
-// What many small connections notice of one that takes all it can get.
+// Measures the latency of many small connections beside one that takes all the bandwidth it can get.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { launchHelper } from '../lib/children.js';
+import { launchWorker } from '../lib/children.js';
 import { startForwarder, startProgram } from '../lib/processes.js';
 
 const small = new URL('../load/small.js', import.meta.url);
@@ -19,18 +19,22 @@ export const fairness = {
     row('p99Beside', '99th percentile, small requests beside bulk'),
     { field: 'bulk', title: 'throughput of the bulk beside them', unit: 'MB/s', better: 'more' },
   ],
-  run: async (place) => {
-    const { sizes } = place;
-    const forwarder = await startForwarder(await startProgram('upstream/echo-or-sink.js', place), place);
-    const [many, one] = [launchHelper(small), launchHelper(bulk)];
-    await many.ask('open', { port: forwarder.port, count: sizes.small.count });
+  run: async (context) => {
+    const { sizes } = context;
+    const forwarder = await startForwarder(await startProgram('upstream/echo-or-sink.js', context), context);
+    const smallClients = launchWorker(small);
+    const bulkClient = launchWorker(bulk);
+    await smallClients.call('open', { port: forwarder.port, count: sizes.small.count });
     const { seconds, everyMs } = sizes.small;
     const load = { seconds, everyMs };
-    if (sizes.warmUp > 0) await many.ask('run', { ...load, seconds: 1 });
-    const alone = await many.ask('run', load);
-    await one.ask('start', { port: forwarder.port });
+    if (sizes.warmUp > 0) await smallClients.call('run', { ...load, seconds: 1 });
+    const alone = await smallClients.call('run', load);
+    await bulkClient.call('start', { port: forwarder.port });
     await sleep(sizes.settleMs);
-    const [beside, megabytes] = await Promise.all([many.ask('run', load), one.ask('count', load)]);
+    const [beside, megabytes] = await Promise.all([
+      smallClients.call('run', load),
+      bulkClient.call('count', load),
+    ]);
     return {
       p50: alone.p50,
       p99: alone.p99,

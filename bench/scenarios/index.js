@@ -1,5 +1,5 @@
-// What is measured of each forwarder: each measure starts an upstream and the forwarder, loads it, and
-// returns its figures. Who calls it stops what was started.
+// The measures of a forwarder. Each starts an upstream and the forwarder, loads it, and returns its figures. The caller
+// stops the started processes.
 import { fairness } from './fairness.js';
 import { connections, requests } from './http.js';
 import { latency } from './latency.js';
@@ -10,7 +10,7 @@ import { streams } from './streams.js';
 import { syscalls } from './syscalls.js';
 import { underPm2 } from './under-pm2.js';
 
-/** A measure with `isFor` is not made of all forwarders; one with `table` has a table of its own. */
+/** `isFor` limits a measure to some forwarders. `table` is the title of a separate table. */
 export const MEASURES = [
   streams(1),
   streams(8),
@@ -27,5 +27,5 @@ export const MEASURES = [
 
 export const forwardersOf = ({ isFor = isCommon }, forwarders) => forwarders.filter(isFor);
 
-/** Those that write a log are beside the others where that is measured. */
+/** Peers that write a log are measured only where `isFor` includes them. */
 const isCommon = ({ role }) => role !== 'logged';

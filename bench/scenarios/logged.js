@@ -1,12 +1,12 @@
-// New connections, with a line of the log for each: those that do not do so by themselves are told to.
+// Measures new connections with a line in the log for each, by forwarders that are configured to write it.
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { loaded, startForwarder, startHttp } from '../lib/processes.js';
 import { wrk, wrkFigures, wrkRows } from '../load/wrk.js';
 
-/** nginx writes what it has kept after 1 s. */
-const LONGEST_WAIT_MS = 5_000;
-const LOOK_EVERY_MS = 100;
+/** More than the 1 s after which nginx flushes its buffer. */
+const MAX_WAIT_MS = 5_000;
+const POLL_MS = 100;
 
 export const logged = {
   key: 'logged',
@@ -14,24 +14,24 @@ export const logged = {
   tools: ['wrk', 'nginx'],
   isFor: ({ logLine }) => logLine !== undefined,
   rows: wrkRows('new connection', 'new connections'),
-  run: async (place) => {
-    const forwarder = await startForwarder(await startHttp(place), place);
+  run: async (context) => {
+    const forwarder = await startForwarder(await startHttp(context), context);
     let connections = 0;
-    const result = await loaded(forwarder, place.sizes, async (share) => {
-      const figures = await wrk(forwarder.port, place.sizes.seconds * share, 'Connection: close');
+    const result = await loaded(forwarder, context.sizes, async (share) => {
+      const figures = await wrk(forwarder.port, context.sizes.seconds * share, 'Connection: close');
       connections += figures.requests;
       return figures;
     });
-    await waitForLines(forwarder, place.forwarder.logLine, connections);
+    await waitForLines(forwarder, context.forwarder.logLine, connections);
     return wrkFigures(result);
   },
 };
 
-const waitForLines = async ({ logPath }, logLine, wanted) => {
+const waitForLines = async ({ logPath }, logLine, expected) => {
   let lines = 0;
-  for (const giveUpAt = Date.now() + LONGEST_WAIT_MS; Date.now() < giveUpAt; await sleep(LOOK_EVERY_MS)) {
+  for (const giveUpAt = Date.now() + MAX_WAIT_MS; Date.now() < giveUpAt; await sleep(POLL_MS)) {
     lines = readFileSync(logPath, 'latin1').match(logLine)?.length ?? 0;
-    if (lines >= wanted) return;
+    if (lines >= expected) return;
   }
-  throw new Error(`${lines} lines in the log for ${wanted} connections`);
+  throw new Error(`${lines} lines in the log for ${expected} connections`);
 };

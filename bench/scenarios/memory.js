@@ -10,9 +10,9 @@ export const memory = {
     { field: 'idle', title: 'memory, idle', unit: 'MB', better: 'less' },
     { field: 'each', title: 'memory, each idle connection', unit: 'bytes', better: 'less' },
   ],
-  run: async (place) => {
-    const { connections, quietMs } = place.sizes;
-    const forwarder = await startForwarder(await startEcho(place), place);
+  run: async (context) => {
+    const { connections, quietMs } = context.sizes;
+    const forwarder = await startForwarder(await startEcho(context), context);
     await sleep(quietMs);
     const idle = residentBytes(forwarder);
     const before = ownBytes(forwarder);

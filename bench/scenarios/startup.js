@@ -8,20 +8,26 @@ export const startup = {
   tools: [],
   rows: [
     { field: 'ms', title: 'from start to the first byte served', unit: 'ms', better: 'less' },
-    { field: 'node', title: '`node -e 0`, from start to end', unit: 'ms', isAlone: true },
-    { field: 'beyond', title: 'from start to the first byte, beyond `node -e 0`', unit: 'ms', isAlone: true },
+    { field: 'node', title: '`node -e 0`, from start to end', unit: 'ms', isUncompared: true },
+    {
+      field: 'beyond',
+      title: 'from start to the first byte, beyond `node -e 0`',
+      unit: 'ms',
+      isUncompared: true,
+    },
   ],
-  run: async (place) => {
-    const upstream = await startEcho(place);
-    const [own, node] = [[], []];
-    while (own.length < place.sizes.starts) {
-      const forwarder = await launchForwarder(upstream, place);
+  run: async (context) => {
+    const upstream = await startEcho(context);
+    const own = [];
+    const node = [];
+    while (own.length < context.sizes.starts) {
+      const forwarder = await launchForwarder(upstream, context);
       own.push((await waitForByte(forwarder)) - forwarder.spawnedAt);
       await stop(forwarder);
       node.push(await nodeItself());
     }
     const ms = median(own);
-    if (place.forwarder.role !== 'own') return { ms };
+    if (context.forwarder.role !== 'own') return { ms };
     return { ms, node: median(node), beyond: ms - median(node) };
   },
 };

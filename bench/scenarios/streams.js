@@ -2,7 +2,7 @@ import { runTool } from '../lib/children.js';
 import { loaded, start, startForwarder } from '../lib/processes.js';
 import { pathOf } from '../lib/tools.js';
 
-/** Bulk, from the client to the upstream. */
+/** Measures bulk transfer from the client to the upstream by `count` streams. */
 export const streams = (count) => ({
   key: `stream${count}`,
   tools: ['iperf3'],
@@ -11,11 +11,11 @@ export const streams = (count) => ({
     { field: 'machine', title: `CPU of all, ${nameOf(count)}`, unit: 's/GB', better: 'less' },
     { field: 'throughput', title: `throughput, ${nameOf(count)}`, unit: 'MB/s', better: 'more' },
   ],
-  run: async (place) => {
-    const upstream = await start((port) => [pathOf('iperf3'), ...iperfServer(port)], place);
-    const forwarder = await startForwarder(upstream, place);
-    const { bytes, seconds, cpu, machine } = await loaded(forwarder, place.sizes, (share) =>
-      transfer(forwarder.port, count, place.sizes.bytes * share),
+  run: async (context) => {
+    const upstream = await start((port) => [pathOf('iperf3'), ...iperfServer(port)], context);
+    const forwarder = await startForwarder(upstream, context);
+    const { bytes, seconds, cpu, machine } = await loaded(forwarder, context.sizes, (share) =>
+      transfer(forwarder.port, count, context.sizes.bytes * share),
     );
     return { cpu: cpu / (bytes / 1e9), machine: machine / (bytes / 1e9), throughput: bytes / 1e6 / seconds };
   },

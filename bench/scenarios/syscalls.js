@@ -1,4 +1,4 @@
-// System calls, counted by `strace -c` while a known number of messages, then of connections, goes through.
+// Counts system calls by `strace -c` during a known number of requests, then of connections.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,7 +9,7 @@ import { CONNECTIONS_AT_ONCE } from '../lib/sizes.js';
 import { pathOf } from '../lib/tools.js';
 import { openMany, roundTrips, visit } from '../load/echo-client.js';
 
-const PATIENCE_MS = 10_000;
+const TIMEOUT_MS = 10_000;
 const WARM_UP = 50;
 
 export const syscalls = {
@@ -20,27 +20,27 @@ export const syscalls = {
     { field: 'request', title: 'system calls, each request', unit: '', better: 'less' },
     { field: 'connection', title: 'system calls, each new connection', unit: '', better: 'less' },
   ],
-  run: async (place) => {
-    const { requests, connections } = place.sizes.counted;
-    const forwarder = await startForwarder(await startEcho(place), place);
+  run: async (context) => {
+    const { requests, connections } = context.sizes.counted;
+    const forwarder = await startForwarder(await startEcho(context), context);
     const sockets = await openMany(forwarder.port, CONNECTIONS_AT_ONCE);
     const each = (count) => Promise.all(sockets.map((socket) => roundTrips(socket, count)));
     await each(WARM_UP);
     const count = Math.ceil(requests / sockets.length);
-    const request = await callsDuring(forwarder, place, () => each(count));
+    const request = await callsDuring(forwarder, context, () => each(count));
     for (const socket of sockets) socket.destroy();
     await visitAll(forwarder.port, sockets.length);
-    const connection = await callsDuring(forwarder, place, () => visitAll(forwarder.port, connections));
+    const connection = await callsDuring(forwarder, context, () => visitAll(forwarder.port, connections));
     return {
       request: sumOf(request) / (count * sockets.length),
       connection: sumOf(connection) / connections,
-      requestCalls: shared(request, count * sockets.length),
-      connectionCalls: shared(connection, connections),
+      requestCalls: dividedBy(request, count * sockets.length),
+      connectionCalls: dividedBy(connection, connections),
     };
   },
 };
 
-/** Each connection with a byte both ways, then closed by the client. */
+/** Makes connections, each with a byte both ways, then closed by the client. */
 const visitAll = async (port, count) => {
   let left = count;
   const client = async () => {
@@ -52,7 +52,7 @@ const visitAll = async (port, count) => {
   await Promise.all(Array.from({ length: CONNECTIONS_AT_ONCE }, client));
 };
 
-/** @returns how often each call was made by the forwarder, by name */
+/** @returns the number of the forwarder's calls, by their names */
 const callsDuring = async (forwarder, { folder, sizes }, work) => {
   const summary = join(folder, 'strace.txt');
   const pids = pidsOf(forwarder).flatMap((pid) => ['-p', `${pid}`]);
@@ -67,13 +67,13 @@ const callsDuring = async (forwarder, { folder, sizes }, work) => {
 };
 
 const waitUntilTraced = async (forwarder, tracer) => {
-  for (const giveUpAt = Date.now() + PATIENCE_MS; !isTraced(forwarder); await sleep(10)) {
+  for (const giveUpAt = Date.now() + TIMEOUT_MS; !isTraced(forwarder); await sleep(10)) {
     if (tracer.ended) throw new Error(tracer.ended);
-    if (Date.now() > giveUpAt) throw new Error(`strace has not begun after ${PATIENCE_MS / 1_000} s`);
+    if (Date.now() > giveUpAt) throw new Error(`strace has not begun after ${TIMEOUT_MS / 1_000} s`);
   }
 };
 
-/** A line of the summary: share of the time, seconds, µs a call, calls, perhaps errors, name. */
+/** Parses the summary. The columns: share of the time, seconds, µs per call, calls, errors (may be empty), name. */
 const countsOf = (summary) => {
   const lines = summary.matchAll(/^ *[\d.]+ +[\d.]+ +\d+ +(\d+) +(?:\d+ +)?(\w+)$/gm);
   const counts = {};
@@ -82,7 +82,7 @@ const countsOf = (summary) => {
   return counts;
 };
 
-const sumOf = (counts) => Object.values(counts).reduce((sum, one) => sum + one, 0);
+const sumOf = (counts) => Object.values(counts).reduce((sum, count) => sum + count, 0);
 
-const shared = (counts, by) =>
-  Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, count / by]));
+const dividedBy = (counts, divisor) =>
+  Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, count / divisor]));

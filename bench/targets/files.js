@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** @returns the path of the file, written into the bench's own folder */
+/** Writes a file into the bench's own folder. @returns its path */
 export const written = (name, text, { folder }) => {
   const path = join(folder, name);
   writeFileSync(path, text);

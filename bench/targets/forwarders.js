@@ -1,4 +1,4 @@
-// What is measured. A further forwarder is one more entry in FORWARDERS.
+// The measured forwarders. A further forwarder is one more entry in FORWARDERS.
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { pathOf } from '../lib/tools.js';
@@ -7,7 +7,7 @@ import { nginxStreamCommand, STREAM_MODULE } from './nginx.js';
 
 const fileOf = (path) => fileURLToPath(new URL(path, import.meta.url));
 
-/** `logLine` is how the line of a connection that is over looks. */
+/** `logLine` matches the line of a connection that has ended. */
 const steadyport = (engine) => ({
   key: engine,
   name: `steadyport ${engine}`,
@@ -28,7 +28,7 @@ const haproxy = (key, name, options, rest = {}) => ({
   name,
   role: 'peer',
   tools: ['haproxy'],
-  command: (place) => haproxyCommand(key, place, options),
+  command: (setup) => haproxyCommand(key, setup, options),
   ...rest,
 });
 
@@ -37,16 +37,19 @@ const nginx = (key, name, more, rest = {}) => ({
   name,
   role: 'peer',
   tools: ['nginx', STREAM_MODULE],
-  command: (place) => nginxStreamCommand(key, place, more),
+  command: (setup) => nginxStreamCommand(key, setup, more),
   ...rest,
 });
 
-/** By nginx as written to the file of its output, a buffer at a time. */
+/** nginx writes its log a buffer at a time to stdout, which is a file. */
 const NGINX_LOG = `log_format bench '$time_iso8601 $remote_addr:$remote_port $status up $bytes_received '
     'down $bytes_sent connect $upstream_connect_time total $session_time';
   access_log /dev/stdout bench buffer=32k flush=1s;`;
 
-/** `own` is compared to the best `peer`; `other` shows where the field is; `logged` are peers that write a log. */
+/**
+ * The roles: `own` is compared with the best `peer`; `other` shows the range of other forwarders; `logged` are peers that
+ * write a log.
+ */
 export const FORWARDERS = [
   steadyport('kernel'),
   steadyport('portable'),
@@ -103,6 +106,6 @@ export const FORWARDERS = [
   },
 ];
 
-/** The interpreter: a `python3` on the PATH may be a script that starts it (pyenv), which costs time. */
+/** @returns the interpreter itself: `python3` on the PATH may be a script that starts it (pyenv), which takes time */
 const pythonItself = () =>
   execFileSync(pathOf('python3'), ['-c', 'import sys; print(sys.executable)'], { encoding: 'utf8' }).trim();

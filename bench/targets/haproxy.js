@@ -2,14 +2,14 @@ import { pathOf } from '../lib/tools.js';
 import { written } from './files.js';
 
 /** @param options of its configuration's section `defaults` */
-export const haproxyCommand = (key, place, options) => [
+export const haproxyCommand = (key, setup, options) => [
   pathOf('haproxy'),
   '-db',
   '-f',
-  written(`${key}.cfg`, config(place, options), place),
+  written(`${key}.cfg`, config(setup, options), setup),
 ];
 
-/** One thread, as everything here has. */
+/** One thread, as all forwarders here. */
 const config = ({ listen, upstream }, options) => `
 global
   nbthread 1

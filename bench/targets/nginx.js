@@ -3,15 +3,15 @@ import { written } from './files.js';
 
 export const STREAM_MODULE = '/usr/lib/nginx/modules/ngx_stream_module.so';
 
-/** In the foreground, with every file that nginx writes inside the folder. */
-export const nginxCommand = (name, config, place) => {
-  const files = ['-p', place.folder, '-c', written(`${name}.conf`, config, place), '-e', 'stderr'];
+/** Runs nginx in the foreground and keeps every file that it writes inside the folder. */
+export const nginxCommand = (name, config, setup) => {
+  const files = ['-p', setup.folder, '-c', written(`${name}.conf`, config, setup), '-e', 'stderr'];
   return [pathOf('nginx'), ...files, '-g', `daemon off; pid ${name}.pid;`];
 };
 
-/** @param more of the section `stream` */
-export const nginxStreamCommand = (key, place, more = '') =>
-  nginxCommand(key, streamConfig(place, more), place);
+/** @param more lines for the section `stream` */
+export const nginxStreamCommand = (key, setup, more = '') =>
+  nginxCommand(key, streamConfig(setup, more), setup);
 
 const streamConfig = ({ listen, upstream }, more) => `
 load_module ${STREAM_MODULE};

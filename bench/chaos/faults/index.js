@@ -5,11 +5,18 @@ import { SURROUNDINGS_FAULTS } from './surroundings.js';
 import { UPSTREAM_FAULTS } from './upstream.js';
 
 /**
- * Each `run` brings the fault about at `mark()` and ends when it is over or known to the monitor; `heal` puts right
- * what is not to come right by itself. What it returns are further figures: `shows` has those for the page, and their
- * names there. `restarts: 0`: any restart is a wrong one. `isAboutAll`: every proxy is a target; `isBeyond`: the one
- * whose application is on another machine. `restMs`: between two rounds. `isAlone`: not together with another;
- * `endsMonitor`: another one follows. `needs`: see needs.js; `place`: see place.js.
+ * Every fault.
+ * - `run` injects the fault, calls `mark()` at that instant, and ends when the fault is over or known to the monitor. It
+ *   returns further figures, such as a `note` for the report.
+ * - `heal` undoes what does not recover by itself.
+ * - `shows` names the further figures in the report.
+ * - `restarts: 0`: any restart counts as wrong.
+ * - `affectsAll`: every proxy is a target.
+ * - `isRemote`: the target is the proxy whose application is on another machine.
+ * - `restMs`: the least time between two rounds.
+ * - `isExclusive`: the fault never comes together with another one.
+ * - `endsMonitor`: another monitor process follows.
+ * - `needs`: see requirements.js. `sandbox`: see sandbox/sandbox.js; default: "usual".
  */
 export const FAULTS = [
   ...PROXY_FAULTS,

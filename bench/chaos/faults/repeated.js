@@ -1,83 +1,83 @@
-// Faults that a restart does not cure, and faults of every proxy at once.
+// Faults that a restart does not remedy, and faults of every proxy at once.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { order, pm2Restarts, signal } from '../pm2-sandbox.js';
-import { statusUntil } from '../status.js';
-import { NO_OTHERS, ONE_ALERT, says, servesWithin } from './expected.js';
+import { pm2Restarts, setOrder, signal } from '../sandbox/pm2-sandbox.js';
+import { statusUntil } from '../sandbox/status.js';
+import { NO_WRONG_RESTART, ONE_ALERT, reports, servesWithin } from './expected.js';
 
-const SEEN_LIMIT_MS = 60_000;
-const GOES_ON_MS = 10_000;
-/** PM2 waits for 100 ms, then for half as much again each time: eight pauses are 7 s. */
-const MOST_STARTS = 15;
+const DETECT_LIMIT_MS = 60_000;
+const CRASHING_MS = 10_000;
+/** PM2 waits for 100 ms, then each time for half as long again: eight pauses take 7 s. */
+const MAX_STARTS = 15;
 
-const of =
-  ({ name }, wanted) =>
+const isTrueOf =
+  ({ name }, condition) =>
   ({ proxies }) =>
-    wanted(proxies.find((proxy) => proxy.name === name));
+    condition(proxies.find((proxy) => proxy.name === name));
 
 const crashLoop = {
   key: 'crash-loop',
   shows: { starts: 'starts' },
-  title: 'a proxy that exits at each start, until 10 s after that is known',
+  title: 'a proxy that exits at each start, until 10 s after the loop is detected',
   expected: [
-    says('crash_loop'),
+    reports('crash_loop'),
     ONE_ALERT,
-    { text: `at most ${MOST_STARTS} starts`, holds: ({ starts }) => starts <= MOST_STARTS },
-    NO_OTHERS,
+    { text: `at most ${MAX_STARTS} starts`, holds: ({ starts }) => starts <= MAX_STARTS },
+    NO_WRONG_RESTART,
   ],
-  run: async ({ station, target, before, mark }) => {
-    const startsBefore = (await pm2Restarts(station)).get(target.name);
-    order(station, `${target.name}.start`, 'exit');
+  run: async ({ pm2Sandbox, target, before, mark }) => {
+    const startsBefore = (await pm2Restarts(pm2Sandbox)).get(target.name);
+    setOrder(pm2Sandbox, `${target.name}.start`, 'exit');
     mark();
     signal(before.proxies.find(({ name }) => name === target.name).pid, 'SIGKILL');
-    const isLoop = of(target, ({ cause }) => cause === 'crash_loop');
-    await statusUntil(station, isLoop, SEEN_LIMIT_MS, 'a crash loop');
-    await sleep(GOES_ON_MS);
-    const starts = (await pm2Restarts(station)).get(target.name) - startsBefore;
+    const isLoop = isTrueOf(target, ({ cause }) => cause === 'crash_loop');
+    await statusUntil(pm2Sandbox, isLoop, DETECT_LIMIT_MS, 'a crash loop');
+    await sleep(CRASHING_MS);
+    const starts = (await pm2Restarts(pm2Sandbox)).get(target.name) - startsBefore;
     return { starts };
   },
-  heal: ({ station, target }) => order(station, `${target.name}.start`),
+  heal: ({ pm2Sandbox, target }) => setOrder(pm2Sandbox, `${target.name}.start`),
 };
 
 const useless = {
   key: 'useless',
-  title: 'a main thread that is blocked again after each start (budget 3, breaker 4 s)',
-  place: 'impatient',
+  title: 'a main thread that is blocked again after each start (maxRestarts 3, restartCooldownMs 4 s)',
+  sandbox: 'impatient',
   expected: [
-    says('hung'),
-    { text: 'given up once, with an ALERT', holds: ({ gaveUp }) => gaveUp === 1 },
+    reports('hung'),
+    { text: 'circuit breaker opens once, with an ALERT', holds: ({ gaveUp }) => gaveUp === 1 },
     { text: 'at most 6 restarts', holds: ({ restarts }) => restarts <= 6 },
     {
-      text: 'tried again later, and serves then',
+      text: 'restarted again later, and serves then',
       holds: ({ isRetried, serveMs }) => isRetried && serveMs > 0,
     },
-    NO_OTHERS,
+    NO_WRONG_RESTART,
   ],
-  run: async ({ station, target, before, mark }) => {
-    order(station, target.name, 'block');
-    order(station, `${target.name}.start`, 'block');
+  run: async ({ pm2Sandbox, target, before, mark }) => {
+    setOrder(pm2Sandbox, target.name, 'block');
+    setOrder(pm2Sandbox, `${target.name}.start`, 'block');
     mark();
     signal(before.proxies.find(({ name }) => name === target.name).pid, 'SIGUSR2');
-    const isGivenUp = of(target, ({ nextRestartAt }) => nextRestartAt !== null);
-    const given = await statusUntil(station, isGivenUp, SEEN_LIMIT_MS, 'given up');
-    const { pid } = given.proxies.find(({ name }) => name === target.name);
-    const isRetried = of(target, (proxy) => proxy.pid !== pid && proxy.pid !== null);
-    await statusUntil(station, isRetried, SEEN_LIMIT_MS, 'tried once more');
+    const isOpen = isTrueOf(target, ({ nextRestartAt }) => nextRestartAt !== null);
+    const open = await statusUntil(pm2Sandbox, isOpen, DETECT_LIMIT_MS, 'with an open circuit breaker');
+    const { pid } = open.proxies.find(({ name }) => name === target.name);
+    const isRetried = isTrueOf(target, (proxy) => proxy.pid !== pid && proxy.pid !== null);
+    await statusUntil(pm2Sandbox, isRetried, DETECT_LIMIT_MS, 'restarted once more');
     return { isRetried: true };
   },
-  // The next try then helps.
-  heal: ({ station, target }) => {
-    order(station, target.name);
-    order(station, `${target.name}.start`);
+  // The next restart then helps.
+  heal: ({ pm2Sandbox, target }) => {
+    setOrder(pm2Sandbox, target.name);
+    setOrder(pm2Sandbox, `${target.name}.start`);
   },
 };
 
 const every = (key, title, name, expected, restMs) => ({
   key,
   title,
-  isAboutAll: true,
-  isAlone: true,
+  affectsAll: true,
+  isExclusive: true,
   restMs,
-  expected: [...expected, NO_OTHERS],
+  expected: [...expected, NO_WRONG_RESTART],
   run: async ({ before, mark }) => {
     mark();
     for (const { pid } of before.proxies) signal(pid, name);
@@ -88,14 +88,14 @@ const every = (key, title, name, expected, restMs) => ({
 /** Five crashes of a port within two minutes are a crash loop. */
 const REST_MS = 30_000;
 
-/** A port that has been in a crash loop is slow to come back for a while: that comes after the others. */
+/** The crash loop comes after the faults of all proxies: PM2 restarts such a port slowly for a while. */
 export const REPEATED_FAULTS = [
   every('kill-all', 'kill -9 of every proxy at once', 'SIGKILL', [servesWithin(3_000)], REST_MS),
   every(
     'stop-all',
     'SIGSTOP of every proxy at once',
     'SIGSTOP',
-    [servesWithin(4_000), says('stopped_by_signal', 'hung')],
+    [servesWithin(4_000), reports('stopped_by_signal', 'hung')],
     0,
   ),
   crashLoop,

@@ -1,5 +1,5 @@
-// The ways to rotate a log: who writes it, and who is told what. Each rule is for the real logrotate.
-// Numbered files, so that there may be more than one a second.
+// The ways to rotate a log. Each rule is for the real logrotate. The files are numbered, so that there may be more than
+// one rotation per second.
 const COMMON = 'rotate 100\n nodateext\n compress\n delaycompress\n missingok\n notifempty';
 
 const rule = (log, ...lines) => `${log} {\n ${[COMMON, ...lines].join('\n ')}\n}\n`;
@@ -32,7 +32,7 @@ export const WAYS = [
     key: 'pm2-logrotate',
     title: 'written by PM2; the module pm2-logrotate 3.0.0',
     isModule: true,
-    // It looks once a second: slowly enough for as many rotations.
+    // The module checks the size once a second: lines come slowly enough for as many rotations.
     rate: 45_000,
   },
 ];

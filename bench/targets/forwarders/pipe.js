@@ -1,4 +1,4 @@
-// `node pipe.js LISTEN UPSTREAM`: what Node.js does with the fewest lines, for the bench.
+// `node pipe.js LISTEN UPSTREAM`: the shortest forwarder in Node.js, for the bench.
 import { connect, createServer } from 'node:net';
 
 const [listen, upstream] = process.argv.slice(2).map(Number);

@@ -1,4 +1,4 @@
-// `node echo-or-end.js PORT`: sends back what comes in; after a "q" it closes, as many servers do.
+// `node echo-or-end.js PORT`: sends back what it receives, and closes after a "q", as many servers do.
 import { createServer } from 'node:net';
 
 const QUIT = 'q'.charCodeAt(0);

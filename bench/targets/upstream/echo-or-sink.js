@@ -1,5 +1,5 @@
-// `node echo-or-sink.js PORT`: sends back what comes in; a connection that begins with a "b" is read by
-// another process, so that the small ones do not wait for it here.
+// `node echo-or-sink.js PORT`: sends back what it receives. Another process reads a connection that begins with a "b", so
+// that the small ones do not wait for it here.
 import { fork } from 'node:child_process';
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';

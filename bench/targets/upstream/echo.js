@@ -1,4 +1,4 @@
-// `node echo.js PORT`: sends back what comes in.
+// `node echo.js PORT`: sends back what it receives.
 import { createServer } from 'node:net';
 
 createServer({ noDelay: true }, (socket) => {

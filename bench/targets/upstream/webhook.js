@@ -1,6 +1,6 @@
-// An HTTP server that takes what it is sent, and answers at once or not at all, in a process of its own. Led by messages.
+// A worker with an HTTP server that takes every request, and answers at once or not at all.
 import { createServer } from 'node:http';
-import { answer } from '../../lib/ipc-worker.js';
+import { serveCommands } from '../../lib/ipc-worker.js';
 
 let isHung = false;
 let count = 0;
@@ -8,7 +8,7 @@ let waiting = [];
 
 const done = (response) => response.writeHead(204).end();
 
-answer({
+serveCommands({
   open: ({ port }) =>
     new Promise((opened, fail) => {
       const server = createServer((request, response) => {
@@ -22,12 +22,12 @@ answer({
   hang: () => {
     isHung = true;
   },
-  /** Whoever still waits is answered. */
+  /** Answers again, also the requests that still wait. */
   speak: () => {
     isHung = false;
     for (const response of waiting) done(response);
     waiting = [];
   },
-  /** @returns how many requests have come so far */
+  /** @returns the number of requests so far */
   count: () => count,
 });

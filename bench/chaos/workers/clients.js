@@ -1,35 +1,36 @@
-// The clients, in a process of their own: new connections at a steady rate, each with one request and its
-// answer, and some that are held, with a request now and then. Led by messages {id, order, …}.
+// A worker with the clients: new connections at a steady rate, each with one request and its answer, and some held
+// connections with a request every PING_MS.
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { serveCommands } from '../../lib/ipc-worker.js';
 
 const REQUEST = 'GET / HTTP/1.1\r\nHost: chaos\r\n';
 const PING_MS = 1_000;
-const PATIENCE_MS = 5_000;
+const TIMEOUT_MS = 5_000;
 
 let results = [];
 let held = [];
 let flooding = [];
 let timer;
 let ports = [];
-let underway = 0;
+let pending = 0;
 
-/** @param end called with 'ok', 'refused', 'reset' or 'timed out', once */
+/** @param end called once, with the outcome: 'ok', 'refused', 'reset' or 'timed out' */
 const attempt = (port, end) => {
   const socket = connect({ port, host: '127.0.0.1' });
-  const startMs = Date.now();
+  const startedAt = Date.now();
   let answer = '';
-  let isOver = false;
-  underway += 1;
+  let hasEnded = false;
+  pending += 1;
   const settle = (outcome) => {
-    if (isOver) return;
-    isOver = true;
-    clearTimeout(late);
+    if (hasEnded) return;
+    hasEnded = true;
+    clearTimeout(timeout);
     socket.destroy();
-    underway -= 1;
-    end({ port, startMs, endMs: Date.now(), outcome });
+    pending -= 1;
+    end({ port, startedAt, endedAt: Date.now(), outcome });
   };
-  const late = setTimeout(() => settle('timed out'), PATIENCE_MS);
+  const timeout = setTimeout(() => settle('timed out'), TIMEOUT_MS);
   socket.on('connect', () => socket.write(`${REQUEST}Connection: close\r\n\r\n`));
   socket.on('data', (text) => {
     answer += text;
@@ -40,15 +41,15 @@ const attempt = (port, end) => {
 
 const hold = (port) => {
   const socket = connect({ port, host: '127.0.0.1' });
-  const one = { port, lostMs: undefined };
+  const client = { port, lostAt: undefined };
   const lose = () => {
     clearInterval(ping);
-    one.lostMs ??= Date.now();
+    client.lostAt ??= Date.now();
   };
   const ping = setInterval(() => socket.write(`${REQUEST}\r\n`), PING_MS);
   socket.on('error', lose).on('close', lose).resume();
   socket.write(`${REQUEST}\r\n`);
-  one.release = () => {
+  client.release = () => {
     socket
       .off('error', lose)
       .off('close', lose)
@@ -56,13 +57,13 @@ const hold = (port) => {
     clearInterval(ping);
     socket.destroy();
   };
-  return one;
+  return client;
 };
 
-const ORDERS = {
-  start: ({ ports: wanted, rate, count }) => {
+serveCommands({
+  start: ({ ports: targetPorts, rate, count }) => {
     results = [];
-    ports = wanted;
+    ports = targetPorts;
     held = Array.from({ length: count }, (_, index) => hold(ports[index % ports.length]));
     const startedAt = performance.now();
     let made = 0;
@@ -71,33 +72,30 @@ const ORDERS = {
         attempt(ports[made % ports.length], (result) => results.push(result));
     }, 5);
   },
-  /** Whether each port has answered somebody who came within the last `windowMs`. */
+  /** @returns whether each port has answered a client that connected within the last `windowMs` */
   isServed: ({ windowMs }) => {
-    const sinceMs = Date.now() - windowMs;
+    const since = Date.now() - windowMs;
     const served = new Set(
-      results.filter((one) => one.outcome === 'ok' && one.startMs >= sinceMs).map(({ port }) => port),
+      results
+        .filter((result) => result.outcome === 'ok' && result.startedAt >= since)
+        .map(({ port }) => port),
     );
     return ports.every((port) => served.has(port));
   },
-  /** Clients that come at once and stay; what becomes of them is not counted. */
+  /** Opens connections at once that stay open. Their outcome is not counted. */
   flood: ({ port, count }) => {
     flooding = Array.from({ length: count }, () => hold(port));
   },
-  ebb: () => {
-    for (const one of flooding) one.release();
+  endFlood: () => {
+    for (const client of flooding) client.release();
     flooding = [];
   },
-  /** Whoever still waits is waited for. */
+  /** Waits for the pending attempts. @returns the results, and the held connections that were lost */
   stop: async () => {
     clearInterval(timer);
-    while (underway > 0) await sleep(20);
-    const lost = held.filter(({ lostMs }) => lostMs).map(({ port, lostMs }) => ({ port, lostMs }));
-    for (const one of held) one.release();
+    while (pending > 0) await sleep(20);
+    const lost = held.filter(({ lostAt }) => lostAt).map(({ port, lostAt }) => ({ port, lostAt }));
+    for (const client of held) client.release();
     return { results, lost };
   },
-};
-
-process.on('message', async (message) => {
-  process.send({ id: message.id, value: await ORDERS[message.order](message) });
 });
-process.on('disconnect', () => process.exit());

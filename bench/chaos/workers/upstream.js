@@ -1,6 +1,6 @@
-// The applications behind the proxies: small HTTP servers in a process of their own, led by messages
-// {id, order, host, port}; each is answered by its id once it is done.
+// A worker with the applications behind the proxies: small HTTP servers.
 import { createServer } from 'node:http';
+import { serveCommands } from '../../lib/ipc-worker.js';
 
 const servers = new Map();
 
@@ -25,25 +25,15 @@ const close = ({ port }) =>
     server.closeAllConnections();
   });
 
-const ORDERS = {
+serveCommands({
   open,
   close,
   silence: ({ port }) => {
     servers.get(port).isSilent = true;
   },
-  /** Whoever still waits is let go. */
+  /** Answers again, and closes the connections that still wait. */
   speak: ({ port }) => {
     servers.get(port).isSilent = false;
     servers.get(port).server.closeAllConnections();
   },
-};
-
-process.on('message', async (message) => {
-  try {
-    await ORDERS[message.order](message);
-    process.send({ id: message.id });
-  } catch (error) {
-    process.send({ id: message.id, error: error.message });
-  }
 });
-process.on('disconnect', () => process.exit());

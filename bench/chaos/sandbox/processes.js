@@ -1,8 +1,8 @@
-// What /proc says of the processes of one station.
+// Reads from /proc the processes of one PM2 sandbox.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Every process that was started with this folder in its environment, by its pid: what it runs. */
+/** @returns the role of every process that has this folder in its environment, by its pid */
 export const processesOf = (folder) => {
   const found = new Map();
   for (const entry of readdirSync('/proc')) {
@@ -14,7 +14,7 @@ export const processesOf = (folder) => {
   return found;
 };
 
-/** "daemon", or PM2's name of the app, such as "tcp-proxy-6274", or the command line. */
+/** @returns "daemon", or PM2's name of the app, such as "tcp-proxy-6274", or the command line */
 const roleOf = (entry, environment) => {
   const command = read(`/proc/${entry}/cmdline`).replaceAll('\0', ' ').trim();
   if (/God Daemon/.test(command)) return 'daemon';
@@ -25,7 +25,7 @@ const stateOf = (pid) => statOf(pid)[0];
 
 export const openFilesOf = (pid) => list(`/proc/${pid}/fd`).map((fd) => linkOf(join(`/proc/${pid}/fd`, fd)));
 
-/** The fields of proc_pid_stat(5) from the third on. */
+/** @returns the fields of proc_pid_stat(5) from the third on */
 const statOf = (pid) => {
   const stat = read(`/proc/${pid}/stat`);
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
@@ -34,7 +34,7 @@ const statOf = (pid) => {
 export const residentBytes = (pid) =>
   Number(/VmRSS:\s+(\d+) kB/.exec(read(`/proc/${pid}/status`))?.[1] ?? 0) * 1_024;
 
-/** What its threads have had of the CPUs so far (sched-stats.rst), finer than proc_pid_stat(5) has it. */
+/** @returns the CPU time of its threads so far, in ms, from schedstat (sched-stats.rst): finer than proc_pid_stat(5) */
 export const cpuMs = (pid) =>
   list(`/proc/${pid}/task`).reduce(
     (sum, thread) => sum + Number.parseInt(read(`/proc/${pid}/task/${thread}/schedstat`) || '0', 10) / 1e6,

@@ -1,17 +1,20 @@
-// Small disks, which can be filled.
+// Small disks that can be filled up.
 import { execFileSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { missing } from './requirements.js';
+import { missing } from '../requirements.js';
 
-/** What it takes; see needs.js. */
+/** The requirements; see requirements.js. */
 export const DISK_NEEDS = ['root', 'mount', 'umount'];
 
-/** For the log lines of one fault; it is memory, and only of what is in it. */
+/** Enough for the log lines of one fault. A tmpfs takes memory only for its content. */
 const SIZE = '64m';
 const FILLER = 'filler';
 
-/** A disk at each of the folders, which are made; undefined where the machine has not what it takes. */
+/**
+ * Makes the folders and mounts a disk on each.
+ * @returns undefined where a requirement is missing
+ */
 export const openDisks = (folders) => {
   if (missing(DISK_NEEDS).length > 0) return undefined;
   for (const folder of folders) {
@@ -19,12 +22,12 @@ export const openDisks = (folders) => {
     execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${SIZE},mode=700`, 'steadyport-chaos', folder]);
   }
   return {
-    /** Until not one byte more can be written. */
+    /** Fills every disk until not one more byte can be written. */
     fill: () => folders.forEach(fill),
     empty: () => {
       for (const folder of folders) rmSync(join(folder, FILLER), { force: true });
     },
-    // Lazy: whoever still has a file open there has been killed just now.
+    // Lazy: a process that still has a file open there has just been killed.
     close: () => {
       for (const folder of folders) execFileSync('umount', ['--lazy', folder]);
     },
@@ -33,10 +36,7 @@ export const openDisks = (folders) => {
 
 const fill = (folder) => {
   const file = openSync(join(folder, FILLER), 'w');
-  for (const chunk of [Buffer.alloc(1_048_576), Buffer.alloc(1)])
-    while (isWritten(file, chunk)) {
-      // on and on
-    }
+  for (const chunk of [Buffer.alloc(1_048_576), Buffer.alloc(1)]) while (isWritten(file, chunk));
   closeSync(file);
 };
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 
 const BLOCK_MS = 120_000;
-/** After "ready": the process has been seen to serve. */
+/** The delay after "ready", by which the process has served. */
 const BLOCK_AGAIN_AFTER_MS = 200;
 
 const { STEADYPORT_HOME = '', name = '' } = process.env;
@@ -21,19 +21,19 @@ const orderOf = (file) => {
 };
 
 const ORDERS = {
-  /** The main thread waits; the process sleeps. */
+  /** Blocks the main thread in a wait: the process sleeps. */
   block: () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, BLOCK_MS),
-  /** The main thread works on something else. */
+  /** Blocks the main thread by work: the process uses CPU. */
   spin: () => {
     for (const end = Date.now() + BLOCK_MS; Date.now() < end; );
   },
-  /** What the kernel has accepted is never looked at. Sockets that listen later are as they should be. */
+  /** Ignores the connections that the kernel has accepted. Sockets that listen later are not affected. */
   mute: () => {
     for (const server of servers)
       if (typeof server.address() === 'object' && server._handle) {
         const waiting = [];
         server._handle.onconnection = (_, handle) => waiting.push(handle);
-        // What nobody has accepted is reset by the kernel when the listening socket goes.
+        // The kernel resets connections that no process has accepted when their listening socket closes.
         server.once('close', () => {
           for (const handle of waiting) handle.reset(() => {});
         });
@@ -50,7 +50,7 @@ net.Server.prototype.listen = function (...args) {
 
 process.on('SIGUSR2', () => ORDERS[orderOf(name)]?.());
 
-// The data path's thread asks for the time at each turn of its loop.
+// The data path's thread reads the time at each turn of its loop: a place to block it.
 if (!isMainThread) {
   const now = performance.now.bind(performance);
   performance.now = () => {

@@ -1,4 +1,4 @@
-"""Takes the sockets that listen on a TCP port out of a process's epoll sets: nobody accepts any more.
+"""Removes the sockets that listen on a TCP port from a process's epoll sets, so that it accepts no more connections.
 
 usage: stop-accepting.py PID PORT; needs the right to trace that process, and Linux 5.6
 """
@@ -14,12 +14,12 @@ EPOLL_CTL_DEL = 2
 
 pid, port = int(sys.argv[1]), int(sys.argv[2])
 libc = ctypes.CDLL(None, use_errno=True)
-# High above the numbers that are needed for copies.
+# High above the numbers of the copies.
 pidfd = fcntl.fcntl(os.pidfd_open(pid), fcntl.F_DUPFD, 500)
 
 
 def borrowed(fd):
-    """A copy of the other process's file, here."""
+    """Copies a file of the other process into this one."""
     copy = libc.syscall(PIDFD_GETFD, pidfd, fd, 0)
     if copy < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
@@ -28,18 +28,18 @@ def borrowed(fd):
 
 def listens(fd):
     try:
-        other = socket.socket(fileno=borrowed(fd))
+        copy = socket.socket(fileno=borrowed(fd))
     except OSError:
         return None
-    is_listening = other.family in (socket.AF_INET, socket.AF_INET6) and other.getsockopt(
+    is_listening = copy.family in (socket.AF_INET, socket.AF_INET6) and copy.getsockopt(
         socket.SOL_SOCKET, socket.SO_ACCEPTCONN
     )
-    is_wanted = is_listening and other.getsockname()[1] == port
-    return other if is_wanted else None
+    is_on_port = is_listening and copy.getsockname()[1] == port
+    return copy if is_on_port else None
 
 
 def link_of(fd):
-    """Connections come and go meanwhile."""
+    """Returns "" for a file that was closed meanwhile: connections come and go."""
     try:
         return os.readlink(f"/proc/{pid}/fd/{fd}")
     except FileNotFoundError:
@@ -53,7 +53,7 @@ for fd, link in links.items():
     listener = listens(fd) if link.startswith("socket:") else None
     if listener is None:
         continue
-    # epoll knows a file by its number too: the copy must have the same one.
+    # epoll identifies a file by its number too: the copy must have the same number.
     for epoll in epolls:
         copy = borrowed(epoll)
         if copy == fd:

@@ -1,20 +1,21 @@
-// An application on another machine, as far as TCP can tell: a network namespace that may become a black hole.
+// An application in a network namespace, which for TCP is another machine, and which can drop all packets (a black hole).
 import { execFileSync } from 'node:child_process';
-import { missing } from './requirements.js';
-import { startHelper } from './worker.js';
+import { startWorker } from '../../lib/ipc-worker.js';
+import { missing } from '../requirements.js';
 
-/** What it takes; see needs.js. */
-export const HOLE_NEEDS = ['root', 'ip'];
+/** The requirements; see requirements.js. */
+export const BLACK_HOLE_NEEDS = ['root', 'ip'];
 
-/** For measurements between devices (RFC 2544): nobody's own network. */
+/** RFC 2544 reserves 198.18.0.0/15 for benchmarks: no real network uses it. */
 const NETWORK = `198.18.${process.pid % 256}`;
 
-/** Undefined where the machine has not what it takes. */
-export const openHole = () => {
-  if (missing(HOLE_NEEDS).length > 0) return undefined;
+/** @returns undefined where a requirement is missing */
+export const openBlackHole = () => {
+  if (missing(BLACK_HOLE_NEEDS).length > 0) return undefined;
   const name = `steadyport-chaos-${process.pid}`;
   const device = `spc${process.pid}`;
-  const [here, there] = [`${NETWORK}.1`, `${NETWORK}.2`];
+  const here = `${NETWORK}.1`;
+  const there = `${NETWORK}.2`;
   ip('netns', 'add', name);
   process.on('exit', () => {
     upstream?.end();
@@ -25,11 +26,16 @@ export const openHole = () => {
   ip('link', 'set', device, 'up');
   ip('-n', name, 'addr', 'add', `${there}/30`, 'dev', device);
   ip('-n', name, 'link', 'set', device, 'up');
-  const upstream = startHelper('upstream.js', ['ip', 'netns', 'exec', name]);
+  const upstream = startWorker(new URL('../workers/upstream.js', import.meta.url), [
+    'ip',
+    'netns',
+    'exec',
+    name,
+  ]);
   return {
     host: there,
     upstream,
-    /** Whatever comes from here is dropped, and so is every answer; nothing says so. */
+    /** Silently drops every packet to the application, and thereby every answer. */
     swallow: () => ip('-n', name, 'route', 'add', 'blackhole', `${here}/32`),
     release: () => ip('-n', name, 'route', 'del', 'blackhole', `${here}/32`),
   };
