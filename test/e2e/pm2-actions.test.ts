@@ -18,7 +18,9 @@ interface Listed {
 }
 
 const rig = async (t: TestContext, pm2Bin?: string) => {
-  const [sandbox, upstream, port] = [openPm2Sandbox({}, pm2Bin), await openUpstream(), await freePort()];
+  const sandbox = openPm2Sandbox({}, pm2Bin);
+  const upstream = await openUpstream();
+  const port = await freePort();
   t.after(() => sandbox.close());
   t.after(() => upstream.close());
   sandbox.configure([

@@ -88,9 +88,9 @@ test('an app that PM2 has given up, which stays "waiting restart", is restarted'
 });
 
 test('a crash loop is alerted once and left to PM2, and the other proxies are not touched', async (t) => {
-  const [folder, preload] = ['STEADYPORT_HOME', 'preload.cjs'];
+  const preload = 'preload.cjs';
   const change = `(app) => {
-    const preload = require('node:path').join(app.env.${folder}, '..', '${preload}');
+    const preload = require('node:path').join(app.env.STEADYPORT_HOME, '..', '${preload}');
     return { ...app, node_args: ['--require', preload] };
   }`;
   const crash = `const { existsSync } = require('node:fs');

@@ -110,7 +110,8 @@ describe('rotation by the real logrotate', { skip, timeout: 240_000 }, () => {
     for (const folder of [logs, sandbox.env['PM2_HOME'] ?? ''])
       mkdirSync(folder, { recursive: true, mode: 0o700 });
     const rule = await ruleOf(sandbox);
-    const [stop, done] = ['stop', 'done'].map((name) => join(sandbox.folder, name)) as [string, string];
+    const stop = join(sandbox.folder, 'stop');
+    const done = join(sandbox.folder, 'done');
     const args = [join(logs, 'writer.log'), '500000', stop, done];
     const program = fileURLToPath(compiled('test/support/log-writer.ts'));
     assert.equal((await sandbox.pm2('start', program, '--', ...args)).code, 0);

@@ -134,7 +134,8 @@ describe('in a slim container, as nobody, with nothing but node, npm and sh', { 
 test('as a sidecar: pm2-runtime as PID 1 in the network of the application, ended by SIGTERM', {
   skip,
 }, async (t) => {
-  const [inside, outside] = [createHost('app'), createHost('out')];
+  const inside = createHost('app');
+  const outside = createHost('out');
   t.after(() => inside.remove());
   t.after(() => outside.remove());
   const { ipv4, ipv6 } = joinHosts(inside, outside, 31);

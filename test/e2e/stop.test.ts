@@ -103,13 +103,9 @@ describe('the port of a proxy with open connections refuses, and goes on refusin
     assert.deepEqual(pids.filter(isAlive), []);
     assert.equal((await sandbox.pm2('jlist')).stdout.trim().split('\n').at(-1), '[]');
     const daemon = readFileSync(join(sandbox.folder, 'pm2/pm2.log'), 'utf8');
-    const [monitorGone, firstProxy] = [/App \[proxy-monitor:\d+\] exited/, /Stopping app:tcp-proxy/].map(
-      (line) => daemon.search(line),
-    );
-    assert.ok(
-      Number(monitorGone) > 0 && Number(monitorGone) < Number(firstProxy),
-      'the monitor is ended first',
-    );
+    const monitorGone = daemon.search(/App \[proxy-monitor:\d+\] exited/);
+    const firstProxy = daemon.search(/Stopping app:tcp-proxy/);
+    assert.ok(monitorGone > 0 && monitorGone < firstProxy, 'the monitor is ended first');
     assert.doesNotMatch(sandbox.log('proxy-monitor'), /⚠️|🚨/);
   });
 });
@@ -246,10 +242,8 @@ describe('npm run uninstall', () => {
 
   test('with PM2 dead: no process, no saved entry but those of others, no state', async (t) => {
     const { sandbox, ports, pids } = await run(t, 1);
-    const [saved, backup] = ['dump.pm2', 'dump.pm2.bak'].map((name) => join(sandbox.folder, 'pm2', name)) as [
-      string,
-      string,
-    ];
+    const saved = join(sandbox.folder, 'pm2/dump.pm2');
+    const backup = join(sandbox.folder, 'pm2/dump.pm2.bak');
     const script = join(sandbox.folder, 'other.js');
     writeFileSync(script, 'setInterval(() => {}, 1e6)');
     await sandbox.pm2('start', script);

@@ -10,7 +10,8 @@ import { until } from './until.ts';
 
 export const needsAlertmanager = (): false | string =>
   needs(
-    ...['prometheus-alertmanager', 'amtool'].map((name) => needsProgram(name, 'prometheus-alertmanager')),
+    needsProgram('prometheus-alertmanager', 'prometheus-alertmanager'),
+    needsProgram('amtool', 'prometheus-alertmanager'),
   );
 
 /** An alert as GET /api/v2/alerts shows it. */

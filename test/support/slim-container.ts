@@ -180,11 +180,10 @@ const execute = (program: string, args: readonly string[]): Promise<Outcome> =>
 /** Reads the /proc that the process `first` has. */
 const processOf = (first: number, pid: number): ContainerProcess | undefined => {
   try {
-    const [stat, status] = ['stat', 'status'].map((name) =>
-      readFileSync(`/proc/${first}/root/proc/${pid}/${name}`, 'utf8'),
-    ) as [string, string];
+    const read = (name: string): string => readFileSync(`/proc/${first}/root/proc/${pid}/${name}`, 'utf8');
+    const stat = read('stat');
     const [state = '', parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return { state, parent: Number(parent), uid: Number(/^Uid:\s+(\d+)/m.exec(status)?.[1]) };
+    return { state, parent: Number(parent), uid: Number(/^Uid:\s+(\d+)/m.exec(read('status'))?.[1]) };
   } catch {
     return undefined;
   }
