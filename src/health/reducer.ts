@@ -108,9 +108,9 @@ const isWithinGrace = (health: Health, { at, evidence }: CheckEvent, { cause }: 
   const hasGrace = at < health.graceEndsAt && health.graceEndsAt - at <= GRACE_MS;
   const isNotReadyYet =
     cause === 'not_listening' || (cause === 'hung' && evidence.heartbeat === 'unreachable');
-  const isLeaving = health.hasLeft && (cause === 'crashed' || isLoadSensitive(cause));
+  const isExpectedToEnd = health.hasLeft && (cause === 'crashed' || isLoadSensitive(cause));
   const isNotListedYet = evidence.pm2 === 'missing' && health.incident === null;
-  return hasGrace && (isNotReadyYet || isLeaving || isNotListedYet);
+  return hasGrace && (isNotReadyYet || isExpectedToEnd || isNotListedYet);
 };
 
 /**

@@ -6,7 +6,7 @@ import type { ActiveAlert, Delivery, Notification } from '../../src/alerting/pol
 import { parseSecrets } from '../../src/config/secrets.ts';
 import { needsAlertmanager, openAlertmanager } from '../support/alertmanager.ts';
 import { answer, openReceiver } from '../support/http-receiver.ts';
-import { notice } from '../support/notification-samples.ts';
+import { notification } from '../support/notification-samples.ts';
 
 const never = new AbortController().signal;
 
@@ -27,7 +27,7 @@ const down = (
   over: Partial<Notification> = {},
   endsAt: number | null = null,
 ): ActiveAlert => ({
-  notification: notice({ startedAt: startsAt, ...over }),
+  notification: notification({ startedAt: startsAt, ...over }),
   startsAt,
   endsAt,
 });
@@ -80,8 +80,8 @@ describe('with the real Alertmanager', { skip: needsAlertmanager() }, () => {
 
   test("our webhook's body has the form of Alertmanager's, and the same fingerprints", async () => {
     const { receiver, sendAll } = await rig();
-    const first = notice();
-    const second = notice({ proxy: 'tcp-proxy-6277', label: 'äöü 😀', reason: null });
+    const first = notification();
+    const second = notification({ proxy: 'tcp-proxy-6277', label: 'äöü 😀', reason: null });
     await sendAll(down(first.startedAt, first), down(second.startedAt, second));
     await receiver.got(2);
     const theirs = receiver.received.map(({ json }) => json as ReturnType<typeof webhookBody>);

@@ -31,27 +31,27 @@ test('a proxy whose Redis answers PING is up, and one whose upstream accepts and
   const config = ['--port', `${redis}`, '--bind', '127.0.0.1', '--dir', stage.folder, '--save', ''];
   await stage.serve('redis-server', config, /Ready to accept connections/);
   const silent = await serve(t, () => {});
-  const station = openPm2Sandbox();
-  t.after(() => station.close());
+  const sandbox = openPm2Sandbox();
+  t.after(() => sandbox.close());
   const probe = { type: 'expect', send: 'PING\r\n', expect: '+PONG' };
-  station.configure([
+  sandbox.configure([
     { listen: on(port), upstream: on(redis), probe },
     { listen: on(silentPort), upstream: on(silent.port), probe },
   ]);
-  const started = await station.pm2('start', ECOSYSTEM);
+  const started = await sandbox.pm2('start', ECOSYSTEM);
   assert.equal(started.code, 0, started.stderr);
 
-  const up = await station.proxyUntil(port, (now) => isUp(now) && now.checkMs !== null);
+  const up = await sandbox.proxyUntil(port, (now) => isUp(now) && now.checkMs !== null);
   assert.equal(up.connections.total, 0, 'the checks through it are not counted');
   const client = dial(t, { host: '127.0.0.1', port });
   client.write('PING\r\n');
   assert.equal(String((await once(client, 'data'))[0]), '+PONG\r\n');
 
-  const down = await station.proxyUntil(silentPort, isDown);
+  const down = await sandbox.proxyUntil(silentPort, isDown);
   assert.equal(down.detail, `${on(silent.port)}: no answer within 2000 ms`);
   assert.equal(down.cause, 'upstream_unhealthy');
   assert.deepEqual(down.restarts, { crash: 0, forced: 0 });
-  const { code, stdout } = await station.steadyport('status', String(silentPort));
+  const { code, stdout } = await sandbox.steadyport('status', String(silentPort));
   assert.equal(code, 1);
   assert.match(stdout, /no answer within 2000 ms/);
 });
@@ -68,16 +68,16 @@ test('a proxy whose Redis wants a password is up by its own kind of probe, and o
   const other = await serve(t, (socket) =>
     socket.write('-LOADING Redis is loading the dataset in memory\r\n'),
   );
-  const station = openPm2Sandbox();
-  t.after(() => station.close());
-  station.configure([
+  const sandbox = openPm2Sandbox();
+  t.after(() => sandbox.close());
+  sandbox.configure([
     { listen: on(port), upstream: on(redis), probe: { type: 'redis' } },
     { listen: on(otherPort), upstream: on(other.port), probe: { type: 'redis' } },
   ]);
-  const started = await station.pm2('start', ECOSYSTEM);
+  const started = await sandbox.pm2('start', ECOSYSTEM);
   assert.equal(started.code, 0, started.stderr);
-  await station.proxyUntil(port, (now) => isUp(now) && now.checkMs !== null);
-  const down = await station.proxyUntil(otherPort, isDown);
+  await sandbox.proxyUntil(port, (now) => isUp(now) && now.checkMs !== null);
+  const down = await sandbox.proxyUntil(otherPort, isDown);
   assert.equal(down.cause, 'upstream_unhealthy');
   assert.match(
     down.detail ?? '',
@@ -94,18 +94,18 @@ test('a proxy whose PostgreSQL takes logins is up, with a password, without one 
   const scram = await freePort();
   const trust = await freePort();
   const secure = await freePort();
-  const station = openPm2Sandbox();
-  t.after(() => station.close());
+  const sandbox = openPm2Sandbox();
+  t.after(() => sandbox.close());
   const probe = { type: 'postgres', user: 'steady', database: 'postgres' };
-  station.configure([
+  sandbox.configure([
     { listen: on(scram), upstream: on(upstream), probe: { type: 'postgres' } },
     { listen: on(trust), upstream: on(upstream), probe },
     { listen: on(secure), upstream: on(upstream), probe: { ...probe, tls: true } },
   ]);
-  const started = await station.pm2('start', ECOSYSTEM);
+  const started = await sandbox.pm2('start', ECOSYSTEM);
   assert.equal(started.code, 0, started.stderr);
   for (const port of [scram, trust, secure])
-    await station.proxyUntil(port, (now) => isUp(now) && now.checkMs !== null);
+    await sandbox.proxyUntil(port, (now) => isUp(now) && now.checkMs !== null);
   assert.doesNotMatch(log(), /FATAL|ERROR|WARNING|EOF|could not|incomplete|invalid/);
 });
 
@@ -152,23 +152,23 @@ test('a proxy whose upstream has TLS is up, verified only where that is asked fo
   server.listen({ host: '127.0.0.1', port: 0 });
   await once(server, 'listening');
   const { port: upstream } = server.address() as AddressInfo;
-  const station = openPm2Sandbox({ NODE_EXTRA_CA_CERTS: file });
+  const sandbox = openPm2Sandbox({ NODE_EXTRA_CA_CERTS: file });
   t.after(async () => {
-    await station.close();
+    await sandbox.close();
     server.close();
     server.closeAllConnections();
   });
   const [any, verified, otherName] = [await freePort(), await freePort(), await freePort()];
   const probe = { type: 'http', body: 'application', tls: 'verify' };
-  station.configure([
+  sandbox.configure([
     { listen: on(any), upstream: on(upstream, 'localhost'), probe: { ...probe, tls: true } },
     { listen: on(verified), upstream: on(upstream), probe },
     { listen: on(otherName), upstream: on(upstream, 'localhost'), probe },
   ]);
-  const started = await station.pm2('start', ECOSYSTEM);
+  const started = await sandbox.pm2('start', ECOSYSTEM);
   assert.equal(started.code, 0, started.stderr);
   for (const port of [any, verified])
-    await station.proxyUntil(port, (now) => isUp(now) && now.checkMs !== null);
-  const { detail } = await station.proxyUntil(otherName, isDown);
+    await sandbox.proxyUntil(port, (now) => isUp(now) && now.checkMs !== null);
+  const { detail } = await sandbox.proxyUntil(otherName, isDown);
   assert.equal(detail, `GET / at ${on(upstream)}: TLS failed (ERR_TLS_CERT_ALTNAME_INVALID)`);
 });

@@ -16,7 +16,7 @@ export const POLICY: AlertPolicy = {
   stateChannels: [],
 };
 
-export const seenOf = (health: Health, port = 6274): ProxyView => ({
+export const proxyViewOf = (health: Health, port = 6274): ProxyView => ({
   name: `tcp-proxy-${port}`,
   label: `port ${port}`,
   place: `port ${port}`,
@@ -59,7 +59,7 @@ export const inWords = (messages: readonly Message[]): readonly string[] =>
 const inShort = ({ kind, proxy }: Notification): string => `${kind} ${proxy.replace(/^.*-/, '')}`;
 
 /** A set of ports, and what is announced of them as time goes on. */
-export interface Town {
+export interface AlertScenario {
   /** What the monitor knows of a port from now on. */
   set(health: Partial<Health>, port?: number): void;
   /** The port goes down, past the alert threshold at once. */
@@ -77,37 +77,40 @@ export interface Town {
 }
 
 /** Starts with ports that have been up for long. */
-export const startTown = (ports: readonly number[] = [6274], policy: Partial<AlertPolicy> = {}): Town => {
+export const startAlertScenario = (
+  ports: readonly number[] = [6274],
+  policy: Partial<AlertPolicy> = {},
+): AlertScenario => {
   const healths = new Map(ports.map((port) => [port, { ...createHealth(0), state: 'up' } as Health]));
   let nowMs = 0;
   const messages: Message[] = [];
   const healthOf = (port: number): Health => healths.get(port) ?? createHealth(0);
   const evaluateNow = (): readonly Message[] => {
-    const proxies = [...healths].map(([port, health]) => seenOf(health, port));
-    const moment = { now: nowMs, isQuiet: town.isQuiet, runId: 'run' };
-    const next = evaluate(town.state, proxies, moment, { ...POLICY, ...policy });
-    town.state = next.state;
+    const proxies = [...healths].map(([port, health]) => proxyViewOf(health, port));
+    const moment = { now: nowMs, isQuiet: scenario.isQuiet, runId: 'run' };
+    const next = evaluate(scenario.state, proxies, moment, { ...POLICY, ...policy });
+    scenario.state = next.state;
     messages.push(...next.messages);
     return next.messages;
   };
-  const town: Town = {
+  const scenario: AlertScenario = {
     state: INITIAL_ALERT_STATE,
     isQuiet: false,
     messages,
     now: () => nowMs,
     set: (change, port = 6274) => healths.set(port, { ...healthOf(port), ...change }),
     fall: (port = 6274, cause = 'upstream_down') =>
-      town.set({ state: 'down', cause, incident: incident(nowMs, { cause }) }, port),
+      scenario.set({ state: 'down', cause, incident: incident(nowMs, { cause }) }, port),
     rise: (port = 6274) => {
       const { incident: current, history } = healthOf(port);
       const ended = current
         ? [past(current.startedAt, nowMs, { cause: current.cause, actions: current.actions })]
         : [];
-      town.set({ state: 'up', cause: null, incident: null, history: [...history, ...ended] }, port);
+      scenario.set({ state: 'up', cause: null, incident: null, history: [...history, ...ended] }, port);
     },
     restart: (port = 6274) => {
       const restart = past(nowMs, nowMs + 500, { cause: 'crashed', alerted: false, hasNewProcess: true });
-      town.set({ history: [...healthOf(port).history, restart].slice(-20) }, port);
+      scenario.set({ history: [...healthOf(port).history, restart].slice(-20) }, port);
     },
     remove: (port) => healths.delete(port),
     until: (atMs) => {
@@ -120,5 +123,5 @@ export const startTown = (ports: readonly number[] = [6274], policy: Partial<Ale
     },
   };
   evaluateNow();
-  return town;
+  return scenario;
 };

@@ -14,9 +14,9 @@ export interface FakeProxy {
   /** The methods that were called on its control socket, in order. */
   readonly asked: string[];
   /** Changes its report from now on. */
-  say(change: Partial<ProxyReport>): void;
+  announce(change: Partial<ProxyReport>): void;
   /** Announces that it stops, and goes on answering. */
-  sayGoodbye(): void;
+  announceStop(): void;
   /** Ends it: 'left' announces the end first, 'lost' does not. */
   end(how: 'left' | 'lost'): Promise<void>;
 }
@@ -67,10 +67,10 @@ export const fakeProxy = async (t: TestContext, change: Partial<ProxyReport> = {
   return {
     socket,
     asked,
-    say: (next) => {
+    announce: (next) => {
       report = { ...report, ...next };
     },
-    sayGoodbye: () => control.announce('leaving'),
+    announceStop: () => control.announce('leaving'),
     end: async (how) => {
       if (how === 'left') control.announce('leaving');
       await control.close(how === 'left' ? report : undefined);

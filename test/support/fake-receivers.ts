@@ -8,7 +8,7 @@ import type { ProxyView } from '../../src/alerting/policy/messages.ts';
 import type { ActiveAlert, Delivery, Message } from '../../src/alerting/policy/notification.ts';
 import { type AlertsConfig, parseConfig } from '../../src/config/config.ts';
 import { createHealth, type Health } from '../../src/health/state.ts';
-import { incident, past, seenOf } from './alert-scenario.ts';
+import { incident, past, proxyViewOf } from './alert-scenario.ts';
 import { tempFolder } from './temp-dir.ts';
 
 /** A clock that is moved by hand. */
@@ -62,8 +62,10 @@ export const createChannel = (name: string): FakeChannel => {
     tries: [],
     answer: async () => ({ ok: true }),
     send: (message) => {
-      const notices = message.notifications.map(({ kind, proxy }) => `${kind} ${proxy.replace(/^.*-/, '')}`);
-      channel.tries.push(notices.join(' + '));
+      const notifications = message.notifications.map(
+        ({ kind, proxy }) => `${kind} ${proxy.replace(/^.*-/, '')}`,
+      );
+      channel.tries.push(notifications.join(' + '));
       return channel.answer(message);
     },
   };
@@ -100,7 +102,7 @@ export const createDesk = (alerts: object = {}) => {
   const log: string[] = [];
   const path = join(tempFolder(), 'alerts.json');
   let health: Health = { ...createHealth(clock.now()), state: 'up' };
-  const proxies = (): readonly ProxyView[] => [seenOf(health)];
+  const proxies = (): readonly ProxyView[] => [proxyViewOf(health)];
   return {
     clock,
     log,

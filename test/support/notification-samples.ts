@@ -2,7 +2,7 @@ import type { Message, Notification } from '../../src/alerting/policy/notificati
 
 export const AT_MS = Date.UTC(2026, 10, 27, 4, 5, 6);
 
-export const notice = (changes: Partial<Notification> = {}): Notification => ({
+export const notification = (changes: Partial<Notification> = {}): Notification => ({
   kind: 'down',
   severity: 'critical',
   proxy: 'tcp-proxy-6274',
@@ -27,7 +27,7 @@ export const message = (...notifications: readonly Notification[]): Message => (
 export const flood = message(
   ...Array.from({ length: 60 }, (_, index) => {
     const long = '<@everyone> & *x* `y` 😀 '.repeat(400);
-    return notice({
+    return notification({
       proxy: `tcp-proxy-${20_000 + index}`,
       label: long,
       summary: long,

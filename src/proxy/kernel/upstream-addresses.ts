@@ -50,9 +50,10 @@ export const createUpstreamAddresses = (
   };
 
   /** Releases addresses that the name no longer has, so that a name with changing addresses does not leak memory. */
-  const releaseAllExcept = (kept: readonly ResolvedAddress[] | { readonly code: string }): void => {
+  const releaseAllExcept = (keptAddresses: readonly ResolvedAddress[] | { readonly code: string }): void => {
     for (const [key, entry] of cache)
-      if (!('code' in kept) && !kept.includes(entry) && cache.delete(key)) libc.release(entry.memory);
+      if (!('code' in keptAddresses) && !keptAddresses.includes(entry) && cache.delete(key))
+        libc.release(entry.memory);
   };
 
   const literalAddresses = isUnixSocket(upstream)

@@ -121,13 +121,13 @@ test('a receiver that hangs is given up after the time-out', async () => {
 
 test('a caller that aborts ends the try', async () => {
   const receiver = await openReceiver(hang);
-  const leaving = new AbortController();
-  const sending = send(receiver.url, undefined, leaving.signal);
+  const abortController = new AbortController();
+  const sending = send(receiver.url, undefined, abortController.signal);
   await receiver.got(1);
-  leaving.abort();
+  abortController.abort();
   assert.deepEqual(await sending, failed('given up, since the monitor leaves'));
   assert.deepEqual(
-    await send(receiver.url, undefined, leaving.signal),
+    await send(receiver.url, undefined, abortController.signal),
     failed('given up, since the monitor leaves'),
   );
 });

@@ -33,7 +33,7 @@ const runNotifier = async (
     import { parseSecrets } from ${module('src/config/secrets.ts')};
     import { createChannels } from ${module('src/alerting/channels/registry.ts')};
     import { startNotifier } from ${module('src/alerting/notifier.ts')};
-    import { incident, past, seenOf } from ${module('test/support/alert-scenario.ts')};
+    import { incident, past, proxyViewOf } from ${module('test/support/alert-scenario.ts')};
 
     const [write, rename] = [fs.writeFileSync, fs.renameSync];
     let points = 0;
@@ -70,7 +70,7 @@ const runNotifier = async (
       config: ${JSON.stringify(alertsConfig({ groupWaitMs: 20 }))},
       channels: { eventChannels: [{ name: 'webhook', send }], stateChannels: [] },
       log: (event, text) => writeSync(2, text + '\\n'),
-      proxies: () => [seenOf(health())],
+      proxies: () => [proxyViewOf(health())],
     });
     const sent = async (count) => {
       while ((notifier.counts().webhook?.sent ?? 0) < count) await new Promise((done) => setTimeout(done, 5));
@@ -83,13 +83,13 @@ const runNotifier = async (
     writeSync(1, String(points));
     process.exit(0);`,
   ]);
-  let said = '';
-  child.stdout?.on('data', (text) => (said += String(text)));
+  let output = '';
+  child.stdout?.on('data', (text) => (output += String(text)));
   await once(child, 'close');
-  return { points: Number(said), isKilled: child.signalCode === 'SIGKILL' };
+  return { points: Number(output), isKilled: child.signalCode === 'SIGKILL' };
 };
 
-const startStory = (): string => {
+const createScenarioFolder = (): string => {
   const folder = tempFolder();
   writeFileSync(join(folder, 'port.json'), '{}');
   return folder;
@@ -104,7 +104,7 @@ const messagesOf = ({ received }: Receiver): readonly (readonly [what: string, i
 
 test('a monitor that is killed between any two steps loses nothing, and sends at most one message twice, with the same id', async (t) => {
   const undisturbed = await openReceiver(answer(200));
-  const { points, isKilled } = await runNotifier(t, startStory(), undisturbed, 0);
+  const { points, isKilled } = await runNotifier(t, createScenarioFolder(), undisturbed, 0);
   assert.equal(isKilled, false);
   assert.deepEqual(
     messagesOf(undisturbed).map(([what]) => what),
@@ -113,7 +113,7 @@ test('a monitor that is killed between any two steps loses nothing, and sends at
   assert.ok(points >= 20, `${points} points`);
   let duplicates = 0;
   for (let killAt = 1; killAt <= points; killAt += 1) {
-    const [folder, receiver] = [startStory(), await openReceiver(answer(200))];
+    const [folder, receiver] = [createScenarioFolder(), await openReceiver(answer(200))];
     const first = await runNotifier(t, folder, receiver, killAt);
     if (first.isKilled) await runNotifier(t, folder, receiver, 0);
     const messages = messagesOf(receiver);

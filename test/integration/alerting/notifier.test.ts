@@ -29,15 +29,15 @@ test('a message is in the file before it is sent, and no longer after it was sen
   const desk = createDesk();
   const slack = createChannel('slack');
   const waiting = (): unknown[] => JSON.parse(readFileSync(desk.path, 'utf8')).outbox.slack?.items ?? [];
-  const seen: number[] = [];
+  const proxyViews: number[] = [];
   slack.answer = async () => {
-    seen.push(waiting().length);
+    proxyViews.push(waiting().length);
     return { ok: true };
   };
   desk.start([slack]);
   desk.fall();
   await desk.clock.pass(20_000);
-  assert.deepEqual([seen, waiting().length], [[1], 0]);
+  assert.deepEqual([proxyViews, waiting().length], [[1], 0]);
 });
 
 test('a receiver that comes back after ten minutes gets everything, in order, and nothing twice', async () => {

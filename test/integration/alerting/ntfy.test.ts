@@ -4,12 +4,12 @@ import { createChannels } from '../../../src/alerting/channels/registry.ts';
 import type { Delivery } from '../../../src/alerting/policy/notification.ts';
 import { parseSecrets } from '../../../src/config/secrets.ts';
 import { answer, openReceiver } from '../../support/http-receiver.ts';
-import { message, notice } from '../../support/notification-samples.ts';
+import { message, notification } from '../../support/notification-samples.ts';
 
 const send = (url: string): Promise<Delivery> => {
   const { secrets } = parseSecrets({ NTFY_URL: url });
   const [channel = assert.fail('no channel')] = createChannels(secrets).eventChannels;
-  return channel.send(message(notice()), new AbortController().signal);
+  return channel.send(message(notification()), new AbortController().signal);
 };
 
 test("ntfy gets JSON at the server's root, and the token of the URL as the password of an empty user", async () => {

@@ -14,9 +14,9 @@ type Env = Readonly<Record<string, string>>;
 /** Runs `act` with nothing but `env` in process.env, and gives what it made of it. */
 const within = <T>(env: Env, act: () => T): { readonly value: T; readonly left: NodeJS.ProcessEnv } => {
   const saved = { ...process.env };
-  const fill = (wanted: NodeJS.ProcessEnv): void => {
+  const fill = (expected: NodeJS.ProcessEnv): void => {
     for (const name of Object.keys(process.env)) delete process.env[name];
-    Object.assign(process.env, wanted);
+    Object.assign(process.env, expected);
   };
   fill(env);
   try {
@@ -89,8 +89,11 @@ describe('secrets are read from .env alone', () => {
     const path = place(dotEnv);
     const file = join(path, '..', '.env');
     chmodSync(file, mode);
-    const { secrets, ...told } = within(env, () => readSecrets(readSettings(path))).value;
-    return { uses: configuredSecrets(secrets), ...JSON.parse(JSON.stringify(told).replaceAll(file, 'FILE')) };
+    const { secrets, ...reported } = within(env, () => readSecrets(readSettings(path))).value;
+    return {
+      uses: configuredSecrets(secrets),
+      ...JSON.parse(JSON.stringify(reported).replaceAll(file, 'FILE')),
+    };
   };
 
   test('those that are right are had, the others are told without their values', () =>

@@ -52,7 +52,7 @@ test('a goodbye is heard when it is said, while the proxy still answers', {
   const heard = new Promise<void>((done) => {
     onStopping = done;
   });
-  proxy.sayGoodbye();
+  proxy.announceStop();
   await heard;
   assert.equal((await beat(LIMIT_MS)).state, 'ok');
   close();
@@ -75,7 +75,7 @@ test('the last report of a proxy that leaves is heard before its end', { timeout
   const ended = new Promise<void>((done) => {
     onEnd = done;
   });
-  proxy.say({ cpuMs: 2 });
+  proxy.announce({ cpuMs: 2 });
   await proxy.end('left');
   await ended;
   assert.deepEqual(heard, [1, 2, 'left']);

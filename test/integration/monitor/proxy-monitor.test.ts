@@ -71,10 +71,10 @@ const rig = async (t: TestContext, proxy: FakeProxy, { intervalMs = 50 } = {}) =
     onChange: () => {},
   });
   t.after(proxyMonitor.stop);
-  const say = (status: Pm2Evidence | undefined, pid: number | null = process.pid): void => {
+  const setPm2 = (status: Pm2Evidence | undefined, pid: number | null = process.pid): void => {
     scene.app = status && { status, pid };
   };
-  return { proxyMonitor, scene, say, remedies, lines, notBefore };
+  return { proxyMonitor, scene, setPm2: setPm2, remedies, lines, notBefore };
 };
 
 /** A listener that lets the check of accepting wait until the test says so. */
@@ -94,7 +94,7 @@ const slowListener = async (t: TestContext) => {
 
 describe('a check', { skip }, () => {
   test('that was under way when the monitor was stopped leads to nothing', async (t) => {
-    const { proxyMonitor, scene, say, remedies, lines, notBefore } = await rig(t, await fakeProxy(t));
+    const { proxyMonitor, scene, setPm2, remedies, lines, notBefore } = await rig(t, await fakeProxy(t));
     let goOn: () => void = () => {};
     scene.list = new Promise((done) => {
       goOn = done;
@@ -102,7 +102,7 @@ describe('a check', { skip }, () => {
     const asked = notBefore.length;
     await until(() => notBefore.length > asked, 'a check');
     proxyMonitor.stop();
-    say('gave_up', null);
+    setPm2('gave_up', null);
     goOn();
     for (let turns = 0; turns < 200; turns += 1) await turn();
     assert.deepEqual([remedies, lines], [[], []]);
@@ -111,9 +111,9 @@ describe('a check', { skip }, () => {
   test('whose proxy answered, and went before it was over, is no success', async (t) => {
     const own = await slowListener(t);
     const proxy = await fakeProxy(t, { bindings: [bindingAt(own.port)] });
-    const { proxyMonitor, say } = await rig(t, proxy);
+    const { proxyMonitor, setPm2 } = await rig(t, proxy);
     await until(own.isAsked, 'a check of accepting');
-    say('waiting_restart', null);
+    setPm2('waiting_restart', null);
     await proxy.end('lost');
     await until(() => proxyMonitor.health().cause === 'crashed', 'the crash');
     own.answer();
@@ -130,8 +130,8 @@ test('a proxy that hangs just after a check is found and restarted long before t
   const child = startChild(t, 'sleep', ['1000']);
   const own = await serve(t, (socket) => socket.end());
   const proxy = await fakeProxy(t, { pid: child.pid, bindings: [bindingAt(own.port)] });
-  const { proxyMonitor, say, remedies, lines } = await rig(t, proxy, { intervalMs: 3_600_000 });
-  say('online', child.pid);
+  const { proxyMonitor, setPm2, remedies, lines } = await rig(t, proxy, { intervalMs: 3_600_000 });
+  setPm2('online', child.pid);
   await until(() => proxyMonitor.health().state === 'up', 'up');
   child.kill('SIGSTOP');
   await until(() => remedies.some(([remedy]) => remedy === 'force_restart'), 'restarted');
@@ -141,13 +141,13 @@ test('a proxy that hangs just after a check is found and restarted long before t
 describe('after a remedy', { skip }, () => {
   test('what PM2 said before it is no evidence any more', async (t) => {
     const proxy = await fakeProxy(t);
-    const { say, scene, remedies, notBefore } = await rig(t, proxy);
+    const { setPm2, scene, remedies, notBefore } = await rig(t, proxy);
     let remediedAt = Number.POSITIVE_INFINITY;
     scene.remedy = async () => {
-      say('online');
+      setPm2('online');
       remediedAt = performance.now();
     };
-    say('gave_up', null);
+    setPm2('gave_up', null);
     await until(() => remedies.length > 0 && (notBefore.at(-1) ?? 0) > 0, 'a check after the remedy');
     assert.equal(remedies[0]?.[0], 'start');
     assert.ok((notBefore.at(-1) ?? 0) >= remediedAt);
@@ -156,8 +156,8 @@ describe('after a remedy', { skip }, () => {
 
 describe('an app that is to be brought back', { skip }, () => {
   test('is known by the daemon that had it: the operator may delete it before the remedy', async (t) => {
-    const { say, remedies } = await rig(t, await fakeProxy(t));
-    say('gave_up', null);
+    const { setPm2, remedies } = await rig(t, await fakeProxy(t));
+    setPm2('gave_up', null);
     await until(() => remedies.length > 0, 'a remedy');
     assert.deepEqual(remedies[0], ['start', null, 77]);
   });

@@ -27,11 +27,11 @@ for (const [name, createEngine] of Object.entries(ENGINES))
   test(`a client that leaves while it dials for all does not keep the others of the ${name} engine waiting`, async (t) => {
     const upstream = { host: '127.0.0.1', port: await freePort() };
     const { dial, engine, record } = await rig(t, createEngine, upstream, { holdMs: 60_000 });
-    const leaving = dial();
+    const closingClients = dial();
     const staying = dial();
-    await Promise.all([once(leaving, 'connect'), once(staying, 'connect')]);
+    await Promise.all([once(closingClients, 'connect'), once(staying, 'connect')]);
     while (engine.counts().waitingForUpstream < 2) await turn();
-    leaving.resetAndDestroy();
+    closingClients.resetAndDestroy();
     assert.equal((await record(0)).reason, 'client_reset');
     await serve(t, echo, upstream);
     staying.write('y');

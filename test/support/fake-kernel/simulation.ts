@@ -47,7 +47,7 @@ export class World {
   readonly dialLog: string[] = [];
   isLookupPending = false;
   /** The side that closes its connections first; the other side follows when it reads the end. Every peer reads. */
-  leaving: 'nobody' | 'clients' | 'upstreams' = 'nobody';
+  endingSide: 'nobody' | 'clients' | 'upstreams' = 'nobody';
   isDrained = false;
   readonly initialMemoryCount: number;
   #commands: Command[] = [];
@@ -136,7 +136,7 @@ export class World {
     for (let turns = 0; ; turns += 1) {
       if (turns > MAX_TURNS) assert.fail('the loop does not come to rest');
       this.answerLookup();
-      if (this.leaving !== 'nobody') for (const peer of this.peers) this.#leave(peer);
+      if (this.endingSide !== 'nobody') for (const peer of this.peers) this.#leave(peer);
       const previous = this.#progress();
       const hadCommands = this.#commands.length > 0;
       this.deliverAndTurn();
@@ -171,7 +171,7 @@ export class World {
 
   #leave(peer: Peer): void {
     peer.isStalled = false;
-    const leavesFirst = this.upstreams.includes(peer) === (this.leaving === 'upstreams');
+    const leavesFirst = this.upstreams.includes(peer) === (this.endingSide === 'upstreams');
     if (leavesFirst || peer.sawFin) peer.finish();
   }
 

@@ -26,45 +26,45 @@ const rig = () => {
     },
     (event, text) => lines.push(`${event}: ${text}`),
   );
-  const lookUntil = async (toS: number, isWell: boolean): Promise<void> => {
+  const tickUntil = async (toS: number, isWell: boolean): Promise<void> => {
     for (; nowS < toS; nowS += 1) await deadMan.tick(nowS * 1_000, isWell);
   };
-  return { state, pings, lines, lookUntil, deadMan };
+  return { state, pings, lines, tickUntil: tickUntil, deadMan };
 };
 
 test('it pings at once and then every 60 s while all is well, and logs nothing', async () => {
-  const { pings, lines, lookUntil } = rig();
-  await lookUntil(200, true);
+  const { pings, lines, tickUntil } = rig();
+  await tickUntil(200, true);
   assert.deepEqual([pings, lines], [[0, 60, 120, 180], []]);
 });
 
 test('it does not ping while something is not well, and at once when all is well again', async () => {
-  const { pings, lookUntil } = rig();
-  await lookUntil(100, false);
+  const { pings, tickUntil } = rig();
+  await tickUntil(100, false);
   assert.deepEqual(pings, []);
-  await lookUntil(130, true);
-  await lookUntil(145, false);
-  await lookUntil(220, true);
+  await tickUntil(130, true);
+  await tickUntil(145, false);
+  await tickUntil(220, true);
   assert.deepEqual(pings, [100, 145, 205]);
 });
 
 test('a port that goes up and down does not ping without end', async () => {
-  const { pings, lookUntil } = rig();
-  for (let at = 1; at <= 60; at += 1) await lookUntil(at, at % 2 === 0);
+  const { pings, tickUntil } = rig();
+  for (let at = 1; at <= 60; at += 1) await tickUntil(at, at % 2 === 0);
   assert.deepEqual(pings, [1, 17, 33, 49]);
 });
 
 test('a failed ping is tried again every 15 s, or when the receiver says, and logged once', async () => {
-  const { state, pings, lines, lookUntil } = rig();
+  const { state, pings, lines, tickUntil } = rig();
   state.delivery = failed();
-  await lookUntil(40, true);
+  await tickUntil(40, true);
   state.delivery = failed(30_000);
-  await lookUntil(50, true);
+  await tickUntil(50, true);
   assert.deepEqual(pings, [0, 15, 30, 45]);
-  await lookUntil(75, true);
+  await tickUntil(75, true);
   assert.deepEqual(pings, [0, 15, 30, 45]);
   state.delivery = OK;
-  await lookUntil(200, true);
+  await tickUntil(200, true);
   assert.deepEqual(pings, [0, 15, 30, 45, 75, 135, 195]);
   assert.deepEqual(lines, [
     'heartbeat_failed: The heartbeat cannot be sent: HTTP 500; trying again',

@@ -12,7 +12,7 @@ import type { HealthPolicy } from '../../../src/health/events.ts';
 import { reduce } from '../../../src/health/reducer.ts';
 import { createHealth, type Health } from '../../../src/health/state.ts';
 import type { Evidence } from '../../../src/health/types.ts';
-import { POLICY, seenOf } from '../../support/alert-scenario.ts';
+import { POLICY, proxyViewOf } from '../../support/alert-scenario.ts';
 import { HUNG, UPSTREAM_DOWN, WELL } from '../../support/health-scenario.ts';
 
 const PORTS = [1, 2, 3];
@@ -63,7 +63,7 @@ const play = (phases: readonly Phase[]): Outcome => {
   const messages: Message[] = [];
   const alerted = new Set<string>();
   const evaluateAlerts = (): void => {
-    const views = [...healths].map(([port, health]) => seenOf(health, port));
+    const views = [...healths].map(([port, health]) => proxyViewOf(health, port));
     const next = evaluate(state, views, { now, isQuiet, runId: `r${run}` }, STEADY);
     // A monitor that is killed before it has saved the state sends the message again, with another id.
     state = next.state;
@@ -149,7 +149,7 @@ test('a silence has no notifications, and at its end there is one for a port tha
       const check = (evidence: Partial<Evidence>): readonly Message[] => {
         now += 1_000;
         health = reduceCheck(health, now, 1, evidence);
-        const next = evaluate(state, [seenOf(health)], { now, isQuiet: false, runId: 'r' }, STEADY);
+        const next = evaluate(state, [proxyViewOf(health)], { now, isQuiet: false, runId: 'r' }, STEADY);
         state = next.state;
         return next.messages;
       };

@@ -37,7 +37,7 @@ const closeConnections = (world: World, ending: Ending): void => {
   world.now += COALESCE_TIMEOUT_MS;
   world.settle();
   assertNothingHeldBack(world);
-  world.leaving = ending === 'client leaves' ? 'clients' : 'upstreams';
+  world.endingSide = ending === 'client leaves' ? 'clients' : 'upstreams';
   world.settle();
   const wasAnyReset = world.peers.some(({ hasReset }) => hasReset);
   for (const { peer, isOpen } of world.clients)

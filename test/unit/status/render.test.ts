@@ -162,13 +162,13 @@ describe('a monitor that does not answer: what is wrong, and what to do', () => 
     test(`pid ${pid}, state ${state}`, () => assert.equal(describeMonitorProblem({ pid, state }), text));
 
   test('in the table, whole, and in its first line', () => {
-    const [, , told = ''] = table[0] ?? [];
-    const snapshot = { ...snapshotOf(proxyStatus({})), monitor: null, monitorProblem: told };
+    const [, , text = ''] = table[0] ?? [];
+    const snapshot = { ...snapshotOf(proxyStatus({})), monitor: null, monitorProblem: text };
     const lines = render(snapshot).split('\n');
     assert.equal(lines[0], 'The monitor does not answer. The port is up.');
     const at = lines.findIndex((line) => line.startsWith('✗ proxy-monitor  does not answer'));
-    const said = lines.slice(at + 1).map((line) => line.trim());
-    assert.equal(said.join(' ').trim(), `→ ${told}`);
+    const problemLines = lines.slice(at + 1).map((line) => line.trim());
+    assert.equal(problemLines.join(' ').trim(), `→ ${text}`);
     assert.equal(exitCodeOf(snapshot), 3);
   });
 });

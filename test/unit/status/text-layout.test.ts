@@ -46,10 +46,10 @@ test('what to do next is not cut on a narrow terminal: it takes several lines', 
   for (const columns of [40, 60, 80]) {
     const lines = renderStatus(taken, columns, PLAIN, NOW_MS).split('\n');
     const from = lines.findIndex((line) => line.startsWith('    → '));
-    const told = lines
+    const text = lines
       .slice(from, lines.indexOf('', from))
       .map((line) => line.trim())
       .join(' ');
-    assert.ok(told.includes('pid 4711'), told);
+    assert.ok(text.includes('pid 4711'), text);
   }
 });

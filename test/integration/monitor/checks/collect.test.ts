@@ -172,9 +172,9 @@ describe('the control socket', { skip }, () => {
       const proxy = await fakeProxy(t);
       const { check, ends, ended } = rig(t, proxy.socket, await freePort());
       await check();
-      const told = ended();
+      const reported = ended();
       await proxy.end(how);
-      await told;
+      await reported;
       assert.deepEqual(ends, [how]);
       assert.deepEqual(some(await check(), 'heartbeat'), ['unreachable']);
     });
@@ -258,7 +258,7 @@ describe('the process', { skip }, () => {
 describe('what a proxy says of its addresses', { skip }, () => {
   /** @param taken a port that somebody listens on */
   const table: Readonly<
-    Record<string, readonly [(taken: number, free: number) => FakeSays, Evidence['listening']]>
+    Record<string, readonly [(taken: number, free: number) => FakeReport, Evidence['listening']]>
   > = {
     'one that is bound': [(taken) => [bindingAt(taken)], 'all'],
     'one that is called bound, and that the kernel does not know': [(_, free) => [bindingAt(free)], 'none'],
@@ -281,7 +281,7 @@ describe('what a proxy says of its addresses', { skip }, () => {
       assert.deepEqual(some(await check(), 'heartbeat', 'listening'), ['ok', listening]);
     });
 });
-type FakeSays = NonNullable<Parameters<typeof fakeProxy>[1]>['bindings'] & object;
+type FakeReport = NonNullable<Parameters<typeof fakeProxy>[1]>['bindings'] & object;
 
 test('a listener that takes a connection and does nothing with it does not accept', { skip }, async (t) => {
   const own = await serve(t, () => {});
@@ -307,7 +307,7 @@ describe('what a process uses', { skip }, () => {
     return child.pid;
   };
   const usedBy = async (proxy: FakeProxy, pid: number, check: () => Promise<CheckReport>) => {
-    proxy.say({ pid });
+    proxy.announce({ pid });
     return some(await check(), 'openFiles')[0];
   };
 

@@ -14,14 +14,14 @@ const LIMIT_MS = 10_000;
 const SHORT_MS = 200;
 
 const probeHttp = (at: Address, extra = {}, timeoutMs = LIMIT_MS): Promise<string> =>
-  told(at, runProbe(at, at, { type: 'http', path: '/', tls: false, ...extra }, timeoutMs));
+  reported(at, runProbe(at, at, { type: 'http', path: '/', tls: false, ...extra }, timeoutMs));
 
 const expectText = (at: Address, extra = {}, timeoutMs = LIMIT_MS): Promise<string> =>
-  told(at, runProbe(at, at, { ...PING, ...extra }, timeoutMs));
+  reported(at, runProbe(at, at, { ...PING, ...extra }, timeoutMs));
 const PING = { type: 'expect', send: 'PING\r\n', expect: '+PONG', tls: false } as const;
 
 /** "ok", or the phase and what is wrong, without where. */
-const told = async (at: Address, probing: ReturnType<typeof runProbe>): Promise<string> => {
+const reported = async (at: Address, probing: ReturnType<typeof runProbe>): Promise<string> => {
   const result = await probing;
   if (result.ok) return 'ok';
   const wrong = result.error.replace(/^(GET \S+ at )?(127\.0\.0\.1:\d+|unix:\S+): /, '');
@@ -76,11 +76,11 @@ describe('an http probe', () => {
   });
 
   test('fails when the connection is upgraded, ends or carries something else, and waits for nothing more', async (t) => {
-    const says = async (answer: string): Promise<string> =>
+    const answers = async (answer: string): Promise<string> =>
       probeHttp(await serve(t, (socket) => socket.end(answer)));
-    assert.match(await says('HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n'), /^answer: /);
-    assert.equal(await says(''), 'answer: closed without an answer');
-    assert.match(await says('SSH-2.0-x\r\n'), /^answer: Parse Error/);
+    assert.match(await answers('HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n'), /^answer: /);
+    assert.equal(await answers(''), 'answer: closed without an answer');
+    assert.match(await answers('SSH-2.0-x\r\n'), /^answer: Parse Error/);
     const cut = await serve(t, (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nhalf'));
     assert.equal(await probeHttp(cut, { body: 'whole' }), 'answer: the body has no "whole"');
   });
@@ -148,12 +148,12 @@ describe('an expect probe', () => {
   });
 
   test('reads the first megabyte of an answer that never ends, and no more', async (t) => {
-    const says = async (dashes: number): Promise<string> => {
+    const answers = async (dashes: number): Promise<string> => {
       const at = await serve(t, (socket) => socket.write(`${'-'.repeat(dashes)}+PONG`));
       return expectText(at);
     };
-    assert.equal(await says(999_995), 'ok');
-    assert.match(await says(999_996), / in its first 1000000 bytes$/);
+    assert.equal(await answers(999_995), 'ok');
+    assert.match(await answers(999_996), / in its first 1000000 bytes$/);
     const ended = new Promise((done) => {
       void serve(t, (socket) => flood(socket.once('close', done), socket)).then(async (at) =>
         assert.match(
@@ -203,15 +203,15 @@ describe('either probe', () => {
   });
 
   test('connects from the port that was announced, and names the upstream whichever way it goes', async (t) => {
-    const seen: unknown[] = [];
+    const received: unknown[] = [];
     const at = await serveHttp(t, ({ socket, headers }, response) => {
-      seen.push(socket.remotePort, headers.host);
+      received.push(socket.remotePort, headers.host);
       response.end();
     });
     const [port, upstream] = [await freePort(), { host: 'app.test', port: 80 }];
     const probe = { type: 'http', path: '/', tls: false } as const;
     const result = await runProbe(at, upstream, probe, LIMIT_MS, port);
-    assert.deepEqual([result.ok, ...seen], [true, port, 'app.test:80']);
+    assert.deepEqual([result.ok, ...received], [true, port, 'app.test:80']);
   });
 
   test('has for its verdict what an address says that accepts, not that the others refuse', async (t) => {

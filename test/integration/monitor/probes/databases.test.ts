@@ -158,15 +158,16 @@ describe('a postgres probe', () => {
   });
 
   test('asks for TLS first where that is wanted, and names what a server without TLS answers', async (t) => {
-    const wanted = { ...POSTGRES, tls: true } as const;
-    const says = (answer: string): Promise<string> => answered(t, wanted, (socket) => socket.write(answer));
-    assert.equal(await says('N'), 'answer: PostgreSQL at the server has no TLS');
+    const expected = { ...POSTGRES, tls: true } as const;
+    const answers = (answer: string): Promise<string> =>
+      answered(t, expected, (socket) => socket.write(answer));
+    assert.equal(await answers('N'), 'answer: PostgreSQL at the server has no TLS');
     const problem = 'the server answers the request for TLS with an error';
-    assert.equal(await says('Ecould not fork\n\0'), `answer: PostgreSQL at ${problem}`);
-    assert.equal(await says('SR'), 'answer: PostgreSQL at the answer "SR" is not PostgreSQL\'s');
-    const silent = await answered(t, wanted, () => {}, SHORT_MS);
+    assert.equal(await answers('Ecould not fork\n\0'), `answer: PostgreSQL at ${problem}`);
+    assert.equal(await answers('SR'), 'answer: PostgreSQL at the answer "SR" is not PostgreSQL\'s');
+    const silent = await answered(t, expected, () => {}, SHORT_MS);
     assert.equal(silent, `answer: PostgreSQL at no answer within ${SHORT_MS} ms`);
-    const closed = await answered(t, wanted, (socket) => socket.end());
+    const closed = await answered(t, expected, (socket) => socket.end());
     assert.equal(closed, 'answer: PostgreSQL at closed without an answer');
   });
 

@@ -22,14 +22,14 @@ test('a direct check names what it could not reach, and never asks the proxy abo
 });
 
 test('a connection is closed again after a check, without a reset', async (t) => {
-  const seen: string[] = [];
+  const received: string[] = [];
   const closed = new Promise<void>((done) => {
     void serve(t, (socket) => {
-      socket.on('end', () => seen.push('end')).on('error', ({ message }) => seen.push(message));
+      socket.on('end', () => received.push('end')).on('error', ({ message }) => received.push(message));
       socket.resume().on('end', () => socket.end());
       socket.once('close', () => done());
     }).then((at) => probeUpstream(at, { type: 'tcp' }, [], LIMIT_MS));
   });
   await closed;
-  assert.deepEqual(seen, ['end']);
+  assert.deepEqual(received, ['end']);
 });

@@ -98,13 +98,13 @@ describe('over TLS', { skip: needs(needsProgram('openssl', 'openssl')) }, () => 
   });
 
   test('a server without TLS is told from one that is silent and from one that closes', async (t) => {
-    const says = async (handle: (socket: Socket) => unknown, timeoutMs = LIMIT_MS): Promise<string> =>
+    const answers = async (handle: (socket: Socket) => unknown, timeoutMs = LIMIT_MS): Promise<string> =>
       ask(await serve(t, (socket) => socket.on('data', () => handle(socket))), PING, undefined, timeoutMs);
-    assert.match(await says((socket) => socket.write('-ERR\r\n')), /^answer: TLS failed \(ERR_SSL_\w+\)$/);
-    assert.equal(await says((socket) => socket.end()), 'answer: TLS failed (ECONNRESET)');
-    assert.equal(await says((socket) => socket.resetAndDestroy()), 'answer: TLS failed (ECONNRESET)');
+    assert.match(await answers((socket) => socket.write('-ERR\r\n')), /^answer: TLS failed \(ERR_SSL_\w+\)$/);
+    assert.equal(await answers((socket) => socket.end()), 'answer: TLS failed (ECONNRESET)');
+    assert.equal(await answers((socket) => socket.resetAndDestroy()), 'answer: TLS failed (ECONNRESET)');
     const late = `answer: no answer to the TLS handshake within ${SHORT_MS} ms`;
-    assert.equal(await says(() => {}, SHORT_MS), late);
+    assert.equal(await answers(() => {}, SHORT_MS), late);
   });
 
   test('a server with TLS does not pass for one without', async (t) => {

@@ -5,13 +5,13 @@ import { discordBody } from '../../../../src/alerting/channels/discord.ts';
 import { slackBody } from '../../../../src/alerting/channels/slack.ts';
 import { truncate } from '../../../../src/alerting/channels/text.ts';
 import { webhookBody } from '../../../../src/alerting/channels/webhook.ts';
-import { AT_MS, flood, message, notice } from '../../../support/notification-samples.ts';
+import { AT_MS, flood, message, notification } from '../../../support/notification-samples.ts';
 
 const FROM = AT_MS / 1_000 - 60;
 
 describe('Slack', () => {
   test('a notification is one section, and the id is at the end', () => {
-    assert.deepEqual(slackBody(message(notice())), {
+    assert.deepEqual(slackBody(message(notification())), {
       text: '🚨 Down: MCP Inspector Web UI (tcp-proxy-6274). Proxy for port 6274 has no upstream: localhost:6274 does not answer.',
       blocks: [
         {
@@ -42,7 +42,7 @@ describe('Slack', () => {
   });
 
   test('a label from the config mentions nobody', () => {
-    const text = JSON.stringify(slackBody(message(notice({ label: '<!channel> & <@U1>' }))));
+    const text = JSON.stringify(slackBody(message(notification({ label: '<!channel> & <@U1>' }))));
     assert.ok(text.includes('&lt;!channel&gt; &amp; &lt;@U1&gt;'), text);
     assert.ok(!text.includes('<!channel>') && !text.includes('<@U1>'), text);
   });
@@ -60,10 +60,10 @@ describe('Slack', () => {
 
   test('short notifications of forty ports are all shown', () => {
     const short = { summary: 'It is gone.', reason: null, actionTaken: null, nextStep: null, label: '' };
-    const notices = Array.from({ length: 40 }, (_, index) =>
-      notice({ ...short, proxy: `tcp-proxy-${index}` }),
+    const notifications = Array.from({ length: 40 }, (_, index) =>
+      notification({ ...short, proxy: `tcp-proxy-${index}` }),
     );
-    const { blocks } = slackBody(message(...notices));
+    const { blocks } = slackBody(message(...notifications));
     assert.equal(blocks.length, 41);
   });
 });
@@ -73,7 +73,7 @@ describe('Discord', () => {
     assert.deepEqual(
       discordBody(
         message(
-          notice({ kind: 'recovered', severity: 'info', endedAt: AT_MS, nextStep: null, label: '*a*' }),
+          notification({ kind: 'recovered', severity: 'info', endedAt: AT_MS, nextStep: null, label: '*a*' }),
         ),
       ),
       {
@@ -102,7 +102,7 @@ describe('Discord', () => {
   });
 
   test('a part without a text has no field: the message would be refused', () => {
-    const { embeds } = discordBody(message(notice({ reason: '', actionTaken: ' \n', nextStep: null })));
+    const { embeds } = discordBody(message(notification({ reason: '', actionTaken: ' \n', nextStep: null })));
     assert.deepEqual(
       embeds[0]?.fields.map(({ name }) => name),
       ['Since'],
@@ -127,22 +127,22 @@ describe('Discord', () => {
 });
 
 test('the gravest are shown when not all are', () => {
-  const others = Array.from({ length: 30 }, () => notice({ severity: 'info', kind: 'steady' }));
-  const { embeds } = discordBody(message(...others, notice({ proxy: 'tcp-proxy-1' })));
+  const others = Array.from({ length: 30 }, () => notification({ severity: 'info', kind: 'steady' }));
+  const { embeds } = discordBody(message(...others, notification({ proxy: 'tcp-proxy-1' })));
   assert.match(embeds[0]?.title ?? '', /tcp-proxy-1\)/);
 });
 
 test('the headline groups several ports by what happened to them', () => {
-  const first = notice({ proxy: 'tcp-proxy-1' });
-  const second = notice({ proxy: 'tcp-proxy-2' });
-  const recovered = notice({ kind: 'recovered', proxy: 'tcp-proxy-3' });
+  const first = notification({ proxy: 'tcp-proxy-1' });
+  const second = notification({ proxy: 'tcp-proxy-2' });
+  const recovered = notification({ kind: 'recovered', proxy: 'tcp-proxy-3' });
   const { text } = slackBody(message(first, recovered, second));
   assert.equal(text, '🚨 Down: tcp-proxy-1, tcp-proxy-2; ✅ Up again: tcp-proxy-3');
 });
 
 describe('the webhook', () => {
   test("has Alertmanager's form, and the id at its top", () => {
-    const down = notice();
+    const down = notification();
     const labels = { alertname: 'SteadyportDown', proxy: 'tcp-proxy-6274', severity: 'critical' };
     const annotations = {
       summary: down.summary,
@@ -183,8 +183,11 @@ describe('the webhook', () => {
   });
 
   test('what goes down and comes up again has one fingerprint, another port has another', () => {
-    const up = notice({ kind: 'recovered', severity: 'info', cause: null, endedAt: AT_MS });
-    const { alerts, status, commonLabels } = webhookBody(message(notice(), up, notice({ proxy: 'x' })), null);
+    const up = notification({ kind: 'recovered', severity: 'info', cause: null, endedAt: AT_MS });
+    const { alerts, status, commonLabels } = webhookBody(
+      message(notification(), up, notification({ proxy: 'x' })),
+      null,
+    );
     const prints = alerts.map(({ fingerprint }) => fingerprint);
     assert.equal(prints[0], prints[1]);
     assert.notEqual(prints[0], prints[2]);
@@ -204,10 +207,15 @@ describe('the webhook', () => {
 
   test('a reminder is of the alert that goes on', () => {
     const [down, flapping] = (['critical', 'warning'] as const).map((severity) =>
-      notice({ kind: 'reminder', severity }),
+      notification({ kind: 'reminder', severity }),
     );
     const { alerts } = webhookBody(
-      message(notice(), down ?? notice(), notice({ kind: 'flapping' }), flapping ?? notice()),
+      message(
+        notification(),
+        down ?? notification(),
+        notification({ kind: 'flapping' }),
+        flapping ?? notification(),
+      ),
       null,
     );
     const [downPrint, downReminderPrint, flappingPrint, flappingReminderPrint] = alerts.map(

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ntfy, ntfyBody } from '../../../../src/alerting/channels/ntfy.ts';
 import { parseSecrets } from '../../../../src/config/secrets.ts';
-import { flood, message, notice } from '../../../support/notification-samples.ts';
+import { flood, message, notification } from '../../../support/notification-samples.ts';
 
 const context = { url: new URL('https://user:password@ntfy.example/steadyport-alerts') };
 
 describe('ntfy', () => {
   test('a notification has its topic, title, priority and tags, and the id is at the end', () => {
-    assert.deepEqual(ntfyBody(message(notice()), context), {
+    assert.deepEqual(ntfyBody(message(notification()), context), {
       topic: 'steadyport-alerts',
       title: '🚨 Down: MCP Inspector Web UI (tcp-proxy-6274)',
       message: [
@@ -26,8 +26,8 @@ describe('ntfy', () => {
   });
 
   test('several ports are one message, with a title for each and the priority of the gravest', () => {
-    const recovered = notice({ kind: 'recovered', severity: 'info', proxy: 'tcp-proxy-1' });
-    const restarted = notice({ kind: 'restarted', severity: 'warning', proxy: 'tcp-proxy-2' });
+    const recovered = notification({ kind: 'recovered', severity: 'info', proxy: 'tcp-proxy-1' });
+    const restarted = notification({ kind: 'restarted', severity: 'warning', proxy: 'tcp-proxy-2' });
     const body = ntfyBody(message(recovered, restarted), context);
     assert.equal(body.title, '✅ Up again: tcp-proxy-1; 🔄 Restarted: tcp-proxy-2');
     assert.equal(body.priority, 4);
@@ -45,7 +45,7 @@ describe('ntfy', () => {
 
   test('each severity has its priority', () => {
     const priorities = (['critical', 'warning', 'info'] as const).map(
-      (severity) => ntfyBody(message(notice({ severity })), context).priority,
+      (severity) => ntfyBody(message(notification({ severity })), context).priority,
     );
     assert.deepEqual(priorities, [5, 4, 3]);
   });
@@ -62,7 +62,7 @@ describe('ntfy', () => {
     for (const character of ['a', '"', '\\', '😀', '\u0001', 'é', '\ud800']) {
       const long = character.repeat(5_000);
       const texts = { summary: long, reason: long, actionTaken: long, nextStep: long };
-      const body = ntfyBody(message(notice({ ...texts, label: long, proxy: long })), context);
+      const body = ntfyBody(message(notification({ ...texts, label: long, proxy: long })), context);
       assert.ok(Buffer.byteLength(body.message) <= 4_096, character);
       assert.ok(Buffer.byteLength(JSON.stringify(body)) <= 8_192, character);
       assert.equal(body.tags.length, 2, character);

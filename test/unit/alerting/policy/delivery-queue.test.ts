@@ -102,9 +102,9 @@ describe('when too many wait', () => {
     assert.equal(countQueued(queue), MAX_QUEUED + 41);
     assert.deepEqual(idsOf(queue).slice(0, 3), ['run-1', 'run-2-folded', 'run-44']);
     const [, folded] = queue.items;
-    const [notice] = folded?.message.notifications ?? [];
-    assert.match(notice?.summary ?? '', /^42 messages waited too long/);
-    assert.deepEqual([notice?.startedAt, notice?.endedAt], [2_000, 43_000]);
+    const [notification] = folded?.message.notifications ?? [];
+    assert.match(notification?.summary ?? '', /^42 messages waited too long/);
+    assert.deepEqual([notification?.startedAt, notification?.endedAt], [2_000, 43_000]);
   });
 
   test('adding them one by one gives the same queue', () => {
