@@ -4,20 +4,8 @@ import { isCovered } from '../lib/listen-spec.ts';
 import { createAllowList } from './allow-list.ts';
 import { createExpectedChecks } from './announced-checks.ts';
 import { type ConnectionSlots, createConnectionSlots } from './connection-slots.ts';
-import type { ConnectionRecord, EngineHooks, Policy } from './engine.ts';
+import type { Connection, ConnectionRecord, EngineHooks, Policy } from './engine.ts';
 import { connectionLimits } from './fd-budget.ts';
-
-/** One client of an engine, from accept to its record. */
-export interface Connection {
-  /** Whether the client's connection is one of the proxy's own: the proxy dialled itself. */
-  isLoop(): boolean;
-  /** Dials the upstream. Until then the client waits, and its first bytes stay in the socket's own buffer. */
-  serve(): void;
-  /** Resets both sides. */
-  abort(reason: CloseReason): void;
-  /** The bytes that were passed on so far. */
-  bytes(): { readonly toUpstream: number; readonly toClient: number };
-}
 
 /** What the connections of one port share. */
 export interface ConnectionContext {

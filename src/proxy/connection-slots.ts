@@ -1,4 +1,4 @@
-import type { Connection } from './admission.ts';
+import type { Connection } from './engine.ts';
 
 /** The slots of one port, and the clients that wait: for a slot, or, with a slot, for the upstream. */
 export interface ConnectionSlots {

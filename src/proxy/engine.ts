@@ -72,3 +72,15 @@ export interface ConnectionRecord {
 
 /** Rejects, with the reason, where the engine is not available. */
 export type CreateEngine = (policy: Policy, hooks: EngineHooks) => Promise<Engine>;
+
+/** One client of an engine, from accept to its record. */
+export interface Connection {
+  /** Whether the client's connection is one of the proxy's own: the proxy dialled itself. */
+  isLoop(): boolean;
+  /** Dials the upstream. Until then the client waits, and its first bytes stay in the socket's own buffer. */
+  serve(): void;
+  /** Resets both sides. */
+  abort(reason: CloseReason): void;
+  /** The bytes that were passed on so far. */
+  bytes(): { readonly toUpstream: number; readonly toClient: number };
+}

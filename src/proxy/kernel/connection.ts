@@ -6,7 +6,8 @@ import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } from '../
 import { readAddress } from '../../libc/sockaddr.ts';
 import { enableKeepAlive } from '../../libc/socket-options.ts';
 import type { Timer } from '../../libc/timer-heap.ts';
-import type { Connection, ConnectionContext } from '../admission.ts';
+import type { ConnectionContext } from '../admission.ts';
+import type { Connection } from '../engine.ts';
 import { type DialCallbacks, type DialContext, Dialer } from './dialer.ts';
 import { Half, type Relay } from './relay.ts';
 

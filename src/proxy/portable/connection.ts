@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import { type Address, formatAddress } from '../../lib/address.ts';
 import { type CloseReason, connectErrorReason } from '../../lib/close-reason.ts';
-import type { Connection, ConnectionContext } from '../admission.ts';
-import type { ConnectionRecord } from '../engine.ts';
+import type { ConnectionContext } from '../admission.ts';
+import type { Connection, ConnectionRecord } from '../engine.ts';
 import { connectTo } from './connect.ts';
 import { type DialResult, dial } from './dial.ts';
 import { relay } from './relay.ts';

@@ -3,9 +3,9 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Address, canonicalHost, formatAddress, ipFamily, isUnixSocket } from '../../lib/address.ts';
 import { listenOnUnixSocket } from '../../system/unix-socket.ts';
-import { type Admission, type Connection, createAdmission } from '../admission.ts';
+import { type Admission, createAdmission } from '../admission.ts';
 import type { EngineCounts } from '../connection-stats.ts';
-import type { CreateEngine } from '../engine.ts';
+import type { Connection, CreateEngine } from '../engine.ts';
 import { HIGH_WATER_MARK_BYTES, KEEPALIVE_DELAY_MS } from './connect.ts';
 import { type AddressPairs, createConnection } from './connection.ts';
 import { createRetryGate } from './retry-gate.ts';
