@@ -1,7 +1,7 @@
 import { debuglog, format } from 'node:util';
 
 /** What STEADYPORT_DEBUG may name: a room, or a path through several rooms. */
-export type DebugSection = 'check' | 'probe' | 'pm2' | 'ipc' | 'dial' | 'alert' | 'config';
+export type DebugSection = 'check' | 'probe' | 'pm2' | 'ipc' | 'dial' | 'alert';
 
 export type Debug = (message: string, ...values: readonly unknown[]) => void;
 

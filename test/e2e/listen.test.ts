@@ -6,7 +6,6 @@ import { needs, needsProgram, needsRoot } from '../support/requirements.ts';
 import { until } from '../support/until.ts';
 
 const skip = needs(needsRoot(), needsProgram('ip', 'iproute2'));
-const LIMIT_MS = 20_000;
 const SERVER = `require('net').createServer((s) => s.on('error', () => {}).end('hi')).listen(7000, process.argv[1])`;
 
 /** Two network namespaces act as machines: the application and the proxy run in one, the client in the other. */
@@ -21,15 +20,11 @@ test('an auto listener follows the addresses of its host, and leaves loopback to
   t.after(() => proxy.stop());
   await reachable(() => outside.connects(ipv4, 7000), proxy);
   await reachable(() => outside.connects(ipv6, 7000), proxy);
-  await until(
-    () => /listening on \[fe80::[^\]]+%veth1\]:7000/.test(proxy.output()),
-    'fe80:: with its scope',
-    LIMIT_MS,
-  );
+  await until(() => /listening on \[fe80::[^\]]+%veth1\]:7000/.test(proxy.output()), 'fe80:: with its scope');
 
   const upstream = inside.start(process.execPath, ['-e', SERVER, '127.0.0.1']);
   t.after(() => upstream.stop());
-  await until(() => inside.connects('127.0.0.1', 7000), 'the upstream on loopback', LIMIT_MS);
+  await until(() => inside.connects('127.0.0.1', 7000), 'the upstream on loopback');
   assert.equal(upstream.output(), '', 'the upstream got its port');
 
   const change = (command: 'add' | 'del', address: string): Buffer =>
@@ -40,7 +35,6 @@ test('an auto listener follows the addresses of its host, and leaves loopback to
   await until(
     () => proxy.output().includes('10.77.1.22:7000 is no longer an address'),
     'the log line of the removed address',
-    LIMIT_MS,
   );
   assert.ok(outside.connects(ipv4, 7000), proxy.output());
 });
@@ -63,7 +57,7 @@ test('an external listener leaves loopback to others, and a wildcard does not', 
   };
   const upstream = inside.start(process.execPath, ['-e', SERVER, '127.0.0.1']);
   t.after(() => upstream.stop());
-  await until(() => inside.connects('127.0.0.1', 7000), 'the upstream', LIMIT_MS);
+  await until(() => inside.connects('127.0.0.1', 7000), 'the upstream');
 
   const external = proxy('external:7001');
   await reachable(() => outside.connects(ipv4, 7001), external);
@@ -74,13 +68,9 @@ test('an external listener leaves loopback to others, and a wildcard does not', 
   assert.equal(inside.connects('127.0.0.1', 7002), true);
 
   const taken = proxy('0.0.0.0:7000', '7001');
-  await until(
-    () => /in use by pid \d+ \(.*node -e/.test(taken.output()),
-    'the owner of the port by name',
-    LIMIT_MS,
-  );
+  await until(() => /in use by pid \d+ \(.*node -e/.test(taken.output()), 'the owner of the port by name');
 });
 
 const reachable = async (connects: () => boolean, proxy: Program): Promise<void> => {
-  await until(connects, `reachable from outside; output of the proxy: ${proxy.output()}`, LIMIT_MS);
+  await until(connects, `reachable from outside; output of the proxy: ${proxy.output()}`);
 };

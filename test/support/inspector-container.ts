@@ -53,7 +53,7 @@ export const createContainer = (outside: Host, subnet: number, token: string, ho
         ALLOWED_ORIGINS: Object.values(origins).join(),
       }),
     inspectorListens: async (address) => {
-      await until(() => PORTS.every(accepts(host, address)), 'the Inspector listens', 30_000);
+      await until(() => PORTS.every(accepts(host, address)), 'the Inspector listens');
     },
     startProxies: async (listen) => {
       for (const port of PORTS) {
@@ -61,7 +61,7 @@ export const createContainer = (outside: Host, subnet: number, token: string, ho
         const args = ['proxy', listen(port), 'localhost', `${port}`, '--hold-ms', '30000'];
         node('dist/cli.js', args, { STEADYPORT_HOME: path(home, `${port}`) });
       }
-      await until(() => PORTS.every(accepts(outside, ipv4)), 'both proxies accept from outside', 30_000);
+      await until(() => PORTS.every(accepts(outside, ipv4)), 'both proxies accept from outside');
     },
     reachable: () => PORTS.some(accepts(outside, ipv4)) || PORTS.some(accepts(outside, ipv6)),
     output: () => programs.map((program) => program.output()).join('\n--- next program ---\n'),

@@ -9,7 +9,6 @@ import { needs, needsPeer, peerPath } from '../../support/requirements.ts';
 import { until } from '../../support/until.ts';
 import { loadWs, needsWs } from '../../support/websocket.ts';
 
-const LIMIT_MS = 30_000;
 const PAGE = '<!doctype html><title>Before</title><script type="module" src="/main.js"></script>';
 
 /** The parts of the messages from Vite's server to its client in the browser that the test reads. */
@@ -50,7 +49,7 @@ test('Vite: an edit reaches the page by its WebSocket, as an update of a module 
   hmr.on('message', (message: Buffer) => messages.push(JSON.parse(String(message))));
   const heard = (type: HmrMessage['type']): HmrMessage | undefined =>
     messages.find((message) => message.type === type);
-  await until(() => heard('connected') !== undefined, 'connected', LIMIT_MS);
+  await until(() => heard('connected') !== undefined, 'connected');
 
   // Vite does not announce when it starts to watch files: each edit is repeated until Vite reports it.
   const edited = async (name: string, text: string, type: HmrMessage['type']): Promise<void> => {
@@ -58,7 +57,7 @@ test('Vite: an edit reaches the page by its WebSocket, as an update of a module 
       edit(name, text);
       return heard(type) !== undefined;
     };
-    await until(isReported, `Vite sends ${type}`, LIMIT_MS);
+    await until(isReported, `Vite sends ${type}`);
   };
   await edited('main.js', 'document.title = "two"; import.meta.hot.accept();', 'update');
   const [update] = heard('update')?.updates ?? [];

@@ -592,12 +592,12 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       execFileSync('ip', ['netns', 'exec', host.name, 'sh', '-c', range]);
       const args = ['127.0.0.1:7000', '127.0.0.1', '40000', '--hold-ms', '0', '--engine', name];
       const proxy = host.start(process.execPath, ['dist/cli.js', 'proxy', ...args]);
-      await until(() => proxy.output().includes('listening'), 'the listener', 20_000);
+      await until(() => proxy.output().includes('listening'), 'the listener');
       const script = `require('net').connect(7000, '127.0.0.1').on('error', ({ code }) => console.log(code))`;
       const client = host.start(process.execPath, ['-e', script]);
-      await until(() => client.output() !== '', 'the end', 20_000);
+      await until(() => client.output() !== '', 'the end');
       assert.equal(client.output(), 'ECONNRESET\n');
-      await until(() => proxy.output().includes('(ESELF)'), 'the word of it', 20_000);
+      await until(() => proxy.output().includes('(ESELF)'), 'the word of it');
     });
   });
 
