@@ -43,7 +43,11 @@ export const createHost = (label: string): Host => {
       programOf(spawn('ip', inside(program, args), { detached: true, env: { ...process.env, ...env } })),
     connects: (host, port) => {
       const script = `exec 3<>/dev/tcp/${host}/${port}`;
-      return spawnSync('ip', inside('bash', ['-c', script]), { timeout: 2000 }).status === 0;
+      // With a socket as its stdin, bash takes itself for started by rshd and reads ~/.bashrc first (bash(1), INVOCATION).
+      return (
+        spawnSync('ip', inside('bash', ['--norc', '-c', script]), { timeout: 2000, stdio: 'ignore' })
+          .status === 0
+      );
     },
     remove: () => removeNamespace(name),
   };
