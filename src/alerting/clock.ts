@@ -1,10 +1,10 @@
-/** The time of day, timers and chance: set by hand in tests. */
+/** The wall clock, timers and random numbers. Tests replace them. */
 export interface Clock {
   /** Wall-clock milliseconds. */
   now(): number;
   /** @returns a function that cancels the timer */
   after(ms: number, run: () => void): () => void;
-  /** 0 to 1. */
+  /** A random number, 0 to 1. */
   random(): number;
 }
 

@@ -25,10 +25,10 @@ export interface DeliveriesDeps {
   readonly clock: Clock;
 }
 
-/** What follows from the answer of a receiver. */
+/** The consequences of a receiver's answer. */
 interface Result {
   readonly outcome: Outcome;
-  /** What changes in alerts.json. */
+  /** The changes to alerts.json. */
   readonly change: Partial<AlertFile>;
 }
 
@@ -53,7 +53,7 @@ export class Deliveries {
     for (const channel of stateChannels) this.#sendAlerts(channel, now, onSettled);
   }
 
-  /** When the next deliveries are due, in wall-clock milliseconds. Some may be in the past: they are under way. */
+  /** The times at which the next deliveries are due, in wall-clock milliseconds. A delivery under way is due in the past. */
   dueTimes(): readonly number[] {
     const queues = this.#deps.channels.eventChannels.map(({ name }) => this.#queueOf(name));
     return [

@@ -12,7 +12,7 @@ const RETRY_MS = 15_000;
 /** Pings a service that raises an alarm when the pings stop (a dead man's switch). */
 export interface DeadMansSwitch {
   /**
-   * Pings when it is time to; never rejects. It is to be called about once a second.
+   * Pings when a ping is due; never rejects. The caller calls it about once a second.
    * @param now wall-clock milliseconds
    */
   tick(now: number, isWell: boolean): Promise<void>;

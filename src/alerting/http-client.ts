@@ -5,7 +5,7 @@ import { readRetryAfter } from './retry-after.ts';
 
 /** The longest time for one try, the answer included. */
 const TIMEOUT_MS = 10_000;
-/** How much of a refusal is read; it is only read for its reason. */
+/** The maximum that is read of a refusal. It is read only for its reason. */
 const MAX_ANSWER_BYTES = 16_384;
 
 /** The receiver will never accept the same text: it is wrong (400, 422) or too long (413). RFC 9110, 15.5. */

@@ -36,7 +36,7 @@ export interface NotifierDeps {
   readonly log: Log;
   /** Default: the system's. */
   readonly clock?: Clock;
-  /** What the monitor knows of each port at the moment. */
+  /** The present facts about each port. */
   proxies(): readonly ProxyView[];
 }
 

@@ -2,7 +2,7 @@
 const MAX_RETRY_AFTER_MS = 3_600_000;
 
 /**
- * How long a receiver wants to be left alone, in milliseconds. `retry_after` in the answer, in seconds with a fraction
+ * The pause that a receiver asks for, in milliseconds. `retry_after` in the answer, in seconds with a fraction
  * (https://discord.com/developers/docs/topics/rate-limits), has precedence over the header, which has whole seconds or a
  * date (RFC 9110, 10.2.3). A date is compared with the `Date` of the answer, the receiver's own clock, where it has one.
  * @param now wall-clock milliseconds

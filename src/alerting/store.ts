@@ -5,7 +5,7 @@ import { readStateFile, writeStateFile } from '../system/state-file.ts';
 import { type AlertState, INITIAL_ALERT_STATE } from './policy/alert-manager.ts';
 import type { Outbox, Outcome } from './policy/delivery-queue.ts';
 
-/** How many tries had which outcome, by channel. The counts never go backwards. */
+/** The number of tries with each outcome, by channel. The counts never go backwards. */
 export type DeliveryCounts = Readonly<Record<string, Readonly<Record<Outcome, number>>>>;
 
 /** The content of alerts.json: what was announced, what is still to be sent, and what was sent. */

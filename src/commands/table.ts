@@ -15,7 +15,7 @@ export interface Command {
   readonly flags?: readonly string[];
   /** The one-letter forms of options and flags. Default: none. */
   readonly aliases?: Readonly<Record<string, string>>;
-  /** How many arguments the command takes at most. Default: none. */
+  /** The maximum number of arguments. Default: none. */
   readonly maxArguments?: number;
   /** Loads the command's file, which is a program of its own in dist/ (scripts/build.js finds it by this import). */
   load(): Promise<{ run(args: ParsedArgs): Promise<number | undefined> }>;

@@ -21,11 +21,11 @@ import {
 
 /** One proxy. Durations are milliseconds; 0 means "at once" for holdMs and drainMs, and "never" for the time-outs. */
 export interface ProxyConfig extends Omit<v.InferOutput<typeof proxySchema>, 'probe' | 'label'> {
-  /** The name of the PM2 app: `tcp-proxy-<port>`, `unix-proxy-<file name>`. */
+  /** The name of the PM2 app: `tcp-proxy-<port>` or `unix-proxy-<file name>`. */
   readonly name: string;
   /** "6274", or the file name of the unix socket. Unique among the proxies. */
   readonly id: string;
-  /** "port 6274", "socket app.sock". */
+  /** The listener in words: "port 6274" or "socket app.sock". */
   readonly place: string;
   readonly label: string;
   readonly probe: Probe;

@@ -13,7 +13,7 @@ import type { Overlay } from './env-overrides.ts';
 import type { ConfigError, DescribePath } from './errors.ts';
 import { type configSchema, isRecord, monitorSchema } from './schema.ts';
 
-/** What valibot made of the input. A value without an issue has the type of its schema, and its default. */
+/** The input as valibot parsed it. A value without an issue has the type of its schema, and its default. */
 interface ParsedInput {
   readonly output: unknown;
   readonly issues?: readonly BaseIssue<unknown>[] | undefined;
@@ -24,7 +24,7 @@ export const checkCrossFieldRules = (
   { input, describePath }: Overlay,
   parsed: ParsedInput,
 ): readonly ConfigError[] => {
-  // valibot takes a list for an object.
+  // valibot accepts a list as an object.
   for (const key of ['monitor', 'logs'])
     if (Array.isArray(input[key])) return [{ path: key, value: input[key], problem: 'expected an object' }];
   const { proxies = [], monitor = {}, alerts } = validValues(parsed);
@@ -77,7 +77,7 @@ const checkAlerts = (
   alertsInput: unknown,
   describePath: DescribePath,
 ): ConfigError[] => {
-  // As above: a list is no object.
+  // valibot accepts a list as an object here, too.
   const path = Array.isArray(alertsInput) ? ['alerts'] : ['alerts', 'flapping'];
   const value = isRecord(alertsInput) ? alertsInput['flapping'] : alertsInput;
   if (Array.isArray(value)) return [{ path: describePath(path), value, problem: 'expected an object' }];

@@ -10,10 +10,10 @@ export interface ConfigError {
 }
 
 export type Path = readonly PropertyKey[];
-/** What a key is called where somebody wrote it: "proxies[0].listen", or a variable. */
+/** Names a key as the user wrote it: "proxies[0].listen", or a variable. */
 export type DescribePath = (path: Path) => string;
 
-/** "proxies[0].holdMs is -1: expected whole milliseconds, 0 to 2147483647" */
+/** Describes the mistake: "proxies[0].holdMs is -1: expected whole milliseconds, 0 to 2147483647" */
 export const formatConfigError = ({ path, value, problem }: ConfigError): string => {
   const text = value === undefined ? 'missing' : JSON.stringify(value);
   const shortened = text.length > MAX_VALUE_LENGTH ? `${text.slice(0, MAX_VALUE_LENGTH)}…` : text;
@@ -52,7 +52,7 @@ const kindOf = ({ type, expected }: BaseIssue<unknown>): 'unknown_key' | 'missin
   return expected === 'never' ? 'unknown_key' : 'missing_key';
 };
 
-/** What the schema at a place expects: what it says of a value that is not there. */
+/** The text of what the schema at a path expects: its message for a missing value. */
 const expectedAt = (places: Places): string => {
   const schema = schemaAt(places);
   const parsed = safeParse(schema as GenericSchema, undefined);
@@ -98,7 +98,7 @@ const describeUnknownKeys = (parentPath: Path, places: Places, describePath: Des
 
 type Places = readonly { readonly key: unknown; readonly input: unknown }[];
 
-/** The schema at a place. `input` of each step is the value whose `key` comes next: it picks the option of a variant. */
+/** The schema at a path. The `input` of each step is the value that contains the next `key`; it picks the option of a variant. */
 const schemaAt = (places: Places): unknown =>
   places.reduce<unknown>(
     (schema, { key, input }) =>

@@ -76,7 +76,7 @@ export const readSecrets = ({
   return { secrets, errors: errors.map((error) => `${path}: ${error}`), warnings };
 };
 
-/** When `.env` was last written, in wall-clock milliseconds; 0 when there is none. */
+/** The time of the last write to `.env`, in wall-clock milliseconds; 0 when there is none. */
 export const dotEnvModifiedAt = ({ configPath }: Settings): number =>
   statSync(join(dirname(configPath), '.env'), { throwIfNoEntry: false })?.mtimeMs ?? 0;
 

@@ -2,7 +2,7 @@ import type { ChannelKind } from '../kinds/channels/channel-kind.ts';
 import { CHANNELS, type ChannelName } from '../kinds/channels/registry.ts';
 
 export type SecretName = ChannelName | 'heartbeat';
-/** Null where the variable is not set, or empty. */
+/** The secrets by name; null where the variable is not set, or empty. */
 export type Secrets = Readonly<Record<SecretName, Secret | null>>;
 /** Variables of `.env` or of the environment, unparsed. */
 type Variables = Readonly<Record<string, string | undefined>>;
@@ -15,10 +15,13 @@ const HEARTBEAT: SecretVariable = {
   example: 'https://hc-ping.com/…',
 };
 
-/** The URLs of the channels and of the heartbeat. They are read from `.env` only: PM2 shows the environment of its apps to everybody. */
+/**
+ * The URLs of the channels and of the heartbeat. They are read from `.env` only: PM2 shows the environment of its apps
+ * to everybody.
+ */
 const SECRETS: readonly SecretVariable[] = [...CHANNELS, HEARTBEAT];
 
-/** A URL that is "[secret]" in a text, in JSON and in a log of the object. */
+/** A URL that appears as "[secret]" in a text, in JSON and in a log of the object. */
 export class Secret {
   readonly #url: URL;
 
@@ -39,7 +42,7 @@ export class Secret {
     return '[secret]';
   }
 
-  /** https://nodejs.org/api/util.html#utilinspectcustom */
+  /** Hides the URL from util.inspect: https://nodejs.org/api/util.html#utilinspectcustom */
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return '[secret]';
   }

@@ -67,8 +67,8 @@ export const readSettings = (configPath?: string): Settings => {
 };
 
 /**
- * Deletes from process.env what must not reach the PM2 apps; ecosystemApps in pm2/ecosystem.ts says why. Only the PM2
- * command line is cut down so: a program that uses PM2's API keeps its environment.
+ * Deletes the variables from process.env that must not reach the PM2 apps; ecosystemApps in pm2/ecosystem.ts has the
+ * reason. Only the environment of the PM2 command line is cut down: a program that uses PM2's API keeps its own.
  */
 export const pruneProcessEnv = (): void => {
   if (process.env['PM2_PROGRAMMATIC'] !== undefined) return;

@@ -1,10 +1,10 @@
 import type { Cause } from './types.ts';
 
-/** A cause in words: what the log says of a port, and what the status and the alerts say about it. */
+/** The texts of a cause: for the log, and for the status and the alerts. */
 interface CauseTexts {
-  /** What follows "Proxy for port 6274 ". */
+  /** The text after "Proxy for port 6274 ". */
   readonly logText: (upstream: string) => string;
-  /** What the log adds to a failure. */
+  /** The note that the log adds to a failure. */
   readonly note?: string;
   readonly explain: (context: CauseContext) => Explanation;
 }
@@ -15,20 +15,20 @@ interface CauseContext {
   readonly upstream: string;
   /** "port 6274" or "the socket". */
   readonly place: string;
-  /** The process that has the port, when it is not the proxy. */
+  /** The process that holds the port, when it is not the proxy. */
   readonly portOwner: string | null;
 }
 
 /**
- * What is to be said about a cause. What the failed check said, or how the process ended, is the cause's detail: it is no part
- * of these texts, and each view joins them in its own way.
+ * The explanation of a cause. The cause's detail (the result of the failed check, or the way in which the process ended) is no
+ * part of these texts; each view joins them in its own way.
  */
 export interface Explanation {
-  /** What is wrong: no full sentence, no full stop. Null when the cause alone says it. */
+  /** The problem: no full sentence, no full stop. Null when the cause alone explains it. */
   readonly what: string | null;
-  /** What happens or is to be done next: a sentence or two, without a full stop at the end. */
+  /** The next step, of steadyport or of the reader: a sentence or two, without a full stop at the end. */
   readonly next: string;
-  /** What the detail is to `what`: it `adds` to it, `replaces` it, since it says the same with figures, or is `separate`. */
+  /** The detail `adds` to `what`, `replaces` it, since it states the same with figures, or is `separate` from it. */
   readonly detail: 'adds' | 'replaces' | 'separate';
 }
 
@@ -174,11 +174,11 @@ export const describeFailure = (
   return `${describeCause(cause, subject)} (failure #${failureNumber})${note ? `: ${note}` : ''}`;
 };
 
-/** What is wrong, and what to do next. */
+/** Explains a cause: the problem, and the next step. */
 export const explainCause = (cause: Cause, context: CauseContext): Explanation =>
   CAUSE_TEXTS[cause].explain(context);
 
-/** What is wrong, with the detail: "the process is gone (exit code 1)". Null when there is nothing to say. */
+/** Joins the problem with its detail: "the process is gone (exit code 1)". Null when there is neither. */
 export const describeReason = (
   { what, detail: relation }: Explanation,
   detail: string | null,

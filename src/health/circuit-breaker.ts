@@ -7,20 +7,20 @@ import { isWithin } from '../lib/duration.ts';
  * until one of them helps. Times are wall-clock milliseconds.
  */
 export interface CircuitBreaker {
-  /** When each remedy within the last `restartWindowMs` was done; only these count against `maxRestarts`. */
+  /** The times of the remedies within the last `restartWindowMs`; only these count against `maxRestarts`. */
   readonly restartedAt: readonly number[];
   /** The number of remedies since the last recovery. It sets the next pause and picks the next remedy. */
   readonly attempts: number;
   /** No remedy is allowed before this time; 0: none is pending. */
   readonly nextRestartAt: number;
-  /** 0: closed. Otherwise 1, plus the number of attempts since it opened; a recovery resets it. */
+  /** 0 while the breaker is closed. Otherwise 1, plus the number of attempts since it opened; a recovery resets it. */
   readonly openCount: number;
 }
 
 export interface RestartPolicy {
   /** At most this many restarts within `restartWindowMs`; default 10; 0: the port is never restarted. */
   readonly maxRestarts: number;
-  /** How long a restart counts against `maxRestarts`; default 10 min. */
+  /** The time for which a restart counts against `maxRestarts`; default 10 min. */
   readonly restartWindowMs: number;
   /** The first pause after the breaker opens; it doubles up to MAX_COOLDOWN_MS, 10 min; default 1 min. */
   readonly restartCooldownMs: number;
@@ -33,7 +33,7 @@ const RESTART_BACKOFF = { minMs: 1_000, maxMs: 30_000 };
 const MAX_COOLDOWN_MS = 600_000;
 
 /**
- * Whether a remedy may be done now.
+ * Decides whether a remedy may be done now.
  * - `allow`: yes
  * - `backoff`: no, the pause is not over, or `maxRestarts` is 0
  * - `open`: no, `maxRestarts` is used up; the caller opens the breaker with {@link openBreaker}

@@ -3,9 +3,9 @@ import type { Cause, Evidence, FailingVerdict, Verdict } from './types.ts';
 
 /** One row of the decision table. */
 export interface DecisionRow {
-  /** What was found out, as a sentence for docs/decision-table.md. */
+  /** The finding, as a sentence for docs/decision-table.md. */
   readonly finding: string;
-  /** Whether the evidence shows this finding; rows above it have not matched. */
+  /** True when the evidence shows this finding; rows above it have not matched. */
   matches(evidence: Evidence): boolean;
   readonly verdict: Verdict;
   /** Why this verdict and no other, as a sentence for docs/decision-table.md. */
@@ -212,7 +212,7 @@ export const DECISION_TABLE: readonly DecisionRow[] = [
 ];
 
 /**
- * When crashes are a loop: `threshold` of them within `windowMs`, until a process has run for `stableMs`. PM2 resets
+ * The definition of a crash loop: `threshold` crashes within `windowMs`. It ends when a process has run for `stableMs`. PM2 resets
  * its own restart delay after the same time.
  */
 export const CRASH_LOOP = { threshold: 5, windowMs: 120_000, stableMs: 30_000 };

@@ -8,12 +8,12 @@ export type CheckEvidence = Omit<Evidence, 'crashes'>;
 /** A check of the proxy has ended. */
 export interface CheckEvent {
   readonly kind: 'check';
-  /** When it ended, in wall-clock milliseconds. */
+  /** The end of the check, in wall-clock milliseconds. */
   readonly at: number;
   /** The proxy's process; null when there is none, or none is known. */
   readonly pid: number | null;
   readonly evidence: CheckEvidence;
-  /** The upstream was probed since the check before. If not, `upstream` and `endToEnd` repeat an older result. */
+  /** True when the upstream was probed since the check before. If not, `upstream` and `endToEnd` repeat an older result. */
   readonly isProbed: boolean;
 }
 
@@ -29,11 +29,11 @@ export type HealthEvent =
       readonly kind: 'remedy_done';
       readonly at: number;
       readonly remedy: Remedy;
-      /** Why it could not be done; null when it was. */
+      /** Why the remedy failed; null when it succeeded. */
       readonly error: string | null;
     };
 
-/** What the monitor does after an event (monitor/recovery.ts), in this order. */
+/** An action that the monitor carries out after an event (monitor/recovery.ts), in the order of the list. */
 export type Action =
   /** Write a line to the log: `event` for machines, `text` for people. */
   | { readonly kind: 'log'; readonly event: string; readonly text: string }

@@ -1,9 +1,9 @@
 import { isLoadSensitive } from './causes.ts';
 import type { Health } from './state.ts';
 
-/** Whether most ports fail at once. */
+/** A mass failure, in which most ports fail at once, or its absence. */
 export interface MassFailure {
-  /** When they began to, in wall-clock milliseconds; null while they do not. */
+  /** The beginning of the mass failure, in wall-clock milliseconds; null while there is none. */
   readonly since: number | null;
 }
 
@@ -16,7 +16,7 @@ const MAX_PAUSE_MS = 60_000;
 
 /**
  * Suspects the machine when at least MIN_FAILING_PROXIES ports, and more than half of all, have an incident that a slow
- * machine would explain; see {@link isLoadSensitive}. What the kernel says for certain (a process that is gone, or
+ * machine would explain; see {@link isLoadSensitive}. What the kernel reports for certain (a process that is gone, or
  * stopped by a signal) does not count.
  * @param now wall-clock milliseconds
  */

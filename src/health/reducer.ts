@@ -82,7 +82,7 @@ const applyVerdict = (
   }
 };
 
-/** Whether its process has ended. In a crash loop, a process that runs for a moment has not crashed yet. */
+/** True when the proxy's process has ended. In a crash loop, a process that runs for a moment has not crashed yet. */
 const hasCrashed = (evidence: CheckEvidence): boolean =>
   judge({ ...evidence, crashes: 'few' }, false).cause === 'crashed';
 

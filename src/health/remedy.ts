@@ -12,7 +12,7 @@
  *   monitor/checks/proxy.ts, system/proc/cpu-starvation.ts
  *
  * The verdict is no failure (health/decision-table.ts):
- * - The operator stopped or deleted it in PM2. What counts as deleted: monitor/pm2-evidence.ts
+ * - The operator stopped or deleted it in PM2. What counts as deleted: monitor/checks/pm2.ts
  * - PM2 is launching it.
  * - The upstream is off, and may be (`optional`).
  * - The upstream itself listens on the port.

@@ -2,9 +2,9 @@ import type { Evidence, Level } from './types.ts';
 
 /** The two limits of a quantity, in its own unit; each is reached at its value, and 0 turns it off. */
 export interface Limit {
-  /** From here on there is a warning. */
+  /** The limit from which on there is a warning. */
   readonly warn: number;
-  /** From here on the proxy is restarted. */
+  /** The limit from which on the proxy is restarted. */
   readonly restart: number;
 }
 
@@ -16,11 +16,11 @@ export interface Limits {
   readonly cpuPercent: Limit;
   /** Open files, as a part of the process's own limit: the latest sample. */
   readonly openFilesPercent: Limit;
-  /** How long an answer on the control socket takes: the minimum within SUSTAINED_WINDOW_MS. */
+  /** The time that an answer on the control socket takes: the minimum within SUSTAINED_WINDOW_MS. */
   readonly lagMs: Limit;
 }
 
-/** What one check measured of a process; undefined where the system does not say. */
+/** The measurements of one check of a process; undefined where the system has no figure. */
 export interface Sample {
   /** Milliseconds of any clock that only goes forward. */
   readonly at: number;
@@ -33,7 +33,7 @@ export interface Sample {
   readonly openFiles: number | undefined;
   /** The process's own limit of open files. */
   readonly openFilesLimit: number | undefined;
-  /** How long the answer on the control socket took. */
+  /** The time that the answer on the control socket took. */
   readonly lagMs: number | undefined;
 }
 
@@ -82,7 +82,7 @@ const addTrough = (
   return rssBytes >= lastTrough.rssBytes ? troughs : [...troughs.slice(0, -1), { ...lastTrough, rssBytes }];
 };
 
-/** What a process uses, in the units of {@link Limits}; null where it is not known. */
+/** The resource usage of a process, in the units of {@link Limits}; null where it is not known. */
 export interface Usage {
   /** The minimum within SUSTAINED_WINDOW_MS. */
   readonly memoryBytes: number | null;
@@ -96,7 +96,7 @@ export interface Usage {
   readonly lagMs: number | null;
 }
 
-/** What the process uses by its samples so far, however few they are. */
+/** The resource usage of the process by its samples so far, however few they are. */
 export const usageOf = ({ samples }: SampleHistory): Usage => {
   const lastSample = samples.at(-1);
   return {

@@ -2,7 +2,7 @@ import { emptyHistogram, type Histogram } from '../lib/histogram.ts';
 import { type CircuitBreaker, CLOSED } from './circuit-breaker.ts';
 import type { Cause, Remedy } from './types.ts';
 
-/** What the status shows of a port. */
+/** The state of a port as the status shows it. */
 export type ProxyState =
   | 'up'
   /** It serves in part, or it fails and the verdict is not acted on yet. */
@@ -53,11 +53,11 @@ export interface PastIncident {
  * monitor/health-store.ts keeps it in a file, so that it outlives the monitor. All times are wall-clock milliseconds.
  */
 export interface Health {
-  /** What the status shows. Set by every verdict that changes something, and by a crash. */
+  /** The present state. Every verdict that changes something sets it, and so does a crash. */
   readonly state: ProxyState;
-  /** Why it is in that state; null when there is nothing to explain. Set together with `state`. */
+  /** The reason for the state; null when there is nothing to explain. Set together with `state`. */
   readonly cause: Cause | null;
-  /** When `state` began. A new cause alone does not change it. */
+  /** The beginning of `state`. A new cause alone does not change it. */
   readonly since: number;
   /** The first check ever; the uptime counts from here. Never reset. */
   readonly firstCheckAt: number;
@@ -67,7 +67,7 @@ export interface Health {
   readonly history: readonly PastIncident[];
   /** The latest process that a check found; null before the first. Kept when the process is gone. */
   readonly pid: number | null;
-  /** When a check first found that process. Set together with `pid` by onNewProcess. */
+  /** The time at which a check first found that process. Set together with `pid` by onNewProcess. */
   readonly processSeenAt: number;
   readonly failures: {
     /**
@@ -104,7 +104,7 @@ export interface Health {
   /** The present incident. Set by the first failure; null again after a recovery, and when `stopped` or `waiting`. */
   readonly incident: Incident | null;
   /**
-   * Until then a proxy that does not answer or listen yet is `starting`, not failing. Set to {@link GRACE_MS} from now
+   * Until this time a proxy that does not answer or listen yet is `starting`, not failing. Set to {@link GRACE_MS} from now
    * by a new process, a goodbye, a successful remedy and a kill.
    */
   readonly graceEndsAt: number;
@@ -113,7 +113,7 @@ export interface Health {
    * by a new process.
    */
   readonly hasLeft: boolean;
-  /** Whether the port may be restarted now. Changed by each remedy and each recovery (circuit-breaker.ts). */
+  /** Decides whether the port may be restarted now. Each remedy and each recovery changes it (circuit-breaker.ts). */
   readonly breaker: CircuitBreaker;
   /** The causes over a limit that only warns, as of the last check that was not late. */
   readonly warnings: readonly Cause[];
@@ -125,7 +125,7 @@ export const MAX_HISTORY = 20;
 const RECOVERY_BOUNDS_MS = [250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000, 1_800_000];
 
 /**
- * How long a start or a restart may take before its failures count, in milliseconds: PM2's `listen_timeout`
+ * The time that a start or a restart may take before its failures count, in milliseconds: PM2's `listen_timeout`
  * (pm2/apps.ts).
  */
 export const GRACE_MS = 5_000;
@@ -169,7 +169,7 @@ export const setState = (health: Health, state: ProxyState, cause: Cause | null,
     ? health
     : { ...health, state, cause, since: health.state === state ? health.since : now };
 
-/** Resets what belongs to one process: the failures of the process before say nothing about the new one. */
+/** Resets the fields of one process: the failures of the process before prove nothing about the new one. */
 export const onNewProcess = (previous: Health, pid: number, now: number): Health => ({
   ...previous,
   pid,

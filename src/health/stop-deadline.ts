@@ -1,25 +1,25 @@
 import type { Evidence } from './types.ts';
 
 /**
- * How long a proxy under PM2 lets its open connections finish, in milliseconds, when it is stopped. It is short because
- * no other process takes its port over meanwhile.
+ * The time that a proxy under PM2 gives its open connections to finish when it is stopped, in milliseconds. It is short,
+ * because no other process takes its port over meanwhile.
  */
 export const PM2_DRAIN_MS = 1_500;
-/** How long a proxy takes from the end of its drain until its process is gone, on a busy machine too. */
+/** The time from the end of a proxy's drain until its process is gone, on a busy machine too. */
 const EXIT_MARGIN_MS = 500;
 /** A proxy that is stopping answers until it is gone. One missed heartbeat may be a peak of work. */
 const MAX_MISSED_HEARTBEATS = 1;
 
-/** How far a process has come that PM2 is stopping. */
+/** The progress of a process that PM2 is stopping. */
 export interface StopProgress {
   readonly pid: number | null;
-  /** When PM2 was first found to be stopping it, by the clock of {@link StopSample.at}. */
+  /** The time at which PM2 was first found to be stopping it, by the clock of {@link StopSample.at}. */
   readonly since: number;
   /** The number of checks since then to which it gave no answer. */
   readonly missedHeartbeats: number;
 }
 
-/** What one check found out about a process that may be stopping. */
+/** The findings of one check about a process that may be stopping. */
 export interface StopSample extends Pick<Evidence, 'pm2' | 'process' | 'heartbeat'> {
   readonly pid: number | null;
   /** Milliseconds of any clock that only goes forward. */

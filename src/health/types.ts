@@ -3,14 +3,14 @@
  * remedy (what is done about it). The decision table turns evidence into a verdict.
  */
 
-/** What PM2 says about an app. */
+/** The state of an app by PM2's list. */
 export type Pm2Evidence =
   | 'online'
   | 'launching'
   | 'stopping'
   /** Stopped by the operator; remembered while PM2 cannot be asked. */
   | 'stopped'
-  /** The app is not in PM2's list, but was there before: the operator has deleted it (monitor/pm2-evidence.ts). */
+  /** The app is not in PM2's list, but was there before: the operator has deleted it (monitor/checks/pm2.ts). */
   | 'deleted'
   /** PM2 restarts the app at the end of its restart delay. */
   | 'waiting_restart'
@@ -25,34 +25,37 @@ export type Pm2Evidence =
 export type Level = 'ok' | 'warn' | 'restart' | 'unknown';
 
 /**
- * What one check found out, from the cheapest evidence to the dearest. `unknown` is missing evidence, and never a
+ * The findings of one check, from the cheapest evidence to the dearest. `unknown` is missing evidence, and never a
  * failure.
  */
 export interface Evidence {
-  /** The monitor itself. `late`: this check began late, or the machine slept. */
+  /** The state of the monitor itself. `late`: this check began late, or the machine slept. */
   readonly monitor: 'in_time' | 'late';
-  /** PM2's list. */
+  /** The state of the app by PM2's list. */
   readonly pm2: Pm2Evidence;
-  /** Whether PM2 is stopping it. `overdue`: it will not exit by itself (stop-deadline.ts). */
+  /** The progress of a stop by PM2; `no`: there is none. `overdue`: the process will not exit by itself (stop-deadline.ts). */
   readonly stopping: 'no' | 'in_time' | 'overdue';
   /** `loop`: it crashes again and again (CRASH_LOOP in decision-table.ts). Counted in the health, not measured. */
   readonly crashes: 'few' | 'loop';
-  /** /proc. `stopped`: by SIGSTOP or a debugger. `uninterruptible`: in a system call that no signal ends. */
+  /** The process by /proc. `stopped`: by SIGSTOP or a debugger. `uninterruptible`: in a system call that no signal ends. */
   readonly process: 'alive' | 'stopped' | 'uninterruptible' | 'zombie' | 'gone' | 'unknown';
-  /** The control socket. `silent`: no answer in time. `unreachable`: no process listens on it. */
+  /** The answer on the control socket. `silent`: none in time. `unreachable`: no process listens on it. */
   readonly heartbeat: 'ok' | 'silent' | 'unreachable' | 'unknown';
-  /** The thread that moves the bytes, where it is not the one that answers the heartbeat. */
+  /** The state of the thread that moves the bytes, where another thread answers the heartbeat. */
   readonly dataPath: 'ok' | 'stuck' | 'unknown';
   /**
    * The addresses of the port. `some` and `in_use`: another process holds some, or all of them. `none`: none is bound.
    * `not_needed`: the upstream itself holds them all.
    */
   readonly listening: 'all' | 'some' | 'in_use' | 'none' | 'not_needed' | 'unknown';
-  /** Whether the proxy accepts a connection. */
+  /** The result of a connection to the proxy; `ok`: the proxy accepts it. */
   readonly accepts: 'ok' | 'failed' | 'unknown';
-  /** `refused`: no connection to it. `silent`: it accepts, and does not answer as its probe expects. */
+  /**
+   * The state of the upstream. `refused`: no connection to it. `silent`: it accepts, and does not answer as its probe
+   * expects.
+   */
   readonly upstream: 'ok' | 'refused' | 'silent' | 'unknown';
-  /** Whether the upstream answers through the proxy. */
+  /** The result of a probe through the proxy; `ok`: the upstream answers it. */
   readonly endToEnd: 'ok' | 'failed' | 'unknown';
   /** Open files, as a part of the process's own limit. */
   readonly openFiles: Level;
@@ -64,7 +67,7 @@ export interface Evidence {
   readonly lag: Level;
 }
 
-/** What is wrong with a port; each has its texts in cause-text.ts and its classes in causes.ts. */
+/** The causes of a failure or a warning. Each has its texts in cause-text.ts and its classes in causes.ts. */
 export type Cause =
   | 'crashed'
   | 'crash_loop'
@@ -95,7 +98,7 @@ export type Remedy =
   /** Send SIGKILL to a process that PM2 is stopping, and do not start it again. */
   | 'kill';
 
-/** What the evidence means. */
+/** The meaning of the evidence. */
 export type Verdict =
   /** The port serves; it counts as a success. */
   | {
@@ -124,6 +127,6 @@ export interface FailingVerdict {
   readonly cause: Cause;
   /** Tried in this order, and the last one again and again; empty where no restart would help. */
   readonly remedies: readonly Exclude<Remedy, 'kill'>[];
-  /** When a remedy is due: at failure #1, or when `failureThreshold` is reached. */
+  /** The failure at which a remedy is due: the first, or the one that reaches `failureThreshold`. */
   readonly actAt: 'first_failure' | 'threshold';
 }

@@ -38,7 +38,7 @@ export const serveWithRetry = async (
   return server;
 };
 
-/** Renders scrapes that nobody reads, one after the other. */
+/** Renders scrapes for no client, one after the other. */
 const warmUp = (render: () => Promise<unknown>, remaining: number): void => {
   if (remaining === 0) return;
   const next = (): void => warmUp(render, remaining - 1);

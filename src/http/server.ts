@@ -11,7 +11,7 @@ import { exitCodeOf } from '../status/summary.ts';
 import { localAddresses } from '../system/proc/network-interfaces.ts';
 import { monitorTargets, portTargets } from './service-discovery.ts';
 
-/** What the pages are made of. */
+/** The sources of the pages. */
 export interface Sources {
   status(): Snapshot;
   readonly proxies: readonly ProxyConfig[];

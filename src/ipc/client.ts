@@ -141,7 +141,7 @@ interface Message {
   readonly report?: ProxyReport;
 }
 
-/** Undefined for a line that is no message: a peer that is killed while it writes leaves half a line. */
+/** Parses a line. Undefined when it is no message: a peer that is killed while it writes leaves half a line. */
 const parseMessage = (line: string): Message | undefined => {
   try {
     return (JSON.parse(line) as Message | null) ?? undefined;

@@ -7,12 +7,15 @@ import type { ProxyProtocol } from './protocol.ts';
 export interface HeartbeatResult {
   readonly state: Evidence['heartbeat'];
   readonly report: ProxyReport | null;
-  /** How long the answer took; null without one. */
+  /** The time that the answer took, in milliseconds; null without one. */
   readonly durationMs: number | null;
 }
 
 export interface Heartbeat {
-  /** Asks for a report, and connects first where there is no connection. Each of the two takes `timeoutMs` at most; it never rejects. */
+  /**
+   * Asks for a report, and connects first where there is no connection. Each of the two takes `timeoutMs` at most; it
+   * never rejects.
+   */
   beat(timeoutMs: number): Promise<HeartbeatResult>;
   /** False when the proxy has not answered in time; true also when there is nobody to ask. */
   pulse(timeoutMs: number): Promise<boolean>;
@@ -58,7 +61,7 @@ export const createHeartbeat = (
   return {
     beat: async (timeoutMs) => {
       const startedAt = performance.now();
-      // To ask takes one time-out at most, and to connect before that another one.
+      // The request takes one time-out at most, and a connect before it another one.
       const maxWaitMs = client ? timeoutMs : 2 * timeoutMs;
       try {
         const activeClient = await ensureConnected(timeoutMs);

@@ -19,19 +19,28 @@ export interface ProxyProtocol extends OrphanProtocol {
   leave: { ask: null; reply: null };
   /** Asks the proxy to close its listening sockets and to open them anew. */
   listen_again: { ask: null; reply: null };
-  /** Announces that the next connection from `localPort` is a check. It is neither logged nor counted, and it is closed at once unless `forward` is true. */
+  /**
+   * Announces that the next connection from `localPort` is a check. It is neither logged nor counted, and it is closed
+   * at once unless `forward` is true.
+   */
   expect_check: { ask: { localPort: number; forward: boolean }; reply: null };
 }
 
 export interface MonitorProtocol extends OrphanProtocol {
   status: { ask: null; reply: Snapshot };
-  /** What the last check of each proxy saw. A monitor that does not know this ask answers with an error (`ENOSYS` at the client). */
+  /**
+   * Asks for the evidence of each proxy's last check. A monitor that does not know this ask answers with an error
+   * (`ENOSYS` at the client).
+   */
   evidence: { ask: null; reply: EvidenceByProxy };
 }
 
 /** The ask that the monitor and the proxies both answer. */
 export interface OrphanProtocol {
-  /** Asks the process to leave if PM2 started it for this config and PM2's daemon has gone since. The reply says whether that is so. */
+  /**
+   * Asks the process to exit if PM2 started it for this config and PM2's daemon has gone since. The reply is true when
+   * that is so.
+   */
   leave_orphan: { ask: { configPath: string }; reply: boolean };
 }
 
@@ -41,5 +50,5 @@ export type Handlers<P extends Protocol<P>> = {
   readonly [A in keyof P]: (ask: P[A]['ask']) => P[A]['reply'];
 };
 
-/** How the error begins that answers an ask which the other end does not know. */
+/** The beginning of the error that answers an ask which the other end does not know. */
 export const UNKNOWN_ASK = 'unknown ask';

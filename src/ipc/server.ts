@@ -23,22 +23,22 @@ export interface ControlSocket extends Pick<ControlServer, 'close'> {
 const debug = createDebug('ipc');
 
 /**
- * Serves one protocol on a unix socket (mode 0600). A socket file that nobody answers on is replaced.
- * @throws EADDRINUSE when somebody does answer on it
+ * Serves one protocol on a unix socket (mode 0600). A socket file on which no process answers is replaced.
+ * @throws EADDRINUSE when a process does answer on it
  */
 export const serveControl = async <P extends Protocol<P>>(
   path: string,
   handlers: Handlers<P>,
 ): Promise<ControlServer> => (await openControlSocket(path)).serve(handlers);
 
-/** As {@link serveControl}, but it waits while somebody answers on `path`, until they leave; `onTaken` is called once. */
+/** Works like {@link serveControl}, but waits while another process answers on `path`; `onTaken` is then called once. */
 export const serveControlWhenFree = async <P extends Protocol<P>>(
   path: string,
   handlers: Handlers<P>,
   onTaken: () => void,
 ): Promise<ControlServer> => (await claimControlSocket(path, onTaken)).serve(handlers);
 
-/** Opens the socket as soon as nobody else answers on `path`. `onTaken` is called once, when somebody does. */
+/** Opens the socket as soon as no other process answers on `path`. `onTaken` is called once, when one does. */
 export const claimControlSocket = async (path: string, onTaken: () => void): Promise<ControlSocket> => {
   for (let attempts = 0; ; attempts += 1) {
     try {
@@ -92,7 +92,7 @@ const closeServer = (
   new Promise((resolve) => {
     server.close(() => resolve());
     for (const socket of sockets) {
-      // The kernel takes what fits into the socket's buffer at once, so a monitor that hangs delays nobody.
+      // The kernel takes what fits into the socket's buffer at once, so a monitor that hangs delays no other client.
       if (lastReport) socket.write(frame({ event: 'last', report: lastReport }));
       socket.destroy();
     }
@@ -121,7 +121,10 @@ const answer = (path: string, handlers: object, line: string): string => {
   }
 };
 
-/** Waits until the owner of the socket has gone. An owner that cannot be asked, or whose file is gone, is tried again after {@link TAKEN_RETRY_MS}. */
+/**
+ * Waits until the owner of the socket has gone. An owner that cannot be asked, or whose file is gone, is tried again
+ * after {@link TAKEN_RETRY_MS}.
+ */
 const waitUntilFree = async (path: string): Promise<void> => {
   const timeout = sleep(TAKEN_RETRY_MS);
   const owner = await connectControl(path, TAKEN_RETRY_MS).catch(() => undefined);
@@ -131,5 +134,8 @@ const waitUntilFree = async (path: string): Promise<void> => {
 };
 
 const TAKEN_RETRY_MS = 2_000;
-/** The pause after the owner closed the connection, so that an owner which closes at once and stays is not asked in a tight loop. */
+/**
+ * The pause after the owner closed the connection, so that an owner which closes at once and stays is not asked in a
+ * tight loop.
+ */
 const FREED_PAUSE_MS = 20;

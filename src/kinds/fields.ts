@@ -1,6 +1,11 @@
 import * as v from 'valibot';
 
-/** A whole number from `min` to `max`; `kind` says what it counts, such as "whole milliseconds". */
+/**
+ * The room kinds: the kinds of probe (probes/) and of channel (channels/) as pure declarations, for the config and for the
+ * texts. This file has the fields that their schemas share with the config's.
+ */
+
+/** A whole number from `min` to `max`; `kind` names the number in messages, such as "whole milliseconds". */
 export const integerSchema = (min: number, max: number, kind: string, description: string) => {
   const expected = `${kind}, ${min} to ${max}`;
   return v.pipe(

@@ -1,8 +1,8 @@
 /** Reports a failure once when it begins and once when it is over, however often it is repeated in between. */
 export interface EdgeLogger {
-  /** It failed, with this problem. */
+  /** Records a failure with this problem. */
   failed(problem: string): void;
-  /** It succeeded. */
+  /** Records a success. */
   succeeded(): void;
   /** The problem of the last failure; null after a success, and before the first call. */
   problem(): string | null;
@@ -13,7 +13,7 @@ export interface EdgeCallbacks {
   onFail(problem: string): void;
   /** Called at the first success after a failure. Default: a success is not reported. */
   onRecover?(): void;
-  /** Whether a new problem is reported in the middle of a failure. Default: false. */
+  /** True: a new problem is reported in the middle of a failure, too. Default: false. */
   readonly repeatOnChange?: boolean;
 }
 

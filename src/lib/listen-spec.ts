@@ -10,7 +10,7 @@ import {
 } from './address.ts';
 
 /**
- * Where a proxy listens, as the config says it.
+ * The `listen` of a proxy in the config.
  * - `auto`: "6274"; {@link bindAddresses} chooses the addresses
  * - `external`: "external:6274", every address of this host that is not a loopback address
  * - `host`: "127.0.0.1:6274", "[::1]:6274", "localhost:6274" or "unix:/run/app.sock", exactly that address

@@ -17,7 +17,7 @@ export interface FileSink {
 const BATCH_MS = 20;
 /** The pause before a file that could not be written is tried again. */
 const RETRY_MS = 1_000;
-/** How much is kept in memory while the disk is full or hangs; further lines are lost. */
+/** The maximum that is kept in memory while the disk is full or hangs; further lines are lost. */
 const MAX_PENDING_BYTES = 4_000_000;
 
 /**
@@ -117,7 +117,7 @@ const createLineBuffer = () => {
         hasPartialLine = unwritten.length > 0;
       }
     },
-    /** What a process that exits at once must still write. Node.js itself waits for a write that has begun. */
+    /** The text that a process which exits at once must still write. Node.js itself waits for a write that has begun. */
     remaining: (): string => (isWriting ? pending : Buffer.from(unwritten).toString() + pending),
   };
 };

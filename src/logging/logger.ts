@@ -26,7 +26,7 @@ export const createLog =
 const formatJson = (now: Date, event: string, text: string, fields: Fields): string =>
   `${JSON.stringify({ time: now.toISOString(), event, text, ...fields })}\n`;
 
-/** How much stdout may buffer for a reader that has stopped reading (a hung PM2 daemon). */
+/** The maximum that stdout buffers for a reader that has stopped reading (a hung PM2 daemon). */
 const MAX_UNREAD_BYTES = 4_000_000;
 let droppedLines = 0;
 

@@ -2,10 +2,10 @@
 export interface LogLine {
   /** The app's name. */
   readonly app: string;
-  /** Whether it was written to stderr. */
+  /** True when it was written to stderr. */
   readonly isError: boolean;
   readonly text: string;
-  /** When it was written, as far as this is known; never before the line that precedes it in its file. */
+  /** The time of the line, as far as it is known; never before the line that precedes it in its file. */
   readonly writtenAt: number;
 }
 

@@ -5,7 +5,7 @@ import { StringDecoder } from 'node:string_decoder';
 export interface LogFile {
   /** The file's last lines when it was opened. */
   readonly tail: readonly string[];
-  /** When the file was last written before that, in milliseconds of the wall clock; null when it did not exist. */
+  /** The time of the last write before that, in milliseconds of the wall clock; null when the file did not exist. */
   readonly writtenAt: number | null;
   /** The lines that were finished since the last call, at most about MAX_READ_BYTES at a time. */
   readNewLines(): readonly string[];
@@ -48,7 +48,7 @@ interface OpenedFile {
   position: number;
   /** The bytes before the position. They differ when the file was truncated and has grown past the position again. */
   fingerprint: Buffer;
-  /** Whether the last read ended before the end of the file. */
+  /** True when the last read ended before the end of the file. */
   hasMore: boolean;
   /** The beginning of a line that has not ended yet. */
   unfinished: string;
@@ -59,7 +59,7 @@ const NO_BYTES = Buffer.alloc(0);
 /** More than the length of one line: two lines may differ only at their beginnings, in times and ports. */
 const FINGERPRINT_BYTES = 1_024;
 
-/** Undefined when the file does not exist, or is not a regular one (PM2's log may be configured as /dev/null). */
+/** Opens the file. Undefined when it does not exist, or is not a regular one (PM2's log may be configured as /dev/null). */
 const openFile = (path: string): OpenedFile | undefined => {
   if (!statSync(path, { throwIfNoEntry: false })?.isFile()) return undefined;
   const fd = openSync(path, 'r');
@@ -86,7 +86,7 @@ const takeUnfinishedLine = (file: OpenedFile): readonly string[] => {
 };
 
 /**
- * Whether another file has the name by now. An empty file does not count: logrotate makes it (`create`) before PM2 gets
+ * True when another file has the name by now. An empty file does not count: logrotate makes it (`create`) before PM2 gets
  * the order to use it, and PM2 writes into the old file until then.
  */
 const isReplaced = (path: string, opened: OpenedFile | undefined): boolean => {

@@ -15,7 +15,7 @@ export interface Metrics {
   /**
    * The text of a scrape (https://prometheus.io/docs/instrumenting/exposition_formats/).
    * @param alerts default: no notification was sent
-   * @param figures of the monitor's process and of PM2's. Default: unknown
+   * @param figures the resource usage of the monitor's process and of PM2's. Default: unknown
    */
   render(
     snapshot: Snapshot,
@@ -110,7 +110,7 @@ class PrecountedHistogram extends PromHistogram {
     this.#histograms = histograms;
   }
 
-  /** What prom-client's registry calls for the text of a histogram (its lib/registry.js); its types leave it out. */
+  /** prom-client's registry calls this for the text of a histogram (its lib/registry.js); its types leave it out. */
   async getForPromString() {
     const values = this.#histograms.flatMap(([labels, histogram]) =>
       histogramValues(this.#name, labels, histogram),

@@ -4,7 +4,7 @@ import type { Health } from '../health/state.ts';
 import type { EngineCounts } from '../proxy/connection-stats.ts';
 import type { Totals } from './counter-totals.ts';
 
-/** What the metrics of one proxy are read from; null: unknown. */
+/** The source of one proxy's metrics; null: unknown. */
 export interface ProxySample {
   readonly proxy: string;
   readonly health: Health;
@@ -15,7 +15,7 @@ export interface ProxySample {
     EngineCounts,
     'active' | 'waitingForUpstream' | 'waitingForSlot' | 'maxConnections'
   > | null;
-  /** When the process began, wall-clock milliseconds. */
+  /** The start of the process, in wall-clock milliseconds. */
   readonly processStartedAt: number | null;
   readonly resources: Sample | null;
   /** The last probe of the upstream. */
@@ -23,7 +23,7 @@ export interface ProxySample {
     readonly type: ProxyConfig['probe']['type'];
     readonly isOk: boolean | null;
     readonly durationMs: number | null;
-    /** When a probe last succeeded, wall-clock milliseconds. */
+    /** The last success of a probe, in wall-clock milliseconds. */
     readonly lastOkAt: number | null;
   };
 }

@@ -27,26 +27,26 @@ export interface MonitorAppDeps {
   readonly config: Config;
   readonly settings: Settings;
   readonly stateDir: StateDir;
-  /** The monitor's control socket. Who owns it is the only monitor that checks, alerts and writes the state. */
+  /** The monitor's control socket. Only the monitor that owns it checks, alerts and writes the state. */
   readonly controlSocket: ControlSocket;
   readonly log: Log;
   /** The last lines of the log, oldest first. */
   readonly recentLines: readonly string[];
-  /** When this process began (wall clock). */
+  /** The start of this process, in wall-clock milliseconds. */
   readonly startedAt: number;
 }
 
 export interface MonitorApp {
   /**
    * Serves the control socket, PM2's tools and HTTP. Settles once HTTP was tried.
-   * @param requestStop is called when this monitor is to leave: PM2 runs another one, or an operator asks an orphan to leave
+   * @param requestStop is called when this monitor is to exit: PM2 runs another one, or an operator asks an orphan to exit
    */
   start(requestStop: () => void): Promise<void>;
-  /** Settles when everything is stopped, and what was to be sent is sent or stored. */
+  /** Settles when everything is stopped, and each message is sent or stored. */
   stop(): Promise<void>;
 }
 
-/** How often the dead man's switch is given the state. */
+/** The interval at which the dead man's switch gets the state. */
 const HEARTBEAT_INTERVAL_MS = 1_000;
 
 /** Builds the monitor with its alerts and its metrics, in the order in which they need each other. The checks begin here. */
@@ -54,7 +54,7 @@ export const createMonitorApp = (deps: MonitorAppDeps): MonitorApp => {
   const { config, settings, stateDir, controlSocket, log } = deps;
   const { http } = config.monitor;
   const { secrets, errors, warnings } = readSecrets(settings);
-  // A URL that is wrong costs its channel, and not the monitor.
+  // A wrong URL turns off its channel only; the monitor goes on.
   for (const problem of [...errors, ...warnings]) log('secrets', problem);
   const deadMansSwitch = secrets.heartbeat && createDeadMansSwitch(createPing(secrets.heartbeat), log);
   const pm2 = createPm2(settings.pm2Home);

@@ -6,14 +6,14 @@ import { pm2EvidenceOf, pm2StatusTextOf } from './checks/pm2.ts';
 import type { CheckMode } from './checks/proxy.ts';
 import type { ProxyRecord } from './health-store.ts';
 
-/** What one check found, and what is to be stored of it. Times are wall-clock milliseconds. */
+/** The result of one check, with the parts to store. Times are wall-clock milliseconds. */
 export interface CheckResult {
   readonly startedAt: number;
   readonly endedAt: number;
   readonly report: CheckReport;
   /** The PM2 daemon that has the app in its list; null when none has it. */
   readonly daemonPid: number | null;
-  /** What PM2 says of the app, for people; null while PM2's answer is still awaited. */
+  /** The app's status by PM2, in words; null while PM2's answer is pending. */
   readonly pm2StatusText: string | null;
 }
 
@@ -25,7 +25,7 @@ export interface CheckRunnerDeps {
 /** Runs one check of a proxy at a time: PM2's list first, then the evidence collector. It stores nothing. */
 export interface CheckRunner {
   /**
-   * @param record what is known of the proxy so far
+   * @param record the proxy's stored record
    * @param listNotBefore the instant (performance.now()) before which PM2's list is out of date
    */
   check(mode: CheckMode, record: ProxyRecord, listNotBefore: number): Promise<CheckResult>;

@@ -7,7 +7,7 @@ import { isAlive } from '../system/proc/procfs.ts';
 import { makeStateDir, removeTempFiles, type StateDir } from '../system/state-dir.ts';
 import { readStateFile, writeStateFile } from '../system/state-file.ts';
 
-/** What is stored of a port, so that it outlives a restart of the monitor. */
+/** The stored facts about a port. They outlive a restart of the monitor. */
 export interface ProxyRecord {
   readonly health: Health;
   /** The PM2 daemon that last had the app in its list. */
@@ -42,7 +42,10 @@ export const loadHealth = (path: string, proxies: readonly ProxyConfig[]): Map<s
   );
 };
 
-/** Removes the drafts of a monitor, or of a proxy, that was killed while it wrote. To be called at the start, when nobody else writes. */
+/**
+ * Removes the drafts of a monitor, or of a proxy, that was killed while it wrote. Call it at the start, when no other
+ * process writes.
+ */
 export const removeAllDrafts = (stateDir: StateDir): void => {
   const { path, portsFolder } = stateDir;
   for (const folder of [path, ...listFiles(portsFolder).map((id) => join(portsFolder, id))])

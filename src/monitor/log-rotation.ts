@@ -8,11 +8,11 @@ import type { Pm2, Pm2View } from '../pm2/client.ts';
 import { listFiles } from '../system/files.ts';
 import type { StateDir } from '../system/state-dir.ts';
 
-/** A log may exceed its limit by what is written to it within this time. */
+/** The interval of the checks. A log may exceed its limit by the lines of this time. */
 const CHECK_INTERVAL_MS = 5_000;
 
 export interface LogRotation {
-  /** Checks the logs once, as it is done every CHECK_INTERVAL_MS. It never rejects. */
+  /** Checks the logs once. It never rejects, and runs every CHECK_INTERVAL_MS. */
   check(): Promise<void>;
   stop(): void;
 }
@@ -55,7 +55,10 @@ export const createLogRotation = ({ config, stateDir, pm2, listPm2, log }: LogRo
     }
   };
 
-  /** Rotates PM2's logs, only while its daemon answers: it must reopen them before anything is compressed, which takes a while. */
+  /**
+   * Rotates PM2's logs, only while its daemon answers: it must reopen them before anything is compressed, which takes a
+   * while.
+   */
   const rotatePm2 = async (): Promise<void> => {
     const view = await listPm2();
     if (!view.ok) return;
@@ -97,5 +100,5 @@ export const createLogRotation = ({ config, stateDir, pm2, listPm2, log }: LogRo
   };
 };
 
-/** Whether the log was renamed, and its writer has not opened the name again. */
+/** True when the log was renamed, and its writer has not opened the name again. */
 const isNotReopened = (path: string): boolean => !existsSync(path) && listRotated(path).length > 0;

@@ -22,24 +22,24 @@ import { ProxyMonitor, type ProxyMonitorDeps } from './proxy-monitor.ts';
  */
 export interface Monitor {
   status(): { readonly proxies: readonly ProxyStatus[] } & Pick<MonitorStatus, 'lastCheckAt' | 'pm2Problem'>;
-  /** What the last check of each proxy saw. */
+  /** The evidence of each proxy's last check. */
   evidence(): EvidenceByProxy;
-  /** What the alerts are made from. */
+  /** The facts for the alerts. */
   alertViews(): readonly ProxyView[];
-  /** What the metrics are made from. The counts in it are stored by then. */
+  /** The facts for the metrics. The counts in them are stored before they are returned. */
   samples(): readonly ProxySample[];
   /** Checks every port at once. */
   checkNow(): void;
   /** Restarts a proxy by its id because the operator asks for it. Rejects with the reason why it could not be done. */
   restart(id: string): Promise<void>;
-  /** Sets who is called with each event. Default: nobody. */
+  /** Sets the listener that is called with each event. Default: none. */
   subscribe(onEvent: (event: MonitorEvent) => void): void;
   stop(): void;
 }
 
 /**
- * `changed`: what is known of a port has changed, and is stored. `superseded`: PM2 runs another monitor; this one has
- * outlived its daemon, and is to leave.
+ * `changed`: the record of a port has changed, and is stored. `superseded`: PM2 runs another monitor; this one has
+ * outlived its daemon, and is to exit.
  */
 export type MonitorEvent = 'changed' | 'superseded';
 
@@ -53,7 +53,7 @@ export interface MonitorDeps {
   readonly log: Log;
 }
 
-/** How old PM2's list may be where it need not be new. */
+/** The maximum age of PM2's list where it need not be new. */
 const MAX_LIST_AGE_MS = 5_000;
 
 /** Starts a ProxyMonitor for each proxy of the config, each with a schedule of its own, so that none waits for another. */
@@ -124,7 +124,7 @@ export const startMonitor = ({ config, apps, stateDir, pm2, restart, log }: Moni
   };
 };
 
-/** Logs once that the disk is full. Until it is not, the records are kept in memory only. */
+/** Logs once that the disk is full. While it is full, the records are kept in memory only. */
 const logSaveErrors = (save: () => void, log: Log): (() => void) => {
   const edge = createEdgeLogger({
     onFail: (problem) => log('state_write_failed', `Cannot keep the counters: ${problem}`),
@@ -139,7 +139,7 @@ const logSaveErrors = (save: () => void, log: Log): (() => void) => {
   };
 };
 
-/** Whether restarts are paused, because most ports fail at once. Logs once when that begins. */
+/** True while restarts are paused, because most ports fail at once. Logs once when that begins. */
 const createMassFailureDetector = (proxyMonitors: readonly ProxyMonitor[], log: Log): (() => boolean) => {
   let state = NO_MASS_FAILURE;
   return () => {

@@ -51,7 +51,7 @@ export const checkWithoutMonitor = async (
   };
 };
 
-/** Checks one proxy. One check decides, because there is no second one to confirm it, and no time of grace counts. */
+/** Checks one proxy. One check decides, because no second one confirms it, and there is no grace period. */
 const checkOnce = async (
   proxy: ProxyConfig,
   { monitor }: Config,

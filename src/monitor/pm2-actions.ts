@@ -1,13 +1,13 @@
 import type { ProxyStatus, Snapshot } from '../status/snapshot.ts';
 import { headlineOf } from '../status/summary.ts';
 
-/** What the actions of `pm2 trigger` need of the monitor. */
+/** The functions of the monitor that the actions of `pm2 trigger` use. */
 export interface Actions {
   status(): Snapshot;
   checkNow(): void;
   /** Restarts a proxy by its id. Rejects with the reason why it could not be done. */
   restart(id: string): Promise<void>;
-  /** Silences the alerts for so many minutes; 0 ends the silence. Null: no alerts are set up. */
+  /** Silences the alerts for `minutes`; 0 ends the silence. Null: no alerts are set up. */
   readonly silence: ((minutes: number) => void) | null;
 }
 
@@ -25,7 +25,8 @@ export const createActions = (
   'check-now': async () => {
     const requestedAt = Date.now();
     actions.checkNow();
-    // lastCheckAt is that of the proxy that was checked the longest ago. After MAX_CHECK_WAIT_MS the answer is what is known by then.
+    // lastCheckAt is that of the proxy that was checked the longest ago. After MAX_CHECK_WAIT_MS the answer is the
+    // status at that moment.
     const isChecked = () => (actions.status().monitor?.lastCheckAt ?? 0) >= requestedAt;
     for (let waitedMs = 0; !isChecked() && waitedMs < MAX_CHECK_WAIT_MS; waitedMs += 50) await sleep(50);
     return headlineOf(actions.status());
@@ -59,7 +60,7 @@ const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 const quote = (argument: string): string =>
   argument === '' ? 'nothing' : JSON.stringify(argument.slice(0, 40));
 
-/** What PM2 shows of a port: one metric for each meaning. */
+/** The metrics of a port that PM2 shows. */
 export const metricsOf = (proxy: ProxyStatus): Readonly<Record<string, string | number | null>> => ({
   [`${proxy.id} state`]: proxy.cause ? `${proxy.state} (${proxy.cause})` : proxy.state,
   [`${proxy.id} connections`]: proxy.connections.active,

@@ -3,21 +3,21 @@ import type { Incident } from '../health/state.ts';
 import type { Pm2Event } from '../pm2/event-bus.ts';
 
 /**
- * What PM2's events of one app are used for: to bring its next check forward, and to say how its process ended. They give
- * no verdict.
+ * Uses PM2's events of one app to bring its next check forward, and to explain how its process ended. Events give no
+ * verdict.
  */
 export interface EventDebouncer {
   /**
-   * Takes note of an event.
-   * @param isCheckDue whether a check is due within `fastIntervalMs` anyway: another one would see the same end, and count it twice
-   * @returns in how many milliseconds the next check is to come; null: when it was due
+   * Records an event.
+   * @param isCheckDue whether a check is due within `fastIntervalMs` anyway: a further one would find the same end, and count it twice
+   * @returns the milliseconds until the next check; null: its time stays as it was
    */
   onEvent(event: Pm2Event, isCheckDue: boolean): number | null;
   /** The instant (performance.now()) before which PM2's list is out of date. */
   stableAt(): number;
   /** Settles at that instant. */
   whenStable(): Promise<void>;
-  /** How the process ended whose end the incident is about, in words; null when that is not known. */
+  /** Describes the end of the process that the incident is about, in words; null when it is not known. */
   ending(incident: Incident | null): string | null;
 }
 
@@ -36,7 +36,7 @@ export const createEventDebouncer = (): EventDebouncer => {
       const isExit = event === 'exit';
       stableAt = Math.max(stableAt, isExit ? now + STABLE_AFTER_MS : now);
       if (ending !== null) latest = { ending, endedAt: Date.now() };
-      // However many events there are, the check is not put off again and again.
+      // The check is postponed once, not again by each further event.
       if (now < nextCheckAt || (isExit && isCheckDue)) return null;
       nextCheckAt = now + STABLE_AFTER_MS;
       return STABLE_AFTER_MS;

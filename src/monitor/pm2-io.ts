@@ -8,7 +8,7 @@ import { type Actions, createActions, metricsOf } from './pm2-actions.ts';
 
 /**
  * Shows the metrics of each port in `pm2 describe` and `pm2 monit`, and serves the actions of `pm2 trigger`. It does nothing
- * where PM2 did not start this process. To be called once.
+ * where PM2 did not start this process. Call it once.
  */
 export const servePm2Tools = (actions: Actions): void => {
   if (!process.send) return;

@@ -24,26 +24,26 @@ import { createRecovery, type Recovery, type RecoveryDeps } from './recovery.ts'
 import { createSchedule, needsFastChecks, type Schedule, type ScheduledTasks } from './schedule.ts';
 import { alertViewOf, describeCheck, describeProxy, sampleOf } from './snapshot.ts';
 
-/** What a proxy's monitor is given. */
+/** The dependencies of a proxy's monitor. */
 export interface ProxyMonitorDeps extends Omit<RecoveryDeps, 'relisten'>, CheckRunnerDeps {
   readonly monitor: MonitorConfig;
   readonly files: ReturnType<StateDir['portFiles']>;
   readonly record: ProxyRecord | undefined;
-  /** Whether restarts are paused, because most ports fail at once. */
+  /** True while restarts are paused, because most ports fail at once. */
   restartsPaused(): boolean;
-  /** Is called with what the proxy says of itself, at each check and at its end. */
+  /** Called with the proxy's report on itself, at each check and at its end. */
   onReport(report: ProxyReport): void;
-  /** Is called with each new record, which is to be stored. */
+  /** Called with each new record, which the callee stores. */
   onChange(record: ProxyRecord): void;
 }
 
-/** What comes by itself, and not as the result of a check. */
+/** An event that arrives between the checks, and is not the result of one. */
 type ProxyEvent = CollectorEvent | { readonly kind: 'pm2'; readonly event: Pm2Event };
 
 /**
- * Monitors one proxy, and owns what is known of it. The way of a check is straight: the schedule runs it, the check runner
- * and the evidence collector find out, and the result comes back as data. Here it is stored and reduced to actions, which
- * the recovery executes. What comes by itself enters by `#onEvent`.
+ * Monitors one proxy, and owns its record. The schedule runs a check, the check runner and the evidence collector gather the
+ * evidence, and the result comes back as data. It is stored and reduced to actions here, which the recovery executes. An
+ * event that is not the result of a check enters by `#onEvent`.
  */
 export class ProxyMonitor {
   readonly id: string;
@@ -58,11 +58,11 @@ export class ProxyMonitor {
   #record: ProxyRecord;
   #lastCheck: CheckResult | undefined;
   #lastCheckAt = Date.now();
-  /** When the upstream was last found well; null: never yet. */
+  /** The time of the upstream's last good answer; null: never yet. */
   #upstreamOkAt: number | null = null;
-  /** What PM2 said of the app last. */
+  /** The app's latest status by PM2, in words. */
   #pm2StatusText = 'unknown';
-  /** Somebody asked for the next check, so it is urgent. */
+  /** True when the next check was requested, so that it is urgent. */
   #isCheckRequested = false;
   #isStopped = false;
 
@@ -106,14 +106,14 @@ export class ProxyMonitor {
   readonly sample = (): Omit<ProxySample, 'totals'> =>
     sampleOf(this.#proxy, this.health(), this.#lastCheck?.report, this.#upstreamOkAt);
 
-  /** What the last check saw; null until the first has ended. */
+  /** The details of the last check; null until the first has ended. */
   readonly lastCheck = (): CheckDetails | null =>
     this.#lastCheck ? describeCheck(this.#proxy, this.health(), this.#lastCheck) : null;
 
-  /** When the last check ended (wall clock). */
+  /** The end of the last check, in wall-clock milliseconds. */
   readonly lastCheckAt = (): number => this.#lastCheckAt;
 
-  /** Checks at once, the upstream too. */
+  /** Checks at once, including the upstream. */
   readonly checkNow = (): void => {
     this.#isCheckRequested = true;
     this.#schedule.runIn(0);
@@ -143,7 +143,7 @@ export class ProxyMonitor {
     this.#isCheckRequested = false;
     try {
       await this.#debouncer.whenStable();
-      // In the middle of a restart PM2 has the app as one that somebody stopped.
+      // In the middle of a restart PM2 lists the app as stopped by an operator.
       const listNotBefore = Math.max(this.#recovery.lastActionAt(), this.#debouncer.stableAt());
       await this.#onCheck(await this.#checkRunner.check({ ...mode, isUrgent }, this.#record, listNotBefore));
     } catch (error) {
@@ -152,7 +152,7 @@ export class ProxyMonitor {
     }
   };
 
-  /** Stores what a check found, and settles when what follows from it is done. */
+  /** Stores the result of a check, and settles when the actions that follow from it are done. */
   readonly #onCheck = async (result: CheckResult): Promise<void> => {
     if (this.#isStopped) return;
     const { report, endedAt, daemonPid } = result;
@@ -201,7 +201,7 @@ export class ProxyMonitor {
     this.#schedule.runIn(this.#deps.monitor.fastIntervalMs);
   };
 
-  /** Reduces the event, stores what is known now, and executes what follows. The outcome of a remedy is the next event. */
+  /** Reduces the event, stores the new record, and executes the actions. The outcome of a remedy is the next event. */
   readonly #apply = async (event: HealthEvent): Promise<void> => {
     const policy = healthPolicyOf(this.#proxy, this.#deps.monitor, this.#deps.restartsPaused());
     const { health, actions } = reduce(this.health(), event, policy);
@@ -219,7 +219,7 @@ export class ProxyMonitor {
   };
 }
 
-/** What the reducer needs to know of the config. */
+/** The part of the config that the reducer needs. */
 export const healthPolicyOf = (
   { place, upstream, optional }: ProxyConfig,
   monitor: MonitorConfig,

@@ -9,14 +9,14 @@ import type { Restarter } from '../pm2/restart.ts';
 import type { ProxyRecord } from './health-store.ts';
 
 export interface RecoveryDeps {
-  /** The proxy's app; undefined for a proxy that is no app of the config: nothing is done to it. */
+  /** The proxy's app; undefined for a proxy that is no app of the config, to which no action is applied. */
   readonly app: AppDefinition | undefined;
   readonly restart: Restarter;
   readonly log: Log;
   relisten(): Promise<unknown>;
 }
 
-/** The executor: does what the reducer decides, one remedy at a time. It keeps nothing of the proxy's health. */
+/** The executor of the reducer's actions, one remedy at a time. It keeps no state of the proxy's health. */
 export interface Recovery {
   /** Settles when the action is done, with the event that follows from it; null when none does. It never rejects. */
   execute(action: Action, record: ProxyRecord): Promise<HealthEvent | null>;
@@ -28,7 +28,7 @@ export interface Recovery {
    * stop it. Rejects with the reason why it could not be done.
    */
   restart(record: ProxyRecord): Promise<void>;
-  /** When the last remedy or restart ended (performance.now()): earlier evidence is of another process. */
+  /** The end of the last remedy or restart (performance.now()). Earlier evidence is of another process. */
   lastActionAt(): number;
 }
 
@@ -39,7 +39,7 @@ export const createRecovery = (
   let isRestarting = false;
   let lastActionAt = Number.NEGATIVE_INFINITY;
 
-  /** Runs one restart, or another remedy, of which there is only one at a time. */
+  /** Runs one restart or another remedy. Only one runs at a time. */
   const runExclusively = async (action: () => Promise<unknown>): Promise<void> => {
     isRestarting = true;
     try {

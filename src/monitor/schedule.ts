@@ -2,9 +2,9 @@ import type { MonitorConfig } from '../config/config.ts';
 import type { Health } from '../health/state.ts';
 import { createPeriodicTask } from '../lib/periodic-task.ts';
 
-/** When a proxy is checked. */
+/** The schedule of a proxy's checks. */
 export interface Schedule {
-  /** Makes the next check come after `ms`, instead of when it was due. */
+  /** Moves the next check to `ms` from now. */
   runIn(ms: number): void;
   stop(): void;
 }
@@ -15,9 +15,9 @@ export interface ScheduledTasks {
    * @param mode `triggeredByQuickCheck`: a quick check was the reason; `isLate`: it came later than it was due
    */
   check(mode: { readonly triggeredByQuickCheck: boolean; readonly isLate: boolean }): Promise<void>;
-  /** Whether there is reason to check at once. */
+  /** True when there is reason to check at once. */
   quickCheck(): Promise<boolean>;
-  /** Whether something is wrong, or about to change. */
+  /** True when something is wrong, or about to change. */
   isUrgent(): boolean;
 }
 
@@ -61,7 +61,7 @@ export const createSchedule = (
   };
 };
 
-/** Whether a proxy is checked every `fastIntervalMs`: it is starting or leaving, or about to change its state, up or down. */
+/** True when a proxy is checked every `fastIntervalMs`: it is starting or leaving, or about to change its state, up or down. */
 export const needsFastChecks = ({ state, hasLeft, incident, failures, successes }: Health): boolean =>
   state === 'starting' ||
   (hasLeft && state !== 'stopped') ||

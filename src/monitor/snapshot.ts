@@ -15,14 +15,14 @@ import { formatPortOwner } from '../system/proc/port-owner.ts';
 import type { CheckResult } from './check-runner.ts';
 import type { CheckReport } from './checks/collect.ts';
 
-/** What PM2 says of an app, for people. */
+/** The state of an app by PM2, in words. */
 interface Pm2Description {
   readonly statusText: string;
-  /** How the process ended; null when PM2 did not say. */
+  /** The end of the process; null when PM2 did not report it. */
   readonly ending: string | null;
 }
 
-/** What is known of a proxy, for the status. Without a check report it is what the config and the record say. */
+/** Makes the status of a proxy. Without a check report it contains only the facts of the config and the record. */
 export const describeProxy = (
   proxy: ProxyConfig,
   health: Health,
@@ -77,7 +77,7 @@ export const describeProxy = (
   };
 };
 
-/** What is known of a proxy, for the alerts. */
+/** Makes the view of a proxy for the alerts. */
 export const alertViewOf = (
   { name, label, place, upstream }: ProxyConfig,
   health: Health,
@@ -99,7 +99,7 @@ export const alertViewOf = (
   ),
 });
 
-/** What is known of a proxy, for the metrics. */
+/** Makes the sample of a proxy for the metrics. */
 export const sampleOf = (
   proxy: ProxyConfig,
   health: Health,
@@ -122,7 +122,7 @@ export const sampleOf = (
   };
 };
 
-/** What a check saw, for `steadyport status --evidence`. */
+/** Describes a check for `steadyport status --evidence`. */
 export const describeCheck = (
   proxy: ProxyConfig,
   health: Health,
@@ -146,7 +146,7 @@ const portOwnerOf = (checkReport: CheckReport | undefined): string | null => {
   return owner ? formatPortOwner(owner) : null;
 };
 
-/** Why the proxy is in its state. A crash is explained by how the process ended: a check says nothing of a process that is gone. */
+/** Explains the state. For a crash it is the end of the process, since a check finds out nothing about a process that is gone. */
 const detailOf = (
   cause: Cause,
   checkReport: CheckReport | undefined,
@@ -175,7 +175,7 @@ const incidentsOf = ({ history, incident }: Health): ProxyStatus['incidents'] =>
     : pastIncidents;
 };
 
-/** What to open from another machine; the scheme is that of the probe's kind. Link-local addresses are left out. */
+/** The URLs to open from another machine; the scheme is that of the probe's kind. Link-local addresses are left out. */
 const urlsOf = (
   { probe, listen: { port } }: ProxyConfig,
   boundAddresses: readonly { readonly host: string }[],

@@ -6,7 +6,7 @@ export interface Pm2Event {
   readonly app: string;
   /** The event as PM2 names it: exit, online, start, stop, delete, restart, "restart overlimit" and more. */
   readonly event: string;
-  /** How the process ended: "killed by SIGKILL", "exited with code 3". Null when it did not end, or PM2 does not say how. */
+  /** The end of the process: "killed by SIGKILL", "exited with code 3". Null when it did not end, or PM2 does not report how. */
   readonly ending: string | null;
 }
 

@@ -15,7 +15,7 @@ export interface ProcessList {
   get(maxAgeMs: number, earliestAt?: number): Promise<Pm2View>;
 }
 
-/** How long a check waits for PM2's list: a daemon that hangs must not delay the rest of the evidence. */
+/** The time that a check waits for PM2's list: a daemon that hangs must not delay the rest of the evidence. */
 const MAX_WAIT_MS = 300;
 /** A list older than this is no evidence of the present. */
 const STALE_AFTER_MS = 5_000;

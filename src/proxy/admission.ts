@@ -7,17 +7,17 @@ import { type ConnectionSlots, createConnectionSlots } from './connection-slots.
 import type { Connection, ConnectionRecord, EngineHooks, Policy } from './engine.ts';
 import { connectionLimits } from './fd-budget.ts';
 
-/** What the connections of one port share. */
+/** The context that the connections of one port share. */
 export interface ConnectionContext {
   readonly policy: Policy;
-  /** Whether this is the monitor's check: it takes a client's path, but is not counted, held, queued or logged. */
+  /** True when this is the monitor's check: it takes a client's path, but is not counted, held, queued or logged. */
   readonly isCheck: boolean;
   isOwnListener(address: Address): boolean;
   /** The address of the upstream that answered last. */
   preferredAddress(): Address | undefined;
   /** Called for each failed try at an address. @param code the system's error code */
   onConnectFailure(code: string): void;
-  /** Whether one more client may wait for the upstream; `onWaitingChange(1)` follows when it does. */
+  /** True when one more client may wait for the upstream; `onWaitingChange(1)` follows when it does. */
   mayWait(): boolean;
   /** One client more, or one fewer, waits for the upstream. */
   onWaitingChange(change: 1 | -1): void;
@@ -28,7 +28,7 @@ export interface ConnectionContext {
   onEnd(record: ConnectionRecord): void;
 }
 
-/** How an engine makes its connections. `S` is what it accepts: a socket, or a file descriptor. */
+/** Makes an engine's connections. `S` is the type of an accepted client: a socket, or a file descriptor. */
 export interface ConnectionFactory<S> {
   create(socket: S, from: Address, context: ConnectionContext): Connection;
   /** Ends the monitor's accept check: the end tells the monitor that this process accepts. */

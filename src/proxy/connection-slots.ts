@@ -4,14 +4,14 @@ import type { Connection } from './engine.ts';
 export interface ConnectionSlots {
   /** Serves the connection at once while a slot is free; else it waits, first come, first served. */
   add(connection: Connection): void;
-  /** Frees the connection's slot, or its place in the queue. @returns how many connections still have a slot */
+  /** Frees the connection's slot, or removes it from the queue. @returns how many connections still have a slot */
   remove(connection: Connection): number;
   /** Gives a free slot to the client that has waited longest for one. */
   serveNext(): void;
-  /** Whether one more client may wait for the upstream: `maxHeld` counts both kinds of waiting. */
+  /** True when one more client may wait for the upstream: `maxHeld` counts both kinds of waiting. */
   mayWait(): boolean;
   onWaitingChange(change: 1 | -1): void;
-  /** Whether one more client could neither be served nor wait. */
+  /** True when one more client could neither be served nor wait. */
   isFull(): boolean;
   counts(): {
     readonly active: number;

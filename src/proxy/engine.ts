@@ -5,7 +5,7 @@ import type { EngineCounts } from './connection-stats.ts';
 /** Moves the bytes of one port. test/integration/proxy/conformance.test.ts defines what each engine must do. */
 export interface Engine {
   readonly name: 'portable' | 'kernel';
-  /** Why this engine was chosen, in words. */
+  /** The reason for the choice of this engine, in words. */
   readonly reason?: string;
   /**
    * Listens on the address; port 0 means any free port. Rejects with the system's error (EADDRINUSE, …).
@@ -16,10 +16,10 @@ export interface Engine {
   unlisten(address: Address): Promise<void>;
   /** Takes this host's own addresses, whenever they may have changed. Until the first call only loopback counts as own. */
   setLocalAddresses(addresses: readonly string[]): void;
-  /** See `expect_check` of the control socket. */
+  /** Announces a check, as `expect_check` of the control socket does. */
   expectCheck(localPort: number, forward: boolean): void;
   counts(): EngineCounts;
-  /** Whether the thread that moves the bytes is alive; `unknown` where the caller runs on that very thread. */
+  /** The state of the thread that moves the bytes; `unknown` where the caller runs on that very thread. */
   dataPath(): 'ok' | 'stuck' | 'unknown';
   /** Stops listening, gives open connections `limitMs` to finish (0: no time), then resets the rest. */
   drain(limitMs: number): Promise<void>;
@@ -35,7 +35,7 @@ export interface Policy {
   readonly halfCloseTimeoutMs: number;
   /** The limit of open files may allow fewer; 0 means as many as that limit allows. */
   readonly maxConnections: number;
-  /** How many clients may wait, for the upstream or for a slot; one more is refused. */
+  /** The maximum number of clients that wait, for the upstream or for a slot; one more is refused. */
   readonly maxHeld: number;
 }
 
@@ -75,7 +75,7 @@ export type CreateEngine = (policy: Policy, hooks: EngineHooks) => Promise<Engin
 
 /** One client of an engine, from accept to its record. */
 export interface Connection {
-  /** Whether the client's connection is one of the proxy's own: the proxy dialled itself. */
+  /** True when the client's connection is one of the proxy's own: the proxy dialled itself. */
   isLoop(): boolean;
   /** Dials the upstream. Until then the client waits, and its first bytes stay in the socket's own buffer. */
   serve(): void;

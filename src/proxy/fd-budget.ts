@@ -14,7 +14,7 @@ const RESERVED_FILES = 48;
 const WAITING_CLIENTS_SHARE = 0.04;
 
 /**
- * How many clients may be served and may wait at a time, by the configuration and by this process's limit of open files.
+ * The maximum numbers of clients that are served and that wait, by the configuration and by this process's limit of open files.
  * A connection takes two open files, a client that waits takes one. The limits stay below OPEN_FILES_RESTART_PERCENT of
  * the open files: a restart of a proxy that is merely full would only disconnect its clients.
  */

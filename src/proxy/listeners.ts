@@ -9,7 +9,7 @@ import { isSocketFile } from '../system/unix-socket.ts';
 import type { Engine } from './engine.ts';
 import type { Binding } from './report.ts';
 
-/** Where one proxy listens, and why it does not listen where it should. */
+/** The listeners of one proxy, and the reasons why an address is not bound. */
 export interface Listeners {
   list(): readonly Binding[];
   /**
@@ -122,7 +122,7 @@ const conflicts = (listener: Listener, address: Address): boolean =>
   listener.host === '::';
 
 /**
- * Whether the upstream shares the port and holds the address itself, with a wildcard listener. Every listener that covers
+ * True when the upstream shares the port and holds the address itself, with a wildcard listener. Every listener that covers
  * the upstream's own address must be such a wildcard: otherwise the owner of the wildcard may be a stranger.
  */
 const isServedByUpstream = ({ listen, upstream }: ProxyConfig): boolean => {

@@ -13,7 +13,10 @@ import { createListeners } from './listeners.ts';
 import { allowHintFor, createRefusalLog } from './refusal-log.ts';
 import type { ProxyReport } from './report.ts';
 
-/** How often every address that is not bound is tried again: addresses come and go, and a taken port may become free. */
+/**
+ * The interval at which each address that is not bound is tried again: addresses come and go, and a taken port may
+ * become free.
+ */
 const REBIND_INTERVAL_MS = 2_000;
 
 export interface RunningProxy {

@@ -6,7 +6,7 @@ import type { ConnectionRecord } from './engine.ts';
 
 type RefusedConnection = Pick<ConnectionRecord, 'client' | 'reason'>;
 
-/** How to let the client in, when the allow list is why it was refused; else an empty text. */
+/** A hint how to let the client in, when the allow list has refused it; else an empty text. */
 export const allowHintFor = (
   { allow }: Pick<ProxyConfig, 'allow'>,
   { client, reason }: RefusedConnection,

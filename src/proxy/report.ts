@@ -1,15 +1,15 @@
 import type { PortOwner } from '../system/proc/port-owner.ts';
 import type { ConnectionStats, EngineCounts } from './connection-stats.ts';
 
-/** What a running proxy reports of itself. */
+/** The report of a running proxy on itself. */
 export interface ProxyReport {
   readonly pid: number;
   /** Milliseconds of the wall clock. */
   readonly startedAt: number;
   readonly engine: string;
-  /** Why this engine was chosen, in words. */
+  /** The reason for the choice of this engine, in words. */
   readonly engineReason: string | null;
-  /** Whether the thread that moves the bytes is alive; `unknown` where that thread makes this report itself. */
+  /** The state of the thread that moves the bytes; `unknown` where that thread makes this report itself. */
   readonly dataPath: 'ok' | 'stuck' | 'unknown';
   readonly bindings: readonly Binding[];
   readonly connections: EngineCounts & ConnectionStats;
@@ -26,6 +26,6 @@ export interface Binding {
   readonly state: 'bound' | 'not_needed' | 'in_use' | 'failed';
   /** The system's error code; null when the address is bound. */
   readonly code: string | null;
-  /** Who holds the address; null when it is free, or when nobody can be found. */
+  /** The process that holds the address; null when it is free, or when no holder can be found. */
   readonly portOwner: PortOwner | null;
 }

@@ -4,7 +4,7 @@ import { formatDuration } from '../lib/duration.ts';
 import type { ProxyStatus, Snapshot } from './snapshot.ts';
 import { wrap } from './text-layout.ts';
 
-/** What the last check of a proxy saw. Times are wall-clock milliseconds, durations are milliseconds. */
+/** The evidence of a proxy's last check. Times are wall-clock milliseconds, durations are milliseconds. */
 export interface CheckDetails {
   readonly startedAt: number;
   readonly durationMs: number;
@@ -13,11 +13,11 @@ export interface CheckDetails {
   readonly evidence: Evidence;
   readonly probe: {
     readonly type: string;
-    /** Whether the upstream was checked since the check before this one. */
+    /** True when the upstream was checked since the check before this one. */
     readonly isNew: boolean;
-    /** How long the last probe took; null when it failed, or only reads the socket table. */
+    /** The duration of the last probe; null when it failed, or only reads the socket table. */
     readonly durationMs: number | null;
-    /** What the failed check said; null when none failed. */
+    /** Why a check failed; null when none failed. */
     readonly detail: string | null;
   };
   readonly usage: Usage;
@@ -26,7 +26,7 @@ export interface CheckDetails {
 /** The last check of each proxy by the proxy's name; null until its first check has ended. */
 export type EvidenceByProxy = Readonly<Record<string, CheckDetails | null>>;
 
-/** What `steadyport status --json --evidence` prints. */
+/** The output of `steadyport status --json --evidence`. */
 export interface SnapshotWithEvidence extends Snapshot {
   readonly proxies: readonly (ProxyStatus & { readonly evidence: CheckDetails | null })[];
 }

@@ -7,7 +7,7 @@ export interface UnresponsiveMonitor {
   readonly state: string | null;
 }
 
-/** Says what is wrong with the monitor, and what to do. */
+/** Describes the problem of the monitor, and the next step. */
 export const describeMonitorProblem = ({ pid, state }: UnresponsiveMonitor): string => {
   const restartCommand = `pm2 restart ${MONITOR_APP}`;
   if (pid === null || state === null) return `it is there, and does not answer: ${restartCommand}`;

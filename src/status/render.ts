@@ -12,7 +12,7 @@ import {
 import { headlineOf, isHealthy } from './summary.ts';
 import { truncate, wrap } from './text-layout.ts';
 
-/** How text is marked. Without colours it stays as it is. */
+/** Functions that colour text. Without colours they return it unchanged. */
 export interface TextStyle {
   success(text: string): string;
   error(text: string): string;
@@ -117,7 +117,7 @@ const formatEngine = ({ engine, engineReason }: ProxyStatus): string => {
   return `  engine ${engine}${engine === 'portable' && engineReason ? ` (${engineReason})` : ''}`;
 };
 
-/** What the process uses, and a line for each limit that it exceeds. */
+/** The resource usage of the process, and a line for each limit that it exceeds. */
 const renderUsage = ({ usage, warnings, uptimePercent }: ProxyStatus): string[] => {
   const { memoryBytes, cpuPercent, openFiles, openFilesLimit } = usage;
   const parts = [
@@ -142,7 +142,7 @@ const renderIncident = (
 
 const ANSWER_LABELS: Readonly<Record<string, string>> = { true: '  (answers)', false: '  (does not answer)' };
 
-/** The cause and the next step in plain words; undefined when there is nothing to say. */
+/** The cause and the next step in plain words; undefined when there is nothing to explain. */
 const explanationOf = ({
   state,
   cause,
@@ -171,7 +171,7 @@ const renderMonitor = (
   `✓ proxy-monitor  pid ${pid}  checks every ${formatDuration(intervalMs)}, last ${formatDuration(Math.max(0, now - lastCheckAt))} ago` +
   `${http ? `  ${http}` : ''}${pm2Problem ? `  PM2: ${pm2Problem}` : ''}`;
 
-/** No line while there is no silence, no channel has a problem and nothing waits. */
+/** A line about the alerts; none while there is no silence, no channel has a problem and no message waits. */
 const renderAlerts = ({ silenceEndsAt, channels }: AlertsStatus, now: number): string[] => {
   const silence =
     silenceEndsAt === null ? [] : [`silenced for ${formatDuration(Math.max(0, silenceEndsAt - now))}`];

@@ -2,14 +2,20 @@ import type { Usage } from '../health/resource-limits.ts';
 import type { ProxyState } from '../health/state.ts';
 import type { Cause, Remedy } from '../health/types.ts';
 
-/** What `steadyport status --json` and /api/v1/status give. Times are wall-clock milliseconds, durations whole milliseconds. */
+/**
+ * The room status: the format of the status, and its texts for people. It is pure: the monitor or a command provides the facts.
+ * snapshot.ts has the format, summary.ts the headline and the exit code, render.ts and evidence.ts the texts.
+ *
+ * The output of `steadyport status --json` and of /api/v1/status. Times are wall-clock milliseconds, durations are whole
+ * milliseconds.
+ */
 export interface Snapshot {
   /** The version of this format. */
   readonly version: 1;
   readonly generatedAt: number;
   /** Null when the monitor could not be reached. */
   readonly monitor: MonitorStatus | null;
-  /** What is wrong with a monitor that is there and does not answer, and what to do; null otherwise. */
+  /** The problem of a monitor that exists and does not answer, and the next step; null otherwise. */
   readonly monitorProblem: string | null;
   readonly proxies: readonly ProxyStatus[];
   /** The last lines of the monitor's log, oldest first. */
@@ -22,7 +28,7 @@ export interface MonitorStatus {
   readonly startedAt: number;
   readonly intervalMs: number;
   readonly lastCheckAt: number;
-  /** Why PM2's list is not available; null when it is. */
+  /** The reason why PM2's list is not available; null when it is. */
   readonly pm2Problem: string | null;
   /** The URL of the monitor's HTTP; null while it is not served. */
   readonly http: string | null;
@@ -34,7 +40,7 @@ export interface AlertsStatus {
   readonly silenceEndsAt: number | null;
   readonly channels: readonly {
     readonly name: string;
-    /** How many messages wait for the channel. */
+    /** The number of messages that wait for the channel. */
     readonly waiting: number;
     /** Why the last attempt failed; null when it succeeded. */
     readonly problem: string | null;
@@ -56,12 +62,12 @@ export interface ProxyStatus {
   readonly state: ProxyState;
   readonly cause: Cause | null;
   readonly since: number;
-  /** What the failed check said, or how the process ended. */
+  /** The result of the failed check, or the way in which the process ended. */
   readonly detail: string | null;
   readonly pid: number | null;
   readonly pm2: string;
   readonly engine: string | null;
-  /** Why it is this engine, in words. */
+  /** The reason for the choice of this engine, in words. */
   readonly engineReason: string | null;
   readonly restarts: { readonly crash: number; readonly forced: number };
   readonly failures: { readonly consecutive: number; readonly sinceHealthy: number; readonly total: number };
@@ -76,18 +82,18 @@ export interface ProxyStatus {
     readonly cause: Cause;
     readonly actions: readonly Remedy[];
   }[];
-  /** What exceeds a limit that only warns, in words. */
+  /** The limits that only warn and are exceeded, in words. */
   readonly warnings: readonly string[];
   readonly usage: Usage;
   /** The next restart, when earlier ones did not help; null otherwise. */
   readonly nextRestartAt: number | null;
   readonly connections: { readonly active: number; readonly total: number };
   readonly checkMs: number | null;
-  /** The process that has the port, when it is not the proxy. */
+  /** The process that holds the port, when it is not the proxy. */
   readonly portOwner: string | null;
-  /** What to open from another machine. */
+  /** The URLs to open from another machine. */
   readonly urls: readonly string[];
-  /** Whether a connection to a non-loopback address of this host is accepted; null when that was not checked. */
+  /** True when a connection to a non-loopback address of this host is accepted; null when that was not checked. */
   readonly answersOnOwnAddress: boolean | null;
 }
 

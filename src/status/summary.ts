@@ -7,10 +7,10 @@ export const exitCodeOf = ({ monitor, proxies }: Snapshot): 0 | 1 | 3 => {
   return proxies.length > 0 && proxies.every(isHealthy) ? 0 : 1;
 };
 
-/** A check that is later than this says nothing about the present. */
+/** A check that is later than this proves nothing about the present. */
 const MAX_CHECK_DELAY_MS = 10_000;
 
-/** Whether the exit code is 0 and the last check is recent: the heartbeat is sent while this is so. */
+/** True when the exit code is 0 and the last check is recent: the heartbeat is sent while this is so. */
 export const isFreshAndHealthy = (snapshot: Snapshot): boolean => {
   const { monitor, generatedAt } = snapshot;
   return (
@@ -29,7 +29,7 @@ export const selectProxies = (snapshot: Snapshot, query: string): Snapshot | und
   return proxies.length === 0 ? undefined : { ...snapshot, proxies };
 };
 
-/** Whether the query is the proxy's PM2 app, its port or socket, or its label, in any case. */
+/** True when the query is the proxy's PM2 app, its port or socket, or its label, in any case. */
 export const matchesQuery = (
   { name, id, label }: Pick<ProxyStatus, 'name' | 'id' | 'label'>,
   query: string,
@@ -52,5 +52,5 @@ const monitorNoticeOf = ({ monitor, monitorProblem }: Snapshot): string | null =
   return monitor === null ? 'No monitor.' : null;
 };
 
-/** @param many what is said of none and of several */
+/** @param many the text for none and for several */
 const plural = (count: number, one: string, many: string): string => (count === 1 ? one : many);

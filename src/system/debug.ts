@@ -1,6 +1,6 @@
 import { debuglog, format } from 'node:util';
 
-/** What STEADYPORT_DEBUG may name: a room, or a path through several rooms. */
+/** The sections that STEADYPORT_DEBUG may name. Each is a room, or a path through several rooms. */
 export type DebugSection = 'check' | 'probe' | 'pm2' | 'ipc' | 'dial' | 'alert';
 
 export type Debug = (message: string, ...values: readonly unknown[]) => void;
@@ -17,7 +17,7 @@ export const createDebug = (section: DebugSection): Debug => {
   };
 };
 
-/** Whether the debug log of the section is on, for code that must not pay for a log that is off. */
+/** True when the debug log of the section is on, for code that must not pay for a log that is off. */
 export const isDebugEnabled = (section: DebugSection): boolean =>
   isEnabled(section) || debuglog(`steadyport:${section}`).enabled;
 

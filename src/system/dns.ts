@@ -25,7 +25,7 @@ export const resolveAddress = async (address: Address): Promise<ResolveResult> =
   }
 };
 
-/** How long the addresses of a name are cached; a failure is not cached. */
+/** The time for which the addresses of a name are cached; a failure is not cached. */
 const CACHE_MS = 5_000;
 const cache = new Map<string, { readonly hosts: readonly string[]; readonly resolvedAt: number }>();
 

@@ -1,5 +1,5 @@
 /**
- * The room system: what the operating system provides, as small functions. Files, the state directory, DNS, unix sockets,
+ * The room system: the services of the operating system, as small functions. Files, the state directory, DNS, unix sockets,
  * signals and processes are here; what is read from /proc is in proc/.
  */
 import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -43,7 +43,7 @@ export const readText = (path: string): string | undefined => {
   }
 };
 
-/** When the file was written, in milliseconds of the wall clock; undefined when it does not exist. */
+/** The time of the file's last write, in milliseconds of the wall clock; undefined when it does not exist. */
 export const modifiedAt = (path: string): number | undefined =>
   statSync(path, { throwIfNoEntry: false })?.mtimeMs;
 

@@ -1,7 +1,7 @@
 import { readProcess } from './proc/procfs.ts';
 
 /**
- * Sends SIGKILL to the process, if it is still the one that had the pid and started at that tick.
+ * Sends SIGKILL to the process, if it is still the one with this pid and this start time in clock ticks.
  * @returns false when that process has ended, when another process has the pid by now, or when it is another user's
  */
 export const killSameProcess = (pid: number, startTicks: number): boolean => {

@@ -3,7 +3,7 @@ import { isAlive, processStartedAt } from './proc/procfs.ts';
 
 /**
  * Removes the pid file of a process that has ended, or whose pid another process has by now.
- * @param knownPid the proxy's pid by other evidence; this pid is the proxy's, whatever the clocks say. null: unknown
+ * @param knownPid the proxy's pid by other evidence; this pid is the proxy's, whatever the clocks show. null: unknown
  * @returns whether a pid file was removed
  */
 export const removeStalePidFile = (path: string, knownPid: number | null): boolean => {

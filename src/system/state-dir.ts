@@ -24,7 +24,7 @@ export interface StateDir {
 }
 
 /**
- * Says where everything is, and makes nothing.
+ * Returns the paths in the state directory, and makes nothing.
  * @throws UsageError when the paths of the sockets would be too long for the system (MAX_SOCKET_PATH_BYTES)
  */
 export const locateStateDir = (path: string): StateDir => {

@@ -36,7 +36,7 @@ export const replaceStaleSocket = async <T>(path: string, listen: () => Promise<
   }
 };
 
-/** Whether a process listens on the unix socket. Only ECONNREFUSED or ENOENT proves that none does (connect(2)). */
+/** True when a process listens on the unix socket. Only ECONNREFUSED or ENOENT proves that none does (connect(2)). */
 export const isServed = (path: string): Promise<boolean> =>
   new Promise((resolve) => {
     const socket = connect(path);
@@ -49,6 +49,6 @@ export const isServed = (path: string): Promise<boolean> =>
     );
   });
 
-/** Whether the path is a socket file, served or stale. */
+/** True when the path is a socket file, served or stale. */
 export const isSocketFile = (path: string): boolean =>
   lstatSync(path, { throwIfNoEntry: false })?.isSocket() ?? false;

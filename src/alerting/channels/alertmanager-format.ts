@@ -1,10 +1,10 @@
 import type { Notification, NotificationKind, Severity } from '../policy/notification.ts';
 
-/** An alert in the words of Prometheus and Alertmanager. */
+/** An alert in the format of Prometheus and Alertmanager. */
 export interface Alert {
   readonly labels: LabelSet;
   readonly annotations: LabelSet;
-  /** RFC 3339. */
+  /** A time in the format of RFC 3339. */
   readonly startsAt: string;
   readonly endsAt: string;
   readonly generatorURL: string;
@@ -37,7 +37,7 @@ export const labelsOf = ({ kind, severity, proxy }: Notification): LabelSet => (
   proxy,
 });
 
-/** A reminder has the labels of the alert that goes on: of an outage when it is critical, of flapping otherwise. */
+/** A reminder has the labels of the alert that it repeats: an outage when it is critical, otherwise flapping. */
 const labelsOfReminder = (severity: Severity): LabelSet => (severity === 'critical' ? DOWN : FLAPPING);
 
 export const annotationsOf = (notification: Notification): LabelSet => {
@@ -53,7 +53,10 @@ export const annotationsOf = (notification: Notification): LabelSet => {
   };
 };
 
-/** Alertmanager's own fingerprint: FNV-1a of 64 bits over the sorted labels (prometheus/common, model/signature.go). */
+/**
+ * The fingerprint that Alertmanager itself uses: FNV-1a of 64 bits over the sorted labels (prometheus/common,
+ * model/signature.go).
+ */
 export const fingerprintOf = (labels: LabelSet): string => {
   const bytes = Object.keys(labels)
     .toSorted()

@@ -5,7 +5,7 @@ import type { FormatContext, StateFormat } from './channel.ts';
 /** An active alert is sent again every minute. Without that, Alertmanager ends it after this time. */
 const EXPIRES_AFTER_MS = 5 * 60_000;
 
-/** For `POST /api/v2/alerts` (https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml). */
+/** Formats alerts for `POST /api/v2/alerts` (https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml). */
 const alertmanagerBody = (
   alerts: readonly ActiveAlert[],
   { pageUrl }: Pick<FormatContext, 'pageUrl'>,

@@ -11,7 +11,7 @@ export interface EventChannel {
 /** A channel that gets a state instead of events: all active alerts, and those that ended since it last accepted a list. */
 export interface StateChannel {
   readonly name: string;
-  /** As {@link EventChannel.send}. */
+  /** Works like {@link EventChannel.send}. */
   sendAll(alerts: readonly ActiveAlert[], signal: AbortSignal): Promise<Delivery>;
 }
 
@@ -20,7 +20,7 @@ export interface Channels {
   readonly stateChannels: readonly StateChannel[];
 }
 
-/** What a body may need besides the message. */
+/** The addresses that a body may need besides the message. */
 export interface FormatContext {
   /** The URL as it is configured. It is a secret. */
   readonly url: URL;
@@ -28,7 +28,7 @@ export interface FormatContext {
   readonly pageUrl: string | null;
 }
 
-/** How an event channel writes a message. */
+/** The format of an event channel: it writes a message. */
 export interface EventFormat {
   readonly delivers: 'events';
   /** @returns the JSON of the request */
@@ -37,7 +37,7 @@ export interface EventFormat {
   toEndpoint?(url: URL): URL;
 }
 
-/** How a state channel writes a list of alerts. */
+/** The format of a state channel: it writes a list of alerts. */
 export interface StateFormat {
   readonly delivers: 'state';
   /** @param now wall-clock milliseconds */

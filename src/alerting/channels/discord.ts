@@ -42,7 +42,7 @@ interface Embed {
   readonly footer: { readonly text: string };
 }
 
-/** For https://discord.com/developers/docs/resources/webhook#execute-webhook. The message mentions nobody. */
+/** Formats a message for https://discord.com/developers/docs/resources/webhook#execute-webhook. The message mentions nobody. */
 export const discordBody = (message: Message) => {
   const footer = { text: truncate(`steadyport ${message.id}`, MAX.footer, FOOTER_FORMAT) };
   const timestamp = new Date(message.createdAt).toISOString();

@@ -35,7 +35,7 @@ const PRIORITIES: Readonly<Record<Severity, number>> = { critical: 5, warning: 4
 
 const fit = (text: string, maxBytes: number): string => truncate(text, maxBytes, format);
 
-/** For https://docs.ntfy.sh/publish/#publish-as-json. */
+/** Formats a message for https://docs.ntfy.sh/publish/#publish-as-json. */
 export const ntfyBody = (message: Message, { url }: Pick<FormatContext, 'url'>) => {
   const { notifications } = message;
   const isSingle = notifications.length === 1;

@@ -17,7 +17,10 @@ import {
  */
 const MAX = { notifications: 40, characters: 9_000, text: 1_000, omitted: 1_000 };
 
-/** Three characters are escaped, and dates are in the reader's own time: https://docs.slack.dev/messaging/formatting-message-text. */
+/**
+ * Three characters are escaped, and dates are in the reader's own time:
+ * https://docs.slack.dev/messaging/formatting-message-text.
+ */
 const format: TextFormat = {
   escape: (text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;'),
   formatTime: (at) =>
@@ -29,7 +32,10 @@ interface Block {
   readonly [key: string]: unknown;
 }
 
-/** For an incoming webhook: `text` is what the reader's notification shows. https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks */
+/**
+ * Formats a message for an incoming webhook. The reader's notification shows `text`.
+ * https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
+ */
 export const slackBody = (message: Message): { readonly text: string; readonly blocks: readonly Block[] } => {
   const { shown, omitted } = selectGravest(
     message.notifications,

@@ -13,9 +13,9 @@ const HEADINGS: Readonly<Record<NotificationKind, string>> = {
   test: '🔔 Test',
 };
 
-/** How a channel writes text. */
+/** A channel's rules for text. */
 export interface TextFormat {
-  /** Makes a text harmless that comes from outside: no markup, no mention. */
+  /** Escapes a text from outside, so that it contains no markup and no mention. */
   escape(text: string): string;
   /** @param at wall-clock milliseconds */
   formatTime(at: number): string;
@@ -33,7 +33,7 @@ export interface NotificationText {
 /** The longest parts, in the unit of {@link TextFormat.measure}. */
 const MAX_LENGTH = { title: 200, summary: 700, row: 400 };
 
-/** What is wrong, since when, why, what was done, and what to do. */
+/** Says what is wrong, since when, why, what was done and what to do. */
 export const formatNotification = (notification: Notification, format: TextFormat): NotificationText => {
   const { summary, startedAt, endedAt } = notification;
   // Discord refuses a field without a text.
@@ -85,7 +85,7 @@ const namesOf = (notifications: readonly Notification[]): string =>
 const SEVERITY_RANK: Readonly<Record<Severity, number>> = { critical: 0, warning: 1, info: 2 };
 
 /**
- * The notifications that fit into a message, the gravest first, and those that do not.
+ * Selects the notifications that fit into a message, the gravest first, and lists the others as omitted.
  * @param length the length of what `render` made, in the unit of `maxCharacters`
  */
 export const selectGravest = <T>(

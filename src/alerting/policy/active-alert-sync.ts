@@ -4,7 +4,7 @@ import type { ActiveAlert, Delivery } from './notification.ts';
 /** An active alert is sent again after this time: without that, Alertmanager ends it after 5 minutes. */
 const RESEND_INTERVAL_MS = 60_000;
 
-/** What a state channel has accepted, and when it is tried again. */
+/** The list that a state channel has accepted, and the time of the next try. */
 export interface SyncState {
   /** The list of alerts that it accepted last, as JSON. */
   readonly lastAccepted: string;
@@ -12,13 +12,13 @@ export interface SyncState {
   readonly attempts: number;
   /** Wall-clock milliseconds. */
   readonly nextAttemptAt: number;
-  /** What the last try said; null after one that succeeded. */
+  /** Why the last try failed; null when it succeeded. */
   readonly problem: string | null;
 }
 
 export const NEVER_SENT: SyncState = { lastAccepted: '[]', attempts: 0, nextAttemptAt: 0, problem: null };
 
-/** Whether the list is to be sent now: at each change, and every {@link RESEND_INTERVAL_MS} while an alert is active. */
+/** True when the list is to be sent now: at each change, and every {@link RESEND_INTERVAL_MS} while an alert is active. */
 export const shouldSend = (
   { lastAccepted, attempts, nextAttemptAt }: SyncState,
   alerts: readonly ActiveAlert[],

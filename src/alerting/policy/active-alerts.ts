@@ -1,7 +1,7 @@
 import { type AnnouncedState, toResolvedAlert } from './announcement.ts';
 import type { ActiveAlert } from './notification.ts';
 
-/** What state channels get: the announced alerts that are active, and those that ended. */
+/** The alerts for state channels: the announced ones that are active, and those that ended. */
 export interface ActiveAlertState {
   /** By the PM2 app's name. */
   readonly proxies: Readonly<Record<string, AnnouncedState>>;
@@ -19,7 +19,7 @@ export const alertsFor = (
 ): readonly ActiveAlert[] => {
   const active = Object.values(proxies).flatMap(activeAlertsOf);
   const pending = resolved.filter(({ pendingFor }) => pendingFor.includes(channel)).map(({ alert }) => alert);
-  // When an alert has begun again, its previous end would end it.
+  // An alert that has begun again is sent without its previous end, which would end it.
   return [...active, ...pending.filter((ended) => !active.some((alert) => isSameAlert(alert, ended)))];
 };
 

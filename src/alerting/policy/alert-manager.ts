@@ -10,15 +10,15 @@ import type { Message, Notification } from './notification.ts';
  * The room alerting/policy: decides what is announced, when, and in which words. It is pure: states and instants go in, states and
  * messages come out.
  *
- * What was announced of all ports. It is kept over restarts of the monitor. Instants are wall-clock milliseconds.
+ * The announcements of all ports. They outlive restarts of the monitor. Instants are wall-clock milliseconds.
  */
 export interface AlertState extends ActiveAlertState {
-  /** When the first notification of the next message was made; null when there is none. */
+  /** The time of the first notification of the next message; null when there is none. */
   readonly groupStartedAt: number | null;
   readonly deferred: DeferredNotifications;
   /** 0: there is no silence. */
   readonly silenceEndsAt: number;
-  /** How many messages were made so far. */
+  /** The number of messages made so far. */
   readonly messageCount: number;
 }
 
@@ -31,7 +31,7 @@ export interface AlertPolicy extends AnnouncementPolicy {
 
 export interface Moment {
   readonly now: number;
-  /** Whether `now` is within the quiet hours. */
+  /** True when `now` is within the quiet hours. */
   readonly isQuiet: boolean;
   /** Identifies this run of the monitor, so that the ids of its messages are unique. */
   readonly runId: string;
@@ -82,7 +82,7 @@ export const evaluate = (
 };
 
 /**
- * Begins a silence. At its end what is still down is announced, and what has ended of what was announced before.
+ * Begins a silence. At its end the ports that are still down are announced, and the ends of alerts that were announced before it.
  * @param endsAt wall-clock milliseconds; 0 ends the silence
  */
 export const silence = (state: AlertState, endsAt: number): AlertState => ({
@@ -91,13 +91,13 @@ export const silence = (state: AlertState, endsAt: number): AlertState => ({
 });
 
 type ProxyUpdate = Omit<Update, 'announced'> & {
-  /** Null: the port is forgotten. */
+  /** Null removes the port from the state. */
   readonly announced: AnnouncedState | null;
 };
 
 interface ProxyChange {
   readonly name: string;
-  /** What was announced before. */
+  /** The announced state before this change. */
   readonly announced: AnnouncedState;
   readonly update: ProxyUpdate;
 }
@@ -112,7 +112,7 @@ const diffProxy = (previous: AlertState, proxy: ProxyView, now: number, policy: 
   return { name: proxy.name, announced, update };
 };
 
-/** The ports that were taken out of the config. */
+/** Ends the alerts of the ports that were taken out of the config. */
 const diffRemoved = (
   previous: AlertState,
   proxies: readonly ProxyView[],

@@ -1,12 +1,12 @@
 import type { Cause } from '../../health/types.ts';
 import type { ActiveAlert, Notification } from './notification.ts';
 
-/** What was announced of a port. Instants are wall-clock milliseconds. */
+/** The announcements of a port. Instants are wall-clock milliseconds. */
 export interface AnnouncedState {
   /** The announced incident. The `startedAt` of its notification tells it from others. */
   readonly outage: Announcement | null;
   readonly flapping: Announcement | null;
-  /** When the port recently went down or was restarted. */
+  /** The times at which the port recently went down or was restarted. */
   readonly failedAt: readonly number[];
   /** The last incident of the history that was handled, by its `startedAt`. */
   readonly lastHandledStartedAt: number | null;
@@ -17,7 +17,7 @@ export interface AnnouncedState {
 
 export interface Announcement {
   readonly notification: Notification;
-  /** When it was last announced. The next reminder counts from then. */
+  /** The time of the last announcement. The next reminder counts from then. */
   readonly announcedAt: number;
 }
 
@@ -28,7 +28,7 @@ export interface AnnouncementPolicy {
   readonly flapping: { readonly threshold: number; readonly windowMs: number };
 }
 
-/** What is to be announced of a port, and the state after that. */
+/** The notifications to send about a port, and its announced state after them. */
 export interface Update {
   readonly announced: AnnouncedState;
   readonly notifications: readonly Notification[];

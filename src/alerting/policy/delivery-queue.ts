@@ -7,19 +7,19 @@ export interface Queue {
   readonly items: readonly Queued[];
   /** Failed tries of the first message. */
   readonly attempts: number;
-  /** When the first message is tried next, in wall-clock milliseconds. */
+  /** The time of the next try of the first message, in wall-clock milliseconds. */
   readonly nextAttemptAt: number;
-  /** What the last try said; null after one that succeeded. */
+  /** Why the last try failed; null when it succeeded. */
   readonly problem: string | null;
 }
 
 export interface Queued {
   readonly message: Message;
-  /** For a message in the place of several: how many there were, and the time that they are of. Null for any other. */
+  /** The number of messages that this one replaces, and the time that they span. Null when it replaces none. */
   readonly folded: { readonly count: number; readonly startedAt: number; readonly endedAt: number } | null;
 }
 
-/** By the channel's name. */
+/** The queues by the channel's name. */
 export type Outbox = Readonly<Record<string, Queue>>;
 
 export type Outcome = 'sent' | 'failed' | 'dropped';
@@ -31,7 +31,7 @@ export const MAX_QUEUED = 100;
 /** A failed message is tried again after 1 s, 2 s, 4 s … at most 5 min; later when the receiver asks for that. */
 const BACKOFF: Backoff = { minMs: 1_000, maxMs: 300_000 };
 const MAX_RETRY_AFTER_MS = 3_600_000;
-/** The part of the pause that is left to chance, so that several senders do not come at once. */
+/** The part of the pause that is random, so that several senders do not retry at once. */
 const JITTER = 0.25;
 
 /** Adds the messages to the end of each channel's queue. @returns the very same outbox when there are none */
@@ -68,7 +68,7 @@ export const removeUnconfigured = (
   };
 };
 
-/** How many messages wait. A folded message counts as many as it stands for. */
+/** The number of messages that wait. A folded message counts as many as it replaces. */
 export const countQueued = ({ items }: Queue): number =>
   items.reduce((sum, { folded }) => sum + (folded?.count ?? 1), 0);
 
@@ -76,7 +76,7 @@ export const countQueued = ({ items }: Queue): number =>
 export const nextMessage = ({ items, nextAttemptAt }: Queue, now: number): Message | undefined =>
   isDue(nextAttemptAt, now) ? items[0]?.message : undefined;
 
-/** Whether the time has come. A time that is further ahead than any pause was computed before the clock was set back. */
+/** True when the time has come. A time further ahead than MAX_RETRY_AFTER_MS was computed before the clock was set back. */
 export const isDue = (dueAt: number, now: number): boolean =>
   dueAt <= now || dueAt - now > MAX_RETRY_AFTER_MS;
 

@@ -21,7 +21,7 @@ import {
   warningNotification,
 } from './messages.ts';
 
-/** The announced state of a port that is seen for the first time: its past incidents count as handled. */
+/** The announced state of a new port: its past incidents count as handled. */
 export const initialAnnouncements = ({ health }: ProxyView): AnnouncedState => ({
   outage: null,
   flapping: null,
@@ -32,7 +32,7 @@ export const initialAnnouncements = ({ health }: ProxyView): AnnouncedState => (
 });
 
 /**
- * What changed since the last announcement. The result depends on the two states only, not on how often it is asked for.
+ * Finds what changed since the last announcement. The result depends on the two states only, not on how often it is asked for.
  * @param now wall-clock milliseconds
  */
 export const diffAnnouncements = (
@@ -61,7 +61,7 @@ export const skipWhileSilenced = (
 };
 
 interface RuleContext {
-  /** What was announced before the first rule. */
+  /** The announced state before the first rule. */
   readonly previous: AnnouncedState;
   readonly proxy: ProxyView;
   readonly now: number;
@@ -73,7 +73,7 @@ type ApplyRule = (update: Update, context: RuleContext) => Update;
 interface Rule {
   readonly name: string;
   readonly apply: ApplyRule;
-  /** Why the rule exists, and why at this place. */
+  /** Why the rule exists, and why it stands at its position in the list. */
   readonly why: string;
 }
 
@@ -217,7 +217,7 @@ const recordFailure = (
   return announce(recorded, notification, { flapping: { notification, announcedAt: now } });
 };
 
-/** Each rule sees what the rules before it have announced. */
+/** The rules in their order. Each one gets the announced state that the rules before it have made. */
 const RULES: readonly Rule[] = [
   {
     name: 'recovery of the announced outage',

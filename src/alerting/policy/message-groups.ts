@@ -1,10 +1,10 @@
 import { foldedNotification } from './messages.ts';
 import type { Notification } from './notification.ts';
 
-/** What waits for the end of the quiet hours. */
+/** The notifications that wait for the end of the quiet hours. */
 export interface DeferredNotifications {
   readonly notifications: readonly Notification[];
-  /** How many older ones were left out, since only {@link MAX_DEFERRED} are kept. */
+  /** The number of older ones that were left out, since only {@link MAX_DEFERRED} are kept. */
   readonly omittedCount: number;
 }
 
@@ -17,11 +17,11 @@ interface Selection {
   readonly notifications: readonly Notification[];
   readonly deferred: DeferredNotifications;
   mayBeDeferred(notification: Notification): boolean;
-  /** Whether the deferred notifications are to be sent now, as one digest. */
+  /** True when the deferred notifications are to be sent now, as one digest. */
   readonly isDigestDue: boolean;
 }
 
-/** Which notifications are sent now, each group as one message, the digest first; and which are deferred. */
+/** Splits the notifications into those to send now, a message for each group, the digest first, and the deferred ones. */
 export const selectGroups = ({
   notifications,
   deferred,

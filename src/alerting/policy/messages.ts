@@ -6,7 +6,7 @@ import type { Cause, Remedy } from '../../health/types.ts';
 import { formatDuration } from '../../lib/duration.ts';
 import type { Notification } from './notification.ts';
 
-/** What the monitor knows of a port at the moment. */
+/** The present facts about a port. */
 export interface ProxyView {
   /** The PM2 app's name. */
   readonly name: string;
@@ -15,11 +15,11 @@ export interface ProxyView {
   readonly place: string;
   readonly upstream: string;
   readonly health: Health;
-  /** What the failed check said, or how the process ended. */
+  /** The result of the failed check, or the way in which the process ended. */
   readonly detail: string | null;
-  /** The process that has the port, when it is not the proxy. */
+  /** The process that holds the port, when it is not the proxy. */
   readonly portOwner: string | null;
-  /** What exceeds a limit that only warns, in words. */
+  /** The limits that only warn and are exceeded: a text for each cause. */
   readonly limits: Readonly<Partial<Record<Cause, string>>>;
 }
 
@@ -49,7 +49,7 @@ export const warningNotification = (proxy: ProxyView, cause: Cause, now: number)
   ...advise(proxy, cause, proxy.limits[cause] ?? null),
 });
 
-/** The end of an announced outage. @param past the incident; null when the history no longer has it */
+/** Announces the end of an outage. @param past the incident; null when the history no longer has it */
 export const recoveredNotification = (
   proxy: ProxyView,
   announced: Notification,
@@ -62,7 +62,7 @@ export const recoveredNotification = (
     (lasted) => `${END_TEXTS[proxy.health.state] ?? 'is healthy again'} after ${lasted}`,
   );
 
-/** The beginning and the end of an incident in one notification. */
+/** Announces the beginning and the end of an incident in one notification. */
 export const outageNotification = (proxy: ProxyView, past: PastIncident): Notification =>
   resolvedNotification(
     proxy,
@@ -117,7 +117,7 @@ export const reminderNotification = (
   };
 };
 
-/** The end of what was announced of a port that was taken out of the config. */
+/** Announces that the alert of a port ends, because the port was taken out of the config. */
 export const removedNotification = (announced: Notification, now: number): Notification => ({
   ...announced,
   kind: announced.kind === 'flapping' ? 'steady' : 'recovered',
@@ -180,13 +180,13 @@ const resolvedNotification = (
   actionTaken: cause === null ? null : describeRemedies(cause, actions),
 });
 
-/** How an incident ended, when it was not by a recovery. */
+/** The ends of an incident other than a recovery. */
 const END_TEXTS: Readonly<Partial<Record<Health['state'], string>>> = {
   stopped: 'was stopped by the operator',
   waiting: 'waits for its upstream, which may be off',
 };
 
-/** The last check's words belong to an announcement of the same cause only. */
+/** Adds the last check's detail only when it is about the cause that is announced. */
 const adviseFromCheck = (proxy: ProxyView, cause: Cause): Pick<Notification, 'reason' | 'nextStep'> =>
   advise(proxy, cause, proxy.health.cause === cause ? proxy.detail : null);
 

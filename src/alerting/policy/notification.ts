@@ -1,6 +1,6 @@
 import type { Cause } from '../../health/types.ts';
 
-/** What a notification announces about a port. */
+/** The events of a port that a notification announces. */
 export type NotificationKind =
   | 'down'
   | 'restarted'
@@ -28,7 +28,7 @@ export interface Notification {
   readonly summary: string;
   /** Why, as far as the evidence goes; null when there is nothing to add. */
   readonly reason: string | null;
-  /** What was done about it; null when nothing is known. */
+  /** The remedies that were tried; null when none is known. */
   readonly actionTaken: string | null;
   /** What to do; null when there is nothing to do. */
   readonly nextStep: string | null;
@@ -55,7 +55,7 @@ export type Delivery =
   | { readonly ok: true }
   | {
       readonly ok: false;
-      /** What went wrong. The URL, a secret, is not in it. */
+      /** The reason of the failure. It never contains the URL, which is a secret. */
       readonly problem: string;
       /** The pause that the receiver asks for (Retry-After, retry_after); null when it asks for none. */
       readonly retryAfterMs: number | null;

@@ -1,8 +1,8 @@
 import type { AlertsConfig } from '../../config/config.ts';
 
 /**
- * Makes a function that says whether an instant is within the quiet hours: from `from`, up to and without `to`, by the clock of
- * `timeZone` (default: this machine's). Without quiet hours it always says no.
+ * Makes a function that is true for an instant within the quiet hours: from `from`, up to and without `to`, by the clock of
+ * `timeZone` (default: this machine's). Without quiet hours it is always false.
  */
 export const createQuietHours = (hours: AlertsConfig['quietHours']): ((now: number) => boolean) => {
   if (!hours) return () => false;

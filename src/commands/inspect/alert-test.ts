@@ -9,10 +9,13 @@ import { requireConfig, requireSecrets } from '../../config/load.ts';
 import { CHANNELS } from '../../kinds/channels/registry.ts';
 import { UsageError } from '../../lib/usage-error.ts';
 
-/** How long the test is an alert in Alertmanager, where it ends by itself. */
+/** The time after which the test ends by itself in Alertmanager. */
 const TEST_DURATION_MS = 60_000;
 
-/** `steadyport alert-test`: 0 when every channel accepted the test, 1 when one did not, 2 when there is none or the config is wrong. */
+/**
+ * `steadyport alert-test`: 0 when every channel accepted the test, 1 when one did not, 2 when there is none or the
+ * config is wrong.
+ */
 export const run = async (): Promise<number> => {
   const { settings } = requireConfig();
   const { secrets, warnings } = requireSecrets(settings);

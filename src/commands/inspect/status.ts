@@ -19,7 +19,7 @@ const REFRESH_INTERVAL_MS = 1_000;
 
 /**
  * `steadyport status [NAME] [--json] [--watch] [--evidence]`: exits with 0 when all are up, 1 for anything else, 2 for wrong
- * usage, 3 without a monitor. With `--evidence` it prints what the last check of each proxy saw.
+ * usage, 3 without a monitor. With `--evidence` it prints the evidence of each proxy's last check.
  */
 export const run = async (args: ParsedArgs): Promise<number> => {
   const { config, settings } = requireConfig();
@@ -37,7 +37,7 @@ export const run = async (args: ParsedArgs): Promise<number> => {
   }
 };
 
-/** What is printed: with `--json` the snapshot, otherwise the text. */
+/** The output: with `--json` the snapshot, otherwise the text. */
 interface Output {
   readonly snapshot: Snapshot;
   text(): string;

@@ -7,7 +7,7 @@ import { makeStateDir } from '../../system/state-dir.ts';
 
 const MAX_RECENT_LINES = 10;
 
-/** `steadyport monitor`: monitors every proxy of the config until it is told to leave. */
+/** `steadyport monitor`: monitors every proxy of the config until it is asked to exit. */
 export const run = async (): Promise<undefined> => {
   const startedAt = Date.now();
   const { config, settings } = requireConfig();

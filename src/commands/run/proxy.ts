@@ -28,7 +28,7 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
   await startingProxy;
 };
 
-/** @throws UsageError that names every mistake by its key, without the place in the list */
+/** @throws UsageError that names every mistake by its key, without the index in the list */
 const parseEntry = (entry: object): ProxyConfig => {
   const parsed = parseConfig({ proxies: [entry] });
   const errors = parsed.ok ? [] : parsed.errors;

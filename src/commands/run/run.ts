@@ -115,7 +115,7 @@ const writePidFile = (path: string, availability: EdgeLogger): void => {
 };
 
 interface Predecessor {
-  /** When it was asked to leave, in milliseconds of performance.now(). */
+  /** The instant at which it was asked to exit, in milliseconds of performance.now(). */
   readonly askedAt: number;
   /** Resolves when it has ended, or after PM2_DRAIN_MS and ANSWER_TIMEOUT_MS. */
   readonly exited: Promise<unknown>;

@@ -4,7 +4,7 @@ import type { OrphanProtocol } from '../../ipc/protocol.ts';
 import { readInteger } from '../../system/files.ts';
 import { listPortIds, type StateDir } from '../../system/state-dir.ts';
 
-/** Generous, since on a busy machine an answer may take a second. */
+/** The time-out is generous, since on a busy machine an answer may take a second. */
 const ANSWER_TIMEOUT_MS = 3_000;
 /** Longer than a process under PM2 takes to drain and exit. */
 const EXIT_TIMEOUT_MS = 3_000;

@@ -7,7 +7,7 @@ import { backlogOf } from './listening.ts';
 
 export interface AcceptResult {
   readonly state: Evidence['accepts'];
-  /** What the failed check said. */
+  /** Why the check failed; null when it did not. */
   readonly detail: string | null;
   /** The address that was checked; null when none was. */
   readonly address: Address | null;
@@ -50,7 +50,7 @@ const checkAccept = async (
   await heartbeat.ask('expect_check', { localPort, forward: false });
   const result = await probeAccept(address, localPort, timeoutMs);
   if (result.ok) return { state: 'ok', detail: null, address };
-  // That an address has just gone from this host is no fault of the proxy, which follows within seconds.
+  // An address may have just gone from this host. That is no fault of the proxy, which follows within seconds.
   if (!isLoopback(address.host) && !localAddresses().includes(address.host)) return NOT_CHECKED;
   return isCheckPortTaken(result) ? NOT_CHECKED : { state: 'failed', detail: result.error, address };
 };

@@ -4,11 +4,11 @@ import { type ProbeResult, runExchange } from '../probes/exchange/exchange.ts';
 
 /**
  * A port for a check to announce and to connect from, outside the range that Linux hands out by itself (ip(7): 32768 to
- * 60999). It may be taken; {@link isCheckPortTaken} then says so.
+ * 60999). It may be taken; {@link isCheckPortTaken} is then true.
  */
 export const pickCheckPort = (): number => 20_000 + Math.floor(Math.random() * 12_000);
 
-/** True when the check's own port was not free after all: the result says nothing about the proxy. */
+/** True when the check's own port was not free after all: the result proves nothing about the proxy. */
 export const isCheckPortTaken = (result: ProbeResult): boolean =>
   !result.ok && result.phase === 'connect' && /EADDRINUSE|EADDRNOTAVAIL/.test(result.error);
 
@@ -23,7 +23,7 @@ export const probeAccept = (address: Address, localPort: number, timeoutMs: numb
     return () => 'accepted nothing';
   });
 
-/** Where to connect for a bound address. For a wildcard: an address that other machines reach, if there is one. */
+/** The address to connect to for a bound one. For a wildcard: an address that other machines reach, if there is one. */
 export const reachableAddress = ({ host, port }: Address): Address => {
   if (host !== '0.0.0.0' && host !== '::') return { host, port };
   const externalHost = localAddresses().find(

@@ -14,14 +14,14 @@ import { createResourceSampler } from './resources.ts';
 import { createUpstreamCheck } from './upstream.ts';
 
 /**
- * The room monitor/checks: what a check of one proxy asks of PM2, the process, the control socket, the port and the upstream.
+ * The room monitor/checks: the evidence on one proxy from PM2, the process, the control socket, the port and the upstream.
  * This file combines the answers into the evidence. A report is everything that one check found out.
  */
 export interface CheckReport {
   readonly evidence: CheckEvidence;
-  /** The process that answered has gone since: the evidence is of an earlier process. */
+  /** True when the process that answered has ended since: the evidence is of an earlier process. */
   readonly isOutdated: boolean;
-  /** Whether the upstream was checked since the check before this one. */
+  /** True when the upstream was checked since the check before this one. */
   readonly isProbed: boolean;
   readonly pid: number | null;
   readonly report: ProxyReport | null;
@@ -29,9 +29,9 @@ export interface CheckReport {
   readonly probeMs: number | null;
   /** The latest sample of the process; null before the first. */
   readonly sample: Sample | null;
-  /** What the last failed check of accepting, or else of the upstream, said; null when neither failed. */
+  /** Why the last check of accepting failed, or else that of the upstream; null when neither failed. */
   readonly detail: string | null;
-  /** Says by how much the limit of the cause is exceeded; null for a cause without a limit. */
+  /** The text of how far the limit of the cause is exceeded; null for a cause without a limit. */
   explain(cause: Cause): string | null;
   /** The address whose accepting was checked; null when none was. */
   readonly checkedAddress: Address | null;
@@ -43,20 +43,20 @@ export interface EvidenceCollector {
   readonly quickCheck: ProxyChecks['quickCheck'];
   /** Asks the proxy to close its listening sockets and to open them anew. Rejects when it cannot be asked. */
   relisten(): Promise<unknown>;
-  /** Sets who is called with each event. Default: nobody. */
+  /** Sets the listener that is called with each event. Default: none. */
   subscribe(onEvent: (event: CollectorEvent) => void): void;
   close(): void;
 }
 
-/** What a proxy, or its upstream, reports between two checks. */
+/** An event of a proxy or its upstream between two checks. */
 export type CollectorEvent =
-  /** The proxy says goodbye. From here on its sockets are closed, though it may answer for a while. */
+  /** The proxy has said goodbye: its listening sockets are closed, though it may answer for a while. */
   | { readonly kind: 'stopping' }
   /** The control connection has ended: `left` with a goodbye, `lost` without one. */
   | { readonly kind: 'connection_ended'; readonly reason: 'left' | 'lost' }
   /** A probe of the upstream, which no check waits for, has ended. */
   | { readonly kind: 'probe_ended' }
-  /** What the proxy says of itself, at each check and at its end. */
+  /** The proxy's report on itself, at each check and at its end. */
   | { readonly kind: 'report'; readonly report: ProxyReport };
 
 export const createEvidenceCollector = (

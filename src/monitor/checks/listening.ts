@@ -4,7 +4,7 @@ import type { Binding, ProxyReport } from '../../proxy/report.ts';
 import { findListeners, type Listener } from '../../system/proc/socket-table.ts';
 import { SHARED_TABLE_MS } from '../probes/listen.ts';
 
-/** What the proxy reports of its addresses. An address that it calls bound must be in the kernel's socket table too. */
+/** The state of the proxy's addresses by its report. An address that it calls bound must be in the kernel's socket table too. */
 export const listeningState = (
   report: ProxyReport | null,
   boundAddresses: readonly Address[],

@@ -4,8 +4,8 @@ import { PM2_NOT_LISTED, PM2_NOT_REACHABLE } from '../../status/snapshot.ts';
 import type { ProxyRecord } from '../health-store.ts';
 
 /**
- * What PM2's list says of an app. An app that this very daemon had in its list before has been deleted by somebody: that is
- * the operator's decision. An app that was stopped stays stopped while PM2 cannot be asked, or it would count as a crash.
+ * The state of an app by PM2's list. An app that this very daemon had in its list before was deleted by the operator. An app
+ * that was stopped stays `stopped` while PM2 cannot be asked, or it would count as a crash.
  */
 export const pm2EvidenceOf = (
   view: Pm2View,
@@ -17,7 +17,7 @@ export const pm2EvidenceOf = (
   return daemonPid === view.daemonPid || health.state === 'stopped' ? 'deleted' : 'missing';
 };
 
-/** What PM2 says of an app, for people; null while PM2's answer is still awaited. */
+/** The app's status by PM2, in words; null while PM2's answer is pending. */
 export const pm2StatusTextOf = (view: Pm2View, listed: Pm2App | undefined): string | null => {
   if (view.ok) return listed?.statusText ?? PM2_NOT_LISTED;
   return view.problem === PENDING ? null : PM2_NOT_REACHABLE;

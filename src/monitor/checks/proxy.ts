@@ -9,29 +9,29 @@ import { readProcess } from '../../system/proc/procfs.ts';
 import { type AcceptResult, createAcceptCheck } from './accept.ts';
 import { quickCheck } from './quick.ts';
 
-/** What a proxy itself answered to one check. */
+/** A proxy's own answers to one check. */
 export interface ProxyCheckResult extends Pick<Evidence, 'heartbeat' | 'accepts'> {
   readonly pid: number | null;
   readonly report: ProxyReport | null;
-  /** How long the answer took; null without one. */
+  /** The time that the answer took, in milliseconds; null without one. */
   readonly heartbeatMs: number | null;
-  /** Where it listens; empty when PM2 is stopping it. */
+  /** The addresses that it listens on; empty when PM2 is stopping it. */
   readonly boundAddresses: readonly Binding[];
   readonly acceptResult: AcceptResult;
 }
 
 export interface CheckMode {
-  /** Something is wrong, or about to change: every part of the check is due, and the time-out is shorter. */
+  /** True when something is wrong, or about to change: every part of the check is due, and the time-out is shorter. */
   readonly isUrgent: boolean;
-  /** A quick check has found the proxy silent: the proxy's own checks are due, and the time-out is shorter. */
+  /** True when a quick check has found the proxy silent: the proxy's own checks are due, and the time-out is shorter. */
   readonly triggeredByQuickCheck: boolean;
-  /** The monitor came late to this check. */
+  /** True when the monitor began this check late. */
   readonly isLate: boolean;
 }
 
 export interface ProxyChecks {
   run(status: Pm2Evidence, app: Pm2App | undefined, mode: CheckMode): Promise<ProxyCheckResult>;
-  /** Whether there is reason to check at once. A proxy that did not answer the last time is not asked. */
+  /** True when there is reason to check at once. A proxy that did not answer the last time is not asked. */
   quickCheck(): Promise<boolean>;
 }
 
@@ -40,10 +40,13 @@ const NORMAL_TIMEOUT_MS = 300;
 /** The time-out for a proxy that has just not answered, and is asked again. */
 const SHORT_TIMEOUT_MS = 200;
 
-/** Asks a proxy how it is, and whether it accepts. Silence does not count while the proxy, or the monitor, gets no CPU. */
+/**
+ * Asks a proxy for its report, and checks whether it accepts. Silence does not count while the proxy, or the monitor,
+ * gets no CPU.
+ */
 export const createProxyChecks = (heartbeat: Heartbeat, monitor: MonitorConfig): ProxyChecks => {
   const acceptCheck = createAcceptCheck(heartbeat, monitor.probeIntervalMs);
-  /** Since when the proxy has been silent, or not accepting; undefined while it is neither. */
+  /** The instant since which the proxy has been silent, or not accepting; undefined while it is neither. */
   let silentAt: number | undefined;
   let lastReport: ProxyReport | null = null;
   /** The process that reported last. Its pid alone is not enough: another process may have it by now. */
@@ -90,7 +93,7 @@ export const createProxyChecks = (heartbeat: Heartbeat, monitor: MonitorConfig):
   };
 };
 
-/** Whether nobody can answer: there is no process, or one that is stopped by a signal. To wait would only take time. */
+/** True when no process can answer, so that a wait is useless: none runs, or it is stopped by a signal. */
 const isUnableToAnswer = (status: Pm2Evidence, pid: number | null): boolean =>
   ['deleted', 'stopped', 'gave_up'].includes(status) || readProcessState(pid) === 'stopped';
 

@@ -8,9 +8,9 @@ import { backlogOf } from './listening.ts';
 const ANSWER_TIMEOUT_MS = 100;
 
 /**
- * Looks at a proxy between two checks, at next to no cost: whether its process runs, whether it answers, and whether a client
- * waits to be accepted. True is a reason to check at once, and no evidence by itself: only the check gives a verdict.
- * @param maxTableAgeMs how old the socket table may be; to read it costs the most
+ * A cheap check between two full ones: does the process run, does it answer, and does a client wait to be accepted?
+ * True is a reason to check at once, and no evidence by itself: only a full check gives a verdict.
+ * @param maxTableAgeMs the maximum age of the socket table, the read of which is the dearest part
  */
 export const quickCheck = async (
   heartbeat: Heartbeat,

@@ -9,11 +9,11 @@ import {
 } from '../../health/resource-limits.ts';
 import { readUsage } from '../../system/proc/procfs.ts';
 
-/** Measures what the process of a proxy uses, and compares it with its limits. */
+/** Measures the resource usage of a proxy's process, and compares it with its limits. */
 export interface ResourceSampler {
   /**
    * Takes a sample every USAGE_INTERVAL_MS, and at once of a new process. Without a pid it takes none.
-   * @param heartbeatMs how long the last answer took; null without one
+   * @param heartbeatMs the time that the last answer took; null without one
    */
   measure(pid: number | null, heartbeatMs: number | null): void;
   usage(): Usage;
@@ -30,7 +30,7 @@ export const createResourceSampler = (limits: Limits): ResourceSampler => {
   let measuredAt = Number.NEGATIVE_INFINITY;
   return {
     measure: (pid, heartbeatMs) => {
-      // What an earlier process used is no reason to restart the one that took its place.
+      // The usage of an earlier process is no reason to restart its successor.
       const isDue =
         performance.now() - measuredAt >= USAGE_INTERVAL_MS || history.samples.at(-1)?.pid !== pid;
       if (pid === null || !isDue) return;

@@ -13,9 +13,9 @@ import { isUpstreamListening } from '../probes/listen.ts';
 import { probeUpstream, runProbe } from '../probes/run-probe.ts';
 import { isCheckPortTaken, pickCheckPort, reachableAddress } from './check-connection.ts';
 
-/** What a check found out about the upstream, and about the way to it through the proxy. */
+/** The findings of a check about the upstream, and about the path to it through the proxy. */
 export interface UpstreamCheckResult extends Pick<Evidence, 'upstream' | 'endToEnd'> {
-  /** How long the answer to the probe took; null without an answer. */
+  /** The time that the answer to the probe took, in milliseconds; null without an answer. */
   readonly probeMs: number | null;
   /** Why the check failed; null when it did not. */
   readonly detail: string | null;
@@ -23,8 +23,8 @@ export interface UpstreamCheckResult extends Pick<Evidence, 'upstream' | 'endToE
 
 export interface UpstreamCheck {
   /**
-   * The latest result, and whether it is newer than that of the last call. A probe is started when it is due, but not
-   * awaited: `onProbeResult` is called when it is done.
+   * Returns the latest result, and whether it is newer than that of the last call. It starts a probe that is due without
+   * waiting for it: `onProbeResult` is called when the probe is done.
    */
   check(
     boundAddresses: readonly Address[],
@@ -41,7 +41,7 @@ const UNKNOWN: UpstreamCheckResult = {
   detail: null,
 };
 
-/** Checks one upstream: the socket table at every check, since that disturbs nobody, and the probe in its own interval. */
+/** Checks one upstream: the socket table at every check, since that touches no application, and the probe in its own interval. */
 export const createUpstreamCheck = (
   proxy: ProxyConfig,
   monitor: MonitorConfig,
@@ -73,7 +73,8 @@ export const createUpstreamCheck = (
       .catch((error: Error): UpstreamCheckResult => ({ ...UNKNOWN, detail: error.message }))
       .then((result) => {
         pending = undefined;
-        // Since the probe began, the socket table may have shown that nothing listens any more. The next check sees it again.
+        // Since the probe began, the socket table may have shown that nothing listens any more. The next check finds
+        // the listener again.
         report(result);
       });
     return pending;

@@ -3,11 +3,11 @@ import { type Address, expandLocalhost, isLoopback, isUnixSocket } from '../../l
 import { isCovered } from '../../lib/listen-spec.ts';
 import { findListeners, type Listener } from '../../system/proc/socket-table.ts';
 
-/** How old a reading of the socket table may be: proxies that are checked together share one. */
+/** The maximum age of a read socket table: proxies that are checked together share one. */
 export const SHARED_TABLE_MS = 100;
 
 /**
- * Whether something other than the proxy listens on the upstream's port, without touching it. Undefined when the
+ * True when something other than the proxy listens on the upstream's port, without touching it. Undefined when the
  * upstream is not on this host's loopback, or where there is no /proc. The file of a unix socket proves nothing while it
  * exists: its owner may be dead.
  * @param boundAddresses the proxy's own listeners

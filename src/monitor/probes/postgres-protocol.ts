@@ -4,7 +4,7 @@
  * https://www.postgresql.org/docs/current/protocol-message-formats.html
  */
 
-/** What the server has answered to a startup message so far. */
+/** The server's answer to a startup message so far. */
 export type StartupAnswer =
   | { readonly kind: 'incomplete' }
   | { readonly kind: 'malformed' }
@@ -43,7 +43,7 @@ export const TERMINATE = Buffer.from([0x58, 0, 0, 0, 4]);
 /** Longer messages cannot be the beginning of a session; the limit is libpq's for an error. */
 const MAX_MESSAGE_BYTES = 30_000;
 
-/** Reads what has arrived after a startup message. */
+/** Parses the answer that has arrived after a startup message. */
 export const parseAnswer = (received: Buffer): StartupAnswer => {
   let isLetIn = false;
   let offset = 0;

@@ -19,8 +19,8 @@ const MAX_ANSWER_BYTES = 65_536;
  * not do: a server that is still starting up answers it like any other.
  * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-START-UP
  *
- * The server logs nothing, unless it logs every connection: a client that leaves when it is asked for a password is no
- * news to it, and one that is let in without a password says goodbye. It does log an error that it sends.
+ * The server logs nothing, unless it logs every connection: it does not log a client that leaves when it is asked for a
+ * password, and one that is let in without a password says goodbye. It does log an error that it sends.
  */
 const startupExchange =
   (probe: Probe<'postgres'>): Exchange =>

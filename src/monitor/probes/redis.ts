@@ -31,7 +31,7 @@ const pingExchange: Exchange = (socket, settle) => {
 
 /**
  * A server that wants a login first answers -NOAUTH, or -NOPERM where the default user may not send PING: it lives.
- * Other errors mean that it serves nobody, such as -LOADING, -MASTERDOWN and "-ERR max number of clients reached".
+ * Other errors mean that it serves no client, such as -LOADING, -MASTERDOWN and "-ERR max number of clients reached".
  * https://redis.io/docs/latest/commands/ping/, https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl/
  */
 const answerProblem = (line: string): string | undefined =>

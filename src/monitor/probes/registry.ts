@@ -1,5 +1,5 @@
 /**
- * The room monitor/probes: how each kind of probe asks its upstream; the I/O halves of src/kinds/probes.
+ * The room monitor/probes: the request of each kind of probe to its upstream; these are the I/O halves of src/kinds/probes.
  * A kind that is declared there and has no half here does not compile.
  */
 import type { ConnectingKind, Probe, ProbeKind } from '../../kinds/probes/registry.ts';
@@ -12,7 +12,7 @@ import type { OpenProbe, ProbeRequest } from './probe-request.ts';
 import { openRedisProbe } from './redis.ts';
 import { openTcpProbe } from './tcp.ts';
 
-/** What a kind does: it opens a connection, or reads the socket table. */
+/** The I/O of a kind: it opens a connection, or reads the socket table. */
 type ProbeIo<Kind extends ProbeKind> = Kind extends ConnectingKind
   ? OpenProbe<Kind>
   : typeof isUpstreamListening;
@@ -26,9 +26,9 @@ const PROBE_IO: { readonly [Kind in ProbeKind]: ProbeIo<Kind> } = {
   postgres: openPostgresProbe,
 };
 
-/** @param upstream who answers, whether the probe goes through the proxy or directly */
+/** @param upstream the server that answers, whether the probe goes through the proxy or directly */
 export const openProbe = (probe: Probe<ConnectingKind>, upstream: Address): ProbeRequest => {
-  // TypeScript does not follow that `type` picks the half that takes this very probe; PROBE_IO's type says so.
+  // TypeScript does not follow that `type` picks the half that takes this very probe; PROBE_IO's type guarantees it.
   const open = PROBE_IO[probe.type] as (probe: Probe<ConnectingKind>, upstream: Address) => ProbeRequest;
   return open(probe, upstream);
 };

@@ -8,9 +8,9 @@ import { openProbe } from './registry.ts';
 
 /**
  * Probes one address.
- * @param address where to ask: an address of the upstream, or one of the proxy in front of it
- * @param upstream who answers, whichever of the two `address` is
- * @param localPort where to connect from; default: any
+ * @param address the address to ask: an address of the upstream, or one of the proxy in front of it
+ * @param upstream the server that answers, whichever of the two `address` is
+ * @param localPort the local port to connect from; default: any
  */
 export const runProbe = (
   address: Address,
@@ -49,7 +49,7 @@ export const probeUpstream = async (
   for (const address of addresses) {
     const result = await runProbe(address, upstream, probe, timeoutMs);
     if (result.ok) return result;
-    // A bad answer on one address is the cause. That the application does not listen on another is not.
+    // A bad answer on one address is the cause, and not a refusal on another, where the application does not listen.
     if (result.phase === 'answer' || failure.phase === 'connect') failure = result;
   }
   return { ...failure, durationMs: elapsed(startedAt) };

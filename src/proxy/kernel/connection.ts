@@ -11,7 +11,7 @@ import type { Connection } from '../engine.ts';
 import { type DialCallbacks, type DialContext, Dialer } from './dialer.ts';
 import { Half, type Relay } from './relay.ts';
 
-/** What the connections of a port share. */
+/** The context that the connections of a port share. */
 export interface SharedContext extends DialContext {
   readonly relay: Relay;
   /** Called for the bytes that were written to one side, checks excepted. */
@@ -349,6 +349,6 @@ export class KernelConnection implements Connection, DialCallbacks, Timer {
   }
 }
 
-/** Whether the side has something for the other side, read already or still to be read. */
+/** True when the side has bytes for the other side, read already or still to be read. */
 const hasPendingData = ({ pendingWrite, bytesInPipe, canRead, isReadClosed }: Half): boolean =>
   pendingWrite !== undefined || bytesInPipe > 0 || canRead || isReadClosed;

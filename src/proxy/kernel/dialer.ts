@@ -22,7 +22,7 @@ import type { RetryGate, Waiter } from './retry-gate.ts';
 import type { SelfConnectGuard } from './self-connect-guard.ts';
 import type { AddressWaiter, ResolvedAddress, UpstreamAddresses } from './upstream-addresses.ts';
 
-/** What the dials of a port share. */
+/** The context that the dials of a port share. */
 export interface DialContext {
   readonly libc: Libc;
   readonly loop: EventLoop;
@@ -31,7 +31,7 @@ export interface DialContext {
   readonly guard: SelfConnectGuard;
   /** The memory into which getsockname(2) writes an address. */
   readonly addressMemory: Memory;
-  /** Whether a dial can connect to itself: only where the system may give the dialed port to the dialing socket. */
+  /** True when a dial can connect to itself: only where the system may give the dialed port to the dialing socket. */
   maySelfConnect(address: Address): boolean;
   /** The debug log of dials; undefined while it is off. */
   readonly logDial: ((message: string, ...values: readonly (string | number)[]) => void) | undefined;

@@ -76,7 +76,7 @@ export class PipePool implements Timer {
     for (const pipe of this.#idle.splice(0)) this.discard(pipe);
   }
 
-  /** Closes the pipes that nobody holds. */
+  /** Closes the pipes that no direction holds. */
   close(): void {
     if (this.#spare) this.discard(this.#spare);
     this.#spare = undefined;

@@ -6,7 +6,7 @@ import { type Address, formatAddress } from '../../lib/address.ts';
  * would not identify a connection, because the system gives the same local port to many of them.
  */
 export interface SelfConnectGuard {
-  /** Whether a connection to the address can come back: only one to a port that the proxy listens on can. */
+  /** True when a connection to the address can come back: only one to a port that the proxy listens on can. */
   isNeededFor(address: Address): boolean;
   /** @param localAddress undefined where it is not known; nothing is remembered then */
   onDialed(localAddress: Address | undefined, address: Address, now: number): void;
@@ -14,7 +14,7 @@ export interface SelfConnectGuard {
   onAccepted(client: Address, localAddress: Address): boolean;
   /** Forgets the client. */
   onClosed(client: Address, localAddress: Address): void;
-  /** Whether the connection to the upstream is one of the clients' connections. */
+  /** True when the connection to the upstream is one of the clients' connections. */
   isConnectedToClient(localAddress: Address | undefined, address: Address): boolean;
 }
 

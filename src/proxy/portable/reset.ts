@@ -7,7 +7,7 @@ import type { Policy } from '../engine.ts';
 import { socketAddresses } from './socket-addresses.ts';
 
 /**
- * Whether the end of the socket's data was a reset. libuv reports a reset that it finds together with the last data as an
+ * True when the end of the socket's data was a reset. libuv reports a reset that it finds together with the last data as an
  * end. The kernel then has no peer any more (getpeername(2): ENOTCONN). Node.js caches the peer's address, so the cache is
  * cleared to make it ask again. After this side's own FIN an orderly end has no peer either, and the two cannot be
  * distinguished (docs/decisions.md: a reset is not an end).

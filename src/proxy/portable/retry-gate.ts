@@ -3,7 +3,7 @@
  * follow at once. If each tried by itself, a thousand clients would dial two thousand times a second.
  */
 export interface RetryGate {
-  /** Whether a client that waits tries just now. */
+  /** True while a client that waits tries to connect. */
   isDialing: boolean;
   lastTriedAt: number;
   /** One function for each client that waits: it lets the client try at once. */

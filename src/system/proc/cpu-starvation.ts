@@ -11,7 +11,7 @@ const MAX_EXCUSED_SILENCE_MS = 3_000;
 /**
  * Begins to watch the CPU time of the process and of this one.
  * @param pid null: only this process is watched
- * @returns a function that says whether, since the begin, either process got so little CPU that a silence of `silentMs`
+ * @returns a function that is true when, since the call, either process got so little CPU that a silence of `silentMs`
  * proves nothing but a busy machine. A process that sleeps does not wait for a CPU, so it is never short of it. A process
  * that computes without end is short of CPU on a busy machine too, but it is not excused for a silence of
  * MAX_EXCUSED_SILENCE_MS or longer. False where the kernel does not report these times.

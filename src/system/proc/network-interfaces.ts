@@ -1,7 +1,7 @@
 import { networkInterfaces } from 'node:os';
 
 let cachedAddresses: readonly string[] = [];
-/** Whether the cache was filled in this turn of the event loop. */
+/** True when the cache was filled in this turn of the event loop. */
 let isCacheFresh = false;
 
 /**

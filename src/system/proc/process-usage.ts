@@ -6,9 +6,9 @@ import { readUsage } from './procfs.ts';
 /** The resource usage of this process and of the PM2 daemon. */
 export interface ProcessUsage {
   readonly own: ReturnType<typeof readUsage>;
-  /** How long the event loop took to reach its next turn, in milliseconds. */
+  /** The time that the event loop took to reach its next turn, in milliseconds. */
   readonly lagMs: number;
-  /** null when PM2 has no pid file. */
+  /** The usage of the PM2 daemon; null when PM2 has no pid file. */
   readonly pm2: ReturnType<typeof readUsage> | null;
 }
 

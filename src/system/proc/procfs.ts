@@ -1,5 +1,5 @@
 /**
- * The room system/proc: what Linux says in /proc of processes, sockets and addresses.
+ * The room system/proc: the information of Linux's /proc about processes, sockets and addresses.
  * Elsewhere, or where something may not be read, the answer is undefined, unknown or empty, never an exception.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -8,13 +8,13 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 export interface ProcessStat {
   /** R, S, D, T (stopped), t, Z (zombie, dead), X, I. */
   readonly state: string;
-  /** When the process started, in clock ticks since boot. With the pid it identifies one process for good. */
+  /** The start of the process, in clock ticks since boot. With the pid it identifies one process for good. */
   readonly startTicks: number;
 }
 
 export const HAS_PROCFS = existsSync('/proc/self/stat');
 
-/** Undefined when the process does not exist, or on a system without /proc. */
+/** Reads /proc/PID/stat. Undefined when the process does not exist, or on a system without /proc. */
 export const readProcess = (pid: number): ProcessStat | undefined => {
   const fields = readStatFields(pid);
   return fields && { state: fields[0] ?? '?', startTicks: Number(fields[19]) };
@@ -27,7 +27,7 @@ const readStatFields = (pid: number): readonly string[] | undefined => {
 };
 
 /**
- * How long the process's main thread has run on a CPU, and has waited for one, since it started (/proc/PID/schedstat:
+ * The time that the process's main thread has run on a CPU, and has waited for one, since it started (/proc/PID/schedstat:
  * https://docs.kernel.org/scheduler/sched-stats.html). Undefined where the kernel does not report it.
  */
 export const readCpuSchedule = (
@@ -39,7 +39,7 @@ export const readCpuSchedule = (
     : { ranMs: ranNs / 1e6, waitedMs: waitedNs / 1e6 };
 };
 
-/** When the process started, in milliseconds of the wall clock; undefined when it does not exist, or without /proc. */
+/** The start of the process, in milliseconds of the wall clock; undefined when it does not exist, or without /proc. */
 export const processStartedAt = (pid: number): number | undefined => {
   const startTicks = readProcess(pid)?.startTicks;
   const uptimeSeconds = Number.parseFloat(readProcFile('/proc/uptime') ?? '');
@@ -49,7 +49,7 @@ export const processStartedAt = (pid: number): number | undefined => {
 /** The unit of times in /proc: USER_HZ is 100 on every Linux of today (proc_pid_stat(5)). */
 const TICK_MS = 10;
 
-/** Whether the process exists and is not a zombie. Where /proc does not show it, whether a signal could be sent. */
+/** True when the process exists and is not a zombie. Where /proc does not show it, true when a signal could be sent. */
 export const isAlive = (pid: number): boolean => {
   const state = HAS_PROCFS ? readProcess(pid)?.state : undefined;
   if (state !== undefined) return !'ZX'.includes(state);
@@ -70,7 +70,7 @@ export const readOpenFilesLimit = (pid: number | 'self' = 'self'): number | unde
   return Number.isNaN(limit) ? undefined : limit;
 };
 
-/** What the process uses (proc_pid_status(5), proc_pid_stat(5)). A figure that cannot be read is undefined. */
+/** The resource usage of the process (proc_pid_status(5), proc_pid_stat(5)). A figure that cannot be read is undefined. */
 export const readUsage = (pid: number) => {
   const rssKib = /VmRSS:\s+(\d+) kB/.exec(readProcFile(`/proc/${pid}/status`) ?? '')?.[1];
   const [userTicks, systemTicks] = readStatFields(pid)?.slice(11, 13) ?? [];

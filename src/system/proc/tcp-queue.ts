@@ -3,7 +3,7 @@ import { type Address, canonicalHost, ipFamily } from '../../lib/address.ts';
 import { parseHexHost, TCP_TABLES } from './socket-table.ts';
 
 /**
- * How many bytes of the connection between two addresses the kernel has not sent, or the peer has not acknowledged
+ * The number of bytes of the connection between two addresses that the kernel has not sent, or the peer has not acknowledged
  * (tx_queue); undefined when there is no such connection, or without /proc. The table is read outside the event loop:
  * with 36,000 connections this takes 60 ms.
  */

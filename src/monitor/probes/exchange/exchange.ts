@@ -4,8 +4,12 @@ import { type Address, isUnixSocket, toNetOptions } from '../../../lib/address.t
 import { createDebug } from '../../../system/debug.ts';
 
 /**
- * An expected failure is a value; `error` names what went wrong and where. `phase` is `connect` where the upstream did
- * not accept, and `answer` where it accepted and did not answer as it should. The TLS handshake belongs to `answer`.
+ * The room monitor/probes/exchange: one connection of a probe, from the connect over TLS to the answer. text-search.ts
+ * searches an answer, and trace.ts logs what is sent and received.
+ *
+ * The result of an exchange. An expected failure is a value; `error` names the problem and the address. `phase` is `connect`
+ * where the upstream did not accept, and `answer` where it accepted and did not answer as it should. The TLS handshake
+ * belongs to `answer`.
  */
 export type ProbeResult =
   | { readonly ok: true; readonly durationMs: number }
@@ -15,9 +19,9 @@ type Phase = 'connect' | 'answer';
 
 export interface ProbeTarget {
   readonly address: Address;
-  /** How a failure begins, such as "127.0.0.1:6379:". */
+  /** The beginning of a failure's text, such as "127.0.0.1:6379:". */
   readonly name: string;
-  /** For connecting, the TLS handshake and the exchange together. */
+  /** The time for connecting, the TLS handshake and the exchange together. */
   readonly timeoutMs: number;
   /** The local port to connect from. Default: any. */
   readonly localPort?: number | undefined;
@@ -26,11 +30,11 @@ export interface ProbeTarget {
 }
 
 interface TlsOptions {
-  /** Whose name TLS asks for, whether the probe goes through the proxy or directly. */
+  /** The server whose name TLS asks for, whether the probe goes through the proxy or directly. */
   readonly upstream: Address;
   /** False: any certificate will do (docs/decisions.md: probes and certificates). */
   readonly verify: boolean;
-  /** What both ends say in plain text before the handshake. Default: nothing. */
+  /** The exchange in plain text before the handshake. Default: none. */
   readonly negotiate?: Exchange | undefined;
 }
 
@@ -41,7 +45,7 @@ interface TlsOptions {
  */
 export type Exchange = (socket: Socket, settle: (problem?: string) => void) => () => string | undefined;
 
-/** What a time-out, and the end of the connection, mean at this point. */
+/** A stage of the exchange: the errors that a time-out and the end of the connection mean there. */
 interface Stage {
   readonly phase: Phase;
   timeoutError(): string;

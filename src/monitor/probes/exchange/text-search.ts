@@ -1,8 +1,8 @@
-/** How much of an answer is searched for a text. */
+/** The maximum of an answer that is searched for a text. */
 export const MAX_SEARCH_BYTES = 1_000_000;
-/** How much of an answer a message quotes. */
+/** The maximum of an answer that a message quotes. */
 const MAX_QUOTED_CHARACTERS = 60;
-/** As many bytes as MAX_QUOTED_CHARACTERS can have in UTF-8, and one more character, which shows that the text goes on. */
+/** The maximum of bytes that MAX_QUOTED_CHARACTERS have in UTF-8, and one more character, which shows that the text goes on. */
 const MAX_QUOTED_BYTES = 4 * (MAX_QUOTED_CHARACTERS + 1);
 
 /** Searches what arrives piece by piece for a text, by its bytes in UTF-8. */

@@ -10,7 +10,7 @@ export const send = (socket: Socket, bytes: string | Buffer): void => {
   socket.write(bytes);
 };
 
-/** As {@link send}, for what may hold a password: only the size is logged. */
+/** Works like {@link send} for data that may contain a password: only the size is logged. */
 export const sendSecretly = (socket: Socket, text: string): void => {
   debug('%s sent %d bytes', peerOf(socket), Buffer.byteLength(text));
   socket.write(text);

@@ -99,7 +99,7 @@ export class SharedCounters {
     return Atomics.load(this.#flags, FLAG.commands);
   }
 
-  /** Whether a command was sent that is not carried out yet. */
+  /** True when a command was sent that is not carried out yet. */
   get hasPendingCommands(): boolean {
     return this.sentCommands !== Atomics.load(this.#flags, FLAG.handled);
   }
