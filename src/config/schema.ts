@@ -11,7 +11,7 @@ const LISTEN =
 const UPSTREAM =
   'HOST:PORT, [IPv6]:PORT or unix:/PATH/NAME.sock, such as "localhost:6274"; ports are 1 to 65535';
 
-/** What would be right, in the words of every message and of steadyport.schema.json. */
+/** The valid values, as every message and steadyport.schema.json describe them. */
 const EXPECTED = {
   proxies: 'a list such as [{"listen": "6274", "upstream": "localhost:6274"}]',
   proxy: 'an object such as {"listen": "6274", "upstream": "localhost:6274"}',
@@ -25,15 +25,15 @@ const EXPECTED = {
   quietHours: 'an object such as {"from": "22:00", "to": "07:00"}',
 };
 
-/** What JSON calls an object. */
+/** True for an object in the sense of JSON: neither null nor a list. */
 export const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** An object without other keys. `expected` is what messages ask for in its place. */
+/** An object without other keys. `expected` is the text that messages ask for. */
 const objectSchema = <const Entries extends v.ObjectEntries>(entries: Entries, expected = 'an object') =>
   v.strictObject(entries, expected);
 
-/** A duration up to 24 days, the longest that a Node.js timer takes. */
+/** A duration up to 24 days, the maximum of a Node.js timer. */
 const durationSchema = (min: number, description: string) =>
   integerSchema(min, 2_147_483_647, 'whole milliseconds', description);
 const countSchema = (min: number, description: string) =>
@@ -58,7 +58,7 @@ const parseAllow = (entry: string): string | undefined => {
     : undefined;
 };
 
-/** Where the monitor's page is: a name other than localhost would have to be looked up first. */
+/** Reads the address of the monitor's HTTP. A name other than localhost is refused, since it would need a DNS lookup. */
 const parseHttp = (entry: string): Address | undefined => {
   const address = parseAddress(entry);
   return address && (ipFamily(address.host) !== 0 || address.host === 'localhost') ? address : undefined;
@@ -68,9 +68,12 @@ const limitSchema = (warnDefault: number, restart: number, max: number, descript
   v.optional(
     v.pipe(
       objectSchema({
-        warn: v.optional(integerSchema(0, max, 'a whole number', 'Told from here on; 0: never'), warnDefault),
+        warn: v.optional(
+          integerSchema(0, max, 'a whole number', 'The value from which on there is a warning; 0: never'),
+          warnDefault,
+        ),
         restart: v.optional(
-          integerSchema(0, max, 'a whole number', 'Restarted from here on; 0: never'),
+          integerSchema(0, max, 'a whole number', 'The value from which on the proxy is restarted; 0: never'),
           restart,
         ),
       }),
@@ -82,23 +85,27 @@ const MAX_BYTES = 2 ** 50;
 
 /** Defaults that the measured use of a proxy stays far below (docs/decisions.md: limits). */
 const limitsSchema = objectSchema({
-  memoryBytes: limitSchema(268_435_456, 536_870_912, MAX_BYTES, 'Resident memory, the least within 30 s'),
-  cpuPercent: limitSchema(90, 0, 100_000, 'Of one core, over a minute'),
-  openFilesPercent: limitSchema(80, OPEN_FILES_RESTART_PERCENT, 100, 'Of the limit of open files'),
-  lagMs: limitSchema(100, 0, 60_000, 'What an answer to the monitor takes, the least within 30 s'),
+  memoryBytes: limitSchema(268_435_456, 536_870_912, MAX_BYTES, 'Resident memory: the minimum within 30 s'),
+  cpuPercent: limitSchema(90, 0, 100_000, 'CPU time in percent of one core: the average over a minute'),
+  openFilesPercent: limitSchema(80, OPEN_FILES_RESTART_PERCENT, 100, 'Open files in percent of their limit'),
+  lagMs: limitSchema(100, 0, 60_000, 'The time of an answer to the monitor: the minimum within 30 s'),
 });
 
 export const proxySchema = objectSchema(
   {
     label: v.optional(
-      textSchema('What the port is for, for people; default "port" and its number, or "socket" and its name'),
+      textSchema(
+        'The purpose of the port, for people; default: "port" and its number, or "socket" and its name',
+      ),
     ),
-    listen: parsedTextSchema(parseListenSpec, EXPECTED.listen, `Where clients connect: ${LISTEN}`),
-    upstream: parsedTextSchema(parseAddress, EXPECTED.upstream, `Where to forward: ${UPSTREAM}`),
+    listen: parsedTextSchema(parseListenSpec, EXPECTED.listen, `The address for clients: ${LISTEN}`),
+    upstream: parsedTextSchema(parseAddress, EXPECTED.upstream, `The address to forward to: ${UPSTREAM}`),
     probe: v.optional(
       v.pipe(
         probeSchema,
-        v.description('How the upstream is checked; default listen on this host, else tcp'),
+        v.description(
+          'The check of the upstream; default: listen for an upstream on this host, otherwise tcp',
+        ),
       ),
     ),
     allow: v.optional(
@@ -107,57 +114,72 @@ export const proxySchema = objectSchema(
           parsedTextSchema(parseAllow, EXPECTED.allow, EXPECTED.allow),
           `a list, each entry ${EXPECTED.allow}`,
         ),
-        v.description('Who may connect; anybody else is refused'),
+        v.description('The clients that may connect; all others are refused'),
       ),
       ['loopback', 'private'],
     ),
     holdMs: v.optional(
-      durationSchema(0, 'How long a client waits for an upstream that is away; 0: not at all'),
+      durationSchema(0, 'The time that a client waits for an upstream that is down; 0: it does not wait'),
       10_000,
     ),
     connectTimeoutMs: v.optional(
-      durationSchema(1, 'How long one address of the upstream may take to answer'),
+      durationSchema(1, 'The time-out for a connect to one address of the upstream'),
       5_000,
     ),
     idleTimeoutMs: v.optional(
-      durationSchema(0, 'How long nothing may be sent either way; 0: for ever'),
+      durationSchema(
+        0,
+        'The time without data in both directions after which a connection is closed; 0: never',
+      ),
       3_600_000,
     ),
     halfCloseTimeoutMs: v.optional(
-      durationSchema(0, 'How long the other side may be silent when one has closed; 0: for ever'),
+      durationSchema(0, 'The time that one side may be silent after the other has closed; 0: no limit'),
       60_000,
     ),
     maxConnections: v.optional(
-      countSchema(0, 'How many clients at a time; 0: from the limit of open files'),
+      countSchema(0, 'The maximum number of clients at a time; 0: derived from the limit of open files'),
       0,
     ),
     maxHeld: v.optional(
-      countSchema(0, 'How many clients may wait, for the upstream or for a place; 0: none'),
+      countSchema(0, 'The maximum number of clients that wait, for the upstream or for a slot; 0: none'),
       1_000,
     ),
     drainMs: v.optional(
-      durationSchema(0, 'How long open connections may take to finish at a stop; 0: cut at once'),
+      durationSchema(
+        0,
+        'The time that open connections have to finish at a stop; 0: they are closed at once',
+      ),
       10_000,
     ),
     logOpen: v.optional(
-      v.pipe(v.boolean('true or false'), v.description('True: a line when a connection opens, too')),
+      v.pipe(
+        v.boolean('true or false'),
+        v.description('True: the log has a line for the start of each connection, too'),
+      ),
       false,
     ),
     engine: v.optional(
       v.pipe(
         v.picklist(['auto', 'kernel', 'portable'], EXPECTED.engine),
         v.description(
-          'What moves the bytes; auto is kernel on Linux where it can be had, otherwise portable',
+          'The engine that moves the bytes; auto: kernel on Linux where it is available, otherwise portable',
         ),
       ),
       'auto',
     ),
     optional: v.optional(
-      v.pipe(v.boolean('true or false'), v.description('True: an upstream that is off is no incident')),
+      v.pipe(
+        v.boolean('true or false'),
+        v.description('True: the upstream may be off, which is then no incident'),
+      ),
       false,
     ),
     limits: v.optional(
-      v.pipe(limitsSchema, v.description('What a proxy may use: from when it is told, and restarted')),
+      v.pipe(
+        limitsSchema,
+        v.description('The resources that a proxy may use before there is a warning or a restart'),
+      ),
       {},
     ),
   },
@@ -165,28 +187,43 @@ export const proxySchema = objectSchema(
 );
 
 export const monitorSchema = objectSchema({
-  intervalMs: v.optional(durationSchema(50, 'Between the cheap checks of the proxies themselves'), 1_000),
+  intervalMs: v.optional(
+    durationSchema(50, 'The interval of the cheap checks of the proxies themselves'),
+    1_000,
+  ),
   probeIntervalMs: v.optional(
-    durationSchema(100, 'Between checks that touch an upstream, while all is well'),
+    durationSchema(100, 'The interval of the probes that connect to an upstream, while all is well'),
     10_000,
   ),
-  fastIntervalMs: v.optional(durationSchema(10, 'Between checks while something is wrong'), 250),
-  failureThreshold: v.optional(countSchema(1, 'Failures in a row before a restart, and before an alert'), 3),
-  successThreshold: v.optional(countSchema(1, 'Successes in a row that end an incident'), 2),
-  maxRestarts: v.optional(countSchema(0, 'How many restarts of a port within restartWindowMs; 0: none'), 10),
-  restartWindowMs: v.optional(durationSchema(1_000, 'How long a restart counts against the budget'), 600_000),
+  fastIntervalMs: v.optional(durationSchema(10, 'The interval of the checks while something is wrong'), 250),
+  failureThreshold: v.optional(
+    countSchema(1, 'The number of failures in a row before a restart, and before an alert'),
+    3,
+  ),
+  successThreshold: v.optional(countSchema(1, 'The number of successes in a row that end an incident'), 2),
+  maxRestarts: v.optional(
+    countSchema(0, 'The maximum number of restarts of a port within restartWindowMs; 0: none'),
+    10,
+  ),
+  restartWindowMs: v.optional(
+    durationSchema(1_000, 'The time for which a restart counts against maxRestarts'),
+    600_000,
+  ),
   restartCooldownMs: v.optional(
     durationSchema(
       1_000,
-      'When the budget is spent: one more try after so long, then after twice that, up to 10 min',
+      'The pause before one more try when maxRestarts is used up; it doubles each time, up to 10 min',
     ),
     60_000,
   ),
-  probeTimeoutMs: v.optional(durationSchema(10, 'How long an upstream may take to answer a probe'), 2_000),
+  probeTimeoutMs: v.optional(
+    durationSchema(10, 'The time-out for the answer of an upstream to a probe'),
+    2_000,
+  ),
   http: v.optional(
     v.pipe(
       v.union([v.literal(false), parsedTextSchema(parseHttp, EXPECTED.http, EXPECTED.http)], EXPECTED.http),
-      v.description("The monitor's own HTTP: metrics and status"),
+      v.description("The address of the monitor's own HTTP with metrics and status; false: none"),
     ),
     '127.0.0.1:6270',
   ),
@@ -209,46 +246,61 @@ const timeOfDaySchema = (description: string) =>
 
 const flappingSchema = objectSchema({
   threshold: v.optional(
-    countSchema(1, 'A port that goes down or is restarted more often within windowMs is told of once'),
+    countSchema(
+      1,
+      'A port that goes down or is restarted more often than this within windowMs is announced once, as flapping',
+    ),
     4,
   ),
   windowMs: v.optional(
-    durationSchema(1_000, 'How long that counts, and how long it must then stay the same'),
+    durationSchema(
+      1_000,
+      'The time for which a failure counts, and for which the state must then stay the same',
+    ),
     600_000,
   ),
 });
 
 const quietHoursSchema = objectSchema(
   {
-    from: timeOfDaySchema('When they begin'),
-    to: timeOfDaySchema('When they end'),
+    from: timeOfDaySchema('The beginning of the quiet hours'),
+    to: timeOfDaySchema('The end of the quiet hours'),
     timeZone: v.optional(
       v.pipe(
         v.string(EXPECTED.timeZone),
         v.check(isTimeZone, EXPECTED.timeZone),
-        v.description("Whose time; default: this machine's"),
+        v.description("The time zone of both times; default: this machine's"),
       ),
     ),
   },
   EXPECTED.quietHours,
 );
 
-/** What people are told, and when; see the README. */
+/** The settings of the alerts; the README describes them. */
 export const alertsSchema = objectSchema({
   groupWaitMs: v.optional(
-    durationSchema(0, 'What comes within so long of the first is one message; 0: each at once'),
+    durationSchema(
+      0,
+      'Notifications within this time after the first are one message; 0: each is sent at once',
+    ),
     5_000,
   ),
   repeatIntervalMs: v.optional(
-    durationSchema(0, 'While a port is down it is told again so often; 0: never'),
+    durationSchema(0, 'The interval of the reminders while a port is down; 0: none'),
     14_400_000,
   ),
   flapping: v.optional(
-    v.pipe(flappingSchema, v.description('When a port comes and goes too often to be told each time')),
+    v.pipe(
+      flappingSchema,
+      v.description('The definition of a flapping port, which is announced once instead of each time'),
+    ),
     {},
   ),
   quietHours: v.optional(
-    v.pipe(quietHoursSchema, v.description('What is not critical waits for their end; default: none')),
+    v.pipe(
+      quietHoursSchema,
+      v.description('The hours at whose end notifications are sent that are not critical; default: none'),
+    ),
   ),
 });
 
@@ -258,11 +310,11 @@ export const logsSchema = objectSchema({
       0,
       MAX_BYTES,
       'a whole number',
-      'The monitor rotates a log that has grown past this; 0: none',
+      'The monitor rotates a log that is larger than this; 0: it rotates none',
     ),
     20_971_520,
   ),
-  maxFiles: v.optional(countSchema(1, 'How many rotated files of each log it keeps'), 14),
+  maxFiles: v.optional(countSchema(1, 'The number of rotated files of each log that it keeps'), 14),
 });
 
 /** The schema of steadyport.json; steadyport.schema.json is made from it. */
@@ -276,7 +328,10 @@ export const configSchema = objectSchema({
   monitor: v.optional(monitorSchema, {}),
   alerts: v.optional(alertsSchema, {}),
   logs: v.optional(
-    v.pipe(logsSchema, v.description('What becomes of logs where nobody else rotates them')),
+    v.pipe(
+      logsSchema,
+      v.description('The rotation of logs by the monitor, where no other program rotates them'),
+    ),
     {},
   ),
 });

@@ -6,10 +6,10 @@ import type { ProcessUsage } from '../system/proc/process-usage.ts';
 import { byLabel, type MetricRow, type Reading, toFlag, toSeconds } from './row.ts';
 import type { ProxySample } from './sample.ts';
 
-/** How many attempts to send notifications ended how, by channel. */
+/** The number of tries to send a notification with each outcome, by channel. */
 export type AlertCounts = Readonly<Record<string, Readonly<Record<Outcome, number>>>>;
 
-/** What the metrics of the monitor are read from. */
+/** The source of the monitor's metrics. */
 export interface MonitorSample {
   readonly monitor: Snapshot['monitor'];
   readonly alerts: AlertCounts;
@@ -68,21 +68,21 @@ export const MONITOR_METRICS: readonly MetricRow<MonitorSample>[] = [
   [
     'build_info',
     'gauge',
-    'The version that runs; always 1.',
+    'The running version; always 1.',
     ['version'],
     ({ monitor }) => (monitor ? [[{ version: monitor.version }, 1]] : []),
   ],
   [
     'config_last_reload_success_timestamp_seconds',
     'gauge',
-    'When the config was read.',
+    'The time at which the config was read.',
     [],
     ({ monitor }) => toSeconds(monitor?.startedAt),
   ],
   [
     'last_check_timestamp_seconds',
     'gauge',
-    'The look of the proxy that was looked at longest ago.',
+    'The oldest of the last checks of the proxies.',
     [],
     ({ monitor }) => toSeconds(monitor?.lastCheckAt),
   ],
@@ -97,7 +97,7 @@ export const MONITOR_METRICS: readonly MetricRow<MonitorSample>[] = [
   [
     'monitor_event_loop_lag_seconds',
     'gauge',
-    'How late a turn of its loop came.',
+    'The delay of a turn of its event loop.',
     [],
     ({ usage }) => toSeconds(usage?.lagMs),
   ],
@@ -124,29 +124,29 @@ export const PROXY_METRICS: readonly MetricRow<ProxySample>[] = [
     ['state'],
     ({ health }) => STATES.map((state) => [{ state }, toFlag(state === health.state)]),
   ],
-  ['failure_cause', 'gauge', '1 for the cause of what is wrong now.', ['cause'], failureCause],
+  ['failure_cause', 'gauge', '1 for the cause of the present failure.', ['cause'], failureCause],
   [
     'limit_warning',
     'gauge',
-    '1 for what is over a limit that only warns.',
+    '1 for each exceeded limit that only warns.',
     ['cause'],
     ({ health }) => health.warnings.map((cause) => [{ cause }, 1]),
   ],
   [
     'restart_circuit_open',
     'gauge',
-    '1 while restarts are tried no more for now.',
+    '1 while restarts are paused because earlier ones did not help.',
     [],
     ({ health }) => toFlag(health.breaker.openCount > 0),
   ],
   [
     'consecutive_failures',
     'gauge',
-    'Failed looks in a row.',
+    'Failed checks in a row.',
     [],
     ({ health }) => health.failures.consecutive,
   ],
-  ['failures_total', 'counter', 'Failed looks.', [], ({ health }) => health.failures.total],
+  ['failures_total', 'counter', 'Failed checks.', [], ({ health }) => health.failures.total],
   [
     'restarts_total',
     'counter',
@@ -160,14 +160,14 @@ export const PROXY_METRICS: readonly MetricRow<ProxySample>[] = [
   [
     'recovery_duration_seconds',
     'histogram',
-    'From the first failure to the first success.',
+    'The time from the first failure to the first success.',
     [],
     ({ health }) => health.recoveries,
   ],
   [
     'connections_active',
     'gauge',
-    'Connections that have a place.',
+    'Connections that have a slot.',
     [],
     ({ connections }) => connections?.active ?? 0,
   ],
@@ -184,7 +184,7 @@ export const PROXY_METRICS: readonly MetricRow<ProxySample>[] = [
   [
     'connections_limit',
     'gauge',
-    'The most connections at a time.',
+    'The maximum number of connections at a time.',
     [],
     ({ connections }) => connections?.maxConnections,
   ],
@@ -206,7 +206,7 @@ export const PROXY_METRICS: readonly MetricRow<ProxySample>[] = [
   [
     'bytes_total',
     'counter',
-    'Bytes that were passed on.',
+    'Bytes that were forwarded.',
     ['side', 'direction'],
     ({ totals: { bytesToUpstream, bytesToClient } }) => [
       [{ side: 'client', direction: 'in' }, bytesToUpstream],
@@ -225,14 +225,14 @@ export const PROXY_METRICS: readonly MetricRow<ProxySample>[] = [
   [
     'upstream_connect_duration_seconds',
     'histogram',
-    'Of the tries that reached the upstream.',
+    'The duration of each try that reached the upstream.',
     [],
     ({ totals }) => totals.connect,
   ],
   [
     'connection_duration_seconds',
     'histogram',
-    'From accept to the end.',
+    'The time from accept to the end of a connection.',
     [],
     ({ totals }) => totals.duration,
   ],
@@ -246,14 +246,14 @@ export const PROXY_METRICS: readonly MetricRow<ProxySample>[] = [
   [
     'probe_duration_seconds',
     'gauge',
-    'What the last probe that succeeded took.',
+    'The duration of the last successful probe.',
     ['probe'],
     (sample) => probeReading(sample, toSeconds(sample.probe.durationMs)),
   ],
   [
     'probe_last_success_timestamp_seconds',
     'gauge',
-    'When the upstream last answered.',
+    'The time of the last successful probe.',
     ['probe'],
     (sample) => probeReading(sample, toSeconds(sample.probe.lastOkAt)),
   ],
@@ -270,14 +270,14 @@ export const PROXY_METRICS: readonly MetricRow<ProxySample>[] = [
   [
     'process_start_time_seconds',
     'gauge',
-    'When the process began.',
+    'The start of the process.',
     [],
     ({ processStartedAt }) => toSeconds(processStartedAt),
   ],
   [
     'heartbeat_duration_seconds',
     'gauge',
-    'What the last answer to the monitor took.',
+    'The duration of the last answer to the monitor.',
     [],
     ({ resources }) => toSeconds(resources?.lagMs),
   ],

@@ -1,25 +1,25 @@
 import * as v from 'valibot';
 
-/** What a kind of probe is, without its I/O. The I/O half has the same file name in src/monitor/probes. */
+/** A kind of probe, without its I/O. The I/O half has the same file name in src/monitor/probes. */
 interface ProbeDeclaration<Schema extends v.GenericSchema> {
   /** The config of a probe of this kind. */
   readonly schema: Schema;
-  /** What is checked, for people: the description in steadyport.schema.json. */
+  /** The check in words: the description in steadyport.schema.json. */
   readonly summary: string;
-  /** What an upstream must do to pass, for people. */
+  /** The answer that passes the check, in words. */
   readonly expects: string;
-  /** A config that the schema takes, as somebody would write it. */
+  /** A config that the schema accepts, as a user would write it. */
   readonly example: v.InferInput<Schema>;
   /** False: the socket table answers, and no connection is opened. */
   readonly touchesUpstream: boolean;
   /**
    * True: the probe asks the application itself, through the proxy and, where that fails, directly. Only such a probe
-   * tells "the upstream is down" from "the proxy does not forward".
+   * distinguishes "the upstream is down" from "the proxy does not forward".
    */
   readonly isThroughProxy: boolean;
   /** The scheme of the URLs under which other machines reach an upstream with this probe. */
   readonly scheme: string;
-  /** The same, where the probe has `tls`. Default: `scheme`. */
+  /** The scheme of those URLs where the probe has `tls`. Default: `scheme`. */
   readonly tlsScheme?: string;
 }
 
@@ -37,7 +37,9 @@ const TLS_EXPECTED = 'true, false or "verify"';
 export const tlsSchema = v.optional(
   v.pipe(
     v.union([v.boolean(), v.literal('verify')], TLS_EXPECTED),
-    v.description('True: over TLS, with any certificate; "verify": the certificate is verified too'),
+    v.description(
+      'True: the probe uses TLS and accepts any certificate; "verify": it verifies the certificate, too',
+    ),
   ),
   false,
 );

@@ -7,13 +7,16 @@ export const expectProbe = declareProbe({
   schema: v.strictObject({
     type: v.literal('expect'),
     send: v.optional(
-      v.pipe(v.string('a text'), v.description('What is sent; default nothing: a greeting is waited for')),
+      v.pipe(
+        v.string('a text'),
+        v.description('The text to send; default: none, so the probe waits for a greeting'),
+      ),
       '',
     ),
     expect: v.pipe(
       v.string(TEXT_EXPECTED),
       v.nonEmpty(TEXT_EXPECTED),
-      v.description('What the answer must have in it'),
+      v.description('A text that the answer must contain'),
     ),
     tls: tlsSchema,
   }),

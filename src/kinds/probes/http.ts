@@ -8,8 +8,8 @@ export const httpProbe = declareProbe({
   schema: v.strictObject({
     type: v.literal('http'),
     path: v.optional(v.pipe(v.string(PATH_EXPECTED), v.regex(/^\/[\x21-\x7e]*$/, PATH_EXPECTED)), '/'),
-    status: v.optional(integerSchema(100, 599, 'an HTTP status', 'The status to expect; default 200 to 399')),
-    body: v.optional(textSchema('What the body must have in it')),
+    status: v.optional(integerSchema(100, 599, 'an HTTP status', 'The expected status; default: 200 to 399')),
+    body: v.optional(textSchema('A text that the body must contain')),
     tls: tlsSchema,
   }),
   summary: 'one GET',

@@ -17,8 +17,10 @@ const nameSchema = (description: string) =>
 export const postgresProbe = declareProbe({
   schema: v.strictObject({
     type: v.literal('postgres'),
-    user: v.optional(nameSchema('Whose login is begun; no password is sent'), 'postgres'),
-    database: v.optional(nameSchema('Which database is asked for; default: the one named like the user')),
+    user: v.optional(nameSchema('The user for whom a login is begun; no password is sent'), 'postgres'),
+    database: v.optional(
+      nameSchema('The database of the login; default: the one with the same name as the user'),
+    ),
     tls: tlsSchema,
   }),
   summary: 'that PostgreSQL takes a startup message',
