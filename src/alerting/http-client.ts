@@ -60,7 +60,7 @@ export const request = async (
     return toFailure(response, await readPrefix(response), secret.reveal());
   } catch (error) {
     const timeoutProblem = isTimedOut ? `timed out after ${timeoutMs / 1_000} s` : null;
-    const abortProblem = signal.aborted ? 'given up, since the monitor leaves' : null;
+    const abortProblem = signal.aborted ? 'given up, since the monitor stops' : null;
     return {
       ok: false,
       problem: timeoutProblem ?? abortProblem ?? describeFetchError(error),

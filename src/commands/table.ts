@@ -31,7 +31,8 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   },
   status: {
     usage: 'status [NAME] [--json] [--watch] [--evidence]',
-    description: 'what is up, what is not, why, and what to do; with --evidence what the last check saw',
+    description:
+      'what is up, what is not, why, and what to do; with --evidence the findings of the last check',
     flags: ['json', 'watch', 'evidence'],
     maxArguments: 1,
     load: () => import('./inspect/status.ts'),
@@ -53,7 +54,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   },
   'alert-test': {
     usage: 'alert-test',
-    description: 'send a test to each channel for alerts that .env has, and say what became of it',
+    description: 'send a test to each channel for alerts that .env has, and print the result',
     load: () => import('./inspect/alert-test.ts'),
   },
   start: {
@@ -73,7 +74,8 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   },
   'install-logrotate': {
     usage: 'install-logrotate [--print] [--to FILE]',
-    description: 'the rule for logrotate, where logrotate looks (root) or beside the state (a user)',
+    description:
+      'install the rule for logrotate: in the folder that logrotate reads (root), or beside the state (a user)',
     options: ['to'],
     flags: ['print'],
     load: () => import('./service/install-logrotate.ts'),

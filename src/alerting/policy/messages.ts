@@ -38,7 +38,7 @@ export const givenUpNotification = (
   { startedAt, cause, actions }: Incident,
 ): Notification => ({
   ...createNotification(proxy, 'gave_up', 'critical', cause, startedAt),
-  summary: `Gave up on the proxy for ${proxy.place}: restarts did not help. It is tried again, ever more seldom`,
+  summary: `Gave up on the proxy for ${proxy.place}: restarts did not help. It is tried again, after longer and longer pauses`,
   ...adviseFromCheck(proxy, cause),
   actionTaken: describeRemedies(cause, actions),
 });
@@ -176,7 +176,7 @@ const resolvedNotification = (
   ...createNotification(proxy, 'recovered', 'info', cause, startedAt),
   endedAt,
   summary: `Proxy for ${proxy.place} ${describe(formatDuration(Math.max(0, endedAt - startedAt)))}`,
-  reason: cause === null ? null : `What was seen: ${describeCause(cause, proxy)}`,
+  reason: cause === null ? null : `Cause: ${describeCause(cause, proxy)}`,
   actionTaken: cause === null ? null : describeRemedies(cause, actions),
 });
 

@@ -70,7 +70,7 @@ const createTestNotification = (now: number): Notification => ({
   startedAt: now,
   endedAt: null,
   summary: `This is a test of the alerts of steadyport on ${hostname()}.`,
-  reason: 'Somebody ran "steadyport alert-test".',
+  reason: '"steadyport alert-test" was run.',
   actionTaken: null,
   nextStep: 'Nothing: alerts arrive here.',
 });

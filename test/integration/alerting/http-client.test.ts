@@ -125,10 +125,10 @@ test('a caller that aborts ends the try', async () => {
   const sending = send(receiver.url, undefined, abortController.signal);
   await receiver.got(1);
   abortController.abort();
-  assert.deepEqual(await sending, failed('given up, since the monitor leaves'));
+  assert.deepEqual(await sending, failed('given up, since the monitor stops'));
   assert.deepEqual(
     await send(receiver.url, undefined, abortController.signal),
-    failed('given up, since the monitor leaves'),
+    failed('given up, since the monitor stops'),
   );
 });
 
