@@ -113,7 +113,13 @@ export const createAdmission = <S>(
     setLocalAddresses: (addresses) => {
       localAddresses = addresses;
     },
-    counts: () => ({ ...slots.counts(), total, maxConnections }),
+    counts: () => ({
+      active: slots.active(),
+      total,
+      waitingForUpstream: slots.waitingForUpstream(),
+      waitingForSlot: slots.waitingForSlot(),
+      maxConnections,
+    }),
     abort: (reason) => {
       for (const connection of [...connections, ...openChecks]) connection.abort(reason);
     },

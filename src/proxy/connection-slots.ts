@@ -13,11 +13,10 @@ export interface ConnectionSlots {
   onWaitingChange(change: 1 | -1): void;
   /** True when one more client could neither be served nor wait. */
   isFull(): boolean;
-  counts(): {
-    readonly active: number;
-    readonly waitingForUpstream: number;
-    readonly waitingForSlot: number;
-  };
+  /** How many connections have a slot. These three are asked in each turn of the kernel engine's loop: they allocate nothing. */
+  active(): number;
+  waitingForUpstream(): number;
+  waitingForSlot(): number;
 }
 
 export const createConnectionSlots = (maxConnections: number, maxHeld: number): ConnectionSlots => {
@@ -52,6 +51,8 @@ export const createConnectionSlots = (maxConnections: number, maxHeld: number): 
       waitingForUpstream += change;
     },
     isFull: () => admitted.size >= maxConnections && !mayWait(),
-    counts: () => ({ active: admitted.size, waitingForUpstream, waitingForSlot: waitingForSlot.size }),
+    active: () => admitted.size,
+    waitingForUpstream: () => waitingForUpstream,
+    waitingForSlot: () => waitingForSlot.size,
   };
 };
