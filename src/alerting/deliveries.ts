@@ -3,17 +3,11 @@ import type { AlertsStatus } from '../status/snapshot.ts';
 import { createDebug } from '../system/debug.ts';
 import type { Channels, EventChannel, StateChannel } from './channels/channel.ts';
 import type { Clock } from './clock.ts';
+import type { Delivery, Outcome } from './delivery.ts';
 import { afterSend, NEVER_SENT, type SyncState, shouldSend } from './policy/active-alert-sync.ts';
 import { acknowledge, alertsFor } from './policy/active-alerts.ts';
-import {
-  afterAttempt,
-  countQueued,
-  EMPTY_QUEUE,
-  nextMessage,
-  type Outcome,
-  type Queue,
-} from './policy/delivery-queue.ts';
-import type { ActiveAlert, Delivery } from './policy/notification.ts';
+import { afterAttempt, countQueued, EMPTY_QUEUE, nextMessage, type Queue } from './policy/delivery-queue.ts';
+import type { ActiveAlert } from './policy/notification.ts';
 import { type AlertFile, type AlertStore, addOutcome } from './store.ts';
 
 const debug = createDebug('alert');

@@ -1,6 +1,6 @@
 import type { Secret } from '../config/secrets.ts';
+import type { Delivery } from './delivery.ts';
 import { decodeSafely, describeFetchError, quoteAnswer } from './http-errors.ts';
-import type { Delivery } from './policy/notification.ts';
 import { readRetryAfter } from './retry-after.ts';
 
 /** The longest time for one try, the answer included. */

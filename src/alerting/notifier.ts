@@ -1,3 +1,8 @@
+/**
+ * The room alerting: makes notifications from what the monitor knows of the ports, and delivers them to the channels.
+ * policy/ decides what is announced, deliveries.ts sends it, and channels/ has the format of each receiver.
+ */
+
 import type { AlertsConfig } from '../config/config.ts';
 import type { Log } from '../logging/logger.ts';
 import type { AlertsStatus } from '../status/snapshot.ts';
@@ -5,17 +10,15 @@ import { createDebug } from '../system/debug.ts';
 import type { Channels } from './channels/channel.ts';
 import { type Clock, SYSTEM_CLOCK } from './clock.ts';
 import { Deliveries } from './deliveries.ts';
+import type { DeliveryCounts } from './delivery.ts';
 import { evaluate, INITIAL_ALERT_STATE, silence } from './policy/alert-manager.ts';
 import { enqueue, removeUnconfigured } from './policy/delivery-queue.ts';
-import type { ProxyView } from './policy/messages.ts';
 import type { Message } from './policy/notification.ts';
+import type { ProxyView } from './policy/proxy-view.ts';
 import { createQuietHours } from './policy/quiet-hours.ts';
-import { type AlertStore, type DeliveryCounts, openAlertStore } from './store.ts';
+import { type AlertStore, openAlertStore } from './store.ts';
 
-/**
- * The room alerting: makes notifications from what the monitor knows of the ports, and delivers them to the channels.
- * policy/ decides what is announced, deliveries.ts sends it, and channels/ has the format of each receiver.
- */
+/** Announces the changes of the ports on all channels. {@link startNotifier} makes it. */
 export interface Notifier {
   /** Evaluates the ports within {@link DEBOUNCE_MS}. Returns at once; several calls in that time are one evaluation. */
   evaluateSoon(): void;

@@ -1,5 +1,4 @@
-/** A receiver that asks for more time gets this much. */
-const MAX_RETRY_AFTER_MS = 3_600_000;
+import { MAX_RETRY_AFTER_MS } from './policy/retry.ts';
 
 /**
  * The pause that a receiver asks for, in milliseconds. `retry_after` in the answer, in seconds with a fraction

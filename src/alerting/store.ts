@@ -2,11 +2,9 @@ import { renameSync } from 'node:fs';
 import { createEdgeLogger } from '../lib/edge-logger.ts';
 import type { Log } from '../logging/logger.ts';
 import { readStateFile, writeStateFile } from '../system/state-file.ts';
+import type { DeliveryCounts, Outcome } from './delivery.ts';
 import { type AlertState, INITIAL_ALERT_STATE } from './policy/alert-manager.ts';
-import type { Outbox, Outcome } from './policy/delivery-queue.ts';
-
-/** The number of tries with each outcome, by channel. The counts never go backwards. */
-export type DeliveryCounts = Readonly<Record<string, Readonly<Record<Outcome, number>>>>;
+import type { Outbox } from './policy/delivery-queue.ts';
 
 /** The content of alerts.json: what was announced, what is still to be sent, and what was sent. */
 export interface AlertFile {

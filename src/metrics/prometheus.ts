@@ -2,14 +2,17 @@
  * The room metrics: keeps the counts of the proxies beyond the ends of their processes, and renders a Prometheus scrape.
  * A metric is one row of table.ts; this file registers the rows with prom-client and fills in their values.
  */
+
 import { Counter, Gauge, Histogram as PromHistogram, Registry } from 'prom-client';
+import type { DeliveryCounts } from '../alerting/delivery.ts';
 import type { Histogram } from '../lib/histogram.ts';
 import type { Snapshot } from '../status/snapshot.ts';
 import type { ProcessUsage } from '../system/proc/process-usage.ts';
 import type { Labels, MetricRow } from './row.ts';
 import type { ProxySample } from './sample.ts';
-import { type AlertCounts, MONITOR_METRICS, PROXY_METRICS } from './table.ts';
+import { MONITOR_METRICS, PROXY_METRICS } from './table.ts';
 
+/** The metrics of the monitor and of its proxies, as Prometheus scrapes them. */
 export interface Metrics {
   readonly contentType: string;
   /**
@@ -20,7 +23,7 @@ export interface Metrics {
   render(
     snapshot: Snapshot,
     samples: readonly ProxySample[],
-    alerts?: AlertCounts,
+    alerts?: DeliveryCounts,
     figures?: ProcessUsage,
   ): Promise<string>;
 }
@@ -49,7 +52,7 @@ type Update<S> = (sources: readonly S[]) => void;
 /** @param sourceLabels the names of the labels that `labelsOf` gives each source, before those of the row */
 const registerMetric = <S>(
   registry: Registry,
-  [name, type, help, labels, read]: MetricRow<S>,
+  { name, type, help, labels, read }: MetricRow<S>,
   sourceLabels: readonly string[],
   labelsOf: (source: S) => Labels,
 ): Update<S> => {

@@ -5,26 +5,33 @@ export type Labels = Readonly<Record<string, string>>;
 /** The value of a metric without labels of its own, or one value for each set of labels; null or undefined: unknown. */
 export type Reading = number | null | undefined | readonly (readonly [labels: Labels, value: number])[];
 
-/**
- * One metric of a source S: the name without its prefix, the type, the help text, the label names, and how to read it.
- * A name has the base unit of its value; a label has few values, never a client's address
- * (https://prometheus.io/docs/practices/naming/).
- */
-export type MetricRow<S> =
-  | readonly [
-      name: string,
-      type: 'gauge' | 'counter',
-      help: string,
-      labels: readonly string[],
-      read: (source: S) => Reading,
-    ]
-  | readonly [
-      name: string,
-      type: 'histogram',
-      help: string,
-      labels: readonly [],
-      read: (source: S) => Histogram,
-    ];
+/** What every metric has. */
+interface RowText {
+  /**
+   * The name without the prefix `steadyport_`. It has the base unit of the value in it
+   * (https://prometheus.io/docs/practices/naming/).
+   */
+  readonly name: string;
+  readonly help: string;
+}
+
+/** A metric with a number for each set of labels. */
+interface NumberRow<S> extends RowText {
+  readonly type: 'gauge' | 'counter';
+  /** The names of its labels. A label has few values, never a client's address. */
+  readonly labels: readonly string[];
+  readonly read: (source: S) => Reading;
+}
+
+/** A metric that counts durations in buckets. */
+interface HistogramRow<S> extends RowText {
+  readonly type: 'histogram';
+  readonly labels: readonly [];
+  readonly read: (source: S) => Histogram;
+}
+
+/** One metric, and how it is read from a source S. */
+export type MetricRow<S> = NumberRow<S> | HistogramRow<S>;
 
 /** Prometheus counts time in seconds; unknown stays unknown. */
 export const toSeconds = (ms: number | null | undefined): number | null =>

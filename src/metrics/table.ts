@@ -1,4 +1,4 @@
-import type { Outcome } from '../alerting/policy/delivery-queue.ts';
+import type { DeliveryCounts, Outcome } from '../alerting/delivery.ts';
 import type { ProxyState } from '../health/state.ts';
 import { isRefusal } from '../lib/close-reason.ts';
 import type { Snapshot } from '../status/snapshot.ts';
@@ -6,13 +6,10 @@ import type { ProcessUsage } from '../system/proc/process-usage.ts';
 import { byLabel, type MetricRow, type Reading, toFlag, toSeconds } from './row.ts';
 import type { ProxySample } from './sample.ts';
 
-/** The number of tries to send a notification with each outcome, by channel. */
-export type AlertCounts = Readonly<Record<string, Readonly<Record<Outcome, number>>>>;
-
 /** The source of the monitor's metrics. */
 export interface MonitorSample {
   readonly monitor: Snapshot['monitor'];
-  readonly alerts: AlertCounts;
+  readonly alerts: DeliveryCounts;
   readonly usage: ProcessUsage | undefined;
 }
 
@@ -53,56 +50,86 @@ const processRows = (
   processName: 'monitor' | 'pm2',
   usageOf: (usage: ProcessUsage) => ProcessUsage['pm2'],
 ): readonly MetricRow<MonitorSample>[] => {
-  const read = ({ usage }: MonitorSample) => usage && usageOf(usage);
+  const usageIn = ({ usage }: MonitorSample) => usage && usageOf(usage);
   const name = `${processName}_process`;
   return [
-    [`${name}_cpu_seconds_total`, 'counter', 'User and system time.', [], (s) => toSeconds(read(s)?.cpuMs)],
-    [`${name}_resident_memory_bytes`, 'gauge', 'Resident memory.', [], (s) => read(s)?.rssBytes],
-    [`${name}_open_fds`, 'gauge', 'Open files.', [], (s) => read(s)?.openFiles],
-    [`${name}_max_fds`, 'gauge', 'The limit of open files.', [], (s) => read(s)?.openFilesLimit],
+    {
+      name: `${name}_cpu_seconds_total`,
+      type: 'counter',
+      help: 'User and system time.',
+      labels: [],
+      read: (sample) => toSeconds(usageIn(sample)?.cpuMs),
+    },
+    {
+      name: `${name}_resident_memory_bytes`,
+      type: 'gauge',
+      help: 'Resident memory.',
+      labels: [],
+      read: (sample) => usageIn(sample)?.rssBytes,
+    },
+    {
+      name: `${name}_open_fds`,
+      type: 'gauge',
+      help: 'Open files.',
+      labels: [],
+      read: (sample) => usageIn(sample)?.openFiles,
+    },
+    {
+      name: `${name}_max_fds`,
+      type: 'gauge',
+      help: 'The limit of open files.',
+      labels: [],
+      read: (sample) => usageIn(sample)?.openFilesLimit,
+    },
   ];
 };
 
 /** The metrics of the monitor itself and of PM2, in the order of a scrape. */
 export const MONITOR_METRICS: readonly MetricRow<MonitorSample>[] = [
-  [
-    'build_info',
-    'gauge',
-    'The running version; always 1.',
-    ['version'],
-    ({ monitor }) => (monitor ? [[{ version: monitor.version }, 1]] : []),
-  ],
-  [
-    'config_last_reload_success_timestamp_seconds',
-    'gauge',
-    'The time at which the config was read.',
-    [],
-    ({ monitor }) => toSeconds(monitor?.startedAt),
-  ],
-  [
-    'last_check_timestamp_seconds',
-    'gauge',
-    'The oldest of the last checks of the proxies.',
-    [],
-    ({ monitor }) => toSeconds(monitor?.lastCheckAt),
-  ],
-  [
-    'pm2_up',
-    'gauge',
-    '1 when the PM2 daemon answers.',
-    [],
-    ({ monitor }) => monitor && toFlag(monitor.pm2Problem === null),
-  ],
+  {
+    name: 'build_info',
+    type: 'gauge',
+    help: 'The running version; always 1.',
+    labels: ['version'],
+    read: ({ monitor }) => (monitor ? [[{ version: monitor.version }, 1]] : []),
+  },
+  {
+    name: 'config_last_reload_success_timestamp_seconds',
+    type: 'gauge',
+    help: 'The time at which the config was read.',
+    labels: [],
+    read: ({ monitor }) => toSeconds(monitor?.startedAt),
+  },
+  {
+    name: 'last_check_timestamp_seconds',
+    type: 'gauge',
+    help: 'The oldest of the last checks of the proxies.',
+    labels: [],
+    read: ({ monitor }) => toSeconds(monitor?.lastCheckAt),
+  },
+  {
+    name: 'pm2_up',
+    type: 'gauge',
+    help: '1 when the PM2 daemon answers.',
+    labels: [],
+    read: ({ monitor }) => monitor && toFlag(monitor.pm2Problem === null),
+  },
   ...processRows('monitor', ({ own }) => own),
-  [
-    'monitor_event_loop_lag_seconds',
-    'gauge',
-    'The delay of a turn of its event loop.',
-    [],
-    ({ usage }) => toSeconds(usage?.lagMs),
-  ],
+  {
+    name: 'monitor_event_loop_lag_seconds',
+    type: 'gauge',
+    help: 'The delay of a turn of its event loop.',
+    labels: [],
+    read: ({ usage }) => toSeconds(usage?.lagMs),
+  },
   ...processRows('pm2', ({ pm2 }) => pm2),
-  ['notifications_total', 'counter', 'Tries to send a notification.', ['channel', 'outcome'], notifications],
+  {
+    name: 'notifications_total',
+    type: 'counter',
+    help: 'Tries to send a notification.',
+    labels: ['channel', 'outcome'],
+    read: notifications,
+  },
 ];
 
 /**
@@ -110,175 +137,211 @@ export const MONITOR_METRICS: readonly MetricRow<MonitorSample>[] = [
  * of all processes of a port.
  */
 export const PROXY_METRICS: readonly MetricRow<ProxySample>[] = [
-  [
-    'up',
-    'gauge',
-    '1 when the proxy serves its port and its upstream answers.',
-    [],
-    ({ health: { state } }) => toFlag(state === 'up' || state === 'not_needed'),
-  ],
-  [
-    'state',
-    'gauge',
-    '1 for the state that the proxy is in.',
-    ['state'],
-    ({ health }) => STATES.map((state) => [{ state }, toFlag(state === health.state)]),
-  ],
-  ['failure_cause', 'gauge', '1 for the cause of the present failure.', ['cause'], failureCause],
-  [
-    'limit_warning',
-    'gauge',
-    '1 for each exceeded limit that only warns.',
-    ['cause'],
-    ({ health }) => health.warnings.map((cause) => [{ cause }, 1]),
-  ],
-  [
-    'restart_circuit_open',
-    'gauge',
-    '1 while restarts are paused because earlier ones did not help.',
-    [],
-    ({ health }) => toFlag(health.breaker.openCount > 0),
-  ],
-  [
-    'consecutive_failures',
-    'gauge',
-    'Failed checks in a row.',
-    [],
-    ({ health }) => health.failures.consecutive,
-  ],
-  ['failures_total', 'counter', 'Failed checks.', [], ({ health }) => health.failures.total],
-  [
-    'restarts_total',
-    'counter',
-    'Crashes, and restarts by the monitor.',
-    ['cause'],
-    ({ health }) => [
+  {
+    name: 'up',
+    type: 'gauge',
+    help: '1 when the proxy serves its port and its upstream answers.',
+    labels: [],
+    read: ({ health: { state } }) => toFlag(state === 'up' || state === 'not_needed'),
+  },
+  {
+    name: 'state',
+    type: 'gauge',
+    help: '1 for the state that the proxy is in.',
+    labels: ['state'],
+    read: ({ health }) => STATES.map((state) => [{ state }, toFlag(state === health.state)]),
+  },
+  {
+    name: 'failure_cause',
+    type: 'gauge',
+    help: '1 for the cause of the present failure.',
+    labels: ['cause'],
+    read: failureCause,
+  },
+  {
+    name: 'limit_warning',
+    type: 'gauge',
+    help: '1 for each exceeded limit that only warns.',
+    labels: ['cause'],
+    read: ({ health }) => health.warnings.map((cause) => [{ cause }, 1]),
+  },
+  {
+    name: 'restart_circuit_open',
+    type: 'gauge',
+    help: '1 while restarts are paused because earlier ones did not help.',
+    labels: [],
+    read: ({ health }) => toFlag(health.breaker.openCount > 0),
+  },
+  {
+    name: 'consecutive_failures',
+    type: 'gauge',
+    help: 'Failed checks in a row.',
+    labels: [],
+    read: ({ health }) => health.failures.consecutive,
+  },
+  {
+    name: 'failures_total',
+    type: 'counter',
+    help: 'Failed checks.',
+    labels: [],
+    read: ({ health }) => health.failures.total,
+  },
+  {
+    name: 'restarts_total',
+    type: 'counter',
+    help: 'Crashes, and restarts by the monitor.',
+    labels: ['cause'],
+    read: ({ health }) => [
       [{ cause: 'crashed' }, health.restarts.crash],
       ...Object.entries(health.forcedByCause).map(([cause, count]) => [{ cause }, count] as const),
     ],
-  ],
-  [
-    'recovery_duration_seconds',
-    'histogram',
-    'The time from the first failure to the first success.',
-    [],
-    ({ health }) => health.recoveries,
-  ],
-  [
-    'connections_active',
-    'gauge',
-    'Connections that have a slot.',
-    [],
-    ({ connections }) => connections?.active ?? 0,
-  ],
-  [
-    'connections_queued',
-    'gauge',
-    'Clients that wait, for the upstream or for a slot.',
-    ['for'],
-    ({ connections }) => [
+  },
+  {
+    name: 'recovery_duration_seconds',
+    type: 'histogram',
+    help: 'The time from the first failure to the first success.',
+    labels: [],
+    read: ({ health }) => health.recoveries,
+  },
+  {
+    name: 'connections_active',
+    type: 'gauge',
+    help: 'Connections that have a slot.',
+    labels: [],
+    read: ({ connections }) => connections?.active ?? 0,
+  },
+  {
+    name: 'connections_queued',
+    type: 'gauge',
+    help: 'Clients that wait, for the upstream or for a slot.',
+    labels: ['for'],
+    read: ({ connections }) => [
       [{ for: 'upstream' }, connections?.waitingForUpstream ?? 0],
       [{ for: 'slot' }, connections?.waitingForSlot ?? 0],
     ],
-  ],
-  [
-    'connections_limit',
-    'gauge',
-    'The maximum number of connections at a time.',
-    [],
-    ({ connections }) => connections?.maxConnections,
-  ],
-  ['connections_total', 'counter', 'Connections that were accepted.', [], ({ totals }) => totals.total],
-  [
-    'connections_closed_total',
-    'counter',
-    'Connections that have ended.',
-    ['reason'],
-    (sample) => closedConnections(sample, false),
-  ],
-  [
-    'connections_rejected_total',
-    'counter',
-    'Clients that were not served.',
-    ['reason'],
-    (sample) => closedConnections(sample, true),
-  ],
-  [
-    'bytes_total',
-    'counter',
-    'Bytes that were forwarded.',
-    ['side', 'direction'],
-    ({ totals: { bytesToUpstream, bytesToClient } }) => [
+  },
+  {
+    name: 'connections_limit',
+    type: 'gauge',
+    help: 'The maximum number of connections at a time.',
+    labels: [],
+    read: ({ connections }) => connections?.maxConnections,
+  },
+  {
+    name: 'connections_total',
+    type: 'counter',
+    help: 'Connections that were accepted.',
+    labels: [],
+    read: ({ totals }) => totals.total,
+  },
+  {
+    name: 'connections_closed_total',
+    type: 'counter',
+    help: 'Connections that have ended.',
+    labels: ['reason'],
+    read: (sample) => closedConnections(sample, false),
+  },
+  {
+    name: 'connections_rejected_total',
+    type: 'counter',
+    help: 'Clients that were not served.',
+    labels: ['reason'],
+    read: (sample) => closedConnections(sample, true),
+  },
+  {
+    name: 'bytes_total',
+    type: 'counter',
+    help: 'Bytes that were forwarded.',
+    labels: ['side', 'direction'],
+    read: ({ totals: { bytesToUpstream, bytesToClient } }) => [
       [{ side: 'client', direction: 'in' }, bytesToUpstream],
       [{ side: 'client', direction: 'out' }, bytesToClient],
       [{ side: 'upstream', direction: 'in' }, bytesToClient],
       [{ side: 'upstream', direction: 'out' }, bytesToUpstream],
     ],
-  ],
-  [
-    'upstream_connect_failures_total',
-    'counter',
-    'Failed tries at one address of the upstream.',
-    ['reason'],
-    ({ totals }) => byLabel('reason', totals.connectFailures),
-  ],
-  [
-    'upstream_connect_duration_seconds',
-    'histogram',
-    'The duration of each try that reached the upstream.',
-    [],
-    ({ totals }) => totals.connect,
-  ],
-  [
-    'connection_duration_seconds',
-    'histogram',
-    'The time from accept to the end of a connection.',
-    [],
-    ({ totals }) => totals.duration,
-  ],
-  [
-    'probe_success',
-    'gauge',
-    '1 when the upstream answered its last probe.',
-    ['probe'],
-    (sample) => probeReading(sample, sample.probe.isOk === null ? null : toFlag(sample.probe.isOk)),
-  ],
-  [
-    'probe_duration_seconds',
-    'gauge',
-    'The duration of the last successful probe.',
-    ['probe'],
-    (sample) => probeReading(sample, toSeconds(sample.probe.durationMs)),
-  ],
-  [
-    'probe_last_success_timestamp_seconds',
-    'gauge',
-    'The time of the last successful probe.',
-    ['probe'],
-    (sample) => probeReading(sample, toSeconds(sample.probe.lastOkAt)),
-  ],
-  [
-    'process_cpu_seconds_total',
-    'counter',
-    'User and system time.',
-    [],
-    ({ totals }) => toSeconds(totals.cpuMs),
-  ],
-  ['process_resident_memory_bytes', 'gauge', 'Resident memory.', [], ({ resources }) => resources?.rssBytes],
-  ['process_open_fds', 'gauge', 'Open files.', [], ({ resources }) => resources?.openFiles],
-  ['process_max_fds', 'gauge', 'The limit of open files.', [], ({ resources }) => resources?.openFilesLimit],
-  [
-    'process_start_time_seconds',
-    'gauge',
-    'The start of the process.',
-    [],
-    ({ processStartedAt }) => toSeconds(processStartedAt),
-  ],
-  [
-    'heartbeat_duration_seconds',
-    'gauge',
-    'The duration of the last answer to the monitor.',
-    [],
-    ({ resources }) => toSeconds(resources?.lagMs),
-  ],
+  },
+  {
+    name: 'upstream_connect_failures_total',
+    type: 'counter',
+    help: 'Failed tries at one address of the upstream.',
+    labels: ['reason'],
+    read: ({ totals }) => byLabel('reason', totals.connectFailures),
+  },
+  {
+    name: 'upstream_connect_duration_seconds',
+    type: 'histogram',
+    help: 'The duration of each try that reached the upstream.',
+    labels: [],
+    read: ({ totals }) => totals.connect,
+  },
+  {
+    name: 'connection_duration_seconds',
+    type: 'histogram',
+    help: 'The time from accept to the end of a connection.',
+    labels: [],
+    read: ({ totals }) => totals.duration,
+  },
+  {
+    name: 'probe_success',
+    type: 'gauge',
+    help: '1 when the upstream answered its last probe.',
+    labels: ['probe'],
+    read: (sample) => probeReading(sample, sample.probe.isOk === null ? null : toFlag(sample.probe.isOk)),
+  },
+  {
+    name: 'probe_duration_seconds',
+    type: 'gauge',
+    help: 'The duration of the last successful probe.',
+    labels: ['probe'],
+    read: (sample) => probeReading(sample, toSeconds(sample.probe.durationMs)),
+  },
+  {
+    name: 'probe_last_success_timestamp_seconds',
+    type: 'gauge',
+    help: 'The time of the last successful probe.',
+    labels: ['probe'],
+    read: (sample) => probeReading(sample, toSeconds(sample.probe.lastOkAt)),
+  },
+  {
+    name: 'process_cpu_seconds_total',
+    type: 'counter',
+    help: 'User and system time.',
+    labels: [],
+    read: ({ totals }) => toSeconds(totals.cpuMs),
+  },
+  {
+    name: 'process_resident_memory_bytes',
+    type: 'gauge',
+    help: 'Resident memory.',
+    labels: [],
+    read: ({ resources }) => resources?.rssBytes,
+  },
+  {
+    name: 'process_open_fds',
+    type: 'gauge',
+    help: 'Open files.',
+    labels: [],
+    read: ({ resources }) => resources?.openFiles,
+  },
+  {
+    name: 'process_max_fds',
+    type: 'gauge',
+    help: 'The limit of open files.',
+    labels: [],
+    read: ({ resources }) => resources?.openFilesLimit,
+  },
+  {
+    name: 'process_start_time_seconds',
+    type: 'gauge',
+    help: 'The start of the process.',
+    labels: [],
+    read: ({ processStartedAt }) => toSeconds(processStartedAt),
+  },
+  {
+    name: 'heartbeat_duration_seconds',
+    type: 'gauge',
+    help: 'The duration of the last answer to the monitor.',
+    labels: [],
+    read: ({ resources }) => toSeconds(resources?.lagMs),
+  },
 ];

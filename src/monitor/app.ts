@@ -1,5 +1,5 @@
 import { createChannels } from '../alerting/channels/registry.ts';
-import { createDeadMansSwitch, createPing, type DeadMansSwitch } from '../alerting/heartbeat.ts';
+import { createDeadMansSwitch, createPing, type DeadMansSwitch } from '../alerting/dead-mans-switch.ts';
 import { type Notifier, startNotifier } from '../alerting/notifier.ts';
 import type { Config } from '../config/config.ts';
 import { readSecrets } from '../config/load.ts';

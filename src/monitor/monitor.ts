@@ -1,4 +1,4 @@
-import type { ProxyView } from '../alerting/policy/messages.ts';
+import type { ProxyView } from '../alerting/policy/proxy-view.ts';
 import type { Config } from '../config/config.ts';
 import { detectMassFailure, isPausingRestarts, NO_MASS_FAILURE } from '../health/mass-failure.ts';
 import { createEdgeLogger } from '../lib/edge-logger.ts';

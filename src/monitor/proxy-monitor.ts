@@ -1,4 +1,4 @@
-import type { ProxyView } from '../alerting/policy/messages.ts';
+import type { ProxyView } from '../alerting/policy/proxy-view.ts';
 import type { MonitorConfig, ProxyConfig } from '../config/config.ts';
 import type { HealthEvent, HealthPolicy } from '../health/events.ts';
 import { reduce } from '../health/reducer.ts';

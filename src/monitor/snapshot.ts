@@ -1,4 +1,4 @@
-import type { ProxyView } from '../alerting/policy/messages.ts';
+import type { ProxyView } from '../alerting/policy/proxy-view.ts';
 import type { ProxyConfig } from '../config/config.ts';
 import { isCrashLoop } from '../health/reducer.ts';
 import { NO_SAMPLES, usageOf } from '../health/resource-limits.ts';

@@ -1,4 +1,5 @@
-import type { ActiveAlert, Delivery, Message } from '../policy/notification.ts';
+import type { Delivery } from '../delivery.ts';
+import type { ActiveAlert, Message } from '../policy/notification.ts';
 
 /** A channel that gets each message once, such as Slack. */
 export interface EventChannel {

@@ -1,7 +1,12 @@
+/**
+ * The room alerting/channels: what each receiver gets, one file a channel. text.ts and alertmanager-format.ts have what
+ * several of them share.
+ */
+
 import type { Secret, Secrets } from '../../config/secrets.ts';
 import { CHANNELS, type ChannelName } from '../../kinds/channels/registry.ts';
+import type { Delivery } from '../delivery.ts';
 import { request } from '../http-client.ts';
-import type { Delivery } from '../policy/notification.ts';
 import { alertmanager } from './alertmanager.ts';
 import type { ChannelFormat, Channels, EventChannel, StateChannel } from './channel.ts';
 import { discord } from './discord.ts';
@@ -9,12 +14,7 @@ import { ntfy } from './ntfy.ts';
 import { slack } from './slack.ts';
 import { webhook } from './webhook.ts';
 
-/**
- * The room alerting/channels: what each receiver gets, one file a channel. text.ts and alertmanager-format.ts have what several of
- * them share.
- *
- * The format of each channel that kinds/channels/registry.ts declares.
- */
+/** The formats by channel. A channel of kinds/channels/registry.ts that has none here does not compile. */
 const FORMATS: Readonly<Record<ChannelName, ChannelFormat>> = {
   slack,
   discord,

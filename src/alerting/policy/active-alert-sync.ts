@@ -1,5 +1,6 @@
-import { isDue, retryDelayMs } from './delivery-queue.ts';
-import type { ActiveAlert, Delivery } from './notification.ts';
+import type { Delivery } from '../delivery.ts';
+import type { ActiveAlert } from './notification.ts';
+import { isDue, retryDelayMs } from './retry.ts';
 
 /** An active alert is sent again after this time: without that, Alertmanager ends it after 5 minutes. */
 const RESEND_INTERVAL_MS = 60_000;

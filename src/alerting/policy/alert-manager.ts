@@ -1,17 +1,18 @@
+/**
+ * The room alerting/policy: decides what is announced, when, and in which words. It is pure: states and instants go in,
+ * states and messages come out.
+ */
+
 import { isWithin } from '../../lib/duration.ts';
 import { type ActiveAlertState, activeAlertsOf, addResolved, resolveAll } from './active-alerts.ts';
 import { type AnnouncedState, type AnnouncementPolicy, type Update, unchanged } from './announcement.ts';
 import { diffAnnouncements, initialAnnouncements, skipWhileSilenced } from './incident-tracker.ts';
 import { type DeferredNotifications, NOTHING_DEFERRED, selectGroups } from './message-groups.ts';
-import { type ProxyView, removedNotification } from './messages.ts';
 import type { Message, Notification } from './notification.ts';
+import { removedNotification } from './notifications.ts';
+import type { ProxyView } from './proxy-view.ts';
 
-/**
- * The room alerting/policy: decides what is announced, when, and in which words. It is pure: states and instants go in, states and
- * messages come out.
- *
- * The announcements of all ports. They outlive restarts of the monitor. Instants are wall-clock milliseconds.
- */
+/** The announcements of all ports. They outlive restarts of the monitor. Instants are wall-clock milliseconds. */
 export interface AlertState extends ActiveAlertState {
   /** The time of the first notification of the next message; null when there is none. */
   readonly groupStartedAt: number | null;

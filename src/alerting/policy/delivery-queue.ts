@@ -1,6 +1,7 @@
-import { type Backoff, backoffMs } from '../../lib/backoff.ts';
-import { foldedNotification } from './messages.ts';
-import type { Delivery, Message } from './notification.ts';
+import type { Delivery, Outcome } from '../delivery.ts';
+import type { Message } from './notification.ts';
+import { foldedNotification } from './notifications.ts';
+import { isDue, retryDelayMs } from './retry.ts';
 
 /** The messages that wait for one channel, the oldest first. The first one is tried. */
 export interface Queue {
@@ -22,17 +23,10 @@ export interface Queued {
 /** The queues by the channel's name. */
 export type Outbox = Readonly<Record<string, Queue>>;
 
-export type Outcome = 'sent' | 'failed' | 'dropped';
-
 export const EMPTY_QUEUE: Queue = { items: [], attempts: 0, nextAttemptAt: 0, problem: null };
 
 /** The longest queue. When more messages wait, the oldest of them become one. */
 export const MAX_QUEUED = 100;
-/** A failed message is tried again after 1 s, 2 s, 4 s … at most 5 min; later when the receiver asks for that. */
-const BACKOFF: Backoff = { minMs: 1_000, maxMs: 300_000 };
-const MAX_RETRY_AFTER_MS = 3_600_000;
-/** The part of the pause that is random, so that several senders do not retry at once. */
-const JITTER = 0.25;
 
 /** Adds the messages to the end of each channel's queue. @returns the very same outbox when there are none */
 export const enqueue = (
@@ -76,13 +70,9 @@ export const countQueued = ({ items }: Queue): number =>
 export const nextMessage = ({ items, nextAttemptAt }: Queue, now: number): Message | undefined =>
   isDue(nextAttemptAt, now) ? items[0]?.message : undefined;
 
-/** True when the time has come. A time further ahead than MAX_RETRY_AFTER_MS was computed before the clock was set back. */
-export const isDue = (dueAt: number, now: number): boolean =>
-  dueAt <= now || dueAt - now > MAX_RETRY_AFTER_MS;
-
 /**
  * The queue after its first message was tried.
- * @param random 0 to 1: how much of {@link JITTER} is taken off the pause
+ * @param random 0 to 1: see {@link retryDelayMs}
  */
 export const afterAttempt = (
   queue: Queue,
@@ -97,16 +87,6 @@ export const afterAttempt = (
   const attempts = queue.attempts + 1;
   const nextAttemptAt = now + retryDelayMs(attempts, retryAfterMs, random);
   return { queue: { ...queue, attempts, nextAttemptAt, problem }, outcome: 'failed' };
-};
-
-/**
- * The pause before the next try, in milliseconds.
- * @param attempts how many tries have failed, at least 1
- * @param retryAfterMs what the receiver asks for, of which at most an hour counts; null when it asks for nothing
- */
-export const retryDelayMs = (attempts: number, retryAfterMs: number | null, random: number): number => {
-  const jitteredMs = Math.round(backoffMs(BACKOFF, attempts - 1) * (1 - JITTER * random));
-  return Math.max(jitteredMs, Math.min(retryAfterMs ?? 0, MAX_RETRY_AFTER_MS));
 };
 
 /** Folds the oldest messages but the first, which may be under way. */

@@ -13,13 +13,13 @@ import {
   flappingNotification,
   givenUpNotification,
   outageNotification,
-  type ProxyView,
   recoveredNotification,
   reminderNotification,
   restartedNotification,
   steadyNotification,
   warningNotification,
-} from './messages.ts';
+} from './notifications.ts';
+import type { ProxyView } from './proxy-view.ts';
 
 /** The announced state of a new port: its past incidents count as handled. */
 export const initialAnnouncements = ({ health }: ProxyView): AnnouncedState => ({
@@ -42,7 +42,7 @@ export const diffAnnouncements = (
   policy: AnnouncementPolicy,
 ): Update => {
   const context: RuleContext = { previous: announced, proxy, now, policy };
-  return RULES.reduce((update, { apply }) => apply(update, context), unchanged(announced));
+  return RULES.reduce((update, applyRule) => applyRule(update, context), unchanged(announced));
 };
 
 /** The announced state in a silence: incidents that end in it and warnings that begin in it are never announced. */
@@ -68,18 +68,16 @@ interface RuleContext {
   readonly policy: AnnouncementPolicy;
 }
 
+/** Adds what one rule announces to the update. */
 type ApplyRule = (update: Update, context: RuleContext) => Update;
-
-interface Rule {
-  readonly name: string;
-  readonly apply: ApplyRule;
-  /** Why the rule exists, and why it stands at its position in the list. */
-  readonly why: string;
-}
 
 const hasGivenUp = ({ health: { incident, breaker } }: ProxyView): boolean =>
   incident !== null && breaker.openCount > 0;
 
+/**
+ * Announces the end of the announced outage. It is the first rule: people must hear of the end of an outage before the start of
+ * the next one.
+ */
 const announceRecovery: ApplyRule = (update, { proxy, now }) => {
   const { outage } = update.announced;
   const { incident, history } = proxy.health;
@@ -90,7 +88,11 @@ const announceRecovery: ApplyRule = (update, { proxy, now }) => {
   return announce({ ...update, resolved }, notification, { outage: null });
 };
 
-const announcePast: ApplyRule = (update, context) => {
+/**
+ * Announces the incidents that began and ended since the last evaluation. An outage that ended before it was announced, or a
+ * restart, is one notification. It comes before newer events.
+ */
+const announcePastIncidents: ApplyRule = (update, context) => {
   const { proxy, previous } = context;
   const { history, state } = proxy.health;
   const { lastHandledStartedAt } = update.announced;
@@ -115,6 +117,10 @@ const announcePast: ApplyRule = (update, context) => {
   return next;
 };
 
+/**
+ * Ends the flapping of a port that was the same for `windowMs`. It stands before the outage rule, which is silent while the
+ * port flaps.
+ */
 const resolveFlapping: ApplyRule = (
   update,
   {
@@ -138,6 +144,10 @@ const resolveFlapping: ApplyRule = (
   return announce({ ...update, resolved }, notification, { flapping: null });
 };
 
+/**
+ * Announces an incident once, when it has reached the alert threshold or was given up. After too many failures it announces
+ * flapping instead.
+ */
 const announceOutage: ApplyRule = (update, context) => {
   const { proxy, now } = context;
   const { incident } = proxy.health;
@@ -155,6 +165,10 @@ const announceOutage: ApplyRule = (update, context) => {
   });
 };
 
+/**
+ * Announces an announced outage once more when restarts do not end it. It stands after the outage rule, which may have
+ * announced that already.
+ */
 const announceGivenUp: ApplyRule = (update, { proxy }) => {
   const isGivenUp = hasGivenUp(proxy);
   if (isGivenUp === update.announced.isGivenUp) return update;
@@ -164,6 +178,10 @@ const announceGivenUp: ApplyRule = (update, { proxy }) => {
     : { ...update, announced: { ...update.announced, isGivenUp } };
 };
 
+/**
+ * Repeats an announced outage or flapping, so that it is not forgotten. The time counts from the last announcement, which may
+ * be of this evaluation.
+ */
 const announceReminder: ApplyRule = (update, { proxy, now, policy: { repeatIntervalMs } }) => {
   const { outage, flapping } = update.announced;
   const announcement = outage ?? flapping;
@@ -177,6 +195,10 @@ const announceReminder: ApplyRule = (update, { proxy, now, policy: { repeatInter
   );
 };
 
+/**
+ * Announces a warning when it begins, and not again when it has only paused. It is independent of outages, so it is the last
+ * rule.
+ */
 const announceWarnings: ApplyRule = (
   update,
   {
@@ -218,40 +240,12 @@ const recordFailure = (
 };
 
 /** The rules in their order. Each one gets the announced state that the rules before it have made. */
-const RULES: readonly Rule[] = [
-  {
-    name: 'recovery of the announced outage',
-    apply: announceRecovery,
-    why: 'people must hear of the end of an outage before the start of the next one',
-  },
-  {
-    name: 'incidents that began and ended since the last evaluation',
-    apply: announcePast,
-    why: 'an outage that ended before it was announced, or a restart, is one notification; it comes before newer events',
-  },
-  {
-    name: 'end of flapping',
-    apply: resolveFlapping,
-    why: 'a port that was the same for windowMs no longer flaps; before the outage rule, which is silent while it does',
-  },
-  {
-    name: 'outage',
-    apply: announceOutage,
-    why: 'an incident that has reached the alert threshold, or was given up, is announced once; as flapping when there were too many',
-  },
-  {
-    name: 'restarts given up',
-    apply: announceGivenUp,
-    why: 'an announced outage that restarts do not end is announced again, once; after the outage rule, which may have announced it already',
-  },
-  {
-    name: 'reminder',
-    apply: announceReminder,
-    why: 'an outage must not be forgotten; its time counts from the last announcement, which may be of this evaluation',
-  },
-  {
-    name: 'limits that warn',
-    apply: announceWarnings,
-    why: 'a warning is announced when it begins, and not again when it has only paused; independent of outages, so it is last',
-  },
+const RULES: readonly ApplyRule[] = [
+  announceRecovery,
+  announcePastIncidents,
+  resolveFlapping,
+  announceOutage,
+  announceGivenUp,
+  announceReminder,
+  announceWarnings,
 ];

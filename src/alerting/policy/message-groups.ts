@@ -1,5 +1,5 @@
-import { foldedNotification } from './messages.ts';
 import type { Notification } from './notification.ts';
+import { foldedNotification } from './notifications.ts';
 
 /** The notifications that wait for the end of the quiet hours. */
 export interface DeferredNotifications {

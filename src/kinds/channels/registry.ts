@@ -1,3 +1,8 @@
+/**
+ * The room kinds/channels: each channel for alerts as a pure declaration, one file a channel. secrets.ts, alert-test,
+ * .env.example and the README's table are made from the list in this file or compared with it.
+ */
+
 import { alertmanager } from './alertmanager.ts';
 import type { ChannelKind } from './channel-kind.ts';
 import { discord } from './discord.ts';
@@ -6,11 +11,8 @@ import { slack } from './slack.ts';
 import { webhook } from './webhook.ts';
 
 /**
- * The room kinds/channels: each channel for alerts as a pure declaration, one file a channel. secrets.ts, alert-test, .env.example
- * and the README's table are made from this list or compared with it.
- *
- * The list has the order in which people see the channels. Their formats are in alerting/channels/registry.ts: a channel that is in
- * only one of the two lists does not compile.
+ * All channels, in the order in which people see them. Their formats are in alerting/channels/registry.ts: a channel that is
+ * in only one of the two lists does not compile.
  */
 export const CHANNELS = [
   slack,

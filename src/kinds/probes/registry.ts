@@ -2,6 +2,7 @@
  * The room kinds/probes: the declaration of each kind of probe (its config, its texts), without any I/O.
  * A new kind is a file here and a file in src/monitor/probes, and an entry in the registry of each folder.
  */
+
 import * as v from 'valibot';
 import { expectProbe } from './expect.ts';
 import { httpProbe } from './http.ts';

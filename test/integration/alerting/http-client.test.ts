@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { describe, test } from 'node:test';
+import type { Delivery } from '../../../src/alerting/delivery.ts';
 import { request } from '../../../src/alerting/http-client.ts';
-import type { Delivery } from '../../../src/alerting/policy/notification.ts';
 import { Secret } from '../../../src/config/secrets.ts';
 import { makeCertificate } from '../../support/certificate.ts';
 import {

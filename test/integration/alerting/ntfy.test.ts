@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createChannels } from '../../../src/alerting/channels/registry.ts';
-import type { Delivery } from '../../../src/alerting/policy/notification.ts';
+import type { Delivery } from '../../../src/alerting/delivery.ts';
 import { parseSecrets } from '../../../src/config/secrets.ts';
 import { answer, openReceiver } from '../../support/http-receiver.ts';
 import { message, notification } from '../../support/notification-samples.ts';

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { Delivery } from '../../../../src/alerting/delivery.ts';
 import {
   afterAttempt,
   countQueued,
@@ -11,7 +12,7 @@ import {
   type Queue,
   removeUnconfigured,
 } from '../../../../src/alerting/policy/delivery-queue.ts';
-import type { Delivery, Message } from '../../../../src/alerting/policy/notification.ts';
+import type { Message } from '../../../../src/alerting/policy/notification.ts';
 
 const message = (number: number): Message => ({
   id: `run-${number}`,

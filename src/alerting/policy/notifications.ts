@@ -5,23 +5,7 @@ import type { Health, Incident, PastIncident } from '../../health/state.ts';
 import type { Cause, Remedy } from '../../health/types.ts';
 import { formatDuration } from '../../lib/duration.ts';
 import type { Notification } from './notification.ts';
-
-/** The present facts about a port. */
-export interface ProxyView {
-  /** The PM2 app's name. */
-  readonly name: string;
-  readonly label: string;
-  /** "port 6274". */
-  readonly place: string;
-  readonly upstream: string;
-  readonly health: Health;
-  /** The result of the failed check, or the way in which the process ended. */
-  readonly detail: string | null;
-  /** The process that holds the port, when it is not the proxy. */
-  readonly portOwner: string | null;
-  /** The limits that only warn and are exceeded: a text for each cause. */
-  readonly limits: Readonly<Partial<Record<Cause, string>>>;
-}
+import type { ProxyView } from './proxy-view.ts';
 
 export const downNotification = (
   proxy: ProxyView,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createDeadMansSwitch, createPing } from '../../../src/alerting/heartbeat.ts';
-import type { Delivery } from '../../../src/alerting/policy/notification.ts';
+import { createDeadMansSwitch, createPing } from '../../../src/alerting/dead-mans-switch.ts';
+import type { Delivery } from '../../../src/alerting/delivery.ts';
 import { Secret } from '../../../src/config/secrets.ts';
 import { answer, hang, openReceiver } from '../../support/http-receiver.ts';
 
@@ -13,13 +13,13 @@ const failed = (retryAfterMs: number | null = null): Delivery => ({
   isFinal: false,
 });
 
-/** Looks once a second from `fromS` on, up to and without `toS`. */
+/** A switch that `tickUntil` ticks once a second, from the last tick on, up to and without `toS`. */
 const rig = () => {
   const state: { delivery: Delivery } = { delivery: OK };
   const pings: number[] = [];
   const lines: string[] = [];
   let nowS = 0;
-  const deadMan = createDeadMansSwitch(
+  const deadMansSwitch = createDeadMansSwitch(
     async () => {
       pings.push(nowS);
       return state.delivery;
@@ -27,9 +27,9 @@ const rig = () => {
     (event, text) => lines.push(`${event}: ${text}`),
   );
   const tickUntil = async (toS: number, isWell: boolean): Promise<void> => {
-    for (; nowS < toS; nowS += 1) await deadMan.tick(nowS * 1_000, isWell);
+    for (; nowS < toS; nowS += 1) await deadMansSwitch.tick(nowS * 1_000, isWell);
   };
-  return { state, pings, lines, tickUntil: tickUntil, deadMan };
+  return { state, pings, lines, tickUntil, deadMansSwitch };
 };
 
 test('it pings at once and then every 60 s while all is well, and logs nothing', async () => {
@@ -73,9 +73,9 @@ test('a failed ping is tried again every 15 s, or when the receiver says, and lo
 });
 
 test('a clock that is set back does not keep it from pinging', async () => {
-  const { pings, deadMan } = rig();
-  await deadMan.tick(1_000_000, true);
-  await deadMan.tick(0, true);
+  const { pings, deadMansSwitch } = rig();
+  await deadMansSwitch.tick(1_000_000, true);
+  await deadMansSwitch.tick(0, true);
   assert.equal(pings.length, 2);
 });
 
@@ -90,14 +90,14 @@ test('it is one GET, to the URL as it is', async () => {
 test('one ping at a time, and none after the end, which ends the one under way', async () => {
   const receiver = await openReceiver(hang);
   const lines: string[] = [];
-  const deadMan = createDeadMansSwitch(createPing(new Secret(new URL(receiver.url))), (_, text) =>
+  const deadMansSwitch = createDeadMansSwitch(createPing(new Secret(new URL(receiver.url))), (_, text) =>
     lines.push(text),
   );
-  const first = deadMan.tick(0, true);
+  const first = deadMansSwitch.tick(0, true);
   await receiver.got(1);
-  await deadMan.tick(100_000, true);
-  deadMan.stop();
+  await deadMansSwitch.tick(100_000, true);
+  deadMansSwitch.stop();
   await first;
-  await deadMan.tick(200_000, true);
+  await deadMansSwitch.tick(200_000, true);
   assert.deepEqual([receiver.received.length, lines], [1, []]);
 });

@@ -1,13 +1,13 @@
 import type { Secret } from '../config/secrets.ts';
 import { formatDuration } from '../lib/duration.ts';
 import { createEdgeLogger } from '../lib/edge-logger.ts';
+import type { Delivery } from './delivery.ts';
 import { request } from './http-client.ts';
-import type { Delivery } from './policy/notification.ts';
 
 /** The time between two pings while all is well. */
-const INTERVAL_MS = 60_000;
+const PING_INTERVAL_MS = 60_000;
 /** The time until a failed ping is tried again, and the shortest time between any two pings. */
-const RETRY_MS = 15_000;
+const PING_RETRY_MS = 15_000;
 
 /** Pings a service that raises an alarm when the pings stop (a dead man's switch). */
 export interface DeadMansSwitch {
@@ -21,9 +21,9 @@ export interface DeadMansSwitch {
 }
 
 /**
- * Pings every {@link INTERVAL_MS} while all is well, at once when it becomes well, and not at all otherwise. A ping is a GET,
- * which every such service accepts (https://healthchecks.io/docs/http_api/; Uptime Kuma 1 answers 404 to a POST). The first
- * failure is logged, and the first success after it.
+ * Pings every {@link PING_INTERVAL_MS} while all is well, at once when it becomes well, and not at all otherwise. A ping is
+ * a GET, which every such service accepts (https://healthchecks.io/docs/http_api/; Uptime Kuma 1 answers 404 to a POST).
+ * The first failure is logged, and the first success after it.
  * @param ping pings once; never rejects
  */
 export const createDeadMansSwitch = (
@@ -57,7 +57,7 @@ export const createDeadMansSwitch = (
     const delivery = await ping(abortController.signal);
     isPinging = false;
     if (isStopped()) return;
-    waitMs = delivery.ok ? INTERVAL_MS : Math.max(RETRY_MS, delivery.retryAfterMs ?? 0);
+    waitMs = delivery.ok ? PING_INTERVAL_MS : Math.max(PING_RETRY_MS, delivery.retryAfterMs ?? 0);
     if (delivery.ok) pings.succeeded();
     else pings.failed(delivery.problem);
   };
@@ -66,7 +66,7 @@ export const createDeadMansSwitch = (
     tick: async (now, isWell) => {
       const becameWell = isWell && !wasWell;
       wasWell = isWell;
-      if (becameWell && pings.problem() === null) waitMs = Math.min(waitMs, RETRY_MS);
+      if (becameWell && pings.problem() === null) waitMs = Math.min(waitMs, PING_RETRY_MS);
       if (isWell && !isPinging && !isStopped() && !isPausing(now)) await pingNow(now);
     },
     stop: () => abortController.abort(),
@@ -75,6 +75,6 @@ export const createDeadMansSwitch = (
 
 /** The ping for {@link createDeadMansSwitch}. */
 export const createPing =
-  (heartbeat: Secret) =>
+  (pingUrl: Secret) =>
   (signal: AbortSignal): Promise<Delivery> =>
-    request(heartbeat, { method: 'GET' }, signal);
+    request(pingUrl, { method: 'GET' }, signal);

@@ -1,0 +1,19 @@
+import type { Health } from '../../health/state.ts';
+import type { Cause } from '../../health/types.ts';
+
+/** The present facts about a port. */
+export interface ProxyView {
+  /** The PM2 app's name. */
+  readonly name: string;
+  readonly label: string;
+  /** "port 6274". */
+  readonly place: string;
+  readonly upstream: string;
+  readonly health: Health;
+  /** The result of the failed check, or the way in which the process ended. */
+  readonly detail: string | null;
+  /** The process that holds the port, when it is not the proxy. */
+  readonly portOwner: string | null;
+  /** The limits that only warn and are exceeded: a text for each cause. */
+  readonly limits: Readonly<Partial<Record<Cause, string>>>;
+}
