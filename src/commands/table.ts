@@ -2,6 +2,7 @@
  * The room commands: what a person, npm or PM2 can run. A command is one file, and one row of the table here.
  * inspect/ shows the state and changes nothing, service/ changes what PM2 runs, run/ has the processes that PM2 runs.
  */
+
 import type { ParsedArgs } from 'minimist';
 import { PROXY_OPTIONS } from './run/proxy-options.ts';
 

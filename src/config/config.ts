@@ -2,6 +2,7 @@
  * The room config: turns steadyport.json, the environment and `.env` into one frozen config and the settings.
  * A schema and rules across fields check them; the result is a config, or the list of every mistake.
  */
+
 import * as v from 'valibot';
 import type { Probe } from '../kinds/probes/registry.ts';
 import { isLoopback } from '../lib/address.ts';

@@ -20,10 +20,12 @@ export interface CheckEvent {
 /** Everything that changes the health of a port. Each event carries its time in wall-clock milliseconds. */
 export type HealthEvent =
   | CheckEvent
-  /** The control connection ended without a goodbye: the process crashed. */
+  /** The control connection ended, and no shutdown was announced on it: the process crashed. */
   | { readonly kind: 'crash'; readonly at: number }
-  /** The proxy said goodbye on its control connection: it is being stopped or restarted. */
-  | { readonly kind: 'goodbye'; readonly at: number }
+  /** The proxy announced its shutdown on the control connection: it is being stopped or restarted. */
+  | { readonly kind: 'shutdown_announced'; readonly at: number }
+  /** The operator asks the monitor for a restart, which begins now: the end of the process is no crash. */
+  | { readonly kind: 'restart_requested'; readonly at: number }
   /** A remedy was carried out. */
   | {
       readonly kind: 'remedy_done';

@@ -30,8 +30,9 @@ export const reduce = (health: Health, event: HealthEvent, policy: HealthPolicy)
   switch (event.kind) {
     case 'crash':
       return onFailure(health, CRASH, event.at, policy, true);
-    case 'goodbye':
-      return { health: { ...health, hasLeft: true, graceEndsAt: event.at + GRACE_MS }, actions: [] };
+    case 'shutdown_announced':
+    case 'restart_requested':
+      return { health: { ...health, isShuttingDown: true, graceEndsAt: event.at + GRACE_MS }, actions: [] };
     case 'remedy_done':
       return onRemedyDone(health, event, policy);
     case 'check':
@@ -40,8 +41,8 @@ export const reduce = (health: Health, event: HealthEvent, policy: HealthPolicy)
 };
 
 /**
- * The verdict on a process that ended without a goodbye. It has no remedy, as PM2 knows it before the monitor and
- * restarts it.
+ * The verdict on a process that ended and had not announced its shutdown. It has no remedy, as PM2 knows it before the
+ * monitor and restarts it.
  */
 const CRASH: FailingVerdict = { kind: 'failing', cause: 'crashed', remedies: [], actAt: 'first_failure' };
 
@@ -100,15 +101,15 @@ const updateWarnings = (health: Health, evidence: Evidence, policy: HealthPolicy
 };
 
 /**
- * True while a failure is expected and does not count: a young process does not answer or listen yet, or one that has
- * said goodbye finishes its connections. A process that is stopped by a signal has no grace.
+ * True while a failure is expected and does not count: a young process does not answer or listen yet, or one that is
+ * shutting down finishes its connections. A process that is stopped by a signal has no grace.
  */
 const isWithinGrace = (health: Health, { at, evidence }: CheckEvent, { cause }: FailingVerdict): boolean => {
   // An end further away than GRACE_MS was set before the clock was set back.
   const hasGrace = at < health.graceEndsAt && health.graceEndsAt - at <= GRACE_MS;
   const isNotReadyYet =
     cause === 'not_listening' || (cause === 'hung' && evidence.heartbeat === 'unreachable');
-  const isExpectedToEnd = health.hasLeft && (cause === 'crashed' || isLoadSensitive(cause));
+  const isExpectedToEnd = health.isShuttingDown && (cause === 'crashed' || isLoadSensitive(cause));
   const isNotListedYet = evidence.pm2 === 'missing' && health.incident === null;
   return hasGrace && (isNotReadyYet || isExpectedToEnd || isNotListedYet);
 };

@@ -5,11 +5,12 @@
  * file that decides it (paths are from src/).
  *
  * The check leads to no verdict:
- * - Its control connection ended during the check, so the evidence is about a process that is gone:
- *   monitor/check-runner.ts
+ * - The control connection ended during the check, so the evidence is about a process that is gone:
+ *   monitor/checks/collect.ts (`isOutdated`) finds that out, monitor/proxy-monitor.ts drops the evidence.
+ * - The monitor was stopped during the check: monitor/proxy-monitor.ts
  * - The check came late, as the monitor was busy or the machine slept: lib/periodic-task.ts, health/decision-table.ts
  * - Too little is known: health/decision-table.ts. The silence of a process that gets no CPU counts as not known:
- *   monitor/checks/proxy.ts, system/proc/cpu-starvation.ts
+ *   monitor/checks/proxy.ts, system/proc/cpu-starvation.ts. So does a time-out that fired late: ipc/heartbeat.ts
  *
  * The verdict is no failure (health/decision-table.ts):
  * - The operator stopped or deleted it in PM2. What counts as deleted: monitor/checks/pm2.ts
@@ -27,18 +28,19 @@
  *
  * The failure does not count yet:
  * - The upstream was not probed since the check before: health/reducer.ts, applyVerdict
- * - It was started or restarted less than GRACE_MS ago, or said goodbye: health/reducer.ts, isWithinGrace
+ * - It was started or restarted less than GRACE_MS ago, or it announced its shutdown: health/reducer.ts, isWithinGrace
  * - There are fewer failures in a row than `failureThreshold`: health/failure.ts. `failures.consecutive` in
  *   health/state.ts lists what resets them.
  *
  * The remedy is due, but is not allowed:
- * - Most ports fail at once, so the machine is suspected: health/mass-failure.ts, asked in {@link chooseRemedy}
+ * - Most ports fail at once, so the machine is suspected: health/mass-failure.ts, called in monitor/monitor.ts. The
+ *   causes that this holds back: {@link chooseRemedy}
  * - The pause after the last remedy is not over: health/circuit-breaker.ts
  * - `maxRestarts` is used up or 0: health/circuit-breaker.ts
  *
  * The remedy is another one, or is not carried out:
  * - The first remedy of a proxy that does not listen or accept is to listen again: health/decision-table.ts
- * - Another restart is under way, or the app is not one of this config: monitor/recovery.ts
+ * - Another action is under way, or the app is not one of this config: monitor/recovery.ts
  * - PM2 cannot be reached, or the operator stopped or deleted it since the check: pm2/restart.ts
  */
 
@@ -139,7 +141,7 @@ const countForcedRestart = (health: Health, cause: Cause | null): Health => ({
 
 /**
  * Kills a process that PM2 is stopping and that does not exit, each process once. It counts as neither a failure nor a
- * restart, and its end is expected, as after a goodbye.
+ * restart, and its end is expected, as after an announced shutdown.
  */
 export const killStopping = (
   health: Health,
@@ -149,7 +151,7 @@ export const killStopping = (
   if (pid === null || pid === health.killedPid) return { health, actions: [] };
   const text = `Killing the proxy for ${place} (PID: ${pid}): PM2 is stopping it, and it does not leave`;
   return {
-    health: { ...health, killedPid: pid, hasLeft: true, graceEndsAt: at + GRACE_MS },
+    health: { ...health, killedPid: pid, isShuttingDown: true, graceEndsAt: at + GRACE_MS },
     actions: [logAction('force_killed', text), { kind: 'remedy', remedy: 'kill', cause: null }],
   };
 };

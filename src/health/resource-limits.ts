@@ -21,7 +21,7 @@ export interface Limits {
 }
 
 /** The measurements of one check of a process; undefined where the system has no figure. */
-export interface Sample {
+export interface ResourceSample {
   /** Milliseconds of any clock that only goes forward. */
   readonly at: number;
   /** A sample of another process begins a new history. */
@@ -34,13 +34,13 @@ export interface Sample {
   /** The process's own limit of open files. */
   readonly openFilesLimit: number | undefined;
   /** The time that the answer on the control socket took. */
-  readonly lagMs: number | undefined;
+  readonly responseMs: number | undefined;
 }
 
 /** The samples of one process that are still needed, oldest first. */
 export interface SampleHistory {
   /** The samples within CPU_WINDOW_MS. */
-  readonly samples: readonly Sample[];
+  readonly samples: readonly ResourceSample[];
   /** The minimum of the memory in each TROUGH_WINDOW_MS; the last of these windows is not over yet. */
   readonly troughs: readonly { readonly since: number; readonly rssBytes: number }[];
 }
@@ -62,7 +62,7 @@ const MIN_GROWTH_FACTOR = 1.5;
 const MIN_HISTORY_SHARE = 0.8;
 
 /** Adds a sample, and forgets what is too old to be needed. */
-export const addSample = (previous: SampleHistory, sample: Sample): SampleHistory => {
+export const addSample = (previous: SampleHistory, sample: ResourceSample): SampleHistory => {
   const isSameProcess = previous.samples.at(-1)?.pid === sample.pid;
   const { samples, troughs } = isSameProcess ? previous : NO_SAMPLES;
   return {
@@ -92,7 +92,7 @@ export interface Usage {
   readonly openFiles: number | null;
   /** The process's own limit of open files. */
   readonly openFilesLimit: number | null;
-  /** The minimum within SUSTAINED_WINDOW_MS. */
+  /** {@link ResourceSample.responseMs}: the minimum within SUSTAINED_WINDOW_MS. The public name is that of the limit. */
   readonly lagMs: number | null;
 }
 
@@ -104,11 +104,14 @@ export const usageOf = ({ samples }: SampleHistory): Usage => {
     cpuPercent: averageCpuPercent(samples),
     openFiles: lastSample?.openFiles ?? null,
     openFilesLimit: lastSample?.openFilesLimit ?? null,
-    lagMs: minOf(samples, ({ lagMs }) => lagMs),
+    lagMs: minOf(samples, ({ responseMs }) => responseMs),
   };
 };
 
-const minOf = (samples: readonly Sample[], select: (sample: Sample) => number | undefined): number | null => {
+const minOf = (
+  samples: readonly ResourceSample[],
+  select: (sample: ResourceSample) => number | undefined,
+): number | null => {
   const newestAt = samples.at(-1)?.at ?? 0;
   const values = samples
     .filter(({ at }) => newestAt - at <= SUSTAINED_WINDOW_MS)
@@ -117,7 +120,7 @@ const minOf = (samples: readonly Sample[], select: (sample: Sample) => number | 
   return values.length === 0 ? null : Math.min(...values);
 };
 
-const averageCpuPercent = (samples: readonly Sample[]): number | null => {
+const averageCpuPercent = (samples: readonly ResourceSample[]): number | null => {
   const first = samples[0];
   const last = samples.at(-1);
   if (!first || !last || first.cpuMs === undefined || last.cpuMs === undefined) return null;

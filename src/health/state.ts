@@ -105,14 +105,14 @@ export interface Health {
   readonly incident: Incident | null;
   /**
    * Until this time a proxy that does not answer or listen yet is `starting`, not failing. Set to {@link GRACE_MS} from now
-   * by a new process, a goodbye, a successful remedy and a kill.
+   * by a new process, an announced shutdown, a requested restart, a successful remedy and a kill.
    */
   readonly graceEndsAt: number;
   /**
-   * The process has said goodbye, or was killed while it stopped: until `graceEndsAt` its absence is no failure. Reset
-   * by a new process.
+   * The process has announced its shutdown, the operator has requested its restart, or it was killed while it stopped:
+   * until `graceEndsAt` its absence is no failure. Reset by a new process.
    */
-  readonly hasLeft: boolean;
+  readonly isShuttingDown: boolean;
   /** Decides whether the port may be restarted now. Each remedy and each recovery changes it (circuit-breaker.ts). */
   readonly breaker: CircuitBreaker;
   /** The causes over a limit that only warns, as of the last check that was not late. */
@@ -151,7 +151,7 @@ export const createHealth = (now: number): Health => ({
   recoveries: emptyHistogram(RECOVERY_BOUNDS_MS),
   incident: null,
   graceEndsAt: now + GRACE_MS,
-  hasLeft: false,
+  isShuttingDown: false,
   breaker: CLOSED,
   warnings: [],
 });
@@ -175,7 +175,7 @@ export const onNewProcess = (previous: Health, pid: number, now: number): Health
   pid,
   processSeenAt: now,
   graceEndsAt: now + GRACE_MS,
-  hasLeft: false,
+  isShuttingDown: false,
   failures: { ...previous.failures, consecutive: 0 },
 });
 

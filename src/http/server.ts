@@ -2,6 +2,7 @@
  * The room http: serves the monitor's status and metrics to scripts, Prometheus and health checks.
  * server.ts has the pages, listen-with-retry.ts keeps them served, service-discovery.ts makes Prometheus' lists of targets.
  */
+
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { hostname } from 'node:os';
 import type { ProxyConfig } from '../config/config.ts';

@@ -4,6 +4,9 @@ import { createDebug } from '../system/debug.ts';
 import { frame, onLine } from './framing.ts';
 import { type Protocol, UNKNOWN_ASK } from './protocol.ts';
 
+/** The end of a control connection: after an announced shutdown of the other end, or without one. */
+export type ConnectionEnd = 'announced' | 'unexpected';
+
 export interface ControlClient<P extends Protocol<P>> {
   /**
    * Asks the other end.
@@ -11,12 +14,12 @@ export interface ControlClient<P extends Protocol<P>> {
    * know the ask, and its own message when the ask fails there
    */
   ask<A extends keyof P & string>(name: A, argument: P[A]['ask'], timeoutMs: number): Promise<P[A]['reply']>;
-  /** Settles when the other end announces that it leaves; it may still answer for a while. */
-  readonly stopping: Promise<void>;
+  /** Settles when the other end announces its shutdown; it may still answer for a while. */
+  readonly shutdownAnnounced: Promise<void>;
   /** The last report of the other end; undefined until it has sent one. */
   lastReport(): ProxyReport | undefined;
-  /** Settles when the other end has gone: `left` when it announced that, `lost` when it did not. */
-  readonly closed: Promise<'left' | 'lost'>;
+  /** Settles when the connection has ended. */
+  readonly closed: Promise<ConnectionEnd>;
   close(): void;
 }
 
@@ -44,29 +47,29 @@ export const connectControl = <P extends Protocol<P>>(
 
 const createClient = <P extends Protocol<P>>(socket: Socket, path: string): ControlClient<P> => {
   const requests = createRequests(path);
-  let hasAnnouncedStop = false;
+  let isShutdownAnnounced = false;
   let lastReport: ProxyReport | undefined;
-  let resolveStopping = (): void => {};
-  const stopping = new Promise<void>((resolve) => {
-    resolveStopping = resolve;
+  let resolveShutdownAnnounced = (): void => {};
+  const shutdownAnnounced = new Promise<void>((resolve) => {
+    resolveShutdownAnnounced = resolve;
   });
   onLine(socket, (line) => {
     debug('%s → %s', path, line);
     const message = parseMessage(line);
     if (message?.event === 'leaving') {
-      hasAnnouncedStop = true;
-      resolveStopping();
+      isShutdownAnnounced = true;
+      resolveShutdownAnnounced();
     }
     if (message?.event === 'last') lastReport = message.report;
     if (message) requests.settle(message);
   });
   socket.on('error', () => socket.destroy());
-  const closed = new Promise<'left' | 'lost'>((resolve) => {
+  const closed = new Promise<ConnectionEnd>((resolve) => {
     socket.once('close', () => {
       requests.rejectAll();
-      const reason = hasAnnouncedStop ? 'left' : 'lost';
-      debug('%s: closed, %s', path, reason);
-      resolve(reason);
+      const end = isShutdownAnnounced ? 'announced' : 'unexpected';
+      debug('%s: closed, %s', path, end);
+      resolve(end);
     });
   });
   return {
@@ -77,7 +80,7 @@ const createClient = <P extends Protocol<P>>(socket: Socket, path: string): Cont
       else socket.write(frame({ id, ask: name, with: argument }));
       return reply as Promise<never>;
     },
-    stopping,
+    shutdownAnnounced,
     lastReport: () => lastReport,
     closed,
     close: () => socket.destroy(),

@@ -1,6 +1,6 @@
 import type { Evidence } from '../health/types.ts';
 import type { ProxyReport } from '../proxy/report.ts';
-import { type ControlClient, connectControl } from './client.ts';
+import { type ConnectionEnd, type ControlClient, connectControl } from './client.ts';
 import type { ProxyProtocol } from './protocol.ts';
 
 /** The outcome of one question to the proxy on its control socket. */
@@ -8,7 +8,7 @@ export interface HeartbeatResult {
   readonly state: Evidence['heartbeat'];
   readonly report: ProxyReport | null;
   /** The time that the answer took, in milliseconds; null without one. */
-  readonly durationMs: number | null;
+  readonly responseMs: number | null;
 }
 
 export interface Heartbeat {
@@ -29,14 +29,14 @@ const LATE_TOLERANCE_MS = 150;
 const ASK_TIMEOUT_MS = 350;
 
 /**
- * @param onEnd is called when the control connection ends, with a goodbye (`left`) or without one (`lost`)
- * @param onStopping is called at the goodbye itself
- * @param onReport is called with each report, also with the last one of a proxy that leaves
+ * @param onEnd is called when the control connection ends
+ * @param onShutdownAnnounced is called when the proxy announces its shutdown
+ * @param onReport is called with each report, also with the last one of a proxy that shuts down
  */
 export const createHeartbeat = (
   socketPath: string,
-  onEnd: (reason: 'left' | 'lost') => void,
-  onStopping = (): void => {},
+  onEnd: (end: ConnectionEnd) => void,
+  onShutdownAnnounced = (): void => {},
   onReport = (_: ProxyReport): void => {},
 ): Heartbeat => {
   let client: ControlClient<ProxyProtocol> | undefined;
@@ -45,15 +45,15 @@ export const createHeartbeat = (
     if (client) return client;
     const opened = await connectControl<ProxyProtocol>(socketPath, timeoutMs);
     client = opened;
-    void opened.stopping.then(() => {
-      if (client === opened) onStopping();
+    void opened.shutdownAnnounced.then(() => {
+      if (client === opened) onShutdownAnnounced();
     });
-    void opened.closed.then((reason) => {
+    void opened.closed.then((end) => {
       if (client !== opened) return;
       client = undefined;
       const lastReport = opened.lastReport();
       if (lastReport) onReport(lastReport);
-      onEnd(reason);
+      onEnd(end);
     });
     return opened;
   };
@@ -68,11 +68,11 @@ export const createHeartbeat = (
         const askedAt = performance.now();
         const report = await activeClient.ask('report', null, timeoutMs);
         onReport(report);
-        return { state: 'ok', report, durationMs: performance.now() - askedAt };
+        return { state: 'ok', report, responseMs: performance.now() - askedAt };
       } catch (error) {
-        if (!isTimeout(error)) return { state: 'unreachable', report: null, durationMs: null };
+        if (!isTimeout(error)) return { state: 'unreachable', report: null, responseMs: null };
         const isLate = performance.now() - startedAt > maxWaitMs + LATE_TOLERANCE_MS;
-        return { state: isLate ? 'unknown' : 'silent', report: null, durationMs: null };
+        return { state: isLate ? 'unknown' : 'silent', report: null, responseMs: null };
       }
     },
     pulse: async (timeoutMs) => {

@@ -1,21 +1,24 @@
-import type { ProxyReport } from '../proxy/report.ts';
-import type { EvidenceByProxy } from '../status/evidence.ts';
-import type { Snapshot } from '../status/snapshot.ts';
-
 /**
  * The room ipc: the control sockets, over which the commands, the monitor and the proxies talk to each other. It holds the
  * protocol, its client and its server, and the heartbeat that the monitor asks of each proxy.
  *
  * The protocol is one JSON object a line over a unix socket in STEADYPORT_HOME. `{"id":1,"ask":"report"}` is answered by
- * `{"id":1,"reply":{…}}` or by `{"id":1,"error":"…"}`. A proxy that leaves on purpose sends `{"event":"leaving"}` first, so
- * that an end of the stream without it is a crash. It sends `{"event":"last","report":{…}}` when it has finished.
+ * `{"id":1,"reply":{…}}` or by `{"id":1,"error":"…"}`. A proxy announces its shutdown with `{"event":"leaving"}`, so
+ * that an end of the stream without it is a crash. It sends its last report, `{"event":"last","report":{…}}`, when it has
+ * finished.
  */
+
+import type { ProxyReport } from '../proxy/report.ts';
+import type { EvidenceByProxy } from '../status/evidence.ts';
+import type { Snapshot } from '../status/snapshot.ts';
+
+/** The asks that a proxy answers. */
 export interface ProxyProtocol extends OrphanProtocol {
   /** The heartbeat: how the proxy is, from its own point of view. */
   report: { ask: null; reply: ProxyReport };
   /** A heartbeat without a report: only that an answer comes matters. */
   pulse: { ask: null; reply: null };
-  /** Asks the proxy to finish and leave, because a successor needs its port. */
+  /** Asks the proxy to shut down, because a successor needs its port. */
   leave: { ask: null; reply: null };
   /** Asks the proxy to close its listening sockets and to open them anew. */
   listen_again: { ask: null; reply: null };
@@ -26,6 +29,7 @@ export interface ProxyProtocol extends OrphanProtocol {
   expect_check: { ask: { localPort: number; forward: boolean }; reply: null };
 }
 
+/** The asks that the monitor answers. */
 export interface MonitorProtocol extends OrphanProtocol {
   status: { ask: null; reply: Snapshot };
   /**

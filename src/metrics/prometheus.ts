@@ -9,7 +9,7 @@ import type { Histogram } from '../lib/histogram.ts';
 import type { Snapshot } from '../status/snapshot.ts';
 import type { ProcessUsage } from '../system/proc/process-usage.ts';
 import type { Labels, MetricRow } from './row.ts';
-import type { ProxySample } from './sample.ts';
+import type { ProxyMetrics } from './sample.ts';
 import { MONITOR_METRICS, PROXY_METRICS } from './table.ts';
 
 /** The metrics of the monitor and of its proxies, as Prometheus scrapes them. */
@@ -22,7 +22,7 @@ export interface Metrics {
    */
   render(
     snapshot: Snapshot,
-    samples: readonly ProxySample[],
+    samples: readonly ProxyMetrics[],
     alerts?: DeliveryCounts,
     figures?: ProcessUsage,
   ): Promise<string>;

@@ -1,11 +1,11 @@
 import type { ProxyConfig } from '../config/config.ts';
-import type { Sample } from '../health/resource-limits.ts';
+import type { ResourceSample } from '../health/resource-limits.ts';
 import type { Health } from '../health/state.ts';
 import type { EngineCounts } from '../proxy/connection-stats.ts';
 import type { Totals } from './counter-totals.ts';
 
 /** The source of one proxy's metrics; null: unknown. */
-export interface ProxySample {
+export interface ProxyMetrics {
   readonly proxy: string;
   readonly health: Health;
   /** The counts of all processes of the port, one after the other. */
@@ -17,7 +17,7 @@ export interface ProxySample {
   > | null;
   /** The start of the process, in wall-clock milliseconds. */
   readonly processStartedAt: number | null;
-  readonly resources: Sample | null;
+  readonly resources: ResourceSample | null;
   /** The last probe of the upstream. */
   readonly probe: {
     readonly type: ProxyConfig['probe']['type'];

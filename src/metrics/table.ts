@@ -4,7 +4,7 @@ import { isRefusal } from '../lib/close-reason.ts';
 import type { Snapshot } from '../status/snapshot.ts';
 import type { ProcessUsage } from '../system/proc/process-usage.ts';
 import { byLabel, type MetricRow, type Reading, toFlag, toSeconds } from './row.ts';
-import type { ProxySample } from './sample.ts';
+import type { ProxyMetrics } from './sample.ts';
 
 /** The source of the monitor's metrics. */
 export interface MonitorSample {
@@ -25,7 +25,7 @@ const STATES: readonly ProxyState[] = [
 const OUTCOMES: readonly Outcome[] = ['sent', 'failed', 'dropped'];
 
 /** The connections that ended for a reason that is a refusal, or for one that is not. */
-const closedConnections = ({ totals }: ProxySample, areRefusals: boolean): Reading =>
+const closedConnections = ({ totals }: ProxyMetrics, areRefusals: boolean): Reading =>
   byLabel(
     'reason',
     Object.fromEntries(
@@ -33,11 +33,11 @@ const closedConnections = ({ totals }: ProxySample, areRefusals: boolean): Readi
     ),
   );
 
-const failureCause = ({ health: { state, cause } }: ProxySample): Reading =>
+const failureCause = ({ health: { state, cause } }: ProxyMetrics): Reading =>
   cause !== null && (state === 'down' || state === 'degraded') ? [[{ cause }, 1]] : [];
 
 /** A value of the last probe, with the kind of the probe as its label. */
-const probeReading = ({ probe: { type } }: ProxySample, value: number | null): Reading =>
+const probeReading = ({ probe: { type } }: ProxyMetrics, value: number | null): Reading =>
   value === null ? [] : [[{ probe: type }, value]];
 
 const notifications = ({ monitor, alerts }: MonitorSample): Reading =>
@@ -120,7 +120,7 @@ export const MONITOR_METRICS: readonly MetricRow<MonitorSample>[] = [
     type: 'gauge',
     help: 'The delay of a turn of its event loop.',
     labels: [],
-    read: ({ usage }) => toSeconds(usage?.lagMs),
+    read: ({ usage }) => toSeconds(usage?.eventLoopLagMs),
   },
   ...processRows('pm2', ({ pm2 }) => pm2),
   {
@@ -136,7 +136,7 @@ export const MONITOR_METRICS: readonly MetricRow<MonitorSample>[] = [
  * The metrics of each proxy, in the order of a scrape. The label `proxy` is added to those named here. Counts are those
  * of all processes of a port.
  */
-export const PROXY_METRICS: readonly MetricRow<ProxySample>[] = [
+export const PROXY_METRICS: readonly MetricRow<ProxyMetrics>[] = [
   {
     name: 'up',
     type: 'gauge',
@@ -342,6 +342,6 @@ export const PROXY_METRICS: readonly MetricRow<ProxySample>[] = [
     type: 'gauge',
     help: 'The duration of the last answer to the monitor.',
     labels: [],
-    read: ({ resources }) => toSeconds(resources?.lagMs),
+    read: ({ resources }) => toSeconds(resources?.responseMs),
   },
 ];

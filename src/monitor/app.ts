@@ -139,7 +139,7 @@ const createMetricsPage = (
   return {
     contentType: metrics.contentType,
     render: async () =>
-      metrics.render(status(), monitor.samples(), notifier.counts(), await readProcessUsage(pm2Home)),
+      metrics.render(status(), monitor.proxyMetrics(), notifier.counts(), await readProcessUsage(pm2Home)),
   };
 };
 

@@ -22,8 +22,9 @@ interface StoredRecords {
 }
 
 /**
- * Reads the record of each proxy. A port that the file does not have, and each port when the file is missing or unusable,
- * has an empty record. A field that an older monitor did not store has its first value.
+ * Reads the record of each proxy. A port that the file does not have gets an empty record, and so does each port when the
+ * file cannot be read, has another version or is not valid: nothing is logged then, and the next save replaces the file.
+ * A field that an older monitor did not store gets its first value.
  */
 export const loadHealth = (path: string, proxies: readonly ProxyConfig[]): Map<string, ProxyRecord> => {
   const file = readStateFile<StoredRecords>(path, VERSION, ({ ports }) => Boolean(ports));

@@ -1,10 +1,15 @@
+/**
+ * The room monitor: checks every proxy, and brings back those that fail. It goes from a schedule over the evidence (checks/)
+ * and the reducer (health/) to the recovery, and app.ts adds the alerts, the metrics and the servers.
+ */
+
 import type { ProxyView } from '../alerting/policy/proxy-view.ts';
 import type { Config } from '../config/config.ts';
 import { detectMassFailure, isPausingRestarts, NO_MASS_FAILURE } from '../health/mass-failure.ts';
 import { createEdgeLogger } from '../lib/edge-logger.ts';
 import type { Log } from '../logging/logger.ts';
 import { openCounterStore } from '../metrics/counter-store.ts';
-import type { ProxySample } from '../metrics/sample.ts';
+import type { ProxyMetrics } from '../metrics/sample.ts';
 import type { AppDefinition } from '../pm2/apps.ts';
 import type { Pm2 } from '../pm2/client.ts';
 import { createProcessList } from '../pm2/process-list.ts';
@@ -16,10 +21,7 @@ import { loadHealth, removeAllDrafts, saveHealth } from './health-store.ts';
 import { createLogRotation } from './log-rotation.ts';
 import { ProxyMonitor, type ProxyMonitorDeps } from './proxy-monitor.ts';
 
-/**
- * The room monitor: checks every proxy, and brings back those that fail. It goes from a schedule over the evidence (checks/)
- * and the reducer (health/) to the recovery, and app.ts adds the alerts, the metrics and the servers.
- */
+/** The monitors of all proxies of the config, with what they have in common. */
 export interface Monitor {
   status(): { readonly proxies: readonly ProxyStatus[] } & Pick<MonitorStatus, 'lastCheckAt' | 'pm2Problem'>;
   /** The evidence of each proxy's last check. */
@@ -27,7 +29,7 @@ export interface Monitor {
   /** The facts for the alerts. */
   alertViews(): readonly ProxyView[];
   /** The facts for the metrics. The counts in them are stored before they are returned. */
-  samples(): readonly ProxySample[];
+  proxyMetrics(): readonly ProxyMetrics[];
   /** Checks every port at once. */
   checkNow(): void;
   /** Restarts a proxy by its id because the operator asks for it. Rejects with the reason why it could not be done. */
@@ -101,11 +103,11 @@ export const startMonitor = ({ config, apps, stateDir, pm2, restart, log }: Moni
     }),
     evidence: () => Object.fromEntries(proxyMonitors.map(({ name, lastCheck }) => [name, lastCheck()])),
     alertViews: () => proxyMonitors.map((proxyMonitor) => proxyMonitor.alertView()),
-    samples: () => {
+    proxyMetrics: () => {
       const totalsById = counters.read();
-      return proxyMonitors.flatMap(({ id, sample }) => {
+      return proxyMonitors.flatMap(({ id, metrics }) => {
         const totals = totalsById.get(id);
-        return totals ? [{ ...sample(), totals }] : [];
+        return totals ? [{ ...metrics(), totals }] : [];
       });
     },
     checkNow: () => {
@@ -124,10 +126,10 @@ export const startMonitor = ({ config, apps, stateDir, pm2, restart, log }: Moni
   };
 };
 
-/** Logs once that the disk is full. While it is full, the records are kept in memory only. */
+/** Logs the first of several failed saves in a row. Until a save succeeds, the records are kept in memory only. */
 const logSaveErrors = (save: () => void, log: Log): (() => void) => {
   const edge = createEdgeLogger({
-    onFail: (problem) => log('state_write_failed', `Cannot keep the counters: ${problem}`),
+    onFail: (problem) => log('state_write_failed', `Cannot save the state of the ports: ${problem}`),
   });
   return () => {
     try {

@@ -4,28 +4,28 @@ import { ServiceManager } from '@pm2/io/build/main/serviceManager.js';
 import { ActionService } from '@pm2/io/build/main/services/actions.js';
 import { MetricService } from '@pm2/io/build/main/services/metrics.js';
 import { IPCTransport } from '@pm2/io/build/main/transports/IPCTransport.js';
-import { type Actions, createActions, metricsOf } from './pm2-actions.ts';
+import { createTriggerCommands, type MonitorControls, metricsOf } from './pm2-trigger.ts';
 
 /**
  * Shows the metrics of each port in `pm2 describe` and `pm2 monit`, and serves the actions of `pm2 trigger`. It does nothing
  * where PM2 did not start this process. Call it once.
  */
-export const servePm2Tools = (actions: Actions): void => {
+export const servePm2Tools = (controls: MonitorControls): void => {
   if (!process.send) return;
   surviveDaemon();
   const transport = new IPCTransport();
   transport.init();
   ServiceManager.set('transport', transport);
   const metricService = new MetricService();
-  const metricChanges = createMetricChanges(actions);
+  const metricChanges = createMetricChanges(controls);
   for (const name of metricChanges.names())
     metricService.metric({ name, value: () => metricChanges.changedValue(name) as number });
   metricService.init();
   const actionService = new ActionService();
   actionService.init();
-  for (const [name, action] of Object.entries(createActions(actions)))
+  for (const [name, command] of Object.entries(createTriggerCommands(controls)))
     actionService.registerAction(name, async (argument: unknown, reply: (text: string) => void) =>
-      reply(await action(typeof argument === 'string' ? argument : '')),
+      reply(await command(typeof argument === 'string' ? argument : '')),
     );
 };
 
@@ -44,7 +44,7 @@ const surviveDaemon = (): void => {
  * Gives the metrics that have changed. PM2 keeps each value that it was sent, so the others need not be sent. Nothing is sent
  * while PM2 does not answer, or the messages would pile up here. A metric without a value is left out.
  */
-const createMetricChanges = ({ status }: Actions) => {
+const createMetricChanges = ({ status }: MonitorControls) => {
   const sentValues = new Map<string, string | number>();
   let metrics: Readonly<Record<string, string | number | null>> = {};
   let isPm2Reachable = true;

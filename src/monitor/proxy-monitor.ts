@@ -3,8 +3,9 @@ import type { MonitorConfig, ProxyConfig } from '../config/config.ts';
 import type { HealthEvent, HealthPolicy } from '../health/events.ts';
 import { reduce } from '../health/reducer.ts';
 import { createHealth, type Health } from '../health/state.ts';
+import type { ConnectionEnd } from '../ipc/client.ts';
 import { formatAddress } from '../lib/address.ts';
-import type { ProxySample } from '../metrics/sample.ts';
+import type { ProxyMetrics } from '../metrics/sample.ts';
 import type { Pm2Event } from '../pm2/event-bus.ts';
 import type { ProxyReport } from '../proxy/report.ts';
 import type { CheckDetails } from '../status/evidence.ts';
@@ -22,7 +23,7 @@ import type { ProxyRecord } from './health-store.ts';
 import { createEventDebouncer, type EventDebouncer } from './pm2-events.ts';
 import { createRecovery, type Recovery, type RecoveryDeps } from './recovery.ts';
 import { createSchedule, needsFastChecks, type Schedule, type ScheduledTasks } from './schedule.ts';
-import { alertViewOf, describeCheck, describeProxy, sampleOf } from './snapshot.ts';
+import { alertViewOf, describeCheck, describeProxy, proxyMetricsOf } from './snapshot.ts';
 
 /** The dependencies of a proxy's monitor. */
 export interface ProxyMonitorDeps extends Omit<RecoveryDeps, 'relisten'>, CheckRunnerDeps {
@@ -103,8 +104,8 @@ export class ProxyMonitor {
       this.#debouncer.ending(this.health().incident),
     );
 
-  readonly sample = (): Omit<ProxySample, 'totals'> =>
-    sampleOf(this.#proxy, this.health(), this.#lastCheck?.report, this.#upstreamOkAt);
+  readonly metrics = (): Omit<ProxyMetrics, 'totals'> =>
+    proxyMetricsOf(this.#proxy, this.health(), this.#lastCheck?.report, this.#upstreamOkAt);
 
   /** The details of the last check; null until the first has ended. */
   readonly lastCheck = (): CheckDetails | null =>
@@ -122,9 +123,8 @@ export class ProxyMonitor {
   /** Restarts the proxy because the operator asks for it. Rejects with the reason why it could not be done. */
   readonly restart = async (): Promise<void> => {
     this.#recovery.ensureCanRestart();
-    const recordBefore = this.#record;
-    void this.#apply({ kind: 'goodbye', at: Date.now() });
-    await this.#recovery.restart(recordBefore);
+    void this.#apply({ kind: 'restart_requested', at: Date.now() });
+    await this.#recovery.restart(this.#record);
   };
 
   readonly onPm2Event = (event: Pm2Event): void => this.#onEvent({ kind: 'pm2', event });
@@ -178,26 +178,26 @@ export class ProxyMonitor {
       case 'probe_ended':
         this.#schedule.runIn(0);
         return;
-      case 'stopping':
-        if (!this.#recovery.isRestarting() && !this.#isStopped)
-          void this.#apply({ kind: 'goodbye', at: Date.now() });
+      case 'shutdown_announced':
+        if (!this.#recovery.isActing() && !this.#isStopped)
+          void this.#apply({ kind: 'shutdown_announced', at: Date.now() });
         return;
       case 'connection_ended':
-        this.#onConnectionEnded(event.reason);
+        this.#onConnectionEnded(event.end);
         return;
       case 'pm2': {
-        const isCheckDue = this.#isUrgent() || this.#recovery.isRestarting();
+        const isCheckDue = this.#isUrgent() || this.#recovery.isActing();
         const checkInMs = this.#debouncer.onEvent(event.event, isCheckDue);
         if (checkInMs !== null) this.#schedule.runIn(checkInMs);
       }
     }
   };
 
-  readonly #onConnectionEnded = (reason: 'left' | 'lost'): void => {
-    // A goodbye counts also while PM2 stops the proxy: for a moment PM2 then shows it as one that it gave up.
-    const isKnown = reason === 'lost' && this.health().state === 'stopped';
-    if (this.#recovery.isRestarting() || this.#isStopped || isKnown) return;
-    void this.#apply({ kind: reason === 'lost' ? 'crash' : 'goodbye', at: Date.now() });
+  readonly #onConnectionEnded = (end: ConnectionEnd): void => {
+    // An announced shutdown counts also while PM2 stops the proxy: for a moment PM2 then shows it as one that it gave up.
+    const isKnown = end === 'unexpected' && this.health().state === 'stopped';
+    if (this.#recovery.isActing() || this.#isStopped || isKnown) return;
+    void this.#apply({ kind: end === 'unexpected' ? 'crash' : 'shutdown_announced', at: Date.now() });
     this.#schedule.runIn(this.#deps.monitor.fastIntervalMs);
   };
 

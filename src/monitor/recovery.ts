@@ -16,11 +16,15 @@ export interface RecoveryDeps {
   relisten(): Promise<unknown>;
 }
 
-/** The executor of the reducer's actions, one remedy at a time. It keeps no state of the proxy's health. */
+/** The executor of the reducer's actions. Only one remedy or restart runs at a time. It keeps no state of the proxy's health. */
 export interface Recovery {
-  /** Settles when the action is done, with the event that follows from it; null when none does. It never rejects. */
+  /**
+   * Settles when the action is done, with the event that follows from it; null when none does. A remedy is dropped while
+   * another action is under way. It never rejects.
+   */
   execute(action: Action, record: ProxyRecord): Promise<HealthEvent | null>;
-  isRestarting(): boolean;
+  /** True while a remedy or an operator's restart is under way. */
+  isActing(): boolean;
   /** @throws why the operator's restart cannot be done now */
   ensureCanRestart(): void;
   /**
@@ -32,27 +36,30 @@ export interface Recovery {
   lastActionAt(): number;
 }
 
+const BUSY = 'a restart is under way';
+
 export const createRecovery = (
   proxy: ProxyConfig,
   { app, log, relisten, restart: restartApp }: RecoveryDeps,
 ): Recovery => {
-  let isRestarting = false;
+  let isActing = false;
   let lastActionAt = Number.NEGATIVE_INFINITY;
 
-  /** Runs one restart or another remedy. Only one runs at a time. */
-  const runExclusively = async (action: () => Promise<unknown>): Promise<void> => {
-    isRestarting = true;
+  /** Runs the action, unless another one is under way: the result is then `busy`. Rejects when the action fails. */
+  const runExclusively = async (action: () => Promise<unknown>): Promise<'done' | 'busy'> => {
+    if (isActing) return 'busy';
+    isActing = true;
     try {
       await action();
+      return 'done';
     } finally {
-      isRestarting = false;
+      isActing = false;
       lastActionAt = performance.now();
     }
   };
 
-  const ensureCanRestart = (): AppDefinition => {
+  const requireApp = (): AppDefinition => {
     if (!app) throw new Error('it is no app of this config');
-    if (isRestarting) throw new Error('a restart is under way');
     return app;
   };
 
@@ -62,22 +69,33 @@ export const createRecovery = (
         log(action.event, action.text, { proxy: proxy.name, cause: health.cause });
         return null;
       }
-      if (!app || isRestarting) return null;
+      if (!app) return null;
       const { remedy } = action;
-      const error = await runExclusively(() =>
-        remedy === 'relisten' ? relisten() : restartApp(remedy, app, health.pid, daemonPid),
-      ).then(
-        () => null,
-        (failure: Error) => failure.message,
-      );
+      let error: string | null = null;
+      try {
+        const outcome = await runExclusively(() =>
+          remedy === 'relisten' ? relisten() : restartApp(remedy, app, health.pid, daemonPid),
+        );
+        if (outcome === 'busy') return null;
+      } catch (failure) {
+        error = (failure as Error).message;
+      }
       return { kind: 'remedy_done', at: Date.now(), remedy, error };
     },
-    isRestarting: () => isRestarting,
-    ensureCanRestart,
+    isActing: () => isActing,
+    ensureCanRestart: () => {
+      requireApp();
+      if (isActing) throw new Error(BUSY);
+    },
     restart: async ({ health, daemonPid }) => {
-      const restartableApp = ensureCanRestart();
-      log('restart', `Restarting the proxy for ${proxy.place}, as asked through PM2`, { proxy: proxy.name });
-      await runExclusively(() => restartApp(remedyFor(health), restartableApp, health.pid, daemonPid));
+      const restartableApp = requireApp();
+      const outcome = await runExclusively(() => {
+        log('restart', `Restarting the proxy for ${proxy.place}, as asked through PM2`, {
+          proxy: proxy.name,
+        });
+        return restartApp(remedyFor(health), restartableApp, health.pid, daemonPid);
+      });
+      if (outcome === 'busy') throw new Error(BUSY);
     },
     lastActionAt: () => lastActionAt,
   };

@@ -61,10 +61,10 @@ export const createSchedule = (
   };
 };
 
-/** True when a proxy is checked every `fastIntervalMs`: it is starting or leaving, or about to change its state, up or down. */
-export const needsFastChecks = ({ state, hasLeft, incident, failures, successes }: Health): boolean =>
+/** True when a proxy is checked every `fastIntervalMs`: it is starting or shutting down, or about to change its state, up or down. */
+export const needsFastChecks = ({ state, isShuttingDown, incident, failures, successes }: Health): boolean =>
   state === 'starting' ||
-  (hasLeft && state !== 'stopped') ||
+  (isShuttingDown && state !== 'stopped') ||
   (incident !== null && (failures.consecutive <= MAX_FAST_CHECKS || successes > 0));
 
 /** After MAX_FAST_CHECKS failures in a row nothing is about to change, and `intervalMs` is often enough. */

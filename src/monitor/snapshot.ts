@@ -7,7 +7,7 @@ import type { Cause } from '../health/types.ts';
 import { schemeOf } from '../kinds/probes/registry.ts';
 import { formatAddress, ipFamily, isLoopback } from '../lib/address.ts';
 import { bindAddresses, formatListenSpec } from '../lib/listen-spec.ts';
-import type { ProxySample } from '../metrics/sample.ts';
+import type { ProxyMetrics } from '../metrics/sample.ts';
 import type { CheckDetails } from '../status/evidence.ts';
 import type { ProxyStatus } from '../status/snapshot.ts';
 import { localAddresses } from '../system/proc/network-interfaces.ts';
@@ -31,7 +31,7 @@ export const describeProxy = (
   failureThreshold: number,
 ): ProxyStatus => {
   const { state, cause, since, failures, restarts, recovery } = health;
-  const report = checkReport?.report ?? null;
+  const report = checkReport?.proxyReport ?? null;
   const boundAddresses = report?.bindings.filter((binding) => binding.state === 'bound') ?? [];
   const checkedAddress = checkReport?.checkedAddress;
   return {
@@ -99,20 +99,20 @@ export const alertViewOf = (
   ),
 });
 
-/** Makes the sample of a proxy for the metrics. */
-export const sampleOf = (
+/** Makes the facts of a proxy for the metrics. */
+export const proxyMetricsOf = (
   proxy: ProxyConfig,
   health: Health,
   checkReport: CheckReport | undefined,
   upstreamOkAt: number | null,
-): Omit<ProxySample, 'totals'> => {
+): Omit<ProxyMetrics, 'totals'> => {
   const upstream = checkReport?.evidence.upstream ?? 'unknown';
   return {
     proxy: proxy.name,
     health,
-    connections: checkReport?.report?.connections ?? null,
-    processStartedAt: checkReport?.report?.startedAt ?? null,
-    resources: checkReport?.sample ?? null,
+    connections: checkReport?.proxyReport?.connections ?? null,
+    processStartedAt: checkReport?.proxyReport?.startedAt ?? null,
+    resources: checkReport?.resourceSample ?? null,
     probe: {
       type: proxy.probe.type,
       isOk: upstream === 'unknown' ? null : upstream === 'ok',
@@ -142,7 +142,7 @@ export const describeCheck = (
 });
 
 const portOwnerOf = (checkReport: CheckReport | undefined): string | null => {
-  const owner = checkReport?.report?.bindings.find(({ state }) => state === 'in_use')?.portOwner;
+  const owner = checkReport?.proxyReport?.bindings.find(({ state }) => state === 'in_use')?.portOwner;
   return owner ? formatPortOwner(owner) : null;
 };
 

@@ -2,6 +2,7 @@
  * The room pm2: defines steadyport's PM2 apps, and talks to the PM2 daemon without ever starting one.
  * client.ts reads the list and acts over rpc.ts, event-bus.ts receives events, ecosystem.ts is what PM2 itself loads.
  */
+
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';

@@ -2,6 +2,7 @@
  * The room proxy: one forwarder, from its listeners through the admission of clients to the records of their connections.
  * Two engines move the bytes: portable/ on node:net, and kernel/ on epoll and splice in a thread of its own.
  */
+
 import type { ProxyConfig } from '../config/config.ts';
 import { type Address, formatAddress } from '../lib/address.ts';
 import { CLOSE_REASONS } from '../lib/close-reason.ts';

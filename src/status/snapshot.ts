@@ -1,11 +1,13 @@
+/**
+ * The room status: the format of the status, and its texts for people. It is pure: the monitor or a command provides the facts.
+ * snapshot.ts has the format, summary.ts the headline and the exit code, render.ts and evidence.ts the texts.
+ */
+
 import type { Usage } from '../health/resource-limits.ts';
 import type { ProxyState } from '../health/state.ts';
 import type { Cause, Remedy } from '../health/types.ts';
 
 /**
- * The room status: the format of the status, and its texts for people. It is pure: the monitor or a command provides the facts.
- * snapshot.ts has the format, summary.ts the headline and the exit code, render.ts and evidence.ts the texts.
- *
  * The output of `steadyport status --json` and of /api/v1/status. Times are wall-clock milliseconds, durations are whole
  * milliseconds.
  */

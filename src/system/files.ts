@@ -2,6 +2,7 @@
  * The room system: the services of the operating system, as small functions. Files, the state directory, DNS, unix sockets,
  * signals and processes are here; what is read from /proc is in proc/.
  */
+
 import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 
 /**

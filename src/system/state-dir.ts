@@ -17,9 +17,9 @@ export interface StateDir {
   readonly logsFolder: string;
   /** The folder that has a folder for each port. */
   readonly portsFolder: string;
-  /** @param app {@link ProxyConfig.name} */
+  /** @param app the `name` of the ProxyConfig (config/config.ts) */
   accessLogFile(app: string): string;
-  /** @param id {@link ProxyConfig.id} */
+  /** @param id the `id` of the ProxyConfig (config/config.ts) */
   portFiles(id: string): { readonly socket: string; readonly pidFile: string; readonly failuresFile: string };
 }
 
@@ -63,7 +63,7 @@ const portsFolderOf = (path: string): string => join(path, 'ports');
 /**
  * Makes the state directory, and the folder of a port in it. The state directory gets mode 0700, and so does every folder
  * that is made.
- * @param id the port's {@link ProxyConfig.id}. Default: no port's folder is made
+ * @param id the `id` of the ProxyConfig (config/config.ts). Default: no port's folder is made
  */
 export const makeStateDir = (path: string, id?: string): StateDir => {
   const stateDir = locateStateDir(path);

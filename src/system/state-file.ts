@@ -3,6 +3,7 @@ import { readText, writeAtomic } from './files.ts';
 /** The result of reading a state file. */
 export type StateFile<T> =
   | { readonly kind: 'ok'; readonly value: T }
+  /** The file does not exist, or cannot be read. */
   | { readonly kind: 'missing' }
   /** The file is not JSON, has another version, or fails `isValid`. */
   | { readonly kind: 'unusable' };

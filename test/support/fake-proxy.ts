@@ -15,10 +15,10 @@ export interface FakeProxy {
   readonly asked: string[];
   /** Changes its report from now on. */
   announce(change: Partial<ProxyReport>): void;
-  /** Announces that it stops, and goes on answering. */
-  announceStop(): void;
-  /** Ends it: 'left' announces the end first, 'lost' does not. */
-  end(how: 'left' | 'lost'): Promise<void>;
+  /** Announces its shutdown, and goes on answering. */
+  announceShutdown(): void;
+  /** Ends it: 'announced' announces its shutdown first, 'unexpected' does not. */
+  end(how: 'announced' | 'unexpected'): Promise<void>;
 }
 
 /** The report of a proxy that has served no client yet. */
@@ -70,10 +70,10 @@ export const fakeProxy = async (t: TestContext, change: Partial<ProxyReport> = {
     announce: (next) => {
       report = { ...report, ...next };
     },
-    announceStop: () => control.announce('leaving'),
+    announceShutdown: () => control.announce('leaving'),
     end: async (how) => {
-      if (how === 'left') control.announce('leaving');
-      await control.close(how === 'left' ? report : undefined);
+      if (how === 'announced') control.announce('leaving');
+      await control.close(how === 'announced' ? report : undefined);
     },
   };
 };

@@ -44,25 +44,25 @@ export const stopOrphans = async (stateDir: StateDir, configPath: string): Promi
   });
   const answers = [await ask(monitor), ...(await Promise.all(ports.map(ask)))];
   return {
-    exited: answers.filter(({ answer }) => answer === 'left').map(({ processName }) => processName),
+    exited: answers.filter(({ answer }) => answer === 'exited').map(({ processName }) => processName),
     unresponsive: answers.filter(({ answer }) => answer === 'silent'),
   };
 };
 
 /**
- * Asks one process to exit. @returns `left`: it has exited; `silent`: it does not answer or does not exit; `stays`: it has
+ * Asks one process to exit. @returns `exited`: it has exited; `silent`: it does not answer or does not exit; `stays`: it has
  * a PM2 daemon or another config; `none`: nobody listens on the socket
  */
 const stopOrphan = async (
   socketPath: string,
   configPath: string,
-): Promise<'left' | 'silent' | 'stays' | 'none'> => {
+): Promise<'exited' | 'silent' | 'stays' | 'none'> => {
   const client = await connectControl<OrphanProtocol>(socketPath, ANSWER_TIMEOUT_MS).catch(() => undefined);
   if (!client) return 'none';
   try {
     if (!(await client.ask('leave_orphan', { configPath }, ANSWER_TIMEOUT_MS))) return 'stays';
     return await Promise.race([
-      client.closed.then(() => 'left' as const),
+      client.closed.then(() => 'exited' as const),
       sleep(EXIT_TIMEOUT_MS, 'silent' as const, { ref: false }),
     ]);
   } catch (error) {

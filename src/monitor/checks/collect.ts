@@ -1,8 +1,14 @@
+/**
+ * The room monitor/checks: the evidence on one proxy from PM2, the process, the control socket, the port and the upstream.
+ * This file combines the answers into the evidence.
+ */
+
 import type { MonitorConfig, ProxyConfig } from '../../config/config.ts';
 import type { CheckEvidence } from '../../health/events.ts';
-import { describeUsage, type Sample, type Usage } from '../../health/resource-limits.ts';
+import { describeUsage, type ResourceSample, type Usage } from '../../health/resource-limits.ts';
 import { type StopProgress, stoppingOf, trackStop } from '../../health/stop-deadline.ts';
 import type { Cause, Pm2Evidence } from '../../health/types.ts';
+import type { ConnectionEnd } from '../../ipc/client.ts';
 import { createHeartbeat } from '../../ipc/heartbeat.ts';
 import type { Address } from '../../lib/address.ts';
 import type { Pm2App } from '../../pm2/client.ts';
@@ -13,10 +19,7 @@ import { type CheckMode, createProxyChecks, type ProxyChecks } from './proxy.ts'
 import { createResourceSampler } from './resources.ts';
 import { createUpstreamCheck } from './upstream.ts';
 
-/**
- * The room monitor/checks: the evidence on one proxy from PM2, the process, the control socket, the port and the upstream.
- * This file combines the answers into the evidence. A report is everything that one check found out.
- */
+/** Everything that one check of a proxy found out. */
 export interface CheckReport {
   readonly evidence: CheckEvidence;
   /** True when the process that answered has ended since: the evidence is of an earlier process. */
@@ -24,11 +27,12 @@ export interface CheckReport {
   /** True when the upstream was checked since the check before this one. */
   readonly isProbed: boolean;
   readonly pid: number | null;
-  readonly report: ProxyReport | null;
+  /** The proxy's report on itself; null without an answer. */
+  readonly proxyReport: ProxyReport | null;
   readonly usage: Usage;
   readonly probeMs: number | null;
   /** The latest sample of the process; null before the first. */
-  readonly sample: Sample | null;
+  readonly resourceSample: ResourceSample | null;
   /** Why the last check of accepting failed, or else that of the upstream; null when neither failed. */
   readonly detail: string | null;
   /** The text of how far the limit of the cause is exceeded; null for a cause without a limit. */
@@ -50,10 +54,10 @@ export interface EvidenceCollector {
 
 /** An event of a proxy or its upstream between two checks. */
 export type CollectorEvent =
-  /** The proxy has said goodbye: its listening sockets are closed, though it may answer for a while. */
-  | { readonly kind: 'stopping' }
-  /** The control connection has ended: `left` with a goodbye, `lost` without one. */
-  | { readonly kind: 'connection_ended'; readonly reason: 'left' | 'lost' }
+  /** The proxy has announced its shutdown: its listening sockets are closed, though it may answer for a while. */
+  | { readonly kind: 'shutdown_announced' }
+  /** The control connection has ended. */
+  | { readonly kind: 'connection_ended'; readonly end: ConnectionEnd }
   /** A probe of the upstream, which no check waits for, has ended. */
   | { readonly kind: 'probe_ended' }
   /** The proxy's report on itself, at each check and at its end. */
@@ -69,11 +73,11 @@ export const createEvidenceCollector = (
   let stopProgress: StopProgress | null = null;
   const heartbeat = createHeartbeat(
     socketPath,
-    (reason) => {
+    (end) => {
       connectionEnds += 1;
-      notify({ kind: 'connection_ended', reason });
+      notify({ kind: 'connection_ended', end });
     },
-    () => notify({ kind: 'stopping' }),
+    () => notify({ kind: 'shutdown_announced' }),
     (report) => notify({ kind: 'report', report }),
   );
   const proxyChecks = createProxyChecks(heartbeat, monitor);
@@ -84,9 +88,9 @@ export const createEvidenceCollector = (
     collect: async ({ status, app }, mode) => {
       const endsBefore = connectionEnds;
       const proxyResult = await proxyChecks.run(status, app, mode);
-      const { pid, report, boundAddresses, acceptResult } = proxyResult;
-      sampler.measure(pid, proxyResult.heartbeatMs);
-      const isAnswering = report !== null && status !== 'stopping';
+      const { pid, report: proxyReport, boundAddresses, acceptResult } = proxyResult;
+      sampler.measure(pid, proxyResult.responseMs);
+      const isAnswering = proxyReport !== null && status !== 'stopping';
       if (isAnswering) await upstream.ensureFirstCheck(boundAddresses);
       const { result: upstreamResult, isNew } = upstream.check(boundAddresses, mode.isUrgent && isAnswering);
       const processEvidence = {
@@ -102,8 +106,8 @@ export const createEvidenceCollector = (
           monitor: mode.isLate ? 'late' : 'in_time',
           ...processEvidence,
           stopping: stoppingOf(stopProgress, stopSample),
-          dataPath: report?.dataPath ?? 'unknown',
-          listening: listeningState(report, boundAddresses),
+          dataPath: proxyReport?.dataPath ?? 'unknown',
+          listening: listeningState(proxyReport, boundAddresses),
           accepts: proxyResult.accepts,
           upstream: upstreamResult.upstream,
           endToEnd: upstreamResult.endToEnd,
@@ -112,10 +116,10 @@ export const createEvidenceCollector = (
         isOutdated: proxyResult.heartbeat === 'ok' && connectionEnds !== endsBefore,
         isProbed: isNew,
         pid,
-        report,
+        proxyReport,
         usage,
         probeMs: upstreamResult.probeMs,
-        sample: sampler.latest(),
+        resourceSample: sampler.latest(),
         detail: acceptResult.detail ?? upstreamResult.detail,
         explain: (cause) => describeUsage(cause, usage, proxy.limits),
         checkedAddress: acceptResult.address,

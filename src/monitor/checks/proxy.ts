@@ -14,7 +14,7 @@ export interface ProxyCheckResult extends Pick<Evidence, 'heartbeat' | 'accepts'
   readonly pid: number | null;
   readonly report: ProxyReport | null;
   /** The time that the answer took, in milliseconds; null without one. */
-  readonly heartbeatMs: number | null;
+  readonly responseMs: number | null;
   /** The addresses that it listens on; empty when PM2 is stopping it. */
   readonly boundAddresses: readonly Binding[];
   readonly acceptResult: AcceptResult;
@@ -65,7 +65,7 @@ export const createProxyChecks = (heartbeat: Heartbeat, monitor: MonitorConfig):
       const isDoubtful = isUrgent || triggeredByQuickCheck;
       const timeoutMs = isDoubtful ? SHORT_TIMEOUT_MS : NORMAL_TIMEOUT_MS;
       const isStarved = createStarvationDetector(listedPid);
-      const { state, report, durationMs } = isUnableToAnswer(status, listedPid)
+      const { state, report, responseMs } = isUnableToAnswer(status, listedPid)
         ? NOT_ASKED
         : await heartbeat.beat(timeoutMs);
       lastReport = report;
@@ -80,7 +80,7 @@ export const createProxyChecks = (heartbeat: Heartbeat, monitor: MonitorConfig):
       return {
         pid: report?.pid ?? listedPid,
         report,
-        heartbeatMs: durationMs,
+        responseMs,
         boundAddresses,
         acceptResult,
         heartbeat: isExcused && state === 'silent' ? 'unknown' : state,
@@ -100,4 +100,4 @@ const isUnableToAnswer = (status: Pm2Evidence, pid: number | null): boolean =>
 const boundAddressesOf = (report: ProxyReport | null): readonly Binding[] =>
   (report?.bindings ?? []).filter(({ state }) => state === 'bound');
 
-const NOT_ASKED: HeartbeatResult = { state: 'unknown', report: null, durationMs: null };
+const NOT_ASKED: HeartbeatResult = { state: 'unknown', report: null, responseMs: null };

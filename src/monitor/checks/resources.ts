@@ -3,7 +3,7 @@ import {
   type Limits,
   levelsOf,
   NO_SAMPLES,
-  type Sample,
+  type ResourceSample,
   type Usage,
   usageOf,
 } from '../../health/resource-limits.ts';
@@ -13,12 +13,12 @@ import { readUsage } from '../../system/proc/procfs.ts';
 export interface ResourceSampler {
   /**
    * Takes a sample every USAGE_INTERVAL_MS, and at once of a new process. Without a pid it takes none.
-   * @param heartbeatMs the time that the last answer took; null without one
+   * @param responseMs the time that the last answer took; null without one
    */
-  measure(pid: number | null, heartbeatMs: number | null): void;
+  measure(pid: number | null, responseMs: number | null): void;
   usage(): Usage;
   /** The latest sample; null before the first. */
-  latest(): Sample | null;
+  latest(): ResourceSample | null;
   levels(): ReturnType<typeof levelsOf>;
 }
 
@@ -29,7 +29,7 @@ export const createResourceSampler = (limits: Limits): ResourceSampler => {
   let history = NO_SAMPLES;
   let measuredAt = Number.NEGATIVE_INFINITY;
   return {
-    measure: (pid, heartbeatMs) => {
+    measure: (pid, responseMs) => {
       // The usage of an earlier process is no reason to restart its successor.
       const isDue =
         performance.now() - measuredAt >= USAGE_INTERVAL_MS || history.samples.at(-1)?.pid !== pid;
@@ -39,7 +39,7 @@ export const createResourceSampler = (limits: Limits): ResourceSampler => {
         at: measuredAt,
         pid,
         ...readUsage(pid),
-        lagMs: heartbeatMs ?? undefined,
+        responseMs: responseMs ?? undefined,
       });
     },
     usage: () => usageOf(history),

@@ -2,6 +2,7 @@
  * The room monitor/probes: the request of each kind of probe to its upstream; these are the I/O halves of src/kinds/probes.
  * A kind that is declared there and has no half here does not compile.
  */
+
 import type { ConnectingKind, Probe, ProbeKind } from '../../kinds/probes/registry.ts';
 import type { Address } from '../../lib/address.ts';
 import { openExpectProbe } from './expect.ts';

@@ -1,3 +1,8 @@
+/**
+ * The room proxy/portable: the engine on node:net, for any operating system.
+ * Streams and `pipe` move the bytes, on the process's one event loop.
+ */
+
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,10 +15,7 @@ import { HIGH_WATER_MARK_BYTES, KEEPALIVE_DELAY_MS } from './connect.ts';
 import { type AddressPairs, createConnection } from './connection.ts';
 import { createRetryGate } from './retry-gate.ts';
 
-/**
- * The room proxy/portable: the engine on node:net, for any operating system.
- * Streams and `pipe` move the bytes, on the process's one event loop.
- */
+/** Creates the engine on node:net. */
 export const createPortableEngine: CreateEngine = async (policy, hooks) => {
   const listeners = new Map<string, Listener>();
   const connectFailures: Record<string, number> = {};

@@ -7,7 +7,7 @@ import { readUsage } from './procfs.ts';
 export interface ProcessUsage {
   readonly own: ReturnType<typeof readUsage>;
   /** The time that the event loop took to reach its next turn, in milliseconds. */
-  readonly lagMs: number;
+  readonly eventLoopLagMs: number;
   /** The usage of the PM2 daemon; null when PM2 has no pid file. */
   readonly pm2: ReturnType<typeof readUsage> | null;
 }
@@ -15,7 +15,11 @@ export interface ProcessUsage {
 export const readProcessUsage = async (pm2Home: string): Promise<ProcessUsage> => {
   const startedAt = performance.now();
   await nextTurn();
-  const lagMs = performance.now() - startedAt;
+  const eventLoopLagMs = performance.now() - startedAt;
   const daemonPid = readInteger(join(pm2Home, 'pm2.pid'));
-  return { own: readUsage(process.pid), lagMs, pm2: daemonPid === undefined ? null : readUsage(daemonPid) };
+  return {
+    own: readUsage(process.pid),
+    eventLoopLagMs,
+    pm2: daemonPid === undefined ? null : readUsage(daemonPid),
+  };
 };

@@ -2,6 +2,7 @@
  * The room system/proc: the information of Linux's /proc about processes, sockets and addresses.
  * Elsewhere, or where something may not be read, the answer is undefined, unknown or empty, never an exception.
  */
+
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
 /** The fields of /proc/PID/stat that identify a process and its state (proc_pid_stat(5)). */

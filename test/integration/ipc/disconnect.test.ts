@@ -34,7 +34,7 @@ const openRude = async (
   return { client: await connectControl<Echo>(path, LONG_MS), path };
 };
 
-test('a server that announces that it is leaving has left', async (t) => {
+test('a connection to a server that announces its shutdown has an announced end', async (t) => {
   const path = newPath();
   const server = await serveControl<Echo>(path, HANDLERS);
   const client = await connectControl<Echo>(path, LONG_MS);
@@ -43,10 +43,10 @@ test('a server that announces that it is leaving has left', async (t) => {
   server.announce('leaving');
   await client.ask('echo', 'still there', LONG_MS);
   await server.close();
-  assert.equal(await client.closed, 'left');
+  assert.equal(await client.closed, 'announced');
 });
 
-test('a client that connects after the server has announced that it is leaving hears it, too', async (t) => {
+test('a client that connects after the server has announced its shutdown hears it, too', async (t) => {
   const path = newPath();
   const server = await serveControl<Echo>(path, HANDLERS);
   server.announce('leaving');
@@ -54,7 +54,7 @@ test('a client that connects after the server has announced that it is leaving h
   t.after(() => client.close());
   await client.ask('echo', 'still there', LONG_MS);
   await server.close();
-  assert.equal(await client.closed, 'left');
+  assert.equal(await client.closed, 'announced');
 });
 
 test('a server that ends without a word is lost', async () => {
@@ -63,7 +63,7 @@ test('a server that ends without a word is lost', async () => {
   const client = await connectControl<Echo>(path, LONG_MS);
   await client.ask('echo', 'hello', LONG_MS);
   await server.close();
-  assert.equal(await client.closed, 'lost');
+  assert.equal(await client.closed, 'unexpected');
 });
 
 test('an ask that gets no answer in time is a time-out, and the connection stays', async (t) => {
@@ -82,7 +82,7 @@ describe('a peer that dies while it is asked', () => {
   const deaths: Readonly<Record<string, (socket: Socket) => void>> = {
     'without a word': (socket) => socket.destroy(),
     'in the middle of a line': (socket) => socket.end('{"id":1,"reply":"HAL'),
-    'in the middle of its goodbye': (socket) => socket.end('{"event":"leav'),
+    'in the middle of its announcement': (socket) => socket.end('{"event":"leav'),
     'after nonsense': (socket) => socket.end('nonsense\nnull\n[]\n"x"\n42\n'),
   };
   for (const [name, die] of Object.entries(deaths))
@@ -92,7 +92,7 @@ describe('a peer that dies while it is asked', () => {
         code: 'EPIPE',
         message: `${path} was closed`,
       });
-      assert.equal(await client.closed, 'lost');
+      assert.equal(await client.closed, 'unexpected');
     });
 });
 
@@ -102,7 +102,7 @@ test('a line that answers nothing is ignored', async (t) => {
   );
   assert.equal(await client.ask('echo', 'a', LONG_MS), 'A');
   client.close();
-  assert.equal(await client.closed, 'lost');
+  assert.equal(await client.closed, 'unexpected');
 });
 
 test('after the end every ask is rejected at once', async () => {

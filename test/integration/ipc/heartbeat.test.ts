@@ -15,9 +15,9 @@ test('a proxy that answers is asked over one connection, and says how it is', as
   const proxy = await fakeProxy(t, { dataPath: 'ok' });
   const { beat, close } = createHeartbeat(proxy.socket, () => assert.fail('it went on'));
   for (let again = 0; again < 3; again += 1) {
-    const { state, report, durationMs } = await beat(LIMIT_MS);
+    const { state, report, responseMs } = await beat(LIMIT_MS);
     assert.deepEqual([state, report?.pid, report?.dataPath], ['ok', process.pid, 'ok']);
-    assert.ok(durationMs !== null && durationMs >= 0);
+    assert.ok(responseMs !== null && responseMs >= 0);
   }
   close();
 });
@@ -32,33 +32,35 @@ test('a proxy that has gone is reported once, and then cannot be reached', {
   const ended = new Promise<string>((done) => {
     onEnd = done;
   });
-  await proxy.end('lost');
-  assert.equal(await ended, 'lost');
-  assert.deepEqual(await beat(LIMIT_MS), { state: 'unreachable', report: null, durationMs: null });
+  await proxy.end('unexpected');
+  assert.equal(await ended, 'unexpected');
+  assert.deepEqual(await beat(LIMIT_MS), { state: 'unreachable', report: null, responseMs: null });
   close();
 });
 
-test('a goodbye is heard when it is said, while the proxy still answers', {
+test('an announced shutdown is reported at once, while the proxy still answers', {
   timeout: LIMIT_MS,
 }, async (t) => {
   const proxy = await fakeProxy(t);
-  let onStopping = (): void => {};
+  let onShutdownAnnounced = (): void => {};
   const { beat, close } = createHeartbeat(
     proxy.socket,
     () => {},
-    () => onStopping(),
+    () => onShutdownAnnounced(),
   );
   assert.equal((await beat(LIMIT_MS)).state, 'ok');
   const heard = new Promise<void>((done) => {
-    onStopping = done;
+    onShutdownAnnounced = done;
   });
-  proxy.announceStop();
+  proxy.announceShutdown();
   await heard;
   assert.equal((await beat(LIMIT_MS)).state, 'ok');
   close();
 });
 
-test('the last report of a proxy that leaves is heard before its end', { timeout: LIMIT_MS }, async (t) => {
+test('the last report of a proxy that shuts down is heard before its end', {
+  timeout: LIMIT_MS,
+}, async (t) => {
   const proxy = await fakeProxy(t, { cpuMs: 1 });
   const heard: (string | number)[] = [];
   let onEnd = (): void => {};
@@ -76,9 +78,9 @@ test('the last report of a proxy that leaves is heard before its end', { timeout
     onEnd = done;
   });
   proxy.announce({ cpuMs: 2 });
-  await proxy.end('left');
+  await proxy.end('announced');
   await ended;
-  assert.deepEqual(heard, [1, 2, 'left']);
+  assert.deepEqual(heard, [1, 2, 'announced']);
   close();
 });
 

@@ -100,10 +100,10 @@ describe('a file that is not ours is an empty record', () => {
 
 test('a field that an older monitor did not store has its first value', () => {
   const path = join(tempFolder(), 'monitor.json');
-  const { hasLeft: _, crashedPid: __, ...older } = HEALTH;
+  const { isShuttingDown: _, crashedPid: __, ...older } = HEALTH;
   writeFileSync(path, JSON.stringify({ version: 3, ports: { 6274: { health: older, daemonPid: null } } }));
   const health = loadHealth(path, proxies(6274)).get('6274')?.health;
-  assert.deepEqual([health?.hasLeft, health?.crashedPid, health?.failures.total], [false, null, 9]);
+  assert.deepEqual([health?.isShuttingDown, health?.crashedPid, health?.failures.total], [false, null, 9]);
 });
 
 test('the failures file is a plain integer, that of the consecutive ones', () => {

@@ -114,7 +114,7 @@ describe('a check', { skip }, () => {
     const { proxyMonitor, setPm2 } = await rig(t, proxy);
     await until(own.isAsked, 'a check of accepting');
     setPm2('waiting_restart', null);
-    await proxy.end('lost');
+    await proxy.end('unexpected');
     await until(() => proxyMonitor.health().cause === 'crashed', 'the crash');
     own.answer();
     const lastCheckAt = proxyMonitor.lastCheckAt();

@@ -6,7 +6,7 @@ import {
   type Limits,
   levelsOf,
   NO_SAMPLES,
-  type Sample,
+  type ResourceSample,
   type SampleHistory,
   usageOf,
 } from '../../../src/health/resource-limits.ts';
@@ -20,19 +20,23 @@ const LIMITS: Limits = {
 };
 
 /** A sample of a process that is well and uses 1 % of a CPU. */
-const sample = (at: number, change: Partial<Sample> = {}): Sample => ({
+const sample = (at: number, change: Partial<ResourceSample> = {}): ResourceSample => ({
   at,
   pid: 100,
   rssBytes: 100 * MB,
   cpuMs: at / 100,
   openFiles: 20,
   openFilesLimit: 1_000,
-  lagMs: 2,
+  responseMs: 2,
   ...change,
 });
-const historyOf = (samples: readonly Sample[]): SampleHistory => samples.reduce(addSample, NO_SAMPLES);
+const historyOf = (samples: readonly ResourceSample[]): SampleHistory =>
+  samples.reduce(addSample, NO_SAMPLES);
 /** One sample every 5 s, from 0 up to `untilMs` and including it. */
-const every5s = (untilMs: number, change: (at: number) => Partial<Sample> = () => ({})): SampleHistory =>
+const every5s = (
+  untilMs: number,
+  change: (at: number) => Partial<ResourceSample> = () => ({}),
+): SampleHistory =>
   historyOf(
     Array.from({ length: untilMs / 5_000 + 1 }, (_, index) => sample(index * 5_000, change(index * 5_000))),
   );
@@ -50,7 +54,7 @@ describe('the levels are not known', () => {
   test('for a young process, except its open files', () => {
     const levels = (untilMs: number) =>
       levelsOf(
-        every5s(untilMs, () => ({ rssBytes: 900 * MB, lagMs: 900, cpuMs: undefined })),
+        every5s(untilMs, () => ({ rssBytes: 900 * MB, responseMs: 900, cpuMs: undefined })),
         LIMITS,
       );
     assert.deepEqual(levels(0), { openFiles: 'ok', memory: 'unknown', cpu: 'unknown', lag: 'unknown' });
@@ -73,7 +77,7 @@ describe('the levels are not known', () => {
       cpuMs: undefined,
       openFiles: undefined,
       openFilesLimit: undefined,
-      lagMs: undefined,
+      responseMs: undefined,
     };
     const history = every5s(120_000, () => nothing);
     assert.deepEqual(levelsOf(history, LIMITS), levelsOf(NO_SAMPLES, LIMITS));
@@ -82,24 +86,27 @@ describe('the levels are not known', () => {
 });
 
 describe('each quantity has its level', () => {
-  const levelsWith = (change: Partial<Sample>) =>
+  const levelsWith = (change: Partial<ResourceSample>) =>
     levelsOf(
       every5s(60_000, () => change),
       LIMITS,
     );
-  const table: readonly [change: Partial<Sample>, kind: keyof ReturnType<typeof levelsOf>, level: string][] =
-    [
-      [{ rssBytes: 199 * MB }, 'memory', 'ok'],
-      [{ rssBytes: 200 * MB }, 'memory', 'warn'],
-      [{ rssBytes: 400 * MB }, 'memory', 'restart'],
-      [{ openFiles: 799 }, 'openFiles', 'ok'],
-      [{ openFiles: 800 }, 'openFiles', 'warn'],
-      [{ openFiles: 950 }, 'openFiles', 'restart'],
-      [{ openFiles: 5, openFilesLimit: undefined }, 'openFiles', 'unknown'],
-      [{ lagMs: 99 }, 'lag', 'ok'],
-      [{ lagMs: 100 }, 'lag', 'warn'],
-      [{ lagMs: 250 }, 'lag', 'restart'],
-    ];
+  const table: readonly [
+    change: Partial<ResourceSample>,
+    kind: keyof ReturnType<typeof levelsOf>,
+    level: string,
+  ][] = [
+    [{ rssBytes: 199 * MB }, 'memory', 'ok'],
+    [{ rssBytes: 200 * MB }, 'memory', 'warn'],
+    [{ rssBytes: 400 * MB }, 'memory', 'restart'],
+    [{ openFiles: 799 }, 'openFiles', 'ok'],
+    [{ openFiles: 800 }, 'openFiles', 'warn'],
+    [{ openFiles: 950 }, 'openFiles', 'restart'],
+    [{ openFiles: 5, openFilesLimit: undefined }, 'openFiles', 'unknown'],
+    [{ responseMs: 99 }, 'lag', 'ok'],
+    [{ responseMs: 100 }, 'lag', 'warn'],
+    [{ responseMs: 250 }, 'lag', 'restart'],
+  ];
   for (const [change, kind, level] of table)
     test(`${JSON.stringify(change)}: ${level}`, () => assert.equal(levelsWith(change)[kind], level));
 
@@ -122,7 +129,7 @@ describe('each quantity has its level', () => {
       rssBytes: 9e12,
       cpuMs: at * 64,
       openFiles: 1_000,
-      lagMs: 9_999,
+      responseMs: 9_999,
     }));
     assert.deepEqual(levelsOf(high, limits), { openFiles: 'ok', memory: 'ok', cpu: 'ok', lag: 'ok' });
     const onlyRestart = { ...limits, memoryBytes: { warn: 0, restart: 400 * MB } };
@@ -134,7 +141,7 @@ describe('a peak is no fault', () => {
   test('memory and lag count by their minimum within 30 s', () => {
     const lowAt = 55_000;
     const peaks = (untilMs: number) =>
-      every5s(untilMs, (at) => (at === lowAt ? {} : { rssBytes: 900 * MB, lagMs: 900 }));
+      every5s(untilMs, (at) => (at === lowAt ? {} : { rssBytes: 900 * MB, responseMs: 900 }));
     const levels = [lowAt, lowAt + 30_000, lowAt + 35_000].map((untilMs) => levelsOf(peaks(untilMs), LIMITS));
     assert.deepEqual(
       levels.map(({ memory }) => memory),
@@ -148,7 +155,7 @@ describe('a peak is no fault', () => {
 
   test('missing samples in between do not matter', () => {
     const history = every5s(60_000, (at) => ({
-      lagMs: at % 10_000 === 0 ? 900 : undefined,
+      responseMs: at % 10_000 === 0 ? 900 : undefined,
       rssBytes: at % 10_000 === 0 ? 900 * MB : undefined,
     }));
     assert.deepEqual(
@@ -171,7 +178,7 @@ test('another process begins a new history', () => {
   const high = every5s(60_000, (at) => ({
     rssBytes: 900 * MB,
     cpuMs: at * 2,
-    lagMs: 900,
+    responseMs: 900,
     openFiles: 999,
   }));
   const next = addSample(high, sample(65_000, { pid: 200 }));

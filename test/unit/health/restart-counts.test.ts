@@ -139,9 +139,9 @@ describe('a crash is counted once', () => {
     });
 });
 
-test('a proxy that said goodbye may be gone for 5 s before that is a failure', () => {
+test('a proxy that announced its shutdown may be gone for 5 s before that is a failure', () => {
   const scenario = startScenario();
-  scenario.send({ kind: 'goodbye', at: 10_000 });
+  scenario.send({ kind: 'shutdown_announced', at: 10_000 });
   const gone = { pm2: 'waiting_restart', process: 'gone', heartbeat: 'unreachable' } as const;
   assert.deepEqual(scenario.check(14_999, gone), []);
   assert.equal(scenario.health().state, 'starting');

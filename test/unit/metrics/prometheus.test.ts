@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { createHealth } from '../../../src/health/state.ts';
 import { createMetrics } from '../../../src/metrics/prometheus.ts';
-import type { ProxySample } from '../../../src/metrics/sample.ts';
+import type { ProxyMetrics } from '../../../src/metrics/sample.ts';
 import { createStatsCollector } from '../../../src/proxy/connection-stats.ts';
 import type { Snapshot } from '../../../src/status/snapshot.ts';
 import { needs, needsProgram } from '../../support/requirements.ts';
@@ -14,7 +14,7 @@ counter.add('done', 700, 20_000);
 counter.add('too_many', null, 0);
 
 const health = createHealth(1_000);
-const upProxy: ProxySample = {
+const upProxy: ProxyMetrics = {
   proxy: 'tcp-proxy-7000',
   health: {
     ...health,
@@ -40,11 +40,11 @@ const upProxy: ProxySample = {
     cpuMs: 1_500,
     openFiles: 30,
     openFilesLimit: 1_024,
-    lagMs: 2,
+    responseMs: 2,
   },
   probe: { type: 'http', isOk: true, durationMs: 5, lastOkAt: 3_000 },
 };
-const downProxy: ProxySample = {
+const downProxy: ProxyMetrics = {
   ...upProxy,
   proxy: 'tcp-proxy-7001',
   health: {
@@ -82,7 +82,7 @@ const render = (): Promise<string> =>
     snapshot,
     [upProxy, downProxy],
     { slack: { sent: 3, failed: 2, dropped: 1 } },
-    { own: usage, lagMs: 3, pm2: { ...usage, openFilesLimit: undefined } },
+    { own: usage, eventLoopLagMs: 3, pm2: { ...usage, openFilesLimit: undefined } },
   );
 
 test('each quantity has its value, in base units', async () => {
@@ -149,8 +149,8 @@ test('a quantity that is unknown has no line', async () => {
 
 test('a PM2 daemon that is gone has no figures', async () => {
   const metrics = createMetrics();
-  await metrics.render(snapshot, [upProxy], {}, { own: usage, lagMs: 3, pm2: usage });
-  const text = await metrics.render(snapshot, [upProxy], {}, { own: usage, lagMs: 3, pm2: null });
+  await metrics.render(snapshot, [upProxy], {}, { own: usage, eventLoopLagMs: 3, pm2: usage });
+  const text = await metrics.render(snapshot, [upProxy], {}, { own: usage, eventLoopLagMs: 3, pm2: null });
   assert.doesNotMatch(text, /^steadyport_pm2_process/m);
   assert.match(text, /^steadyport_monitor_process_cpu_seconds_total 2.5$/m);
 });

@@ -28,7 +28,7 @@ const REPORT: CheckReport = {
   usage: usageOf(NO_SAMPLES),
   explain: () => null,
   pid: 4242,
-  report: {
+  proxyReport: {
     pid: 4242,
     startedAt: 1_000,
     engine: 'portable',
@@ -48,7 +48,7 @@ const REPORT: CheckReport = {
     },
     cpuMs: 0,
   },
-  sample: null,
+  resourceSample: null,
   probeMs: 3,
   detail: 'said by a check',
   checkedAddress: { host: '192.0.2.8', port: 6274 },
@@ -148,9 +148,11 @@ test('the detail of a crash is how the process ended, and of any other cause wha
 });
 
 test('what to open from elsewhere is http or https only where the probe says so', () => {
-  const { report } = REPORT;
-  assert.ok(report);
-  const bound = { report: { ...report, bindings: [binding('0.0.0.0', 'bound'), binding('::', 'bound')] } };
+  const { proxyReport } = REPORT;
+  assert.ok(proxyReport);
+  const bound = {
+    proxyReport: { ...proxyReport, bindings: [binding('0.0.0.0', 'bound'), binding('::', 'bound')] },
+  };
   const outside = localAddresses().filter((host) => !isLoopback(host) && !host.includes('%'));
   const urls = (probe: object) => describe(bound, undefined, { probe }).urls;
   const opened = (scheme: string) =>

@@ -41,7 +41,7 @@ describe('a clock that is set back does not delay', () => {
   test('the failures of a proxy that was starting', () => {
     const scenario = startScenario();
     scenario.check(HOUR_MS, {}, 200);
-    scenario.send({ kind: 'goodbye', at: HOUR_MS });
+    scenario.send({ kind: 'shutdown_announced', at: HOUR_MS });
     scenario.check(600_000, GONE, 200);
     assert.deepEqual([scenario.health().state, scenario.health().cause], ['down', 'crashed']);
   });

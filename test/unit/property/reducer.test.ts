@@ -18,7 +18,9 @@ const anyEvent = fc.oneof(
     pid: fc.option(fc.integer({ min: 1, max: 3 })),
     repeat: fc.integer({ min: 1, max: 5 }),
   }),
-  fc.record({ kind: fc.constantFrom('crash' as const, 'goodbye' as const) }),
+  fc.record({
+    kind: fc.constantFrom('crash' as const, 'shutdown_announced' as const, 'restart_requested' as const),
+  }),
 );
 /** Events, each with the time after the one before. */
 const histories = fc.array(fc.tuple(anyEvent, fc.integer({ min: 0, max: 8_000 })), { maxLength: 40 });

@@ -1,12 +1,14 @@
+/**
+ * The room monitor/probes/exchange: one connection of a probe, from the connect over TLS to the answer. text-search.ts
+ * searches an answer, and trace.ts logs what is sent and received.
+ */
+
 import { connect, isIP, type Socket } from 'node:net';
 import { checkServerIdentity, type TLSSocket, connect as tlsConnect } from 'node:tls';
 import { type Address, isUnixSocket, toNetOptions } from '../../../lib/address.ts';
 import { createDebug } from '../../../system/debug.ts';
 
 /**
- * The room monitor/probes/exchange: one connection of a probe, from the connect over TLS to the answer. text-search.ts
- * searches an answer, and trace.ts logs what is sent and received.
- *
  * The result of an exchange. An expected failure is a value; `error` names the problem and the address. `phase` is `connect`
  * where the upstream did not accept, and `answer` where it accepted and did not answer as it should. The TLS handshake
  * belongs to `answer`.

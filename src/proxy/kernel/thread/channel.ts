@@ -7,6 +7,7 @@ import type { Address } from '../../../lib/address.ts';
 import { CLOSE_REASONS, type CloseReason } from '../../../lib/close-reason.ts';
 import type { ResolveResult } from '../../../system/dns.ts';
 import type { ConnectionRecord, Policy } from '../../engine.ts';
+
 /**
  * A message from the main thread to the data path. The data path reads its commands when its eventfd wakes it, before the
  * events of the same turn. {@link ThreadEvent} is the other direction, and both see the counters of shared-counters.ts.

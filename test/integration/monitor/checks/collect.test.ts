@@ -45,7 +45,7 @@ const rig = (
   const collector = createEvidenceCollector(config, { ...parsed.config.monitor, ...monitor }, socket);
   collector.subscribe((event) => {
     if (event.kind !== 'connection_ended') return;
-    ends.push(event.reason);
+    ends.push(event.end);
     onEnd();
   });
   t.after(collector.close);
@@ -167,7 +167,7 @@ describe('the control socket', { skip }, () => {
       assert.deepEqual(proxy.asked, []);
     });
 
-  for (const how of ['left', 'lost'] as const)
+  for (const how of ['announced', 'unexpected'] as const)
     test(`that ends is told: ${how}`, async (t) => {
       const proxy = await fakeProxy(t);
       const { check, ends, ended } = rig(t, proxy.socket, await freePort());
@@ -184,7 +184,7 @@ describe('the control socket', { skip }, () => {
     const { check, ends, collector } = rig(t, proxy.socket, await freePort());
     await check();
     collector.close();
-    await proxy.end('lost');
+    await proxy.end('unexpected');
     assert.deepEqual(ends, []);
   });
 
@@ -224,7 +224,7 @@ describe('the process', { skip }, () => {
     assert.deepEqual([stopped.pid, ...some(stopped, 'process')], [child.pid, 'stopped']);
     child.kill('SIGKILL');
     await once(child, 'exit');
-    await proxy.end('lost');
+    await proxy.end('unexpected');
     const gone = await check(unknown);
     assert.deepEqual([gone.pid, ...some(gone, 'process', 'heartbeat')], [child.pid, 'gone', 'unreachable']);
   });

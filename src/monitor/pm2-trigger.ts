@@ -1,8 +1,8 @@
 import type { ProxyStatus, Snapshot } from '../status/snapshot.ts';
 import { headlineOf } from '../status/summary.ts';
 
-/** The functions of the monitor that the actions of `pm2 trigger` use. */
-export interface Actions {
+/** The functions of the monitor that the commands of `pm2 trigger` call. */
+export interface MonitorControls {
   status(): Snapshot;
   checkNow(): void;
   /** Restarts a proxy by its id. Rejects with the reason why it could not be done. */
@@ -16,28 +16,31 @@ const MAX_RESTART_WAIT_MS = 4_000;
 const MAX_CHECK_WAIT_MS = 2_000;
 const MAX_SILENCE_MINUTES = 1_440;
 
-/** The actions by name. Each takes the text after its name, answers with a short text, and never rejects. */
-export const createActions = (
-  actions: Actions,
+/**
+ * Creates the commands of `pm2 trigger`, by name. Each takes the text after its name, answers with a short text, and never
+ * rejects.
+ */
+export const createTriggerCommands = (
+  controls: MonitorControls,
 ): Readonly<Record<string, (argument: string) => Promise<string> | string>> => ({
-  status: () => headlineOf(actions.status()),
+  status: () => headlineOf(controls.status()),
 
   'check-now': async () => {
     const requestedAt = Date.now();
-    actions.checkNow();
+    controls.checkNow();
     // lastCheckAt is that of the proxy that was checked the longest ago. After MAX_CHECK_WAIT_MS the answer is the
     // status at that moment.
-    const isChecked = () => (actions.status().monitor?.lastCheckAt ?? 0) >= requestedAt;
+    const isChecked = () => (controls.status().monitor?.lastCheckAt ?? 0) >= requestedAt;
     for (let waitedMs = 0; !isChecked() && waitedMs < MAX_CHECK_WAIT_MS; waitedMs += 50) await sleep(50);
-    return headlineOf(actions.status());
+    return headlineOf(controls.status());
   },
 
   restart: async (argument) => {
-    const { proxies } = actions.status();
+    const { proxies } = controls.status();
     const proxy = proxies.find(({ id, name }) => argument === id || argument === name);
     if (!proxy)
       return `restart needs a port: ${proxies.map(({ id }) => id).join(', ')}; got ${quote(argument)}`;
-    const restarting = actions.restart(proxy.id).then(
+    const restarting = controls.restart(proxy.id).then(
       () => `${proxy.id} was restarted`,
       (error: Error) => `${proxy.id} was not restarted: ${error.message}`,
     );
@@ -49,8 +52,8 @@ export const createActions = (
     const minutes = Number(argument);
     if (!/^\d{1,4}$/.test(argument) || minutes > MAX_SILENCE_MINUTES)
       return `silence needs whole minutes, 0 to ${MAX_SILENCE_MINUTES}; got ${quote(argument)}`;
-    if (!actions.silence) return 'no alerts are set up';
-    actions.silence(minutes);
+    if (!controls.silence) return 'no alerts are set up';
+    controls.silence(minutes);
     return minutes === 0 ? 'alerts as usual' : `no alerts for ${minutes} min`;
   },
 });
