@@ -73,7 +73,7 @@ const rowsOf = (
 
 const formatProbe = ({ type, isNew, durationMs }: CheckDetails['probe']): string => {
   const duration = durationMs === null ? '' : `, took ${durationMs} ms`;
-  return `${type}${duration}${isNew ? ', new since the check before' : ', as in the check before'}`;
+  return `${type}${duration}${isNew ? ', run since the check before' : ', the result of an earlier check'}`;
 };
 
 /** The width of the longest label, and two spaces. */

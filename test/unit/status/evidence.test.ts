@@ -23,7 +23,7 @@ test('the evidence of a proxy is its verdict, and a value a line, aligned', () =
       '    checked      2.0 s ago, took 12 ms',
       '    pid          4242',
       ...Object.entries(CHECK.evidence).map(([name, value]) => `    ${name.padEnd(13)}${value}`),
-      '    probe        http, took 4 ms, as in the check before',
+      '    probe        http, took 4 ms, the result of an earlier check',
       '    detail       accepted nothing within 300 ms',
       '    memory used  57 MB',
       '    CPU used     2 % of a core',
@@ -42,7 +42,7 @@ test('what nobody knows is called unknown, and a proxy without a check is not ch
   });
   const text = renderEvidence(snapshot, 120, NOW_MS);
   assert.match(text, /^ {4}pid {10}unknown$/m);
-  assert.match(text, /^ {4}probe {8}listen, new since the check before$/m);
+  assert.match(text, /^ {4}probe {8}listen, run since the check before$/m);
   assert.match(text, /^ {4}detail {7}none$/m);
   for (const label of ['memory used', 'CPU used', 'files used', 'answer took'])
     assert.match(text, new RegExp(`^ {4}${label} +unknown$`, 'm'));
