@@ -59,8 +59,8 @@ export const parseSecrets = (
     errors: parsed
       .filter(({ url }) => url === undefined)
       .map(
-        ({ secret: { variable, example } }) =>
-          `${variable} is not shown here: expected an http or https URL, such as ${example}`,
+        ({ secret: { variable, example, urlPath } }) =>
+          `${variable} is not shown here: expected an http or https URL${urlPath ? ` ${urlPath.expected}` : ''}, such as ${example}`,
       ),
   };
 };
@@ -81,6 +81,6 @@ const parseUrl = (text: string | undefined, { urlPath }: SecretVariable): URL | 
   if (!URL.canParse(text)) return undefined;
   const url = new URL(text);
   const isHttp = url.protocol === 'http:' || url.protocol === 'https:';
-  const hasUsablePath = urlPath === undefined || urlPath.test(url.pathname);
+  const hasUsablePath = urlPath === undefined || urlPath.pattern.test(url.pathname);
   return isHttp && hasUsablePath ? url : undefined;
 };

@@ -1,5 +1,5 @@
 import type { Evidence } from '../health/types.ts';
-import type { ProxyReport } from '../proxy/report.ts';
+import { isProxyReport, type ProxyReport } from '../proxy/report.ts';
 import { type ConnectionEnd, type ControlClient, connectControl } from './client.ts';
 import type { ProxyProtocol } from './protocol.ts';
 
@@ -13,8 +13,8 @@ export interface HeartbeatResult {
 
 export interface Heartbeat {
   /**
-   * Asks for a report, and connects first where there is no connection. Each of the two takes `timeoutMs` at most; it
-   * never rejects.
+   * Asks for a report, and connects first where there is no connection. Each of the two takes `timeoutMs` at most. It
+   * rejects only with what `onReport` throws: that says nothing about the proxy.
    */
   beat(timeoutMs: number): Promise<HeartbeatResult>;
   /** False when the proxy has not answered in time; true also when there is nobody to ask. */
@@ -52,7 +52,7 @@ export const createHeartbeat = (
       if (client !== opened) return;
       client = undefined;
       const lastReport = opened.lastReport();
-      if (lastReport) onReport(lastReport);
+      if (isProxyReport(lastReport)) onReport(lastReport);
       onEnd(end);
     });
     return opened;
@@ -63,17 +63,21 @@ export const createHeartbeat = (
       const startedAt = performance.now();
       // The request takes one time-out at most, and a connect before it another one.
       const maxWaitMs = client ? timeoutMs : 2 * timeoutMs;
+      let reply: unknown;
+      let responseMs = 0;
       try {
         const activeClient = await ensureConnected(timeoutMs);
         const askedAt = performance.now();
-        const report = await activeClient.ask('report', null, timeoutMs);
-        onReport(report);
-        return { state: 'ok', report, responseMs: performance.now() - askedAt };
+        reply = await activeClient.ask('report', null, timeoutMs);
+        responseMs = performance.now() - askedAt;
       } catch (error) {
         if (!isTimeout(error)) return { state: 'unreachable', report: null, responseMs: null };
         const isLate = performance.now() - startedAt > maxWaitMs + LATE_TOLERANCE_MS;
         return { state: isLate ? 'unknown' : 'silent', report: null, responseMs: null };
       }
+      const report = isProxyReport(reply) ? reply : null;
+      if (report) onReport(report);
+      return { state: 'ok', report, responseMs };
     },
     pulse: async (timeoutMs) => {
       try {

@@ -1,6 +1,13 @@
 import type { ProxyReport } from '../proxy/report.ts';
 import { readStateFile, writeStateFile } from '../system/state-file.ts';
-import { addReport, type CounterTotals, NO_COUNTS, type Totals, totalsOf } from './counter-totals.ts';
+import {
+  addReport,
+  type CounterTotals,
+  isCounterTotals,
+  NO_COUNTS,
+  type Totals,
+  totalsOf,
+} from './counter-totals.ts';
 
 /** The counts of all ports. They survive the ends of the proxies' processes and of the monitor. */
 export interface CounterStore {
@@ -16,14 +23,18 @@ export interface CounterStore {
 const VERSION = 2;
 
 interface CounterFile {
-  readonly ports: Readonly<Record<string, CounterTotals>>;
+  readonly ports: Readonly<Record<string, unknown>>;
 }
 
-/** @param path of the file that earlier monitors have written; every count begins at 0 when it is missing or unusable */
+/** @param path of the file that earlier monitors have written; the counts of a port begin at 0 when they are missing or unusable */
 export const openCounterStore = (path: string, ids: readonly string[]): CounterStore => {
-  const file = readStateFile<CounterFile>(path, VERSION, ({ ports }) => Boolean(ports));
+  const file = readStateFile<CounterFile>(path, VERSION, ({ ports }) => isObject(ports));
   const stored = file.kind === 'ok' ? file.value.ports : {};
-  const counters = new Map(ids.map((id) => [id, stored[id] ?? NO_COUNTS]));
+  const storedOf = (id: string): CounterTotals => {
+    const counts = stored[id];
+    return isCounterTotals(counts) ? counts : NO_COUNTS;
+  };
+  const counters = new Map(ids.map((id) => [id, storedOf(id)]));
   let isChanged = false;
 
   const save = (): void => {
@@ -47,6 +58,8 @@ export const openCounterStore = (path: string, ids: readonly string[]): CounterS
     },
   };
 };
+
+const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null;
 
 /** The part of a report that only grows while the process lives. */
 const totalsIn = ({ connections, cpuMs = 0 }: ProxyReport): Totals => ({

@@ -1,4 +1,4 @@
-import type { Histogram } from '../lib/histogram.ts';
+import { type Histogram, isCount, isCountRecord, isHistogram } from '../lib/histogram.ts';
 import { type ConnectionStats, createStatsCollector, type EngineCounts } from '../proxy/connection-stats.ts';
 
 /** The counts of a proxy that only grow while its process lives. */
@@ -50,6 +50,22 @@ export const totalsOf = ({ previous, current: { totals } }: CounterTotals): Tota
   duration: addHistograms(previous.duration, totals.duration),
   cpuMs: previous.cpuMs + totals.cpuMs,
 });
+
+/** True for counts that can be added to, as a file of them should hold. */
+export const isCounterTotals = (value: unknown): value is CounterTotals => {
+  const { previous, current } = (value ?? {}) as Partial<CounterTotals>;
+  return isTotals(previous) && typeof current?.processKey === 'string' && isTotals(current.totals);
+};
+
+const isTotals = (value: Partial<Totals> | undefined): boolean => {
+  const { total, bytesToUpstream, bytesToClient, cpuMs, connectFailures, byReason, connect, duration } =
+    value ?? {};
+  return (
+    [total, bytesToUpstream, bytesToClient, cpuMs].every(isCount) &&
+    [connectFailures, byReason].every(isCountRecord) &&
+    [connect, duration].every(isHistogram)
+  );
+};
 
 const addAll = <K extends string>(
   a: Readonly<Partial<Record<K, number>>>,

@@ -16,7 +16,7 @@ import { createMetrics } from '../metrics/prometheus.ts';
 import { createPm2 } from '../pm2/client.ts';
 import { definePm2Apps } from '../pm2/ecosystem.ts';
 import { createRestarter } from '../pm2/restart.ts';
-import type { Snapshot } from '../status/snapshot.ts';
+import { SNAPSHOT_VERSION, type Snapshot } from '../status/snapshot.ts';
 import { isFreshAndHealthy } from '../status/summary.ts';
 import { readProcessUsage } from '../system/proc/process-usage.ts';
 import type { StateDir } from '../system/state-dir.ts';
@@ -112,7 +112,7 @@ const snapshotOf = (
 ): Snapshot => {
   const { proxies, ...monitorStatus } = monitor.status();
   return {
-    version: 1,
+    version: SNAPSHOT_VERSION,
     generatedAt: Date.now(),
     monitor: {
       pid: process.pid,

@@ -5,7 +5,7 @@ import { createHealth } from '../health/state.ts';
 import { createPm2, type Pm2View } from '../pm2/client.ts';
 import type { CheckDetails, EvidenceByProxy } from '../status/evidence.ts';
 import { describeMonitorProblem, type UnresponsiveMonitor } from '../status/monitor-problem.ts';
-import { PM2_NOT_REACHABLE, type ProxyStatus, type Snapshot } from '../status/snapshot.ts';
+import { PM2_NOT_REACHABLE, type ProxyStatus, SNAPSHOT_VERSION, type Snapshot } from '../status/snapshot.ts';
 import { ownerOf } from '../system/proc/port-owner.ts';
 import { readProcess } from '../system/proc/procfs.ts';
 import { findUnixListener } from '../system/proc/socket-table.ts';
@@ -46,7 +46,14 @@ export const checkWithoutMonitor = async (
   const monitorProblem = isSilent ? describeMonitorProblem(findMonitor(stateDir, listedPid ?? null)) : null;
   const proxies = results.map(({ status }) => status);
   return {
-    snapshot: { version: 1, generatedAt: Date.now(), monitor: null, monitorProblem, proxies, log: [] },
+    snapshot: {
+      version: SNAPSHOT_VERSION,
+      generatedAt: Date.now(),
+      monitor: null,
+      monitorProblem,
+      proxies,
+      log: [],
+    },
     evidence: Object.fromEntries(results.map(({ status, check }) => [status.name, check])),
   };
 };

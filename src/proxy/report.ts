@@ -1,3 +1,4 @@
+import { isCount, isCountRecord, isHistogram } from '../lib/histogram.ts';
 import type { PortOwner } from '../system/proc/port-owner.ts';
 import type { ConnectionStats, EngineCounts } from './connection-stats.ts';
 
@@ -29,3 +30,24 @@ export interface Binding {
   /** The process that holds the address; null when it is free, or when no holder can be found. */
   readonly portOwner: PortOwner | null;
 }
+
+/**
+ * True for a report as this version makes it. A proxy that was started by another version may report otherwise; then nothing
+ * is known of it but that it answers.
+ */
+export const isProxyReport = (value: unknown): value is ProxyReport => {
+  const { pid, startedAt, bindings, connections, cpuMs } = (value ?? {}) as Partial<ProxyReport>;
+  const hasCounts = [pid, startedAt, cpuMs].every(isCount);
+  return hasCounts && Array.isArray(bindings) && isConnectionCounts(connections);
+};
+
+const isConnectionCounts = (value: Partial<ProxyReport['connections']> | undefined): boolean => {
+  const { active, total, waitingForUpstream, waitingForSlot, maxConnections } = value ?? {};
+  const { bytesToUpstream, bytesToClient, connectFailures, byReason, connect, duration } = value ?? {};
+  return (
+    [active, total, waitingForUpstream, waitingForSlot, maxConnections].every(isCount) &&
+    [bytesToUpstream, bytesToClient].every(isCount) &&
+    [connectFailures, byReason].every(isCountRecord) &&
+    [connect, duration].every(isHistogram)
+  );
+};

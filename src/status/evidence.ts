@@ -38,11 +38,12 @@ export const withEvidence = (snapshot: Snapshot, evidence: EvidenceByProxy): Sna
 
 /** Renders the evidence for people: a block for each proxy, a value a line, wrapped at `columns`. */
 export const renderEvidence = (
-  { proxies, monitor }: SnapshotWithEvidence,
+  { proxies, monitor, monitorProblem }: SnapshotWithEvidence,
   columns: number,
   now: number,
 ): string => {
-  const source = monitor === null ? 'No monitor answers. This is from one check just now.\n\n' : '';
+  const problem = monitorProblem === null ? '' : ` The monitor is there: ${monitorProblem}`;
+  const source = monitor === null ? `No monitor answers. This is from one check just now.${problem}\n\n` : '';
   const blocks = proxies.map((proxy) => {
     const { id, label, state, cause, evidence } = proxy;
     const verdict = cause === null ? state : `${state} (${cause})`;

@@ -7,13 +7,16 @@ import type { Usage } from '../health/resource-limits.ts';
 import type { ProxyState } from '../health/state.ts';
 import type { Cause, Remedy } from '../health/types.ts';
 
+/** Another version is of a monitor or a command of another release: its fields may have other names. */
+export const SNAPSHOT_VERSION = 2;
+
 /**
  * The output of `steadyport status --json` and of /api/v1/status. Times are wall-clock milliseconds, durations are whole
  * milliseconds.
  */
 export interface Snapshot {
   /** The version of this format. */
-  readonly version: 1;
+  readonly version: typeof SNAPSHOT_VERSION;
   readonly generatedAt: number;
   /** Null when the monitor could not be reached. */
   readonly monitor: MonitorStatus | null;

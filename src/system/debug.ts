@@ -12,6 +12,8 @@ export type Debug = (message: string, ...values: readonly unknown[]) => void;
  */
 export const createDebug = (section: DebugSection): Debug => {
   if (!isEnabled(section)) return debuglog(`steadyport:${section}`);
+  // A reader of stderr that is gone must not end the program.
+  if (process.stderr.listenerCount('error') === 0) process.stderr.on('error', () => {});
   return (message, ...values) => {
     process.stderr.write(`STEADYPORT ${section} ${process.pid}: ${format(message, ...values)}\n`);
   };

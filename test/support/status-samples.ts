@@ -56,7 +56,7 @@ export const proxyStatus = (change: Partial<ProxyStatus>): ProxyStatus => {
 };
 
 export const snapshotOf = (...proxies: readonly ProxyStatus[]): Snapshot => ({
-  version: 1,
+  version: 2,
   generatedAt: NOW_MS,
   monitor: MONITOR,
   monitorProblem: null,

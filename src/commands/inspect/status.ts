@@ -10,7 +10,7 @@ import { isUsageError, UsageError } from '../../lib/usage-error.ts';
 import { checkWithoutMonitor, type OfflineStatus } from '../../monitor/offline-status.ts';
 import { type EvidenceByProxy, renderEvidence, withEvidence } from '../../status/evidence.ts';
 import { renderStatus, type TextStyle } from '../../status/render.ts';
-import type { Snapshot } from '../../status/snapshot.ts';
+import { SNAPSHOT_VERSION, type Snapshot } from '../../status/snapshot.ts';
 import { exitCodeOf, selectProxies } from '../../status/summary.ts';
 import { locateStateDir } from '../../system/state-dir.ts';
 
@@ -45,7 +45,7 @@ interface Output {
 
 const readStatus = async (config: Config, settings: Settings, name: string | undefined): Promise<Output> => {
   const { monitorSocket } = locateStateDir(settings.stateDir);
-  const answer = await askMonitor(monitorSocket, (client) => client.ask('status', null, ANSWER_TIMEOUT_MS));
+  const answer = await askMonitor(monitorSocket, askStatus);
   const fullSnapshot = isAnswer(answer) ? answer : (await checkOffline(config, settings, answer)).snapshot;
   const snapshot = selectOrThrow(fullSnapshot, name);
   return { snapshot, text: () => renderStatus(snapshot, columnsOf(settings), paint, Date.now()) };
@@ -58,7 +58,7 @@ const readEvidence = async (
 ): Promise<Output> => {
   const { monitorSocket } = locateStateDir(settings.stateDir);
   const answer = await askMonitor(monitorSocket, async (client) => ({
-    snapshot: await client.ask('status', null, ANSWER_TIMEOUT_MS),
+    snapshot: await askStatus(client),
     evidence: await askEvidence(client),
   }));
   const { snapshot: fullSnapshot, evidence } = isAnswer(answer)
@@ -68,17 +68,29 @@ const readEvidence = async (
   return { snapshot, text: () => renderEvidence(snapshot, columnsOf(settings), Date.now()) };
 };
 
-/** The evidence of a monitor that knows the ask. @throws UsageError with what to do, for an older monitor */
+/** @throws UsageError with what to do, for a monitor of another version */
+const askStatus = async (client: ControlClient<MonitorProtocol>): Promise<Snapshot> => {
+  const snapshot = (await client.ask('status', null, ANSWER_TIMEOUT_MS)) as Snapshot | null;
+  if (snapshot?.version !== SNAPSHOT_VERSION) throw otherVersion();
+  return snapshot;
+};
+
+/** The evidence of a monitor that knows the ask. @throws UsageError with what to do, for a monitor of another version */
 const askEvidence = async (client: ControlClient<MonitorProtocol>): Promise<EvidenceByProxy> => {
   try {
-    return await client.ask('evidence', null, ANSWER_TIMEOUT_MS);
+    const evidence = (await client.ask('evidence', null, ANSWER_TIMEOUT_MS)) as EvidenceByProxy | null;
+    if (evidence === null) throw otherVersion();
+    return evidence;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOSYS') throw error;
-    throw new UsageError(
-      'the monitor that runs is older than this command, and cannot show evidence: pm2 restart proxy-monitor',
-    );
+    if ((error as NodeJS.ErrnoException).code === 'ENOSYS') throw otherVersion();
+    throw error;
   }
 };
+
+const otherVersion = (): UsageError =>
+  new UsageError(
+    'the monitor that runs is of another version than this command, and its answer cannot be read: npm start',
+  );
 
 /** `none`: there is no monitor; `silent`: there is one, and it does not answer in time. */
 type NoAnswer = 'none' | 'silent';

@@ -8,6 +8,6 @@ export interface ChannelKind {
   readonly example: string;
   /** The content that the receiver gets: one sentence for the README, in Markdown, without a full stop. */
   readonly description: string;
-  /** The pattern of a usable URL's path. Default: every http or https URL can be used. */
-  readonly urlPath?: RegExp;
+  /** The pattern of a usable URL's path, and its words for messages. Default: every http or https URL can be used. */
+  readonly urlPath?: { readonly pattern: RegExp; readonly expected: string };
 }

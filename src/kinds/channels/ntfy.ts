@@ -10,5 +10,8 @@ export const ntfy = {
   example: 'https://ntfy.sh/TOPIC',
   description:
     'a notification with a priority by severity; `https://user:password@…` or `https://:TOKEN@…` for a protected topic',
-  urlPath: /\/[-_A-Za-z0-9]{1,64}$/,
+  urlPath: {
+    pattern: /\/[-_A-Za-z0-9]{1,64}$/,
+    expected: 'with a topic of letters, digits, "-" and "_" at the end of its path',
+  },
 } as const satisfies ChannelKind;

@@ -50,7 +50,7 @@ const monitor = {
 
 test('the pages answer from the status, and an unknown path gets the list of pages', async (t) => {
   let snapshot: Snapshot = {
-    version: 1,
+    version: 2,
     monitorProblem: null,
     generatedAt: 3,
     monitor,

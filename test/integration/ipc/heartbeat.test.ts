@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createHeartbeat } from '../../../src/ipc/heartbeat.ts';
-import { fakeProxy, muteProxy } from '../../support/fake-proxy.ts';
+import { FIRST_REPORT, fakeProxy, muteProxy } from '../../support/fake-proxy.ts';
 import { until } from '../../support/until.ts';
 
 const LIMIT_MS = 30_000;
@@ -129,4 +129,34 @@ test('a pulse is missed when there is no answer in time, and only then', async (
   await hung.beat(LIMIT_MS);
   assert.equal(await hung.pulse(50), false);
   hung.close();
+});
+
+test('a report of another version says that the proxy answers, and nothing else', async (t) => {
+  const { startedAt, ...older } = FIRST_REPORT;
+  const proxy = await fakeProxy(t);
+  proxy.announce({ ...older, startedAt: undefined as unknown as number });
+  const reports: unknown[] = [];
+  const { beat, close } = createHeartbeat(
+    proxy.socket,
+    () => {},
+    () => {},
+    (report) => reports.push(report),
+  );
+  const { state, report } = await beat(LIMIT_MS);
+  assert.deepEqual([state, report, reports], ['ok', null, []], `without ${startedAt}`);
+  close();
+});
+
+test('what goes wrong with a report here is no silence of the proxy', async (t) => {
+  const proxy = await fakeProxy(t);
+  const { beat, close } = createHeartbeat(
+    proxy.socket,
+    () => {},
+    () => {},
+    () => {
+      throw new Error('the counts are broken');
+    },
+  );
+  await assert.rejects(beat(LIMIT_MS), /the counts are broken/);
+  close();
 });

@@ -51,3 +51,27 @@ test('an unusable file counts as none, and counts are shown even if the file can
   nowhere.add('6274', report(1, 5));
   assert.equal(totalOf(nowhere), 5);
 });
+
+test('counts of a port that cannot be used begin at 0, and those of the others go on', () => {
+  const path = join(tempFolder(), 'counts.json');
+  const first = openCounterStore(path, ['6274', '6277']);
+  for (const id of ['6274', '6277']) first.add(id, report(1, 5));
+  first.read();
+  const file = JSON.parse(readFileSync(path, 'utf8'));
+  for (const broken of [
+    5,
+    {},
+    { ...file.ports['6274'], current: { processKey: '1', totals: {} } },
+    { ...file.ports['6274'], previous: { ...file.ports['6274'].previous, connectFailures: null } },
+    { ...file.ports['6274'], previous: { ...file.ports['6274'].previous, total: -1 } },
+  ]) {
+    writeFileSync(path, JSON.stringify({ ...file, ports: { ...file.ports, 6274: broken } }));
+    const next = openCounterStore(path, ['6274', '6277']);
+    next.add('6274', report(2, 3));
+    assert.deepEqual(
+      ['6274', '6277'].map((id) => next.read().get(id)?.total),
+      [3, 5],
+      JSON.stringify(broken),
+    );
+  }
+});

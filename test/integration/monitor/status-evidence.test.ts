@@ -5,6 +5,7 @@ import { describe, type TestContext, test } from 'node:test';
 import type { MonitorProtocol } from '../../../src/ipc/protocol.ts';
 import { serveControl } from '../../../src/ipc/server.ts';
 import type { SnapshotWithEvidence } from '../../../src/status/evidence.ts';
+import type { Snapshot } from '../../../src/status/snapshot.ts';
 import { locateStateDir } from '../../../src/system/state-dir.ts';
 import { startChild } from '../../support/child-process.ts';
 import { type Outcome, steadyport } from '../../support/cli.ts';
@@ -84,6 +85,20 @@ describe('status --evidence', () => {
     t.after(() => older.close());
     const { code, stdout, stderr } = await rig.status('--evidence');
     assert.deepEqual([code, stdout], [2, '']);
-    assert.match(stderr, /the monitor that runs is older than this command.*pm2 restart proxy-monitor/);
+    assert.match(stderr, /the monitor that runs is of another version than this command.*npm start/);
   });
+
+  for (const status of [{ ...snapshotOf(), version: 1 }, {}, null])
+    test(`is asked of no monitor whose status cannot be read: ${JSON.stringify(status)?.slice(0, 20)}`, async (t) => {
+      const rig = await openRig();
+      const other = await serveControl<Pick<MonitorProtocol, 'status'>>(rig.monitorSocket, {
+        status: () => status as unknown as Snapshot,
+      });
+      t.after(() => other.close());
+      for (const options of [[], ['--json'], ['--evidence']]) {
+        const { code, stdout, stderr } = await rig.status(...options);
+        assert.deepEqual([code, stdout], [2, ''], options.join());
+        assert.match(stderr, /is of another version than this command/);
+      }
+    });
 });

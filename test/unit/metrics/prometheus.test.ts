@@ -60,7 +60,7 @@ const downProxy: ProxyMetrics = {
   probe: { type: 'listen', isOk: null, durationMs: null, lastOkAt: null },
 };
 const snapshot: Snapshot = {
-  version: 1,
+  version: 2,
   generatedAt: 3,
   monitorProblem: null,
   proxies: [],

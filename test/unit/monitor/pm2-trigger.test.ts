@@ -6,7 +6,7 @@ import { MONITOR, NOW_MS, proxyStatus } from '../../support/status-samples.ts';
 
 const proxy = proxyStatus({ port: 7000, state: 'down', cause: 'hung', checkMs: 4 });
 const snapshot: Snapshot = {
-  version: 1,
+  version: 2,
   generatedAt: NOW_MS,
   monitor: MONITOR,
   monitorProblem: null,

@@ -86,7 +86,7 @@ describe('ntfy', () => {
       const { secrets, errors } = parseSecrets({ NTFY_URL: url });
       assert.equal(secrets.ntfy, null, url);
       assert.deepEqual(errors, [
-        'NTFY_URL is not shown here: expected an http or https URL, such as https://ntfy.sh/TOPIC',
+        'NTFY_URL is not shown here: expected an http or https URL with a topic of letters, digits, "-" and "_" at the end of its path, such as https://ntfy.sh/TOPIC',
       ]);
     }
     assert.deepEqual(parseSecrets({ NTFY_URL: 'https://:tk_1@ntfy.sh/my_topic-1' }).errors, []);
