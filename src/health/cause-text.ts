@@ -34,7 +34,7 @@ export interface Explanation {
 
 const LOGS_COMMAND = 'pm2 logs';
 const RESTARTED_AT_THRESHOLD = 'It is restarted by force at the threshold';
-const SEE_LIMITS = 'See "limits" in the config';
+const LIMITS_ADVICE = 'See "limits" in the config';
 
 const CAUSE_TEXTS: Readonly<Record<Cause, CauseTexts>> = {
   crashed: {
@@ -121,15 +121,15 @@ const CAUSE_TEXTS: Readonly<Record<Cause, CauseTexts>> = {
   },
   memory_limit: {
     logText: () => 'uses too much memory',
-    explain: () => ({ what: 'its memory is over its limit', next: SEE_LIMITS, detail: 'replaces' }),
+    explain: () => ({ what: 'its memory is over its limit', next: LIMITS_ADVICE, detail: 'replaces' }),
   },
   cpu_limit: {
     logText: () => 'uses too much CPU',
-    explain: () => ({ what: 'its CPU is over its limit', next: SEE_LIMITS, detail: 'replaces' }),
+    explain: () => ({ what: 'its CPU is over its limit', next: LIMITS_ADVICE, detail: 'replaces' }),
   },
   slow_responses: {
     logText: () => 'answers slowly',
-    explain: () => ({ what: 'its answers take too long', next: SEE_LIMITS, detail: 'replaces' }),
+    explain: () => ({ what: 'its answers take too long', next: LIMITS_ADVICE, detail: 'replaces' }),
   },
   upstream_down: {
     logText: (upstream) => `has no upstream: ${upstream} does not answer`,

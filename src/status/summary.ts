@@ -40,17 +40,17 @@ export const headlineOf = (snapshot: Snapshot): string => {
   const { proxies } = snapshot;
   const unhealthy = proxies.filter((proxy) => !isHealthy(proxy));
   const causes = unhealthy.map(({ id, state, cause }) => `${id} ${cause ?? state}`).join(', ');
-  const portsNotice =
+  const portsMessage =
     unhealthy.length === 0
       ? plural(proxies.length, 'The port is up.', `All ${proxies.length} ports are up.`)
       : `${unhealthy.length} of ${proxies.length} ports not up: ${causes}`;
-  return [monitorNoticeOf(snapshot), portsNotice].filter((notice) => notice !== null).join(' ');
+  return [monitorMessageOf(snapshot), portsMessage].filter((message) => message !== null).join(' ');
 };
 
-const monitorNoticeOf = ({ monitor, monitorProblem }: Snapshot): string | null => {
+const monitorMessageOf = ({ monitor, monitorProblem }: Snapshot): string | null => {
   if (monitorProblem) return 'The monitor does not answer.';
   return monitor === null ? 'No monitor.' : null;
 };
 
 /** @param many the text for none and for several */
-const plural = (count: number, one: string, many: string): string => (count === 1 ? one : many);
+const plural = (count: number, singular: string, many: string): string => (count === 1 ? singular : many);

@@ -32,7 +32,7 @@ export const selectGroups = ({
   readonly deferred: DeferredNotifications;
 } => {
   const all = defer(deferred, notifications.filter(mayBeDeferred));
-  const digest = isDigestDue ? [...omissionNotice(all), ...all.notifications] : [];
+  const digest = isDigestDue ? [...omissionNotification(all), ...all.notifications] : [];
   const immediate = notifications.filter((notification) => !mayBeDeferred(notification));
   return {
     groups: [digest, immediate].filter((group) => group.length > 0),
@@ -51,7 +51,10 @@ const defer = (
   };
 };
 
-const omissionNotice = ({ notifications, omittedCount }: DeferredNotifications): readonly Notification[] => {
+const omissionNotification = ({
+  notifications,
+  omittedCount,
+}: DeferredNotifications): readonly Notification[] => {
   if (omittedCount === 0) return [];
   const times = notifications.map(({ startedAt, endedAt }) => endedAt ?? startedAt);
   const summary = `In the quiet hours there was more than is kept: ${omittedCount} earlier notices are left out`;

@@ -97,7 +97,7 @@ export const startThread = async (policy: Policy, hooks: EngineHooks): Promise<T
       case 'done':
         return requests.onDone(event);
       case 'resolve':
-        return void lookUp(policy.upstream).then((resolved) => post({ kind: 'resolved', resolved }));
+        return void resolveUpstream(policy.upstream).then((resolved) => post({ kind: 'resolved', resolved }));
       case 'dial':
         return debug(event.message, ...event.values);
       case 'drained':
@@ -145,7 +145,7 @@ const createRequests = (post: Thread['post']) => {
 };
 
 /** Loads the resolver on the first lookup: it takes 4 MB, and most upstreams need none. */
-const lookUp = async (address: Address): Promise<ResolveResult> =>
+const resolveUpstream = async (address: Address): Promise<ResolveResult> =>
   (await import('../../../system/dns.ts')).resolveAddress(address);
 
 /** Resolves with the thread's eventfd; rejects when the thread cannot work here. */
