@@ -5,7 +5,7 @@ export type Labels = Readonly<Record<string, string>>;
 /** The value of a metric without labels of its own, or one value for each set of labels; null or undefined: unknown. */
 export type Reading = number | null | undefined | readonly (readonly [labels: Labels, value: number])[];
 
-/** What every metric has. */
+/** The fields that every metric has. */
 interface RowText {
   /**
    * The name without the prefix `steadyport_`. It has the base unit of the value in it

@@ -30,7 +30,7 @@ export interface Notification {
   readonly reason: string | null;
   /** The remedies that were tried; null when none is known. */
   readonly actionTaken: string | null;
-  /** What to do; null when there is nothing to do. */
+  /** The next step for the reader; null when nothing needs to be done. */
   readonly nextStep: string | null;
 }
 
