@@ -1,13 +1,18 @@
 import type { Socket } from 'node:net';
-import { createInterface } from 'node:readline';
 
-/** Calls `handleLine` for each line. readline repeats the socket's errors as its own; they are ignored here, because the socket's handler has them already. */
+/**
+ * Calls `handleLine` for each complete line of the socket, without its line end. A line that the peer has not ended when
+ * it leaves is dropped. Our own splitter, since node:readline takes 0.1 MB of every proxy.
+ */
 export const onLine = (socket: Socket, handleLine: (line: string) => void): void => {
-  createInterface({ input: socket })
-    .on('line', handleLine)
-    .on('error', () => {});
+  let unfinished = '';
+  socket.setEncoding('utf8').on('data', (text: string) => {
+    const end = text.lastIndexOf('\n');
+    const lines = end < 0 ? [] : (unfinished + text.slice(0, end)).split('\n');
+    unfinished = end < 0 ? unfinished + text : text.slice(end + 1);
+    for (const line of lines) handleLine(line);
+  });
 };
 
-/** Formats a message as one line. JSON may contain U+2028 and U+2029, which end a line for readline, so they are escaped. */
-export const frame = (message: object): string =>
-  `${JSON.stringify(message).replace(/[\u2028\u2029]/g, (character) => `\\u${character.charCodeAt(0).toString(16)}`)}\n`;
+/** Formats a message as one line: JSON escapes the line ends inside its strings (RFC 8259, section 7). */
+export const frame = (message: object): string => `${JSON.stringify(message)}\n`;
