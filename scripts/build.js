@@ -1,6 +1,5 @@
 // `npm run build` makes dist/ from src/. Each program and each command is one file, with the small packages in it, and
-// CommonJS: a proxy then starts sooner, and takes less memory, than with a file for each module (docs/decisions.md: the
-// build).
+// CommonJS: a proxy then starts sooner, and takes less memory, than with a file for each module (docs/decisions.md: ADR-0012).
 import { readFileSync } from 'node:fs';
 import { build } from 'esbuild';
 

@@ -83,7 +83,7 @@ const limitSchema = (warnDefault: number, restart: number, max: number, descript
   );
 const MAX_BYTES = 2 ** 50;
 
-/** Defaults that the measured use of a proxy stays far below (docs/decisions.md: from evidence to the smallest remedy). */
+/** Defaults that the measured use of a proxy stays far below (docs/decisions.md: ADR-0024). */
 const limitsSchema = objectSchema({
   memoryBytes: limitSchema(268_435_456, 536_870_912, MAX_BYTES, 'Resident memory: the minimum within 30 s'),
   cpuPercent: limitSchema(90, 0, 100_000, 'CPU time in percent of one core: the average over a minute'),

@@ -4,7 +4,7 @@ import { type Sources, serveHttp } from './server.ts';
 
 /** The pause between two attempts: the address may be taken by a monitor that is shutting down, or by a stranger. */
 const RETRY_MS = 2_000;
-/** After WARM_UP_COUNT scrapes, one a second, V8 has compiled their code (docs/decisions.md: the first scrape). */
+/** After WARM_UP_COUNT scrapes, one a second, V8 has compiled their code (docs/decisions.md: ADR-0035). */
 const WARM_UP_COUNT = 12;
 const WARM_UP_INTERVAL_MS = 1_000;
 

@@ -11,7 +11,7 @@ export interface Address {
   readonly port: number;
 }
 
-/** The addresses of `localhost`, whatever the hosts file says (docs/decisions.md: loops). */
+/** The addresses of `localhost`, whatever the hosts file says (docs/decisions.md: ADR-0001). */
 const LOCALHOST_ADDRESSES = ['127.0.0.1', '::1'] as const;
 /** Four numbers up to 255. Leading zeros are refused, as inet_aton(3) reads such numbers as octal. */
 const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;

@@ -95,7 +95,7 @@ export const covers = (bound: Address, target: Address, localAddresses: readonly
   return ipFamily(bound.host) === ipFamily(host) && (isLoopback(host) || localAddresses.includes(host));
 };
 
-/** True when a connection to `target` would arrive at one of the listeners (docs/decisions.md: loops). */
+/** True when a connection to `target` would arrive at one of the listeners (docs/decisions.md: ADR-0001). */
 export const isCovered = (
   listeners: readonly Address[],
   target: Address,

@@ -21,7 +21,7 @@ export interface EventDebouncer {
   ending(incident: Incident | null): string | null;
 }
 
-/** PM2 shows an app that it stops for some 10 ms as one that it gave up (docs/decisions.md: PM2's bus). */
+/** PM2 shows an app that it stops for some 10 ms as one that it gave up (docs/decisions.md: ADR-0022). */
 const STABLE_AFTER_MS = 100;
 /** PM2 may report an end a little before its incident begins. */
 const SLACK_MS = 2_000;

@@ -1,7 +1,7 @@
 import { MONITOR_APP } from '../config/app-names.ts';
 import type { Config, ProxyConfig } from '../config/config.ts';
 
-/** One app as PM2 takes it from an ecosystem file; docs/decisions.md: PM2 has the reasons for the settings. */
+/** One app as PM2 takes it from an ecosystem file; docs/decisions.md: ADR-0015 has the reasons for the settings. */
 export interface AppDefinition {
   readonly name: string;
   readonly script: string;
@@ -37,7 +37,7 @@ const defineProxy = (
   kill_timeout: proxy.drainMs + 1_000,
 });
 
-/** These keep an idle proxy's memory small (docs/decisions.md: 64 MB). */
+/** These keep an idle proxy's memory small (docs/decisions.md: ADR-0013). */
 const LOW_MEMORY_ENV = { MALLOC_ARENA_MAX: '1' };
 const LOW_MEMORY_OPTIONS = ['--max-semi-space-size=1'];
 

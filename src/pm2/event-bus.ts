@@ -29,7 +29,7 @@ const MAX_BYTES_PER_SECOND = 200_000;
 const PAUSE_MS = 60_000;
 
 /**
- * Reads PM2's bus directly, without PM2's `launchBus` (docs/decisions.md: PM2's bus). It starts no daemon, connects only in
+ * Reads PM2's bus directly, without PM2's `launchBus` (docs/decisions.md: ADR-0022). It starts no daemon, connects only in
  * `connectTo`, and keeps no process alive.
  * @param path `pub.sock` of PM2_HOME
  */

@@ -7,7 +7,7 @@ import { isAppOf } from './ecosystem.ts';
 
 /**
  * The time after which PM2 has sent its SIGINT and waits for the process to end. A hung process ignores the SIGINT
- * (docs/decisions.md: PM2).
+ * (docs/decisions.md: ADR-0015).
  */
 const SIGKILL_AFTER_MS = 15;
 
@@ -71,7 +71,7 @@ const killStopping = async (pm2: Pm2, { name, env }: AppDefinition, pid: number 
 
 /**
  * Starts an app. It stops the app first, since a restart during PM2's backoff fails with "Process with pid N already
- * exists" (docs/decisions.md: PM2). An app that the operator has stopped since the check stays stopped. An app that the
+ * exists" (docs/decisions.md: ADR-0015). An app that the operator has stopped since the check stays stopped. An app that the
  * same daemon had in its list before and has no longer was deleted, and stays deleted.
  */
 const startApp = async (pm2: Pm2, app: AppDefinition, daemonPid: number | null): Promise<void> => {

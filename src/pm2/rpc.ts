@@ -45,7 +45,7 @@ export const NO_DAEMON = 'the PM2 daemon is not running';
 const require = createRequire(import.meta.url);
 
 /**
- * PM2's API without its traps (docs/decisions.md: PM2). It connects only to a daemon that runs, and every call has a
+ * PM2's API without its traps (docs/decisions.md: ADR-0015). It connects only to a daemon that runs, and every call has a
  * time-out. After a time-out or the daemon's death it drops the connection, since PM2 would queue calls and replay them.
  */
 export const createPm2Rpc = (pm2Home: string): Pm2Rpc => {

@@ -27,7 +27,7 @@ export const truncate = (text: string, columns: number): string => {
 /**
  * The characters that take two columns of a terminal: emoji, and East Asian wide letters (UAX 11,
  * https://www.unicode.org/reports/tr11/). The pattern loads 4 MB of ICU's tables, so no proxy process may import this file
- * (docs/decisions.md: 64 MB, and the build).
+ * (docs/decisions.md: ADR-0013).
  */
 const WIDE_CHARACTER =
   /[\p{Emoji_Presentation}\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\u3000-\u303e\uff01-\uff60]/u;

@@ -7,7 +7,7 @@ export type ResolveResult =
 
 /**
  * Resolves a host name to all its addresses, in the resolver's order. `localhost` is 127.0.0.1 and ::1, whatever the hosts
- * file says (docs/decisions.md: loops). A failure is the system's error code.
+ * file says (docs/decisions.md: ADR-0001). A failure is the system's error code.
  */
 export const resolveAddress = async (address: Address): Promise<ResolveResult> => {
   if (isUnixSocket(address)) return { ok: true, addresses: [address] };

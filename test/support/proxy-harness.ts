@@ -171,7 +171,7 @@ export const ending = (socket: Socket): Promise<'FIN' | string> =>
     socket.resume();
   });
 
-/** libuv reports a reset that it finds together with the last data as an end (docs/decisions.md: a reset is not an end). */
+/** libuv reports a reset that it finds together with the last data as an end (docs/decisions.md: ADR-0004). */
 const wasReset = (socket: Socket): boolean => {
   const isTcp = socket.localAddress !== undefined;
   Object.assign(socket, { _peername: undefined });

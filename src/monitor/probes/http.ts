@@ -13,7 +13,7 @@ export const openHttpProbe: OpenProbe<'http'> = (probe, upstream) => ({
 
 /**
  * Sends one GET, with `upstream` as its Host whether the probe goes through the proxy or directly. No FIN follows the
- * request: the MCP Inspector 1.x does not answer a client that half-closes (docs/decisions.md: the MCP Inspector).
+ * request: the MCP Inspector 1.x does not answer a client that half-closes (docs/decisions.md: ADR-0030).
  */
 const httpExchange =
   (probe: Probe<'http'>, upstream: Address): Exchange =>

@@ -10,7 +10,7 @@ import { socketAddresses } from './socket-addresses.ts';
  * True when the end of the socket's data was a reset. libuv reports a reset that it finds together with the last data as an
  * end. The kernel then has no peer any more (getpeername(2): ENOTCONN). Node.js caches the peer's address, so the cache is
  * cleared to make it ask again. After this side's own FIN an orderly end has no peer either, and the two cannot be
- * distinguished (docs/decisions.md: a reset is not an end).
+ * distinguished (docs/decisions.md: ADR-0004).
  */
 export const wasReset = (socket: Socket): boolean => {
   if (socket.writableEnded || isUnixSocket(socket)) return false;
@@ -18,7 +18,7 @@ export const wasReset = (socket: Socket): boolean => {
   return socket.remoteAddress === undefined;
 };
 
-/** Resets the connection. A unix socket has no reset: its peer sees an end (docs/decisions.md: unix sockets). */
+/** Resets the connection. A unix socket has no reset: its peer sees an end (docs/decisions.md: ADR-0003). */
 export const reset = (socket: Socket): void => {
   if (isUnixSocket(socket)) socket.destroy();
   else socket.resetAndDestroy();

@@ -34,7 +34,7 @@ export interface ProbeTarget {
 interface TlsOptions {
   /** The server whose name TLS asks for, whether the probe goes through the proxy or directly. */
   readonly upstream: Address;
-  /** False: any certificate will do (docs/decisions.md: probes and certificates). */
+  /** False: any certificate will do (docs/decisions.md: ADR-0028). */
   readonly verify: boolean;
   /** The exchange in plain text before the handshake. Default: none. */
   readonly negotiate?: Exchange | undefined;
