@@ -7,9 +7,10 @@ import { build } from 'esbuild';
 const TABLE = 'src/commands/table.ts';
 
 /** The commands that the table loads, such as "commands/run/proxy". Each becomes a file of its own. */
-const commands = [...readFileSync(TABLE, 'utf8').matchAll(/import\('\.\/(.+)\.ts'\)/g)].map(
-  ([, name]) => `commands/${name}`,
-);
+const listCommands = () =>
+  [...readFileSync(TABLE, 'utf8').matchAll(/import\('\.\/(.+)\.ts'\)/g)].map(
+    ([, name]) => `commands/${name}`,
+  );
 
 /** Keeps the commands out of dist/cli.js, which has the table in it and lies one folder higher. */
 const commandsApart = {
@@ -22,15 +23,16 @@ const commandsApart = {
     ),
 };
 
-await build({
+/** esbuild's options for dist/, with paths from the project's root, where this must run. scripts/dev.js builds with them, too. */
+export const makeBuildOptions = (outdir = 'dist') => ({
   entryPoints: {
     cli: 'src/cli.ts',
     'pm2/ecosystem': 'src/pm2/ecosystem.ts',
-    ...Object.fromEntries(commands.map((name) => [name, `src/${name}.ts`])),
+    ...Object.fromEntries(listCommands().map((name) => [name, `src/${name}.ts`])),
     // The worker lies beside the commands that start it.
     'commands/run/worker': 'src/proxy/kernel/thread/worker.ts',
   },
-  outdir: 'dist',
+  outdir,
   bundle: true,
   // Packages that a proxy never loads, and koffi, which brings a library for each system.
   external: ['koffi', 'pm2', 'prom-client'],
@@ -44,3 +46,5 @@ await build({
   target: 'node20.19',
   logLevel: 'warning',
 });
+
+if (import.meta.main ?? process.argv[1] === import.meta.filename) await build(makeBuildOptions());
