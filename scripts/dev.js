@@ -2,7 +2,7 @@
 // that a change of src/ or of the config concerns. With NAME, such as 6274, it restarts only that proxy and the monitor; the
 // other proxies keep their connections and their old code. Ctrl-C ends all of it.
 // Everything is in .dev/, which is a project's root of its own, with its own dist/, PM2_HOME and STEADYPORT_HOME: whatever
-// else runs from this checkout stays as it is.
+// else runs from this checkout stays as it is (docs/decisions.md: ADR-0044).
 import { spawn, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, watchFile, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
