@@ -1,39 +1,30 @@
-// `npm run generate` writes the files that are made from the code. test/meta/layering.test.ts compares them with the code.
-import { readFileSync, writeFileSync } from 'node:fs';
-import { DEPTH, FLOORS, PURE_FOLDERS } from './floors.js';
+// `npm run generate` writes the files that are made from the code. test/meta/generated.test.ts compares them with the code.
+import { writeFileSync } from 'node:fs';
+import { makeConfigSchema } from './generate/config-schema.js';
+import { makeDecisionTable } from './generate/decision-table.js';
+import { makeFloorRules } from './generate/floor-rules.js';
+import { readProjectFile } from './generate/sources.js';
 
-const PACKAGES = Object.keys(JSON.parse(readFileSync('package.json', 'utf8')).dependencies);
+/**
+ * The generated files. Each function makes the new content of its file, and gets the present content, so that it can
+ * replace a part of it.
+ */
+const GENERATED = {
+  'biome.floors.json': makeFloorRules,
+  'docs/decision-table.md': makeDecisionTable,
+  'steadyport.schema.json': makeConfigSchema,
+};
 
-/** Biome's rules for the floors: the imports that are forbidden in each room. */
-export const makeFloorRules = () => {
-  const rules = FLOORS.map((floor, level) => makeRule(`src/${floor.room}/**`, floor, level));
-  const pure = PURE_FOLDERS.map(({ room, folder }) => {
-    const level = FLOORS.findIndex((floor) => floor.room === room);
-    return makeRule(`src/${room}/${folder}/**`, { ...FLOORS[level], isPure: true }, level);
+/** Makes all files. @returns for each its path, its present and its new content */
+export const generate = () =>
+  Object.entries(GENERATED).map(([path, make]) => {
+    const present = readProjectFile(path);
+    return { path, present, made: make(present) };
   });
-  return `${JSON.stringify({ overrides: [...rules, ...pure] }, null, 2)}\n`;
-};
 
-const makeRule = (includes, { isPure, packages }, level) => {
-  const higher = [...FLOORS.slice(level + 1).map(({ room }) => `${room}/**`), 'cli.ts'];
-  const foreign = PACKAGES.filter((name) => !packages.includes(name)).flatMap((name) => [name, `${name}/**`]);
-  const group = [
-    ...(isPure ? ['node:*'] : []),
-    ...higher.flatMap((path) =>
-      Array.from({ length: DEPTH }, (_, depth) => `${'../'.repeat(depth + 1)}${path}`),
-    ),
-    ...foreign,
-  ];
-  const message = `${isPure ? 'This folder does no I/O. ' : ''}Imports point down only, in the order of scripts/floors.js.`;
-  const options = { patterns: [{ group, message }] };
-  return {
-    includes: [includes],
-    linter: { rules: { style: { noRestrictedImports: { level: 'error', options } } } },
-  };
-};
-
-/** The generated files: for each path the function that makes the content. */
-export const GENERATED = { 'biome.floors.json': makeFloorRules };
-
-if (import.meta.main ?? process.argv[1] === import.meta.filename)
-  for (const [path, make] of Object.entries(GENERATED)) writeFileSync(path, make());
+if (process.argv[1] === import.meta.filename)
+  for (const { path, present, made } of generate())
+    if (made !== present) {
+      writeFileSync(path, made);
+      console.log(`${path} is written anew.`);
+    }

@@ -36,7 +36,7 @@ const neutralVerdict = (
   cause,
 });
 
-/** The first row that matches decides. `npm run table` writes docs/decision-table.md from it. */
+/** The first row that matches decides. `npm run generate` writes docs/decision-table.md from it. */
 export const DECISION_TABLE: readonly DecisionRow[] = [
   {
     finding: 'the check itself came late, because the monitor was busy or the machine slept',

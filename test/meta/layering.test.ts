@@ -26,18 +26,10 @@ const { FLOORS, PURE_FOLDERS } = (await import(script('floors.js'))) as {
   readonly FLOORS: readonly Floor[];
   readonly PURE_FOLDERS: readonly { readonly room: string; readonly folder: string }[];
 };
-const { GENERATED } = (await import(script('generate.js'))) as {
-  readonly GENERATED: Readonly<Record<string, () => string>>;
-};
 const PACKAGES = Object.keys(JSON.parse(readFileSync('package.json', 'utf8')).dependencies);
 const SOURCES = readdirSync('src', { recursive: true, encoding: 'utf8' })
   .filter((path) => path.endsWith('.ts'))
   .map((path) => `src/${path}`);
-
-for (const [path, make] of Object.entries(GENERATED))
-  test(`${path} is what npm run generate makes of the code`, () => {
-    assert.equal(readFileSync(path, 'utf8'), make());
-  });
 
 test('every folder of src/ is a floor', () => {
   const rooms = SOURCES.filter((path) => dirname(path) !== 'src').map((path) => path.split('/')[1] ?? '');
