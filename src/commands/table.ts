@@ -18,6 +18,8 @@ export interface Command {
   readonly aliases?: Readonly<Record<string, string>>;
   /** The maximum number of arguments. Default: none. */
   readonly maxArguments?: number;
+  /** The meaning of each exit code other than 2, which is a mistake in the command or in the config. Default: 0, it is done. */
+  readonly exitCodes?: Readonly<Record<number, string>>;
   /** Loads the command's file, which is a program of its own in dist/ (scripts/build.js finds it by this import). */
   load(): Promise<{ run(args: ParsedArgs): Promise<number | undefined> }>;
 }
@@ -28,6 +30,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     description: 'forward one port in the foreground, without PM2',
     options: Object.keys(PROXY_OPTIONS),
     maxArguments: 3,
+    exitCodes: { 0: 'it was stopped by a signal', 1: 'it failed' },
     load: () => import('./run/proxy.ts'),
   },
   status: {
@@ -36,6 +39,11 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
       'what is up, what is not, why, and what to do; with --evidence the findings of the last check',
     flags: ['json', 'watch', 'evidence'],
     maxArguments: 1,
+    exitCodes: {
+      0: 'all ports are up; the states waiting and not_needed count as up',
+      1: 'a port is in another state',
+      3: 'the monitor does not answer; the status is then from PM2 and one check',
+    },
     load: () => import('./inspect/status.ts'),
   },
   logs: {
@@ -45,32 +53,38 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     flags: ['follow'],
     aliases: { n: 'lines', f: 'follow' },
     maxArguments: 1,
+    exitCodes: { 0: 'there is a log', 1: 'there is no log' },
     load: () => import('./inspect/logs.ts'),
   },
   'check-config': {
     usage: 'check-config [PATH]',
     description: 'every mistake in the config file, and the variables over it',
     maxArguments: 1,
+    exitCodes: { 0: 'the config is valid' },
     load: () => import('./inspect/check-config.ts'),
   },
   'alert-test': {
     usage: 'alert-test',
     description: 'send a test to each channel for alerts that .env has, and print the result',
+    exitCodes: { 0: 'every channel accepted it', 1: 'a channel did not accept it' },
     load: () => import('./inspect/alert-test.ts'),
   },
   start: {
     usage: 'start',
     description: 'bring PM2 in line with the config; unchanged proxies keep their connections',
+    exitCodes: { 0: 'the proxies and the monitor run', 1: 'one of them did not come up' },
     load: () => import('./service/start.ts'),
   },
   stop: {
     usage: 'stop',
     description: 'take the monitor and the proxies out of PM2',
+    exitCodes: { 0: 'nothing runs any more', 1: 'a process does not answer' },
     load: () => import('./service/stop.ts'),
   },
   uninstall: {
     usage: 'uninstall',
     description: "stop, and out of PM2's saved list; removes the state and says what remains",
+    exitCodes: { 0: 'all is removed', 1: 'something could not be stopped or removed, which it names' },
     load: () => import('./service/uninstall.ts'),
   },
   'install-logrotate': {
@@ -85,11 +99,13 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     usage: 'run <APP>',
     description: 'one proxy of the config, as PM2 runs it: tcp-proxy-PORT or unix-proxy-NAME',
     maxArguments: 1,
+    exitCodes: { 0: 'it was stopped by a signal', 1: 'it failed' },
     load: () => import('./run/run.ts'),
   },
   monitor: {
     usage: 'monitor',
     description: 'the monitor, as PM2 runs it',
+    exitCodes: { 0: 'it was stopped by a signal', 1: 'it failed' },
     load: () => import('./run/monitor.ts'),
   },
 };
