@@ -104,7 +104,7 @@ export const proxySchema = objectSchema(
       v.pipe(
         probeSchema,
         v.description(
-          'The check of the upstream; default: listen for an upstream on this host, otherwise tcp',
+          'The check of the upstream; default: listen for an upstream on the loopback of this machine, otherwise tcp',
         ),
       ),
     ),
@@ -114,23 +114,25 @@ export const proxySchema = objectSchema(
           parsedTextSchema(parseAllow, EXPECTED.allow, EXPECTED.allow),
           `a list, each entry ${EXPECTED.allow}`,
         ),
-        v.description('The clients that may connect; all others are refused'),
+        v.description(
+          'The clients that may connect; all others are refused. An empty list refuses everybody',
+        ),
       ),
       ['loopback', 'private'],
     ),
     holdMs: v.optional(
-      durationSchema(0, 'The time that a client waits for an upstream that is down; 0: it does not wait'),
+      durationSchema(
+        0,
+        'The time for which a client is kept waiting while the port of the upstream is closed; 0: it does not wait',
+      ),
       10_000,
     ),
     connectTimeoutMs: v.optional(
-      durationSchema(1, 'The time-out for a connect to one address of the upstream'),
+      durationSchema(1, 'The time that one address of the upstream has to accept a connection'),
       5_000,
     ),
     idleTimeoutMs: v.optional(
-      durationSchema(
-        0,
-        'The time without data in both directions after which a connection is closed; 0: never',
-      ),
+      durationSchema(0, 'The time without data in both directions after which a connection is cut; 0: never'),
       3_600_000,
     ),
     halfCloseTimeoutMs: v.optional(
@@ -138,17 +140,23 @@ export const proxySchema = objectSchema(
       60_000,
     ),
     maxConnections: v.optional(
-      countSchema(0, 'The maximum number of clients at a time; 0: derived from the limit of open files'),
+      countSchema(
+        0,
+        'The maximum number of clients at a time; further ones wait for a slot. 0: as many as the limit of open files allows, nearly half of it',
+      ),
       0,
     ),
     maxHeld: v.optional(
-      countSchema(0, 'The maximum number of clients that wait, for the upstream or for a slot; 0: none'),
+      countSchema(
+        0,
+        'The maximum number of clients that wait, for the upstream or for a slot; further ones are reset. It is never more than a twenty-fifth of the limit of open files. 0: none',
+      ),
       1_000,
     ),
     drainMs: v.optional(
       durationSchema(
         0,
-        'The time that open connections have to finish at a stop; 0: they are closed at once',
+        'The time that open connections have to finish at a stop; under PM2 at most 1500 ms of it are used. 0: they are cut at once',
       ),
       10_000,
     ),
@@ -171,7 +179,9 @@ export const proxySchema = objectSchema(
     optional: v.optional(
       v.pipe(
         v.boolean('true or false'),
-        v.description('True: the upstream may be off, which is then no incident'),
+        v.description(
+          'True: the upstream may be off. The state is then waiting, there is no alert, and the status exits with 0',
+        ),
       ),
       false,
     ),
@@ -187,17 +197,26 @@ export const proxySchema = objectSchema(
 );
 
 export const monitorSchema = objectSchema({
-  intervalMs: v.optional(
-    durationSchema(50, 'The interval of the cheap checks of the proxies themselves'),
-    1_000,
-  ),
+  intervalMs: v.optional(durationSchema(50, 'The interval of the cheap checks of a proxy itself'), 1_000),
   probeIntervalMs: v.optional(
-    durationSchema(100, 'The interval of the probes that connect to an upstream, while all is well'),
+    durationSchema(
+      100,
+      'The interval of the probes that connect to an upstream (all but listen), while all is well',
+    ),
     10_000,
   ),
-  fastIntervalMs: v.optional(durationSchema(10, 'The interval of the checks while something is wrong'), 250),
+  fastIntervalMs: v.optional(
+    durationSchema(
+      10,
+      'The interval of the checks while something is wrong, for the first 20 failures; at most intervalMs',
+    ),
+    250,
+  ),
   failureThreshold: v.optional(
-    countSchema(1, 'The number of failures in a row before a restart, and before an alert'),
+    countSchema(
+      1,
+      'The number of failures in a row at which a port is down and a proxy that hangs is restarted, and of failures since it was last healthy at which there is an alert',
+    ),
     3,
   ),
   successThreshold: v.optional(countSchema(1, 'The number of successes in a row that end an incident'), 2),
@@ -212,18 +231,20 @@ export const monitorSchema = objectSchema({
   restartCooldownMs: v.optional(
     durationSchema(
       1_000,
-      'The pause before one more try when maxRestarts is used up; it doubles each time, up to 10 min',
+      'The pause before one more try when maxRestarts is used up; it doubles with each try, up to 10 min',
     ),
     60_000,
   ),
   probeTimeoutMs: v.optional(
-    durationSchema(10, 'The time-out for the answer of an upstream to a probe'),
+    durationSchema(10, 'The time that an upstream has to answer a probe; less than probeIntervalMs'),
     2_000,
   ),
   http: v.optional(
     v.pipe(
       v.union([v.literal(false), parsedTextSchema(parseHttp, EXPECTED.http, EXPECTED.http)], EXPECTED.http),
-      v.description("The address of the monitor's own HTTP with metrics and status; false: none"),
+      v.description(
+        "The address (IP:PORT) of the monitor's own HTTP, with metrics and status. It has no password: leave it on loopback. False: none",
+      ),
     ),
     '127.0.0.1:6270',
   ),
@@ -255,7 +276,7 @@ const flappingSchema = objectSchema({
   windowMs: v.optional(
     durationSchema(
       1_000,
-      'The time for which a failure counts, and for which the state must then stay the same',
+      'The time for which a failure counts, and for which the state must then stay the same; more than groupWaitMs',
     ),
     600_000,
   ),
@@ -269,24 +290,27 @@ const quietHoursSchema = objectSchema(
       v.pipe(
         v.string(EXPECTED.timeZone),
         v.check(isTimeZone, EXPECTED.timeZone),
-        v.description("The time zone of both times; default: this machine's"),
+        v.description('The time zone of both times; default: that of this machine (TZ)'),
       ),
     ),
   },
   EXPECTED.quietHours,
 );
 
-/** The settings of the alerts; the README describes them. */
+/** The settings of the alerts; docs/alerts.md describes them. */
 export const alertsSchema = objectSchema({
   groupWaitMs: v.optional(
     durationSchema(
       0,
-      'Notifications within this time after the first are one message; 0: each is sent at once',
+      'Notifications within this time after the first become one message; 0: each is sent at once',
     ),
     5_000,
   ),
   repeatIntervalMs: v.optional(
-    durationSchema(0, 'The interval of the reminders while a port is down; 0: none'),
+    durationSchema(
+      0,
+      'The interval of the reminders while a port stays down; more than groupWaitMs. 0: none',
+    ),
     14_400_000,
   ),
   flapping: v.optional(
@@ -299,7 +323,9 @@ export const alertsSchema = objectSchema({
   quietHours: v.optional(
     v.pipe(
       quietHoursSchema,
-      v.description('The hours at whose end notifications are sent that are not critical; default: none'),
+      v.description(
+        'The hours in which notifications that are not critical wait until their end; default: none',
+      ),
     ),
   ),
 });

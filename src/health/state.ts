@@ -4,12 +4,13 @@ import type { Cause, Remedy } from './types.ts';
 
 /** The state of a port as the status shows it. */
 export type ProxyState =
+  /** It serves its port, and its upstream answers. */
   | 'up'
   /** It serves in part, or it fails and the verdict is not acted on yet. */
   | 'degraded'
   /** It fails, and the verdict is acted on: at failure #1, or at `failureThreshold`. */
   | 'down'
-  /** It is being started or restarted, and may take until the end of its grace period. */
+  /** It is being started or restarted, which may take 5 s. */
   | 'starting'
   /** The operator has stopped or deleted it in PM2. */
   | 'stopped'

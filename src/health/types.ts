@@ -5,8 +5,11 @@
 
 /** The state of an app by PM2's list. */
 export type Pm2Evidence =
+  /** PM2 has started the app, and its process runs. */
   | 'online'
+  /** PM2 has started the process, which has not yet reported that it is ready. */
   | 'launching'
+  /** PM2 has asked the process to exit, and waits for its end. */
   | 'stopping'
   /** Stopped by the operator; remembered while PM2 cannot be asked. */
   | 'stopped'
@@ -69,21 +72,37 @@ export interface Evidence {
 
 /** The causes of a failure or a warning. Each has its texts in cause-text.ts and its classes in causes.ts. */
 export type Cause =
+  /** The process is gone. */
   | 'crashed'
+  /** The process has crashed 5 times within 2 min, and has not run for 30 s since. */
   | 'crash_loop'
+  /** The process is stopped by a signal: SIGSTOP, or a debugger. */
   | 'stopped_by_signal'
+  /** The process does not answer, and waits for the kernel (state D). */
   | 'blocked_in_kernel'
+  /** The process does not answer on its control socket in time. */
   | 'hung'
+  /** The process answers, but the thread that moves the bytes does not move. */
   | 'data_path_stuck'
+  /** No address of the port could be bound, for another reason than that it is in use. */
   | 'not_listening'
+  /** Another process holds the port. */
   | 'port_in_use'
+  /** The proxy runs, but does not accept connections. */
   | 'not_accepting'
+  /** The open files of the process are at or over their `restart` limit. */
   | 'open_files_limit'
+  /** The memory of the process is at or over its `restart` limit. */
   | 'memory_limit'
+  /** The CPU time of the process is at or over its `restart` limit. */
   | 'cpu_limit'
+  /** The answers of the process to the monitor take as long as their `restart` limit, or longer. */
   | 'slow_responses'
+  /** No connection to the upstream is possible. */
   | 'upstream_down'
+  /** The upstream accepts connections, and does not answer as its probe expects. */
   | 'upstream_unhealthy'
+  /** The upstream answers when it is asked directly, but not through the proxy. */
   | 'forwarding_broken';
 
 export type Remedy =

@@ -4,9 +4,9 @@ export interface ChannelKind {
   readonly name: string;
   /** The variable of .env that has the receiver's URL, which is a secret. */
   readonly variable: string;
-  /** An example of the URL, for messages and the README. */
+  /** An example of the URL, for messages and docs/alerts.md. */
   readonly example: string;
-  /** The content that the receiver gets: one sentence for the README, in Markdown, without a full stop. */
+  /** The content that the receiver gets: a phrase for docs/alerts.md, in Markdown, without a full stop. */
   readonly description: string;
   /** The pattern of a usable URL's path, and its words for messages. Default: every http or https URL can be used. */
   readonly urlPath?: { readonly pattern: RegExp; readonly expected: string };

@@ -1,6 +1,6 @@
 /**
  * The room kinds/channels: each channel for alerts as a pure declaration, one file a channel. secrets.ts, alert-test,
- * .env.example and the README's table are made from the list in this file or compared with it.
+ * .env.example and the table of docs/alerts.md are made from the list in this file or compared with it.
  */
 
 import { alertmanager } from './alertmanager.ts';

@@ -38,7 +38,7 @@ export const tlsSchema = v.optional(
   v.pipe(
     v.union([v.boolean(), v.literal('verify')], TLS_EXPECTED),
     v.description(
-      'True: the probe uses TLS and accepts any certificate; "verify": it verifies the certificate, too',
+      'True: the probe uses TLS and accepts any certificate. "verify": it verifies the certificate, too',
     ),
   ),
   false,

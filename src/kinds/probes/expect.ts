@@ -16,7 +16,7 @@ export const expectProbe = declareProbe({
     expect: v.pipe(
       v.string(TEXT_EXPECTED),
       v.nonEmpty(TEXT_EXPECTED),
-      v.description('A text that the answer must contain'),
+      v.description('A text that the first megabyte of the answer must contain'),
     ),
     tls: tlsSchema,
   }),

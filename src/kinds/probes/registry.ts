@@ -22,7 +22,7 @@ const defineRegistry = <
   registry: Registry,
 ): Registry => registry;
 
-/** Every kind of probe by the value of `type`, in the order in which messages and the README list them. */
+/** Every kind of probe by the value of `type`, in the order in which messages and docs/probes.md list them. */
 export const PROBES = defineRegistry({
   listen: listenProbe,
   tcp: tcpProbe,
