@@ -2,8 +2,10 @@
 import { writeFileSync } from 'node:fs';
 import { makeConfigSchema } from './generate/config-schema.js';
 import { makeDecisionTable } from './generate/decision-table.js';
+import { fillPage, PAGES } from './generate/docs-pages.js';
 import { makeFloorRules } from './generate/floor-rules.js';
 import { readProjectFile } from './generate/sources.js';
+import { makeStatusPicture } from './generate/status-picture.js';
 
 /**
  * The generated files. Each function makes the new content of its file, and gets the present content, so that it can
@@ -12,7 +14,9 @@ import { readProjectFile } from './generate/sources.js';
 const GENERATED = {
   'biome.floors.json': makeFloorRules,
   'docs/decision-table.md': makeDecisionTable,
+  'docs/images/status.svg': makeStatusPicture,
   'steadyport.schema.json': makeConfigSchema,
+  ...Object.fromEntries(PAGES.map((path) => [path, fillPage])),
 };
 
 /** Makes all files. @returns for each its path, its present and its new content */

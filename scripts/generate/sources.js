@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { compileFunction } from 'node:vm';
 import { buildSync } from 'esbuild';
 
-const ROOT = join(import.meta.dirname, '../..');
+export const ROOT = join(import.meta.dirname, '../..');
 
 /** @returns the text of a file of the project; '' when it does not exist */
 export const readProjectFile = (path) => {
