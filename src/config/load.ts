@@ -17,7 +17,7 @@ const loadConfig = ({ configPath, variables }: Settings): ConfigResult => {
     const { code, message } = error as NodeJS.ErrnoException;
     const problem =
       code === 'ENOENT'
-        ? 'expected a config file here; see the README, or set STEADYPORT_CONFIG'
+        ? 'expected a config file here; see docs/configuration.md, or set STEADYPORT_CONFIG'
         : code === undefined
           ? `expected JSON; ${addLineNumber(message, text)}`
           : `expected a file that can be read; ${message}`;

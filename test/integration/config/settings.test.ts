@@ -176,7 +176,7 @@ describe('a file that cannot be read is the mistake of whoever named it', () => 
   const table: readonly [path: string, message: string][] = [
     [
       missing,
-      `${missing}\n  the config file is "${missing}": expected a config file here; see the README, or set STEADYPORT_CONFIG`,
+      `${missing}\n  the config file is "${missing}": expected a config file here; see docs/configuration.md, or set STEADYPORT_CONFIG`,
     ],
     [
       join(folder, 'sub'),

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { safeParse } from 'valibot';
 import { PROBES, type Probe, probeSchema, schemeOf } from '../../../../src/kinds/probes/registry.ts';
@@ -17,11 +16,6 @@ test('the example of every kind is a config of that kind', () => {
 test('a kind that does not exist is refused with the names of all that do', () => {
   const parsed = safeParse(probeSchema, { type: 'mysql' });
   assert.equal(parsed.issues?.[0].message, `one of: ${Object.keys(PROBES).join(', ')}`);
-});
-
-test('the README has a row for every kind', () => {
-  const readme = readFileSync('README.md', 'utf8');
-  for (const kind of Object.keys(PROBES)) assert.match(readme, new RegExp(`^\\| \`${kind}\` \\| `, 'm'));
 });
 
 test('only a probe that opens a connection goes through the proxy', () => {
