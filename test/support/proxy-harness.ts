@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
@@ -64,9 +66,23 @@ export const rig = async (
 export const dial = (t: TestContext, address: Address): Socket => {
   const socket = connect({ ...toNetOptions(address), allowHalfOpen: true, noDelay: true });
   socket.on('error', () => {});
-  t.after(() => socket.destroy());
+  destroyAfter(t, socket);
   return socket;
 };
+
+/** The sockets that are open when the test ends are destroyed by one hook: a hook for each would cost more than they do. */
+const destroyAfter = (t: TestContext, socket: Socket): void => {
+  const sockets = socketsOfTests.get(t) ?? new Set();
+  if (!socketsOfTests.has(t)) {
+    socketsOfTests.set(t, sockets);
+    t.after(() => {
+      for (const open of sockets) open.destroy();
+    });
+  }
+  sockets.add(socket);
+  socket.once('close', () => sockets.delete(socket));
+};
+const socketsOfTests = new WeakMap<TestContext, Set<Socket>>();
 
 /** An upstream on a free port. */
 export const serve = async (
@@ -113,14 +129,39 @@ export const deaf = async (t: TestContext): Promise<Address> => {
 const quiet = (socket: Socket): Promise<false> =>
   new Promise((done) => socket.setTimeout(300, () => done(false)));
 
-/** A free port: no process listens on it just now. */
+/**
+ * A port that stays free until the test uses it. It is below the ports that systems give to connections and to listeners
+ * on port 0, so only another test could take it meanwhile. The same UDP port, which this process keeps to its end, says to
+ * the other test processes that it is taken.
+ */
 export const freePort = async (host = '127.0.0.1'): Promise<number> => {
-  const server = createServer().listen({ host, port: 0 });
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (;;) {
+    const port = randomInt(MIN_FREE_PORT, MAX_FREE_PORT);
+    if ((await reserve(port)) && (await canListen(host, port))) return port;
+  }
+};
+
+/** Linux gives connections the ports from 32768 on by default (ip(7)), macOS and Windows those from 49152 on. */
+const MAX_FREE_PORT = 32_768;
+const MIN_FREE_PORT = 10_000;
+
+const reserve = async (port: number): Promise<boolean> => {
+  const socket = createSocket('udp4').unref();
+  return new Promise((done) => {
+    socket.once('error', () => {
+      socket.close();
+      done(false);
+    });
+    socket.bind({ port, exclusive: true }, () => done(true));
+  });
+};
+
+const canListen = async (host: string, port: number): Promise<boolean> => {
+  const server = createServer();
+  return new Promise((done) => {
+    server.once('error', () => done(false));
+    server.listen({ host, port }, () => server.close(() => done(true)));
+  });
 };
 
 /** Writes `size` bytes as fast as the socket takes them, then sends FIN. `bytes` counts the bytes so far. */
