@@ -315,6 +315,22 @@ test('an end is forwarded while the other direction is open', () => {
   assert.deepEqual([client.sawFin, reasons(world)], [true, ['done']]);
 });
 
+test("a reply 59,999 ms after the client's end arrives, whatever the other limits are", () => {
+  const world = createWorld({ connectTimeoutMs: 100, idleTimeoutMs: 100, halfCloseTimeoutMs: 60_000 });
+  world.dial('127.0.0.1', false);
+  world.settle();
+  const [client, upstream] = world.peers;
+  assert.ok(client && upstream);
+  client.finish();
+  world.settle();
+  world.now += 59_999;
+  world.settle();
+  upstream.send(10);
+  upstream.finish();
+  world.passTime();
+  assert.deepEqual([client.receivedBytes, client.sawFin, reasons(world)], [11, true, ['done']]);
+});
+
 for (const [limits, finished, reason] of [
   [{ idleTimeoutMs: 100 }, 'nobody', 'idle_timeout'],
   [{ halfCloseTimeoutMs: 100 }, 'client', 'half_close_timeout'],

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import { setImmediate as turn } from 'node:timers/promises';
-import { ENGINES, echo, freePort, readBytes, rig, serve } from '../../support/proxy-harness.ts';
+import { ENGINES, echo, freePort, readBytes, rig, serve } from '../../../support/proxy-harness.ts';
+import { until } from '../../../support/until.ts';
 
 const CLIENTS = 200;
 
@@ -14,7 +14,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
     const clients = Array.from({ length: CLIENTS }, () => dial());
     for (const client of clients) client.write('x');
     const failures = (): number => engine.counts().connectFailures['ECONNREFUSED'] ?? 0;
-    while (engine.counts().waitingForUpstream < CLIENTS || failures() < CLIENTS + 6) await turn();
+    await until(() => engine.counts().waitingForUpstream === CLIENTS && failures() >= CLIENTS + 6);
     await serve(t, echo, upstream);
     await Promise.all(clients.map((client) => readBytes(client, 1)));
     assert.ok(failures() < CLIENTS * 1.5, `${failures()} failed dials for ${CLIENTS} clients`);
@@ -30,7 +30,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
     const closingClients = dial();
     const staying = dial();
     await Promise.all([once(closingClients, 'connect'), once(staying, 'connect')]);
-    while (engine.counts().waitingForUpstream < 2) await turn();
+    await until(() => engine.counts().waitingForUpstream === 2);
     closingClients.resetAndDestroy();
     assert.equal((await record(0)).reason, 'client_reset');
     await serve(t, echo, upstream);

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import {
+  deaf,
+  ENGINES,
+  echo,
+  ending,
+  freePort,
+  readAll,
+  rig,
+  serve,
+} from '../../../support/proxy-harness.ts';
+import { openFiles } from '../../../support/proxy-observation.ts';
+import { until } from '../../../support/until.ts';
+
+/** How every engine must connect to the upstream. */
+for (const [name, createEngine] of Object.entries(ENGINES))
+  describe(`dialling by the ${name} engine`, () => {
+    test('takes localhost as 127.0.0.1 and then ::1', async (t) => {
+      const { port } = await serve(t, echo, { host: '::1', port: await freePort() });
+      const { dial, record } = await rig(t, createEngine, { host: 'localhost', port });
+      const client = dial();
+      client.end('six');
+      assert.equal((await readAll(client)).toString(), 'six');
+      const { upstream, tries } = await record(0);
+      assert.deepEqual([upstream, tries], [{ host: '::1', port }, 2]);
+    });
+
+    test('refuses the client when the upstream refuses', async (t) => {
+      const { dial, record } = await rig(t, createEngine, { host: '127.0.0.1', port: await freePort() });
+      assert.equal(await ending(dial()), 'ECONNRESET');
+      const { reason, code, tries, isConnected } = await record(0);
+      assert.deepEqual([reason, code, tries, isConnected], ['upstream_refused', 'ECONNREFUSED', 1, false]);
+    });
+
+    test('remembers which address answered', async (t) => {
+      const { port } = await serve(t, echo, { host: '::1', port: await freePort() });
+      const { dial, record } = await rig(t, createEngine, { host: 'localhost', port });
+      for (const [n, tries] of [2, 1, 1].entries()) {
+        const client = dial();
+        client.end('x');
+        await readAll(client);
+        assert.equal((await record(n)).tries, tries);
+      }
+    });
+
+    for (const [host, what, addresses] of [
+      ['127.0.0.1', '', 1],
+      ['localhost', ' of one address, though the other refuses', 2],
+    ] as const)
+      test(`does not hold after a time-out${what}`, async (t) => {
+        const { port } = await deaf(t);
+        const limits = { connectTimeoutMs: 300, holdMs: 60_000 };
+        const { dial, record } = await rig(t, createEngine, { host, port }, limits);
+        assert.equal(await ending(dial()), 'ECONNRESET');
+        const { reason, tries } = await record(0);
+        assert.deepEqual([reason, tries], ['upstream_timeout', addresses]);
+      });
+
+    test('stops when the client resets before the upstream has answered', async (t) => {
+      const upstream = await deaf(t);
+      const { dial, record, engine } = await rig(t, createEngine, upstream, { connectTimeoutMs: 60_000 });
+      const before = openFiles();
+      const client = dial();
+      // Both ends of the client's connection, and the socket to the upstream.
+      await until(() => openFiles() === before + 3);
+      client.resetAndDestroy();
+      assert.equal((await record(0)).reason, 'client_reset');
+      await until(() => openFiles() === before);
+      assert.equal(engine.counts().active, 0);
+    });
+  });

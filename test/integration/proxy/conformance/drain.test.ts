@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import {
+  dial,
+  ENGINES,
+  echo,
+  ending,
+  readAll,
+  readBytes,
+  rig,
+  serve,
+} from '../../../support/proxy-harness.ts';
+
+/** What every engine must do with open connections when it is drained. */
+for (const [name, createEngine] of Object.entries(ENGINES))
+  describe(`drains of the ${name} engine`, () => {
+    test('a drain lets what is open finish and refuses what is new', async (t) => {
+      const { dial: open, engine, address } = await rig(t, createEngine, await serve(t, echo));
+      const client = open();
+      client.write('before');
+      await readBytes(client, 6);
+      const drained = engine.drain(30_000);
+      assert.equal(await ending(dial(t, address)), 'ECONNREFUSED');
+      client.end('after');
+      assert.equal((await readAll(client)).toString(), 'after');
+      await drained;
+      assert.equal(engine.counts().active, 0);
+    });
+
+    test('a drain without time resets what is open', async (t) => {
+      const { dial, engine, record } = await rig(t, createEngine, await serve(t, echo));
+      const client = dial();
+      client.write('x');
+      await readBytes(client, 1);
+      const ended = ending(client);
+      await engine.drain(0);
+      assert.equal(await ended, 'ECONNRESET');
+      assert.equal((await record(0)).reason, 'drained');
+    });
+
+    test('every connection that a drain cuts is recorded before the drain is over', async (t) => {
+      const { dial, engine, records } = await rig(t, createEngine, await serve(t, echo));
+      const clients = Array.from({ length: 20 }, () => dial());
+      for (const client of clients) client.write('x');
+      await Promise.all(clients.map((client) => readBytes(client, 1)));
+      await engine.drain(0);
+      assert.deepEqual(
+        records.map(({ reason }) => reason),
+        Array(20).fill('drained'),
+      );
+    });
+  });
