@@ -18,8 +18,9 @@ export interface HandClock extends Clock {
   pass(ms: number): Promise<void>;
 }
 
-const createClock = (): HandClock => {
-  let nowMs = Date.UTC(2026, 0, 5, 12);
+/** @param startsAt wall-clock milliseconds; default: noon of a Monday */
+export const createClock = (startsAt = Date.UTC(2026, 0, 5, 12)): HandClock => {
+  let nowMs = startsAt;
   const timers = new Set<{ readonly dueMs: number; run(): void }>();
   const settle = async (): Promise<void> => {
     for (let n = 0; n < 10; n += 1) await turn();
