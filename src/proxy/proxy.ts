@@ -20,6 +20,13 @@ import type { ProxyReport } from './report.ts';
  */
 const REBIND_INTERVAL_MS = 2_000;
 
+export interface ProxyOptions {
+  /** The log of connections; `log` then gets a line for refused clients. Default: `log`. */
+  readonly accessLog?: Log | undefined;
+  /** Default: REBIND_INTERVAL_MS. */
+  readonly rebindIntervalMs?: number;
+}
+
 export interface RunningProxy {
   report(): ProxyReport;
   /** Closes the listening sockets and opens them anew. Open connections go on. */
@@ -31,16 +38,15 @@ export interface RunningProxy {
 
 /**
  * Starts one proxy. The promise settles after the first try at every address; addresses that could not be bound are
- * tried again every REBIND_INTERVAL_MS.
+ * tried again every `rebindIntervalMs`.
  * @param onDeath called when the engine has failed: the failure is logged already, and nothing is served any more
- * @param accessLog the log of connections (default: `log`). With a separate one, `log` gets a line for refused clients
  */
 export const startProxy = async (
   config: ProxyConfig,
   createEngine: CreateEngine,
   log: Log,
   onDeath: () => void,
-  accessLog: Log = log,
+  { accessLog = log, rebindIntervalMs = REBIND_INTERVAL_MS }: ProxyOptions = {},
 ): Promise<RunningProxy> => {
   const startedAt = Date.now();
   const stats = createStatsCollector();
@@ -52,9 +58,9 @@ export const startProxy = async (
     engine: engine.name,
     why: engine.reason ?? null,
   });
-  const rebindTask = createPeriodicTask({ run: listeners.rebind, intervalMs: () => REBIND_INTERVAL_MS });
+  const rebindTask = createPeriodicTask({ run: listeners.rebind, intervalMs: () => rebindIntervalMs });
   // The first try is done.
-  rebindTask.runIn(REBIND_INTERVAL_MS);
+  rebindTask.runIn(rebindIntervalMs);
 
   return {
     engine,

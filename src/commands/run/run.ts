@@ -31,13 +31,9 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
     ? openAccessLog(stateDir.accessLogFile(proxyConfig.name), proxyConfig.id, log)
     : undefined;
   const predecessor = await replacePredecessor(socket);
-  const starting = startProxy(
-    proxyConfig,
-    chooseEngine(proxyConfig.engine),
-    log,
-    exitWithFailure,
-    accessLog && createLog(settings.logFormat, accessLog.write),
-  );
+  const starting = startProxy(proxyConfig, chooseEngine(proxyConfig.engine), log, exitWithFailure, {
+    accessLog: accessLog && createLog(settings.logFormat, accessLog.write),
+  });
   let startedProxy: RunningProxy | undefined;
   let controlServer: ControlServer | undefined;
   const shutDown = shutDownOnSignal(async () => {

@@ -109,9 +109,11 @@ test('with an access log, connections are logged only there; refused clients are
     createPortableEngine,
     (event) => events.push(event),
     assert.fail,
-    (event) => {
-      access.push(event);
-      wake();
+    {
+      accessLog: (event) => {
+        access.push(event);
+        wake();
+      },
     },
   );
   t.after(() => runningProxy.drain(0));

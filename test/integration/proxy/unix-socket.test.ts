@@ -122,7 +122,9 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       const logged: string[] = [];
       const { host, port } = await serve(t, (socket) => socket.end('served'));
       const proxy = proxyOf({ listen: `unix:${listen.host}`, upstream: `${host}:${port}` });
-      const runningProxy = await startProxy(proxy, createEngine, (_, text) => logged.push(text), assert.fail);
+      const log = (_: string, text: string) => logged.push(text);
+      const options = { rebindIntervalMs: 100 };
+      const runningProxy = await startProxy(proxy, createEngine, log, assert.fail, options);
       t.after(() => runningProxy.drain(0));
       rmSync(listen.host);
       const folder = watch(dirname(listen.host));
