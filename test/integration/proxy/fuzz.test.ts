@@ -3,6 +3,7 @@ import { EventEmitter, once } from 'node:events';
 import type { Socket } from 'node:net';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { fuzzParameters } from '../../support/fuzz.ts';
 import { ENGINES, rig, serve } from '../../support/proxy-harness.ts';
 
 /** One step of one side: write a number of bytes, send FIN or RST, stop or go on reading. */
@@ -15,7 +16,8 @@ const step = fc.record({
   ),
 });
 const scripts = fc.array(step, { maxLength: 12 });
-const RUNS = Number(process.env['STEADYPORT_FUZZ_RUNS'] ?? 1_000);
+/** About 3 s an engine. */
+const RUNS = 150;
 
 for (const [name, createEngine] of Object.entries(ENGINES))
   test(`no script of both sides makes the ${name} engine lose, repeat or reorder a byte`, async (t) => {
@@ -59,7 +61,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
           if (!isReset) assert.equal(received.length, sent.length);
         }
       }),
-      { numRuns: RUNS, includeErrorInReport: true },
+      fuzzParameters(t, RUNS),
     );
     assert.deepEqual(
       [engine.counts().active, engine.counts().waitingForUpstream, records.length],

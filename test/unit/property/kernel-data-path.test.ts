@@ -6,10 +6,11 @@ import { assertConnectionsEnded, findCounterpart } from '../../support/fake-kern
 import { REGRESSIONS } from '../../support/fake-kernel/regressions.ts';
 import { type Ending, runStep, scripts } from '../../support/fake-kernel/script.ts';
 import { World } from '../../support/fake-kernel/simulation.ts';
+import { fuzzParameters } from '../../support/fuzz.ts';
 
-const RUNS = Number(process.env['STEADYPORT_FUZZ_RUNS'] ?? 3_000);
+const RUNS = 1_000;
 
-test('no script of clients, upstreams and faults makes the loop lose a byte, leak a file or miss an end', () => {
+test('no script of clients, upstreams and faults makes the loop lose a byte, leak a file or miss an end', (t) => {
   fc.assert(
     fc.property(scripts, ({ setting, steps, ending }) => {
       const world = new World(setting);
@@ -17,7 +18,7 @@ test('no script of clients, upstreams and faults makes the loop lose a byte, lea
       end(world, ending);
       world.libc.verify();
     }),
-    { numRuns: RUNS, examples: REGRESSIONS.map((script) => [script]), includeErrorInReport: true },
+    { ...fuzzParameters(t, RUNS), examples: REGRESSIONS.map((script) => [script]) },
   );
 });
 
