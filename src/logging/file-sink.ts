@@ -27,10 +27,12 @@ const MAX_PENDING_BYTES = 4_000_000;
  * is completed before the sink changes to another file.
  * @param onStatusChange `failed` once when the file cannot be written, `recovered` when it can be written again,
  * `lines_lost` when lines came faster than they could be written
+ * @param retryMs default: RETRY_MS
  */
 export const openFileSink = (
   path: string,
   onStatusChange: (event: FileSinkEvent, message: string) => void,
+  retryMs = RETRY_MS,
 ): FileSink => {
   const file = createNamedFile(path);
   const buffer = createLineBuffer();
@@ -58,7 +60,7 @@ export const openFileSink = (
     if (!buffer.isEmpty()) scheduleFlush();
   };
   const scheduleFlush = (): void => {
-    const delayMs = lastWriteAt + (isFailing() ? RETRY_MS : BATCH_MS) - performance.now();
+    const delayMs = lastWriteAt + (isFailing() ? retryMs : BATCH_MS) - performance.now();
     timer = setTimeout(() => {
       currentFlush = flush();
     }, delayMs);

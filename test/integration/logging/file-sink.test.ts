@@ -18,6 +18,8 @@ import { compiled } from '../../support/compiled.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 import { until } from '../../support/until.ts';
 
+/** The pause after a write that has failed. */
+const RETRY_MS = 50;
 const folder = tempFolder();
 let path = '';
 let messages: string[] = [];
@@ -27,7 +29,7 @@ beforeEach(() => {
   messages = [];
 });
 
-const open = (): FileSink => openFileSink(path, (_event, message) => messages.push(message));
+const open = (): FileSink => openFileSink(path, (_event, message) => messages.push(message), RETRY_MS);
 const read = (file = path): string => (existsSync(file) ? readFileSync(file, 'utf8') : '');
 
 describe('a log of connections', () => {
