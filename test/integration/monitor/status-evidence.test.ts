@@ -50,7 +50,7 @@ const startMonitor = async (t: TestContext, { env, status }: Awaited<ReturnType<
   await until(isChecked, 'a first check');
 };
 
-describe('status --evidence', () => {
+describe('status --evidence', { concurrency: 4 }, () => {
   for (const who of ['with a monitor', 'without a monitor'] as const)
     test(`prints what the last check of a proxy saw, ${who}`, async (t) => {
       const rig = await openRig();
