@@ -1,27 +1,122 @@
-// `npm test [-- WORD …]`: compiles the tests and runs those whose path has one of the words (default: all).
-// It runs two files at a time, since most of them wait for something. It passes file names to Node: Node 20 takes a
-// folder and Node 24 a glob, and an unmatched glob exits with 0.
+// `npm test`: compiles the tests, builds dist/ when one of them runs it, and runs them. `npm test -- --help` has the options.
 import { spawnSync } from 'node:child_process';
-import { cpSync, readdirSync, rmSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { compile, listTests } from './runner/compile.js';
+import { concernedTests } from './runner/imports.js';
+import { renderProcess, renderSummary, timesOf } from './runner/report.js';
+import { runProcess, stopAll } from './runner/run-process.js';
+import { planProcesses, readTimes, runJobs, TIMES } from './runner/schedule.js';
+import { watchSources } from './runner/watch.js';
 
-const build = '.test-build';
-rmSync(build, { recursive: true, force: true });
-const compiled = spawnSync('npx', ['tsc', '-p', 'test'], { stdio: 'inherit' });
-if (compiled.status !== 0) process.exit(compiled.status ?? 1);
-cpSync('src/package.json', `${build}/package.json`);
+const HELP = `npm test -- [WORD …] [--grep PATTERN] [--bail] [--watch] [--write-times]
 
-const words = process.argv.slice(2);
-const files = readdirSync(`${build}/test`, { recursive: true, encoding: 'utf8' })
-  .filter(
-    (name) => name.endsWith('.test.js') && (words.length === 0 || words.some((word) => name.includes(word))),
-  )
-  .map((name) => `${build}/test/${name}`)
-  .sort();
-if (files.length === 0) {
+  WORD …          runs only the test files that have one of the words in their path below test/
+  --grep PATTERN  runs only the tests whose name matches the regular expression
+  --bail          starts no other test file after a failure
+  --watch         runs them, and after each change those again that the change concerns
+  --write-times   writes into test/times.json how long the slow files took
+
+With STEADYPORT_REQUIRE_ALL=1 a skipped test is a failure.
+`;
+
+/** A faster file need not be in test/times.json. */
+const SLOW_SECONDS = 1;
+
+const { values: options, positionals: words } = parseOptions();
+const areSkipsFailures = process.env['STEADYPORT_REQUIRE_ALL'] === '1';
+
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+])
+  process.on(signal, () => {
+    stopAll();
+    process.exit(code);
+  });
+
+const select = () =>
+  listTests().filter((file) => words.length === 0 || words.some((word) => file.includes(word)));
+
+const selected = select();
+if (selected.length === 0) {
   console.error(`No test file${words.length > 0 ? ` has ${words.join(' or ')} in its path` : ''}.`);
   process.exit(1);
 }
-const { status } = spawnSync(process.execPath, ['--test', '--test-concurrency=2', ...files], {
-  stdio: 'inherit',
-});
-process.exit(status ?? 1);
+const isGood = await runTests(selected);
+if (options.watch)
+  await watchSources(async (changed) => {
+    const concerned = concernedTests(select(), changed);
+    console.log(`\n${changed.join(', ')}: ${concerned.length} test files`);
+    // A syntax error is printed by esbuild, and the next change is waited for.
+    if (concerned.length > 0) await runTests(concerned).catch(() => {});
+  });
+process.exitCode = isGood ? 0 : 1;
+
+function parseOptions() {
+  try {
+    const parsed = parseArgs({
+      allowPositionals: true,
+      options: {
+        grep: { type: 'string' },
+        bail: { type: 'boolean', default: false },
+        watch: { type: 'boolean', default: false },
+        'write-times': { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    });
+    if (!parsed.values.help) return parsed;
+    console.log(HELP);
+    process.exit(0);
+  } catch (error) {
+    console.error(`${error.message}\n\n${HELP}`);
+    process.exit(2);
+  }
+}
+
+/** @returns whether all have passed */
+async function runTests(files) {
+  const startedAt = performance.now();
+  if (files.some((file) => !file.startsWith('unit/'))) build();
+  await compile();
+  const processes = [];
+  let hasFailed = false;
+  const runJob = (job) =>
+    hasFailed && options.bail ? Promise.resolve(undefined) : runProcess(job.files, options.grep);
+  await runJobs(planProcesses(files), runJob, (job, outcome) => {
+    if (outcome === undefined) return;
+    processes.push({ ...job, ...outcome });
+    hasFailed ||= !hasPassed(outcome);
+    process.stdout.write(renderProcess({ ...job, ...outcome }, files.length === 1));
+  });
+  const seconds = (performance.now() - startedAt) / 1_000;
+  console.log(`\n\n${renderSummary(processes, seconds, areSkipsFailures)}`);
+  if (options['write-times']) writeTimes(timesOf(processes));
+  const hasRun = processes.some(({ results, problem }) => problem !== undefined || results.some(isRun));
+  if (!hasRun) console.error(`No test has a name that matches ${options.grep}.`);
+  return hasRun && !hasFailed;
+}
+
+function isRun({ isSuite, outcome }) {
+  return outcome === 'skipped' || (!isSuite && outcome !== 'not_selected');
+}
+
+function hasPassed({ results, problem }) {
+  const bad = areSkipsFailures ? ['failed', 'skipped'] : ['failed'];
+  return problem === undefined && !results.some(({ outcome }) => bad.includes(outcome));
+}
+
+function build() {
+  const { status } = spawnSync('npm', ['run', '--silent', 'build'], { stdio: 'inherit' });
+  if (status !== 0) process.exit(status ?? 1);
+}
+
+/** Files that did not run keep their time. */
+function writeTimes(times) {
+  const known = new Set(listTests());
+  const all = Object.entries({ ...readTimes(), ...Object.fromEntries(times) })
+    .filter(([file, seconds]) => known.has(file) && seconds >= SLOW_SECONDS)
+    .map(([file, seconds]) => [file, Math.round(seconds)])
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  writeFileSync(TIMES, `${JSON.stringify(Object.fromEntries(all), null, 2)}\n`);
+}

@@ -1,0 +1,80 @@
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { takeResults } from './reporter.js';
+
+const here = (name) => fileURLToPath(new URL(name, import.meta.url));
+
+/** A process that has not ended by then hangs: it is killed, and that is its failure. */
+const LIMIT_MS = 600_000;
+const KILL_AFTER_MS = 10_000;
+const PIPES_MS = 2_000;
+
+/** The processes that run. */
+const running = new Set();
+
+/** Ends the processes of the tests, which then remove what they have made. */
+export const stopAll = () => {
+  for (const child of running) child.kill('SIGTERM');
+};
+
+/**
+ * Runs test files in one process.
+ * @param files compiled test files
+ * @param pattern only the tests whose name matches; undefined for all
+ * @returns seconds; the result of each test; what the process wrote; and `problem`, undefined or why the process failed
+ *   although no test did
+ */
+export const runProcess = async (files, pattern) => {
+  const startedAt = performance.now();
+  const args = [
+    `--test-reporter=${here('reporter.js')}`,
+    ...(pattern === undefined ? [] : [`--test-name-pattern=${pattern}`]),
+    ...(files.length === 1 ? [] : [here('batch.js')]),
+    ...files,
+  ];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  running.add(child);
+  const chunks = [];
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => chunks.push(chunk));
+  let isLate = false;
+  const timers = [
+    setTimeout(() => {
+      isLate = true;
+      child.kill('SIGTERM');
+    }, LIMIT_MS),
+    setTimeout(() => child.kill('SIGKILL'), LIMIT_MS + KILL_AFTER_MS),
+  ];
+  const end = await waitForEnd(child);
+  timers.forEach(clearTimeout);
+  running.delete(child);
+
+  const { results, areComplete } = takeResults(child.pid);
+  const hasFailed = results.some(({ outcome }) => outcome === 'failed');
+  return {
+    seconds: (performance.now() - startedAt) / 1_000,
+    results,
+    output: Buffer.concat(chunks).toString(),
+    problem: problemOf({ ...end, isLate, hasFailed, areComplete }),
+  };
+};
+
+/** Waits for the end of the output too, but not long: a process that a test has left behind would keep the pipes open. */
+const waitForEnd = (child) =>
+  new Promise((done, fail) => {
+    child.on('error', fail);
+    child.on('close', (code, signal) => done({ code, signal }));
+    child.on('exit', () => {
+      const closePipes = () => {
+        child.stdout.destroy();
+        child.stderr.destroy();
+      };
+      setTimeout(closePipes, PIPES_MS).unref();
+    });
+  });
+
+const problemOf = ({ code, signal, isLate, hasFailed, areComplete }) => {
+  if (isLate) return `it had not ended after ${LIMIT_MS / 1_000} s`;
+  if (signal !== null) return `it was ended by ${signal}`;
+  if (code !== 0 && !hasFailed) return `it ended with code ${code}`;
+  return areComplete ? undefined : 'it ended before its last test, or has none';
+};
