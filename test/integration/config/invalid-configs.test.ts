@@ -1,41 +1,55 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { requireConfig } from '../../../src/config/load.ts';
+import { INVALID_CONFIGS } from '../../fixtures/invalid-configs.ts';
 import { steadyport } from '../../support/cli.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 
-/** One mistake a file: NN-name.json, its exact messages in NN-name.txt, and where there is one its .env in NN-name.env. */
-const FIXTURES = join(process.cwd(), 'test/fixtures/broken');
-const names = readdirSync(FIXTURES)
-  .filter((file) => file.endsWith('.json'))
-  .map((file) => file.replace(/\.json$/, ''));
+/** The texts of files that are no JSON. test/unit/config/invalid-configs.test.ts has the configs that are. */
+const NOT_JSON = [
+  {
+    name: 'a comma too many',
+    text: '{\n  "proxies": [\n    { "listen": "6274", "upstream": "localhost:6274", }\n  ]\n}\n',
+    error: 'Expected double-quoted property name in JSON at position 71 (line 3 column 55)',
+  },
+  { name: 'cut off', text: '{ "proxies": [\n', error: 'Unexpected end of JSON input' },
+];
 
-describe('a broken config is refused with exit code 2 and its exact messages', { concurrency: 4 }, () => {
+/** Writes a config file and a `.env` beside it. @returns the path of the config file */
+const writeConfig = (text: string, dotEnv = ''): string => {
   const folder = tempFolder();
+  writeFileSync(join(folder, 'steadyport.json'), text);
+  writeFileSync(join(folder, '.env'), dotEnv);
+  return join(folder, 'steadyport.json');
+};
 
-  for (const name of names)
-    test(name.replaceAll('-', ' '), async () => {
-      const place = join(folder, name);
-      mkdirSync(place);
-      copyFileSync(join(FIXTURES, `${name}.json`), join(place, 'steadyport.json'));
-      const dotEnv = join(FIXTURES, `${name}.env`);
-      if (existsSync(dotEnv)) copyFileSync(dotEnv, join(place, '.env'));
-
-      const { code, stdout, stderr } = await steadyport(['check-config', join(place, 'steadyport.json')]);
-
-      const [head, ...messages] = stderr.trimEnd().replaceAll(`${place}/`, '').split('\n');
-      assert.equal(head, 'steadyport: steadyport.json');
-      assert.deepEqual(
-        messages.map((line) => line.replace(/^ {2}/, '')),
-        readFileSync(join(FIXTURES, `${name}.txt`), 'utf8')
-          .trimEnd()
-          .split('\n'),
-      );
-      assert.deepEqual({ code, stdout }, { code: 2, stdout: '' });
+describe('a config file that is no JSON is refused with the place of the mistake', () => {
+  for (const { name, text, error } of NOT_JSON)
+    test(name, () => {
+      const path = writeConfig(text);
+      const message = `${path}\n  the config file is "${path}": expected JSON; ${error}`;
+      assert.throws(() => requireConfig(path), { name: 'UsageError', message });
     });
 });
 
-test('there are at least 25 broken configs', () => {
-  assert.ok(names.length >= 25, `only ${names.length}`);
+describe('check-config shows every mistake and exits with 2', () => {
+  const cases = [
+    ['of the file', 'several at once'],
+    ['of .env', 'variables against the file'],
+  ] as const;
+  for (const [name, fixture] of cases)
+    test(name, async () => {
+      const { config, variables, errors } =
+        INVALID_CONFIGS.find((entry) => entry.name === fixture) ?? assert.fail(fixture);
+      const dotEnv = Object.entries(variables ?? {}).map(([key, value]) => `${key}="${value}"\n`);
+      const path = writeConfig(JSON.stringify(config), dotEnv.join(''));
+      const lines = [`steadyport: ${path}`, ...errors.map((error) => `  ${error}`)];
+      assert.deepEqual(await steadyport(['check-config', path]), {
+        code: 2,
+        stdout: '',
+        stderr: `${lines.join('\n')}\n`,
+      });
+    });
 });
