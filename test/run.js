@@ -9,13 +9,17 @@ import { runProcess, stopAll } from './runner/run-process.js';
 import { planProcesses, readTimes, runJobs, TIMES } from './runner/schedule.js';
 import { watchSources } from './runner/watch.js';
 
-const HELP = `npm test -- [WORD …] [--grep PATTERN] [--bail] [--watch] [--write-times]
+const LIMIT_MINUTES = 10;
+const MAX_LIMIT_MINUTES = 1_440;
 
-  WORD …          runs only the test files that have one of the words in their path below test/
-  --grep PATTERN  runs only the tests whose name matches the regular expression
-  --bail          starts no other test file after a failure
-  --watch         runs them, and after each change those again that the change concerns
-  --write-times   writes into test/times.json how long the slow files took
+const HELP = `npm test -- [WORD …] [--grep PATTERN] [--bail] [--watch] [--limit-minutes N] [--write-times]
+
+  WORD …             runs only the test files that have one of the words in their path below test/
+  --grep PATTERN     runs only the tests whose name matches the regular expression
+  --bail             starts no other test file after a failure
+  --watch            runs them, and after each change those again that the change concerns
+  --limit-minutes N  ends a test file that takes longer, as a failure (default: ${LIMIT_MINUTES})
+  --write-times      writes into test/times.json how long the slow files took
 
 With STEADYPORT_REQUIRE_ALL=1 a skipped test is a failure.
 `;
@@ -61,10 +65,14 @@ function parseOptions() {
         grep: { type: 'string' },
         bail: { type: 'boolean', default: false },
         watch: { type: 'boolean', default: false },
+        'limit-minutes': { type: 'string', default: String(LIMIT_MINUTES) },
         'write-times': { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
     });
+    const limit = parsed.values['limit-minutes'];
+    if (!(Number(limit) > 0 && Number(limit) <= MAX_LIMIT_MINUTES))
+      throw new Error(`--limit-minutes is ${limit}: expected a number above 0, at most ${MAX_LIMIT_MINUTES}`);
     if (!parsed.values.help) return parsed;
     console.log(HELP);
     process.exit(0);
@@ -82,7 +90,9 @@ async function runTests(files) {
   const processes = [];
   let hasFailed = false;
   const runJob = (job) =>
-    hasFailed && options.bail ? Promise.resolve(undefined) : runProcess(job.files, options.grep);
+    hasFailed && options.bail
+      ? Promise.resolve(undefined)
+      : runProcess(job.files, { pattern: options.grep, limitMs: Number(options['limit-minutes']) * 60_000 });
   await runJobs(planProcesses(files), runJob, (job, outcome) => {
     if (outcome === undefined) return;
     processes.push({ ...job, ...outcome });

@@ -19,7 +19,10 @@ interface Process {
 }
 const load = (name: string) => import(pathToFileURL(join(process.cwd(), 'test/runner', name)).href);
 const { runProcess } = (await load('run-process.js')) as {
-  readonly runProcess: (files: readonly string[], pattern?: string) => Promise<Process>;
+  readonly runProcess: (
+    files: readonly string[],
+    options: { readonly limitMs: number; readonly pattern?: string },
+  ) => Promise<Process>;
 };
 interface Job {
   readonly name: string;
@@ -57,6 +60,8 @@ const { toSourcePositions } = (await load('source-positions.js')) as {
   readonly toSourcePositions: (text: string) => string;
 };
 
+const NO_LIMIT = { limitMs: 600_000 };
+
 const folder = tempFolder();
 const write = (name: string, code: string): string => {
   const path = join(folder, `${name}.test.mjs`);
@@ -80,7 +85,7 @@ test('a result of each kind is reported, with its suites, its reason and its err
     test('todo', { todo: 'later' }, () => assert.fail());
     test('passes', async (t) => { await t.test('below', () => {}); console.log('said'); });`,
   );
-  const result = await runProcess([file]);
+  const result = await runProcess([file], NO_LIMIT);
   assert.deepEqual(outcomes(result), [
     ['suite/slow', 'passed'],
     ['suite/fails', 'failed'],
@@ -109,17 +114,22 @@ test('a process that fails without a failed test has a problem', async () => {
     ['never-ends-well', "test('a', () => {}); process.exitCode = 3;", 'it ended with code 3'],
   ] as const;
   for (const [name, code, problem] of cases)
-    assert.equal((await runProcess([write(name, code)])).problem, problem);
+    assert.equal((await runProcess([write(name, code)], NO_LIMIT)).problem, problem);
+});
+
+test('a process that does not end is ended, and that is its problem', async () => {
+  const file = write('hangs', "test('a', () => new Promise((done) => setTimeout(done, 600_000)));");
+  assert.equal((await runProcess([file], { limitMs: 500 })).problem, 'it had not ended after 0.5 s');
 });
 
 test('files that share a process are all run, and a pattern selects tests in them', async () => {
   const files = ['one', 'two'].map((name) => write(name, `test('${name}', () => {});`));
-  const all = await runProcess(files);
+  const all = await runProcess(files, NO_LIMIT);
   assert.deepEqual(outcomes(all), [
     ['one', 'passed'],
     ['two', 'passed'],
   ]);
-  const some = await runProcess(files, 'tw');
+  const some = await runProcess(files, { ...NO_LIMIT, pattern: 'tw' });
   assert.deepEqual(
     outcomes(some).filter(([, outcome]) => outcome !== 'not_selected'),
     [['two', 'passed']],
@@ -133,7 +143,7 @@ test('the report shows a dot for a passed test, and all about the others', async
     `test('passes', () => {}); test('fails', () => { console.log('said'); assert.fail('why'); });
      test('skipped', { skip: 'needs root' }, () => {});`,
   );
-  const done = { ...(await runProcess([file])), name: 'report', level: 'unit', files: [file] };
+  const done = { ...(await runProcess([file], NO_LIMIT)), name: 'report', level: 'unit', files: [file] };
   assert.match(
     renderProcess(done, false),
     /^\.\n\n✖ .*› fails\n {4}AssertionError.*why[\s\S]*wrote:\n {4}said/,

@@ -4,9 +4,10 @@ import { takeResults } from './reporter.js';
 
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 
-/** A process that has not ended by then hangs: it is killed, and that is its failure. */
-const LIMIT_MS = 600_000;
+/** How long a process that is to end may take to clean up. */
 const KILL_AFTER_MS = 10_000;
+
+/** For how long the output of a process is read that has ended. */
 const PIPES_MS = 2_000;
 
 /** The processes that run. */
@@ -21,10 +22,11 @@ export const stopAll = () => {
  * Runs test files in one process.
  * @param files compiled test files
  * @param pattern only the tests whose name matches; undefined for all
+ * @param limitMs a process that has not ended by then hangs: it is killed, and that is its failure
  * @returns seconds; the result of each test; what the process wrote; and `problem`, undefined or why the process failed
  *   although no test did
  */
-export const runProcess = async (files, pattern) => {
+export const runProcess = async (files, { pattern, limitMs }) => {
   const startedAt = performance.now();
   const args = [
     `--test-reporter=${here('reporter.js')}`,
@@ -41,8 +43,8 @@ export const runProcess = async (files, pattern) => {
     setTimeout(() => {
       isLate = true;
       child.kill('SIGTERM');
-    }, LIMIT_MS),
-    setTimeout(() => child.kill('SIGKILL'), LIMIT_MS + KILL_AFTER_MS),
+    }, limitMs),
+    setTimeout(() => child.kill('SIGKILL'), limitMs + KILL_AFTER_MS),
   ];
   const end = await waitForEnd(child);
   timers.forEach(clearTimeout);
@@ -54,7 +56,7 @@ export const runProcess = async (files, pattern) => {
     seconds: (performance.now() - startedAt) / 1_000,
     results,
     output: Buffer.concat(chunks).toString(),
-    problem: problemOf({ ...end, isLate, hasFailed, areComplete }),
+    problem: problemOf({ ...end, lateAfterMs: isLate ? limitMs : null, hasFailed, areComplete }),
   };
 };
 
@@ -72,8 +74,8 @@ const waitForEnd = (child) =>
     });
   });
 
-const problemOf = ({ code, signal, isLate, hasFailed, areComplete }) => {
-  if (isLate) return `it had not ended after ${LIMIT_MS / 1_000} s`;
+const problemOf = ({ code, signal, lateAfterMs, hasFailed, areComplete }) => {
+  if (lateAfterMs !== null) return `it had not ended after ${lateAfterMs / 1_000} s`;
   if (signal !== null) return `it was ended by ${signal}`;
   if (code !== 0 && !hasFailed) return `it ended with code ${code}`;
   return areComplete ? undefined : 'it ended before its last test, or has none';

@@ -1,0 +1,103 @@
+// `npm run verify -- NAME …` runs checks that take too long, or need too much, for `npm test`. Without a name it lists them.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+
+const run = (command, env = {}) => {
+  console.log(`$ ${[...Object.entries(env).map((pair) => pair.join('=')), ...command].join(' ')}`);
+  const [program, ...args] = command;
+  const { status, error } = spawnSync(program, args, { stdio: 'inherit', env: { ...process.env, ...env } });
+  if (error) throw error;
+  if (status !== 0) throw new Error(`${command.join(' ')} ended with ${status ?? 'a signal'}`);
+};
+
+/** The tests that need no PM2, on another version of Node.js. npm's package `node` brings its binary. */
+const onNode = (version) => () => {
+  const folder = mkdtempSync(join(tmpdir(), 'steadyport-node-'));
+  try {
+    run([
+      'npm',
+      'install',
+      '--no-audit',
+      '--no-fund',
+      '--loglevel=error',
+      '--prefix',
+      folder,
+      `node@${version}`,
+    ]);
+    const PATH = [join(folder, 'node_modules/node/bin'), process.env.PATH].join(delimiter);
+    run(['node', '--version'], { PATH });
+    run(['node', 'test/run.js', 'unit/', 'integration/'], { PATH });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+};
+
+const bench = (...options) => run(['npm', 'run', '--silent', 'bench', '--', ...options]);
+const test = (runs, ...args) => run(['node', 'test/run.js', ...args], { STEADYPORT_FUZZ_RUNS: runs });
+
+/** How long each takes on two cores, and what it needs besides the packages of package.json. */
+const CHECKS = {
+  node22: {
+    what: 'unit and integration tests on Node.js 22',
+    minutes: 3,
+    needs: "npm's registry",
+    verify: onNode(22),
+  },
+  node24: {
+    what: 'unit and integration tests on Node.js 24',
+    minutes: 3,
+    needs: "npm's registry",
+    verify: onNode(24),
+  },
+  'bench-quick': {
+    what: 'all runs of the bench with small loads: that they work, not how fast',
+    minutes: 2,
+    needs: 'Debian packages haproxy nginx libnginx-mod-stream wrk socat python3 strace iperf3 logrotate',
+    verify: () => {
+      for (const kind of [[], ['--soak'], ['--watched'], ['--rotation']]) bench('--quick', ...kind);
+    },
+  },
+  fuzz: {
+    what: 'random scripts: 5,000 through each engine, and 200,000 through the kernel engine on a fake kernel',
+    minutes: 15,
+    needs: '',
+    verify: () => {
+      test('5000', 'proxy/fuzz', '--limit-minutes=60');
+      test('200000', 'property/kernel-data-path', '--limit-minutes=60');
+    },
+  },
+  soak: {
+    what: '9,000 connections held and 1,000 new ones a second, for 10 minutes, through each engine',
+    minutes: 22,
+    needs: '',
+    verify: () => bench('--soak', '--seconds=600'),
+  },
+};
+
+const list = () =>
+  Object.entries(CHECKS)
+    .map(([name, { what, minutes, needs }]) => {
+      const needed = needs === '' ? '' : `\n${' '.repeat(15)}needs ${needs}`;
+      return `  ${name.padEnd(12)} ${what}; about ${minutes} min${needed}`;
+    })
+    .join('\n');
+
+const names = process.argv.slice(2);
+const unknown = names.filter((name) => CHECKS[name] === undefined);
+if (unknown.length > 0) {
+  console.error(`There is no check ${unknown.join(' or ')}. There are:\n${list()}`);
+  process.exit(2);
+}
+if (names.length === 0) console.log(`npm run verify -- NAME …\n${list()}`);
+for (const name of names) {
+  const startedAt = performance.now();
+  try {
+    CHECKS[name].verify();
+  } catch (error) {
+    console.error(`verify ${name}: ${error.message}`);
+    process.exit(1);
+  }
+  console.log(`verify ${name}: passed in ${Math.round((performance.now() - startedAt) / 1_000)} s`);
+}
