@@ -123,7 +123,9 @@ test('a process that does not end is ended, and that is its problem', async () =
 });
 
 test('files that share a process are all run, and a pattern selects tests in them', async () => {
-  const files = ['one', 'two'].map((name) => write(name, `test('${name}', () => {});`));
+  const files = ['one', 'two'].map((name) =>
+    write(name, `test('${name}', () => assert.ok(later)); const later = '${name}';`),
+  );
   const all = await runProcess(files, NO_LIMIT);
   assert.deepEqual(outcomes(all), [
     ['one', 'passed'],

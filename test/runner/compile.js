@@ -32,6 +32,7 @@ const modulesApart = {
 const createContext = () =>
   context({
     entryPoints: listSources(),
+    absWorkingDir: process.cwd(),
     outdir: BUILD,
     outbase: '.',
     bundle: true,

@@ -12,6 +12,10 @@ const INTERNAL_FRAME = /\n +at (?:.*node:(?:internal|async_hooks).*?|[^\n]*\(<an
 /** The last line of the results. */
 const END = { end: true };
 
+/** Whether a test of the process has failed so far. */
+export const hasFailure = (pid) =>
+  existsSync(resultsPath(pid)) && readFileSync(resultsPath(pid), 'utf8').includes('"outcome":"failed"');
+
 /**
  * Takes the results of a process that is over.
  * @returns the result of each test and suite in the order of their ends, and whether these are all

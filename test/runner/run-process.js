@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { takeResults } from './reporter.js';
+import { hasFailure, takeResults } from './reporter.js';
 
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 
@@ -10,12 +10,24 @@ const KILL_AFTER_MS = 10_000;
 /** For how long the output of a process is read that has ended. */
 const PIPES_MS = 2_000;
 
-/** The processes that run. */
+/** How often it is looked whether a test has failed. */
+const FAILURE_CHECK_MS = 250;
+
+/** The processes of tests that run. Each leads a group of its own, with the processes that its tests have started. */
 const running = new Set();
 
 /** Ends the processes of the tests, which then remove what they have made. */
 export const stopAll = () => {
-  for (const child of running) child.kill('SIGTERM');
+  for (const child of running) signalGroup(child, 'SIGTERM');
+};
+
+const signalGroup = ({ pid }, signal) => {
+  try {
+    process.kill(-pid, signal);
+  } catch (error) {
+    // ESRCH: all of them have ended.
+    if (error.code !== 'ESRCH') throw error;
+  }
 };
 
 /**
@@ -23,10 +35,11 @@ export const stopAll = () => {
  * @param files compiled test files
  * @param pattern only the tests whose name matches; undefined for all
  * @param limitMs a process that has not ended by then hangs: it is killed, and that is its failure
+ * @param stopsAtFailure ends the process soon after its first failed test
  * @returns seconds; the result of each test; what the process wrote; and `problem`, undefined or why the process failed
  *   although no test did
  */
-export const runProcess = async (files, { pattern, limitMs }) => {
+export const runProcess = async (files, { pattern, limitMs, stopsAtFailure = false }) => {
   const startedAt = performance.now();
   const args = [
     `--test-reporter=${here('reporter.js')}`,
@@ -34,21 +47,32 @@ export const runProcess = async (files, { pattern, limitMs }) => {
     ...(files.length === 1 ? [] : [here('batch.js')]),
     ...files,
   ];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
   running.add(child);
   const chunks = [];
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => chunks.push(chunk));
-  let isLate = false;
-  const timers = [
-    setTimeout(() => {
-      isLate = true;
-      child.kill('SIGTERM');
-    }, limitMs),
-    setTimeout(() => child.kill('SIGKILL'), limitMs + KILL_AFTER_MS),
-  ];
+  let stopReason = null;
+  let killTimer;
+  const stop = (reason) => {
+    if (stopReason !== null) return;
+    stopReason = reason;
+    signalGroup(child, 'SIGTERM');
+    killTimer = setTimeout(() => signalGroup(child, 'SIGKILL'), KILL_AFTER_MS);
+  };
+  const limit = setTimeout(() => stop('late'), limitMs);
+  const failureCheck = setInterval(() => {
+    if (stopsAtFailure && hasFailure(child.pid)) stop('failure');
+  }, FAILURE_CHECK_MS);
   const end = await waitForEnd(child);
-  timers.forEach(clearTimeout);
+  clearTimeout(limit);
+  clearTimeout(killTimer);
+  clearInterval(failureCheck);
   running.delete(child);
+  // What its tests have started has had no chance to be cleaned up.
+  if (stopReason !== null) signalGroup(child, 'SIGKILL');
 
   const { results, areComplete } = takeResults(child.pid);
   const hasFailed = results.some(({ outcome }) => outcome === 'failed');
@@ -56,7 +80,12 @@ export const runProcess = async (files, { pattern, limitMs }) => {
     seconds: (performance.now() - startedAt) / 1_000,
     results,
     output: Buffer.concat(chunks).toString(),
-    problem: problemOf({ ...end, lateAfterMs: isLate ? limitMs : null, hasFailed, areComplete }),
+    problem: problemOf({
+      ...end,
+      lateAfterMs: stopReason === 'late' ? limitMs : null,
+      hasFailed,
+      areComplete,
+    }),
   };
 };
 
