@@ -52,11 +52,24 @@ export interface Pm2 {
 const require = createRequire(import.meta.url);
 const debug = createDebug('pm2');
 
-/** Runs the command line of the PM2 that this project depends on, on this terminal. @returns its exit code */
-export const runPm2Command = (args: readonly string[]): Promise<number> =>
+export interface Pm2CommandResult {
+  readonly exitCode: number;
+  /** What it wrote to stdout and stderr, in the order in which it came. */
+  readonly output: string;
+}
+
+/** Runs the command line of the PM2 that this project depends on. Rejects when it cannot be started. */
+export const runPm2Command = (args: readonly string[]): Promise<Pm2CommandResult> =>
   new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [require.resolve('pm2/bin/pm2'), ...args], { stdio: 'inherit' });
-    child.once('error', reject).once('exit', (code) => resolve(code ?? 1));
+    const child = spawn(process.execPath, [require.resolve('pm2/bin/pm2'), ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        output += text;
+      });
+    child.once('error', reject).once('close', (code) => resolve({ exitCode: code ?? 1, output }));
   });
 
 const LIST_TIMEOUT_MS = 2_000;

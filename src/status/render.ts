@@ -41,6 +41,30 @@ export const renderStatus = (snapshot: Snapshot, columns: number, style: TextSty
     .join('\n\n')}\n`;
 };
 
+/**
+ * The status in short, for somebody who has just started the ports: a line for each, with the address to open, or with what
+ * is wrong and what to do. Lines are wrapped at `columns` and none is cut. The monitor has a line when it does not answer.
+ */
+export const renderBrief = (snapshot: Snapshot, columns: number, style: TextStyle, now: number): string => {
+  const lines = snapshot.proxies.flatMap((proxy) =>
+    renderBriefProxy(proxy, columns, now).map((line, row) => styleLine(line, row, proxy, style)),
+  );
+  const monitorLines = snapshot.monitor === null ? renderMonitorProblem(snapshot, columns) : [];
+  return `${[...lines, ...monitorLines].join('\n')}\n`;
+};
+
+const renderBriefProxy = (proxy: ProxyStatus, columns: number, now: number): string[] => {
+  const { state, id, label, cause } = proxy;
+  const explanation = explainState(proxy, now);
+  const parts = [
+    state === 'up' ? undefined : `${STATE_LABELS[state]}${cause ? ` (${cause})` : ''}`,
+    isHealthy(proxy) && state !== 'waiting' ? formatAddressToOpen(proxy) : undefined,
+    explanation,
+  ];
+  const text = parts.filter((part) => part !== undefined).join(': ');
+  return wrap(text, columns, `${STATE_SYMBOLS[state]} ${id}  ${label}  `, '      ');
+};
+
 const STATE_SYMBOLS: Readonly<Record<ProxyState, string>> = {
   up: '✓',
   degraded: '!',
@@ -95,20 +119,27 @@ const renderTimes = ({ checkMs, recovery }: ProxyStatus): string => {
   return `    probe ${probe}  recovery ${recoveries}`;
 };
 
-const renderUrls = ({ urls, answersOnOwnAddress }: ProxyStatus): string[] => {
-  if (urls.length === 0) return [];
-  return [`    from elsewhere: ${urls.join(' ')}${ANSWER_LABELS[String(answersOnOwnAddress)] ?? ''}`];
-};
+const renderUrls = (proxy: ProxyStatus): string[] =>
+  proxy.urls.length === 0 ? [] : [`    from elsewhere: ${formatUrls(proxy)}`];
+
+const formatUrls = ({ urls, answersOnOwnAddress }: ProxyStatus): string =>
+  `${urls.join(' ')}${ANSWER_LABELS[String(answersOnOwnAddress)] ?? ''}`;
+
+/** The URLs for other machines; where there are none, the addresses on this one. */
+const formatAddressToOpen = (proxy: ProxyStatus): string =>
+  proxy.urls.length === 0 ? `listens on ${proxy.listen.join(', ')}` : `open ${formatUrls(proxy)}`;
 
 const renderExplanation = (proxy: ProxyStatus, columns: number, now: number): string[] => {
+  const explanation = explainState(proxy, now);
+  return explanation === undefined ? [] : wrap(explanation, columns, '    → ', '      ');
+};
+
+/** The explanation, and when the next restart is due. */
+const explainState = (proxy: ProxyStatus, now: number): string | undefined => {
   const explanation = explanationOf(proxy);
-  if (explanation === undefined) return [];
   const { nextRestartAt } = proxy;
-  const nextRestart =
-    nextRestartAt === null
-      ? ''
-      : `; restarts did not help: next try in ${formatDuration(Math.max(0, nextRestartAt - now))}`;
-  return wrap(explanation + nextRestart, columns, '    → ', '      ');
+  if (explanation === undefined || nextRestartAt === null) return explanation;
+  return `${explanation}; restarts did not help: next try in ${formatDuration(Math.max(0, nextRestartAt - now))}`;
 };
 
 /** The reason is shown where the kernel engine could not be used. */

@@ -23,6 +23,23 @@ export const isFreshAndHealthy = (snapshot: Snapshot): boolean => {
 export const isHealthy = ({ state }: ProxyStatus): boolean =>
   state === 'up' || state === 'waiting' || state === 'not_needed';
 
+/**
+ * True when the state is a verdict on what the checks find: the proxy is not starting, and no further check is needed to
+ * confirm a failure, or a recovery from one.
+ */
+export const isDecided = ({ state, failures }: ProxyStatus): boolean => {
+  switch (state) {
+    case 'starting':
+      return false;
+    case 'degraded':
+      return failures.consecutive === 0;
+    case 'down':
+      return failures.consecutive > 0;
+    default:
+      return true;
+  }
+};
+
 /** The snapshot with only the proxies that match; undefined when none does. */
 export const selectProxies = (snapshot: Snapshot, query: string): Snapshot | undefined => {
   const proxies = snapshot.proxies.filter((proxy) => matchesQuery(proxy, query));

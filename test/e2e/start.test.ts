@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { type Outcome, openPm2Sandbox, openUpstream, type Pm2Sandbox } from '../support/pm2-sandbox.ts';
+import { freePort } from '../support/proxy-harness.ts';
+
+/** One proxy with an upstream, and one without. */
+const rig = async (t: TestContext) => {
+  const sandbox = openPm2Sandbox({ COLUMNS: '300' });
+  const upstream = await openUpstream();
+  t.after(() => sandbox.close());
+  t.after(() => upstream.close());
+  const [served, other, nobody] = [await freePort(), await freePort(), await freePort()];
+  sandbox.configure([
+    { listen: `127.0.0.1:${served}`, upstream: `127.0.0.1:${upstream.port}`, label: 'one' },
+    { listen: `127.0.0.1:${other}`, upstream: `127.0.0.1:${nobody}`, label: 'two' },
+  ]);
+  return { sandbox, served, other, nobody };
+};
+
+/** @returns the lines of the ports: without the line before them, and what follows the empty line */
+const portLines = ({ stdout }: Outcome): readonly string[] =>
+  (stdout.split('\n\n')[0] ?? '').split('\n').slice(1);
+
+const NEXT = /^Next: node .*dist\/cli\.js status {2}or {2}node .*dist\/cli\.js logs$/m;
+
+test('start says what works and where, and what does not and why, and an upstream that is down is no failed start', async (t) => {
+  const { sandbox, served, other, nobody } = await rig(t);
+  const expected = [
+    `✓ ${served}  one  listens on 127.0.0.1:${served}`,
+    `✗ ${other}  two  DOWN (upstream_down): nothing listens on 127.0.0.1:${nobody}. The proxy is fine: start the application, or correct "upstream"`,
+  ];
+  const first = await sandbox.steadyport('start');
+  assert.deepEqual([first.code, first.stderr], [0, '']);
+  assert.match(
+    first.stdout,
+    new RegExp(`^Starting: tcp-proxy-${served}, tcp-proxy-${other}, proxy-monitor\n`),
+  );
+  assert.deepEqual(portLines(first), expected);
+  assert.match(first.stdout, NEXT);
+
+  const second = await sandbox.steadyport('start');
+  assert.deepEqual([second.code, second.stderr], [0, '']);
+  assert.match(second.stdout, /^Everything runs as configured; nothing was touched\.\n/);
+  assert.deepEqual(portLines(second), expected);
+
+  // The monitor goes on, and its last verdict was on the process before.
+  await sandbox.pm2('stop', `tcp-proxy-${served}`);
+  const third = await sandbox.steadyport('start');
+  assert.deepEqual([third.code, third.stderr], [0, '']);
+  assert.match(third.stdout, new RegExp(`^Taken out .*\nStarting: tcp-proxy-${served}\n`));
+  assert.deepEqual(portLines(third).slice(1), expected);
+});
+
+test('a proxy that does not come up is a failed start, and the others are started', async (t) => {
+  const { sandbox, served, other } = await rig(t);
+  blockStart(sandbox, other);
+  const { code, stdout } = await sandbox.steadyport('start');
+  assert.equal(code, 1, stdout);
+  assert.match(stdout, new RegExp(`^✓ ${served} {2}one {2}listens on`, 'm'));
+  assert.match(
+    stdout,
+    new RegExp(`^✗ ${other} {2}two {2}DOWN \\(crash.*Why it die[sd]: pm2 logs tcp-proxy-${other}$`, 'm'),
+  );
+  // The proxy has written why, which is no error of this test.
+  assert.equal((await sandbox.steadyport('stop')).code, 0);
+  const errors = join(sandbox.folder, 'pm2/logs', `tcp-proxy-${other}-error.log`);
+  rmSync(errors);
+});
+
+/** The proxy cannot make its folder where a file has that name. */
+const blockStart = ({ env }: Pm2Sandbox, port: number): void => {
+  const ports = join(env['STEADYPORT_HOME'] ?? '', 'ports');
+  mkdirSync(ports, { recursive: true, mode: 0o700 });
+  writeFileSync(join(ports, `${port}`), '');
+};
