@@ -1,7 +1,8 @@
-// `npm run demo [-- --inspector | --stop]` shows steadyport at work, in a PM2_HOME and a STEADYPORT_HOME of its own.
+// `npm run demo [-- --inspector | --stop | COMMAND …]` shows steadyport at work, in a PM2_HOME and a STEADYPORT_HOME of its
+// own. COMMAND is one of steadyport's or `pm2`, and runs against the demo.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { networkInterfaces, tmpdir, userInfo } from 'node:os';
@@ -21,6 +22,7 @@ const ENV = {
   STEADYPORT_CONFIG: join(FOLDER, 'steadyport.json'),
 };
 const TIMEOUT_MS = 60_000;
+const HTTP = '127.0.0.1:6270';
 
 const print = (text) => process.stdout.write(`${text}\n`);
 const pm2 = (...args) =>
@@ -28,20 +30,17 @@ const pm2 = (...args) =>
 const steadyport = (...args) => spawnSync(process.execPath, [CLI, ...args], { env: ENV, encoding: 'utf8' });
 const status = () => JSON.parse(steadyport('status', '--json').stdout);
 
-const main = async ([option, ...ports]) => {
-  if (option === '--serve') return serve(ports.map(Number));
-  if (option !== undefined && !['--stop', '--inspector'].includes(option)) {
-    process.stderr.write(`demo: unknown option "${option}"; there is: --inspector, --stop\n`);
-    process.exit(2);
-  }
+const main = async ([option, ...rest]) => {
+  if (option === '--serve') return serve(rest.map(Number));
+  if (option !== undefined && !option.startsWith('-')) return runInDemo(option, rest);
+  if (option !== undefined && !['--stop', '--inspector'].includes(option))
+    exit(2, `unknown option "${option}"; there is: --inspector, --stop, or a command such as status`);
   stop();
   if (option === '--stop') return print('The demo is stopped; nothing of it is left.');
   mkdirSync(FOLDER, { recursive: true, mode: 0o700 });
-  const proxies = option === '--inspector' ? startInspector() : await startUpstream();
-  writeFileSync(
-    ENV.STEADYPORT_CONFIG,
-    JSON.stringify({ proxies, monitor: { http: '127.0.0.1:6270' } }, null, 2),
-  );
+  const application = option === '--inspector' ? 'mcp-inspector' : 'demo-upstream';
+  const proxies = option === '--inspector' ? startInspector(application) : await startUpstream(application);
+  writeFileSync(ENV.STEADYPORT_CONFIG, JSON.stringify({ proxies, monitor: { http: HTTP } }, null, 2));
   print(`\nForwarders and monitor: pm2 start ecosystem.config.js`);
   pm2('start', join(ROOT, 'ecosystem.config.js'));
   await waitUntilAllUp();
@@ -50,8 +49,53 @@ const main = async ([option, ...ports]) => {
   await waitUntilAllUp();
   print(steadyport('status').stdout);
   print(`Killed with SIGKILL, port ${portOf(proxies[0])} served again after ${downtimeMs} ms.`);
-  print('It runs on; look around, then end it with: npm run demo -- --stop');
+  printNextSteps(application);
 };
+
+const exit = (code, message) => {
+  process.stderr.write(`demo: ${message}\n`);
+  process.exit(code);
+};
+
+/** Runs a command of steadyport, or PM2's command line, against the demo and on this terminal. */
+const runInDemo = (command, args) => {
+  if (!existsSync(ENV.STEADYPORT_CONFIG)) exit(2, 'it does not run; start it with: npm run demo');
+  const program = command === 'pm2' ? [PM2, ...args] : [CLI, command, ...args];
+  const { status: code } = spawnSync(process.execPath, program, { env: ENV, stdio: 'inherit' });
+  process.exit(code ?? 1);
+};
+
+/** Prints commands to paste. They contain what runs now: the address, the application and the pid file of the first proxy. */
+const printNextSteps = (application) => {
+  const {
+    monitor: { http },
+    proxies: [proxy],
+  } = status();
+  const [address] = proxy.urls.length > 0 ? proxy.urls : proxy.listen.map((each) => `http://${each}`);
+  const steps = [
+    ['what is up, now and after each step', 'npm run demo -- status'],
+    ['the same, once a second, in another terminal; Ctrl-C ends it', 'npm run demo -- status --watch'],
+    ['through the proxy to the application', `curl ${address}/`],
+    // Another process may have the port of the demo's HTTP.
+    ...(http ? [['as JSON, over HTTP', `curl ${http}/api/v1/status`]] : []),
+    ['kill the proxy again: it is back within a second', `kill -9 $(cat ${pidFileOf(proxy)})`],
+    [
+      'stop the application: upstream_down, and nothing is restarted',
+      `npm run demo -- pm2 stop ${application}`,
+    ],
+    ['start it: the ports are up by themselves', `npm run demo -- pm2 start ${application}`],
+    [
+      'stop a proxy: it stays stopped, until it is started again in the same way',
+      `npm run demo -- pm2 stop ${proxy.name}`,
+    ],
+    ['what was logged of all that', 'npm run demo -- logs'],
+    ['end it, and leave nothing behind', 'npm run demo -- --stop'],
+  ];
+  print('\nIt runs on. Paste, in this folder, what you would like to see:');
+  for (const [text, command] of steps) print(`\n  ${text}:\n      ${command}`);
+};
+
+const pidFileOf = ({ id }) => join(ENV.STEADYPORT_HOME, 'ports', id, 'pid');
 
 /** Ends the demo's PM2 daemon with all its apps, which it finds by the demo's PM2_HOME, and removes the demo's folder. */
 const stop = () => {
@@ -60,17 +104,9 @@ const stop = () => {
 };
 
 /** Starts a small web application on two free ports of localhost only. @returns a proxy of the config for each */
-const startUpstream = async () => {
+const startUpstream = async (name) => {
   const ports = [await freePort(), await freePort()];
-  pm2(
-    'start',
-    fileURLToPath(import.meta.url),
-    '--name',
-    'demo-upstream',
-    '--',
-    '--serve',
-    ...ports.map(String),
-  );
+  pm2('start', fileURLToPath(import.meta.url), '--name', name, '--', '--serve', ...ports.map(String));
   print(
     `An application listens on localhost only: ${ports.map((port) => `127.0.0.1:${port}`).join(' and ')}`,
   );
@@ -88,7 +124,7 @@ const startUpstream = async () => {
 };
 
 /** Starts the MCP Inspector on its own ports 6274 and 6277 of localhost. @returns a proxy of the config for each */
-const startInspector = () => {
+const startInspector = (name) => {
   const token = randomBytes(16).toString('hex');
   const hosts = ['localhost', ...externalAddresses()];
   const env = {
@@ -97,7 +133,7 @@ const startInspector = () => {
     MCP_PROXY_AUTH_TOKEN: token,
     ALLOWED_ORIGINS: hosts.map((host) => `http://${host}:6274`).join(','),
   };
-  const args = ['start', 'npx', '--name', 'mcp-inspector', '--', '--yes', INSPECTOR];
+  const args = ['start', 'npx', '--name', name, '--', '--yes', INSPECTOR];
   execFileSync(process.execPath, [PM2, ...args], { env, stdio: ['ignore', 'ignore', 'inherit'] });
   print(`The MCP Inspector (${INSPECTOR}) starts on localhost:6274 and :6277. Open it at:`);
   for (const host of hosts.slice(1)) print(`  http://${host}:6274/?MCP_PROXY_AUTH_TOKEN=${token}`);
