@@ -14,7 +14,6 @@ import { until } from '../support/until.ts';
 
 const LOGROTATE = '/usr/sbin/logrotate';
 const skip = needs(needsProgram(LOGROTATE, 'logrotate'));
-const turn = (): Promise<void> => new Promise((done) => setImmediate(done));
 
 /** Runs logrotate as the user that runs the tests, with a state file of its own. */
 const logrotate = (rule: string, home: string, ...options: string[]): SpawnSyncReturns<string> =>
@@ -25,15 +24,21 @@ const logrotate = (rule: string, home: string, ...options: string[]): SpawnSyncR
 
 const rotated = (folder: string): string[] => readdirSync(folder).filter((name) => name.includes('.log-'));
 
-/** Runs logrotate until there is one more file. The names contain seconds, so each second has at most one file. */
+/** @returns the second of the newest rotated file: each name ends with it, so each second has at most one file */
+const newestSecond = (folder: string): number =>
+  Math.max(0, ...rotated(folder).map((name) => Number(/-(\d+)(\.gz)?$/.exec(name)?.[1])));
+
+/** Waits for a second without a file, and runs logrotate until there is one more file. */
 const rotateOnce = async (rule: string, home: string, folder: string): Promise<void> => {
   const before = rotated(folder).length;
-  while (rotated(folder).length === before) {
+  const last = newestSecond(folder);
+  await until(() => Math.floor(Date.now() / 1_000) > last, 'the next second');
+  await until(() => {
     const { status, stderr } = logrotate(rule, home, '--force');
-    // Within the same second, logrotate finds that its file exists already.
+    // logrotate's clock is coarser, so that it may still be within the same second: its file exists already.
     if (status !== 0) assert.match(stderr, /already exists, skipping rotation/);
-    await turn();
-  }
+    return rotated(folder).length > before;
+  }, 'a rotation');
 };
 
 /** @returns the texts of all files of a log, oldest first */
@@ -162,10 +167,12 @@ describe('rotation by the monitor, where there is no logrotate', { timeout: 240_
     const visit = async (): Promise<void> => {
       await (await fetch(`http://127.0.0.1:${port}/`, { headers: { connection: 'close' } })).text();
     };
+    const visitAndLook = (): Promise<boolean> => visit().then(isBounded);
     const filesOf = (folder: string, name: string): string[] =>
       existsSync(folder) ? readdirSync(folder).filter((file) => file.startsWith(`${name}-`)) : [];
     const isBounded = (): boolean => filesOf(own, `${app}.log`).some((file) => file.endsWith('.gz'));
-    while (!isBounded()) await visit();
+    // The monitor looks every 5 s, and compresses the file before the last one.
+    await until(visitAndLook, 'a rotated and compressed file', 60_000, 250);
     assert.ok(filesOf(own, `${app}.log`).length <= 3);
     await until(() => filesOf(pm2, `${app}-out.log`).length > 0);
     assert.equal((await sandbox.pm2('restart', app)).code, 0);
