@@ -41,7 +41,7 @@ test('the end and the return of an upstream are notified once each, also across 
 
   await upstream.close();
   await receiver.got(1);
-  const { monitor } = await sandbox.status();
+  const { monitor } = (await sandbox.ask()) ?? {};
   assert.ok(monitor);
   process.kill(monitor.pid, 'SIGKILL');
   await sandbox.proxyUntil(port, ({ state }) => state === 'down');
@@ -76,7 +76,7 @@ test('the end and the return of an upstream are notified once each, also across 
     [`tcp-proxy-${port}`, 'recovered', 'resolved', 'upstream_down'],
   ]);
   assert.match(messages()[0]?.alerts[0]?.annotations.why ?? '', /nothing listens on/);
-  const after = (await sandbox.status()).monitor;
+  const after = (await sandbox.ask())?.monitor;
   assert.deepEqual(after?.alerts.channels, [{ name: 'webhook', waiting: 0, problem: null }]);
 });
 

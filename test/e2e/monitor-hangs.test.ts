@@ -26,7 +26,7 @@ describe('a monitor that does not answer', { skip }, () => {
   });
 
   const monitorPid = async (): Promise<number> => {
-    const { monitor } = await sandbox.status();
+    const { monitor } = (await sandbox.ask()) ?? {};
     assert.ok(monitor, 'the monitor answers');
     return monitor.pid;
   };

@@ -78,7 +78,8 @@ for (const [version, pm2Bin, skip] of VERSIONS)
 
 test('the monitor outlives a PM2 daemon that is killed, while it has metrics to send', async (t) => {
   const { sandbox, port, pid } = await rig(t);
-  const before = (await sandbox.status()).monitor;
+  const before = (await sandbox.ask())?.monitor;
+  assert.ok(before);
   const daemon = Number(readFileSync(join(sandbox.folder, 'pm2/pm2.pid'), 'utf8'));
   process.kill(daemon, 'SIGKILL');
   try {
@@ -87,7 +88,7 @@ test('the monitor outlives a PM2 daemon that is killed, while it has metrics to 
     process.kill(Number(pid), 'SIGKILL');
     await sandbox.proxyUntil(port, ({ state }) => state === 'down');
     const after = await until(async () => {
-      const { monitor } = await sandbox.status();
+      const { monitor } = (await sandbox.ask()) ?? {};
       return (monitor?.lastCheckAt ?? 0) > killedAt + 3_000 ? monitor : undefined;
     }, 'three checks of @pm2/io later');
     assert.equal(after?.pid, before?.pid);

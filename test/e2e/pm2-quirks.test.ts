@@ -42,20 +42,13 @@ const run = async (t: TestContext, change = '(app) => app'): Promise<Running> =>
 const signalDaemon = ({ folder }: Pm2Sandbox, name: NodeJS.Signals): boolean =>
   process.kill(Number(readFileSync(join(folder, 'pm2/pm2.pid'), 'utf8')), name);
 
-/** Waits for `count` more checks of the monitor. */
-const waitForChecks = async (sandbox: Pm2Sandbox, count: number): Promise<void> => {
-  for (const checkedAt = new Set<number>(); checkedAt.size <= count; )
-    checkedAt.add((await sandbox.status()).monitor?.lastCheckAt ?? 0);
-};
-
 test('a daemon that hangs is reported, and a restart that was requested meanwhile is not done twice when it continues', async (t) => {
   const { sandbox, ports } = await run(t);
   const [port] = ports;
   const { pid } = await sandbox.proxyUntil(port, isUp);
   signalDaemon(sandbox, 'SIGSTOP');
-  let now = await sandbox.status();
-  while (!now.monitor?.pm2Problem) now = await sandbox.status();
-  assert.match(now.monitor.pm2Problem, /^PM2 did not answer within \d+ ms$/);
+  const now = await sandbox.snapshotUntil(({ monitor }) => monitor?.pm2Problem != null);
+  assert.match(now.monitor?.pm2Problem ?? '', /^PM2 did not answer within \d+ ms$/);
   assert.ok(now.proxies.every(isUp), 'the proxies go on without it');
 
   process.kill(Number(pid), 'SIGSTOP');
@@ -63,12 +56,12 @@ test('a daemon that hangs is reported, and a restart that was requested meanwhil
   assert.deepEqual([down.cause, down.pid], ['stopped_by_signal', pid]);
   const failed = `Restart of proxy for port ${port} failed: PM2 did not answer`;
   // The daemon writes the apps' logs: while it is stopped, only the monitor's status has its lines.
-  while (!(await sandbox.status()).log.some((line) => line.includes(failed)));
+  await sandbox.snapshotUntil(({ log }) => log.some((line) => line.includes(failed)));
 
   signalDaemon(sandbox, 'SIGCONT');
   const back = await sandbox.proxyUntil(port, (proxy) => isUp(proxy) && proxy.pid !== pid);
   assert.match(sandbox.log('proxy-monitor'), /PM2 answers again/);
-  await waitForChecks(sandbox, 20);
+  await sandbox.checks(20);
   const later = await sandbox.proxyUntil(port, isUp);
   assert.deepEqual([later.pid, later.restarts.forced], [back.pid, 1]);
   assert.equal((await sandbox.proxyUntil(ports[1], isUp)).restarts.forced, 0);
@@ -105,7 +98,7 @@ test('a crash loop is alerted once and left to PM2, and the other proxies are no
   const looping = await sandbox.proxyUntil(port, (proxy) => proxy.cause === 'crash_loop');
   assert.ok(looping.restarts.crash >= 5, `${looping.restarts.crash} crashes`);
   assert.equal(looping.detail, 'exited with code 3');
-  await waitForChecks(sandbox, 20);
+  await sandbox.checks(20);
   const alerts = sandbox.log('proxy-monitor').split(/ALERT: Proxy for port/).length - 1;
   const now = await sandbox.proxyUntil(port, () => true);
   assert.deepEqual([alerts, now.cause, now.restarts.forced], [1, 'crash_loop', 0]);
@@ -127,7 +120,8 @@ test('a second monitor waits until the first one exits, and continues with its s
   const { pid } = await sandbox.proxyUntil(port, isUp);
   process.kill(Number(pid), 'SIGKILL');
   const before = await sandbox.proxyUntil(port, (proxy) => isUp(proxy) && proxy.pid !== pid);
-  const first = (await sandbox.status()).monitor?.pid;
+  const first = (await sandbox.ask())?.monitor?.pid;
+  assert.ok(first);
 
   const cli = join(process.cwd(), 'dist/cli.js');
   const second = spawn(process.execPath, [cli, 'monitor'], {
@@ -140,13 +134,12 @@ test('a second monitor waits until the first one exits, and continues with its s
     output += text;
   });
   while (!output.includes('Another monitor answers on')) await once(second.stdout, 'data');
-  await waitForChecks(sandbox, 10);
-  assert.equal((await sandbox.status()).monitor?.pid, first);
+  await sandbox.checks(10);
+  assert.equal((await sandbox.ask())?.monitor?.pid, first);
   assert.doesNotMatch(output, /Monitoring/);
 
   assert.equal((await sandbox.pm2('stop', 'proxy-monitor')).code, 0);
-  let now = await sandbox.status();
-  while (now.monitor?.pid !== second.pid) now = await sandbox.status();
+  await sandbox.snapshotUntil(({ monitor }) => monitor?.pid === second.pid);
   const after = await sandbox.proxyUntil(port, isUp);
   assert.deepEqual(
     [after.pid, after.restarts, after.failures.total],

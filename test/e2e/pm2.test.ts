@@ -54,9 +54,7 @@ describe('a proxy under PM2', () => {
   test('is up, and checked from end to end, also when its allow list excludes the monitor', async () => {
     await assert.rejects(fetch(`http://127.0.0.1:${restrictedPort}/`), 'a client from here is refused');
     const { pid } = await sandbox.proxyUntil(restrictedPort, ({ checkMs }) => checkMs !== null);
-    const { lastCheckAt = 0 } = (await sandbox.status()).monitor ?? {};
-    for (let last = lastCheckAt; last < lastCheckAt + 3_000; )
-      last = (await sandbox.status()).monitor?.lastCheckAt ?? 0;
+    await sandbox.checks(3);
     const now = await sandbox.proxyUntil(restrictedPort, () => true);
     assert.deepEqual(
       [now.state, now.pid, now.restarts, now.failures.total],
@@ -117,9 +115,7 @@ describe('a proxy under PM2', () => {
     await sandbox.pm2('stop', `tcp-proxy-${port}`);
     const stopped = await sandbox.proxyUntil(port, ({ state }) => state === 'stopped');
     assert.equal(stopped.pm2, 'stopped');
-    const checkedAt = (await sandbox.status()).monitor?.lastCheckAt ?? 0;
-    for (let last = checkedAt; last < checkedAt + 5_000; )
-      last = (await sandbox.status()).monitor?.lastCheckAt ?? 0;
+    await sandbox.checks(5);
     assert.equal((await sandbox.proxyUntil(port, () => true)).state, 'stopped');
     await assert.rejects(fetch(`http://127.0.0.1:${port}/`));
     await sandbox.pm2('start', `tcp-proxy-${port}`);
@@ -127,11 +123,10 @@ describe('a proxy under PM2', () => {
   });
 
   test('keeps its counters when the monitor is killed', async () => {
-    const { monitor, proxies } = await sandbox.status();
+    const { monitor, proxies } = (await sandbox.ask()) ?? assert.fail('no monitor answers');
     assert.ok(monitor);
     process.kill(monitor.pid, 'SIGKILL');
-    let now = await sandbox.status();
-    while (!now.monitor || now.monitor.pid === monitor.pid) now = await sandbox.status();
+    const now = await sandbox.snapshotUntil((later) => later.monitor?.pid !== monitor.pid);
     const counters = ({ port, failures, restarts, recovery }: ProxyStatus): object => ({
       port,
       failures,
@@ -290,12 +285,11 @@ describe('a separate installation', () => {
     const http = `127.0.0.1:${owner.port}`;
     sandbox.configure([{ listen: `127.0.0.1:${await freePort()}`, upstream: 'localhost:1' }], { http });
     await sandbox.pm2('start', ECOSYSTEM);
-    assert.equal((await sandbox.status()).monitor?.http, null);
+    assert.equal((await sandbox.ask())?.monitor?.http, null);
     assert.match(sandbox.log('proxy-monitor'), /No page: listen EADDRINUSE/);
     await owner.close();
-    let now = await sandbox.status();
-    while (!now.monitor?.http) now = await sandbox.status();
-    assert.equal(now.monitor.http, `http://${http}`);
+    const now = await sandbox.snapshotUntil(({ monitor }) => monitor?.http != null);
+    assert.equal(now.monitor?.http, `http://${http}`);
     assert.deepEqual(await (await fetch(`http://${http}/healthz`)).json(), { ok: true });
   });
 
@@ -332,14 +326,13 @@ describe('a separate installation', () => {
     await sandbox.pm2('start', ECOSYSTEM);
     const { pid } = await sandbox.proxyUntil(port, isUp);
     process.kill(Number(readFileSync(join(sandbox.folder, 'pm2/pm2.pid'), 'utf8')), 'SIGKILL');
-    let now = await sandbox.status();
-    while (!now.monitor?.pm2Problem) now = await sandbox.status();
-    assert.match(now.monitor.pm2Problem, /daemon is not running/);
+    const now = await sandbox.snapshotUntil(({ monitor }) => monitor?.pm2Problem != null);
+    assert.match(now.monitor?.pm2Problem ?? '', /daemon is not running/);
     assert.deepEqual([now.proxies[0]?.state, now.proxies[0]?.pid], ['up', pid]);
     assert.equal(await (await fetch(`http://127.0.0.1:${port}/`)).text(), 'the upstream');
 
     assert.equal((await sandbox.steadyport('start')).code, 0);
-    const orphans = [now.monitor.pid, Number(pid)];
+    const orphans = [Number(now.monitor?.pid), Number(pid)];
     const isBack = (proxy: ProxyStatus): boolean =>
       isUp(proxy) && proxy.pid !== pid && proxy.pm2 === 'online';
     await sandbox.proxyUntil(port, isBack);

@@ -30,7 +30,7 @@ const waitForEnd = async (...pids: readonly number[]): Promise<void> => {
 /** Tries to connect during the next 8 checks of the monitor. */
 const staysRefused = async (sandbox: Pm2Sandbox, port: number): Promise<void> => {
   for (const checkedAt = new Set<number>(); checkedAt.size < 8; ) {
-    const { monitor } = await sandbox.status();
+    const { monitor } = (await sandbox.ask()) ?? {};
     assert.ok(monitor, 'the monitor answers');
     checkedAt.add(monitor.lastCheckAt);
     assert.equal(await connects(port), false);

@@ -6,7 +6,11 @@ import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ProxyStatus, Snapshot } from '../../src/status/snapshot.ts';
+import type { Snapshot } from '../../src/status/snapshot.ts';
+import { readInteger } from '../../src/system/files.ts';
+import { HAS_PROCFS, isAlive } from '../../src/system/proc/procfs.ts';
+import { createMonitorClient, type MonitorClient } from './monitor-client.ts';
+import { until } from './until.ts';
 
 const ROOT = process.cwd();
 export const ECOSYSTEM = join(ROOT, 'ecosystem.config.js');
@@ -19,15 +23,14 @@ export interface Outcome {
 }
 
 /** A real PM2 daemon with a PM2_HOME and a STEADYPORT_HOME of its own. */
-export interface Pm2Sandbox {
+export interface Pm2Sandbox extends MonitorClient {
   readonly folder: string;
   readonly env: Readonly<Record<string, string>>;
   configure(proxies: readonly object[], monitor?: object, alerts?: object): void;
   pm2(...args: string[]): Promise<Outcome>;
   steadyport(...args: string[]): Promise<Outcome>;
+  /** Runs `steadyport status --json`, which finds the state without the monitor too. */
   status(): Promise<Snapshot>;
-  /** Waits until the status of a proxy meets the condition. @param id its port or its socket's name */
-  proxyUntil(id: number | string, condition: (proxy: ProxyStatus) => boolean): Promise<ProxyStatus>;
   log(app: string): string;
   /** Ends the daemon and with it every app. @throws when an app wrote to stderr */
   close(): Promise<void>;
@@ -71,10 +74,10 @@ export const openPm2Sandbox = (
     pm2: (...args) => run(pm2Bin, args),
     steadyport,
     status,
-    proxyUntil: (id, condition) => waitForProxy(status, id, condition),
+    ...createMonitorClient(env.STEADYPORT_HOME),
     log: (app) => readFileSync(join(folder, 'pm2', 'logs', `${app}-out.log`), 'utf8'),
     close: async () => {
-      await run(pm2Bin, ['kill']);
+      await endDaemon(env.PM2_HOME);
       const errors = readErrors(join(folder, 'pm2', 'logs'));
       rmSync(folder, { recursive: true, force: true });
       assert.equal(errors, '', 'no app wrote to stderr');
@@ -82,19 +85,18 @@ export const openPm2Sandbox = (
   };
 };
 
-/** Waits until the monitor reports a proxy that meets the condition. */
-export const waitForProxy = async (
-  status: () => Promise<Snapshot>,
-  id: number | string,
-  condition: (proxy: ProxyStatus) => boolean,
-): Promise<ProxyStatus> => {
-  let last: ProxyStatus | undefined;
-  for (const giveUpAt = Date.now() + 60_000; Date.now() < giveUpAt; ) {
-    const { monitor, proxies } = await status();
-    last = proxies.find((proxy) => proxy.id === String(id));
-    if (monitor && last && condition(last)) return last;
-  }
-  throw new Error(`${id} never met ${condition}; its last status: ${JSON.stringify(last)}`);
+/** Ends the daemon and its apps as `pm2 kill` does, without starting PM2's command line for it. */
+const endDaemon = async (pm2Home: string): Promise<void> => {
+  const pid = readInteger(join(pm2Home, 'pm2.pid'));
+  if (pid === undefined || !isDaemon(pid, pm2Home)) return;
+  process.kill(pid, 'SIGTERM');
+  await until(() => !isAlive(pid), `the end of the daemon of ${pm2Home}`);
+};
+
+/** The title of a daemon names its PM2_HOME; another process may have the pid of one that was killed. */
+const isDaemon = (pid: number, pm2Home: string): boolean => {
+  if (!isAlive(pid)) return false;
+  return !HAS_PROCFS || readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(pm2Home);
 };
 
 const readErrors = (logs: string): string =>

@@ -14,8 +14,8 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join, relative } from 'node:path';
-import type { ProxyStatus, Snapshot } from '../../src/status/snapshot.ts';
-import { type Outcome, waitForProxy } from './pm2-sandbox.ts';
+import { createMonitorClient, type MonitorClient } from './monitor-client.ts';
+import type { Outcome } from './pm2-sandbox.ts';
 import { needs, needsProgram, needsRoot } from './requirements.ts';
 import { until } from './until.ts';
 
@@ -71,16 +71,13 @@ export interface ContainerProcess {
  * A slim container: a user without rights, no program on the PATH but node, npm and sh, NODE_ENV=production, and a
  * PID namespace whose PID 1 never waits for its children.
  */
-export interface SlimContainer {
+export interface SlimContainer extends MonitorClient {
   readonly home: string;
   configure(proxies: readonly object[], monitor?: object): void;
   /** Starts PID 1. @param netns the name of the network namespace; default: the machine's */
   boot(command: readonly string[], netns?: string): Promise<void>;
   /** Runs a program in the project's folder. */
   run(...command: string[]): Promise<Outcome>;
-  status(): Promise<Snapshot>;
-  /** Waits until the status of a proxy meets the condition. */
-  proxyUntil(id: number | string, condition: (proxy: ProxyStatus) => boolean): Promise<ProxyStatus>;
   /**
    * Finds a process by its pid inside the container; `state` is as in proc_pid_stat(5).
    * @returns undefined when there is no such process
@@ -112,8 +109,6 @@ export const openSlimContainer = (image: Image): SlimContainer => {
       `--wd=${cwd}`,
       ...asNobody(command),
     ]);
-  const status = async (): Promise<Snapshot> =>
-    JSON.parse((await run('node', 'dist/cli.js', 'status', '--json')).stdout) as Snapshot;
   const end = async (signal: NodeJS.Signals): Promise<number | null> => {
     if (!unshare || unshare.exitCode !== null || unshare.signalCode !== null) return null;
     const exit = once(unshare, 'exit');
@@ -136,8 +131,7 @@ export const openSlimContainer = (image: Image): SlimContainer => {
       first = await onlyChild(child);
     },
     run,
-    status,
-    proxyUntil: (id, condition) => waitForProxy(status, id, condition),
+    ...createMonitorClient(join(home, '.steadyport')),
     processOf: (pid) => processOf(first, pid),
     kill: async (pid) => {
       await run('sh', '-c', `kill -9 ${pid}`);

@@ -5,11 +5,12 @@ const POLL_MS = 10;
 const LIMIT_MS = 120_000;
 
 /**
- * Waits for a state that no event announces, by asking every POLL_MS, or, where the answer takes longer than that, as long
+ * Waits for a state that no event announces, by asking every `pollMs`, or, where the answer takes longer than that, as long
  * after it as it took: a condition that starts a program leaves half of a core to what it waits for.
  * @param condition holds as soon as it gives anything but false, null or undefined
  * @param description names the state in the error; default: the source of the condition
  * @param limitMs default: LIMIT_MS
+ * @param pollMs default: POLL_MS; longer where each question costs what is waited for
  * @returns what the condition gave
  * @throws when the condition does not hold within the limit
  */
@@ -17,6 +18,7 @@ export const until = async <T>(
   condition: () => T | Promise<T>,
   description = String(condition),
   limitMs = LIMIT_MS,
+  pollMs = POLL_MS,
 ): Promise<Exclude<T, false | null | undefined>> => {
   for (const startedAt = performance.now(); ; ) {
     const askedAt = performance.now();
@@ -24,6 +26,6 @@ export const until = async <T>(
     if (value !== false && value !== null && value !== undefined)
       return value as Exclude<T, false | null | undefined>;
     if (performance.now() - startedAt > limitMs) throw new Error(`not within ${limitMs} ms: ${description}`);
-    await sleep(Math.max(POLL_MS, performance.now() - askedAt));
+    await sleep(Math.max(pollMs, performance.now() - askedAt));
   }
 };
