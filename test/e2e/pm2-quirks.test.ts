@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import type { ProxyStatus } from '../../src/status/snapshot.ts';
 import { ECOSYSTEM, openPm2Sandbox, openUpstream, type Pm2Sandbox } from '../support/pm2-sandbox.ts';
 import { freePort } from '../support/proxy-harness.ts';
@@ -42,109 +42,115 @@ const run = async (t: TestContext, change = '(app) => app'): Promise<Running> =>
 const signalDaemon = ({ folder }: Pm2Sandbox, name: NodeJS.Signals): boolean =>
   process.kill(Number(readFileSync(join(folder, 'pm2/pm2.pid'), 'utf8')), name);
 
-test('a daemon that hangs is reported, and a restart that was requested meanwhile is not done twice when it continues', async (t) => {
-  const { sandbox, ports } = await run(t);
-  const [port] = ports;
-  const { pid } = await sandbox.proxyUntil(port, isUp);
-  signalDaemon(sandbox, 'SIGSTOP');
-  const now = await sandbox.snapshotUntil(({ monitor }) => monitor?.pm2Problem != null);
-  assert.match(now.monitor?.pm2Problem ?? '', /^PM2 did not answer within \d+ ms$/);
-  assert.ok(now.proxies.every(isUp), 'the proxies go on without it');
-
-  process.kill(Number(pid), 'SIGSTOP');
-  const down = await sandbox.proxyUntil(port, ({ state }) => state === 'down');
-  assert.deepEqual([down.cause, down.pid], ['stopped_by_signal', pid]);
-  const failed = `Restart of proxy for port ${port} failed: PM2 did not answer`;
-  // The daemon writes the apps' logs: while it is stopped, only the monitor's status has its lines.
-  await sandbox.snapshotUntil(({ log }) => log.some((line) => line.includes(failed)));
-
-  signalDaemon(sandbox, 'SIGCONT');
-  const back = await sandbox.proxyUntil(port, (proxy) => isUp(proxy) && proxy.pid !== pid);
-  assert.match(sandbox.log('proxy-monitor'), /PM2 answers again/);
-  await sandbox.checks(20);
-  const later = await sandbox.proxyUntil(port, isUp);
-  assert.deepEqual([later.pid, later.restarts.forced], [back.pid, 1]);
-  assert.equal((await sandbox.proxyUntil(ports[1], isUp)).restarts.forced, 0);
-});
-
-test('an app that PM2 has given up, which stays "waiting restart", is restarted', async (t) => {
-  const { sandbox, ports } = await run(t, '(app) => ({ ...app, autorestart: false })');
-  const [port] = ports;
-  for (const crashes of [1, 2]) {
-    const { pid } = await sandbox.proxyUntil(port, isUp);
-    process.kill(Number(pid), 'SIGKILL');
-    const back = await sandbox.proxyUntil(port, (proxy) => isUp(proxy) && proxy.pid !== pid);
-    assert.deepEqual(back.restarts, { crash: crashes, forced: 0 });
-  }
-  const tries = sandbox.log('proxy-monitor').split(`Attempting to restart proxy for port ${port}...`);
-  assert.equal(tries.length - 1, 2);
-});
-
-test('a crash loop is alerted once and left to PM2, and the other proxies are not touched', async (t) => {
-  const preload = 'preload.cjs';
-  const change = `(app) => {
-    const preload = require('node:path').join(app.env.STEADYPORT_HOME, '..', '${preload}');
-    return { ...app, node_args: ['--require', preload] };
-  }`;
-  const crash = `const { existsSync } = require('node:fs');
-    if (existsSync(__dirname + '/crash-' + process.argv.at(-1))) process.exit(3);`;
-  const { sandbox, ports } = await run(t, `(app) => { ${writing(preload, crash)} return (${change})(app); }`);
-  const [port, otherPort] = ports;
-  const untouched = await sandbox.proxyUntil(otherPort, isUp);
-  const { pid } = await sandbox.proxyUntil(port, isUp);
-  const cause = join(sandbox.folder, `crash-tcp-proxy-${port}`);
-  writeFileSync(cause, '');
-  process.kill(Number(pid), 'SIGKILL');
-  const looping = await sandbox.proxyUntil(port, (proxy) => proxy.cause === 'crash_loop');
-  assert.ok(looping.restarts.crash >= 5, `${looping.restarts.crash} crashes`);
-  assert.equal(looping.detail, 'exited with code 3');
-  await sandbox.checks(20);
-  const alerts = sandbox.log('proxy-monitor').split(/ALERT: Proxy for port/).length - 1;
-  const now = await sandbox.proxyUntil(port, () => true);
-  assert.deepEqual([alerts, now.cause, now.restarts.forced], [1, 'crash_loop', 0]);
-  assert.doesNotMatch(sandbox.log('proxy-monitor'), /Attempting to restart/);
-  const still = await sandbox.proxyUntil(otherPort, isUp);
-  assert.deepEqual([still.pid, still.failures.total], [untouched.pid, untouched.failures.total]);
-  rmSync(cause);
-  await sandbox.proxyUntil(port, (proxy) => proxy.pm2 === 'online' && proxy.engine !== null);
-  assert.equal(await (await fetch(`http://127.0.0.1:${port}/`)).text(), 'the upstream');
-});
-
 /** @returns JavaScript that writes a file beside STEADYPORT_HOME */
 const writing = (name: string, text: string): string =>
   `require('node:fs').writeFileSync(require('node:path').join(app.env.STEADYPORT_HOME, '..', ${JSON.stringify(name)}), ${JSON.stringify(text)});`;
 
-test('a second monitor waits until the first one exits, and continues with its state', async (t) => {
-  const { sandbox, ports } = await run(t);
-  const [port] = ports;
-  const { pid } = await sandbox.proxyUntil(port, isUp);
-  process.kill(Number(pid), 'SIGKILL');
-  const before = await sandbox.proxyUntil(port, (proxy) => isUp(proxy) && proxy.pid !== pid);
-  const first = (await sandbox.ask())?.monitor?.pid;
-  assert.ok(first);
+/** Each test has a PM2 of its own, and waits most of the time. */
+describe("PM2's peculiarities", { concurrency: true }, () => {
+  test('a daemon that hangs is reported, and a restart that was requested meanwhile is not done twice when it continues', async (t) => {
+    const { sandbox, ports } = await run(t);
+    const [port] = ports;
+    const { pid } = await sandbox.proxyUntil(port, isUp);
+    signalDaemon(sandbox, 'SIGSTOP');
+    const now = await sandbox.snapshotUntil(({ monitor }) => monitor?.pm2Problem != null);
+    assert.match(now.monitor?.pm2Problem ?? '', /^PM2 did not answer within \d+ ms$/);
+    assert.ok(now.proxies.every(isUp), 'the proxies go on without it');
 
-  const cli = join(process.cwd(), 'dist/cli.js');
-  const second = spawn(process.execPath, [cli, 'monitor'], {
-    env: sandbox.env,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  t.after(() => second.kill('SIGKILL'));
-  let output = '';
-  second.stdout.setEncoding('utf8').on('data', (text: string) => {
-    output += text;
-  });
-  while (!output.includes('Another monitor answers on')) await once(second.stdout, 'data');
-  await sandbox.checks(10);
-  assert.equal((await sandbox.ask())?.monitor?.pid, first);
-  assert.doesNotMatch(output, /Monitoring/);
+    process.kill(Number(pid), 'SIGSTOP');
+    const down = await sandbox.proxyUntil(port, ({ state }) => state === 'down');
+    assert.deepEqual([down.cause, down.pid], ['stopped_by_signal', pid]);
+    const failed = `Restart of proxy for port ${port} failed: PM2 did not answer`;
+    // The daemon writes the apps' logs: while it is stopped, only the monitor's status has its lines.
+    await sandbox.snapshotUntil(({ log }) => log.some((line) => line.includes(failed)));
 
-  assert.equal((await sandbox.pm2('stop', 'proxy-monitor')).code, 0);
-  await sandbox.snapshotUntil(({ monitor }) => monitor?.pid === second.pid);
-  const after = await sandbox.proxyUntil(port, isUp);
-  assert.deepEqual(
-    [after.pid, after.restarts, after.failures.total],
-    [before.pid, before.restarts, before.failures.total],
-  );
-  second.kill('SIGTERM');
-  assert.deepEqual(await once(second, 'exit'), [0, null]);
+    signalDaemon(sandbox, 'SIGCONT');
+    const back = await sandbox.proxyUntil(port, (proxy) => isUp(proxy) && proxy.pid !== pid);
+    assert.match(sandbox.log('proxy-monitor'), /PM2 answers again/);
+    await sandbox.checks(20);
+    const later = await sandbox.proxyUntil(port, isUp);
+    assert.deepEqual([later.pid, later.restarts.forced], [back.pid, 1]);
+    assert.equal((await sandbox.proxyUntil(ports[1], isUp)).restarts.forced, 0);
+  });
+
+  test('an app that PM2 has given up, which stays "waiting restart", is restarted', async (t) => {
+    const { sandbox, ports } = await run(t, '(app) => ({ ...app, autorestart: false })');
+    const [port] = ports;
+    for (const crashes of [1, 2]) {
+      const { pid } = await sandbox.proxyUntil(port, isUp);
+      process.kill(Number(pid), 'SIGKILL');
+      const back = await sandbox.proxyUntil(port, (proxy) => isUp(proxy) && proxy.pid !== pid);
+      assert.deepEqual(back.restarts, { crash: crashes, forced: 0 });
+    }
+    const tries = sandbox.log('proxy-monitor').split(`Attempting to restart proxy for port ${port}...`);
+    assert.equal(tries.length - 1, 2);
+  });
+
+  test('a crash loop is alerted once and left to PM2, and the other proxies are not touched', async (t) => {
+    const preload = 'preload.cjs';
+    const change = `(app) => {
+    const preload = require('node:path').join(app.env.STEADYPORT_HOME, '..', '${preload}');
+    return { ...app, node_args: ['--require', preload] };
+  }`;
+    const crash = `const { existsSync } = require('node:fs');
+    if (existsSync(__dirname + '/crash-' + process.argv.at(-1))) process.exit(3);`;
+    const { sandbox, ports } = await run(
+      t,
+      `(app) => { ${writing(preload, crash)} return (${change})(app); }`,
+    );
+    const [port, otherPort] = ports;
+    const untouched = await sandbox.proxyUntil(otherPort, isUp);
+    const { pid } = await sandbox.proxyUntil(port, isUp);
+    const cause = join(sandbox.folder, `crash-tcp-proxy-${port}`);
+    writeFileSync(cause, '');
+    process.kill(Number(pid), 'SIGKILL');
+    const looping = await sandbox.proxyUntil(port, (proxy) => proxy.cause === 'crash_loop');
+    assert.ok(looping.restarts.crash >= 5, `${looping.restarts.crash} crashes`);
+    assert.equal(looping.detail, 'exited with code 3');
+    await sandbox.checks(20);
+    const alerts = sandbox.log('proxy-monitor').split(/ALERT: Proxy for port/).length - 1;
+    const now = await sandbox.proxyUntil(port, () => true);
+    assert.deepEqual([alerts, now.cause, now.restarts.forced], [1, 'crash_loop', 0]);
+    assert.doesNotMatch(sandbox.log('proxy-monitor'), /Attempting to restart/);
+    const still = await sandbox.proxyUntil(otherPort, isUp);
+    assert.deepEqual([still.pid, still.failures.total], [untouched.pid, untouched.failures.total]);
+    rmSync(cause);
+    await sandbox.proxyUntil(port, (proxy) => proxy.pm2 === 'online' && proxy.engine !== null);
+    assert.equal(await (await fetch(`http://127.0.0.1:${port}/`)).text(), 'the upstream');
+  });
+
+  test('a second monitor waits until the first one exits, and continues with its state', async (t) => {
+    const { sandbox, ports } = await run(t);
+    const [port] = ports;
+    const { pid } = await sandbox.proxyUntil(port, isUp);
+    process.kill(Number(pid), 'SIGKILL');
+    const before = await sandbox.proxyUntil(port, (proxy) => isUp(proxy) && proxy.pid !== pid);
+    const first = (await sandbox.ask())?.monitor?.pid;
+    assert.ok(first);
+
+    const cli = join(process.cwd(), 'dist/cli.js');
+    const second = spawn(process.execPath, [cli, 'monitor'], {
+      env: sandbox.env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    t.after(() => second.kill('SIGKILL'));
+    let output = '';
+    second.stdout.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+    });
+    while (!output.includes('Another monitor answers on')) await once(second.stdout, 'data');
+    await sandbox.checks(10);
+    assert.equal((await sandbox.ask())?.monitor?.pid, first);
+    assert.doesNotMatch(output, /Monitoring/);
+
+    assert.equal((await sandbox.pm2('stop', 'proxy-monitor')).code, 0);
+    await sandbox.snapshotUntil(({ monitor }) => monitor?.pid === second.pid);
+    const after = await sandbox.proxyUntil(port, isUp);
+    assert.deepEqual(
+      [after.pid, after.restarts, after.failures.total],
+      [before.pid, before.restarts, before.failures.total],
+    );
+    second.kill('SIGTERM');
+    assert.deepEqual(await once(second, 'exit'), [0, null]);
+  });
 });

@@ -184,7 +184,8 @@ describe('a proxy under PM2', () => {
   });
 });
 
-describe('a separate installation', () => {
+/** Each test has a PM2 of its own, and waits most of the time. */
+describe('a separate installation', { concurrency: 3 }, () => {
   const open = async (t: { after(fn: () => Promise<void>): void }, env = {}): Promise<Pm2Sandbox> => {
     const sandbox = openPm2Sandbox(env);
     t.after(() => sandbox.close());

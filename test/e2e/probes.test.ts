@@ -4,7 +4,7 @@ import { chownSync, existsSync, readdirSync, readFileSync, writeFileSync } from 
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import type { ProxyStatus } from '../../src/status/snapshot.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { ECOSYSTEM, openPm2Sandbox } from '../support/pm2-sandbox.ts';
@@ -22,92 +22,6 @@ const postgres = (program: string): string => join(VERSIONS, newestVersion(), 'b
 const isUp = ({ state }: ProxyStatus): boolean => state === 'up';
 const isDown = ({ state }: ProxyStatus): boolean => state === 'down';
 const on = (port: number, host = '127.0.0.1'): string => `${host}:${port}`;
-
-test('a proxy whose Redis answers PING is up, and one whose upstream accepts and is silent is down and says so', {
-  skip: needs(needsProgram('redis-server', 'redis-server')),
-}, async (t) => {
-  const stage = openStage(t);
-  const [redis, port, silentPort] = [await freePort(), await freePort(), await freePort()];
-  const config = ['--port', `${redis}`, '--bind', '127.0.0.1', '--dir', stage.folder, '--save', ''];
-  await stage.serve('redis-server', config, /Ready to accept connections/);
-  const silent = await serve(t, () => {});
-  const sandbox = openPm2Sandbox();
-  t.after(() => sandbox.close());
-  const probe = { type: 'expect', send: 'PING\r\n', expect: '+PONG' };
-  sandbox.configure([
-    { listen: on(port), upstream: on(redis), probe },
-    { listen: on(silentPort), upstream: on(silent.port), probe },
-  ]);
-  const started = await sandbox.pm2('start', ECOSYSTEM);
-  assert.equal(started.code, 0, started.stderr);
-
-  const up = await sandbox.proxyUntil(port, (now) => isUp(now) && now.checkMs !== null);
-  assert.equal(up.connections.total, 0, 'the checks through it are not counted');
-  const client = dial(t, { host: '127.0.0.1', port });
-  client.write('PING\r\n');
-  assert.equal(String((await once(client, 'data'))[0]), '+PONG\r\n');
-
-  const down = await sandbox.proxyUntil(silentPort, isDown);
-  assert.equal(down.detail, `${on(silent.port)}: no answer within 2000 ms`);
-  assert.equal(down.cause, 'upstream_unhealthy');
-  assert.deepEqual(down.restarts, { crash: 0, forced: 0 });
-  const { code, stdout } = await sandbox.steadyport('status', String(silentPort));
-  assert.equal(code, 1);
-  assert.match(stdout, /no answer within 2000 ms/);
-});
-
-test('a proxy whose Redis wants a password is up by its own kind of probe, and one in front of another server is not', {
-  skip: needs(needsProgram('redis-server', 'redis-server')),
-}, async (t) => {
-  const stage = openStage(t);
-  const redis = await freePort();
-  const port = await freePort();
-  const otherPort = await freePort();
-  const config = ['--port', `${redis}`, '--bind', '127.0.0.1', '--dir', stage.folder, '--save', ''];
-  await stage.serve('redis-server', [...config, '--requirepass', 'secret'], /Ready to accept connections/);
-  const other = await serve(t, (socket) =>
-    socket.write('-LOADING Redis is loading the dataset in memory\r\n'),
-  );
-  const sandbox = openPm2Sandbox();
-  t.after(() => sandbox.close());
-  sandbox.configure([
-    { listen: on(port), upstream: on(redis), probe: { type: 'redis' } },
-    { listen: on(otherPort), upstream: on(other.port), probe: { type: 'redis' } },
-  ]);
-  const started = await sandbox.pm2('start', ECOSYSTEM);
-  assert.equal(started.code, 0, started.stderr);
-  await sandbox.proxyUntil(port, (now) => isUp(now) && now.checkMs !== null);
-  const down = await sandbox.proxyUntil(otherPort, isDown);
-  assert.equal(down.cause, 'upstream_unhealthy');
-  assert.match(
-    down.detail ?? '',
-    /the answer is "-LOADING Redis is loading the dataset in memory", expected/,
-  );
-});
-
-test('a proxy whose PostgreSQL takes logins is up, with a password, without one and over TLS, and nothing is logged', {
-  skip: needs(needsProgram(postgres('postgres'), 'postgresql'), needsProgram('openssl', 'openssl')),
-}, async (t) => {
-  const stage = openStage(t);
-  const upstream = await freePort();
-  const log = await startPostgres(stage, upstream);
-  const scram = await freePort();
-  const trust = await freePort();
-  const secure = await freePort();
-  const sandbox = openPm2Sandbox();
-  t.after(() => sandbox.close());
-  const probe = { type: 'postgres', user: 'steady', database: 'postgres' };
-  sandbox.configure([
-    { listen: on(scram), upstream: on(upstream), probe: { type: 'postgres' } },
-    { listen: on(trust), upstream: on(upstream), probe },
-    { listen: on(secure), upstream: on(upstream), probe: { ...probe, tls: true } },
-  ]);
-  const started = await sandbox.pm2('start', ECOSYSTEM);
-  assert.equal(started.code, 0, started.stderr);
-  for (const port of [scram, trust, secure])
-    await sandbox.proxyUntil(port, (now) => isUp(now) && now.checkMs !== null);
-  assert.doesNotMatch(log(), /FATAL|ERROR|WARNING|EOF|could not|incomplete|invalid/);
-});
 
 /**
  * A server with TLS that trusts the role "steady" and wants a password of everybody else.
@@ -144,31 +58,120 @@ const startPostgres = async (stage: Stage, port: number): Promise<() => string> 
   return log;
 };
 
-test('a proxy whose upstream has TLS is up, verified only where that is asked for', {
-  skip: needs(needsProgram('openssl', 'openssl')),
-}, async (t) => {
-  const { key, cert, file } = makeCertificate(openStage(t).folder);
-  const server = createServer({ key, cert }, (_, response) => response.end('an application'));
-  server.listen({ host: '127.0.0.1', port: 0 });
-  await once(server, 'listening');
-  const { port: upstream } = server.address() as AddressInfo;
-  const sandbox = openPm2Sandbox({ NODE_EXTRA_CA_CERTS: file });
-  t.after(async () => {
-    await sandbox.close();
-    server.close();
-    server.closeAllConnections();
+/** Each test has a PM2 of its own, and waits most of the time. */
+describe('probes of real programs', { concurrency: true }, () => {
+  test('a proxy whose Redis answers PING is up, and one whose upstream accepts and is silent is down and says so', {
+    skip: needs(needsProgram('redis-server', 'redis-server')),
+  }, async (t) => {
+    const stage = openStage(t);
+    const [redis, port, silentPort] = [await freePort(), await freePort(), await freePort()];
+    const config = ['--port', `${redis}`, '--bind', '127.0.0.1', '--dir', stage.folder, '--save', ''];
+    await stage.serve('redis-server', config, /Ready to accept connections/);
+    const silent = await serve(t, () => {});
+    const sandbox = openPm2Sandbox();
+    t.after(() => sandbox.close());
+    const probe = { type: 'expect', send: 'PING\r\n', expect: '+PONG' };
+    sandbox.configure([
+      { listen: on(port), upstream: on(redis), probe },
+      { listen: on(silentPort), upstream: on(silent.port), probe },
+    ]);
+    const started = await sandbox.pm2('start', ECOSYSTEM);
+    assert.equal(started.code, 0, started.stderr);
+
+    const up = await sandbox.proxyUntil(port, (now) => isUp(now) && now.checkMs !== null);
+    assert.equal(up.connections.total, 0, 'the checks through it are not counted');
+    const client = dial(t, { host: '127.0.0.1', port });
+    client.write('PING\r\n');
+    assert.equal(String((await once(client, 'data'))[0]), '+PONG\r\n');
+
+    const down = await sandbox.proxyUntil(silentPort, isDown);
+    assert.equal(down.detail, `${on(silent.port)}: no answer within 2000 ms`);
+    assert.equal(down.cause, 'upstream_unhealthy');
+    assert.deepEqual(down.restarts, { crash: 0, forced: 0 });
+    const { code, stdout } = await sandbox.steadyport('status', String(silentPort));
+    assert.equal(code, 1);
+    assert.match(stdout, /no answer within 2000 ms/);
   });
-  const [any, verified, otherName] = [await freePort(), await freePort(), await freePort()];
-  const probe = { type: 'http', body: 'application', tls: 'verify' };
-  sandbox.configure([
-    { listen: on(any), upstream: on(upstream, 'localhost'), probe: { ...probe, tls: true } },
-    { listen: on(verified), upstream: on(upstream), probe },
-    { listen: on(otherName), upstream: on(upstream, 'localhost'), probe },
-  ]);
-  const started = await sandbox.pm2('start', ECOSYSTEM);
-  assert.equal(started.code, 0, started.stderr);
-  for (const port of [any, verified])
+
+  test('a proxy whose Redis wants a password is up by its own kind of probe, and one in front of another server is not', {
+    skip: needs(needsProgram('redis-server', 'redis-server')),
+  }, async (t) => {
+    const stage = openStage(t);
+    const redis = await freePort();
+    const port = await freePort();
+    const otherPort = await freePort();
+    const config = ['--port', `${redis}`, '--bind', '127.0.0.1', '--dir', stage.folder, '--save', ''];
+    await stage.serve('redis-server', [...config, '--requirepass', 'secret'], /Ready to accept connections/);
+    const other = await serve(t, (socket) =>
+      socket.write('-LOADING Redis is loading the dataset in memory\r\n'),
+    );
+    const sandbox = openPm2Sandbox();
+    t.after(() => sandbox.close());
+    sandbox.configure([
+      { listen: on(port), upstream: on(redis), probe: { type: 'redis' } },
+      { listen: on(otherPort), upstream: on(other.port), probe: { type: 'redis' } },
+    ]);
+    const started = await sandbox.pm2('start', ECOSYSTEM);
+    assert.equal(started.code, 0, started.stderr);
     await sandbox.proxyUntil(port, (now) => isUp(now) && now.checkMs !== null);
-  const { detail } = await sandbox.proxyUntil(otherName, isDown);
-  assert.equal(detail, `GET / at ${on(upstream)}: TLS failed (ERR_TLS_CERT_ALTNAME_INVALID)`);
+    const down = await sandbox.proxyUntil(otherPort, isDown);
+    assert.equal(down.cause, 'upstream_unhealthy');
+    assert.match(
+      down.detail ?? '',
+      /the answer is "-LOADING Redis is loading the dataset in memory", expected/,
+    );
+  });
+
+  test('a proxy whose PostgreSQL takes logins is up, with a password, without one and over TLS, and nothing is logged', {
+    skip: needs(needsProgram(postgres('postgres'), 'postgresql'), needsProgram('openssl', 'openssl')),
+  }, async (t) => {
+    const stage = openStage(t);
+    const upstream = await freePort();
+    const log = await startPostgres(stage, upstream);
+    const scram = await freePort();
+    const trust = await freePort();
+    const secure = await freePort();
+    const sandbox = openPm2Sandbox();
+    t.after(() => sandbox.close());
+    const probe = { type: 'postgres', user: 'steady', database: 'postgres' };
+    sandbox.configure([
+      { listen: on(scram), upstream: on(upstream), probe: { type: 'postgres' } },
+      { listen: on(trust), upstream: on(upstream), probe },
+      { listen: on(secure), upstream: on(upstream), probe: { ...probe, tls: true } },
+    ]);
+    const started = await sandbox.pm2('start', ECOSYSTEM);
+    assert.equal(started.code, 0, started.stderr);
+    for (const port of [scram, trust, secure])
+      await sandbox.proxyUntil(port, (now) => isUp(now) && now.checkMs !== null);
+    assert.doesNotMatch(log(), /FATAL|ERROR|WARNING|EOF|could not|incomplete|invalid/);
+  });
+
+  test('a proxy whose upstream has TLS is up, verified only where that is asked for', {
+    skip: needs(needsProgram('openssl', 'openssl')),
+  }, async (t) => {
+    const { key, cert, file } = makeCertificate(openStage(t).folder);
+    const server = createServer({ key, cert }, (_, response) => response.end('an application'));
+    server.listen({ host: '127.0.0.1', port: 0 });
+    await once(server, 'listening');
+    const { port: upstream } = server.address() as AddressInfo;
+    const sandbox = openPm2Sandbox({ NODE_EXTRA_CA_CERTS: file });
+    t.after(async () => {
+      await sandbox.close();
+      server.close();
+      server.closeAllConnections();
+    });
+    const [any, verified, otherName] = [await freePort(), await freePort(), await freePort()];
+    const probe = { type: 'http', body: 'application', tls: 'verify' };
+    sandbox.configure([
+      { listen: on(any), upstream: on(upstream, 'localhost'), probe: { ...probe, tls: true } },
+      { listen: on(verified), upstream: on(upstream), probe },
+      { listen: on(otherName), upstream: on(upstream, 'localhost'), probe },
+    ]);
+    const started = await sandbox.pm2('start', ECOSYSTEM);
+    assert.equal(started.code, 0, started.stderr);
+    for (const port of [any, verified])
+      await sandbox.proxyUntil(port, (now) => isUp(now) && now.checkMs !== null);
+    const { detail } = await sandbox.proxyUntil(otherName, isDown);
+    assert.equal(detail, `GET / at ${on(upstream)}: TLS failed (ERR_TLS_CERT_ALTNAME_INVALID)`);
+  });
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import { answer, openReceiver } from '../support/http-receiver.ts';
 import { ECOSYSTEM, openPm2Sandbox, openUpstream } from '../support/pm2-sandbox.ts';
 import { openBlackboxExporter, openObservatory } from '../support/prometheus.ts';
@@ -66,91 +66,99 @@ const rig = async (t: TestContext) => {
   };
 };
 
-test('Prometheus reports through Alertmanager that an upstream is down, and that it is back', {
-  skip,
-}, async (t) => {
-  const { observatory, proxy, stopUpstream, startUpstream } = await rig(t);
-  assert.equal((await observatory.notified('SteadyportWatchdog', 'firing')).labels['severity'], 'none');
-  await stopUpstream();
-  const { labels, annotations } = await observatory.notified('SteadyportUpstreamDown', 'firing');
-  assert.deepEqual([labels['proxy'], labels['severity'], labels['job']], [proxy, 'critical', 'steadyport']);
-  assert.match(annotations['description'] ?? '', /What to do: start or look at the application/);
-  await startUpstream();
-  assert.equal((await observatory.notified('SteadyportUpstreamDown', 'resolved')).labels['proxy'], proxy);
-});
+/** Each test has a PM2 of its own, and waits most of the time. */
+describe('with the real Prometheus', { concurrency: true }, () => {
+  test('Prometheus reports through Alertmanager that an upstream is down, and that it is back', {
+    skip,
+  }, async (t) => {
+    const { observatory, proxy, stopUpstream, startUpstream } = await rig(t);
+    assert.equal((await observatory.notified('SteadyportWatchdog', 'firing')).labels['severity'], 'none');
+    await stopUpstream();
+    const { labels, annotations } = await observatory.notified('SteadyportUpstreamDown', 'firing');
+    assert.deepEqual([labels['proxy'], labels['severity'], labels['job']], [proxy, 'critical', 'steadyport']);
+    assert.match(annotations['description'] ?? '', /What to do: start or look at the application/);
+    await startUpstream();
+    assert.equal((await observatory.notified('SteadyportUpstreamDown', 'resolved')).labels['proxy'], proxy);
+  });
 
-test('each query of the dashboard gives data', { skip }, async (t) => {
-  const { sandbox, observatory, has, port, closed, proxy, visit, stopUpstream, startUpstream } = await rig(t);
-  // Each metric needs data: a restart with its recovery, a served client and a refused one.
-  const { pid } = await sandbox.proxyUntil(port, ({ state }) => state === 'up');
-  process.kill(Number(pid), 'SIGKILL');
-  await sandbox.proxyUntil(port, (now) => now.state === 'up' && now.pid !== pid);
-  assert.ok(!(await visit(closed)));
-  // A rate is between two scrapes.
-  for (const clients of [1, 2]) {
-    assert.ok(await visit());
-    await has(`steadyport_connections_closed_total{proxy="${proxy}",reason="done"} == ${clients}`);
-  }
-  await stopUpstream();
-  assert.ok(!(await visit()));
-  await observatory.notified('SteadyportUpstreamDown', 'firing');
-  await has(`steadyport_upstream_connect_failures_total{proxy="${proxy}"} > 0`);
-  await startUpstream();
-  await has(`steadyport_up{proxy="${proxy}"} == 1`);
+  test('each query of the dashboard gives data', { skip }, async (t) => {
+    const { sandbox, observatory, has, port, closed, proxy, visit, stopUpstream, startUpstream } =
+      await rig(t);
+    // Each metric needs data: a restart with its recovery, a served client and a refused one.
+    const { pid } = await sandbox.proxyUntil(port, ({ state }) => state === 'up');
+    process.kill(Number(pid), 'SIGKILL');
+    await sandbox.proxyUntil(port, (now) => now.state === 'up' && now.pid !== pid);
+    assert.ok(!(await visit(closed)));
+    // A rate is between two scrapes.
+    for (const clients of [1, 2]) {
+      assert.ok(await visit());
+      await has(`steadyport_connections_closed_total{proxy="${proxy}",reason="done"} == ${clients}`);
+    }
+    await stopUpstream();
+    assert.ok(!(await visit()));
+    await observatory.notified('SteadyportUpstreamDown', 'firing');
+    await has(`steadyport_upstream_connect_failures_total{proxy="${proxy}"} > 0`);
+    await startUpstream();
+    await has(`steadyport_up{proxy="${proxy}"} == 1`);
 
-  const dashboard = readFileSync('observability/grafana-dashboard.json', 'utf8');
-  const queries = [...dashboard.matchAll(/"expr": ("(?:[^"\\]|\\.)*")/g)].map(
-    ([, text = '']) => JSON.parse(text) as string,
-  );
-  assert.ok(queries.length > 30);
-  const hasData = async (query: string): Promise<void> => {
-    const expr = query.replaceAll('$proxy', '.*').replaceAll('$__rate_interval', '2m');
-    assert.doesNotMatch(expr, /\$/);
-    // A graph shows past alerts too.
-    await has(expr.startsWith('ALERTS') ? `last_over_time((${expr})[2m:1s])` : expr);
-  };
-  await Promise.all(queries.map(hasData));
-  const variable = /label_values\((\w+), (\w+)\)/.exec(dashboard);
-  assert.deepEqual(await observatory.api(`label/${variable?.[2]}/values?match[]=${variable?.[1]}`), [
-    ...[proxy, `tcp-proxy-${closed}`].sort(),
-  ]);
-});
+    const dashboard = readFileSync('observability/grafana-dashboard.json', 'utf8');
+    const queries = [...dashboard.matchAll(/"expr": ("(?:[^"\\]|\\.)*")/g)].map(
+      ([, text = '']) => JSON.parse(text) as string,
+    );
+    assert.ok(queries.length > 30);
+    const hasData = async (query: string): Promise<void> => {
+      const expr = query.replaceAll('$proxy', '.*').replaceAll('$__rate_interval', '2m');
+      assert.doesNotMatch(expr, /\$/);
+      // A graph shows past alerts too.
+      await has(expr.startsWith('ALERTS') ? `last_over_time((${expr})[2m:1s])` : expr);
+    };
+    await Promise.all(queries.map(hasData));
+    const variable = /label_values\((\w+), (\w+)\)/.exec(dashboard);
+    assert.deepEqual(await observatory.api(`label/${variable?.[2]}/values?match[]=${variable?.[1]}`), [
+      ...[proxy, `tcp-proxy-${closed}`].sort(),
+    ]);
+  });
 
-test('by the example config, blackbox_exporter connects to each port as other machines do', {
-  skip:
-    skip ||
-    needs(needsProgram('prometheus-blackbox-exporter', 'prometheus-blackbox-exporter'), needsOutside()),
-}, async (t) => {
-  const sandbox = openPm2Sandbox();
-  const exporter = await openBlackboxExporter();
-  t.after(() => sandbox.close());
-  t.after(() => exporter.close());
-  const port = await freePort();
-  const inside = await freePort();
-  const httpPort = await freePort();
-  sandbox.configure(
-    [`${OUTSIDE}:${port}`, `127.0.0.1:${inside}`].map((listen) => ({
-      listen,
-      upstream: '127.0.0.1:9',
-      optional: true,
-    })),
-    { http: `127.0.0.1:${httpPort}` },
-  );
-  assert.equal((await sandbox.steadyport('start')).code, 0);
-  const example = readFileSync('observability/prometheus.yml', 'utf8');
-  const observatory = await openObservatory(
-    example
-      .slice(example.indexOf('  # - job_name: steadyport-ports'))
-      .replace(/^ {2}# /gm, '  ')
-      .replace(/targets\/ports$/m, '$&\n        refresh_interval: 1s')
-      .replaceAll('127.0.0.1:6270', `127.0.0.1:${httpPort}`)
-      .replaceAll('127.0.0.1:9115', exporter.address),
-  );
-  t.after(() => observatory.close());
-  const has = (expr: string) => until(async () => (await observatory.query(expr)).length > 0, expr);
-  const target = `job="steadyport-ports",instance="${OUTSIDE}:${port}",proxy="tcp-proxy-${port}"`;
-  await has(`probe_success{${target}} == 1`);
-  assert.equal((await sandbox.pm2('stop', `tcp-proxy-${port}`)).code, 0);
-  await has(`probe_success{${target}} == 0`);
-  assert.equal((await observatory.query('probe_success')).length, 1, 'other machines cannot reach loopback');
+  test('by the example config, blackbox_exporter connects to each port as other machines do', {
+    skip:
+      skip ||
+      needs(needsProgram('prometheus-blackbox-exporter', 'prometheus-blackbox-exporter'), needsOutside()),
+  }, async (t) => {
+    const sandbox = openPm2Sandbox();
+    const exporter = await openBlackboxExporter();
+    t.after(() => sandbox.close());
+    t.after(() => exporter.close());
+    const port = await freePort();
+    const inside = await freePort();
+    const httpPort = await freePort();
+    sandbox.configure(
+      [`${OUTSIDE}:${port}`, `127.0.0.1:${inside}`].map((listen) => ({
+        listen,
+        upstream: '127.0.0.1:9',
+        optional: true,
+      })),
+      { http: `127.0.0.1:${httpPort}` },
+    );
+    assert.equal((await sandbox.steadyport('start')).code, 0);
+    const example = readFileSync('observability/prometheus.yml', 'utf8');
+    const observatory = await openObservatory(
+      example
+        .slice(example.indexOf('  # - job_name: steadyport-ports'))
+        .replace(/^ {2}# /gm, '  ')
+        .replace(/targets\/ports$/m, '$&\n        refresh_interval: 1s')
+        .replaceAll('127.0.0.1:6270', `127.0.0.1:${httpPort}`)
+        .replaceAll('127.0.0.1:9115', exporter.address),
+    );
+    t.after(() => observatory.close());
+    const has = (expr: string) => until(async () => (await observatory.query(expr)).length > 0, expr);
+    const target = `job="steadyport-ports",instance="${OUTSIDE}:${port}",proxy="tcp-proxy-${port}"`;
+    await has(`probe_success{${target}} == 1`);
+    assert.equal((await sandbox.pm2('stop', `tcp-proxy-${port}`)).code, 0);
+    await has(`probe_success{${target}} == 0`);
+    assert.equal(
+      (await observatory.query('probe_success')).length,
+      1,
+      'other machines cannot reach loopback',
+    );
+  });
 });

@@ -107,76 +107,79 @@ describe('the rule for logrotate', { skip }, () => {
   });
 });
 
-describe('rotation by the real logrotate', { skip, timeout: 240_000 }, () => {
-  test('500,000 lines at full speed, ten rotations: none is lost, torn, duplicated or out of order', async (t) => {
-    const sandbox = openPm2Sandbox();
-    t.after(() => sandbox.close());
-    const logs = join(sandbox.env['STEADYPORT_HOME'] ?? '', 'logs');
-    for (const folder of [logs, sandbox.env['PM2_HOME'] ?? ''])
-      mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const rule = await ruleOf(sandbox);
-    const stop = join(sandbox.folder, 'stop');
-    const done = join(sandbox.folder, 'done');
-    const args = [join(logs, 'writer.log'), '500000', stop, done];
-    const program = fileURLToPath(compiled('test/support/log-writer.ts'));
-    assert.equal((await sandbox.pm2('start', program, '--', ...args)).code, 0);
-    for (let count = 0; count < 10; count += 1) {
-      await until(() => existsSync(join(logs, 'writer.log')));
-      await rotateOnce(rule, sandbox.folder, logs);
-    }
-    writeFileSync(stop, '');
-    await until(() => existsSync(done) && readFileSync(done, 'utf8') !== '');
-    assert.equal(rotated(logs).filter((name) => name.endsWith('.gz')).length, 9, 'all but the last');
-    const lines = linesOf(logs, 'writer.log');
-    assert.equal(lines.length, Number(readFileSync(done, 'utf8')));
-    const wrong = lines.findIndex(
-      (line, at) => !line.endsWith(`] ${at}: 10.0.0.9:52572 → 127.0.0.1:6274 done, 78 B up, total 4 ms`),
-    );
-    assert.equal(wrong, -1, `line ${wrong} is ${JSON.stringify(lines[wrong])}`);
+/** Each test has a PM2 of its own, and waits most of the time. */
+describe('rotation', { concurrency: true, timeout: 240_000 }, () => {
+  describe('by the real logrotate', { skip, concurrency: true }, () => {
+    test('500,000 lines at full speed, ten rotations: none is lost, torn, duplicated or out of order', async (t) => {
+      const sandbox = openPm2Sandbox();
+      t.after(() => sandbox.close());
+      const logs = join(sandbox.env['STEADYPORT_HOME'] ?? '', 'logs');
+      for (const folder of [logs, sandbox.env['PM2_HOME'] ?? ''])
+        mkdirSync(folder, { recursive: true, mode: 0o700 });
+      const rule = await ruleOf(sandbox);
+      const stop = join(sandbox.folder, 'stop');
+      const done = join(sandbox.folder, 'done');
+      const args = [join(logs, 'writer.log'), '500000', stop, done];
+      const program = fileURLToPath(compiled('test/support/log-writer.ts'));
+      assert.equal((await sandbox.pm2('start', program, '--', ...args)).code, 0);
+      for (let count = 0; count < 10; count += 1) {
+        await until(() => existsSync(join(logs, 'writer.log')));
+        await rotateOnce(rule, sandbox.folder, logs);
+      }
+      writeFileSync(stop, '');
+      await until(() => existsSync(done) && readFileSync(done, 'utf8') !== '');
+      assert.equal(rotated(logs).filter((name) => name.endsWith('.gz')).length, 9, 'all but the last');
+      const lines = linesOf(logs, 'writer.log');
+      assert.equal(lines.length, Number(readFileSync(done, 'utf8')));
+      const wrong = lines.findIndex(
+        (line, at) => !line.endsWith(`] ${at}: 10.0.0.9:52572 → 127.0.0.1:6274 done, 78 B up, total 4 ms`),
+      );
+      assert.equal(wrong, -1, `line ${wrong} is ${JSON.stringify(lines[wrong])}`);
+    });
+
+    test("of a proxy's log and of PM2's: both continue in files of the old names", async (t) => {
+      const { sandbox, port, app, own, pm2 } = await openProxied(t);
+      const rule = await ruleOf(sandbox);
+      const visits = async (count: number): Promise<void> => {
+        for (let n = 0; n < count; n += 1)
+          await (await fetch(`http://127.0.0.1:${port}/`, { headers: { connection: 'close' } })).text();
+      };
+      const log = `${app}.log`;
+      const countEnds = (): number => textsOf(own, log).join('').split('\n').length - 1;
+      for (let count = 1; count <= 3; count += 1) {
+        await visits(100);
+        await until(() => existsSync(join(own, log)) && countEnds() === 100 * count);
+        await rotateOnce(rule, sandbox.folder, own);
+      }
+      const ends = linesOf(own, log).map((line) => /127\.0\.0\.1:(\d+) → .* done, /.exec(line)?.[1]);
+      assert.equal(ends.includes(undefined), false);
+
+      const out = join(pm2, `${app}-out.log`);
+      assert.match(readdirSync(pm2).join(), new RegExp(`${app}-out\\.log-`));
+      await until(() => existsSync(out));
+      assert.equal((await sandbox.steadyport('stop')).code, 0);
+      assert.equal((await sandbox.steadyport('start')).code, 0);
+      await until(() => existsSync(out) && readFileSync(out, 'utf8').includes('listening on'));
+    });
   });
 
-  test("of a proxy's log and of PM2's: both continue in files of the old names", async (t) => {
-    const { sandbox, port, app, own, pm2 } = await openProxied(t);
-    const rule = await ruleOf(sandbox);
-    const visits = async (count: number): Promise<void> => {
-      for (let n = 0; n < count; n += 1)
+  describe('by the monitor, where there is no logrotate', { concurrency: true }, () => {
+    test('bounds the log of a proxy and that of PM2, which continues', async (t) => {
+      const { sandbox, port, app, own, pm2 } = await openProxied(t, { maxBytes: 1, maxFiles: 2 });
+      const visit = async (): Promise<void> => {
         await (await fetch(`http://127.0.0.1:${port}/`, { headers: { connection: 'close' } })).text();
-    };
-    const log = `${app}.log`;
-    const countEnds = (): number => textsOf(own, log).join('').split('\n').length - 1;
-    for (let count = 1; count <= 3; count += 1) {
-      await visits(100);
-      await until(() => existsSync(join(own, log)) && countEnds() === 100 * count);
-      await rotateOnce(rule, sandbox.folder, own);
-    }
-    const ends = linesOf(own, log).map((line) => /127\.0\.0\.1:(\d+) → .* done, /.exec(line)?.[1]);
-    assert.equal(ends.includes(undefined), false);
-
-    const out = join(pm2, `${app}-out.log`);
-    assert.match(readdirSync(pm2).join(), new RegExp(`${app}-out\\.log-`));
-    await until(() => existsSync(out));
-    assert.equal((await sandbox.steadyport('stop')).code, 0);
-    assert.equal((await sandbox.steadyport('start')).code, 0);
-    await until(() => existsSync(out) && readFileSync(out, 'utf8').includes('listening on'));
-  });
-});
-
-describe('rotation by the monitor, where there is no logrotate', { timeout: 240_000 }, () => {
-  test('bounds the log of a proxy and that of PM2, which continues', async (t) => {
-    const { sandbox, port, app, own, pm2 } = await openProxied(t, { maxBytes: 1, maxFiles: 2 });
-    const visit = async (): Promise<void> => {
-      await (await fetch(`http://127.0.0.1:${port}/`, { headers: { connection: 'close' } })).text();
-    };
-    const visitAndLook = (): Promise<boolean> => visit().then(isBounded);
-    const filesOf = (folder: string, name: string): string[] =>
-      existsSync(folder) ? readdirSync(folder).filter((file) => file.startsWith(`${name}-`)) : [];
-    const isBounded = (): boolean => filesOf(own, `${app}.log`).some((file) => file.endsWith('.gz'));
-    // The monitor looks every 5 s, and compresses the file before the last one.
-    await until(visitAndLook, 'a rotated and compressed file', 60_000, 250);
-    assert.ok(filesOf(own, `${app}.log`).length <= 3);
-    await until(() => filesOf(pm2, `${app}-out.log`).length > 0);
-    assert.equal((await sandbox.pm2('restart', app)).code, 0);
-    await until(() => filesOf(pm2, `${app}-out.log`).length > 1);
-    assert.equal((await sandbox.steadyport('stop')).code, 0);
+      };
+      const visitAndLook = (): Promise<boolean> => visit().then(isBounded);
+      const filesOf = (folder: string, name: string): string[] =>
+        existsSync(folder) ? readdirSync(folder).filter((file) => file.startsWith(`${name}-`)) : [];
+      const isBounded = (): boolean => filesOf(own, `${app}.log`).some((file) => file.endsWith('.gz'));
+      // The monitor looks every 5 s, and compresses the file before the last one.
+      await until(visitAndLook, 'a rotated and compressed file', 60_000, 250);
+      assert.ok(filesOf(own, `${app}.log`).length <= 3);
+      await until(() => filesOf(pm2, `${app}-out.log`).length > 0);
+      assert.equal((await sandbox.pm2('restart', app)).code, 0);
+      await until(() => filesOf(pm2, `${app}-out.log`).length > 1);
+      assert.equal((await sandbox.steadyport('stop')).code, 0);
+    });
   });
 });
