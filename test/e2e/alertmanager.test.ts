@@ -5,9 +5,9 @@ import { webhookBody } from '../../src/alerting/channels/webhook.ts';
 import type { Delivery } from '../../src/alerting/delivery.ts';
 import type { ActiveAlert, Notification } from '../../src/alerting/policy/notification.ts';
 import { parseSecrets } from '../../src/config/secrets.ts';
-import { needsAlertmanager, openAlertmanager } from '../support/alertmanager.ts';
-import { answer, openReceiver } from '../support/http-receiver.ts';
-import { notification } from '../support/notification-samples.ts';
+import { answer, openReceiver } from '../support/alerting/http-receiver.ts';
+import { notification } from '../support/alerting/notification-samples.ts';
+import { needsAlertmanager, openAlertmanager } from '../support/programs/alertmanager.ts';
 
 const never = new AbortController().signal;
 

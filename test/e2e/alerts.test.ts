@@ -8,9 +8,9 @@ import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { ProxyStatus } from '../../src/status/snapshot.ts';
-import { answer, openReceiver } from '../support/http-receiver.ts';
-import { ECOSYSTEM, openPm2Sandbox, openUpstream } from '../support/pm2-sandbox.ts';
-import { freePort } from '../support/proxy-harness.ts';
+import { answer, openReceiver } from '../support/alerting/http-receiver.ts';
+import { ECOSYSTEM, openPm2Sandbox, openUpstream } from '../support/pm2/pm2-sandbox.ts';
+import { freePort } from '../support/proxy/proxy-harness.ts';
 import { until } from '../support/until.ts';
 
 interface WebhookMessage {

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { isAlive } from '../../src/system/proc/procfs.ts';
-import { openPm2Sandbox, openUpstream } from '../support/pm2-sandbox.ts';
-import { freePort } from '../support/proxy-harness.ts';
+import { openPm2Sandbox, openUpstream } from '../support/pm2/pm2-sandbox.ts';
+import { freePort } from '../support/proxy/proxy-harness.ts';
 import { until } from '../support/until.ts';
 
 /**

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { readInteger } from '../../src/system/files.ts';
 import { isAlive } from '../../src/system/proc/procfs.ts';
-import { openUpstream } from '../support/pm2-sandbox.ts';
+import { openUpstream } from '../support/pm2/pm2-sandbox.ts';
 import { until } from '../support/until.ts';
 
 /** Starts `npm run dev` in a copy of the project, whose config has one proxy on a unix socket. */

@@ -4,10 +4,20 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { type Browser, CHROMIUM, launchChromium } from '../support/browser.ts';
-import { type Container, createContainer, EVERYTHING, INSPECTOR } from '../support/inspector-container.ts';
-import { type InspectorPage, inspectorPage, SERVERS, type Transport } from '../support/inspector-page.ts';
-import { createHost, type Host } from '../support/network-namespace.ts';
+import { type Browser, CHROMIUM, launchChromium } from '../support/containers/browser.ts';
+import {
+  type Container,
+  createContainer,
+  EVERYTHING,
+  INSPECTOR,
+} from '../support/containers/inspector-container.ts';
+import {
+  type InspectorPage,
+  inspectorPage,
+  SERVERS,
+  type Transport,
+} from '../support/containers/inspector-page.ts';
+import { createHost, type Host } from '../support/containers/network-namespace.ts';
 import { needs, needsPeer, needsProgram, needsRoot } from '../support/requirements.ts';
 
 const skip = needs(

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
-import { createHost, join, type Program } from '../support/network-namespace.ts';
+import { createHost, join, type Program } from '../support/containers/network-namespace.ts';
 import { needs, needsProgram, needsRoot } from '../support/requirements.ts';
 import { until } from '../support/until.ts';
 

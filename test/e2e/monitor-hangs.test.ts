@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { HAS_PROCFS } from '../../src/system/proc/procfs.ts';
-import { blockable } from '../support/blockable-proxy.ts';
-import { openPm2Sandbox, openUpstream, type Pm2Sandbox } from '../support/pm2-sandbox.ts';
-import { freePort } from '../support/proxy-harness.ts';
+import { blockable } from '../support/pm2/blockable-apps.ts';
+import { openPm2Sandbox, openUpstream, type Pm2Sandbox } from '../support/pm2/pm2-sandbox.ts';
+import { freePort } from '../support/proxy/proxy-harness.ts';
 import { needs } from '../support/requirements.ts';
 
 const skip = needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)');

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readlinkSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
 import type { ConnectionRecord } from '../../src/proxy/engine.ts';
-import { createHost, type Host, join, type Program } from '../support/network-namespace.ts';
+import { createHost, type Host, join, type Program } from '../support/containers/network-namespace.ts';
 import { needs, needsProgram, needsRoot } from '../support/requirements.ts';
 import { until } from '../support/until.ts';
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import { ECOSYSTEM, openPm2Sandbox, openUpstream } from '../support/pm2-sandbox.ts';
-import { freePort } from '../support/proxy-harness.ts';
+import { ECOSYSTEM, openPm2Sandbox, openUpstream } from '../support/pm2/pm2-sandbox.ts';
+import { freePort } from '../support/proxy/proxy-harness.ts';
 import { needs, needsPeer, peerPath } from '../support/requirements.ts';
 import { until } from '../support/until.ts';
 

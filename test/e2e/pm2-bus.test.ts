@@ -9,8 +9,8 @@ import type { Pm2Event } from '../../src/pm2/event-bus.ts';
 import type { ProxyStatus } from '../../src/status/snapshot.ts';
 import { HAS_PROCFS, isAlive } from '../../src/system/proc/procfs.ts';
 import { compiled } from '../support/compiled.ts';
-import { ECOSYSTEM, openPm2Sandbox, openUpstream, type Pm2Sandbox } from '../support/pm2-sandbox.ts';
-import { freePort } from '../support/proxy-harness.ts';
+import { ECOSYSTEM, openPm2Sandbox, openUpstream, type Pm2Sandbox } from '../support/pm2/pm2-sandbox.ts';
+import { freePort } from '../support/proxy/proxy-harness.ts';
 import { needs } from '../support/requirements.ts';
 import { until } from '../support/until.ts';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { ECOSYSTEM, openPm2Sandbox, openUpstream } from '../support/pm2-sandbox.ts';
-import { freePort } from '../support/proxy-harness.ts';
+import { ECOSYSTEM, openPm2Sandbox, openUpstream } from '../support/pm2/pm2-sandbox.ts';
+import { freePort } from '../support/proxy/proxy-harness.ts';
 import { needs, needsPeer, peerPath } from '../support/requirements.ts';
 
 /** Users have a global PM2 of their own. ecosystem.config.js must work with it, and the monitor with its daemon. */

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { ProxyStatus } from '../../src/status/snapshot.ts';
 import { isAlive } from '../../src/system/proc/procfs.ts';
-import { ECOSYSTEM, openPm2Sandbox, openUpstream, type Pm2Sandbox } from '../support/pm2-sandbox.ts';
-import { freePort } from '../support/proxy-harness.ts';
+import { ECOSYSTEM, openPm2Sandbox, openUpstream, type Pm2Sandbox } from '../support/pm2/pm2-sandbox.ts';
+import { freePort } from '../support/proxy/proxy-harness.ts';
 import { until } from '../support/until.ts';
 
 const isUp = ({ state }: ProxyStatus): boolean => state === 'up';

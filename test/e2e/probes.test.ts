@@ -6,10 +6,10 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { ProxyStatus } from '../../src/status/snapshot.ts';
-import { makeCertificate } from '../support/certificate.ts';
-import { ECOSYSTEM, openPm2Sandbox } from '../support/pm2-sandbox.ts';
-import { DAEMON, openStage, type Stage } from '../support/programs.ts';
-import { dial, freePort, serve } from '../support/proxy-harness.ts';
+import { ECOSYSTEM, openPm2Sandbox } from '../support/pm2/pm2-sandbox.ts';
+import { makeCertificate } from '../support/programs/certificate.ts';
+import { DAEMON, openStage, type Stage } from '../support/programs/stage.ts';
+import { dial, freePort, serve } from '../support/proxy/proxy-harness.ts';
 import { needs, needsProgram } from '../support/requirements.ts';
 import { until } from '../support/until.ts';
 

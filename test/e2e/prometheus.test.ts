@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import { answer, openReceiver } from '../support/http-receiver.ts';
-import { ECOSYSTEM, openPm2Sandbox, openUpstream } from '../support/pm2-sandbox.ts';
-import { openBlackboxExporter, openObservatory } from '../support/prometheus.ts';
-import { freePort } from '../support/proxy-harness.ts';
+import { answer, openReceiver } from '../support/alerting/http-receiver.ts';
+import { ECOSYSTEM, openPm2Sandbox, openUpstream } from '../support/pm2/pm2-sandbox.ts';
+import { openBlackboxExporter, openObservatory } from '../support/programs/prometheus.ts';
+import { freePort } from '../support/proxy/proxy-harness.ts';
 import { needs, needsOutside, needsProgram, OUTSIDE } from '../support/requirements.ts';
 import { until } from '../support/until.ts';
 

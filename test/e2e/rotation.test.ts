@@ -6,8 +6,8 @@ import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { compiled } from '../support/compiled.ts';
-import { openPm2Sandbox, openUpstream, type Pm2Sandbox } from '../support/pm2-sandbox.ts';
-import { freePort } from '../support/proxy-harness.ts';
+import { openPm2Sandbox, openUpstream, type Pm2Sandbox } from '../support/pm2/pm2-sandbox.ts';
+import { freePort } from '../support/proxy/proxy-harness.ts';
 import { needs, needsProgram } from '../support/requirements.ts';
 import { tempFolder } from '../support/temp-dir.ts';
 import { until } from '../support/until.ts';
@@ -120,7 +120,7 @@ describe('rotation', { concurrency: true, timeout: 240_000 }, () => {
       const stop = join(sandbox.folder, 'stop');
       const done = join(sandbox.folder, 'done');
       const args = [join(logs, 'writer.log'), '500000', stop, done];
-      const program = fileURLToPath(compiled('test/support/log-writer.ts'));
+      const program = fileURLToPath(compiled('test/support/pm2/log-writer.ts'));
       assert.equal((await sandbox.pm2('start', program, '--', ...args)).code, 0);
       for (let count = 0; count < 10; count += 1) {
         await until(() => existsSync(join(logs, 'writer.log')));

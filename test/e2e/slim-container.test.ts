@@ -4,15 +4,15 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { ProxyStatus } from '../../src/status/snapshot.ts';
-import { createHost, join as joinHosts } from '../support/network-namespace.ts';
-import { freePort } from '../support/proxy-harness.ts';
+import { createHost, join as joinHosts } from '../support/containers/network-namespace.ts';
 import {
   buildImage,
   type Image,
   needsSlimContainer,
   openSlimContainer,
   type SlimContainer,
-} from '../support/slim-container.ts';
+} from '../support/containers/slim-container.ts';
+import { freePort } from '../support/proxy/proxy-harness.ts';
 
 const isUp = ({ state }: ProxyStatus): boolean => state === 'up';
 

@@ -3,8 +3,8 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { ProxyStatus, Snapshot } from '../../src/status/snapshot.ts';
-import { ECOSYSTEM, openPm2Sandbox, openUpstream, type Pm2Sandbox } from '../support/pm2-sandbox.ts';
-import { freePort } from '../support/proxy-harness.ts';
+import { ECOSYSTEM, openPm2Sandbox, openUpstream, type Pm2Sandbox } from '../support/pm2/pm2-sandbox.ts';
+import { freePort } from '../support/proxy/proxy-harness.ts';
 import { needs, needsProgram, needsRoot } from '../support/requirements.ts';
 
 const skip = needs(needsRoot(), needsProgram('unshare', 'util-linux'), needsProgram('umount', 'mount'));

@@ -23,8 +23,8 @@ import type * as Metrics from '../../src/metrics/prometheus.ts';
 import type { ProxyMetrics } from '../../src/metrics/sample.ts';
 import type * as Probes from '../../src/monitor/probes/run-probe.ts';
 import { createStatsCollector } from '../../src/proxy/connection-stats.ts';
-import { message, notification } from '../support/notification-samples.ts';
-import { snapshotOf } from '../support/status-samples.ts';
+import { message, notification } from '../support/alerting/notification-samples.ts';
+import { snapshotOf } from '../support/health/status-samples.ts';
 import { tempFolder } from '../support/temp-dir.ts';
 
 /** These tests apply the examples of docs/extending.md to a copy of the project, and use what they add. */

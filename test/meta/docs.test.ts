@@ -12,9 +12,9 @@ import {
   checkShell,
   findUnreachable,
 } from '../support/docs-checks.ts';
+import { proxyStatus, snapshotOf } from '../support/health/status-samples.ts';
 import { type Page, parsePage, parseShell } from '../support/markdown.ts';
 import { needs, needsProgram } from '../support/requirements.ts';
-import { proxyStatus, snapshotOf } from '../support/status-samples.ts';
 import { tempFolder } from '../support/temp-dir.ts';
 
 /** Tests run in the project's root. README.md comes first: the others are to be reached from it. */

@@ -3,8 +3,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { DAEMON, openStage, sha256 } from '../../support/programs.ts';
-import { freePort } from '../../support/proxy-harness.ts';
+import { DAEMON, openStage, sha256 } from '../../support/programs/stage.ts';
+import { freePort } from '../../support/proxy/proxy-harness.ts';
 import { needs, needsProgram } from '../../support/requirements.ts';
 
 /** Debian keeps PostgreSQL's programs off the PATH, in a folder for each version. */

@@ -4,8 +4,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { CloseReason } from '../../../src/lib/close-reason.ts';
-import { DAEMON, openStage, sha256 } from '../../support/programs.ts';
-import { freePort } from '../../support/proxy-harness.ts';
+import { DAEMON, openStage, sha256 } from '../../support/programs/stage.ts';
+import { freePort } from '../../support/proxy/proxy-harness.ts';
 import { needs, needsProgram } from '../../support/requirements.ts';
 
 /** An absolute path: sshd refuses to run by its bare name. */

@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { openStage } from '../../support/programs.ts';
-import { freePort } from '../../support/proxy-harness.ts';
+import { openStage } from '../../support/programs/stage.ts';
+import { loadWs, needsWs } from '../../support/programs/websocket.ts';
+import { freePort } from '../../support/proxy/proxy-harness.ts';
 import { needs, needsPeer, peerPath } from '../../support/requirements.ts';
 import { until } from '../../support/until.ts';
-import { loadWs, needsWs } from '../../support/websocket.ts';
 
 const PAGE = '<!doctype html><title>Before</title><script type="module" src="/main.js"></script>';
 

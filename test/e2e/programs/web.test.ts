@@ -13,10 +13,10 @@ import {
 import type { AddressInfo, Socket } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
-import { makeCertificate } from '../../support/certificate.ts';
-import { openStage } from '../../support/programs.ts';
+import { makeCertificate } from '../../support/programs/certificate.ts';
+import { openStage } from '../../support/programs/stage.ts';
+import { loadWs, needsWs, type WebSocket } from '../../support/programs/websocket.ts';
 import { needs, needsProgram } from '../../support/requirements.ts';
-import { loadWs, needsWs, type WebSocket } from '../../support/websocket.ts';
 
 const digest = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 

@@ -4,7 +4,6 @@ import { describe, test } from 'node:test';
 import type { Delivery } from '../../../src/alerting/delivery.ts';
 import { request } from '../../../src/alerting/http-client.ts';
 import { Secret } from '../../../src/config/secrets.ts';
-import { makeCertificate } from '../../support/certificate.ts';
 import {
   answer,
   type Behaviour,
@@ -19,7 +18,8 @@ import {
   redirect,
   slackBusy,
   slackOk,
-} from '../../support/http-receiver.ts';
+} from '../../support/alerting/http-receiver.ts';
+import { makeCertificate } from '../../support/programs/certificate.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 
 const PATH = '/services/T0SECRET/B0SECRET?token=querysecret';

@@ -5,8 +5,8 @@ import type { Delivery } from '../../../src/alerting/delivery.ts';
 import { startNotifier } from '../../../src/alerting/notifier.ts';
 import type { Message } from '../../../src/alerting/policy/notification.ts';
 import { createHealth, type Health } from '../../../src/health/state.ts';
-import { incident, past, proxyViewOf } from '../../support/alert-scenario.ts';
-import { alertsConfig, createClock, REFUSED } from '../../support/fake-receivers.ts';
+import { incident, past, proxyViewOf } from '../../support/alerting/alert-scenario.ts';
+import { alertsConfig, createClock, REFUSED } from '../../support/alerting/fake-receivers.ts';
 import { startSimulatedProcess } from '../../support/simulated-process.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 

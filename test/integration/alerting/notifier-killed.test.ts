@@ -3,10 +3,10 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { alertsConfig } from '../../support/alerting/fake-receivers.ts';
+import { answer, openReceiver, type Receiver } from '../../support/alerting/http-receiver.ts';
 import { startChild } from '../../support/child-process.ts';
 import { compiled } from '../../support/compiled.ts';
-import { alertsConfig } from '../../support/fake-receivers.ts';
-import { answer, openReceiver, type Receiver } from '../../support/http-receiver.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 
 const module = (path: string): string => JSON.stringify(compiled(path).href);
@@ -33,7 +33,7 @@ const runNotifier = async (
     import { parseSecrets } from ${module('src/config/secrets.ts')};
     import { createChannels } from ${module('src/alerting/channels/registry.ts')};
     import { startNotifier } from ${module('src/alerting/notifier.ts')};
-    import { incident, past, proxyViewOf } from ${module('test/support/alert-scenario.ts')};
+    import { incident, past, proxyViewOf } from ${module('test/support/alerting/alert-scenario.ts')};
 
     const [write, rename] = [fs.writeFileSync, fs.renameSync];
     let points = 0;

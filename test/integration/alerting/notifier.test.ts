@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { Delivery } from '../../../src/alerting/delivery.ts';
-import { createChannel, createDesk, createLevel, REFUSED } from '../../support/fake-receivers.ts';
+import { createChannel, createDesk, createLevel, REFUSED } from '../../support/alerting/fake-receivers.ts';
 
 const MINUTE_MS = 60_000;
 const OUTAGE = ['down 6274', 'recovered 6274'];

@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import { createChannels } from '../../../src/alerting/channels/registry.ts';
 import type { Delivery } from '../../../src/alerting/delivery.ts';
 import { parseSecrets } from '../../../src/config/secrets.ts';
-import { answer, openReceiver } from '../../support/http-receiver.ts';
-import { message, notification } from '../../support/notification-samples.ts';
+import { answer, openReceiver } from '../../support/alerting/http-receiver.ts';
+import { message, notification } from '../../support/alerting/notification-samples.ts';
 
 const send = (url: string): Promise<Delivery> => {
   const { secrets } = parseSecrets({ NTFY_URL: url });

@@ -2,8 +2,14 @@ import assert from 'node:assert/strict';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import {
+  answer,
+  discordOk,
+  openReceiver,
+  type Receiver,
+  slackOk,
+} from '../../support/alerting/http-receiver.ts';
 import { steadyport } from '../../support/cli.ts';
-import { answer, discordOk, openReceiver, type Receiver, slackOk } from '../../support/http-receiver.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 
 /** Runs `alert-test` with this text in its `.env`. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createHeartbeat } from '../../../src/ipc/heartbeat.ts';
-import { FIRST_REPORT, fakeProxy, muteProxy } from '../../support/fake-proxy.ts';
+import { FIRST_REPORT, fakeProxy, muteProxy } from '../../support/proxy/fake-proxy.ts';
 import { until } from '../../support/until.ts';
 
 const LIMIT_MS = 30_000;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { openCounterStore } from '../../../src/metrics/counter-store.ts';
 import type { ProxyReport } from '../../../src/proxy/report.ts';
-import { FIRST_REPORT } from '../../support/fake-proxy.ts';
+import { FIRST_REPORT } from '../../support/proxy/fake-proxy.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 
 const report = (pid: number, total: number): ProxyReport => ({

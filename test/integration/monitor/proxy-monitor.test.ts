@@ -11,8 +11,8 @@ import type { Pm2App, Pm2View } from '../../../src/pm2/client.ts';
 import { HAS_PROCFS } from '../../../src/system/proc/procfs.ts';
 import { findListeners } from '../../../src/system/proc/socket-table.ts';
 import { startChild } from '../../support/child-process.ts';
-import { bindingAt, type FakeProxy, fakeProxy } from '../../support/fake-proxy.ts';
-import { serve } from '../../support/proxy-harness.ts';
+import { bindingAt, type FakeProxy, fakeProxy } from '../../support/proxy/fake-proxy.ts';
+import { serve } from '../../support/proxy/proxy-harness.ts';
 import { needs } from '../../support/requirements.ts';
 import { until } from '../../support/until.ts';
 

@@ -9,8 +9,8 @@ import type { Snapshot } from '../../../src/status/snapshot.ts';
 import { locateStateDir } from '../../../src/system/state-dir.ts';
 import { startChild } from '../../support/child-process.ts';
 import { type Outcome, steadyport } from '../../support/cli.ts';
-import { freePort } from '../../support/proxy-harness.ts';
-import { snapshotOf } from '../../support/status-samples.ts';
+import { snapshotOf } from '../../support/health/status-samples.ts';
+import { freePort } from '../../support/proxy/proxy-harness.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 import { until } from '../../support/until.ts';
 

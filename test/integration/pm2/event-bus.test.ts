@@ -4,7 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { createPm2EventBus, type Pm2Event } from '../../../src/pm2/event-bus.ts';
-import { frame } from '../../support/amp-frame.ts';
+import { frame } from '../../support/pm2/amp-frame.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 import { until } from '../../support/until.ts';
 

@@ -16,7 +16,7 @@ import {
   readBytes,
   rig,
   serve,
-} from '../../support/proxy-harness.ts';
+} from '../../support/proxy/proxy-harness.ts';
 import { openFiles } from '../../support/proxy-observation.ts';
 import { until } from '../../support/until.ts';
 

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { HAS_PROCFS } from '../../../src/system/proc/procfs.ts';
-import { dial, echo, freePort, pump, readAll, serve } from '../../support/proxy-harness.ts';
+import { dial, echo, freePort, pump, readAll, serve } from '../../support/proxy/proxy-harness.ts';
 
 const MAX_GROWTH_KB = 8_192;
 

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { fuzzParameters } from '../../support/fuzz.ts';
-import { ENGINES, rig, serve } from '../../support/proxy-harness.ts';
+import { ENGINES, rig, serve } from '../../support/proxy/proxy-harness.ts';
 
 /** One step of one side: write a number of bytes, send FIN or RST, stop or go on reading. */
 const step = fc.record({

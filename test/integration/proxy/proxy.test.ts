@@ -4,7 +4,7 @@ import { type ProxyConfig, parseConfig } from '../../../src/config/config.ts';
 import { formatAddress } from '../../../src/lib/address.ts';
 import { createPortableEngine } from '../../../src/proxy/portable/engine.ts';
 import { startProxy } from '../../../src/proxy/proxy.ts';
-import { dial, ending, freePort, readAll, serve } from '../../support/proxy-harness.ts';
+import { dial, ending, freePort, readAll, serve } from '../../support/proxy/proxy-harness.ts';
 
 interface Line {
   readonly event: string;

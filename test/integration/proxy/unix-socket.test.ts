@@ -10,7 +10,16 @@ import { parseConfig } from '../../../src/config/config.ts';
 import type { Address } from '../../../src/lib/address.ts';
 import { startProxy } from '../../../src/proxy/proxy.ts';
 import { HAS_PROCFS } from '../../../src/system/proc/procfs.ts';
-import { dial, ENGINES, echo, ending, readAll, readBytes, rig, serve } from '../../support/proxy-harness.ts';
+import {
+  dial,
+  ENGINES,
+  echo,
+  ending,
+  readAll,
+  readBytes,
+  rig,
+  serve,
+} from '../../support/proxy/proxy-harness.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 
 const file = (name = 'a.sock'): Address => ({ host: join(tempFolder(), name), port: 0 });

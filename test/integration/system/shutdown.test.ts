@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { connectControl } from '../../../src/ipc/client.ts';
 import type { ProxyProtocol } from '../../../src/ipc/protocol.ts';
-import { dial, echo, freePort, readBytes, serve } from '../../support/proxy-harness.ts';
+import { dial, echo, freePort, readBytes, serve } from '../../support/proxy/proxy-harness.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 
 test('a proxy that is ordered to leave, twice, has released its port and lets its connections finish', {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { createDeadMansSwitch, createPing } from '../../../src/alerting/dead-mans-switch.ts';
 import type { Delivery } from '../../../src/alerting/delivery.ts';
 import { Secret } from '../../../src/config/secrets.ts';
-import { answer, hang, openReceiver } from '../../support/http-receiver.ts';
+import { answer, hang, openReceiver } from '../../support/alerting/http-receiver.ts';
 
 const OK: Delivery = { ok: true };
 const failed = (retryAfterMs: number | null = null): Delivery => ({

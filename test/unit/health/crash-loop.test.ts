@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { describeActions, remediesOf, type Scenario, startScenario } from '../../support/health-scenario.ts';
+import {
+  describeActions,
+  remediesOf,
+  type Scenario,
+  startScenario,
+} from '../../support/health/health-scenario.ts';
 
 const GONE = { pm2: 'waiting_restart', process: 'gone', heartbeat: 'unreachable' } as const;
 

@@ -8,7 +8,7 @@ import {
   startScenario,
   UPSTREAM_DOWN,
   WELL,
-} from '../../support/health-scenario.ts';
+} from '../../support/health/health-scenario.ts';
 
 const FAILING: readonly Partial<Evidence>[] = [UPSTREAM_DOWN, { upstream: 'silent' }, { endToEnd: 'failed' }];
 

@@ -7,7 +7,7 @@ import {
   type Scenario,
   startScenario,
   UPSTREAM_DOWN,
-} from '../../support/health-scenario.ts';
+} from '../../support/health/health-scenario.ts';
 
 /** An incident of 1 s. */
 const addIncident = (scenario: Scenario, startedAt: number, evidence = UPSTREAM_DOWN as object): void => {

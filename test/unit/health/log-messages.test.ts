@@ -9,7 +9,7 @@ import {
   type Scenario,
   startScenario,
   UPSTREAM_DOWN,
-} from '../../support/health-scenario.ts';
+} from '../../support/health/health-scenario.ts';
 
 test('the failure and the restart of a proxy are logged in the words of the old system', () => {
   const scenario = startScenario();

@@ -8,7 +8,7 @@ import {
   UNKNOWN,
   UPSTREAM_DOWN,
   WELL,
-} from '../../support/health-scenario.ts';
+} from '../../support/health/health-scenario.ts';
 
 const NO_FAILURES = { consecutive: 0, sinceHealthy: 0, total: 0 };
 const restarts = (actions: Parameters<typeof describeActions>[0]): readonly string[] =>

@@ -10,7 +10,7 @@ import {
   type Scenario,
   startScenario,
   UPSTREAM_DOWN,
-} from '../../support/health-scenario.ts';
+} from '../../support/health/health-scenario.ts';
 
 /** A check each second with the same fault, from `fromAt` to before `toAt`. Remedies are done at once, and do not help. */
 const keepFailing = (

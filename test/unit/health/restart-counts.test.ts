@@ -7,7 +7,7 @@ import {
   NOT_THERE,
   type Scenario,
   startScenario,
-} from '../../support/health-scenario.ts';
+} from '../../support/health/health-scenario.ts';
 
 const isRestarted = (actions: Parameters<typeof describeActions>[0]): boolean =>
   describeActions(actions).some((line) => line.startsWith('restart '));

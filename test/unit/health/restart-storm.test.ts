@@ -7,7 +7,7 @@ import {
   type Scenario,
   startScenario,
   UPSTREAM_DOWN,
-} from '../../support/health-scenario.ts';
+} from '../../support/health/health-scenario.ts';
 
 /** When a proxy that hangs from `fromAt` on is restarted, within `checks` checks that are 250 ms apart. */
 const restartTimes = (scenario: Scenario, fromAt: number, checks: number, pid = 100): readonly number[] =>

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type StopProgress, stoppingOf, trackStop } from '../../../src/health/stop-deadline.ts';
 import type { Evidence } from '../../../src/health/types.ts';
-import { describeActions, remediesOf, startScenario } from '../../support/health-scenario.ts';
+import { describeActions, remediesOf, startScenario } from '../../support/health/health-scenario.ts';
 
 type Check = Partial<Pick<Evidence, 'pm2' | 'process' | 'heartbeat'>> & { at: number; pid?: number };
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { DECISION_TABLE, judge } from '../../../src/health/decision-table.ts';
 import type { Evidence, Verdict } from '../../../src/health/types.ts';
-import { UNKNOWN, WELL } from '../../support/health-scenario.ts';
+import { UNKNOWN, WELL } from '../../support/health/health-scenario.ts';
 
 /** "failing crashed: start, first_failure", "healthy up", "neutral waiting (upstream_down)" */
 const formatVerdict = (verdict: Verdict): string =>

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createTriggerCommands, type MonitorControls, metricsOf } from '../../../src/monitor/pm2-trigger.ts';
 import type { Snapshot } from '../../../src/status/snapshot.ts';
-import { MONITOR, NOW_MS, proxyStatus } from '../../support/status-samples.ts';
+import { MONITOR, NOW_MS, proxyStatus } from '../../support/health/status-samples.ts';
 
 const proxy = proxyStatus({ port: 7000, state: 'down', cause: 'hung', checkMs: 4 });
 const snapshot: Snapshot = {

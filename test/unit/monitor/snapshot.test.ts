@@ -10,7 +10,7 @@ import { describeProxy } from '../../../src/monitor/snapshot.ts';
 import { createStatsCollector } from '../../../src/proxy/connection-stats.ts';
 import type { ProxyStatus } from '../../../src/status/snapshot.ts';
 import { localAddresses } from '../../../src/system/proc/network-interfaces.ts';
-import { WELL } from '../../support/health-scenario.ts';
+import { WELL } from '../../support/health/health-scenario.ts';
 
 const binding = (host: string, state: 'bound' | 'in_use', pid: number | null = null) => ({
   address: `${host}:6274`,

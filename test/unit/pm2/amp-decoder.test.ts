@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeFrames } from '../../../src/pm2/amp-decoder.ts';
-import { frame } from '../../support/amp-frame.ts';
+import { frame } from '../../support/pm2/amp-frame.ts';
 
 const TOPICS = ['process:event', 'log:PM2'];
 

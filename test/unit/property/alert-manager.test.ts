@@ -12,8 +12,8 @@ import type { HealthPolicy } from '../../../src/health/events.ts';
 import { reduce } from '../../../src/health/reducer.ts';
 import { createHealth, type Health } from '../../../src/health/state.ts';
 import type { Evidence } from '../../../src/health/types.ts';
-import { POLICY, proxyViewOf } from '../../support/alert-scenario.ts';
-import { HUNG, UPSTREAM_DOWN, WELL } from '../../support/health-scenario.ts';
+import { POLICY, proxyViewOf } from '../../support/alerting/alert-scenario.ts';
+import { HUNG, UPSTREAM_DOWN, WELL } from '../../support/health/health-scenario.ts';
 
 const PORTS = [1, 2, 3];
 const HEALTH_POLICY: HealthPolicy = {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { detectMassFailure, isPausingRestarts, NO_MASS_FAILURE } from '../../../src/health/mass-failure.ts';
 import { createHealth } from '../../../src/health/state.ts';
-import { HUNG, remediesOf, type Scenario, startScenario } from '../../support/health-scenario.ts';
+import { HUNG, remediesOf, type Scenario, startScenario } from '../../support/health/health-scenario.ts';
 
 const HOUR_MS = 3_600_000;
 const GONE = { pm2: 'waiting_restart', process: 'gone', heartbeat: 'unreachable' } as const;

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { isProxyFault } from '../../../src/health/causes.ts';
 import { DECISION_TABLE, judge } from '../../../src/health/decision-table.ts';
 import type { Evidence, Verdict } from '../../../src/health/types.ts';
-import { anyEvidence, KINDS, NO_FAULT } from '../../support/arbitrary-evidence.ts';
+import { anyEvidence, KINDS, NO_FAULT } from '../../support/health/arbitrary-evidence.ts';
 
 const RUNS = { numRuns: 5_000 };
 const remediesOf = (verdict: Verdict): readonly string[] =>

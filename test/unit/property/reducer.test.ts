@@ -6,7 +6,7 @@ import { judge } from '../../../src/health/decision-table.ts';
 import type { HealthPolicy } from '../../../src/health/events.ts';
 import { reduce } from '../../../src/health/reducer.ts';
 import { createHealth, type Health } from '../../../src/health/state.ts';
-import { anyEvidence } from '../../support/arbitrary-evidence.ts';
+import { anyEvidence } from '../../support/health/arbitrary-evidence.ts';
 
 const evidence = anyEvidence({ crashes: ['few'] });
 /** An event. A check is repeated `repeat` times, so that incidents last long enough to reach the thresholds. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type CheckDetails, renderEvidence, withEvidence } from '../../../src/status/evidence.ts';
-import { WELL } from '../../support/health-scenario.ts';
-import { NOW_MS, proxyStatus, snapshotOf } from '../../support/status-samples.ts';
+import { WELL } from '../../support/health/health-scenario.ts';
+import { NOW_MS, proxyStatus, snapshotOf } from '../../support/health/status-samples.ts';
 
 const CHECK: CheckDetails = {
   startedAt: NOW_MS - 2_000,

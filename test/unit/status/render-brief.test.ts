@@ -4,7 +4,7 @@ import type { ProxyState } from '../../../src/health/state.ts';
 import { renderBrief } from '../../../src/status/render.ts';
 import type { ProxyStatus, Snapshot } from '../../../src/status/snapshot.ts';
 import { isDecided } from '../../../src/status/summary.ts';
-import { NOW_MS, PLAIN, proxyStatus, snapshotOf } from '../../support/status-samples.ts';
+import { NOW_MS, PLAIN, proxyStatus, snapshotOf } from '../../support/health/status-samples.ts';
 
 const render = (snapshot: Snapshot, columns = 200): string => renderBrief(snapshot, columns, PLAIN, NOW_MS);
 

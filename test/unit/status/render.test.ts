@@ -7,7 +7,7 @@ import { renderStatus } from '../../../src/status/render.ts';
 import type { Snapshot } from '../../../src/status/snapshot.ts';
 import { exitCodeOf, isFreshAndHealthy, selectProxies } from '../../../src/status/summary.ts';
 import { formatPortOwner } from '../../../src/system/proc/port-owner.ts';
-import { MONITOR, NOW_MS, PLAIN, proxyStatus, snapshotOf } from '../../support/status-samples.ts';
+import { MONITOR, NOW_MS, PLAIN, proxyStatus, snapshotOf } from '../../support/health/status-samples.ts';
 
 const render = (snapshot: Snapshot, columns = 120): string => renderStatus(snapshot, columns, PLAIN, NOW_MS);
 const first = (snapshot: Snapshot): string => render(snapshot).split('\n')[0] ?? '';

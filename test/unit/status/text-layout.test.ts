@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { renderStatus } from '../../../src/status/render.ts';
 import type { Snapshot } from '../../../src/status/snapshot.ts';
 import { formatPortOwner } from '../../../src/system/proc/port-owner.ts';
-import { displayWidth, NOW_MS, PLAIN, proxyStatus, snapshotOf } from '../../support/status-samples.ts';
+import { displayWidth, NOW_MS, PLAIN, proxyStatus, snapshotOf } from '../../support/health/status-samples.ts';
 
 const render = (snapshot: Snapshot, columns: number): string =>
   renderStatus(snapshot, columns, PLAIN, NOW_MS);

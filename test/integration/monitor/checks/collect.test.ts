@@ -10,8 +10,8 @@ import { type CheckReport, createEvidenceCollector } from '../../../../src/monit
 import { HAS_PROCFS, readProcess } from '../../../../src/system/proc/procfs.ts';
 import { findListeners } from '../../../../src/system/proc/socket-table.ts';
 import { startChild } from '../../../support/child-process.ts';
-import { bindingAt, type FakeProxy, fakeProxy } from '../../../support/fake-proxy.ts';
-import { freePort, serve } from '../../../support/proxy-harness.ts';
+import { bindingAt, type FakeProxy, fakeProxy } from '../../../support/proxy/fake-proxy.ts';
+import { freePort, serve } from '../../../support/proxy/proxy-harness.ts';
 import { needs } from '../../../support/requirements.ts';
 import { tempFolder } from '../../../support/temp-dir.ts';
 import { until } from '../../../support/until.ts';

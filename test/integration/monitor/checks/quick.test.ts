@@ -7,8 +7,8 @@ import { quickCheck } from '../../../../src/monitor/checks/quick.ts';
 import { HAS_PROCFS, readProcess } from '../../../../src/system/proc/procfs.ts';
 import { findListeners } from '../../../../src/system/proc/socket-table.ts';
 import { startChild } from '../../../support/child-process.ts';
-import { fakeProxy, muteProxy } from '../../../support/fake-proxy.ts';
-import { serve } from '../../../support/proxy-harness.ts';
+import { fakeProxy, muteProxy } from '../../../support/proxy/fake-proxy.ts';
+import { serve } from '../../../support/proxy/proxy-harness.ts';
 import { needs } from '../../../support/requirements.ts';
 import { until } from '../../../support/until.ts';
 

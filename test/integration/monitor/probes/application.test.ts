@@ -6,7 +6,7 @@ import { describe, type TestContext, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import type { Address } from '../../../../src/lib/address.ts';
 import { probeUpstream, runProbe } from '../../../../src/monitor/probes/run-probe.ts';
-import { deaf, freePort, serve } from '../../../support/proxy-harness.ts';
+import { deaf, freePort, serve } from '../../../support/proxy/proxy-harness.ts';
 import { tempFolder } from '../../../support/temp-dir.ts';
 
 const LIMIT_MS = 10_000;

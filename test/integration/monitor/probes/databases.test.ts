@@ -5,9 +5,14 @@ import { setImmediate } from 'node:timers/promises';
 import { TLSSocket } from 'node:tls';
 import type { Address } from '../../../../src/lib/address.ts';
 import { runProbe } from '../../../../src/monitor/probes/run-probe.ts';
-import { makeCertificate } from '../../../support/certificate.ts';
-import { AUTHENTICATION_OK, errorResponse, READY, SASL_WANTED } from '../../../support/postgres-messages.ts';
-import { serve } from '../../../support/proxy-harness.ts';
+import { makeCertificate } from '../../../support/programs/certificate.ts';
+import {
+  AUTHENTICATION_OK,
+  errorResponse,
+  READY,
+  SASL_WANTED,
+} from '../../../support/programs/postgres-messages.ts';
+import { serve } from '../../../support/proxy/proxy-harness.ts';
 import { needs, needsProgram } from '../../../support/requirements.ts';
 import { tempFolder } from '../../../support/temp-dir.ts';
 

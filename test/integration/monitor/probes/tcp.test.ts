@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { probeAccept } from '../../../../src/monitor/checks/check-connection.ts';
 import { probeUpstream } from '../../../../src/monitor/probes/run-probe.ts';
-import { freePort, serve } from '../../../support/proxy-harness.ts';
+import { freePort, serve } from '../../../support/proxy/proxy-harness.ts';
 
 const LIMIT_MS = 10_000;
 

@@ -11,8 +11,8 @@ import { setImmediate } from 'node:timers/promises';
 import { createServer, type TLSSocket, type TlsOptions } from 'node:tls';
 import { type Address, isUnixSocket, toNetOptions } from '../../../../src/lib/address.ts';
 import { runProbe } from '../../../../src/monitor/probes/run-probe.ts';
-import { type Certificate, makeCertificate } from '../../../support/certificate.ts';
-import { serve } from '../../../support/proxy-harness.ts';
+import { type Certificate, makeCertificate } from '../../../support/programs/certificate.ts';
+import { serve } from '../../../support/proxy/proxy-harness.ts';
 import { needs, needsProgram } from '../../../support/requirements.ts';
 import { tempFolder } from '../../../support/temp-dir.ts';
 

@@ -13,7 +13,7 @@ import {
   readBytes,
   rig,
   serve,
-} from '../../../support/proxy-harness.ts';
+} from '../../../support/proxy/proxy-harness.ts';
 import { digest, stalled } from '../../../support/proxy-observation.ts';
 import { needs, needsProgram } from '../../../support/requirements.ts';
 import { until } from '../../../support/until.ts';

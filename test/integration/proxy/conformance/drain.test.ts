@@ -9,7 +9,7 @@ import {
   readBytes,
   rig,
   serve,
-} from '../../../support/proxy-harness.ts';
+} from '../../../support/proxy/proxy-harness.ts';
 
 /** What every engine must do with open connections when it is drained. */
 for (const [name, createEngine] of Object.entries(ENGINES))

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { ENGINES, readAll, rig, serve } from '../../../support/proxy-harness.ts';
+import { ENGINES, readAll, rig, serve } from '../../../support/proxy/proxy-harness.ts';
 
 /** What every engine must do with a connection that one side has ended. */
 describe('a half-close', { concurrency: true }, () => {

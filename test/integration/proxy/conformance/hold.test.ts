@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, test } from 'node:test';
-import { ENGINES, echo, ending, freePort, readAll, rig, serve } from '../../../support/proxy-harness.ts';
+import {
+  ENGINES,
+  echo,
+  ending,
+  freePort,
+  readAll,
+  rig,
+  serve,
+} from '../../../support/proxy/proxy-harness.ts';
 import { until } from '../../../support/until.ts';
 
 /** What every engine must do with a client while the upstream is away. */

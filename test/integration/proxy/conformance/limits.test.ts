@@ -10,7 +10,7 @@ import {
   readBytes,
   rig,
   serve,
-} from '../../../support/proxy-harness.ts';
+} from '../../../support/proxy/proxy-harness.ts';
 import { needs, needsOutside, OUTSIDE } from '../../../support/requirements.ts';
 import { until } from '../../../support/until.ts';
 

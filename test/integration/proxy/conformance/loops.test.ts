@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { describe, test } from 'node:test';
-import { createHost } from '../../../support/network-namespace.ts';
+import { createHost } from '../../../support/containers/network-namespace.ts';
 import {
   dial,
   ENGINES,
@@ -14,7 +14,7 @@ import {
   readBytes,
   rig,
   serve,
-} from '../../../support/proxy-harness.ts';
+} from '../../../support/proxy/proxy-harness.ts';
 import { openFiles } from '../../../support/proxy-observation.ts';
 import { needs, needsOutside, needsProgram, needsRoot, OUTSIDE } from '../../../support/requirements.ts';
 import { until } from '../../../support/until.ts';

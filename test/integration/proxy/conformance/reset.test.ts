@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { describe, test } from 'node:test';
 import { readUnsentBytes } from '../../../../src/system/proc/tcp-queue.ts';
-import { ENGINES, ending, readBytes, rig, serve } from '../../../support/proxy-harness.ts';
+import { ENGINES, ending, readBytes, rig, serve } from '../../../support/proxy/proxy-harness.ts';
 import { digest, stalled } from '../../../support/proxy-observation.ts';
 import { until } from '../../../support/until.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import { ENGINES, echo, freePort, readBytes, rig, serve } from '../../../support/proxy-harness.ts';
+import { ENGINES, echo, freePort, readBytes, rig, serve } from '../../../support/proxy/proxy-harness.ts';
 import { until } from '../../../support/until.ts';
 
 const CLIENTS = 200;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { describe, test } from 'node:test';
-import { ENGINES, echo, ending, readAll, rig, serve } from '../../../support/proxy-harness.ts';
+import { ENGINES, echo, ending, readAll, rig, serve } from '../../../support/proxy/proxy-harness.ts';
 
 /** When every engine must end a connection that nothing is sent on, and when it must not. */
 describe('a time-out', { concurrency: true }, () => {

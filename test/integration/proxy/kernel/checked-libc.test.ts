@@ -8,7 +8,7 @@ import { createDataPath } from '../../../../src/proxy/kernel/data-path.ts';
 import { readRecords, type ThreadEvent } from '../../../../src/proxy/kernel/thread/channel.ts';
 import { SharedCounters } from '../../../../src/proxy/kernel/thread/shared-counters.ts';
 import { createCheckedLibc } from '../../../support/fake-kernel/checked-libc.ts';
-import { LIMITS } from '../../../support/proxy-policy.ts';
+import { LIMITS } from '../../../support/proxy/proxy-policy.ts';
 import { needs } from '../../../support/requirements.ts';
 
 const UPSTREAM = `require('node:net').createServer({ allowHalfOpen: true }, (socket) => {

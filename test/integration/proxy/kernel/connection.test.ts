@@ -5,7 +5,7 @@ import type { Address } from '../../../../src/lib/address.ts';
 import type { Policy } from '../../../../src/proxy/engine.ts';
 import type { Sizes } from '../../../support/fake-kernel/fake-libc.ts';
 import { World } from '../../../support/fake-kernel/simulation.ts';
-import { LIMITS } from '../../../support/proxy-policy.ts';
+import { LIMITS } from '../../../support/proxy/proxy-policy.ts';
 
 const { EMFILE, ENOSPC } = constants.errno;
 

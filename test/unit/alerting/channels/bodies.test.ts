@@ -5,7 +5,7 @@ import { discordBody } from '../../../../src/alerting/channels/discord.ts';
 import { slackBody } from '../../../../src/alerting/channels/slack.ts';
 import { truncate } from '../../../../src/alerting/channels/text.ts';
 import { webhookBody } from '../../../../src/alerting/channels/webhook.ts';
-import { AT_MS, flood, message, notification } from '../../../support/notification-samples.ts';
+import { AT_MS, flood, message, notification } from '../../../support/alerting/notification-samples.ts';
 
 const FROM = AT_MS / 1_000 - 60;
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ntfy, ntfyBody } from '../../../../src/alerting/channels/ntfy.ts';
 import { parseSecrets } from '../../../../src/config/secrets.ts';
-import { flood, message, notification } from '../../../support/notification-samples.ts';
+import { flood, message, notification } from '../../../support/alerting/notification-samples.ts';
 
 const context = { url: new URL('https://user:password@ntfy.example/steadyport-alerts') };
 

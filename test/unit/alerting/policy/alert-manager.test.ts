@@ -10,8 +10,8 @@ import {
   past,
   proxyViewOf,
   startAlertScenario,
-} from '../../../support/alert-scenario.ts';
-import { startScenario, UPSTREAM_DOWN } from '../../../support/health-scenario.ts';
+} from '../../../support/alerting/alert-scenario.ts';
+import { startScenario, UPSTREAM_DOWN } from '../../../support/health/health-scenario.ts';
 
 const HOUR_MS = 3_600_000;
 

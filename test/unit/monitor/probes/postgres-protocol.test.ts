@@ -12,7 +12,7 @@ import {
   READY,
   SASL_WANTED,
   typed,
-} from '../../../support/postgres-messages.ts';
+} from '../../../support/programs/postgres-messages.ts';
 
 test('a startup message has its length, the protocol 3.0 and its parameters, each ended by a zero byte', () => {
   const message = startupMessage('app', 'shop');

@@ -15,7 +15,7 @@ test('STEADYPORT_DEBUG=dial writes the dials of the thread to stderr', {
   skip: needs(process.platform === 'linux' ? undefined : 'needs Linux'),
   timeout: 60_000,
 }, async (t) => {
-  const script = fileURLToPath(compiled('test/support/fake-kernel/engine-process.ts'));
+  const script = fileURLToPath(compiled('test/support/fake-kernel/programs/engine-process.ts'));
   const child = fork(script, ['1'], {
     env: { PATH: process.env['PATH'], STEADYPORT_DEBUG: 'dial' },
     stdio: ['ignore', 'inherit', 'pipe', 'ipc'],

@@ -9,7 +9,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Address } from '../../../../../src/lib/address.ts';
 import { compiled } from '../../../../support/compiled.ts';
-import { dial, echo, ending, freePort, readBytes, serve } from '../../../../support/proxy-harness.ts';
+import { dial, echo, ending, freePort, readBytes, serve } from '../../../../support/proxy/proxy-harness.ts';
 import { needs } from '../../../../support/requirements.ts';
 import { tempFolder } from '../../../../support/temp-dir.ts';
 
@@ -101,7 +101,7 @@ test(
   limit,
   async (t) => {
     const file = join(tempFolder(), 'stuck');
-    const preload = compiled('test/support/fake-kernel/stuck-thread.ts').href;
+    const preload = compiled('test/support/fake-kernel/programs/stuck-thread.ts').href;
     const { child } = await start(t, 1, ['--import', preload], { STEADYPORT_TEST_STUCK: file });
     const ask = async (): Promise<string> => {
       child.send('ask');
@@ -142,7 +142,7 @@ test('a blocked main thread stops neither bytes nor new clients', limit, async (
 
 const preload = (name: string): readonly string[] => [
   '--import',
-  compiled(`test/support/fake-kernel/${name}.ts`).href,
+  compiled(`test/support/fake-kernel/programs/${name}.ts`).href,
 ];
 
 interface Started {
@@ -157,7 +157,7 @@ const start = async (
   execArgv: readonly string[] = [],
   env: Readonly<Record<string, string>> = {},
 ): Promise<Started & { readonly address: Address }> => {
-  const script = fileURLToPath(compiled('test/support/fake-kernel/engine-process.ts'));
+  const script = fileURLToPath(compiled('test/support/fake-kernel/programs/engine-process.ts'));
   const child = fork(script, [String(upstreamPort)], {
     execArgv: [...execArgv],
     env: { PATH: process.env['PATH'], ...env },

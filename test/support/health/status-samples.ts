@@ -1,6 +1,11 @@
-import { NO_SAMPLES, usageOf } from '../../src/health/resource-limits.ts';
-import type { TextStyle } from '../../src/status/render.ts';
-import { type MonitorStatus, NO_ALERTS, type ProxyStatus, type Snapshot } from '../../src/status/snapshot.ts';
+import { NO_SAMPLES, usageOf } from '../../../src/health/resource-limits.ts';
+import type { TextStyle } from '../../../src/status/render.ts';
+import {
+  type MonitorStatus,
+  NO_ALERTS,
+  type ProxyStatus,
+  type Snapshot,
+} from '../../../src/status/snapshot.ts';
 
 export const NOW_MS = 1_761_902_000_000;
 

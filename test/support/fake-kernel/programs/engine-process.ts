@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs';
-import { createKernelEngine } from '../../../src/proxy/kernel/engine.ts';
+import { createKernelEngine } from '../../../../src/proxy/kernel/engine.ts';
 
 /** An engine in a process of its own, which ends in the way that its IPC channel names. Argument: the upstream's port. */
 const port = Number(process.argv[2]);

@@ -1,7 +1,7 @@
 import { join as path } from 'node:path';
+import { peerPath } from '../requirements.ts';
+import { until } from '../until.ts';
 import { createHost, type Host, join, type Program } from './network-namespace.ts';
-import { peerPath } from './requirements.ts';
-import { until } from './until.ts';
 
 export const INSPECTOR = '@modelcontextprotocol/inspector';
 export const EVERYTHING = '@modelcontextprotocol/server-everything';

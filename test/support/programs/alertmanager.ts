@@ -3,10 +3,10 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after } from 'node:test';
-import { freePort } from './proxy-harness.ts';
-import { needs, needsProgram } from './requirements.ts';
-import { tempFolder } from './temp-dir.ts';
-import { until } from './until.ts';
+import { freePort } from '../proxy/proxy-harness.ts';
+import { needs, needsProgram } from '../requirements.ts';
+import { tempFolder } from '../temp-dir.ts';
+import { until } from '../until.ts';
 
 export const needsAlertmanager = (): false | string =>
   needs(

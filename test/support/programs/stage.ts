@@ -6,9 +6,9 @@ import { chownSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import type { ConnectionRecord } from '../../src/proxy/engine.ts';
-import { freePort } from './proxy-harness.ts';
-import { until } from './until.ts';
+import type { ConnectionRecord } from '../../../src/proxy/engine.ts';
+import { freePort } from '../proxy/proxy-harness.ts';
+import { until } from '../until.ts';
 
 const LIMIT_MS = 60_000;
 

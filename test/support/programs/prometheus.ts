@@ -5,8 +5,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort } from './proxy-harness.ts';
-import { until } from './until.ts';
+import { freePort } from '../proxy/proxy-harness.ts';
+import { until } from '../until.ts';
 
 /** One alert as Alertmanager's webhook has it. */
 export interface Notified {

@@ -6,11 +6,11 @@ import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Snapshot } from '../../src/status/snapshot.ts';
-import { readInteger } from '../../src/system/files.ts';
-import { HAS_PROCFS, isAlive } from '../../src/system/proc/procfs.ts';
+import type { Snapshot } from '../../../src/status/snapshot.ts';
+import { readInteger } from '../../../src/system/files.ts';
+import { HAS_PROCFS, isAlive } from '../../../src/system/proc/procfs.ts';
+import { until } from '../until.ts';
 import { createMonitorClient, type MonitorClient } from './monitor-client.ts';
-import { until } from './until.ts';
 
 const ROOT = process.cwd();
 export const ECOSYSTEM = join(ROOT, 'ecosystem.config.js');

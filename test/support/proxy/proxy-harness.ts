@@ -5,10 +5,10 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
-import { type Address, isUnixSocket, toNetOptions } from '../../src/lib/address.ts';
-import type { ConnectionRecord, CreateEngine, Engine, Policy } from '../../src/proxy/engine.ts';
-import { createKernelEngine } from '../../src/proxy/kernel/engine.ts';
-import { createPortableEngine } from '../../src/proxy/portable/engine.ts';
+import { type Address, isUnixSocket, toNetOptions } from '../../../src/lib/address.ts';
+import type { ConnectionRecord, CreateEngine, Engine, Policy } from '../../../src/proxy/engine.ts';
+import { createKernelEngine } from '../../../src/proxy/kernel/engine.ts';
+import { createPortableEngine } from '../../../src/proxy/portable/engine.ts';
 import { LIMITS } from './proxy-policy.ts';
 
 /** The engines: every behaviour is tested on each of them. */

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type RequestListener, type ServerRe
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { after } from 'node:test';
-import type { Certificate } from './certificate.ts';
+import type { Certificate } from '../programs/certificate.ts';
 
 /** Answers, or does not answer, a request that the receiver has read to its end. */
 export type Behaviour = (response: ServerResponse, request: IncomingMessage) => void;

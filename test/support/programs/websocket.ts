@@ -1,5 +1,5 @@
 import type { EventEmitter } from 'node:events';
-import { needsPeer, peerPath } from './requirements.ts';
+import { needsPeer, peerPath } from '../requirements.ts';
 
 /** The part of https://github.com/websockets/ws that the tests use: the package has no types. */
 interface Module {

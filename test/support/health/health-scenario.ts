@@ -1,7 +1,7 @@
-import type { Action, HealthEvent, HealthPolicy } from '../../src/health/events.ts';
-import { reduce } from '../../src/health/reducer.ts';
-import { createHealth, type Health } from '../../src/health/state.ts';
-import type { Evidence, Remedy } from '../../src/health/types.ts';
+import type { Action, HealthEvent, HealthPolicy } from '../../../src/health/events.ts';
+import { reduce } from '../../../src/health/reducer.ts';
+import { createHealth, type Health } from '../../../src/health/state.ts';
+import type { Evidence, Remedy } from '../../../src/health/types.ts';
 
 /** The evidence of a proxy whose every check succeeded. */
 export const WELL: Evidence = {

@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { EventChannel, StateChannel } from '../../src/alerting/channels/channel.ts';
-import type { Clock } from '../../src/alerting/clock.ts';
-import type { Delivery } from '../../src/alerting/delivery.ts';
-import { type Notifier, startNotifier } from '../../src/alerting/notifier.ts';
-import type { ActiveAlert, Message } from '../../src/alerting/policy/notification.ts';
-import type { ProxyView } from '../../src/alerting/policy/proxy-view.ts';
-import { type AlertsConfig, parseConfig } from '../../src/config/config.ts';
-import { createHealth, type Health } from '../../src/health/state.ts';
+import type { EventChannel, StateChannel } from '../../../src/alerting/channels/channel.ts';
+import type { Clock } from '../../../src/alerting/clock.ts';
+import type { Delivery } from '../../../src/alerting/delivery.ts';
+import { type Notifier, startNotifier } from '../../../src/alerting/notifier.ts';
+import type { ActiveAlert, Message } from '../../../src/alerting/policy/notification.ts';
+import type { ProxyView } from '../../../src/alerting/policy/proxy-view.ts';
+import { type AlertsConfig, parseConfig } from '../../../src/config/config.ts';
+import { createHealth, type Health } from '../../../src/health/state.ts';
+import { tempFolder } from '../temp-dir.ts';
 import { incident, past, proxyViewOf } from './alert-scenario.ts';
-import { tempFolder } from './temp-dir.ts';
 
 /** A clock that is moved by hand. */
 export interface HandClock extends Clock {

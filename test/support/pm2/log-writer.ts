@@ -1,7 +1,7 @@
 // An app for PM2: writes numbered lines through the real writer of a proxy's log, at full speed, until the file STOP exists.
 import { existsSync, writeFileSync } from 'node:fs';
-import { openFileSink } from '../../src/logging/file-sink.ts';
-import { createLog } from '../../src/logging/logger.ts';
+import { openFileSink } from '../../../src/logging/file-sink.ts';
+import { createLog } from '../../../src/logging/logger.ts';
 
 const [path = '', minLines = '', stop = '', done = ''] = process.argv.slice(2);
 /** Three times the highest rate that was observed of a proxy. */

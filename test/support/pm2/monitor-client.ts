@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { connectControl } from '../../src/ipc/client.ts';
-import type { MonitorProtocol } from '../../src/ipc/protocol.ts';
-import type { ProxyStatus, Snapshot } from '../../src/status/snapshot.ts';
-import { until } from './until.ts';
+import { connectControl } from '../../../src/ipc/client.ts';
+import type { MonitorProtocol } from '../../../src/ipc/protocol.ts';
+import type { ProxyStatus, Snapshot } from '../../../src/status/snapshot.ts';
+import { until } from '../until.ts';
 
 const LIMIT_MS = 60_000;
 const ANSWER_TIMEOUT_MS = 2_000;

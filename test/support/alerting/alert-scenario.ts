@@ -3,11 +3,11 @@ import {
   type AlertState,
   evaluate,
   INITIAL_ALERT_STATE,
-} from '../../src/alerting/policy/alert-manager.ts';
-import type { Message, Notification } from '../../src/alerting/policy/notification.ts';
-import type { ProxyView } from '../../src/alerting/policy/proxy-view.ts';
-import { createHealth, type Health, type Incident, type PastIncident } from '../../src/health/state.ts';
-import type { Cause } from '../../src/health/types.ts';
+} from '../../../src/alerting/policy/alert-manager.ts';
+import type { Message, Notification } from '../../../src/alerting/policy/notification.ts';
+import type { ProxyView } from '../../../src/alerting/policy/proxy-view.ts';
+import { createHealth, type Health, type Incident, type PastIncident } from '../../../src/health/state.ts';
+import type { Cause } from '../../../src/health/types.ts';
 
 export const POLICY: AlertPolicy = {
   groupWaitMs: 5_000,

@@ -1,4 +1,4 @@
-import type { Policy } from '../../src/proxy/engine.ts';
+import type { Policy } from '../../../src/proxy/engine.ts';
 
 /** The policy of a test's engine, apart from what the test sets itself. */
 export const LIMITS: Omit<Policy, 'upstream'> = {

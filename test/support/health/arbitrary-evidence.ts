@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { Evidence } from '../../src/health/types.ts';
+import type { Evidence } from '../../../src/health/types.ts';
 
 /** The weight of each value in the generated evidence. A kind or a value that is left out does not compile. */
 const WEIGHTS: { readonly [K in keyof Evidence]: Readonly<Record<Evidence[K], number>> } = {

@@ -3,11 +3,11 @@ import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
-import type { ProxyProtocol } from '../../src/ipc/protocol.ts';
-import { serveControl } from '../../src/ipc/server.ts';
-import { createStatsCollector } from '../../src/proxy/connection-stats.ts';
-import type { Binding, ProxyReport } from '../../src/proxy/report.ts';
-import { tempFolder } from './temp-dir.ts';
+import type { ProxyProtocol } from '../../../src/ipc/protocol.ts';
+import { serveControl } from '../../../src/ipc/server.ts';
+import { createStatsCollector } from '../../../src/proxy/connection-stats.ts';
+import type { Binding, ProxyReport } from '../../../src/proxy/report.ts';
+import { tempFolder } from '../temp-dir.ts';
 
 export interface FakeProxy {
   readonly socket: string;

@@ -14,10 +14,10 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join, relative } from 'node:path';
-import { createMonitorClient, type MonitorClient } from './monitor-client.ts';
-import type { Outcome } from './pm2-sandbox.ts';
-import { needs, needsProgram, needsRoot } from './requirements.ts';
-import { until } from './until.ts';
+import { createMonitorClient, type MonitorClient } from '../pm2/monitor-client.ts';
+import type { Outcome } from '../pm2/pm2-sandbox.ts';
+import { needs, needsProgram, needsRoot } from '../requirements.ts';
+import { until } from '../until.ts';
 
 const ROOT = process.cwd();
 const NOBODY = 65_534;

@@ -1,4 +1,4 @@
-import type { Message, Notification } from '../../src/alerting/policy/notification.ts';
+import type { Message, Notification } from '../../../src/alerting/policy/notification.ts';
 
 export const AT_MS = Date.UTC(2026, 10, 27, 4, 5, 6);
 

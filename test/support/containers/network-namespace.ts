@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { until } from './until.ts';
+import { until } from '../until.ts';
 
 /** A network namespace: for TCP, a machine of its own. */
 export interface Host {
