@@ -25,6 +25,8 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
   if (!proxyConfig) throw new UsageError(`${settings.configPath} has no proxy "${args._[0]}"`);
   const stateDir = makeStateDir(settings.stateDir, proxyConfig.id);
   const { socket, pidFile } = stateDir.portFiles(proxyConfig.id);
+  // Read before the predecessor is asked to leave, since it removes the file when it ends.
+  const predecessorPid = readInteger(pidFile);
   const log = createLog(settings.logFormat);
   // PM2 loses lines when its logs are rotated, so the connections have a log of their own. By hand, all goes to stdout.
   const accessLog = settings.isUnderPm2
@@ -49,7 +51,7 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
   const proxy = await starting;
   startedProxy = proxy;
   if (predecessor) {
-    logReplacement(log, proxyConfig.id, pidFile, predecessor.askedAt);
+    logReplacement(log, proxyConfig.id, predecessorPid, predecessor.askedAt);
     await predecessor.exited;
   }
   // `steadyport stop` asks every process that answers. A process that still waits for its control socket does not answer,
@@ -137,12 +139,11 @@ const replacePredecessor = async (socketPath: string): Promise<Predecessor | und
   }
 };
 
-const logReplacement = (log: Log, id: string, pidFile: string, askedAt: number): void => {
+const logReplacement = (log: Log, id: string, pid: number | undefined, askedAt: number): void => {
   const awayMs = Math.round(performance.now() - askedAt);
-  const pid = readInteger(pidFile) ?? 'unknown';
   log(
     'predecessor_replaced',
-    `${id}: taken over from pid ${pid}, which PM2 no longer has; nobody listened for ${awayMs} ms`,
+    `${id}: taken over from pid ${pid ?? 'unknown'}, which PM2 no longer has; nobody listened for ${awayMs} ms`,
     { awayMs },
   );
 };
