@@ -35,7 +35,7 @@ export interface Pm2App {
 }
 
 export interface Pm2 {
-  /** Reads PM2's list within LIST_TIMEOUT_MS. It never starts a daemon and never rejects. */
+  /** Reads PM2's list within the time-out of {@link createPm2}. It never starts a daemon and never rejects. */
   list(): Promise<Pm2View>;
   /** The actions reject with PM2's error, or without an answer within ACTION_TIMEOUT_MS. */
   start(app: AppDefinition): Promise<void>;
@@ -73,20 +73,25 @@ export const runPm2Command = (args: readonly string[]): Promise<Pm2CommandResult
   });
 
 const LIST_TIMEOUT_MS = 2_000;
+/** A command that changes something fails without the list, so it is more patient, as on a machine that is busy. */
+const COMMAND_LIST_TIMEOUT_MS = 10_000;
 /**
  * Longer than kill_timeout and listen_timeout of one app together, with the default drainMs. An action on an app with a
  * longer drain may time out.
  */
 const ACTION_TIMEOUT_MS = 30_000;
 
-/** A client of PM2. Each call goes to the daemon that runs at that moment, which may be another one than before. */
-export const createPm2 = (pm2Home: string): Pm2 => {
+/**
+ * A client of PM2. Each call goes to the daemon that runs at that moment, which may be another one than before.
+ * @param listTimeoutMs how long `list` waits for the answer. Default: LIST_TIMEOUT_MS
+ */
+export const createPm2 = (pm2Home: string, listTimeoutMs = LIST_TIMEOUT_MS): Pm2 => {
   const { call, disconnect } = createPm2Rpc(pm2Home);
   let bus: Pm2EventBus | undefined;
 
   const list = async (): Promise<Pm2View> => {
     try {
-      const listedApps = await call<readonly ListedApp[]>(LIST_TIMEOUT_MS, (api, done) => api.list(done));
+      const listedApps = await call<readonly ListedApp[]>(listTimeoutMs, (api, done) => api.list(done));
       const daemonPid = readInteger(join(pm2Home, 'pm2.pid')) ?? 0;
       bus?.connectTo(daemonPid);
       const apps = new Map(listedApps.map((app) => [app.name ?? '', describeApp(app)]));
@@ -128,7 +133,7 @@ export const listOwnApps = async (
   pm2Home: string,
   configPath: string,
 ): Promise<ReadonlyMap<string, Pm2App>> => {
-  const pm2 = createPm2(pm2Home);
+  const pm2 = createPm2(pm2Home, COMMAND_LIST_TIMEOUT_MS);
   const view = await pm2.list();
   pm2.close();
   if (!view.ok && view.problem !== NO_DAEMON)
