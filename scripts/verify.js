@@ -74,6 +74,12 @@ const CHECKS = {
     needs: '',
     verify: () => bench('--soak', '--seconds=600'),
   },
+  mutants: {
+    what: 'faults planted one at a time, each of which the unit and integration tests should catch',
+    minutes: 25,
+    needs: '',
+    verify: () => run(['node', 'test/mutants/run.js']),
+  },
 };
 
 const list = () =>

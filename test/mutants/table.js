@@ -1,0 +1,517 @@
+const HEALTH = [
+  'unit/health/',
+  'property/circuit',
+  'property/clock',
+  'property/decision',
+  'property/reducer',
+];
+
+/**
+ * Faults to plant: `find` stands once in `file` and becomes `replace`. `tests` are words of the paths of the test files that
+ * should notice it. Each is a mistake that a person might make: an inverted condition, a limit that is off by one, a missing
+ * await, a wrong constant, a forgotten case.
+ */
+export const MUTANTS = [
+  // health
+  {
+    file: 'src/health/decision-table.ts',
+    find: "process === 'gone' || process === 'zombie'",
+    replace: "process === 'gone'",
+    tests: HEALTH,
+  },
+  {
+    file: 'src/health/decision-table.ts',
+    find: "accepts === 'failed' && listening !== 'not_needed'",
+    replace: "accepts === 'failed'",
+    tests: HEALTH,
+  },
+  {
+    file: 'src/health/decision-table.ts',
+    find: "failingVerdict('port_in_use', [])",
+    replace: "failingVerdict('port_in_use', ['restart'])",
+    tests: HEALTH,
+  },
+  {
+    file: 'src/health/decision-table.ts',
+    find: "['warn', 'growing'].includes(levels[cause])",
+    replace: "['warn'].includes(levels[cause])",
+    tests: HEALTH,
+  },
+  {
+    file: 'src/health/decision-table.ts',
+    find: 'return optional && isUpstreamAway ?',
+    replace: 'return isUpstreamAway ?',
+    tests: HEALTH,
+  },
+  {
+    file: 'src/health/reducer.ts',
+    find: 'if (successes < policy.successThreshold) return',
+    replace: 'if (successes <= policy.successThreshold - 2) return',
+    tests: HEALTH,
+  },
+  {
+    file: 'src/health/reducer.ts',
+    find: 'at < health.graceEndsAt && health.graceEndsAt - at <= GRACE_MS',
+    replace: 'at < health.graceEndsAt',
+    tests: HEALTH,
+  },
+  {
+    file: 'src/health/reducer.ts',
+    find: 'if (isFoundByProbe(verdict.cause) && !event.isProbed) return { health, actions: [] };',
+    replace: '',
+    tests: HEALTH,
+  },
+  {
+    file: 'src/health/failure.ts',
+    find: 'failures.consecutive >= policy.failureThreshold',
+    replace: 'failures.consecutive > policy.failureThreshold',
+    tests: HEALTH,
+  },
+  {
+    file: 'src/health/failure.ts',
+    find: '(hasFaultMoved ? 0 : failures.consecutive) + 1',
+    replace: 'failures.consecutive + 1',
+    tests: HEALTH,
+  },
+  {
+    file: 'src/health/remedy.ts',
+    find: 'if (pid === null || pid === health.killedPid)',
+    replace: 'if (pid === null)',
+    tests: HEALTH,
+  },
+  {
+    file: 'src/health/remedy.ts',
+    find: 'remedies[Math.min(health.breaker.attempts, remedies.length - 1)]',
+    replace: 'remedies[health.breaker.attempts]',
+    tests: HEALTH,
+  },
+  {
+    file: 'src/health/circuit-breaker.ts',
+    find: '< policy.maxRestarts ?',
+    replace: '<= policy.maxRestarts ?',
+    tests: HEALTH,
+  },
+  {
+    file: 'src/health/circuit-breaker.ts',
+    find: 'restartedAt: breaker.openCount > 1 ? []',
+    replace: 'restartedAt: breaker.openCount > 0 ? []',
+    tests: HEALTH,
+  },
+  {
+    file: 'src/health/mass-failure.ts',
+    find: 'failing.length * 2 > healths.length',
+    replace: 'failing.length * 2 >= healths.length',
+    tests: HEALTH,
+  },
+  {
+    file: 'src/health/stop-deadline.ts',
+    find: 'progress.missedHeartbeats > MAX_MISSED_HEARTBEATS',
+    replace: 'progress.missedHeartbeats >= MAX_MISSED_HEARTBEATS',
+    tests: HEALTH,
+  },
+  {
+    file: 'src/health/resource-limits.ts',
+    find: 'newestAt - at <= SUSTAINED_WINDOW_MS',
+    replace: 'newestAt - at <= CPU_WINDOW_MS',
+    tests: HEALTH,
+  },
+  // lib and config
+  {
+    file: 'src/lib/address.ts',
+    find: 'port >= 1 && port <= 65_535',
+    replace: 'port >= 0 && port <= 65_535',
+    tests: ['lib/', 'config/'],
+  },
+  {
+    file: 'src/config/cross-field-rules.ts',
+    find: "relation === 'at most' ? value <= limit : value < limit",
+    replace: 'value <= limit',
+    tests: ['config/'],
+  },
+  {
+    file: 'src/config/cross-field-rules.ts',
+    find: 'repeatIntervalMs > 0 && repeatIntervalMs <= groupWaitMs',
+    replace: 'repeatIntervalMs <= groupWaitMs',
+    tests: ['config/'],
+  },
+  {
+    file: 'src/config/env-overrides.ts',
+    find: "if (!applyNumber('FAILURE_THRESHOLD', 'failureThreshold'))",
+    replace: "applyNumber('FAILURE_THRESHOLD', 'failureThreshold');",
+    tests: ['config/'],
+  },
+  {
+    file: 'src/config/settings.ts',
+    find: 'env[name] || dotEnv[name] || undefined',
+    replace: 'dotEnv[name] || env[name] || undefined',
+    tests: ['config/'],
+  },
+  {
+    file: 'src/config/secrets.ts',
+    find: "[Symbol.for('nodejs.util.inspect.custom')](): string {\n    return '[secret]';",
+    replace: "[Symbol.for('nodejs.util.inspect.custom')](): string {\n    return String(this.#url);",
+    tests: ['config/', 'alerting/'],
+  },
+  {
+    file: 'src/config/load.ts',
+    find: 'if (mode & 0o077)',
+    replace: 'if (mode & 0o007)',
+    tests: ['config/'],
+  },
+  // alerting
+  {
+    file: 'src/alerting/policy/alert-manager.ts',
+    find: "severity === 'critical' || proxies[proxy]",
+    replace: 'proxies[proxy]',
+    tests: ['unit/alerting/', 'property/alert'],
+  },
+  {
+    file: 'src/alerting/policy/alert-manager.ts',
+    find: 'isDigestDue: !isQuiet && !isSilenced(previous, now)',
+    replace: 'isDigestDue: !isQuiet',
+    tests: ['unit/alerting/', 'property/alert'],
+  },
+  {
+    file: 'src/alerting/policy/quiet-hours.ts',
+    find: 'from <= time && time < to :',
+    replace: 'from <= time && time <= to :',
+    tests: ['unit/alerting/'],
+  },
+  {
+    file: 'src/alerting/policy/delivery-queue.ts',
+    find: 'fold(rest.slice(0, excess + 1)), ...rest.slice(excess + 1)',
+    replace: 'fold(rest.slice(0, excess + 1)), ...rest.slice(excess + 2)',
+    tests: ['unit/alerting/', 'property/alert'],
+  },
+  {
+    file: 'src/alerting/policy/message-groups.ts',
+    find: 'notifications: all.slice(-MAX_DEFERRED)',
+    replace: 'notifications: all.slice(0, MAX_DEFERRED)',
+    tests: ['unit/alerting/', 'property/alert'],
+  },
+  {
+    file: 'src/alerting/policy/retry.ts',
+    find: 'Math.max(jitteredMs, Math.min(retryAfterMs ?? 0, MAX_RETRY_AFTER_MS))',
+    replace: 'Math.min(retryAfterMs ?? jitteredMs, MAX_RETRY_AFTER_MS)',
+    tests: ['alerting/'],
+  },
+  {
+    file: 'src/alerting/deliveries.ts',
+    find: 'if (!message || this.#inFlight.has(name) || isSilenced) return;',
+    replace: 'if (!message || isSilenced) return;',
+    tests: ['alerting/'],
+  },
+  {
+    file: 'src/alerting/dead-mans-switch.ts',
+    find: 'Math.abs(now - lastPingAt) < waitMs',
+    replace: 'now - lastPingAt < waitMs',
+    tests: ['unit/alerting/'],
+  },
+  {
+    file: 'src/alerting/retry-after.ts',
+    find: 'Number.isNaN(serverNow) ? now : serverNow',
+    replace: 'now',
+    tests: ['alerting/'],
+  },
+  // the proxy
+  {
+    file: 'src/proxy/allow-list.ts',
+    find: "'172.16.0.0/12'",
+    replace: "'172.16.0.0/16'",
+    tests: ['unit/proxy/', 'config/'],
+  },
+  {
+    file: 'src/proxy/allow-list.ts',
+    find: 'hasLoopback && localAddresses().includes(client)',
+    replace: 'localAddresses().includes(client)',
+    tests: ['unit/proxy/', 'integration/proxy/'],
+  },
+  {
+    file: 'src/proxy/announced-checks.ts',
+    find: '!isLocal(from.host) || ',
+    replace: '',
+    tests: ['proxy/', 'checks/'],
+  },
+  {
+    file: 'src/proxy/connection-slots.ts',
+    find: 'if (admitted.size < maxConnections) admit(connection);',
+    replace: 'if (admitted.size <= maxConnections) admit(connection);',
+    tests: ['integration/proxy/'],
+  },
+  {
+    file: 'src/proxy/connection-slots.ts',
+    find: 'admitted.size >= maxConnections && !mayWait()',
+    replace: 'admitted.size >= maxConnections || !mayWait()',
+    tests: ['integration/proxy/'],
+  },
+  {
+    file: 'src/proxy/dial-retry.ts',
+    find: 'code === previous || code === latest) ?? latest',
+    replace: 'code === latest) ?? latest',
+    tests: ['proxy/'],
+  },
+  {
+    file: 'src/proxy/listeners.ts',
+    find: 'for (const address of listenAddresses) if (!isStopped) await bind(address);',
+    replace: 'for (const address of listenAddresses) if (!isStopped) void bind(address);',
+    tests: ['unit/proxy/', 'integration/proxy/'],
+  },
+  {
+    file: 'src/proxy/refusal-log.ts',
+    find: 'last.suppressed += 1;',
+    replace: '',
+    tests: ['unit/proxy/'],
+  },
+  {
+    file: 'src/proxy/portable/relay.ts',
+    find: "if (wasReset(source)) return end(reason, 'ECONNRESET', source);",
+    replace: '',
+    tests: ['integration/proxy/'],
+  },
+  {
+    file: 'src/proxy/portable/relay.ts',
+    find: "isHalfClosed ? 'half_close_timeout' : 'idle_timeout'",
+    replace: "'idle_timeout'",
+    tests: ['integration/proxy/'],
+  },
+  {
+    file: 'src/proxy/portable/dial.ts',
+    find: 'const candidates = addresses.filter((address) => !isOwnListener(address));',
+    replace: 'const candidates = [...addresses];',
+    tests: ['integration/proxy/'],
+  },
+  {
+    file: 'src/proxy/portable/connection.ts',
+    find: 'if (isWaiting) context.onWaitingChange(-1);',
+    replace: '',
+    tests: ['integration/proxy/'],
+  },
+  // the kernel engine
+  {
+    file: 'src/proxy/kernel/dialer.ts',
+    find: 'if (loop.now >= holdEndsAt) return this.#giveUp();',
+    replace: '',
+    tests: ['proxy/'],
+  },
+  {
+    file: 'src/proxy/kernel/dialer.ts',
+    find: 'localAddress.port === this.address.port &&\n      ',
+    replace: '',
+    tests: ['proxy/'],
+  },
+  {
+    file: 'src/proxy/kernel/relay.ts',
+    find: 'this.#buffer.bytes.copy(memory.bytes, written, written, size);',
+    replace: 'this.#buffer.bytes.copy(memory.bytes, 0, written, size);',
+    tests: ['proxy/', 'property/kernel'],
+  },
+  {
+    file: 'src/proxy/kernel/relay.ts',
+    find: 'from.isReadClosed = from.hasHangup && !from.hasUrgentData;',
+    replace: 'from.isReadClosed = from.hasHangup;',
+    tests: ['proxy/', 'property/kernel'],
+  },
+  {
+    file: 'src/proxy/kernel/pipe-pool.ts',
+    find: 'this.#count >= this.#maxPipes',
+    replace: 'this.#count > this.#maxPipes',
+    tests: ['proxy/kernel', 'property/kernel'],
+  },
+  {
+    file: 'src/proxy/kernel/connection.ts',
+    find: 'return hasHangup && this.#shared.libc.unreadBytes(fd) === 0;',
+    replace: 'return hasHangup;',
+    tests: ['proxy/', 'property/kernel'],
+  },
+  {
+    file: 'src/proxy/kernel/data-path.ts',
+    find: 'isDraining && admission.connections.size === 0',
+    replace: 'isDraining',
+    tests: ['proxy/', 'property/kernel'],
+  },
+  {
+    file: 'src/proxy/kernel/upstream-addresses.ts',
+    find: 'freshForMs = resolved.ok ? FRESH_FOR_MS : 0;',
+    replace: 'freshForMs = FRESH_FOR_MS;',
+    tests: ['unit/proxy/', 'integration/proxy/'],
+  },
+  {
+    file: 'src/libc/timer-heap.ts',
+    find: 'right.dueAt < left.dueAt ? right : left',
+    replace: 'right.dueAt < left.dueAt ? left : right',
+    tests: ['property/timer'],
+  },
+  {
+    file: 'src/libc/sockaddr.ts',
+    find: 'tailText === undefined ? 0 : 8 - left.length - right.length',
+    replace: 'tailText === undefined ? 0 : 7 - left.length - right.length',
+    tests: ['unit/proxy/', 'kernel/sys/'],
+  },
+  // ipc, PM2 and the monitor
+  {
+    file: 'src/ipc/heartbeat.ts',
+    find: 'client ? timeoutMs : 2 * timeoutMs',
+    replace: 'timeoutMs',
+    tests: ['ipc/'],
+  },
+  {
+    file: 'src/ipc/heartbeat.ts',
+    find: "state: isLate ? 'unknown' : 'silent'",
+    replace: "state: 'silent'",
+    tests: ['ipc/', 'checks/'],
+  },
+  {
+    file: 'src/ipc/client.ts',
+    find: "if (message?.event === 'last') lastReport = message.report;",
+    replace: '',
+    tests: ['ipc/'],
+  },
+  {
+    file: 'src/ipc/framing.ts',
+    find: 'unfinished = end < 0 ? unfinished + text : text.slice(end + 1);',
+    replace: 'unfinished = end < 0 ? text : text.slice(end + 1);',
+    tests: ['ipc/'],
+  },
+  {
+    file: 'src/pm2/process-list.ts',
+    find: 'while (pending && pending.askedAt < since) await pending.view;',
+    replace: '',
+    tests: ['unit/pm2/'],
+  },
+  {
+    file: 'src/pm2/process-list.ts',
+    find: 'listedMonitor.pid !== null && listedMonitor.pid !== process.pid',
+    replace: 'listedMonitor.pid !== process.pid',
+    tests: ['unit/pm2/'],
+  },
+  {
+    file: 'src/pm2/restart.ts',
+    find: "listed?.status === 'stopped' || listed?.status === 'stopping'",
+    replace: "listed?.status === 'stopped'",
+    tests: ['unit/pm2/'],
+  },
+  {
+    file: 'src/pm2/restart.ts',
+    find: 'view.daemonPid === daemonPid ? undefined : pm2.start(app)',
+    replace: 'pm2.start(app)',
+    tests: ['unit/pm2/'],
+  },
+  {
+    file: 'src/pm2/amp-decoder.ts',
+    find: 'if (data.length - offset < HEADER_BYTES) break;',
+    replace: '',
+    tests: ['unit/pm2/'],
+  },
+  {
+    file: 'src/monitor/checks/collect.ts',
+    find: "isOutdated: proxyResult.heartbeat === 'ok' && connectionEnds !== endsBefore,",
+    replace: 'isOutdated: false,',
+    tests: ['monitor/'],
+  },
+  {
+    file: 'src/monitor/checks/proxy.ts',
+    find: "isExcused && state === 'silent' ? 'unknown' : state",
+    replace: 'state',
+    tests: ['monitor/', 'cpu-starvation'],
+  },
+  {
+    file: 'src/monitor/checks/upstream.ts',
+    find: 'const isDoubtful = viaProxy?.ok === false && direct.ok;',
+    replace: 'const isDoubtful = false;',
+    tests: ['monitor/'],
+  },
+  {
+    file: 'src/monitor/checks/pm2.ts',
+    find: "if (!view.ok) return health.state === 'stopped' ? 'stopped' : 'unknown';",
+    replace: "if (!view.ok) return 'unknown';",
+    tests: ['monitor/'],
+  },
+  {
+    file: 'src/monitor/probes/http.ts',
+    find: 'actual >= 200 && actual < 400',
+    replace: 'actual >= 200 && actual < 500',
+    tests: ['probes/'],
+  },
+  {
+    file: 'src/monitor/health-store.ts',
+    find: 'if (isPort && !records.has(id) && !isRunning)',
+    replace: 'if (isPort && !records.has(id))',
+    tests: ['monitor/health-store.'],
+  },
+  {
+    file: 'src/monitor/recovery.ts',
+    find: "if (isActing) return 'busy';",
+    replace: '',
+    tests: ['monitor/'],
+  },
+  {
+    file: 'src/monitor/log-rotation.ts',
+    find: 'if (isReloadDue) await pm2.reloadLogs();',
+    replace: '',
+    tests: ['monitor/log-rotation'],
+  },
+  // logs, metrics, status and state files
+  {
+    file: 'src/logging/rotate.ts',
+    find: 'rotated.slice(-maxFiles, -1)',
+    replace: 'rotated.slice(-maxFiles)',
+    tests: ['logging/', 'log-rotation'],
+  },
+  {
+    file: 'src/logging/file-sink.ts',
+    find: 'if (opened && hasPartialLine) return;',
+    replace: '',
+    tests: ['logging/'],
+  },
+  {
+    file: 'src/logging/merge.ts',
+    find: 'Math.max(parseTimestamp(text) ?? firstAt, writtenAt ?? firstAt)',
+    replace: 'parseTimestamp(text) ?? firstAt',
+    tests: ['logging/'],
+  },
+  {
+    file: 'src/metrics/counter-totals.ts',
+    find: 'processKey === counters.current.processKey ? counters.previous : totalsOf(counters)',
+    replace: 'totalsOf(counters)',
+    tests: ['metrics/'],
+  },
+  {
+    file: 'src/metrics/counter-store.ts',
+    find: 'if (isChanged) save();',
+    replace: '',
+    tests: ['metrics/'],
+  },
+  {
+    file: 'src/status/summary.ts',
+    find: 'proxies.length > 0 && proxies.every(isHealthy)',
+    replace: 'proxies.every(isHealthy)',
+    tests: ['status/', 'http/', 'commands/'],
+  },
+  {
+    file: 'src/http/service-discovery.ts',
+    find: "!isLoopback(host) && !host.includes('%')",
+    replace: '!isLoopback(host)',
+    tests: ['http/'],
+  },
+  {
+    file: 'src/system/files.ts',
+    find: 'removeFile(tempPath);\n    throw error;',
+    replace: 'throw error;',
+    tests: ['system/', 'monitor/health-store.', 'metrics/'],
+  },
+  {
+    file: 'src/system/pid-file.ts',
+    find: 'if (isAlive(pid) && !isOtherProcess) return false;',
+    replace: 'if (isAlive(pid)) return false;',
+    tests: ['system/'],
+  },
+  {
+    file: 'src/system/kill.ts',
+    find: 'if (readProcess(pid)?.startTicks !== startTicks) return false;',
+    replace: '',
+    tests: ['system/', 'pm2/'],
+  },
+];
+
+/** How many of them were caught when the table was last tried. Fewer fail the check. */
+export const MIN_CAUGHT = 71;
