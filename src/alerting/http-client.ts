@@ -1,15 +1,14 @@
 import type { Secret } from '../config/secrets.ts';
 import type { Delivery } from './delivery.ts';
+import { ATTEMPT_TIMEOUT_MS, attemptDelivery, failure } from './delivery-attempt.ts';
 import { decodeSafely, describeFetchError, quoteAnswer } from './http-errors.ts';
 import { readRetryAfter } from './retry-after.ts';
 
-/** The longest time for one try, the answer included. */
-const TIMEOUT_MS = 10_000;
 /** The maximum that is read of a refusal. It is read only for its reason. */
 const MAX_ANSWER_BYTES = 16_384;
 
-/** The receiver will never accept the same text: it is wrong (400, 422) or too long (413). RFC 9110, 15.5. */
-const FINAL_STATUSES = [400, 413, 422];
+/** True when the receiver will never accept the same text: it is wrong (400, 422) or too long (413). RFC 9110, 15.5. */
+export const isFinalStatus = (status: number): boolean => [400, 413, 422].includes(status);
 
 interface Request {
   readonly method: 'GET' | 'POST';
@@ -17,31 +16,23 @@ interface Request {
   readonly body?: unknown;
   /** The URL that is called, when it is not the secret itself. */
   readonly url?: URL;
-  /** Default {@link TIMEOUT_MS}. */
+  /** Default {@link ATTEMPT_TIMEOUT_MS}. */
   readonly timeoutMs?: number;
+  /** True when an answer says that the text will never be accepted. Default: {@link isFinalStatus}. */
+  isFinal?(status: number, answer: string): boolean;
 }
 
 /**
  * Tries once; never rejects. Redirects are not followed: a POST would become a GET (RFC 9110, 15.4).
  * @param secret the configured URL: no part of it is in the problem of a failed delivery
  */
-export const request = async (
+export const request = (
   secret: Secret,
-  { method, body, url: endpoint = secret.reveal(), timeoutMs = TIMEOUT_MS }: Request,
-  signal: AbortSignal,
+  { method, body, url: endpoint = secret.revealUrl(), timeoutMs = ATTEMPT_TIMEOUT_MS, isFinal }: Request,
+  callerSignal: AbortSignal,
 ): Promise<Delivery> => {
   const { url, headers } = withoutCredentials(endpoint);
-  // AbortSignal.any with AbortSignal.timeout is garbage-collected before it fires (https://github.com/nodejs/node/issues/57736).
-  const controller = new AbortController();
-  const abort = (): void => controller.abort();
-  let isTimedOut = false;
-  const timer = setTimeout(() => {
-    isTimedOut = true;
-    abort();
-  }, timeoutMs);
-  signal.addEventListener('abort', abort);
-  if (signal.aborted) abort();
-  try {
+  const attempt = async (signal: AbortSignal): Promise<Delivery> => {
     const response = await fetch(url, {
       method,
       headers: {
@@ -51,26 +42,15 @@ export const request = async (
       },
       body: body === undefined ? null : JSON.stringify(body),
       redirect: 'manual',
-      signal: controller.signal,
+      signal,
     });
     if (response.ok) {
       void response.body?.cancel().catch(() => {});
       return { ok: true };
     }
-    return toFailure(response, await readPrefix(response), secret.reveal());
-  } catch (error) {
-    const timeoutProblem = isTimedOut ? `timed out after ${timeoutMs / 1_000} s` : null;
-    const abortProblem = signal.aborted ? 'given up, since the monitor stops' : null;
-    return {
-      ok: false,
-      problem: timeoutProblem ?? abortProblem ?? describeFetchError(error),
-      retryAfterMs: null,
-      isFinal: false,
-    };
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener('abort', abort);
-  }
+    return toFailure(response, await readPrefix(response), secret.revealUrl(), isFinal ?? isFinalStatus);
+  };
+  return attemptDelivery(callerSignal, timeoutMs, attempt, (error) => failure(describeFetchError(error)));
 };
 
 /** fetch refuses a URL with a user and a password, so they go into a header (RFC 7617). */
@@ -85,15 +65,17 @@ const withoutCredentials = (
   return { url, headers };
 };
 
-const toFailure = (response: Response, answer: string, url: URL): Delivery => {
-  const { status, headers } = response;
+const toFailure = (
+  { status, headers }: Response,
+  answer: string,
+  url: URL,
+  isFinal: (status: number, answer: string) => boolean,
+): Delivery => {
   const mayAskForTime = status === 429 || status === 503;
-  return {
-    ok: false,
-    problem: `HTTP ${status}${noteOn(status, answer, url)}`,
+  return failure(`HTTP ${status}${noteOn(status, answer, url)}`, {
     retryAfterMs: mayAskForTime ? readRetryAfter(headers, answer, Date.now()) : null,
-    isFinal: FINAL_STATUSES.includes(status),
-  };
+    isFinal: isFinal(status, answer),
+  });
 };
 
 const noteOn = (status: number, answer: string, url: URL): string => {

@@ -22,6 +22,11 @@ export const describeFetchError = (error: unknown): string => {
   const { code, message } = cause as { code?: unknown; message?: unknown };
   // https://fetch.spec.whatwg.org/#port-blocking
   if (message === 'bad port') return 'the port of the URL is one that fetch refuses to call';
+  return describeErrorCode(code);
+};
+
+/** Describes an error's code, of Node.js, the system or OpenSSL, in words. */
+const describeErrorCode = (code: unknown): string => {
   if (typeof code !== 'string' || !/^[A-Z0-9_]+$/.test(code)) return 'no answer that could be read';
   if (/^ERR_(SSL|TLS)_/.test(code) || CERTIFICATE_ERROR.test(code)) return `TLS error: ${code}`;
   return ERROR_TEXTS[code] ?? `no answer (${code})`;
@@ -32,35 +37,51 @@ const MAX_QUOTE_LENGTH = 100;
 const MIN_SECRET_LENGTH = 6;
 
 /**
- * The receiver's reason, such as Slack's "no_service", the `message` of Discord or the `error` of ntfy.
- * @returns null when it gives none, or when the reason has a part of the URL in it
+ * The receiver's reason, such as Slack's "no_service", the `message` of Discord, the `description` of Telegram or the
+ * `error` of ntfy and of Teams.
+ * @returns null when it gives none, or when each of its reasons has a part of the URL in it
  */
 export const quoteAnswer = (answer: string, url: URL): string | null => {
-  const text = messageOf(answer)
-    .replace(/[\p{Cc}\s]+/gu, ' ')
-    .trim();
-  if (text === '' || text.startsWith('<') || containsPartOf(url, text)) return null;
-  const codePoints = [...text];
-  return codePoints.length > MAX_QUOTE_LENGTH ? `${codePoints.slice(0, MAX_QUOTE_LENGTH).join('')}…` : text;
+  const reason = reasonsIn(answer)
+    .map(toOneLine)
+    .find((text) => text !== '' && !text.startsWith('<') && !containsPartOf(url, text));
+  return reason === undefined ? null : cutQuote(reason);
 };
 
-const messageOf = (answer: string): string => {
+const toOneLine = (text: string): string => text.replace(/[\p{Cc}\s]+/gu, ' ').trim();
+
+/** A quote of at most {@link MAX_QUOTE_LENGTH} characters, and an ellipsis where it is cut. */
+const cutQuote = (text: string): string => {
+  const codePoints = [...toOneLine(text)];
+  return codePoints.length > MAX_QUOTE_LENGTH
+    ? `${codePoints.slice(0, MAX_QUOTE_LENGTH).join('')}…`
+    : codePoints.join('');
+};
+
+/** The reasons in an answer, the plainest first. An answer without any is its own reason. */
+const reasonsIn = (answer: string): readonly string[] => {
   try {
-    const { message, error } = JSON.parse(answer) ?? {};
-    return [message, error].find((reason) => typeof reason === 'string') ?? answer;
+    const { message, description, error } = JSON.parse(answer) ?? {};
+    const reasons = [message, description, error, error?.message, error?.code];
+    const texts = reasons.filter((reason) => typeof reason === 'string');
+    return texts.length > 0 ? texts : [answer];
   } catch {
-    return answer;
+    return [answer];
   }
 };
 
 /** Compares in any case. */
 const containsPartOf = (url: URL, answer: string): boolean => {
   const text = answer.toLowerCase();
-  const urlParts = [url.host, ...url.pathname.split('/'), ...url.search.split(/[?&=]/)];
-  return [...urlParts.filter((part) => part.length >= MIN_SECRET_LENGTH), url.username, url.password]
+  const urlParts = [url.host, url.hostname, ...url.pathname.split('/'), ...url.search.split(/[?&=]/)];
+  return [...urlParts.flatMap(toLongParts), url.username, url.password]
     .flatMap((part) => [part, decodeSafely(part)])
     .some((part) => part !== '' && text.includes(part.toLowerCase()));
 };
+
+/** The part as it stands, and its own parts: those of a list of e-mail addresses, and of Telegram's `botID:TOKEN`. */
+const toLongParts = (part: string): readonly string[] =>
+  [part, ...decodeSafely(part).split(/[,@:]/)].filter((text) => text.length >= MIN_SECRET_LENGTH);
 
 /** Decodes a part of a URL, and returns it unchanged where its % is no escape. */
 export const decodeSafely = (part: string): string => {

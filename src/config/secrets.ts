@@ -1,4 +1,4 @@
-import type { ChannelKind } from '../kinds/channels/channel-kind.ts';
+import { type ChannelKind, checkHttpUrl } from '../kinds/channels/channel-kind.ts';
 import { CHANNELS, type ChannelName } from '../kinds/channels/registry.ts';
 
 export type SecretName = ChannelName | 'heartbeat';
@@ -7,7 +7,9 @@ export type Secrets = Readonly<Record<SecretName, Secret | null>>;
 /** Variables of `.env` or of the environment, unparsed. */
 type Variables = Readonly<Record<string, string | undefined>>;
 
-type SecretVariable = Pick<ChannelKind, 'variable' | 'example' | 'urlPath'> & { readonly name: SecretName };
+type SecretVariable = Pick<ChannelKind, 'variable' | 'example' | 'check'> & {
+  readonly name: SecretName;
+};
 
 const HEARTBEAT: SecretVariable = {
   name: 'heartbeat',
@@ -16,22 +18,26 @@ const HEARTBEAT: SecretVariable = {
 };
 
 /**
- * The URLs of the channels and of the heartbeat. They are read from `.env` only: PM2 shows the environment of its apps
+ * The variables of the channels and of the heartbeat. They are read from `.env` only: PM2 shows the environment of its apps
  * to everybody.
  */
 const SECRETS: readonly SecretVariable[] = [...CHANNELS, HEARTBEAT];
 
-/** A URL that appears as "[secret]" in a text, in JSON and in a log of the object. */
+/** A value that appears as "[secret]" in a text, in JSON and in a log of the object. */
 export class Secret {
-  readonly #url: URL;
+  readonly #value: string;
 
-  constructor(url: URL) {
-    this.#url = url;
+  constructor(value: string) {
+    this.#value = value;
   }
 
-  /** A copy of the URL, for the HTTP client. */
-  reveal(): URL {
-    return new URL(this.#url);
+  reveal(): string {
+    return this.#value;
+  }
+
+  /** A new URL of the value. @throws TypeError when it is none, such as the path of a program */
+  revealUrl(): URL {
+    return new URL(this.#value);
   }
 
   toString(): string {
@@ -42,28 +48,32 @@ export class Secret {
     return '[secret]';
   }
 
-  /** Hides the URL from util.inspect: https://nodejs.org/api/util.html#utilinspectcustom */
+  /** Hides the value from util.inspect: https://nodejs.org/api/util.html#utilinspectcustom */
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return '[secret]';
   }
 }
 
-/** @returns the secrets, and an error for each that is wrong, without its value */
+/** @returns the secrets, and an error for each that is wrong. No error has the value */
 export const parseSecrets = (
   variables: Variables,
 ): { readonly secrets: Secrets; readonly errors: readonly string[] } => {
-  const parsed = SECRETS.map((secret) => ({ secret, url: parseUrl(variables[secret.variable], secret) }));
-  const entries = parsed.map(({ secret, url }) => [secret.name, url ? new Secret(url) : null]);
+  const parsed = SECRETS.map((secret) => {
+    const value = variables[secret.variable] || null;
+    const expected = value === null ? null : (secret.check ?? checkHttpUrl)(value);
+    return {
+      entry: [secret.name, value === null || expected !== null ? null : new Secret(value)],
+      errors: value === null || expected === null ? [] : [describeWrong(secret, expected)],
+    };
+  });
   return {
-    secrets: Object.fromEntries(entries) as Secrets,
-    errors: parsed
-      .filter(({ url }) => url === undefined)
-      .map(
-        ({ secret: { variable, example, urlPath } }) =>
-          `${variable} is not shown here: expected an http or https URL${urlPath ? ` ${urlPath.expected}` : ''}, such as ${example}`,
-      ),
+    secrets: Object.fromEntries(parsed.map(({ entry }) => entry)) as Secrets,
+    errors: parsed.flatMap(({ errors }) => errors),
   };
 };
+
+const describeWrong = ({ variable, example }: SecretVariable, expected: string): string =>
+  `${variable} is not shown here: expected ${expected}, such as ${example}`;
 
 /** The names of the channels that are configured, and of the heartbeat. */
 export const configuredSecrets = (secrets: Secrets): readonly SecretName[] =>
@@ -74,13 +84,3 @@ export const misplacedSecrets = (env: Variables): readonly string[] =>
   SECRET_VARIABLES.filter((variable) => env[variable]);
 
 export const SECRET_VARIABLES: readonly string[] = SECRETS.map(({ variable }) => variable);
-
-/** @returns null when the variable is not set, undefined when the URL cannot be used */
-const parseUrl = (text: string | undefined, { urlPath }: SecretVariable): URL | null | undefined => {
-  if (!text) return null;
-  if (!URL.canParse(text)) return undefined;
-  const url = new URL(text);
-  const isHttp = url.protocol === 'http:' || url.protocol === 'https:';
-  const hasUsablePath = urlPath === undefined || urlPath.pattern.test(url.pathname);
-  return isHttp && hasUsablePath ? url : undefined;
-};

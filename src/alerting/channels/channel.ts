@@ -1,3 +1,4 @@
+import type { Secret } from '../../config/secrets.ts';
 import type { Delivery } from '../delivery.ts';
 import type { ActiveAlert, Message } from '../policy/notification.ts';
 
@@ -5,7 +6,7 @@ import type { ActiveAlert, Message } from '../policy/notification.ts';
 export interface EventChannel {
   /** Its name in the log, the status and the metrics' label `channel`. */
   readonly name: string;
-  /** Tries once; never rejects; ends within 10 s (its own time-out) or when the signal aborts. */
+  /** Tries once; never rejects; ends at its own time-out or soon after the signal aborts. */
   send(message: Message, signal: AbortSignal): Promise<Delivery>;
 }
 
@@ -21,29 +22,48 @@ export interface Channels {
   readonly stateChannels: readonly StateChannel[];
 }
 
-/** The addresses that a body may need besides the message. */
-export interface FormatContext {
-  /** The URL as it is configured. It is a secret. */
+/** The facts that a request may need besides what it is about. */
+export interface RequestContext {
+  /** A copy of the configured URL, which is a secret. */
   readonly url: URL;
   /** The monitor's address for people; null when it has none. */
   readonly pageUrl: string | null;
+  /** Wall-clock milliseconds. */
+  readonly now: number;
 }
 
-/** The format of an event channel: it writes a message. */
-export interface EventFormat {
-  readonly delivers: 'events';
-  /** @returns the JSON of the request */
-  toBody(message: Message, context: FormatContext): unknown;
-  /** The URL that is called. Default: the configured one. */
-  toEndpoint?(url: URL): URL;
+/** A channel over HTTP: it only writes the request, which is a POST. */
+interface HttpSender<Content> {
+  toRequest(
+    content: Content,
+    context: RequestContext,
+  ): {
+    /** Sent as JSON. */
+    readonly body: unknown;
+    /** The URL that is called. Default: the configured one. */
+    readonly url?: URL;
+  };
+  /** True when an answer says that the message will never be accepted. Default: isFinalStatus of http-client.ts. */
+  isFinal?(status: number, answer: string): boolean;
 }
 
-/** The format of a state channel: it writes a list of alerts. */
-export interface StateFormat {
-  readonly delivers: 'state';
-  /** @param now wall-clock milliseconds */
-  toBody(alerts: readonly ActiveAlert[], context: FormatContext, now: number): unknown;
-  toEndpoint?(url: URL): URL;
+export interface DeliverContext {
+  /** The value of the channel's variable. */
+  readonly secret: Secret;
+  readonly pageUrl: string | null;
+  /** Aborts when the monitor stops. */
+  readonly signal: AbortSignal;
 }
 
-export type ChannelFormat = EventFormat | StateFormat;
+/** A channel that sends by other means. */
+interface DirectSender<Content> {
+  /** Works like {@link EventChannel.send}. */
+  deliver(content: Content, context: DeliverContext): Promise<Delivery>;
+}
+
+export type Sender<Content> = HttpSender<Content> | DirectSender<Content>;
+
+/** The way in which an event channel sends a message. */
+export type EventSender = { readonly delivers: 'events' } & Sender<Message>;
+/** The way in which a state channel sends a list of alerts. */
+export type StateSender = { readonly delivers: 'state' } & Sender<readonly ActiveAlert[]>;

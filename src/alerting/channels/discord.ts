@@ -1,5 +1,5 @@
 import type { Message, Severity } from '../policy/notification.ts';
-import type { EventFormat } from './channel.ts';
+import type { EventSender } from './channel.ts';
 import {
   formatNotification,
   formatUtc,
@@ -77,4 +77,7 @@ const countCharacters = ({ title, description, fields, footer }: Embed): number 
     title.length + description.length + footer.text.length,
   );
 
-export const discord: EventFormat = { delivers: 'events', toBody: discordBody };
+export const discord: EventSender = {
+  delivers: 'events',
+  toRequest: (message) => ({ body: discordBody(message) }),
+};

@@ -1,5 +1,5 @@
 import type { Message, Severity } from '../policy/notification.ts';
-import type { EventFormat, FormatContext } from './channel.ts';
+import type { EventSender, RequestContext } from './channel.ts';
 import {
   formatNotification,
   formatUtc,
@@ -36,7 +36,7 @@ const PRIORITIES: Readonly<Record<Severity, number>> = { critical: 5, warning: 4
 const fit = (text: string, maxBytes: number): string => truncate(text, maxBytes, format);
 
 /** Formats a message for https://docs.ntfy.sh/publish/#publish-as-json. */
-export const ntfyBody = (message: Message, { url }: Pick<FormatContext, 'url'>) => {
+export const ntfyBody = (message: Message, { url }: Pick<RequestContext, 'url'>) => {
   const { notifications } = message;
   const isSingle = notifications.length === 1;
   const { shown, omitted } = selectGravest(
@@ -67,8 +67,12 @@ const topicOf = ({ pathname }: URL): string => pathname.slice(pathname.lastIndex
 
 /** JSON is published to the server's root: with a topic in the path it would be taken for the text of a message. */
 const toServerRoot = (url: URL): URL => {
-  url.pathname = url.pathname.slice(0, url.pathname.lastIndexOf('/') + 1);
-  return url;
+  const root = new URL(url);
+  root.pathname = url.pathname.slice(0, url.pathname.lastIndexOf('/') + 1);
+  return root;
 };
 
-export const ntfy: EventFormat = { delivers: 'events', toBody: ntfyBody, toEndpoint: toServerRoot };
+export const ntfy: EventSender = {
+  delivers: 'events',
+  toRequest: (message, { url }) => ({ body: ntfyBody(message, { url }), url: toServerRoot(url) }),
+};

@@ -6,16 +6,16 @@
 import type { Secret, Secrets } from '../../config/secrets.ts';
 import { CHANNELS, type ChannelName } from '../../kinds/channels/registry.ts';
 import type { Delivery } from '../delivery.ts';
-import { request } from '../http-client.ts';
+import { isFinalStatus, request } from '../http-client.ts';
 import { alertmanager } from './alertmanager.ts';
-import type { ChannelFormat, Channels, EventChannel, StateChannel } from './channel.ts';
+import type { Channels, EventChannel, EventSender, Sender, StateChannel, StateSender } from './channel.ts';
 import { discord } from './discord.ts';
 import { ntfy } from './ntfy.ts';
 import { slack } from './slack.ts';
 import { webhook } from './webhook.ts';
 
-/** The formats by channel. A channel of kinds/channels/registry.ts that has none here does not compile. */
-const FORMATS: Readonly<Record<ChannelName, ChannelFormat>> = {
+/** The senders by channel. A channel of kinds/channels/registry.ts that has none here does not compile. */
+const SENDERS: Readonly<Record<ChannelName, EventSender | StateSender>> = {
   slack,
   discord,
   ntfy,
@@ -33,28 +33,18 @@ export const createChannels = (secrets: Secrets, pageUrl: string | null = null):
   for (const { name } of CHANNELS) {
     const secret = secrets[name];
     if (secret === null) continue;
-    const format = FORMATS[name];
-    const post = createPost(secret, format);
-    const context = { url: secret.reveal(), pageUrl };
-    if (format.delivers === 'events')
-      eventChannels.push({
-        name,
-        send: (message, signal) => post(format.toBody(message, context), signal),
-      });
-    else
-      stateChannels.push({
-        name,
-        sendAll: (alerts, signal) => post(format.toBody(alerts, context, Date.now()), signal),
-      });
+    const sender = SENDERS[name];
+    if (sender.delivers === 'events') eventChannels.push({ name, send: createSend(sender, secret, pageUrl) });
+    else stateChannels.push({ name, sendAll: createSend(sender, secret, pageUrl) });
   }
   return { eventChannels, stateChannels };
 };
 
-type Post = (body: unknown, signal: AbortSignal) => Promise<Delivery>;
-
-const createPost =
-  (secret: Secret, { toEndpoint }: ChannelFormat): Post =>
-  (body, signal) => {
-    const url = secret.reveal();
-    return request(secret, { method: 'POST', body, url: toEndpoint ? toEndpoint(url) : url }, signal);
+const createSend =
+  <Content>(sender: Sender<Content>, secret: Secret, pageUrl: string | null) =>
+  (content: Content, signal: AbortSignal): Promise<Delivery> => {
+    if ('deliver' in sender) return sender.deliver(content, { secret, pageUrl, signal });
+    const context = { url: secret.revealUrl(), pageUrl, now: Date.now() };
+    const { isFinal = isFinalStatus } = sender;
+    return request(secret, { method: 'POST', ...sender.toRequest(content, context), isFinal }, signal);
   };

@@ -1,5 +1,5 @@
 import type { Message } from '../policy/notification.ts';
-import type { EventFormat } from './channel.ts';
+import type { EventSender } from './channel.ts';
 import {
   formatNotification,
   formatUtc,
@@ -60,4 +60,7 @@ export const slackBody = (message: Message): { readonly text: string; readonly b
 
 const toSection = (text: string): Block => ({ type: 'section', text: { type: 'mrkdwn', text } });
 
-export const slack: EventFormat = { delivers: 'events', toBody: slackBody };
+export const slack: EventSender = {
+  delivers: 'events',
+  toRequest: (message) => ({ body: slackBody(message) }),
+};

@@ -7,7 +7,7 @@ import {
   type LabelSet,
   labelsOf,
 } from './alertmanager-format.ts';
-import type { EventFormat } from './channel.ts';
+import type { EventSender } from './channel.ts';
 
 /** Go's zero time, which Alertmanager sends as the end of an active alert. */
 const ZERO_TIME = '0001-01-01T00:00:00Z';
@@ -58,7 +58,7 @@ const intersect = ([first = {}, ...rest]: readonly LabelSet[]): LabelSet =>
     Object.entries(first).filter(([name, text]) => rest.every((labels) => labels[name] === text)),
   );
 
-export const webhook: EventFormat = {
+export const webhook: EventSender = {
   delivers: 'events',
-  toBody: (message, { pageUrl }) => webhookBody(message, pageUrl),
+  toRequest: (message, { pageUrl }) => ({ body: webhookBody(message, pageUrl) }),
 };

@@ -2,12 +2,25 @@
 export interface ChannelKind {
   /** The name in the log, the status and the metrics' label `channel`. */
   readonly name: string;
-  /** The variable of .env that has the receiver's URL, which is a secret. */
+  /** The variable of .env that says where the alerts go. Its value is a secret. */
   readonly variable: string;
-  /** An example of the URL, for messages and docs/alerts.md. */
+  /** An example of the value, for messages and docs/alerts.md. */
   readonly example: string;
   /** The content that the receiver gets: a phrase for docs/alerts.md, in Markdown, without a full stop. */
   readonly description: string;
-  /** The pattern of a usable URL's path, and its words for messages. Default: every http or https URL can be used. */
-  readonly urlPath?: { readonly pattern: RegExp; readonly expected: string };
+  /**
+   * Checks the value. Default: {@link checkHttpUrl}.
+   * @returns what would be right, such as "an http or https URL"; null when the value can be used
+   */
+  check?(value: string): string | null;
 }
+
+/** Parses an http or https URL. @returns null when it is none */
+export const parseHttpUrl = (value: string): URL | null => {
+  const url = URL.canParse(value) ? new URL(value) : null;
+  return url?.protocol === 'http:' || url?.protocol === 'https:' ? url : null;
+};
+
+/** The check of a value that may be any http or https URL. */
+export const checkHttpUrl = (value: string): string | null =>
+  parseHttpUrl(value) === null ? 'an http or https URL' : null;

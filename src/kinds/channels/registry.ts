@@ -11,7 +11,7 @@ import { slack } from './slack.ts';
 import { webhook } from './webhook.ts';
 
 /**
- * All channels, in the order in which people see them. Their formats are in alerting/channels/registry.ts: a channel that is
+ * All channels, in the order in which people see them. What they send is in alerting/channels/registry.ts: a channel that is
  * in only one of the two lists does not compile.
  */
 export const CHANNELS = [

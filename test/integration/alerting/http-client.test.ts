@@ -26,7 +26,7 @@ const PATH = '/services/T0SECRET/B0SECRET?token=querysecret';
 const never = new AbortController().signal;
 const send = (base: string, timeoutMs?: number, signal = never): Promise<Delivery> =>
   request(
-    new Secret(new URL(`${base}${PATH}`)),
+    new Secret(`${base}${PATH}`),
     { method: 'POST', body: { text: 'x' }, ...(timeoutMs === undefined ? {} : { timeoutMs }) },
     signal,
   );

@@ -70,7 +70,10 @@ describe('ntfy', () => {
   });
 
   test('JSON goes to the root of the server, below a path that it may have', () => {
-    const endpointOf = (url: string) => ntfy.toEndpoint?.(new URL(url)).href;
+    const endpointOf = (url: string) => {
+      assert.ok('toRequest' in ntfy);
+      return ntfy.toRequest(message(notification()), { url: new URL(url), pageUrl: null, now: 0 }).url?.href;
+    };
     assert.equal(endpointOf('https://ntfy.sh/topic'), 'https://ntfy.sh/');
     assert.equal(endpointOf('https://:tk_1@example.org/ntfy/topic'), 'https://:tk_1@example.org/ntfy/');
     assert.equal(endpointOf('https://ntfy.sh/topic?auth=QQ'), 'https://ntfy.sh/?auth=QQ');
