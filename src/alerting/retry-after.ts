@@ -1,8 +1,9 @@
 import { MAX_RETRY_AFTER_MS } from './policy/retry.ts';
 
 /**
- * The pause that a receiver asks for, in milliseconds. `retry_after` in the answer, in seconds with a fraction
- * (https://discord.com/developers/docs/topics/rate-limits), has precedence over the header, which has whole seconds or a
+ * The pause that a receiver asks for, in milliseconds. `retry_after` anywhere in the answer, in seconds with
+ * a fraction (https://discord.com/developers/docs/topics/rate-limits, https://core.telegram.org/bots/api#responseparameters),
+ * has precedence over the header, which has whole seconds or a
  * date (RFC 9110, 10.2.3). A date is compared with the `Date` of the answer, the receiver's own clock, where it has one.
  * @param now wall-clock milliseconds
  * @returns at most {@link MAX_RETRY_AFTER_MS}; null when the receiver asks for nothing

@@ -12,12 +12,16 @@ import type { Channels, EventChannel, EventSender, Sender, StateChannel, StateSe
 import { discord } from './discord.ts';
 import { ntfy } from './ntfy.ts';
 import { slack } from './slack.ts';
+import { teams } from './teams.ts';
+import { telegram } from './telegram.ts';
 import { webhook } from './webhook.ts';
 
 /** The senders by channel. A channel of kinds/channels/registry.ts that has none here does not compile. */
 const SENDERS: Readonly<Record<ChannelName, EventSender | StateSender>> = {
   slack,
   discord,
+  teams,
+  telegram,
   ntfy,
   webhook,
   alertmanager,

@@ -8,6 +8,8 @@ import type { ChannelKind } from './channel-kind.ts';
 import { discord } from './discord.ts';
 import { ntfy } from './ntfy.ts';
 import { slack } from './slack.ts';
+import { teams } from './teams.ts';
+import { telegram } from './telegram.ts';
 import { webhook } from './webhook.ts';
 
 /**
@@ -17,6 +19,8 @@ import { webhook } from './webhook.ts';
 export const CHANNELS = [
   slack,
   discord,
+  teams,
+  telegram,
   ntfy,
   webhook,
   alertmanager,

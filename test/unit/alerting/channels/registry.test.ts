@@ -9,11 +9,13 @@ test('each name and each variable is there once', () => {
     assert.equal(new Set(CHANNELS.map((channel) => channel[key])).size, CHANNELS.length);
 });
 
-test('a channel is created for each variable that is set, in the order of the list', () => {
+test('each example can be used, and a channel is created for each, in the order of the list', () => {
   const variables = Object.fromEntries(
-    CHANNELS.map(({ variable }) => [variable, 'http://127.0.0.1:1/topic']),
+    CHANNELS.map(({ variable, example }) => [variable, example.replaceAll('…', 'x')]),
   );
-  const { eventChannels, stateChannels } = createChannels(parseSecrets(variables).secrets);
+  const { secrets, errors } = parseSecrets(variables);
+  assert.deepEqual(errors, []);
+  const { eventChannels, stateChannels } = createChannels(secrets);
   assert.deepEqual(
     [...eventChannels, ...stateChannels].map(({ name }) => name),
     CHANNELS.map(({ name }) => name),
