@@ -34,8 +34,9 @@ export const makeBuildOptions = (outdir = 'dist') => ({
   },
   outdir,
   bundle: true,
-  // Packages that a proxy never loads, and koffi, which brings a library for each system.
-  external: ['koffi', 'pm2', 'prom-client'],
+  // Packages that a proxy never loads (nodemailer is loaded with the first e-mail), and koffi, which brings a library for each
+  // system.
+  external: ['koffi', 'nodemailer', 'pm2', 'prom-client'],
   plugins: [commandsApart],
   format: 'cjs',
   // A dynamic import() would load Node.js's ES module loader into every process.

@@ -19,7 +19,7 @@ export const FLOORS = [
   { room: 'ipc', isPure: false, packages: [] },
   { room: 'pm2', isPure: false, packages: [] },
   { room: 'history', isPure: false, packages: [] },
-  { room: 'alerting', isPure: false, packages: [] },
+  { room: 'alerting', isPure: false, packages: ['nodemailer'] },
   { room: 'metrics', isPure: false, packages: ['prom-client'] },
   { room: 'http', isPure: false, packages: [] },
   { room: 'monitor', isPure: false, packages: ['@pm2/io'] },

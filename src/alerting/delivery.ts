@@ -7,7 +7,7 @@ export type Delivery =
       readonly problem: string;
       /** The pause that the receiver asks for (Retry-After, retry_after); null when it asks for none. */
       readonly retryAfterMs: number | null;
-      /** The receiver will never accept the same text (400, 413, 422), so it is not tried again. */
+      /** The receiver will never accept the same message (such as 400, 413 and 422 over HTTP), so it is not tried again. */
       readonly isFinal: boolean;
     };
 

@@ -26,7 +26,7 @@ export const describeFetchError = (error: unknown): string => {
 };
 
 /** Describes an error's code, of Node.js, the system or OpenSSL, in words. */
-const describeErrorCode = (code: unknown): string => {
+export const describeErrorCode = (code: unknown): string => {
   if (typeof code !== 'string' || !/^[A-Z0-9_]+$/.test(code)) return 'no answer that could be read';
   if (/^ERR_(SSL|TLS)_/.test(code) || CERTIFICATE_ERROR.test(code)) return `TLS error: ${code}`;
   return ERROR_TEXTS[code] ?? `no answer (${code})`;

@@ -10,6 +10,7 @@ import { isFinalStatus, request } from '../http-client.ts';
 import { alertmanager } from './alertmanager.ts';
 import type { Channels, EventChannel, EventSender, Sender, StateChannel, StateSender } from './channel.ts';
 import { discord } from './discord.ts';
+import { email } from './email.ts';
 import { ntfy } from './ntfy.ts';
 import { slack } from './slack.ts';
 import { teams } from './teams.ts';
@@ -23,6 +24,7 @@ const SENDERS: Readonly<Record<ChannelName, EventSender | StateSender>> = {
   teams,
   telegram,
   ntfy,
+  email,
   webhook,
   alertmanager,
 };

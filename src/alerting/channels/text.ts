@@ -84,6 +84,15 @@ const namesOf = (notifications: readonly Notification[]): string =>
 
 const SEVERITY_RANK: Readonly<Record<Severity, number>> = { critical: 0, warning: 1, info: 2 };
 
+/** The severity of the gravest notification. */
+export const gravestSeverity = (notifications: readonly Notification[]): Severity =>
+  notifications
+    .map(({ severity }) => severity)
+    .reduce(
+      (gravest, severity) => (SEVERITY_RANK[severity] < SEVERITY_RANK[gravest] ? severity : gravest),
+      'info',
+    );
+
 /**
  * Selects the notifications that fit into a message, the gravest first, and lists the others as omitted.
  * @param length the length of what `render` made, in the unit of `maxCharacters`

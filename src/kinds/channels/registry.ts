@@ -6,6 +6,7 @@
 import { alertmanager } from './alertmanager.ts';
 import type { ChannelKind } from './channel-kind.ts';
 import { discord } from './discord.ts';
+import { email } from './email.ts';
 import { ntfy } from './ntfy.ts';
 import { slack } from './slack.ts';
 import { teams } from './teams.ts';
@@ -22,6 +23,7 @@ export const CHANNELS = [
   teams,
   telegram,
   ntfy,
+  email,
   webhook,
   alertmanager,
 ] as const satisfies readonly ChannelKind[];

@@ -76,7 +76,7 @@ test('without a channel it says what to write where, also when only the heartbea
     code: 2,
     stdout: '',
     stderr:
-      'steadyport: no channel for alerts; write one into FILE: SLACK_WEBHOOK_URL, DISCORD_WEBHOOK_URL, TEAMS_WEBHOOK_URL, TELEGRAM_URL, NTFY_URL, WEBHOOK_URL or ALERTMANAGER_URL\n',
+      'steadyport: no channel for alerts; write one into FILE: SLACK_WEBHOOK_URL, DISCORD_WEBHOOK_URL, TEAMS_WEBHOOK_URL, TELEGRAM_URL, NTFY_URL, EMAIL_URL, WEBHOOK_URL or ALERTMANAGER_URL\n',
   });
 });
 

@@ -9,12 +9,12 @@ export interface Certificate {
   readonly file: string;
 }
 
-/** Makes a self-signed certificate for 127.0.0.1 in `folder`, by openssl. */
+/** Makes a self-signed certificate for 127.0.0.1 and 0.0.0.0 in `folder`, by openssl. */
 export const makeCertificate = (folder: string): Certificate => {
   const keyFile = join(folder, 'key.pem');
   const file = join(folder, 'cert.pem');
   const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
-  const subject = ['-subj', '/CN=steadyport', '-addext', 'subjectAltName=IP:127.0.0.1'];
+  const subject = ['-subj', '/CN=steadyport', '-addext', 'subjectAltName=IP:127.0.0.1,IP:0.0.0.0'];
   execFileSync('openssl', ['req', ...kind, ...subject, '-keyout', keyFile, '-out', file], { stdio: 'pipe' });
   return { key: readFileSync(keyFile), cert: readFileSync(file), file };
 };
