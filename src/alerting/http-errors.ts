@@ -51,7 +51,7 @@ export const quoteAnswer = (answer: string, url: URL): string | null => {
 const toOneLine = (text: string): string => text.replace(/[\p{Cc}\s]+/gu, ' ').trim();
 
 /** A quote of at most {@link MAX_QUOTE_LENGTH} characters, and an ellipsis where it is cut. */
-const cutQuote = (text: string): string => {
+export const cutQuote = (text: string): string => {
   const codePoints = [...toOneLine(text)];
   return codePoints.length > MAX_QUOTE_LENGTH
     ? `${codePoints.slice(0, MAX_QUOTE_LENGTH).join('')}…`

@@ -7,7 +7,7 @@ export type Secrets = Readonly<Record<SecretName, Secret | null>>;
 /** Variables of `.env` or of the environment, unparsed. */
 type Variables = Readonly<Record<string, string | undefined>>;
 
-type SecretVariable = Pick<ChannelKind, 'variable' | 'example' | 'check'> & {
+type SecretVariable = Pick<ChannelKind, 'variable' | 'example' | 'check' | 'isProgram'> & {
   readonly name: SecretName;
 };
 
@@ -54,7 +54,7 @@ export class Secret {
   }
 }
 
-/** @returns the secrets, and an error for each that is wrong. No error has the value */
+/** @returns the secrets, and an error for each that is wrong. No error has the value of a URL */
 export const parseSecrets = (
   variables: Variables,
 ): { readonly secrets: Secrets; readonly errors: readonly string[] } => {
@@ -63,7 +63,7 @@ export const parseSecrets = (
     const expected = value === null ? null : (secret.check ?? checkHttpUrl)(value);
     return {
       entry: [secret.name, value === null || expected !== null ? null : new Secret(value)],
-      errors: value === null || expected === null ? [] : [describeWrong(secret, expected)],
+      errors: value === null || expected === null ? [] : [describeWrong(secret, value, expected)],
     };
   });
   return {
@@ -72,8 +72,21 @@ export const parseSecrets = (
   };
 };
 
-const describeWrong = ({ variable, example }: SecretVariable, expected: string): string =>
-  `${variable} is not shown here: expected ${expected}, such as ${example}`;
+const describeWrong = (
+  { variable, example, isProgram }: SecretVariable,
+  value: string,
+  expected: string,
+): string =>
+  `${variable} is ${isProgram ? JSON.stringify(value) : 'not shown here'}: expected ${expected}, such as ${example}`;
+
+/** The programs that are configured, each with the variable that names it. */
+export const configuredPrograms = (
+  secrets: Secrets,
+): readonly { readonly variable: string; readonly path: string }[] =>
+  SECRETS.flatMap(({ name, variable, isProgram }) => {
+    const path = isProgram ? secrets[name]?.reveal() : undefined;
+    return path === undefined ? [] : [{ variable, path }];
+  });
 
 /** The names of the channels that are configured, and of the heartbeat. */
 export const configuredSecrets = (secrets: Secrets): readonly SecretName[] =>

@@ -53,9 +53,6 @@ export const readSettings = (configPath?: string): Settings => {
   const stateDir = env['STEADYPORT_HOME']
     ? resolve(env['STEADYPORT_HOME'])
     : resolve(dirname(path), dotEnv['STEADYPORT_HOME'] || join(homedir(), '.steadyport'));
-  const inherited = INHERITED_VARIABLES.flatMap((name) =>
-    env[name] === undefined ? [] : [[name, env[name]] as const],
-  );
   return {
     configPath: path,
     stateDir,
@@ -65,9 +62,18 @@ export const readSettings = (configPath?: string): Settings => {
     isUnderPm2: env['pm_id'] !== undefined,
     columns: parsePositiveInteger(env['COLUMNS']),
     npmScript: env['npm_lifecycle_event'],
-    appEnv: { ...Object.fromEntries(inherited), STEADYPORT_CONFIG: path, STEADYPORT_HOME: stateDir },
+    appEnv: { ...inheritedEnv(), STEADYPORT_CONFIG: path, STEADYPORT_HOME: stateDir },
   };
 };
+
+/** The part of this process's environment that has no secret: for the PM2 apps, and for the program of ALERT_COMMAND. */
+export const inheritedEnv = (): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    INHERITED_VARIABLES.flatMap((name) => {
+      const value = process.env[name];
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
 
 /**
  * Deletes the variables from process.env that must not reach the PM2 apps; ecosystemApps in pm2/ecosystem.ts has the

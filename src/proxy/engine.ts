@@ -2,7 +2,7 @@ import type { Address } from '../lib/address.ts';
 import type { CloseReason } from '../lib/close-reason.ts';
 import type { EngineCounts } from './connection-stats.ts';
 
-/** Moves the bytes of one port. test/integration/proxy/conformance.test.ts defines what each engine must do. */
+/** Moves the bytes of one port. test/integration/proxy/conformance/ defines what each engine must do. */
 export interface Engine {
   readonly name: 'portable' | 'kernel';
   /** The reason for the choice of this engine, in words. */

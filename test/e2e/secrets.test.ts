@@ -32,6 +32,12 @@ const writeSecrets = ({ folder }: Pm2Sandbox, heartbeat: Receiver, refusing: Rec
   const lines = ['SLACK', 'DISCORD'].map((name) => `${name}_WEBHOOK_URL=${refusing.url}/hidden-in-env-file`);
   lines.push(`WEBHOOK_URL=${refusing.url}/hidden-in-env-file`);
   lines.push(`ALERTMANAGER_URL=${refusing.url}/hidden-in-env-file`);
+  lines.push(`TEAMS_WEBHOOK_URL=${refusing.url}/hidden-in-env-file?sig=hidden-in-env-file`);
+  lines.push(`TELEGRAM_URL=${refusing.url}/bot1:hidden-in-env-file/sendMessage?chat_id=@hidden_in_env_file`);
+  lines.push(
+    'EMAIL_URL=smtp://me:hidden-in-env-file@127.0.0.1:1/?from=a@hidden-in.example&to=b@hidden-in.example',
+  );
+  lines.push('ALERT_COMMAND=/bin/false');
   lines.push(`HEARTBEAT_URL=${heartbeat.url}/hidden-in-env-file`);
   writeFileSync(file, lines.join('\n'));
   chmodSync(file, 0o600);
@@ -64,14 +70,14 @@ test('no secret reaches the list and the files of PM2, the log, the state, the s
   assert.equal(alertTest?.code, 1);
   assert.match(
     alertTest?.stdout ?? '',
-    /^slack: HTTP 404\ndiscord: HTTP 404\nwebhook: HTTP 404\nalertmanager: HTTP 404\n$/,
+    /^slack: HTTP 404\ndiscord: HTTP 404\nteams: HTTP 404\ntelegram: HTTP 404\nemail: connection refused\nwebhook: HTTP 404\ncommand: exit code 1\nalertmanager: HTTP 404\n$/,
   );
   const shown = [
     ...outcomes.flatMap(({ stdout, stderr }) => [stdout, stderr]),
     ...(await Promise.all(['metrics', 'api/v1/status'].map((path) => get(httpPort, path)))),
     ...filesBelow(sandbox.folder, (path) => path !== join(sandbox.folder, '.env')),
   ];
-  for (const text of shown) assert.doesNotMatch(text, /hidden-in/);
+  for (const text of shown) assert.doesNotMatch(text, /hidden.in/);
   assert.match(shown.join('\n'), /proxy-monitor/, 'the searched texts are not empty');
 });
 

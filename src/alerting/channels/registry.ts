@@ -9,6 +9,7 @@ import type { Delivery } from '../delivery.ts';
 import { isFinalStatus, request } from '../http-client.ts';
 import { alertmanager } from './alertmanager.ts';
 import type { Channels, EventChannel, EventSender, Sender, StateChannel, StateSender } from './channel.ts';
+import { command } from './command.ts';
 import { discord } from './discord.ts';
 import { email } from './email.ts';
 import { ntfy } from './ntfy.ts';
@@ -26,6 +27,7 @@ const SENDERS: Readonly<Record<ChannelName, EventSender | StateSender>> = {
   ntfy,
   email,
   webhook,
+  command,
   alertmanager,
 };
 

@@ -2,7 +2,7 @@
 export interface ChannelKind {
   /** The name in the log, the status and the metrics' label `channel`. */
   readonly name: string;
-  /** The variable of .env that says where the alerts go. Its value is a secret. */
+  /** The variable of .env that says where the alerts go. Its value is a secret, unless {@link isProgram} is set. */
   readonly variable: string;
   /** An example of the value, for messages and docs/alerts.md. */
   readonly example: string;
@@ -13,6 +13,8 @@ export interface ChannelKind {
    * @returns what would be right, such as "an http or https URL"; null when the value can be used
    */
   check?(value: string): string | null;
+  /** The value is the path of a program, which is no secret and must be executable. Default: it is a URL. */
+  readonly isProgram?: true;
 }
 
 /** Parses an http or https URL. @returns null when it is none */

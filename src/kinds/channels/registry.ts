@@ -5,6 +5,7 @@
 
 import { alertmanager } from './alertmanager.ts';
 import type { ChannelKind } from './channel-kind.ts';
+import { command } from './command.ts';
 import { discord } from './discord.ts';
 import { email } from './email.ts';
 import { ntfy } from './ntfy.ts';
@@ -25,6 +26,7 @@ export const CHANNELS = [
   ntfy,
   email,
   webhook,
+  command,
   alertmanager,
 ] as const satisfies readonly ChannelKind[];
 

@@ -6,15 +6,15 @@ import type { Delivery } from '../../../src/alerting/delivery.ts';
 import { sendMail } from '../../../src/alerting/smtp-client.ts';
 import { parseSecrets } from '../../../src/config/secrets.ts';
 import { emailAddressesOf } from '../../../src/kinds/channels/email.ts';
-import { makeCertificate } from '../../support/certificate.ts';
-import { message, notification } from '../../support/notification-samples.ts';
+import { message, notification } from '../../support/alerting/notification-samples.ts';
 import {
   CUT,
   HANG,
   openMailReceiver,
   openScriptedMailServer,
   type SmtpAnswers,
-} from '../../support/smtp-receiver.ts';
+} from '../../support/alerting/smtp-receiver.ts';
+import { makeCertificate } from '../../support/programs/certificate.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 import { until } from '../../support/until.ts';
 

@@ -10,8 +10,8 @@ import {
   closeWithoutAnswer,
   hang,
   openReceiver,
-} from '../../support/http-receiver.ts';
-import { message, notification } from '../../support/notification-samples.ts';
+} from '../../support/alerting/http-receiver.ts';
+import { message, notification } from '../../support/alerting/notification-samples.ts';
 
 const send = (variables: Readonly<Record<string, string>>, signal = new AbortController().signal) => {
   const { secrets, errors } = parseSecrets(variables);

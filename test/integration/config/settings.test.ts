@@ -119,6 +119,22 @@ describe('secrets are read from .env alone', () => {
       'FILE has secrets, and others can read it (mode 0640): chmod 600 FILE',
     ]));
 
+  test('a program is no secret, but nobody else may name another', () => {
+    assert.deepEqual(read({}, 'ALERT_COMMAND=/bin/true\n', 0o644).warnings, []);
+    assert.deepEqual(read({}, 'ALERT_COMMAND=/bin/true\n', 0o664).warnings, [
+      'FILE names a program that is run, and others can change it (mode 0664): chmod 600 FILE',
+    ]);
+  });
+
+  test('a program that cannot be run for now is told, and its channel stays', () =>
+    assert.deepEqual(read({}, 'ALERT_COMMAND=/no/such/program\n', 0o600), {
+      uses: ['command'],
+      errors: [
+        'FILE: ALERT_COMMAND is "/no/such/program": expected a program that can be executed; there is no such file',
+      ],
+      warnings: [],
+    }));
+
   test('they are no part of the settings', () =>
     assert.doesNotMatch(
       JSON.stringify(settings({ WEBHOOK_URL: 'https://w.example/hidden' }, URLS)),

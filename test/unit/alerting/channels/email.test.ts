@@ -4,7 +4,7 @@ import { emailOf } from '../../../../src/alerting/channels/email.ts';
 import { smtpOptionsOf } from '../../../../src/alerting/smtp-client.ts';
 import { parseSecrets } from '../../../../src/config/secrets.ts';
 import { emailAddressesOf } from '../../../../src/kinds/channels/email.ts';
-import { flood, message, notification } from '../../../support/notification-samples.ts';
+import { flood, message, notification } from '../../../support/alerting/notification-samples.ts';
 
 const ADDRESSES = { from: 'Alerts <alerts@example.org>', to: ['ops@example.org', 'b@example.net'] };
 

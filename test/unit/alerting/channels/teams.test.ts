@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { teamsBody } from '../../../../src/alerting/channels/teams.ts';
 import { parseSecrets } from '../../../../src/config/secrets.ts';
-import { flood, message, notification } from '../../../support/notification-samples.ts';
+import { flood, message, notification } from '../../../support/alerting/notification-samples.ts';
 
 const bold = (text: string) => ({ type: 'TextRun', text, weight: 'Bolder' });
 const paragraph = (...inlines: readonly object[]) => ({ type: 'RichTextBlock', inlines });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { telegramBody } from '../../../../src/alerting/channels/telegram.ts';
 import { parseSecrets } from '../../../../src/config/secrets.ts';
-import { flood, message, notification } from '../../../support/notification-samples.ts';
+import { flood, message, notification } from '../../../support/alerting/notification-samples.ts';
 
 const URL_TEXT = 'https://api.telegram.org/bot123:AbC-_d/sendMessage';
 const context = { url: new URL(`${URL_TEXT}?chat_id=-1001234567890&message_thread_id=42`) };

@@ -1,7 +1,7 @@
 import { createServer, type Socket } from 'node:net';
 import { after } from 'node:test';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
-import type { Certificate } from './certificate.ts';
+import type { Certificate } from '../programs/certificate.ts';
 
 export interface ReceivedMail {
   readonly from: string;
