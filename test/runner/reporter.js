@@ -1,5 +1,8 @@
-import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import fs from 'node:fs';
 import { inspect } from 'node:util';
+
+/** Taken before any test runs: the reporter shares its process with tests that replace functions of node:fs. */
+const { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync } = fs;
 
 const FOLDER = '.test-build/results';
 

@@ -34,7 +34,7 @@ const runNotifier = async (
     import { parseSecrets } from ${module('src/config/secrets.ts')};
     import { createChannels } from ${module('src/alerting/channels/registry.ts')};
     import { startNotifier } from ${module('src/alerting/notifier.ts')};
-    import { incident, past, proxyViewOf } from ${module('test/support/alert-scenario.ts')};
+    import { incident, past, proxyViewOf } from ${module('test/support/alerting/alert-scenario.ts')};
 
     const [write, rename] = [fs.writeFileSync, fs.renameSync];
     let points = 0;
