@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
@@ -29,7 +30,22 @@ test('.nvmrc names the oldest major version that package.json allows', () => {
   assert.equal(readFileSync('.nvmrc', 'utf8').trim(), /^>=(\d+)\./.exec(engines.node)?.[1]);
 });
 
-test('CONTRIBUTING.md is short', () => {
-  const { length } = readFileSync('CONTRIBUTING.md', 'utf8');
-  assert.ok(length <= 5_000, `${length} characters`);
+/** The scripts for users and for npm itself; the README has those for users. */
+const NOT_FOR_CONTRIBUTORS = ['prepare', 'start', 'stop', 'status', 'logs', 'uninstall', 'install:logrotate'];
+const CONTRIBUTING = readFileSync('CONTRIBUTING.md', 'utf8');
+
+test('CONTRIBUTING.md has every script for contributors, and stays short', () => {
+  const scripts = Object.keys(JSON.parse(readFileSync('package.json', 'utf8')).scripts);
+  const missing = scripts
+    .filter((name) => !NOT_FOR_CONTRIBUTORS.includes(name))
+    .filter((name) => !CONTRIBUTING.includes(`\`npm ${name === 'test' ? '' : 'run '}${name}\``));
+  assert.deepEqual(missing, []);
+  assert.ok(CONTRIBUTING.length <= 5_000, `${CONTRIBUTING.length} characters`);
+});
+
+test('CONTRIBUTING.md lists what npm run verify lists', () => {
+  const { stdout } = spawnSync(process.execPath, ['scripts/verify.js'], { encoding: 'utf8' });
+  const names = [...stdout.matchAll(/^ {2}(\S+) /gm)].map(([, name]) => `\`${name}\``);
+  assert.ok(names.length > 0, stdout);
+  assert.match(CONTRIBUTING, new RegExp(`by name: ${names.join(', ')} \\|$`, 'm'));
 });
