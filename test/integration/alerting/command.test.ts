@@ -156,11 +156,15 @@ test('a program that is given up is killed with all that it has started', async 
   assert.deepEqual(await run(path, { signal }), failed('given up, since the monitor stops'));
 });
 
-test('what a program leaves in the background holds nothing up', async () => {
+test('what a program leaves in the background holds nothing up, and no pipe to it stays open', async () => {
+  const countPipes = (): number =>
+    process.getActiveResourcesInfo().filter((resource) => resource === 'PipeWrap').length;
+  const before = countPipes();
   const { path, folder } = program('sleep 1000 & echo $! > "$FOLDER/pid"; exit 4');
   assert.deepEqual(await run(path), failed('exit code 4'));
   const pid = Number(readFileSync(join(folder, 'pid'), 'utf8'));
   assert.ok(isRunning(pid));
+  await until(() => countPipes() === before);
   process.kill(pid, 'SIGKILL');
 });
 
