@@ -10,7 +10,7 @@ import type { OfflineStatus } from '../../monitor/offline-status.ts';
 import { createPm2, listOwnApps, type Pm2View, runPm2Command } from '../../pm2/client.ts';
 import { definePm2Apps, REVISION } from '../../pm2/ecosystem.ts';
 import { renderBrief } from '../../status/render.ts';
-import type { Snapshot } from '../../status/snapshot.ts';
+import type { ProxyStatus, Snapshot } from '../../status/snapshot.ts';
 import { isDecided } from '../../status/summary.ts';
 import { locateStateDir, requireFolder } from '../../system/state-dir.ts';
 import { askMonitor, askStatusAndEvidence, checkOffline, isAnswer, type NoAnswer } from '../ask-monitor.ts';
@@ -96,13 +96,15 @@ const askVerdicts = async (settings: Settings): Promise<OfflineStatus | NoAnswer
   }
 };
 
-/** True when PM2's monitor answers, and has checked the processes that PM2 has now and not those before them. */
+/**
+ * True when PM2's monitor answers, and has checked the processes that PM2 has now and not those before them. A proxy that
+ * is stopped for the monitor was checked by PM2's list from before the start.
+ */
 const isEveryProxyDecided = (view: Pm2View, { snapshot, evidence }: OfflineStatus): boolean => {
   const pidOf = (name: string): number | null => (view.ok ? (view.apps.get(name)?.pid ?? null) : null);
-  return (
-    snapshot.monitor?.pid === pidOf(MONITOR_APP) &&
-    snapshot.proxies.every((proxy) => evidence[proxy.name]?.pid === pidOf(proxy.name) && isDecided(proxy))
-  );
+  const isProxyDecided = (proxy: ProxyStatus): boolean =>
+    evidence[proxy.name]?.pid === pidOf(proxy.name) && proxy.state !== 'stopped' && isDecided(proxy);
+  return snapshot.monitor?.pid === pidOf(MONITOR_APP) && snapshot.proxies.every(isProxyDecided);
 };
 
 /** True when PM2 runs every app, PM2's monitor answers, and no proxy crashes. */
