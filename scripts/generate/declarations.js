@@ -1,8 +1,8 @@
 import { readProjectFile } from './sources.js';
 
 /**
- * The comments of a declaration in a TypeScript source, as people read them: the members of a union of texts, or the fields
- * of an interface. The types are gone when a source is compiled, so this reads the text.
+ * The comments of a declaration in a TypeScript source, as people read them: the members of a union or a list of
+ * texts, or the fields of an interface. The types are gone when a source is compiled, so this reads the text.
  */
 const COMMENT = /\/\*\*([\s\S]*?)\*\//;
 
@@ -23,13 +23,28 @@ const textOf = (comment) =>
     .trim();
 
 /** @returns the members of `export type NAME = | 'a' | 'b'`, each with its comment. @throws when one has no comment */
-export const readUnion = (path, name) => {
-  const body = bodyOf(path, `export type ${name} =`, ';\n\n');
-  return [...body.matchAll(/(?:(\/\*\*[\s\S]*?\*\/)\s*)?\| '(\w+)'/g)].map(([, comment, member]) => {
+export const readUnion = (path, name) =>
+  readMembers(
+    path,
+    name,
+    bodyOf(path, `export type ${name} =`, ';\n\n'),
+    /(?:(\/\*\*[\s\S]*?\*\/)\s*)?\| '(\w+)'/g,
+  );
+
+/** @returns the elements of `const NAME = ['a', 'b'] as const`, each with its comment. @throws when one has no comment */
+export const readList = (path, name) =>
+  readMembers(
+    path,
+    name,
+    bodyOf(path, `const ${name} = [`, '\n] as const'),
+    /(?:(\/\*\*[\s\S]*?\*\/)\s*)?'(\w+)',/g,
+  );
+
+const readMembers = (path, name, body, pattern) =>
+  [...body.matchAll(pattern)].map(([, comment, member]) => {
     if (comment === undefined) throw new Error(`${path}: the member ${member} of ${name} has no comment`);
     return { member, text: textOf(COMMENT.exec(comment)[1]) };
   });
-};
 
 /** @returns the fields of `export interface NAME`, each with its type and its comment */
 export const readFields = (path, name) => {

@@ -1,5 +1,5 @@
 import { makeConfigTables } from './config-tables.js';
-import { readFields, readUnion } from './declarations.js';
+import { readFields, readList, readUnion } from './declarations.js';
 import { makeExamples, symbolOf } from './examples.js';
 import { code, table } from './markdown.js';
 import { loadSource } from './sources.js';
@@ -57,7 +57,7 @@ const commandTable = () => {
 const stateTable = () =>
   table(
     ['State', '', 'Meaning'],
-    readUnion('src/health/state.ts', 'ProxyState').map(({ member, text }) => [
+    readList('src/health/state.ts', 'PROXY_STATES').map(({ member, text }) => [
       code(member),
       symbolOf(member),
       text,
@@ -90,7 +90,7 @@ const causeTable = () => {
   };
   return table(
     ['Cause', 'Meaning', 'What is done', 'Row', 'In the log'],
-    readUnion('src/health/types.ts', 'Cause').map(({ member, text }) => [
+    readList('src/health/types.ts', 'CAUSES').map(({ member, text }) => [
       code(member),
       text,
       actionsOf(member),

@@ -1,3 +1,6 @@
+import type * as v from 'valibot';
+import { count, fields, recordOf, text } from '../lib/stored-fields.ts';
+
 /** The result of one try to send. */
 export type Delivery =
   | { readonly ok: true }
@@ -11,8 +14,21 @@ export type Delivery =
       readonly isFinal: boolean;
     };
 
-/** `failed`: it is tried again. `dropped`: it was refused for good. */
-export type Outcome = 'sent' | 'failed' | 'dropped';
+const outcomeCounts = fields({
+  sent: count,
+  /** It is tried again. */
+  failed: count,
+  /** It was refused for good. */
+  dropped: count,
+});
+
+export type Outcome = keyof v.InferOutput<typeof outcomeCounts>;
+
+export const NO_OUTCOMES: v.InferOutput<typeof outcomeCounts> = { sent: 0, failed: 0, dropped: 0 };
+
+export const OUTCOMES = Object.keys(NO_OUTCOMES) as readonly Outcome[];
+
+export const deliveryCountsSchema = recordOf(outcomeCounts, text);
 
 /** The number of tries with each outcome, by channel. The counts never go backwards. */
-export type DeliveryCounts = Readonly<Record<string, Readonly<Record<Outcome, number>>>>;
+export type DeliveryCounts = v.InferOutput<typeof deliveryCountsSchema>;

@@ -1,22 +1,31 @@
-import { renameSync } from 'node:fs';
+import type * as v from 'valibot';
 import { createEdgeLogger } from '../lib/edge-logger.ts';
+import { fields } from '../lib/stored-fields.ts';
 import type { Log } from '../logging/logger.ts';
-import { readStateFile, writeStateFile } from '../system/state-file.ts';
-import type { DeliveryCounts, Outcome } from './delivery.ts';
-import { type AlertState, INITIAL_ALERT_STATE } from './policy/alert-manager.ts';
-import type { Outbox } from './policy/delivery-queue.ts';
+import { eachEntry, openStateFile, writeStateFile } from '../system/state-file.ts';
+import { type DeliveryCounts, deliveryCountsSchema, NO_OUTCOMES, type Outcome } from './delivery.ts';
+import { alertStateSchema, INITIAL_ALERT_STATE } from './policy/alert-manager.ts';
+import { EMPTY_QUEUE, outboxSchema } from './policy/delivery-queue.ts';
+
+const fileSchema = fields({
+  alertState: alertStateSchema,
+  outbox: outboxSchema,
+  counts: deliveryCountsSchema,
+});
 
 /** The content of alerts.json: what was announced, what is still to be sent, and what was sent. */
-export interface AlertFile {
-  readonly alertState: AlertState;
-  readonly outbox: Outbox;
-  readonly counts: DeliveryCounts;
-}
+export type AlertFile = v.InferOutput<typeof fileSchema>;
 
-/** The version of the file's layout. A file with another version is not read. */
-const VERSION = 2;
-
-const EMPTY_FILE: AlertFile = { alertState: INITIAL_ALERT_STATE, outbox: {}, counts: {} };
+/** The format of alerts.json. */
+const ALERTS_FORMAT = {
+  version: 2,
+  schema: fileSchema,
+  initial: {
+    alertState: INITIAL_ALERT_STATE,
+    outbox: eachEntry(EMPTY_QUEUE),
+    counts: eachEntry(NO_OUTCOMES),
+  },
+};
 
 /** alerts.json, with a copy in memory. */
 export interface AlertStore {
@@ -28,15 +37,15 @@ export interface AlertStore {
   update(change: Partial<AlertFile>): void;
 }
 
-/** Opens alerts.json. Without a file the state is empty; a file that cannot be read is renamed to alerts.json.bad. */
+/** Opens alerts.json. Without a file the state is empty; openStateFile (system/state-file.ts) says what becomes of a broken one. */
 export const openAlertStore = (path: string, log: Log): AlertStore => {
-  let file = load(path, log);
+  let file: AlertFile = openStateFile(path, ALERTS_FORMAT, (problem) => log('state_put_aside', problem));
   const writes = createEdgeLogger({
     onFail: (problem) => log('alerts_write_failed', `Cannot keep the alerts: ${problem}`),
   });
   const save = (): void => {
     try {
-      writeStateFile(path, VERSION, file);
+      writeStateFile(path, ALERTS_FORMAT.version, file);
       writes.succeeded();
     } catch (error) {
       writes.failed((error as Error).message);
@@ -56,31 +65,6 @@ export const openAlertStore = (path: string, log: Log): AlertStore => {
 
 /** The counts after one more try. */
 export const addOutcome = (counts: DeliveryCounts, channel: string, outcome: Outcome): DeliveryCounts => {
-  const previous = counts[channel] ?? { sent: 0, failed: 0, dropped: 0 };
+  const previous = counts[channel] ?? NO_OUTCOMES;
   return { ...counts, [channel]: { ...previous, [outcome]: previous[outcome] + 1 } };
 };
-
-const load = (path: string, log: Log): AlertFile => {
-  const file = readStateFile<AlertFile>(path, VERSION, isAlertFile);
-  if (file.kind === 'ok') return file.value;
-  if (file.kind === 'unusable') putAside(path, log);
-  return EMPTY_FILE;
-};
-
-const putAside = (path: string, log: Log): void => {
-  const backupPath = `${path}.bad`;
-  log(
-    'alerts_lost',
-    `⚠️  ${path} cannot be read; it is now ${backupPath}, and what was announced before is forgotten`,
-  );
-  try {
-    renameSync(path, backupPath);
-  } catch {
-    // The next write replaces the file.
-  }
-};
-
-const isAlertFile = ({ alertState, outbox, counts }: Partial<AlertFile>): boolean =>
-  [alertState, outbox, counts].every(isObject);
-
-const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null;

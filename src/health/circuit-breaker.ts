@@ -1,21 +1,25 @@
+import type * as v from 'valibot';
 import { backoffMs } from '../lib/backoff.ts';
 import { isWithin } from '../lib/duration.ts';
+import { count, fields, instant, listOf } from '../lib/stored-fields.ts';
+
+export const circuitBreakerSchema = fields({
+  /** The times of the remedies within the last `restartWindowMs`; only these count against `maxRestarts`. */
+  restartedAt: listOf(instant),
+  /** The number of remedies since the last recovery. It sets the next pause and picks the next remedy. */
+  attempts: count,
+  /** No remedy is allowed before this time; 0: none is pending. */
+  nextRestartAt: instant,
+  /** 0 while the breaker is closed. Otherwise 1, plus the number of attempts since it opened; a recovery resets it. */
+  openCount: count,
+});
 
 /**
  * Limits how often a port is restarted; remedy.ts asks it before each remedy. It is closed while restarts are within
  * {@link RestartPolicy.maxRestarts}. It opens when they are used up, and then allows single attempts with long pauses
  * until one of them helps. Times are wall-clock milliseconds.
  */
-export interface CircuitBreaker {
-  /** The times of the remedies within the last `restartWindowMs`; only these count against `maxRestarts`. */
-  readonly restartedAt: readonly number[];
-  /** The number of remedies since the last recovery. It sets the next pause and picks the next remedy. */
-  readonly attempts: number;
-  /** No remedy is allowed before this time; 0: none is pending. */
-  readonly nextRestartAt: number;
-  /** 0 while the breaker is closed. Otherwise 1, plus the number of attempts since it opened; a recovery resets it. */
-  readonly openCount: number;
-}
+export type CircuitBreaker = v.InferOutput<typeof circuitBreakerSchema>;
 
 export interface RestartPolicy {
   /** At most this many restarts within `restartWindowMs`; default 10; 0: the port is never restarted. */

@@ -3,6 +3,9 @@
  * remedy (what is done about it). The decision table turns evidence into a verdict.
  */
 
+import type * as v from 'valibot';
+import { oneOf } from '../lib/stored-fields.ts';
+
 /** The state of an app by PM2's list. */
 export type Pm2Evidence =
   /** PM2 has started the app, and its process runs. */
@@ -71,51 +74,59 @@ export interface Evidence {
 }
 
 /** The causes of a failure or a warning. Each has its texts in cause-text.ts and its classes in causes.ts. */
-export type Cause =
+const CAUSES = [
   /** The process is gone. */
-  | 'crashed'
+  'crashed',
   /** The process has crashed 5 times within 2 min, and has not run for 30 s since. */
-  | 'crash_loop'
+  'crash_loop',
   /** The process is stopped by a signal: SIGSTOP, or a debugger. */
-  | 'stopped_by_signal'
+  'stopped_by_signal',
   /** The process does not answer, and waits for the kernel (state D). */
-  | 'blocked_in_kernel'
+  'blocked_in_kernel',
   /** The process does not answer on its control socket in time. */
-  | 'hung'
+  'hung',
   /** The process answers, but the thread that moves the bytes does not move. */
-  | 'data_path_stuck'
+  'data_path_stuck',
   /** No address of the port could be bound, for another reason than that it is in use. */
-  | 'not_listening'
+  'not_listening',
   /** Another process holds the port. */
-  | 'port_in_use'
+  'port_in_use',
   /** The proxy runs, but does not accept connections. */
-  | 'not_accepting'
+  'not_accepting',
   /** The open files of the process are at or over their `restart` limit. */
-  | 'open_files_limit'
+  'open_files_limit',
   /** The memory of the process is at or over its `restart` limit. */
-  | 'memory_limit'
+  'memory_limit',
   /** The CPU time of the process is at or over its `restart` limit. */
-  | 'cpu_limit'
+  'cpu_limit',
   /** The answers of the process to the monitor take as long as their `restart` limit, or longer. */
-  | 'slow_responses'
+  'slow_responses',
   /** No connection to the upstream is possible. */
-  | 'upstream_down'
+  'upstream_down',
   /** The upstream accepts connections, and does not answer as its probe expects. */
-  | 'upstream_unhealthy'
+  'upstream_unhealthy',
   /** The upstream answers when it is asked directly, but not through the proxy. */
-  | 'forwarding_broken';
+  'forwarding_broken',
+] as const;
 
-export type Remedy =
+export const causeSchema = oneOf(CAUSES);
+
+export type Cause = v.InferOutput<typeof causeSchema>;
+
+export const remedySchema = oneOf([
   /** Start the app that is not running. */
-  | 'start'
+  'start',
   /** Ask the proxy to close its listening sockets and to open them again; open connections stay. */
-  | 'relisten'
+  'relisten',
   /** Restart it through PM2; open connections may finish first. */
-  | 'restart'
+  'restart',
   /** Restart it through PM2, and send SIGKILL instead of waiting for it to exit. */
-  | 'force_restart'
+  'force_restart',
   /** Send SIGKILL to a process that PM2 is stopping, and do not start it again. */
-  | 'kill';
+  'kill',
+]);
+
+export type Remedy = v.InferOutput<typeof remedySchema>;
 
 /** The meaning of the evidence. */
 export type Verdict =

@@ -1,9 +1,10 @@
+import { fields, recordOf, text } from '../lib/stored-fields.ts';
 import type { ProxyReport } from '../proxy/report.ts';
-import { readStateFile, writeStateFile } from '../system/state-file.ts';
+import { eachEntry, openStateFile, writeStateFile } from '../system/state-file.ts';
 import {
   addReport,
   type CounterTotals,
-  isCounterTotals,
+  counterTotalsSchema,
   NO_COUNTS,
   type Totals,
   totalsOf,
@@ -19,27 +20,29 @@ export interface CounterStore {
   read(): ReadonlyMap<string, Totals>;
 }
 
-/** The version of the file's layout. A file of another version is not read. */
-const VERSION = 2;
+/** The format of monitor-counts.json. */
+const COUNTS_FORMAT = {
+  version: 2,
+  schema: fields({ ports: recordOf(counterTotalsSchema, text) }),
+  initial: { ports: eachEntry(NO_COUNTS) },
+};
 
-interface CounterFile {
-  readonly ports: Readonly<Record<string, unknown>>;
-}
-
-/** @param path of the file that earlier monitors have written; the counts of a port begin at 0 when they are missing or unusable */
-export const openCounterStore = (path: string, ids: readonly string[]): CounterStore => {
-  const file = readStateFile<CounterFile>(path, VERSION, ({ ports }) => isObject(ports));
-  const stored = file.kind === 'ok' ? file.value.ports : {};
-  const storedOf = (id: string): CounterTotals => {
-    const counts = stored[id];
-    return isCounterTotals(counts) ? counts : NO_COUNTS;
-  };
-  const counters = new Map(ids.map((id) => [id, storedOf(id)]));
+/**
+ * @param path of the file that earlier monitors have written; the counts of a port begin at 0 when they are missing or unusable
+ * @param onProblem see openStateFile (system/state-file.ts)
+ */
+export const openCounterStore = (
+  path: string,
+  ids: readonly string[],
+  onProblem: (text: string) => void,
+): CounterStore => {
+  const { ports } = openStateFile(path, COUNTS_FORMAT, onProblem);
+  const counters = new Map(ids.map((id) => [id, withProcess(ports[id] ?? NO_COUNTS)]));
   let isChanged = false;
 
   const save = (): void => {
     try {
-      writeStateFile(path, VERSION, { ports: Object.fromEntries(counters) } satisfies CounterFile);
+      writeStateFile(path, COUNTS_FORMAT.version, { ports: Object.fromEntries(counters) });
       isChanged = false;
     } catch {
       // The monitor's file of health states lies on the same disk, and its failure is logged.
@@ -59,7 +62,9 @@ export const openCounterStore = (path: string, ids: readonly string[]): CounterS
   };
 };
 
-const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null;
+/** Counts of an unknown process are left out: the next report of that process has them again, and would be added to them. */
+const withProcess = (counters: CounterTotals): CounterTotals =>
+  counters.current.processKey === '' ? { ...counters, current: NO_COUNTS.current } : counters;
 
 /** The part of a report that only grows while the process lives. */
 const totalsIn = ({ connections, cpuMs = 0 }: ProxyReport): Totals => ({

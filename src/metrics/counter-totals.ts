@@ -1,24 +1,36 @@
-import { type Histogram, isCount, isCountRecord, isHistogram } from '../lib/histogram.ts';
-import { type ConnectionStats, createStatsCollector, type EngineCounts } from '../proxy/connection-stats.ts';
+import type * as v from 'valibot';
+import type { Histogram } from '../lib/histogram-schema.ts';
+import { count, fields, text } from '../lib/stored-fields.ts';
+import { createStatsCollector } from '../proxy/connection-stats.ts';
+import { connectionStatsSchema, engineCountsSchema } from '../proxy/report.ts';
+
+const { total, bytesToUpstream, bytesToClient, connectFailures } = engineCountsSchema.entries;
+
+const totalsSchema = fields({
+  ...connectionStatsSchema.entries,
+  total,
+  bytesToUpstream,
+  bytesToClient,
+  connectFailures,
+  /** User and system time, in milliseconds. */
+  cpuMs: count,
+});
 
 /** The counts of a proxy that only grow while its process lives. */
-export interface Totals
-  extends ConnectionStats,
-    Pick<EngineCounts, 'total' | 'bytesToUpstream' | 'bytesToClient' | 'connectFailures'> {
-  /** User and system time, in milliseconds. */
-  readonly cpuMs: number;
-}
+export type Totals = v.InferOutput<typeof totalsSchema>;
+
+export const counterTotalsSchema = fields({
+  /** The sum over the processes that have ended. */
+  previous: totalsSchema,
+  /** The last report of the last process. `processKey` differs for every process; empty: there was none yet. */
+  current: fields({ processKey: text, totals: totalsSchema }),
+});
 
 /**
  * The counts of all processes of a port, one after the other. They never go backwards. A process that shuts down in an
  * orderly way sends its last counts; of a process that was killed, the last report counts.
  */
-export interface CounterTotals {
-  /** The sum over the processes that have ended. */
-  readonly previous: Totals;
-  /** The last report of the last process. `processKey` differs for every process. */
-  readonly current: { readonly processKey: string; readonly totals: Totals };
-}
+export type CounterTotals = v.InferOutput<typeof counterTotalsSchema>;
 
 const NO_TOTALS: Totals = {
   ...createStatsCollector().read(),
@@ -50,22 +62,6 @@ export const totalsOf = ({ previous, current: { totals } }: CounterTotals): Tota
   duration: addHistograms(previous.duration, totals.duration),
   cpuMs: previous.cpuMs + totals.cpuMs,
 });
-
-/** True for counts that can be added to, as a file of them should hold. */
-export const isCounterTotals = (value: unknown): value is CounterTotals => {
-  const { previous, current } = (value ?? {}) as Partial<CounterTotals>;
-  return isTotals(previous) && typeof current?.processKey === 'string' && isTotals(current.totals);
-};
-
-const isTotals = (value: Partial<Totals> | undefined): boolean => {
-  const { total, bytesToUpstream, bytesToClient, cpuMs, connectFailures, byReason, connect, duration } =
-    value ?? {};
-  return (
-    [total, bytesToUpstream, bytesToClient, cpuMs].every(isCount) &&
-    [connectFailures, byReason].every(isCountRecord) &&
-    [connect, duration].every(isHistogram)
-  );
-};
 
 const addAll = <K extends string>(
   a: Readonly<Partial<Record<K, number>>>,

@@ -5,7 +5,7 @@
 
 import { Counter, Gauge, Histogram as PromHistogram, Registry } from 'prom-client';
 import type { DeliveryCounts } from '../alerting/delivery.ts';
-import type { Histogram } from '../lib/histogram.ts';
+import type { Histogram } from '../lib/histogram-schema.ts';
 import type { Snapshot } from '../status/snapshot.ts';
 import type { ProcessUsage } from '../system/proc/process-usage.ts';
 import type { Labels, MetricRow } from './row.ts';

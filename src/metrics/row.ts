@@ -1,4 +1,4 @@
-import type { Histogram } from '../lib/histogram.ts';
+import type { Histogram } from '../lib/histogram-schema.ts';
 
 export type Labels = Readonly<Record<string, string>>;
 

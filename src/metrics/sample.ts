@@ -1,7 +1,7 @@
 import type { ProxyConfig } from '../config/config.ts';
 import type { ResourceSample } from '../health/resource-limits.ts';
 import type { Health } from '../health/state.ts';
-import type { EngineCounts } from '../proxy/connection-stats.ts';
+import type { EngineCounts } from '../proxy/report.ts';
 import type { Totals } from './counter-totals.ts';
 
 /** The source of one proxy's metrics; null: unknown. */

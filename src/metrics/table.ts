@@ -1,5 +1,5 @@
-import type { DeliveryCounts, Outcome } from '../alerting/delivery.ts';
-import type { ProxyState } from '../health/state.ts';
+import { type DeliveryCounts, OUTCOMES } from '../alerting/delivery.ts';
+import { PROXY_STATES } from '../health/state.ts';
 import { isRefusal } from '../lib/close-reason.ts';
 import type { Snapshot } from '../status/snapshot.ts';
 import type { ProcessUsage } from '../system/proc/process-usage.ts';
@@ -12,17 +12,6 @@ export interface MonitorSample {
   readonly alerts: DeliveryCounts;
   readonly usage: ProcessUsage | undefined;
 }
-
-const STATES: readonly ProxyState[] = [
-  'up',
-  'degraded',
-  'down',
-  'starting',
-  'stopped',
-  'waiting',
-  'not_needed',
-];
-const OUTCOMES: readonly Outcome[] = ['sent', 'failed', 'dropped'];
 
 /** The connections that ended for a reason that is a refusal, or for one that is not. */
 const closedConnections = ({ totals }: ProxyMetrics, areRefusals: boolean): Reading =>
@@ -149,7 +138,7 @@ export const PROXY_METRICS: readonly MetricRow<ProxyMetrics>[] = [
     type: 'gauge',
     help: '1 for the state that the proxy is in, 0 for the others.',
     labels: ['state'],
-    read: ({ health }) => STATES.map((state) => [{ state }, toFlag(state === health.state)]),
+    read: ({ health }) => PROXY_STATES.map((state) => [{ state }, toFlag(state === health.state)]),
   },
   {
     name: 'failure_cause',

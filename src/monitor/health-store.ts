@@ -1,42 +1,52 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import type * as v from 'valibot';
 import type { ProxyConfig } from '../config/config.ts';
-import { createHealth, type Health } from '../health/state.ts';
+import { createHealth, healthSchema } from '../health/state.ts';
+import { count, fields, orNull, recordOf, text } from '../lib/stored-fields.ts';
 import { listFiles, readInteger, writeAtomic } from '../system/files.ts';
 import { isAlive } from '../system/proc/procfs.ts';
 import { makeStateDir, removeTempFiles, type StateDir } from '../system/state-dir.ts';
-import { readStateFile, writeStateFile } from '../system/state-file.ts';
+import { eachEntry, openStateFile, readStateFile, writeStateFile } from '../system/state-file.ts';
+
+const recordSchema = fields({
+  health: healthSchema,
+  /** The PM2 daemon that last had the app in its list; 0 when PM2's pid file could not be read. */
+  daemonPid: orNull(count),
+});
 
 /** The stored facts about a port. They outlive a restart of the monitor. */
-export interface ProxyRecord {
-  readonly health: Health;
-  /** The PM2 daemon that last had the app in its list. */
-  readonly daemonPid: number | null;
-}
+export type ProxyRecord = v.InferOutput<typeof recordSchema>;
 
-/** The version of the file's layout: a file of another version is not read. */
 const VERSION = 3;
 
-interface StoredRecords {
-  readonly ports: Readonly<Record<string, ProxyRecord>>;
-}
+/** The format of monitor.json. @param now the time at which ports without a record were first seen */
+const healthFormat = (now: number) => ({
+  version: VERSION,
+  schema: fields({ ports: recordOf(recordSchema, text) }),
+  initial: { ports: eachEntry<ProxyRecord>({ health: createHealth(now), daemonPid: null }) },
+});
 
 /**
- * Reads the record of each proxy. A port that the file does not have gets an empty record, and so does each port when the
- * file cannot be read, has another version or is not valid: nothing is logged then, and the next save replaces the file.
- * A field that an older monitor did not store gets its first value.
+ * Reads the record of each proxy. A port that the file does not have gets an empty record.
+ * @param onProblem see openStateFile (system/state-file.ts). Default: the file is only read, and problems are not reported
  */
-export const loadHealth = (path: string, proxies: readonly ProxyConfig[]): Map<string, ProxyRecord> => {
-  const file = readStateFile<StoredRecords>(path, VERSION, ({ ports }) => Boolean(ports));
-  const recordsById = file.kind === 'ok' ? file.value.ports : {};
+export const loadHealth = (
+  path: string,
+  proxies: readonly ProxyConfig[],
+  onProblem?: (text: string) => void,
+): Map<string, ProxyRecord> => {
+  const now = Date.now();
+  const format = healthFormat(now);
+  const { ports } = onProblem ? openStateFile(path, format, onProblem) : readStateFile(path, format).value;
   return new Map(
     proxies.map(({ id }) => {
-      const initial = createHealth(Date.now());
-      const stored = recordsById[id];
+      const initial = createHealth(now);
+      const stored = ports[id];
       return [
         id,
         stored
-          ? { ...stored, health: { ...initial, ...stored.health, graceEndsAt: initial.graceEndsAt } }
+          ? { ...stored, health: { ...stored.health, graceEndsAt: initial.graceEndsAt } }
           : { health: initial, daemonPid: null },
       ];
     }),

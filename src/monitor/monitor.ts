@@ -63,9 +63,10 @@ export const startMonitor = ({ config, apps, stateDir, pm2, restart, log }: Moni
   let notify = (_: MonitorEvent): void => {};
   removeAllDrafts(stateDir);
   const ids = config.proxies.map(({ id }) => id);
-  const records = loadHealth(stateDir.monitorStateFile, config.proxies);
+  const onStateProblem = (problem: string): void => log('state_put_aside', problem);
+  const records = loadHealth(stateDir.monitorStateFile, config.proxies, onStateProblem);
   const save = logSaveErrors(() => saveHealth(stateDir, records), log);
-  const counters = openCounterStore(stateDir.countsFile, ids);
+  const counters = openCounterStore(stateDir.countsFile, ids, onStateProblem);
   const processList = createProcessList(pm2, log, () => notify('superseded'));
   const listPm2 = () => processList.get(MAX_LIST_AGE_MS);
   const rotation = createLogRotation({ config, stateDir, pm2, listPm2, log });

@@ -1,30 +1,6 @@
 import type { CloseReason } from '../lib/close-reason.ts';
-import { createHistogramRecorder, type Histogram } from '../lib/histogram.ts';
-
-/** The counts of one port's engine since the engine was made, without the monitor's checks. */
-export interface EngineCounts {
-  /** Connections that have a slot: being dialled, held, or open. */
-  readonly active: number;
-  readonly total: number;
-  /** Clients that wait for an upstream that refuses connections. */
-  readonly waitingForUpstream: number;
-  /** Clients that wait for a slot, see `maxConnections`. */
-  readonly waitingForSlot: number;
-  readonly maxConnections: number;
-  readonly bytesToUpstream: number;
-  readonly bytesToClient: number;
-  /** Failed tries at one address, by the system's error code. */
-  readonly connectFailures: Readonly<Record<string, number>>;
-}
-
-/** The totals of finished connections. */
-export interface ConnectionStats {
-  readonly byReason: Readonly<Partial<Record<CloseReason, number>>>;
-  /** The time of each try that reached the upstream. */
-  readonly connect: Histogram;
-  /** The time from accept to the end, of every connection. */
-  readonly duration: Histogram;
-}
+import { createHistogramRecorder } from '../lib/histogram.ts';
+import type { ConnectionStats } from './report.ts';
 
 const CONNECT_BUCKETS_MS = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000];
 

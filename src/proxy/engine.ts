@@ -1,6 +1,6 @@
 import type { Address } from '../lib/address.ts';
 import type { CloseReason } from '../lib/close-reason.ts';
-import type { EngineCounts } from './connection-stats.ts';
+import type { EngineCounts } from './report.ts';
 
 /** Moves the bytes of one port. test/integration/proxy/conformance/ defines what each engine must do. */
 export interface Engine {

@@ -3,7 +3,18 @@
  * signals and processes are here; what is read from /proc is in proc/.
  */
 
-import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 
 /**
  * Replaces the file's text, mode 0600. A reader sees the old text or the new one, never a part (rename(2)).
@@ -35,12 +46,31 @@ export const readInteger = (path: string): number | undefined => {
   return text !== undefined && /^\d+\s*$/.test(text) ? Number(text) : undefined;
 };
 
-/** The file's text; undefined when the file cannot be read. */
+/** The text of a regular file; undefined when there is none, it cannot be read, or it has more than MAX_TEXT_BYTES. */
 export const readText = (path: string): string | undefined => {
   try {
-    return readFileSync(path, 'utf8');
+    return readRegularFile(path, MAX_TEXT_BYTES);
   } catch {
     return undefined;
+  }
+};
+
+const MAX_TEXT_BYTES = 1_048_576;
+
+/**
+ * Reads a file that somebody may have replaced by something else.
+ * @throws the system's error, or why it is not read: it is no regular file, or has more than `maxBytes`
+ */
+export const readRegularFile = (path: string, maxBytes: number): string => {
+  // Without O_NONBLOCK the open of a FIFO waits until another process writes into it (open(2)).
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const stats = fstatSync(fd);
+    if (!stats.isFile()) throw new Error('it is no regular file');
+    if (stats.size > maxBytes) throw new Error(`it has ${stats.size} bytes: expected at most ${maxBytes}`);
+    return readFileSync(fd, 'utf8');
+  } finally {
+    closeSync(fd);
   }
 };
 

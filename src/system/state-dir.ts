@@ -108,7 +108,7 @@ export const removeStateDir = async (path: string): Promise<readonly string[]> =
   if (!(await isServed(stateDir.monitorSocket)))
     removeMatching(
       path,
-      /^(monitor\.sock|(monitor|monitor-counts|alerts)\.json(\.\d+)?|alerts\.json\.bad|logrotate\.(conf|state))$/,
+      /^(monitor\.sock|(monitor|monitor-counts|alerts)\.json(\.\d+|\.bad(-[\dTZ-]+)?)?|logrotate\.(conf|state))$/,
     );
   return listFiles(path);
 };

@@ -1,13 +1,17 @@
-import { type AnnouncedState, toResolvedAlert } from './announcement.ts';
-import type { ActiveAlert } from './notification.ts';
+import type * as v from 'valibot';
+import { fields, listOf, recordOf, text } from '../../lib/stored-fields.ts';
+import { type AnnouncedState, announcedStateSchema, toResolvedAlert } from './announcement.ts';
+import { type ActiveAlert, activeAlertSchema } from './notification.ts';
+
+export const activeAlertStateSchema = fields({
+  /** By the PM2 app's name. */
+  proxies: recordOf(announcedStateSchema, text),
+  /** The alerts that ended, each with the channels that have not accepted its end yet. */
+  resolved: listOf(fields({ alert: activeAlertSchema, pendingFor: listOf(text) })),
+});
 
 /** The alerts for state channels: the announced ones that are active, and those that ended. */
-export interface ActiveAlertState {
-  /** By the PM2 app's name. */
-  readonly proxies: Readonly<Record<string, AnnouncedState>>;
-  /** The alerts that ended, each with the channels that have not accepted its end yet. */
-  readonly resolved: readonly { readonly alert: ActiveAlert; readonly pendingFor: readonly string[] }[];
-}
+export type ActiveAlertState = v.InferOutput<typeof activeAlertStateSchema>;
 
 /** The number of ended alerts that are kept for channels that do not accept them. */
 const MAX_RESOLVED = 200;

@@ -3,25 +3,30 @@
  * states and messages come out.
  */
 
+import type * as v from 'valibot';
 import { isWithin } from '../../lib/duration.ts';
-import { type ActiveAlertState, activeAlertsOf, addResolved, resolveAll } from './active-alerts.ts';
+import { count, fields, instant, orNull } from '../../lib/stored-fields.ts';
+import { activeAlertStateSchema, activeAlertsOf, addResolved, resolveAll } from './active-alerts.ts';
 import { type AnnouncedState, type AnnouncementPolicy, type Update, unchanged } from './announcement.ts';
 import { diffAnnouncements, initialAnnouncements, skipWhileSilenced } from './incident-tracker.ts';
-import { type DeferredNotifications, NOTHING_DEFERRED, selectGroups } from './message-groups.ts';
+import { deferredSchema, NOTHING_DEFERRED, selectGroups } from './message-groups.ts';
 import type { Message, Notification } from './notification.ts';
 import { removedNotification } from './notifications.ts';
 import type { ProxyView } from './proxy-view.ts';
 
-/** The announcements of all ports. They outlive restarts of the monitor. Instants are wall-clock milliseconds. */
-export interface AlertState extends ActiveAlertState {
+export const alertStateSchema = fields({
+  ...activeAlertStateSchema.entries,
   /** The time of the first notification of the next message; null when there is none. */
-  readonly groupStartedAt: number | null;
-  readonly deferred: DeferredNotifications;
+  groupStartedAt: orNull(instant),
+  deferred: deferredSchema,
   /** 0: there is no silence. */
-  readonly silenceEndsAt: number;
+  silenceEndsAt: instant,
   /** The number of messages made so far. */
-  readonly messageCount: number;
-}
+  messageCount: count,
+});
+
+/** The announcements of all ports. They outlive restarts of the monitor. Instants are wall-clock milliseconds. */
+export type AlertState = v.InferOutput<typeof alertStateSchema>;
 
 export interface AlertPolicy extends AnnouncementPolicy {
   /** Notifications within this time after the first are one message; 0: each evaluation sends its own. */

@@ -1,25 +1,29 @@
-import type { Cause } from '../../health/types.ts';
-import type { ActiveAlert, Notification } from './notification.ts';
+import type * as v from 'valibot';
+import { causeSchema } from '../../health/types.ts';
+import { fields, flag, instant, listOf, orNull } from '../../lib/stored-fields.ts';
+import { type ActiveAlert, type Notification, notificationSchema } from './notification.ts';
+
+const announcementSchema = fields({
+  notification: notificationSchema,
+  /** The time of the last announcement. The next reminder counts from then. */
+  announcedAt: instant,
+});
+
+export const announcedStateSchema = fields({
+  /** The announced incident. The `startedAt` of its notification tells it from others. */
+  outage: orNull(announcementSchema),
+  flapping: orNull(announcementSchema),
+  /** The times at which the port recently went down or was restarted. */
+  failedAt: listOf(instant),
+  /** The last incident of the history that was handled, by its `startedAt`. */
+  lastHandledStartedAt: orNull(instant),
+  isGivenUp: flag,
+  /** The announced warnings. One that has ended is remembered for `flapping.windowMs`: it may only have paused. */
+  warnings: listOf(fields({ cause: causeSchema, endedAt: orNull(instant) })),
+});
 
 /** The announcements of a port. Instants are wall-clock milliseconds. */
-export interface AnnouncedState {
-  /** The announced incident. The `startedAt` of its notification tells it from others. */
-  readonly outage: Announcement | null;
-  readonly flapping: Announcement | null;
-  /** The times at which the port recently went down or was restarted. */
-  readonly failedAt: readonly number[];
-  /** The last incident of the history that was handled, by its `startedAt`. */
-  readonly lastHandledStartedAt: number | null;
-  readonly isGivenUp: boolean;
-  /** The announced warnings. One that has ended is remembered for `flapping.windowMs`: it may only have paused. */
-  readonly warnings: readonly { readonly cause: Cause; readonly endedAt: number | null }[];
-}
-
-export interface Announcement {
-  readonly notification: Notification;
-  /** The time of the last announcement. The next reminder counts from then. */
-  readonly announcedAt: number;
-}
+export type AnnouncedState = v.InferOutput<typeof announcedStateSchema>;
 
 export interface AnnouncementPolicy {
   /** The time between two reminders while a port is down or flaps; 0: no reminders. */

@@ -1,27 +1,35 @@
+import type * as v from 'valibot';
+import { count, fields, instant, listOf, orNull, recordOf, text } from '../../lib/stored-fields.ts';
 import type { Delivery, Outcome } from '../delivery.ts';
-import type { Message } from './notification.ts';
+import { type Message, messageSchema } from './notification.ts';
 import { foldedNotification } from './notifications.ts';
 import { isDue, retryDelayMs } from './retry.ts';
 
-/** The messages that wait for one channel, the oldest first. The first one is tried. */
-export interface Queue {
-  readonly items: readonly Queued[];
-  /** Failed tries of the first message. */
-  readonly attempts: number;
-  /** The time of the next try of the first message, in wall-clock milliseconds. */
-  readonly nextAttemptAt: number;
-  /** Why the last try failed; null when it succeeded. */
-  readonly problem: string | null;
-}
-
-export interface Queued {
-  readonly message: Message;
+const queuedSchema = fields({
+  message: messageSchema,
   /** The number of messages that this one replaces, and the time that they span. Null when it replaces none. */
-  readonly folded: { readonly count: number; readonly startedAt: number; readonly endedAt: number } | null;
-}
+  folded: orNull(fields({ count, startedAt: instant, endedAt: instant })),
+});
+
+export type Queued = v.InferOutput<typeof queuedSchema>;
+
+const queueSchema = fields({
+  items: listOf(queuedSchema),
+  /** Failed tries of the first message. */
+  attempts: count,
+  /** The time of the next try of the first message, in wall-clock milliseconds. */
+  nextAttemptAt: instant,
+  /** Why the last try failed; null when it succeeded. */
+  problem: orNull(text),
+});
+
+/** The messages that wait for one channel, the oldest first. The first one is tried. */
+export type Queue = v.InferOutput<typeof queueSchema>;
+
+export const outboxSchema = recordOf(queueSchema, text);
 
 /** The queues by the channel's name. */
-export type Outbox = Readonly<Record<string, Queue>>;
+export type Outbox = v.InferOutput<typeof outboxSchema>;
 
 export const EMPTY_QUEUE: Queue = { items: [], attempts: 0, nextAttemptAt: 0, problem: null };
 

@@ -1,12 +1,16 @@
-import type { Notification } from './notification.ts';
+import type * as v from 'valibot';
+import { count, fields, listOf } from '../../lib/stored-fields.ts';
+import { type Notification, notificationSchema } from './notification.ts';
 import { foldedNotification } from './notifications.ts';
 
-/** The notifications that wait for the end of the quiet hours. */
-export interface DeferredNotifications {
-  readonly notifications: readonly Notification[];
+export const deferredSchema = fields({
+  notifications: listOf(notificationSchema),
   /** The number of older ones that were left out, since only {@link MAX_DEFERRED} are kept. */
-  readonly omittedCount: number;
-}
+  omittedCount: count,
+});
+
+/** The notifications that wait for the end of the quiet hours. */
+export type DeferredNotifications = v.InferOutput<typeof deferredSchema>;
 
 export const NOTHING_DEFERRED: DeferredNotifications = { notifications: [], omittedCount: 0 };
 

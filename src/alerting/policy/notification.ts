@@ -1,51 +1,65 @@
-import type { Cause } from '../../health/types.ts';
+import type * as v from 'valibot';
+import { causeSchema } from '../../health/types.ts';
+import { fields, instant, listOf, oneOf, orNull, text } from '../../lib/stored-fields.ts';
+
+const kindSchema = oneOf([
+  'down',
+  'restarted',
+  'gave_up',
+  'recovered',
+  'flapping',
+  'steady',
+  'reminder',
+  'warning',
+  'test',
+]);
 
 /** The events of a port that a notification announces. */
-export type NotificationKind =
-  | 'down'
-  | 'restarted'
-  | 'gave_up'
-  | 'recovered'
-  | 'flapping'
-  | 'steady'
-  | 'reminder'
-  | 'warning'
-  | 'test';
-export type Severity = 'critical' | 'warning' | 'info';
+export type NotificationKind = v.InferOutput<typeof kindSchema>;
+
+const severitySchema = oneOf(['critical', 'warning', 'info']);
+
+export type Severity = v.InferOutput<typeof severitySchema>;
+
+export const notificationSchema = fields({
+  kind: kindSchema,
+  severity: severitySchema,
+  /** The PM2 app's name, `tcp-proxy-<port>`; `proxy-monitor` for what concerns the machine. */
+  proxy: text,
+  label: text,
+  cause: orNull(causeSchema),
+  startedAt: instant,
+  /** Null while it goes on. */
+  endedAt: orNull(instant),
+  /** One sentence: what is wrong, or that it is over and how long it took. */
+  summary: text,
+  /** Why, as far as the evidence goes; null when there is nothing to add. */
+  reason: orNull(text),
+  /** The remedies that were tried; null when none is known. */
+  actionTaken: orNull(text),
+  /** The next step for the reader; null when nothing needs to be done. */
+  nextStep: orNull(text),
+});
 
 /** One announcement about one port, in words and in figures. Instants are wall-clock milliseconds. */
-export interface Notification {
-  readonly kind: NotificationKind;
-  readonly severity: Severity;
-  /** The PM2 app's name, `tcp-proxy-<port>`; `proxy-monitor` for what concerns the machine. */
-  readonly proxy: string;
-  readonly label: string;
-  readonly cause: Cause | null;
-  readonly startedAt: number;
-  /** Null while it goes on. */
-  readonly endedAt: number | null;
-  /** One sentence: what is wrong, or that it is over and how long it took. */
-  readonly summary: string;
-  /** Why, as far as the evidence goes; null when there is nothing to add. */
-  readonly reason: string | null;
-  /** The remedies that were tried; null when none is known. */
-  readonly actionTaken: string | null;
-  /** The next step for the reader; null when nothing needs to be done. */
-  readonly nextStep: string | null;
-}
+export type Notification = v.InferOutput<typeof notificationSchema>;
+
+export const messageSchema = fields({
+  /** The same in every try, so that a receiver can recognize a duplicate. */
+  id: text,
+  createdAt: instant,
+  notifications: listOf(notificationSchema),
+});
 
 /** Notifications that are sent together, to each channel. */
-export interface Message {
-  /** The same in every try, so that a receiver can recognize a duplicate. */
-  readonly id: string;
-  readonly createdAt: number;
-  readonly notifications: readonly Notification[];
-}
+export type Message = v.InferOutput<typeof messageSchema>;
+
+export const activeAlertSchema = fields({
+  notification: notificationSchema,
+  startsAt: instant,
+  /** Null while it goes on. */
+  endsAt: orNull(instant),
+});
 
 /** An announced outage or flapping, as a state channel (Alertmanager) gets it again and again while it lasts. */
-export interface ActiveAlert {
-  readonly notification: Notification;
-  readonly startsAt: number;
-  /** Null while it goes on. */
-  readonly endsAt: number | null;
-}
+export type ActiveAlert = v.InferOutput<typeof activeAlertSchema>;

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
@@ -132,6 +133,15 @@ test('a file that is not there has no text and no integer, and may be removed', 
   assert.deepEqual([readText(path), readInteger(path)], [undefined, undefined]);
 });
 
+test('a FIFO is never waited for, and has no text; nor has a folder, or a file too large to be ours', () => {
+  const folder = tempFolder();
+  const paths = ['fifo', 'folder', 'large'].map((name) => join(folder, name));
+  execFileSync('mkfifo', [paths[0] ?? '']);
+  mkdirSync(paths[1] ?? '');
+  writeFileSync(paths[2] ?? '', '1'.repeat(1_048_577));
+  assert.deepEqual(paths.map(readText), [undefined, undefined, undefined]);
+});
+
 describe('a state directory that is removed', () => {
   const fill = (path: string): void => {
     for (const id of ['6274', 'app.sock']) {
@@ -141,7 +151,8 @@ describe('a state directory that is removed', () => {
     const { monitorStateFile, countsFile, alertsFile } = locateStateDir(path);
     for (const file of [monitorStateFile, countsFile, alertsFile])
       for (const name of [file, `${file}.4711`]) writeFileSync(name, '{}');
-    writeFileSync(`${alertsFile}.bad`, '{}');
+    for (const suffix of ['.bad', '.bad-20261130T061251Z', '.bad-20261130T061251Z-1'])
+      writeFileSync(alertsFile + suffix, '{}');
   };
 
   test('is gone, and so it stays when it is removed again', async () => {

@@ -5,8 +5,8 @@ import type { Address } from '../../../lib/address.ts';
 import { createDebug, isDebugEnabled } from '../../../system/debug.ts';
 import type { ResolveResult } from '../../../system/dns.ts';
 import { readEphemeralPortRange } from '../../../system/proc/procfs.ts';
-import type { EngineCounts } from '../../connection-stats.ts';
 import type { EngineHooks, Policy } from '../../engine.ts';
+import type { EngineCounts } from '../../report.ts';
 import { type Command, readRecords, type ThreadEvent, type ThreadOptions, toError } from './channel.ts';
 import { SharedCounters } from './shared-counters.ts';
 

@@ -1,5 +1,5 @@
 import { errorName, errorNumber } from '../../../libc/errno.ts';
-import type { EngineCounts } from '../../connection-stats.ts';
+import type { EngineCounts } from '../../report.ts';
 
 /** The indexes of the 64-bit numbers at the start of the shared memory. */
 const COUNTER = {
