@@ -3,7 +3,9 @@
  * policy/ decides what is announced, deliveries.ts sends it, and channels/ has the format of each receiver.
  */
 
+import { inspect } from 'node:util';
 import type { AlertsConfig } from '../config/config.ts';
+import { createEdgeLogger } from '../lib/edge-logger.ts';
 import type { Log } from '../logging/logger.ts';
 import type { AlertsStatus } from '../status/snapshot.ts';
 import { createDebug } from '../system/debug.ts';
@@ -104,13 +106,17 @@ interface Evaluator {
 
 /** Compares what is announced with what is known, puts the new messages into the outbox, and starts what is due. */
 const createEvaluator = (
-  { config, channels, proxies }: NotifierDeps,
+  { config, channels, proxies, log }: NotifierDeps,
   { store, deliveries, clock }: EvaluatorDeps,
 ): Evaluator => {
   const eventChannelNames = namesOf(channels.eventChannels);
   const policy = { ...config, stateChannels: namesOf(channels.stateChannels) };
   const isQuiet = createQuietHours(config.quietHours);
   const runId = clock.now().toString(36);
+  const errors = createEdgeLogger({
+    onFail: (error) => log('alerts_error', '⚠️  The alerts cannot be evaluated; trying again', { error }),
+    onRecover: () => log('alerts_error_over', 'The alerts can be evaluated again'),
+  });
   let isStopped = false;
   let lastEvaluatedAt = clock.now();
   let cancelTimer = (): void => {};
@@ -138,8 +144,13 @@ const createEvaluator = (
     if (isStopped) return;
     const now = clock.now();
     lastEvaluatedAt = now;
-    queueNewMessages(now);
-    deliveries.startDue(now, evaluateNow);
+    try {
+      queueNewMessages(now);
+      deliveries.startDue(now, evaluateNow);
+      errors.succeeded();
+    } catch (error) {
+      errors.failed(inspect(error));
+    }
     evaluateIn(msUntilNext(now));
   };
 

@@ -17,7 +17,7 @@ const fileSchema = fields({
 export type AlertFile = v.InferOutput<typeof fileSchema>;
 
 /** The format of alerts.json. */
-const ALERTS_FORMAT = {
+export const ALERTS_FORMAT = {
   version: 2,
   schema: fileSchema,
   initial: {

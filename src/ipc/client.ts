@@ -1,5 +1,4 @@
 import { connect, type Socket } from 'node:net';
-import type { ProxyReport } from '../proxy/report.ts';
 import { createDebug } from '../system/debug.ts';
 import { frame, onLine } from './framing.ts';
 import { type Protocol, UNKNOWN_ASK } from './protocol.ts';
@@ -11,13 +10,13 @@ export interface ControlClient<P extends Protocol<P>> {
   /**
    * Asks the other end.
    * @throws ETIMEDOUT when there is no answer within `timeoutMs`, EPIPE when the other end has gone, ENOSYS when it does not
-   * know the ask, and its own message when the ask fails there
+   * know the ask, EREMOTEIO with its own message when the ask fails there
    */
   ask<A extends keyof P & string>(name: A, argument: P[A]['ask'], timeoutMs: number): Promise<P[A]['reply']>;
   /** Settles when the other end announces its shutdown; it may still answer for a while. */
   readonly shutdownAnnounced: Promise<void>;
-  /** The last report of the other end; undefined until it has sent one. */
-  lastReport(): ProxyReport | undefined;
+  /** The last report of the other end, as it was sent; undefined until then. */
+  lastReport(): unknown;
   /** Settles when the connection has ended. */
   readonly closed: Promise<ConnectionEnd>;
   close(): void;
@@ -48,7 +47,7 @@ export const connectControl = <P extends Protocol<P>>(
 const createClient = <P extends Protocol<P>>(socket: Socket, path: string): ControlClient<P> => {
   const requests = createRequests(path);
   let isShutdownAnnounced = false;
-  let lastReport: ProxyReport | undefined;
+  let lastReport: unknown;
   let resolveShutdownAnnounced = (): void => {};
   const shutdownAnnounced = new Promise<void>((resolve) => {
     resolveShutdownAnnounced = resolve;
@@ -117,9 +116,9 @@ const createRequests = (path: string) => {
     },
     /** Gives the ask its answer. A message that answers no ask is ignored. */
     settle: ({ id, error, reply }: Message): void => {
-      const request = pending.get(id ?? 0);
+      const request = pending.get(id as number);
       if (error === undefined) request?.resolve(reply);
-      else request?.reject(replyError(path, error));
+      else request?.reject(replyError(path, String(error)));
     },
     rejectAll: (): void => {
       for (const request of pending.values())
@@ -132,22 +131,24 @@ const timeoutError = (path: string, timeoutMs: number): Error =>
   Object.assign(new Error(`no answer on ${path} within ${timeoutMs} ms`), { code: 'ETIMEDOUT' });
 
 const replyError = (path: string, text: string): Error => {
-  const error = new Error(`${path}: ${text}`);
-  return text.startsWith(UNKNOWN_ASK) ? Object.assign(error, { code: 'ENOSYS' }) : error;
+  const code = text.startsWith(UNKNOWN_ASK) ? 'ENOSYS' : 'EREMOTEIO';
+  return Object.assign(new Error(`${path}: ${text}`), { code });
 };
 
+/** The fields that this version knows; the other end may be of another version. */
 interface Message {
-  readonly id?: number;
+  readonly id?: unknown;
   readonly reply?: unknown;
-  readonly error?: string;
-  readonly event?: string;
-  readonly report?: ProxyReport;
+  readonly error?: unknown;
+  readonly event?: unknown;
+  readonly report?: unknown;
 }
 
 /** Parses a line. Undefined when it is no message: a peer that is killed while it writes leaves half a line. */
 const parseMessage = (line: string): Message | undefined => {
   try {
-    return (JSON.parse(line) as Message | null) ?? undefined;
+    const message: unknown = JSON.parse(line);
+    return typeof message === 'object' && message !== null ? message : undefined;
   } catch {
     return undefined;
   }

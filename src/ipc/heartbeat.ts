@@ -32,12 +32,14 @@ const ASK_TIMEOUT_MS = 350;
  * @param onEnd is called when the control connection ends
  * @param onShutdownAnnounced is called when the proxy announces its shutdown
  * @param onReport is called with each report, also with the last one of a proxy that shuts down
+ * @param onError is called with an error of the monitor itself; the state is then `unknown`
  */
 export const createHeartbeat = (
   socketPath: string,
   onEnd: (end: ConnectionEnd) => void,
   onShutdownAnnounced = (): void => {},
   onReport = (_: ProxyReport): void => {},
+  onError = (_: unknown): void => {},
 ): Heartbeat => {
   let client: ControlClient<ProxyProtocol> | undefined;
 
@@ -71,9 +73,9 @@ export const createHeartbeat = (
         reply = await activeClient.ask('report', null, timeoutMs);
         responseMs = performance.now() - askedAt;
       } catch (error) {
-        if (!isTimeout(error)) return { state: 'unreachable', report: null, responseMs: null };
+        if (!isExplained(error)) onError(error);
         const isLate = performance.now() - startedAt > maxWaitMs + LATE_TOLERANCE_MS;
-        return { state: isLate ? 'unknown' : 'silent', report: null, responseMs: null };
+        return { state: stateAfter(error, isLate), report: null, responseMs: null };
       }
       const report = isProxyReport(reply) ? reply : null;
       if (report) onReport(report);
@@ -99,4 +101,30 @@ export const createHeartbeat = (
   };
 };
 
-const isTimeout = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ETIMEDOUT';
+/** The meaning of a question that failed. An error that is not explained is of the monitor, and no evidence against the proxy. */
+const stateAfter = (error: unknown, isLate: boolean): Evidence['heartbeat'] => {
+  if (isTimeout(error)) return isLate ? 'unknown' : 'silent';
+  if (ANSWER_CODES.includes(codeOf(error))) return 'ok';
+  return UNREACHABLE_CODES.includes(codeOf(error)) ? 'unreachable' : 'unknown';
+};
+
+/** True when the other end is the reason. Others, such as EMFILE or a fault in the code here, are of the monitor itself. */
+const isExplained = (error: unknown): boolean =>
+  isTimeout(error) || [...ANSWER_CODES, ...UNREACHABLE_CODES].includes(codeOf(error));
+
+/** The answer is an error: the proxy answers, and nothing else is known of it. */
+const ANSWER_CODES: readonly string[] = ['ENOSYS', 'EREMOTEIO'];
+
+/** Nobody listens on the socket, or the connection has ended (connect(2), unix(7)). EAGAIN: its backlog is full. */
+const UNREACHABLE_CODES: readonly string[] = [
+  'ENOENT',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ENOTSOCK',
+  'EAGAIN',
+];
+
+const isTimeout = (error: unknown): boolean => codeOf(error) === 'ETIMEDOUT';
+
+const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? '';

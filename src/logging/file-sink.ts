@@ -1,4 +1,4 @@
-import { appendFileSync, mkdirSync } from 'node:fs';
+import { appendFileSync, constants, mkdirSync, openSync } from 'node:fs';
 import { type FileHandle, mkdir, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { createEdgeLogger } from '../lib/edge-logger.ts';
@@ -17,6 +17,8 @@ export interface FileSink {
 const BATCH_MS = 20;
 /** The pause before a file that could not be written is tried again. */
 const RETRY_MS = 1_000;
+/** O_NONBLOCK: without it the open of a FIFO waits for a reader, for ever at the end of the process (open(2)). */
+const APPEND = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NONBLOCK;
 /** The maximum that is kept in memory while the disk is full or hangs; further lines are lost. */
 const MAX_PENDING_BYTES = 4_000_000;
 
@@ -143,7 +145,7 @@ const createNamedFile = (path: string) => {
       if (opened && current?.ino === opened.ino && current.dev === opened.dev) return;
       await close();
       await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-      const handle = await open(path, 'a', 0o600);
+      const handle = await open(path, APPEND, 0o600);
       const { ino, dev } = await handle.stat();
       opened = { handle, ino, dev };
     },
@@ -160,7 +162,7 @@ const appendAtExit = (path: string, text: string): void => {
   if (text === '') return;
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    appendFileSync(path, text, { mode: 0o600 });
+    appendFileSync(openSync(path, APPEND, 0o600), text);
   } catch {
     // The process exits, so the failure cannot be reported.
   }

@@ -21,7 +21,7 @@ export interface CounterStore {
 }
 
 /** The format of monitor-counts.json. */
-const COUNTS_FORMAT = {
+export const COUNTS_FORMAT = {
   version: 2,
   schema: fields({ ports: recordOf(counterTotalsSchema, text) }),
   initial: { ports: eachEntry(NO_COUNTS) },

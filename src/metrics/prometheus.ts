@@ -30,11 +30,18 @@ export interface Metrics {
 
 const NO_LABELS: Labels = {};
 
-export const createMetrics = (): Metrics => {
+/**
+ * @param onBroken is called once for each metric with a sample that cannot be shown, and is left out. Default: it is not
+ * reported
+ */
+export const createMetrics = (onBroken = (_: string): void => {}): Metrics => {
   const registry = new Registry();
-  const monitorMetrics = MONITOR_METRICS.map((row) => registerMetric(registry, row, [], () => NO_LABELS));
+  const attempt = createAttempt(onBroken);
+  const monitorMetrics = MONITOR_METRICS.map((row) =>
+    registerMetric(registry, attempt, row, [], () => NO_LABELS),
+  );
   const proxyMetrics = PROXY_METRICS.map((row) =>
-    registerMetric(registry, row, ['proxy'], ({ proxy }) => ({ proxy })),
+    registerMetric(registry, attempt, row, ['proxy'], ({ proxy }) => ({ proxy })),
   );
   return {
     contentType: registry.contentType,
@@ -46,12 +53,29 @@ export const createMetrics = (): Metrics => {
   };
 };
 
+/** Runs what makes one sample of a metric. One that throws is left out, so that the rest of the page is shown. */
+type Attempt = (name: string, run: () => void) => void;
+
+const createAttempt = (onBroken: (problem: string) => void): Attempt => {
+  const reported = new Set<string>();
+  return (name, run) => {
+    try {
+      run();
+    } catch (error) {
+      if (!reported.has(name))
+        onBroken(`${name} has a sample that cannot be shown: ${(error as Error).message}`);
+      reported.add(name);
+    }
+  };
+};
+
 /** Replaces the values of a metric by those that the sources have now. */
 type Update<S> = (sources: readonly S[]) => void;
 
 /** @param sourceLabels the names of the labels that `labelsOf` gives each source, before those of the row */
 const registerMetric = <S>(
   registry: Registry,
+  attempt: Attempt,
   { name, type, help, labels, read }: MetricRow<S>,
   sourceLabels: readonly string[],
   labelsOf: (source: S) => Labels,
@@ -64,18 +88,27 @@ const registerMetric = <S>(
   };
   if (type === 'histogram') {
     const histogram = new PrecountedHistogram(config);
-    return (sources) => histogram.replace(sources.map((source) => [labelsOf(source), read(source)]));
+    return (sources) => {
+      const values: HistogramValue[] = [];
+      for (const source of sources)
+        attempt(config.name, () =>
+          values.push(...histogramValues(config.name, labelsOf(source), read(source))),
+        );
+      histogram.replace(values);
+    };
   }
   const { metric, write } = type === 'gauge' ? createGauge(config) : createCounter(config);
   return (sources) => {
     metric.reset();
     // prom-client starts a metric without labels at 0, which would be wrong where the value is unknown.
     if (config.labelNames.length === 0) metric.remove();
-    for (const source of sources) {
-      const reading = read(source) ?? [];
-      const values = typeof reading === 'number' ? [[NO_LABELS, reading] as const] : reading;
-      for (const [ownLabels, value] of values) write({ ...labelsOf(source), ...ownLabels }, value);
-    }
+    for (const source of sources)
+      attempt(config.name, () => {
+        const reading = read(source) ?? [];
+        const values = typeof reading === 'number' ? [[NO_LABELS, reading] as const] : reading;
+        for (const [ownLabels, value] of values)
+          attempt(config.name, () => write({ ...labelsOf(source), ...ownLabels }, value));
+      });
   };
 };
 
@@ -101,7 +134,7 @@ const createCounter = (config: MetricConfig) => {
 class PrecountedHistogram extends PromHistogram {
   readonly #name: string;
   readonly #help: string;
-  #histograms: readonly (readonly [Labels, Histogram])[] = [];
+  #values: readonly HistogramValue[] = [];
 
   constructor(config: MetricConfig) {
     super(config);
@@ -109,21 +142,28 @@ class PrecountedHistogram extends PromHistogram {
     this.#help = config.help;
   }
 
-  replace(histograms: readonly (readonly [Labels, Histogram])[]): void {
-    this.#histograms = histograms;
+  replace(values: readonly HistogramValue[]): void {
+    this.#values = values;
   }
 
   /** prom-client's registry calls this for the text of a histogram (its lib/registry.js); its types leave it out. */
   async getForPromString() {
-    const values = this.#histograms.flatMap(([labels, histogram]) =>
-      histogramValues(this.#name, labels, histogram),
-    );
-    return { name: this.#name, help: this.#help, type: 'histogram', aggregator: 'sum', values };
+    return { name: this.#name, help: this.#help, type: 'histogram', aggregator: 'sum', values: this.#values };
   }
 }
 
+interface HistogramValue {
+  readonly metricName: string;
+  readonly labels: Readonly<Record<string, string | number>>;
+  readonly value: number;
+}
+
 /** The lines of one histogram. Each bucket includes those before it; the last one, `+Inf`, includes all. */
-const histogramValues = (name: string, labels: Labels, { boundsMs, counts, sumMs }: Histogram) => {
+const histogramValues = (
+  name: string,
+  labels: Labels,
+  { boundsMs, counts, sumMs }: Histogram,
+): readonly HistogramValue[] => {
   let count = 0;
   const buckets = counts.map((bucketCount, bucket) => {
     count += bucketCount;

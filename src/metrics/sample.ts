@@ -8,6 +8,8 @@ import type { Totals } from './counter-totals.ts';
 export interface ProxyMetrics {
   readonly proxy: string;
   readonly health: Health;
+  /** The checks, and steps of them, that failed in the monitor itself since its start. */
+  readonly checkErrors: number;
   /** The counts of all processes of the port, one after the other. */
   readonly totals: Totals;
   /** The current connections, as the process reports them. */

@@ -176,6 +176,13 @@ export const PROXY_METRICS: readonly MetricRow<ProxyMetrics>[] = [
     read: ({ health }) => health.failures.total,
   },
   {
+    name: 'check_errors_total',
+    type: 'counter',
+    help: 'Checks that failed in the monitor itself.',
+    labels: [],
+    read: ({ checkErrors }) => checkErrors,
+  },
+  {
     name: 'restarts_total',
     type: 'counter',
     help: 'Crashes, and restarts by the monitor.',

@@ -82,7 +82,7 @@ export const createMonitorApp = (deps: MonitorAppDeps): MonitorApp => {
       const { checkNow, restart } = monitor;
       servePm2Tools({ status, checkNow, restart, silence: hasChannels ? notifier.silence : null });
       if (http !== false) {
-        const metrics = createMetricsPage(settings, status, monitor, notifier);
+        const metrics = createMetricsPage(settings, log, status, monitor, notifier);
         httpServer = await serveWithRetry(http, { status, proxies: config.proxies, metrics }, log);
       }
       if (deadMansSwitch) startTicking(deadMansSwitch, status);
@@ -131,11 +131,12 @@ const snapshotOf = (
 
 const createMetricsPage = (
   { pm2Home }: Settings,
+  log: Log,
   status: () => Snapshot,
   monitor: Monitor,
   notifier: Notifier,
 ): Sources['metrics'] => {
-  const metrics = createMetrics();
+  const metrics = createMetrics((problem) => log('metric_error', `⚠️  ${problem}`));
   return {
     contentType: metrics.contentType,
     render: async () =>

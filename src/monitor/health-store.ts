@@ -21,7 +21,7 @@ export type ProxyRecord = v.InferOutput<typeof recordSchema>;
 const VERSION = 3;
 
 /** The format of monitor.json. @param now the time at which ports without a record were first seen */
-const healthFormat = (now: number) => ({
+export const healthFormat = (now: number) => ({
   version: VERSION,
   schema: fields({ ports: recordOf(recordSchema, text) }),
   initial: { ports: eachEntry<ProxyRecord>({ health: createHealth(now), daemonPid: null }) },

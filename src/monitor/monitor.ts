@@ -23,7 +23,10 @@ import { ProxyMonitor, type ProxyMonitorDeps } from './proxy-monitor.ts';
 
 /** The monitors of all proxies of the config, with what they have in common. */
 export interface Monitor {
-  status(): { readonly proxies: readonly ProxyStatus[] } & Pick<MonitorStatus, 'lastCheckAt' | 'pm2Problem'>;
+  status(): { readonly proxies: readonly ProxyStatus[] } & Pick<
+    MonitorStatus,
+    'lastCheckAt' | 'pm2Problem' | 'checkProblem'
+  >;
   /** The evidence of each proxy's last check. */
   evidence(): EvidenceByProxy;
   /** The facts for the alerts. */
@@ -101,6 +104,7 @@ export const startMonitor = ({ config, apps, stateDir, pm2, restart, log }: Moni
       proxies: proxyMonitors.map((proxyMonitor) => proxyMonitor.status()),
       lastCheckAt: Math.min(...proxyMonitors.map((proxyMonitor) => proxyMonitor.lastCheckAt())),
       pm2Problem: processList.problem(),
+      checkProblem: firstOf(proxyMonitors.map((proxyMonitor) => proxyMonitor.checkProblem())),
     }),
     evidence: () => Object.fromEntries(proxyMonitors.map(({ name, lastCheck }) => [name, lastCheck()])),
     alertViews: () => proxyMonitors.map((proxyMonitor) => proxyMonitor.alertView()),
@@ -126,6 +130,9 @@ export const startMonitor = ({ config, apps, stateDir, pm2, restart, log }: Moni
     },
   };
 };
+
+const firstOf = (problems: readonly (string | null)[]): string | null =>
+  problems.find((problem) => problem !== null) ?? null;
 
 /** Logs the first of several failed saves in a row. Until a save succeeds, the records are kept in memory only. */
 const logSaveErrors = (save: () => void, log: Log): (() => void) => {

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import type { ProxyView } from '../alerting/policy/proxy-view.ts';
 import type { MonitorConfig, ProxyConfig } from '../config/config.ts';
 import type { HealthEvent, HealthPolicy } from '../health/events.ts';
@@ -66,6 +67,9 @@ export class ProxyMonitor {
   /** True when the next check was requested, so that it is urgent. */
   #isCheckRequested = false;
   #isStopped = false;
+  /** Why the last check, or a step of it, failed in the monitor itself; null when none did. */
+  #checkProblem: string | null = null;
+  #checkErrors = 0;
 
   constructor(proxy: ProxyConfig, deps: ProxyMonitorDeps) {
     this.id = proxy.id;
@@ -79,7 +83,7 @@ export class ProxyMonitor {
     this.#debouncer = createEventDebouncer();
     this.#schedule = createSchedule(deps.monitor, {
       check: this.#check,
-      quickCheck: this.#collector.quickCheck,
+      quickCheck: this.#quickCheck,
       isUrgent: this.#isUrgent,
     });
     this.#collector.subscribe(this.#onEvent);
@@ -105,7 +109,17 @@ export class ProxyMonitor {
     );
 
   readonly metrics = (): Omit<ProxyMetrics, 'totals'> =>
-    proxyMetricsOf(this.#proxy, this.health(), this.#lastCheck?.report, this.#upstreamOkAt);
+    proxyMetricsOf(
+      this.#proxy,
+      this.health(),
+      this.#lastCheck?.report,
+      this.#upstreamOkAt,
+      this.#checkErrors,
+    );
+
+  /** Why the last check failed in the monitor itself; null when it did not. Then nothing is known of the proxy. */
+  readonly checkProblem = (): string | null =>
+    this.#checkProblem === null ? null : `${this.#proxy.place}: ${this.#checkProblem}`;
 
   /** The details of the last check; null until the first has ended. */
   readonly lastCheck = (): CheckDetails | null =>
@@ -123,7 +137,7 @@ export class ProxyMonitor {
   /** Restarts the proxy because the operator asks for it. Rejects with the reason why it could not be done. */
   readonly restart = async (): Promise<void> => {
     this.#recovery.ensureCanRestart();
-    void this.#apply({ kind: 'restart_requested', at: Date.now() });
+    this.#applySoon({ kind: 'restart_requested', at: Date.now() });
     await this.#recovery.restart(this.#record);
   };
 
@@ -141,15 +155,43 @@ export class ProxyMonitor {
   readonly #check: ScheduledTasks['check'] = async (mode) => {
     const isUrgent = this.#isUrgent() || this.#isCheckRequested;
     this.#isCheckRequested = false;
+    const errorsBefore = this.#checkErrors;
     try {
       await this.#debouncer.whenStable();
       // In the middle of a restart PM2 lists the app as stopped by an operator.
       const listNotBefore = Math.max(this.#recovery.lastActionAt(), this.#debouncer.stableAt());
       await this.#onCheck(await this.#checkRunner.check({ ...mode, isUrgent }, this.#record, listNotBefore));
     } catch (error) {
-      const { message, stack } = error as Error;
-      this.#deps.log('check_error', `The check of ${this.#proxy.place} failed: ${message}`, { error: stack });
+      this.#onError(error);
     }
+    if (this.#checkErrors > errorsBefore || this.#checkProblem === null) return;
+    this.#checkProblem = null;
+    this.#deps.log('check_recovered', `The checks of ${this.#proxy.place} work again`, {
+      proxy: this.#proxy.name,
+    });
+  };
+
+  readonly #quickCheck = async (): Promise<boolean> => {
+    try {
+      return await this.#collector.quickCheck();
+    } catch (error) {
+      this.#onError(error);
+      return false;
+    }
+  };
+
+  /** Takes an error of the monitor's own code, which is no evidence against the proxy. It is logged until it changes. */
+  readonly #onError = (error: unknown): void => {
+    const { message } = error as Error;
+    const isNew = message !== this.#checkProblem;
+    this.#checkProblem = message;
+    this.#checkErrors += 1;
+    if (isNew)
+      this.#deps.log(
+        'check_error',
+        `⚠️  The monitor itself failed at the check of ${this.#proxy.place}: ${message}`,
+        { proxy: this.#proxy.name, error: inspect(error) },
+      );
   };
 
   /** Stores the result of a check, and settles when the actions that follow from it are done. */
@@ -171,16 +213,27 @@ export class ProxyMonitor {
   };
 
   readonly #onEvent = (event: ProxyEvent): void => {
+    try {
+      this.#handleEvent(event);
+    } catch (error) {
+      this.#onError(error);
+    }
+  };
+
+  readonly #handleEvent = (event: ProxyEvent): void => {
     switch (event.kind) {
       case 'report':
         this.#deps.onReport(event.report);
+        return;
+      case 'monitor_error':
+        this.#onError(event.error);
         return;
       case 'probe_ended':
         this.#schedule.runIn(0);
         return;
       case 'shutdown_announced':
         if (!this.#recovery.isActing() && !this.#isStopped)
-          void this.#apply({ kind: 'shutdown_announced', at: Date.now() });
+          this.#applySoon({ kind: 'shutdown_announced', at: Date.now() });
         return;
       case 'connection_ended':
         this.#onConnectionEnded(event.end);
@@ -197,9 +250,11 @@ export class ProxyMonitor {
     // An announced shutdown counts also while PM2 stops the proxy: for a moment PM2 then shows it as one that it gave up.
     const isKnown = end === 'unexpected' && this.health().state === 'stopped';
     if (this.#recovery.isActing() || this.#isStopped || isKnown) return;
-    void this.#apply({ kind: end === 'unexpected' ? 'crash' : 'shutdown_announced', at: Date.now() });
+    this.#applySoon({ kind: end === 'unexpected' ? 'crash' : 'shutdown_announced', at: Date.now() });
     this.#schedule.runIn(this.#deps.monitor.fastIntervalMs);
   };
+
+  readonly #applySoon = (event: HealthEvent): void => void this.#apply(event).catch(this.#onError);
 
   /** Reduces the event, stores the new record, and executes the actions. The outcome of a remedy is the next event. */
   readonly #apply = async (event: HealthEvent): Promise<void> => {

@@ -105,11 +105,13 @@ export const proxyMetricsOf = (
   health: Health,
   checkReport: CheckReport | undefined,
   upstreamOkAt: number | null,
+  checkErrors: number,
 ): Omit<ProxyMetrics, 'totals'> => {
   const upstream = checkReport?.evidence.upstream ?? 'unknown';
   return {
     proxy: proxy.name,
     health,
+    checkErrors,
     connections: checkReport?.proxyReport?.connections ?? null,
     processStartedAt: checkReport?.proxyReport?.startedAt ?? null,
     resources: checkReport?.resourceSample ?? null,

@@ -75,7 +75,7 @@ const DAEMON_LOG_TOPIC = 'log:PM2';
 
 interface Message {
   readonly event?: string;
-  readonly process?: { readonly name?: string; readonly exit_code?: number };
+  readonly process?: { readonly name?: string; readonly exit_code?: number } | null;
   readonly data?: string;
 }
 
@@ -86,7 +86,8 @@ const parseEvent = (topic: string, message: Message | null): Pm2Event | undefine
       ? undefined
       : { app, event: 'exit', ending: describeEnding(Number(code), signal) };
   }
-  const { event, process: { name, exit_code: code = 0 } = {} } = message ?? {};
+  const { event, process } = message ?? {};
+  const { name, exit_code: code = 0 } = process ?? {};
   if (typeof name !== 'string' || typeof event !== 'string') return undefined;
   return { app: name, event, ending: event === 'exit' ? describeEnding(code) : null };
 };

@@ -29,7 +29,11 @@ export const renderStatus = (snapshot: Snapshot, columns: number, style: TextSty
       renderProxy(proxy, columns, now).map((line, row) => styleLine(truncateLine(line), row, proxy, style)),
     ),
     monitor
-      ? [renderMonitor(monitor, now), ...renderAlerts(monitor.alerts, now)].map(truncateLine)
+      ? [
+          renderMonitor(monitor, now),
+          ...renderCheckProblem(monitor),
+          ...renderAlerts(monitor.alerts, now),
+        ].map(truncateLine)
       : renderMonitorProblem(snapshot, columns),
     log.length > 0
       ? [truncateLine('Last lines of the log:'), ...log.map((line) => style.dim(truncateLine(`  ${line}`)))]
@@ -201,6 +205,9 @@ const renderMonitor = (
 ): string =>
   `✓ proxy-monitor  pid ${pid}  checks every ${formatDuration(intervalMs)}, last ${formatDuration(Math.max(0, now - lastCheckAt))} ago` +
   `${http ? `  ${http}` : ''}${pm2Problem ? `  PM2: ${pm2Problem}` : ''}`;
+
+const renderCheckProblem = ({ checkProblem }: MonitorStatus): string[] =>
+  checkProblem ? [`! checks fail in the monitor itself  ${checkProblem}`] : [];
 
 /** A line about the alerts; none while there is no silence, no channel has a problem and no message waits. */
 const renderAlerts = ({ silenceEndsAt, channels }: AlertsStatus, now: number): string[] => {

@@ -35,6 +35,8 @@ export interface MonitorStatus {
   readonly lastCheckAt: number;
   /** The reason why PM2's list is not available; null when it is. */
   readonly pm2Problem: string | null;
+  /** Why checks fail in the monitor itself, so that nothing is known of a port; null when none does. */
+  readonly checkProblem: string | null;
   /** The URL of the monitor's HTTP; null while it is not served. */
   readonly http: string | null;
   readonly alerts: AlertsStatus;

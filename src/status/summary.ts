@@ -1,11 +1,18 @@
 import { isWithin } from '../lib/duration.ts';
-import type { ProxyStatus, Snapshot } from './snapshot.ts';
+import type { MonitorStatus, ProxyStatus, Snapshot } from './snapshot.ts';
 
-/** 0: all are up (an optional proxy may wait, a proxy that is not needed counts as up); 1: anything else; 3: no monitor. */
+/**
+ * 0: all are up (an optional proxy may wait, a proxy that is not needed counts as up), and all are checked; 1: anything else;
+ * 3: no monitor.
+ */
 export const exitCodeOf = ({ monitor, proxies }: Snapshot): 0 | 1 | 3 => {
   if (monitor === null) return 3;
-  return proxies.length > 0 && proxies.every(isHealthy) ? 0 : 1;
+  return proxies.length > 0 && proxies.every(isHealthy) && !isCheckFailing(monitor) ? 0 : 1;
 };
+
+/** A monitor of an earlier version reports no such problem. */
+const isCheckFailing = ({ checkProblem }: Pick<MonitorStatus, 'checkProblem'>): boolean =>
+  typeof checkProblem === 'string';
 
 /** A check that is later than this proves nothing about the present. */
 const MAX_CHECK_DELAY_MS = 10_000;
@@ -66,7 +73,8 @@ export const headlineOf = (snapshot: Snapshot): string => {
 
 const monitorMessageOf = ({ monitor, monitorProblem }: Snapshot): string | null => {
   if (monitorProblem) return 'The monitor does not answer.';
-  return monitor === null ? 'No monitor.' : null;
+  if (monitor === null) return 'No monitor.';
+  return isCheckFailing(monitor) ? 'Checks fail in the monitor.' : null;
 };
 
 /** @param many the text for none and for several */

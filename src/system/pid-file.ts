@@ -15,8 +15,13 @@ export const removeStalePidFile = (path: string, knownPid: number | null): boole
     writtenAt !== undefined &&
     (processStartedAt(pid) ?? 0) > writtenAt + CLOCK_TOLERANCE_MS;
   if (isAlive(pid) && !isOtherProcess) return false;
-  removeFile(path);
-  return true;
+  try {
+    removeFile(path);
+    return true;
+  } catch {
+    // A file system that has become read-only must not end the check.
+    return false;
+  }
 };
 
 /** The clocks differ: a process's start is in hundredths of a second since boot, a file's time is by the wall clock. */

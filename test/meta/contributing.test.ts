@@ -185,6 +185,7 @@ test('the new metric is in a scrape', async () => {
       connectFailures: {},
       cpuMs: 0,
     },
+    checkErrors: 0,
     connections: null,
     processStartedAt: null,
     resources: null,

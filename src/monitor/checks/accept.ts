@@ -2,7 +2,7 @@ import type { Evidence } from '../../health/types.ts';
 import type { Heartbeat } from '../../ipc/heartbeat.ts';
 import { type Address, isLoopback, isUnixSocket } from '../../lib/address.ts';
 import { localAddresses } from '../../system/proc/network-interfaces.ts';
-import { isCheckPortTaken, pickCheckPort, probeAccept, reachableAddress } from './check-connection.ts';
+import { isOwnFailure, pickCheckPort, probeAccept, reachableAddress } from './check-connection.ts';
 import { backlogOf } from './listening.ts';
 
 export interface AcceptResult {
@@ -52,5 +52,5 @@ const checkAccept = async (
   if (result.ok) return { state: 'ok', detail: null, address };
   // An address may have just gone from this host. That is no fault of the proxy, which follows within seconds.
   if (!isLoopback(address.host) && !localAddresses().includes(address.host)) return NOT_CHECKED;
-  return isCheckPortTaken(result) ? NOT_CHECKED : { state: 'failed', detail: result.error, address };
+  return isOwnFailure(result) ? NOT_CHECKED : { state: 'failed', detail: result.error, address };
 };

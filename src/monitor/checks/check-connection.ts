@@ -4,13 +4,18 @@ import { type ProbeResult, runExchange } from '../probes/exchange/exchange.ts';
 
 /**
  * A port for a check to announce and to connect from, outside the range that Linux hands out by itself (ip(7): 32768 to
- * 60999). It may be taken; {@link isCheckPortTaken} is then true.
+ * 60999). It may be taken; {@link isOwnFailure} is then true.
  */
 export const pickCheckPort = (): number => 20_000 + Math.floor(Math.random() * 12_000);
 
-/** True when the check's own port was not free after all: the result proves nothing about the proxy. */
-export const isCheckPortTaken = (result: ProbeResult): boolean =>
-  !result.ok && result.phase === 'connect' && /EADDRINUSE|EADDRNOTAVAIL/.test(result.error);
+/**
+ * True when the check itself could not be made: its port was not free after all, or this process or machine is out of files or
+ * memory (connect(2), socket(2)). The result proves nothing about the proxy or its upstream.
+ */
+export const isOwnFailure = (result: ProbeResult): boolean =>
+  !result.ok &&
+  result.phase === 'connect' &&
+  /EADDRINUSE|EADDRNOTAVAIL|EMFILE|ENFILE|ENOBUFS|ENOMEM/.test(result.error);
 
 /** Connects and waits until the proxy closes the connection: only a process that accepts does that. */
 export const probeAccept = (address: Address, localPort: number, timeoutMs: number): Promise<ProbeResult> =>

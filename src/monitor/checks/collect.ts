@@ -61,7 +61,9 @@ export type CollectorEvent =
   /** A probe of the upstream, which no check waits for, has ended. */
   | { readonly kind: 'probe_ended' }
   /** The proxy's report on itself, at each check and at its end. */
-  | { readonly kind: 'report'; readonly report: ProxyReport };
+  | { readonly kind: 'report'; readonly report: ProxyReport }
+  /** A step of a check failed in the monitor itself, which is no evidence against the proxy. */
+  | { readonly kind: 'monitor_error'; readonly error: unknown };
 
 export const createEvidenceCollector = (
   proxy: ProxyConfig,
@@ -79,6 +81,7 @@ export const createEvidenceCollector = (
     },
     () => notify({ kind: 'shutdown_announced' }),
     (report) => notify({ kind: 'report', report }),
+    (error) => notify({ kind: 'monitor_error', error }),
   );
   const proxyChecks = createProxyChecks(heartbeat, monitor);
   const upstream = createUpstreamCheck(proxy, monitor, heartbeat, () => notify({ kind: 'probe_ended' }));

@@ -11,7 +11,7 @@ import { type Address, formatAddress, isUnixSocket } from '../../lib/address.ts'
 import type { ProbeResult } from '../probes/exchange/exchange.ts';
 import { isUpstreamListening } from '../probes/listen.ts';
 import { probeUpstream, runProbe } from '../probes/run-probe.ts';
-import { isCheckPortTaken, pickCheckPort, reachableAddress } from './check-connection.ts';
+import { isOwnFailure, pickCheckPort, reachableAddress } from './check-connection.ts';
 
 /** The findings of a check about the upstream, and about the path to it through the proxy. */
 export interface UpstreamCheckResult extends Pick<Evidence, 'upstream' | 'endToEnd'> {
@@ -115,6 +115,7 @@ const probeBothWays = async (
     probeThroughProxy(upstream, probe, timeoutMs, heartbeat, boundAddresses).catch(() => undefined);
   const viaProxy = await probeViaProxy();
   const direct = viaProxy?.ok ? viaProxy : await probeUpstream(upstream, probe, boundAddresses, timeoutMs);
+  if (isOwnFailure(direct)) return { ...UNKNOWN, detail: errorOf(direct) };
   // The upstream, or the proxy, may have come back between the two probes: a result that blames the proxy is confirmed.
   const isDoubtful = viaProxy?.ok === false && direct.ok;
   const confirmedViaProxy = isDoubtful ? await probeViaProxy() : viaProxy;
@@ -146,5 +147,5 @@ const probeThroughProxy = async (
   const localPort = pickCheckPort();
   await heartbeat.ask('expect_check', { localPort, forward: true });
   const result = await runProbe(reachableAddress(firstAddress), upstream, probe, timeoutMs, localPort);
-  return isCheckPortTaken(result) ? undefined : result;
+  return isOwnFailure(result) ? undefined : result;
 };

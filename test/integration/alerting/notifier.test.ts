@@ -303,3 +303,23 @@ test('the digest comes when the quiet hours end', async () => {
   await desk.clock.pass(2 * MINUTE_MS);
   assert.deepEqual(slack.tries, ['recovered 6274']);
 });
+
+test('an error of the evaluation is logged once with its stack, and the next evaluation goes on', async () => {
+  const desk = createDesk();
+  const slack = createChannel('slack');
+  let isBroken = true;
+  const notifier = desk.start([slack], [], desk.path, (view) => {
+    if (isBroken) throw new Error('a bug');
+    return view;
+  });
+  desk.fall();
+  await desk.clock.pass(20_000);
+  isBroken = false;
+  await desk.clock.pass(20_000);
+  await notifier.stop();
+  assert.deepEqual(slack.tries, ['down 6274']);
+  assert.deepEqual(
+    desk.log.map((line) => line.replace(/ .*/, '')),
+    ['alerts_error', 'alerts_error_over'],
+  );
+});

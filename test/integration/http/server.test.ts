@@ -44,6 +44,7 @@ const monitor = {
   intervalMs: 1_000,
   lastCheckAt: 2,
   pm2Problem: null,
+  checkProblem: null,
   http: null,
   alerts: NO_ALERTS,
 };
@@ -85,7 +86,10 @@ test('the pages answer from the status, and an unknown path gets the list of pag
     { targets: [reached], labels: { host: hostname() } },
   ]);
 
-  snapshot = { ...snapshot, proxies: [{ ...proxy, state: 'down', cause: 'hung' }] };
+  const healthy = snapshot;
+  snapshot = { ...healthy, monitor: { ...monitor, checkProblem: 'port 6274: a bug' } };
+  assert.deepEqual(await get('/readyz'), [503, '{"ok":false}\n']);
+  snapshot = { ...healthy, proxies: [{ ...proxy, state: 'down', cause: 'hung' }] };
   assert.equal((await get('/readyz'))[0], 503);
   assert.deepEqual((await get('/nothing'))[0], 404);
   assert.match((await get('/nothing'))[1], /\/api\/v1\/status/);

@@ -1,10 +1,31 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
 import { createHeartbeat } from '../../../src/ipc/heartbeat.ts';
 import { FIRST_REPORT, fakeProxy, muteProxy } from '../../support/proxy/fake-proxy.ts';
+import { tempFolder } from '../../support/temp-dir.ts';
 import { until } from '../../support/until.ts';
 
 const LIMIT_MS = 30_000;
+
+/** A proxy that answers each ask with lines that are no messages, and then with this error. */
+const answeringProxy = async (t: TestContext, error: string): Promise<string> => {
+  const path = join(tempFolder(), 'control.sock');
+  const server = createServer((socket) => {
+    socket
+      .on('error', () => {})
+      .on('data', () => {
+        socket.write(
+          `null\n5\n"x"\n[]\nno JSON\n{"event":5}\n{"id":"x","error":null}\n{"id":1,"error":${error}}\n`,
+        );
+      });
+  });
+  t.after(() => server.close());
+  await once(server.listen(path), 'listening');
+  return path;
+};
 
 /** Keeps this process from doing anything else. */
 const block = (ms: number): void => {
@@ -145,6 +166,29 @@ test('a report of another version says that the proxy answers, and nothing else'
   const { state, report } = await beat(LIMIT_MS);
   assert.deepEqual([state, report, reports], ['ok', null, []], `without ${startedAt}`);
   close();
+});
+
+test('an error of this process is no evidence against the proxy', async () => {
+  const errors: unknown[] = [];
+  // The connect fails in the code here, whatever the proxy does.
+  const { beat, close } = createHeartbeat(
+    undefined as unknown as string,
+    () => {},
+    () => {},
+    () => {},
+    (error) => errors.push(error),
+  );
+  assert.deepEqual(await beat(LIMIT_MS), { state: 'unknown', report: null, responseMs: null });
+  assert.equal(errors.length, 1);
+  close();
+});
+
+test('an answer that is an error, whatever it holds, is an answer', async (t) => {
+  for (const answer of ['"the report failed"', '5', 'null', '{"a":1}']) {
+    const { beat, close } = createHeartbeat(await answeringProxy(t, answer), () => {});
+    assert.equal((await beat(LIMIT_MS)).state, 'ok', answer);
+    close();
+  }
 });
 
 test('what goes wrong with a report here is no silence of the proxy', async (t) => {

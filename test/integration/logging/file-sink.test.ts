@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -39,6 +39,18 @@ describe('a log of connections', () => {
     log.write('a\n');
     await until(() => read() === 'a\n');
     assert.deepEqual([statSync(path).mode & 0o777, statSync(dirname(path)).mode & 0o777], [0o600, 0o700]);
+    await log.close();
+  });
+
+  test('whose name a FIFO has is not waited for, and is written once it can be', async () => {
+    mkdirSync(dirname(path), { recursive: true });
+    execFileSync('mkfifo', [path]);
+    const log = open();
+    log.write('a\n');
+    await until(() => messages.length > 0, 'a message');
+    assert.match(messages[0] ?? '', /cannot write .*ENXIO/);
+    rmSync(path);
+    await until(() => read() === 'a\n');
     await log.close();
   });
 

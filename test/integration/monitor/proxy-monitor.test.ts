@@ -26,6 +26,7 @@ interface Scene {
   list: Promise<void>;
   /** What a remedy waits for. */
   remedy: () => Promise<void>;
+  onReport: () => void;
 }
 
 /** The monitor of a fake proxy, under a PM2 that says what a test sets. */
@@ -45,6 +46,7 @@ const rig = async (t: TestContext, proxy: FakeProxy, { intervalMs = 50 } = {}) =
     daemonPid: 77,
     list: Promise.resolve(),
     remedy: async () => {},
+    onReport: () => {},
   };
   const remedies: (readonly [remedy: Remedy, pid: number | null, daemonPid: number | null])[] = [];
   const lines: string[] = [];
@@ -67,7 +69,7 @@ const rig = async (t: TestContext, proxy: FakeProxy, { intervalMs = 50 } = {}) =
       return { ok: true, daemonPid, apps: new Map(app ? [[config.name, whole]] : []) };
     },
     restartsPaused: () => false,
-    onReport: () => {},
+    onReport: () => scene.onReport(),
     onChange: () => {},
   });
   t.after(proxyMonitor.stop);
@@ -161,4 +163,47 @@ describe('an app that is to be brought back', { skip }, () => {
     await until(() => remedies.length > 0, 'a remedy');
     assert.deepEqual(remedies[0], ['start', null, 77]);
   });
+});
+
+test('an error of the monitor is no evidence against the proxy: it is logged once, counted and reported until it is over', {
+  skip,
+}, async (t) => {
+  const own = await serve(t, (socket) => socket.end());
+  const proxy = await fakeProxy(t, { bindings: [bindingAt(own.port)] });
+  const { proxyMonitor, scene, remedies, lines } = await rig(t, proxy);
+  await until(() => proxyMonitor.health().state === 'up', 'up');
+  assert.equal(proxyMonitor.checkProblem(), null);
+  const breakReports = (message: string): void => {
+    scene.onReport = () => {
+      throw new Error(message, { cause: new Error('the disk') });
+    };
+  };
+  for (const [message, errors] of [
+    ['the counts are broken', 3],
+    ['and now the page', 6],
+  ] as const) {
+    breakReports(message);
+    await until(() => proxyMonitor.metrics().checkErrors >= errors, 'errors');
+    assert.equal(proxyMonitor.checkProblem(), `port 6274: ${message}`);
+  }
+  assert.deepEqual([proxyMonitor.health().state, proxyMonitor.health().incident, remedies], ['up', null, []]);
+  scene.onReport = () => {};
+  await until(() => proxyMonitor.checkProblem() === null, 'the end of it');
+  assert.deepEqual(lines, [
+    '⚠️  The monitor itself failed at the check of port 6274: the counts are broken',
+    '⚠️  The monitor itself failed at the check of port 6274: and now the page',
+    'The checks of port 6274 work again',
+  ]);
+});
+
+test('a check that throws as a whole is an error of the monitor, too', { skip }, async (t) => {
+  const { proxyMonitor, scene, remedies } = await rig(t, await fakeProxy(t));
+  await until(() => proxyMonitor.lastCheck() !== null, 'a check');
+  const { state } = proxyMonitor.health();
+  scene.list = Promise.reject(new Error('no list'));
+  scene.list.catch(() => {});
+  await until(() => proxyMonitor.checkProblem() === 'port 6274: no list', 'the problem');
+  assert.deepEqual([proxyMonitor.health().state, remedies], [state, []]);
+  scene.list = Promise.resolve();
+  await until(() => proxyMonitor.checkProblem() === null, 'the end of it');
 });

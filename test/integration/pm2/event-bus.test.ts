@@ -66,6 +66,7 @@ test('events say what happened to an app, and how its process ended', async (t) 
     line('App [a:0] online'),
     frame('log:out', { process: { name: 'a' }, event: 'exit', data: 'x' }),
     frame('process:event', null),
+    frame('process:event', { event: 'exit', process: null }),
     frame('process:event', { event: 'exit' }),
     frame('process:event', { event: 1, process: { name: 2 } }),
     frame('log:PM2', 'text'),

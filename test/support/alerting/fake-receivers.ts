@@ -109,12 +109,21 @@ export const createDesk = (alerts: object = {}) => {
     clock,
     log,
     path,
-    start: (eventChannels: readonly EventChannel[], stateChannels: readonly StateChannel[] = []): Notifier =>
+    /**
+     * @param alertsFile default: `path`
+     * @param onView is called with what the notifier is to get of the port. Default: it gets that
+     */
+    start: (
+      eventChannels: readonly EventChannel[],
+      stateChannels: readonly StateChannel[] = [],
+      alertsFile = path,
+      onView = (view: ProxyView): ProxyView => view,
+    ): Notifier =>
       startNotifier({
-        path,
+        path: alertsFile,
         config: alertsConfig(alerts),
         channels: { eventChannels, stateChannels },
-        proxies,
+        proxies: () => proxies().map(onView),
         clock,
         log: (event, text) => log.push(`${event} ${text}`),
       }),

@@ -31,6 +31,7 @@ const upProxy: ProxyMetrics = {
     connectFailures: { ECONNREFUSED: 4 },
     cpuMs: 1_500,
   },
+  checkErrors: 6,
   connections: { active: 4, waitingForUpstream: 5, waitingForSlot: 6, maxConnections: 7 },
   processStartedAt: 2_500,
   resources: {
@@ -72,6 +73,7 @@ const snapshot: Snapshot = {
     intervalMs: 1_000,
     lastCheckAt: 2,
     pm2Problem: null,
+    checkProblem: null,
     http: null,
     alerts: { silenceEndsAt: null, channels: [{ name: 'slack', waiting: 0, problem: null }] },
   },
@@ -84,6 +86,32 @@ const render = (): Promise<string> =>
     { slack: { sent: 3, failed: 2, dropped: 1 } },
     { own: usage, eventLoopLagMs: 3, pm2: { ...usage, openFilesLimit: undefined } },
   );
+
+test('a sample that cannot be shown is left out and reported once, and the rest of the page is shown', async () => {
+  const broken = {
+    ...upProxy,
+    proxy: 'tcp-proxy-7002',
+    totals: { ...upProxy.totals, total: 'many', connect: null, bytesToClient: -1 },
+  } as unknown as ProxyMetrics;
+  const problems: string[] = [];
+  const metrics = createMetrics((problem) => problems.push(problem));
+  for (let scrape = 0; scrape < 2; scrape += 1) {
+    const page = await metrics.render(snapshot, [broken, upProxy]);
+    assert.doesNotMatch(page, /connections_total\{proxy="tcp-proxy-7002"\}/);
+    assert.match(page, /steadyport_connections_total\{proxy="tcp-proxy-7000"\} 3\n/);
+    assert.match(page, /steadyport_up\{proxy="tcp-proxy-7002"\} 1\n/);
+    assert.match(page, /bytes_total\{proxy="tcp-proxy-7002",side="client",direction="in"\} 10\n/);
+    assert.match(page, /upstream_connect_duration_seconds_count\{proxy="tcp-proxy-7000"\} 2\n/);
+  }
+  assert.deepEqual(
+    problems.map((problem) => problem.replace(/ .*/, '')),
+    [
+      'steadyport_connections_total',
+      'steadyport_bytes_total',
+      'steadyport_upstream_connect_duration_seconds',
+    ],
+  );
+});
 
 test('each quantity has its value, in base units', async () => {
   const lines = (await render()).split('\n');

@@ -179,6 +179,17 @@ test("the monitor's row says why PM2's list could not be had", () => {
   assert.match(text, /last 300 ms ago {2}PM2: the PM2 daemon is not running\n/);
 });
 
+test('checks that fail in the monitor are in the first line, in a line of their own, and in the exit code', () => {
+  const snapshot = {
+    ...snapshotOf(proxyStatus({})),
+    monitor: { ...MONITOR, checkProblem: 'port 6274: a bug' },
+  };
+  const lines = render(snapshot).split('\n');
+  assert.equal(lines[0], 'Checks fail in the monitor. The port is up.');
+  assert.ok(lines.includes('! checks fail in the monitor itself  port 6274: a bug'));
+  assert.deepEqual([exitCodeOf(snapshot), isFreshAndHealthy(snapshot)], [1, false]);
+});
+
 describe('the exit code', () => {
   const states: Readonly<Record<ProxyState, 0 | 1>> = {
     up: 0,
