@@ -30,13 +30,9 @@ test('a monitor that starts removes the drafts of processes that are no more, an
   const port = join(stateDir.path, 'ports', '6274');
   mkdirSync(join(stateDir.path, `folder.${dead.pid}`));
   writeFileSync(join(stateDir.path, 'ports', 'note'), '');
-  for (const name of [
-    'monitor.json',
-    `monitor.json.${dead.pid}`,
-    `monitor.json.${alive.pid}`,
-    'monitor.json.old',
-  ])
-    writeFileSync(join(stateDir.path, name), '');
+  writeFileSync(stateDir.monitorStateFile, JSON.stringify({ version: 3, ports: {} }));
+  for (const suffix of [`${dead.pid}`, `${alive.pid}`, 'old'])
+    writeFileSync(`${stateDir.monitorStateFile}.${suffix}`, '');
   for (const name of ['pid', 'failures', `pid.${dead.pid}`, `pid.${alive.pid}`, `failures.${dead.pid}`])
     writeFileSync(join(port, name), '0\n');
   const parsed = parseConfig({ proxies: [{ listen: '6274', upstream: 'localhost:6274' }] });
