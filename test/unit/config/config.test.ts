@@ -104,6 +104,13 @@ test('what is written is kept, at the ends of its range too', () => {
     assert.deepEqual(Object.entries(config.proxies[0] ?? {}).find(([name]) => name === key)?.[1], value, key);
 });
 
+test('no reminders are compatible with every group window', () => {
+  for (const groupWaitMs of [0, 5_000]) {
+    const { alerts } = parse({ proxies: [UI], alerts: { groupWaitMs, repeatIntervalMs: 0 } });
+    assert.deepEqual([alerts.groupWaitMs, alerts.repeatIntervalMs], [groupWaitMs, 0]);
+  }
+});
+
 describe('the probe is by default one that does not touch an upstream of this host', () => {
   const table: readonly [upstream: string, type: string][] = [
     ['localhost:1', 'listen'],
