@@ -281,6 +281,11 @@ describe('in quiet hours', () => {
     const notifications = alerts.messages.at(-1)?.notifications ?? [];
     assert.equal(notifications.length, 201);
     assert.match(notifications[0]?.summary ?? '', /50 earlier notices/);
+    const newest = Array.from({ length: 200 }, (_, index) => `tcp-proxy-${51 + index}`);
+    assert.deepEqual(
+      notifications.slice(1).map(({ proxy }) => proxy),
+      newest,
+    );
   });
 });
 
@@ -300,6 +305,17 @@ describe('in a silence', () => {
     alerts.rise(3);
     assert.deepEqual(alerts.until(99_000), []);
     assert.deepEqual(alerts.until(200_000), ['recovered 1 + down 2']);
+  });
+
+  test('the digest of quiet hours that end in it waits for its end', () => {
+    const alerts = startAlertScenario();
+    alerts.isQuiet = true;
+    alerts.restart();
+    assert.deepEqual(alerts.until(20_000), []);
+    alerts.state = silence(alerts.state, 100_000);
+    alerts.isQuiet = false;
+    assert.deepEqual(alerts.until(99_000), []);
+    assert.deepEqual(alerts.until(101_000), ['restarted 6274']);
   });
 
   test('0 ends it', () => {
