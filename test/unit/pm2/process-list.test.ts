@@ -8,7 +8,7 @@ import { createProcessList } from '../../../src/pm2/process-list.ts';
 
 const NAME = 'tcp-proxy-6274';
 const AWAY: Pm2View = { ok: false, problem: 'the PM2 daemon is not running' };
-const listing = (name: string, pid: number, status: Pm2Evidence = 'online'): Pm2View => ({
+const listing = (name: string, pid: number | null, status: Pm2Evidence = 'online'): Pm2View => ({
   ok: true,
   daemonPid: 1,
   apps: new Map([[name, { pid, status, statusText: status, env: {} }]]),
@@ -142,15 +142,21 @@ test('a failure is logged once, and its end once', async (t) => {
 });
 
 describe('another monitor in the list', () => {
-  const table: readonly [status: Pm2Evidence, pid: number, isSuperseded: boolean][] = [
+  const nameOf = (pid: number | null): string => {
+    if (pid === null) return 'without a process';
+    return pid === process.pid ? 'this process' : 'another process';
+  };
+  const table: readonly [status: Pm2Evidence, pid: number | null, isSuperseded: boolean][] = [
     ['online', process.pid, false],
     ['online', process.pid + 1, true],
     ['launching', process.pid + 1, true],
+    ['launching', null, false],
+    ['online', null, false],
     ['stopped', process.pid + 1, false],
     ['gave_up', process.pid + 1, false],
   ];
   for (const [status, pid, isSuperseded] of table)
-    test(`${status}, ${pid === process.pid ? 'this process' : 'another process'}: ${isSuperseded ? 'supersedes' : 'does not'}`, async (t) => {
+    test(`${status}, ${nameOf(pid)}: ${isSuperseded ? 'supersedes' : 'does not'}`, async (t) => {
       const { list, superseded, answer } = slowPm2(t);
       void list.get(ANY_AGE);
       await answer(0, listing(MONITOR_APP, pid, status));
