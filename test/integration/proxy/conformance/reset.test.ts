@@ -63,6 +63,32 @@ for (const [name, createEngine] of Object.entries(ENGINES))
         assert.equal((await record(0)).reason, how);
       });
 
+    for (const [side, how] of [
+      ['an upstream', 'upstream_reset'],
+      ['a client', 'client_reset'],
+    ] as const)
+      test(`a reset of ${side} that comes together with its last bytes is passed on as a reset after them`, async (t) => {
+        let far: Socket | undefined;
+        const upstream = await serve(t, (socket) => {
+          far = socket;
+        });
+        const { dial, record } = await rig(t, createEngine, upstream);
+        const near = dial();
+        near.write('x');
+        await until(() => far !== undefined);
+        assert.ok(far);
+        await readBytes(far, 1);
+        const [sender, reader] = how === 'upstream_reset' ? [far, near] : [near, far];
+        const received: Buffer[] = [];
+        reader.on('data', (chunk: Buffer) => received.push(chunk));
+        // Both are in the kernel before the portable engine, on this very event loop, can read either.
+        sender.write('last');
+        sender.resetAndDestroy();
+        assert.equal(await ending(reader), 'ECONNRESET');
+        assert.equal(String(Buffer.concat(received)), 'last');
+        assert.equal((await record(0)).reason, how);
+      });
+
     test('a hundred resets at once are each passed on', async (t) => {
       const upstream = await serve(t, (socket) => {
         far.push(socket);
