@@ -179,6 +179,26 @@ describe('the control socket', { skip }, () => {
       assert.deepEqual(some(await check(), 'heartbeat'), ['unreachable']);
     });
 
+  test('that ends after its answer, and within the check, makes the evidence outdated', async (t) => {
+    await until(async () => {
+      const own = await serve(t, async (socket) => {
+        const reported = ended();
+        await proxy.end('unexpected');
+        await reported;
+        socket.end();
+      });
+      const proxy = await fakeProxy(t, { bindings: [bindingAt(own.port)] });
+      const { check, ended } = rig(t, proxy.socket, own.port);
+      const checkReport = await check({ answers: false });
+      // Where the machine is too busy the check ends without the answers.
+      const [heartbeat, accepts] = some(checkReport, 'heartbeat', 'accepts');
+      if (heartbeat !== 'ok' || accepts !== 'ok') return false;
+      assert.equal(checkReport.isOutdated, true);
+      assert.equal((await check({ answers: false })).isOutdated, false);
+      return true;
+    }, 'both answers in time');
+  });
+
   test('that the collector closes itself is no end', async (t) => {
     const proxy = await fakeProxy(t);
     const { check, ends, collector } = rig(t, proxy.socket, await freePort());
