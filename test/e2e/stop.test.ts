@@ -113,56 +113,53 @@ describe('the port of a proxy with open connections refuses, and goes on refusin
   });
 });
 
-describe(
-  'the port of a proxy that hangs refuses long before the kill_timeout, and goes on refusing',
-  SIDE_BY_SIDE,
-  () => {
-    /** Keeps the monitor from restarting the proxy before PM2 stops it. */
-    const NO_RESTARTS = { maxRestarts: 0 };
-    const hangs = { 'is stopped by a signal': 'SIGSTOP', 'is blocked': 'SIGUSR2' } as const;
-    /** @returns whether PM2 had to wait for the kill_timeout, 11 s: its own log has a line then */
-    const waited = ({ folder }: Pm2Sandbox): boolean =>
-      /still alive after/.test(readFileSync(join(folder, 'pm2/pm2.log'), 'utf8'));
+// One after the other: a monitor that is late counts the end of a proxy that PM2 is stopping as a crash.
+describe('the port of a proxy that hangs refuses long before the kill_timeout, and goes on refusing', () => {
+  /** Keeps the monitor from restarting the proxy before PM2 stops it. */
+  const NO_RESTARTS = { maxRestarts: 0 };
+  const hangs = { 'is stopped by a signal': 'SIGSTOP', 'is blocked': 'SIGUSR2' } as const;
+  /** @returns whether PM2 had to wait for the kill_timeout, 11 s: its own log has a line then */
+  const waited = ({ folder }: Pm2Sandbox): boolean =>
+    /still alive after/.test(readFileSync(join(folder, 'pm2/pm2.log'), 'utf8'));
 
-    for (const [how, signal] of Object.entries(hangs)) {
-      for (const verb of ['stop', 'delete'])
-        test(`after pm2 ${verb}, when it ${how}`, async (t) => {
-          const { sandbox, ports, pids } = await run(t, 1, blockable, NO_RESTARTS);
-          const [port = 0, pid = 0] = [ports[0], pids[1]];
-          process.kill(pid, signal);
-          const before = await sandbox.proxyUntil(port, () => true);
-          assert.equal((await sandbox.pm2(verb, `tcp-proxy-${port}`)).code, 0);
-          assert.equal(await connects(port), false);
-          assert.equal(waited(sandbox), false);
-          await staysRefused(sandbox, port);
-          const { state, restarts } = await sandbox.proxyUntil(port, () => true);
-          assert.deepEqual([state, restarts], ['stopped', before.restarts]);
-          const killing = `Killing the proxy for port ${port} (PID: ${pid}): PM2 is stopping it, and it does not leave`;
-          assert.ok(sandbox.log('proxy-monitor').includes(killing));
-        });
-
-      test(`after npm stop, when it and the monitor ${how}`, async (t) => {
-        const { sandbox, ports, pids } = await run(t, 2, blockable, NO_RESTARTS);
-        const [monitor = 0, hung = 0] = pids;
-        for (const pid of [monitor, hung]) process.kill(pid, signal);
-        const { code, stdout, stderr } = await sandbox.steadyport('stop');
-        assert.deepEqual([code, stderr], [0, '']);
-        for (const port of ports) assert.equal(await connects(port), false);
+  for (const [how, signal] of Object.entries(hangs)) {
+    for (const verb of ['stop', 'delete'])
+      test(`after pm2 ${verb}, when it ${how}`, async (t) => {
+        const { sandbox, ports, pids } = await run(t, 1, blockable, NO_RESTARTS);
+        const [port = 0, pid = 0] = [ports[0], pids[1]];
+        process.kill(pid, signal);
+        const before = await sandbox.proxyUntil(port, () => true);
+        assert.equal((await sandbox.pm2(verb, `tcp-proxy-${port}`)).code, 0);
+        assert.equal(await connects(port), false);
         assert.equal(waited(sandbox), false);
-        const killed = '; it did not leave by itself, and was killed';
-        assert.deepEqual(
-          stdout.trim().split('\n').sort(),
-          [
-            `Taken out of PM2: proxy-monitor${killed}`,
-            `Taken out of PM2: tcp-proxy-${ports[0]}${killed}`,
-            `Taken out of PM2: tcp-proxy-${ports[1]}`,
-          ].sort(),
-        );
-        assert.deepEqual(pids.filter(isAlive), []);
+        await staysRefused(sandbox, port);
+        const { state, restarts } = await sandbox.proxyUntil(port, () => true);
+        assert.deepEqual([state, restarts], ['stopped', before.restarts]);
+        const killing = `Killing the proxy for port ${port} (PID: ${pid}): PM2 is stopping it, and it does not leave`;
+        assert.ok(sandbox.log('proxy-monitor').includes(killing));
       });
-    }
-  },
-);
+
+    test(`after npm stop, when it and the monitor ${how}`, async (t) => {
+      const { sandbox, ports, pids } = await run(t, 2, blockable, NO_RESTARTS);
+      const [monitor = 0, hung = 0] = pids;
+      for (const pid of [monitor, hung]) process.kill(pid, signal);
+      const { code, stdout, stderr } = await sandbox.steadyport('stop');
+      assert.deepEqual([code, stderr], [0, '']);
+      for (const port of ports) assert.equal(await connects(port), false);
+      assert.equal(waited(sandbox), false);
+      const killed = '; it did not leave by itself, and was killed';
+      assert.deepEqual(
+        stdout.trim().split('\n').sort(),
+        [
+          `Taken out of PM2: proxy-monitor${killed}`,
+          `Taken out of PM2: tcp-proxy-${ports[0]}${killed}`,
+          `Taken out of PM2: tcp-proxy-${ports[1]}`,
+        ].sort(),
+      );
+      assert.deepEqual(pids.filter(isAlive), []);
+    });
+  }
+});
 
 describe('npm stop after PM2 was killed', SIDE_BY_SIDE, () => {
   test('ends the processes that still serve without it, and starts no daemon', async (t) => {

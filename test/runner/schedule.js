@@ -13,6 +13,8 @@ const CAPACITY = 2 * availableParallelism();
 const WEIGHTS = [
   // They measure CPU or starvation, and nothing may run beside them.
   { files: /cpu-starvation/, weight: CAPACITY },
+  // Each has several PM2 daemons at a time.
+  { files: /^e2e\/(stop|pm2)\.test/, weight: 2 },
   // They compute all the time.
   { files: /^unit\/|proxy\/fuzz|conformance|kernel\/connection|-killed|layering/, weight: 2 },
 ];
