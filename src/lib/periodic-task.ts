@@ -2,6 +2,8 @@
 export interface PeriodicTask {
   /** Moves the next run to `delayMs` from now. During a run, the next one follows right after it. */
   runIn(delayMs: number): void;
+  /** Moves the next run to `delayMs` from now, unless it comes sooner. */
+  runWithin(delayMs: number): void;
   /** A run that is under way ends, and no other begins. */
   stop(): void;
 }
@@ -42,13 +44,15 @@ export const createPeriodicTask = ({
   let isRunning = false;
   let isStopped = false;
   let isRunRequested = false;
+  let dueAt = Number.POSITIVE_INFINITY;
   let lastRunAt = readClocks();
 
-  const runNow = async (dueAt: number): Promise<void> => {
+  const runNow = async (): Promise<void> => {
     const now = readClocks();
     const sleptMs = Math.abs(now.wall - lastRunAt.wall - (now.monotonic - lastRunAt.monotonic));
     const isLate = now.monotonic - dueAt > MAX_DELAY_MS || sleptMs > MIN_SLEEP_MS;
     lastRunAt = now;
+    dueAt = Number.POSITIVE_INFINITY;
     isRunning = true;
     isRunRequested = false;
     await run(isLate);
@@ -60,13 +64,16 @@ export const createPeriodicTask = ({
     isRunRequested = true;
     if (isStopped || isRunning) return;
     clearTimeout(timer);
-    const dueAt = readClocks().monotonic + delayMs;
-    timer = setTimeout(() => void runNow(dueAt), delayMs);
+    dueAt = readClocks().monotonic + delayMs;
+    timer = setTimeout(() => void runNow(), delayMs);
   };
   runIn(0);
 
   return {
     runIn,
+    runWithin: (delayMs) => {
+      if (dueAt > readClocks().monotonic + delayMs) runIn(delayMs);
+    },
     stop: () => {
       isStopped = true;
       clearTimeout(timer);

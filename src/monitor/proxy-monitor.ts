@@ -250,8 +250,15 @@ export class ProxyMonitor {
     // An announced shutdown counts also while PM2 stops the proxy: for a moment PM2 then shows it as one that it gave up.
     const isKnown = end === 'unexpected' && this.health().state === 'stopped';
     if (this.#recovery.isActing() || this.#isStopped || isKnown) return;
-    this.#applySoon({ kind: end === 'unexpected' ? 'crash' : 'shutdown_announced', at: Date.now() });
-    this.#schedule.runIn(this.#deps.monitor.fastIntervalMs);
+    const { fastIntervalMs } = this.#deps.monitor;
+    if (end === 'unexpected') {
+      this.#applySoon({ kind: 'crash', at: Date.now() });
+      // A check that PM2's event has asked for already would count the same end again.
+      this.#schedule.runIn(fastIntervalMs);
+    } else {
+      this.#applySoon({ kind: 'shutdown_announced', at: Date.now() });
+      this.#schedule.runWithin(fastIntervalMs);
+    }
   };
 
   readonly #applySoon = (event: HealthEvent): void => void this.#apply(event).catch(this.#onError);

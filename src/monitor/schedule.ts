@@ -6,6 +6,8 @@ import { createPeriodicTask } from '../lib/periodic-task.ts';
 export interface Schedule {
   /** Moves the next check to `ms` from now. */
   runIn(ms: number): void;
+  /** Moves the next check to `ms` from now, unless it comes sooner. */
+  runWithin(ms: number): void;
   stop(): void;
 }
 
@@ -54,6 +56,7 @@ export const createSchedule = (
 
   return {
     runIn: checks.runIn,
+    runWithin: checks.runWithin,
     stop: () => {
       checks.stop();
       quickChecks.stop();

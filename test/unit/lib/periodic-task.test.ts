@@ -144,6 +144,35 @@ describe('runIn', () => {
   });
 });
 
+describe('runWithin', () => {
+  test('brings the next run forward', async (t) => {
+    const { runs, pass, task } = createHarness(t);
+    await pass(300);
+    task.runWithin(100);
+    await pass(1_500);
+    assert.deepEqual(runs, ['0', '400', '1400']);
+  });
+
+  test('leaves a run that comes sooner where it is', async (t) => {
+    const { runs, pass, task } = createHarness(t);
+    await pass(300);
+    task.runIn(100);
+    task.runWithin(2_000);
+    await pass(1_500);
+    assert.deepEqual(runs, ['0', '400', '1400']);
+  });
+
+  test('during a run has one more right after it', async (t) => {
+    const { runs, pass, task, hold, finish } = createHarness(t);
+    hold();
+    await pass(100);
+    task.runWithin(5_000);
+    await pass(100);
+    await finish();
+    assert.deepEqual(runs, ['0', '200']);
+  });
+});
+
 describe('a run is late', () => {
   test('when it begins more than half a second after it was due', async (t) => {
     const { runs, pass, freeze } = createHarness(t);
