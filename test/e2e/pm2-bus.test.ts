@@ -156,13 +156,22 @@ test("the operator's actions are noticed at once, not only at the next check", {
   });
   const started = await sandbox.pm2('start', ECOSYSTEM);
   assert.equal(started.code, 0, started.stderr);
-  await sandbox.proxyUntil(port, isIn('up', 'online'));
+  const pm2 = async (...command: string[]): Promise<void> => {
+    const { code, stderr } = await sandbox.pm2(...command);
+    assert.equal(code, 0, stderr);
+  };
+  await sandbox.proxyUntil(port, ({ state }) => state === 'up');
+  // PM2 may have been too busy to answer at the first check.
+  await until(async () => {
+    await pm2('trigger', 'proxy-monitor', 'check-now');
+    return (await sandbox.ask())?.proxies.some(isIn('up', 'online'));
+  }, 'an answer of PM2');
   await until(() => countBusClients(sandbox) > 0, "the monitor's connection to the bus");
-  await sandbox.pm2('stop', app);
+  await pm2('stop', app);
   await sandbox.proxyUntil(port, isIn('stopped', 'stopped'));
-  await sandbox.pm2('start', app);
+  await pm2('start', app);
   const back = await sandbox.proxyUntil(port, isIn('up', 'online'));
-  await sandbox.pm2('restart', app);
+  await pm2('restart', app);
   const again = await sandbox.proxyUntil(
     port,
     (proxy) => isIn('up', 'online')(proxy) && proxy.pid !== back.pid,
