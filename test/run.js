@@ -1,13 +1,12 @@
 // `npm test`: compiles the tests, builds dist/ when one of them runs it, and runs them. `npm test -- --help` has the options.
-import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { compile, listTests } from './runner/compile.js';
+import { buildDist, compile, listTests } from './runner/compile.js';
 import { concernedTests } from './runner/imports.js';
 import { renderProcess, renderSummary, timesOf } from './runner/report.js';
 import { runProcess, stopAll } from './runner/run-process.js';
 import { planProcesses, readTimes, runJobs, TIMES } from './runner/schedule.js';
-import { watchSources } from './runner/watch.js';
+import { watchProject } from './runner/watch.js';
 
 const LIMIT_MINUTES = 10;
 const MAX_LIMIT_MINUTES = 1_440;
@@ -49,13 +48,17 @@ if (selected.length === 0) {
 }
 const isGood = await runTests(selected);
 if (options.watch)
-  await watchSources(async (changed) => {
+  await watchProject(sayThatItWaits, async (changed) => {
     const concerned = concernedTests(select(), changed);
     console.log(`\n${changed.join(', ')}: ${concerned.length} test files`);
-    // A syntax error is printed by esbuild, and the next change is waited for.
-    if (concerned.length > 0) await runTests(concerned).catch(() => {});
+    if (concerned.length > 0) await runTests(concerned);
+    sayThatItWaits();
   });
 process.exitCode = isGood ? 0 : 1;
+
+function sayThatItWaits() {
+  console.log('\nWaits for a change; Ctrl-C ends it.');
+}
 
 function parseOptions() {
   try {
@@ -82,11 +85,11 @@ function parseOptions() {
   }
 }
 
-/** @returns whether all have passed */
+/** @returns whether all have passed; false too when the compiler has refused the sources, and has said why */
 async function runTests(files) {
   const startedAt = performance.now();
-  if (files.some((file) => !file.startsWith('unit/'))) build();
-  await compile();
+  if (files.some((file) => !file.startsWith('unit/')) && !buildDist()) return false;
+  if (!(await compile())) return false;
   const processes = [];
   let hasFailed = false;
   const runJob = (job) =>
@@ -114,11 +117,6 @@ function isRun({ isSuite, outcome }) {
 function hasPassed({ results, problem }) {
   const bad = areSkipsFailures ? ['failed', 'skipped'] : ['failed'];
   return problem === undefined && !results.some(({ outcome }) => bad.includes(outcome));
-}
-
-function build() {
-  const { status } = spawnSync('npm', ['run', '--silent', 'build'], { stdio: 'inherit' });
-  if (status !== 0) process.exit(status ?? 1);
 }
 
 /** Files that did not run keep their time. */

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { spawn } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { tempFolder } from '../support/temp-dir.ts';
+import { until } from '../support/until.ts';
 
 /** The runner of `npm test` proves here that it sees each way in which a test can fail. Tests run in the project's root. */
 interface Process {
@@ -193,7 +195,7 @@ test('jobs run side by side as far as their weights allow, the first that fits n
   ]);
 });
 
-test('a change concerns the tests that reach the file, and those that run the built program', () => {
+test('a change concerns the tests that reach the file, run the built program, or read the project', () => {
   const files: Readonly<Record<string, string>> = {
     'src/a.ts': "import { b } from './lib/b.ts';",
     'src/lib/b.ts': '',
@@ -201,11 +203,65 @@ test('a change concerns the tests that reach the file, and those that run the bu
     'test/unit/a.test.ts': "import { a } from '../../src/a.ts';",
     'test/unit/w.test.ts': "compiled('src/worker.ts');",
     'test/e2e/cli.test.ts': "import { steadyport } from '../support/cli.ts';",
+    'test/e2e/dev.test.ts': "spawn('scripts/dev.js');",
+    'test/meta/docs.test.ts': '',
   };
-  const concerned = (...changed: readonly string[]) =>
-    concernedTests(['unit/a.test.ts', 'unit/w.test.ts', 'e2e/cli.test.ts'], changed, (path) => files[path]);
-  assert.deepEqual(concerned('src/lib/b.ts'), ['unit/a.test.ts', 'e2e/cli.test.ts']);
-  assert.deepEqual(concerned('src/worker.ts'), ['unit/w.test.ts', 'e2e/cli.test.ts']);
-  assert.deepEqual(concerned('test/unit/w.test.ts'), ['unit/w.test.ts']);
-  assert.deepEqual(concerned('test/support/else.ts'), []);
+  const tests = Object.keys(files)
+    .filter((path) => path.endsWith('.test.ts'))
+    .map((path) => path.replace('test/', ''));
+  const concerned = (...changed: readonly string[]) => concernedTests(tests, changed, (path) => files[path]);
+  const meta = 'meta/docs.test.ts';
+  assert.deepEqual(concerned('src/lib/b.ts'), ['unit/a.test.ts', 'e2e/cli.test.ts', meta]);
+  assert.deepEqual(concerned('src/worker.ts'), ['unit/w.test.ts', 'e2e/cli.test.ts', meta]);
+  assert.deepEqual(concerned('test/unit/w.test.ts'), ['unit/w.test.ts', meta]);
+  assert.deepEqual(concerned('scripts/dev.js'), ['e2e/dev.test.ts', meta]);
+  assert.deepEqual(concerned('test/support/else.ts'), [meta]);
+});
+
+test('--watch outlives a syntax error, and goes on with the next change', async (t) => {
+  const project = join(folder, 'project');
+  const edit = (path: string, text: string): void => {
+    mkdirSync(dirname(join(project, path)), { recursive: true });
+    writeFileSync(join(project, path), text);
+  };
+  const esbuild = join(process.cwd(), 'node_modules/esbuild/lib/main.js');
+  edit('package.json', '{ "scripts": { "build": "node build.cjs" } }');
+  edit(
+    'build.cjs',
+    `require(${JSON.stringify(esbuild)}).buildSync({ entryPoints: ['src/a.ts'], outdir: 'dist' });`,
+  );
+  edit('src/package.json', '{ "type": "module" }');
+  edit('src/a.ts', 'export const a = 1;');
+  for (const name of ['unit/a', 'integration/a'])
+    edit(
+      `test/${name}.test.ts`,
+      `import assert from 'node:assert'; import { test } from 'node:test'; import { a } from '../../src/a.ts';
+       test('is 1', () => assert.equal(a, 1));`,
+    );
+  edit('test/meta/docs.test.ts', "import { test } from 'node:test'; test('reads', () => {});");
+  edit('docs/page.md', '');
+  const child = spawn(process.execPath, [join(process.cwd(), 'test/run.js'), '--watch'], { cwd: project });
+  t.after(() => child.kill());
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+    });
+  const outputUntil = async (...parts: readonly string[]): Promise<void> => {
+    await until(
+      () => {
+        assert.equal(child.exitCode, null, output);
+        return [...parts, 'Waits for a change'].every((part) => output.includes(part));
+      },
+      `${parts.join(', ')} in the output`,
+    );
+    output = '';
+  };
+  await outputUntil('3 passed, 0 failed');
+  edit('src/a.ts', 'export const a = ;');
+  await outputUntil('src/a.ts: 3 test files', 'src/a.ts:1:17');
+  edit('src/a.ts', 'export const a = 2;');
+  await outputUntil('src/a.ts: 3 test files', '1 passed, 2 failed');
+  edit('docs/page.md', 'changed');
+  await outputUntil('docs/page.md: 1 test files', '1 passed, 0 failed');
 });

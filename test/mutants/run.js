@@ -1,6 +1,6 @@
 // `npm run verify -- mutants`: plants one fault after another, and shows which of them the unit and integration tests catch.
 // `node test/mutants/run.js --tree PATH` tries the tests of another checkout, and `--only WORD` the files with the word.
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import {
   cpSync,
   existsSync,
@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { transformSync } from 'esbuild';
-import { BUILD, compile, listTests } from '../runner/compile.js';
+import { BUILD, buildDist, compile, listTests } from '../runner/compile.js';
 import { runProcess, stopAll } from '../runner/run-process.js';
 import { planProcesses, runJobs } from '../runner/schedule.js';
 import { MIN_CAUGHT, MUTANTS } from './table.js';
@@ -137,8 +137,7 @@ for (const signal of ['SIGINT', 'SIGTERM'])
 const copy = copyTree(options.tree);
 process.on('exit', () => rmSync(copy, { recursive: true, force: true }));
 process.chdir(copy);
-if (spawnSync('npm', ['run', '--silent', 'build'], { stdio: 'inherit' }).status !== 0) process.exit(1);
-await compile();
+if (!buildDist() || !(await compile())) process.exit(1);
 
 const wanted = MUTANTS.filter(({ file }) => file.includes(options.only)).map((mutant) => ({
   ...mutant,

@@ -1,10 +1,11 @@
+import { spawnSync } from 'node:child_process';
 import { copyFileSync, readdirSync, rmSync } from 'node:fs';
 import { context } from 'esbuild';
 
 export const BUILD = '.test-build';
 
 /** The folders of src/ and test/ that have sources in them. test/peers has thousands of folders of packages. */
-export const sourceFolders = () => [
+const sourceFolders = () => [
   'src',
   ...readdirSync('test', { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && entry.name !== 'peers')
@@ -48,18 +49,26 @@ const createContext = () =>
 
 /**
  * Compiles src/ and test/, a module a file. Types are not checked: `npm run check` does that.
- * @throws when a file has a syntax error, which esbuild has printed
+ * @returns false when a file has a mistake, such as a syntax error, which esbuild has printed
  */
 export const compile = async () => {
   rmSync(BUILD, { recursive: true, force: true });
   const esbuild = await createContext();
   try {
     await esbuild.rebuild();
+  } catch (error) {
+    if (error.errors === undefined) throw error;
+    return false;
   } finally {
     await esbuild.dispose();
   }
   copyFileSync('src/package.json', `${BUILD}/package.json`);
+  return true;
 };
+
+/** Makes dist/. @returns false when that fails; why is printed then */
+export const buildDist = () =>
+  spawnSync('npm', ['run', '--silent', 'build'], { stdio: 'inherit' }).status === 0;
 
 /** The test files, such as "unit/lib/address.test.ts", in the order of their names. */
 export const listTests = () =>

@@ -6,6 +6,9 @@ const IMPORT = /(?:from|import)\s*\(?\s*['"](\.[^'"]+\.ts)['"]|compiled\('([^']+
 /** A file that has this in it runs the built program, which is made of all of src/. */
 const BUILT = /dist\/|support\/cli\.ts/;
 
+/** These read the project's files themselves. Which ones, their text does not say. */
+const READS_PROJECT = /^(meta|observability)\//;
+
 /**
  * All files that a file imports, directly or not, itself included, as paths from the project's root.
  * @param read gets a path and returns the text; files that do not exist are left out
@@ -25,18 +28,20 @@ const reachableFrom = (file, read) => {
 };
 
 /**
- * The test files that a change concerns: those that import a changed file, and after a change in src/ those that run the
- * built program.
+ * The test files that a change concerns: those that import a changed file or have its path in their text, after a change in
+ * src/ those that run the built program, and after any change those that read the project's files.
  * @param tests such as "unit/lib/address.test.ts"
  * @param changed paths from the project's root
  */
 export const concernedTests = (tests, changed, read = readIfThere) => {
   const isSourceChanged = changed.some((path) => path.startsWith('src/'));
   return tests.filter((test) => {
+    if (READS_PROJECT.test(test)) return true;
     const reachable = reachableFrom(`test/${test}`, read);
+    const texts = [...reachable.values()];
     return (
-      changed.some((path) => reachable.has(path)) ||
-      (isSourceChanged && [...reachable.values()].some((text) => BUILT.test(text)))
+      changed.some((path) => reachable.has(path) || texts.some((text) => text.includes(path))) ||
+      (isSourceChanged && texts.some((text) => BUILT.test(text)))
     );
   });
 };
