@@ -1,7 +1,7 @@
 import type { Secret } from '../config/secrets.ts';
 import type { Delivery } from './delivery.ts';
 import { ATTEMPT_TIMEOUT_MS, attemptDelivery, failure } from './delivery-attempt.ts';
-import { decodeSafely, describeFetchError, quoteAnswer } from './http-errors.ts';
+import { decodeSafely, describeFetchError, quoteAnswer } from './delivery-errors.ts';
 import { readRetryAfter } from './retry-after.ts';
 
 /** The maximum that is read of a refusal. It is read only for its reason. */

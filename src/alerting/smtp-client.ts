@@ -4,7 +4,7 @@ import type { Secret } from '../config/secrets.ts';
 import { isLoopback } from '../lib/address.ts';
 import type { Delivery } from './delivery.ts';
 import { attemptDelivery, failure } from './delivery-attempt.ts';
-import { decodeSafely, describeErrorCode, quoteAnswer } from './http-errors.ts';
+import { decodeSafely, describeErrorCode, quoteAnswer } from './delivery-errors.ts';
 
 /**
  * The longest time for one try. Servers pause before the greeting and filter before the last answer, so it is longer than over

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { inheritedEnv } from '../../config/settings.ts';
 import type { Delivery } from '../delivery.ts';
 import { ATTEMPT_TIMEOUT_MS, attemptDelivery, failure } from '../delivery-attempt.ts';
-import { cutQuote } from '../http-errors.ts';
+import { cutQuote } from '../delivery-errors.ts';
 import type { Message } from '../policy/notification.ts';
 import type { EventSender } from './channel.ts';
 import { gravestSeverity, headlineOf, truncate } from './text.ts';
