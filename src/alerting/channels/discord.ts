@@ -48,7 +48,7 @@ export const discordBody = (message: Message) => {
   const timestamp = new Date(message.createdAt).toISOString();
   const { shown, omitted } = selectGravest(
     message.notifications,
-    { maxCount: MAX.notifications, maxCharacters: MAX.characters },
+    { maxCount: MAX.notifications, maxLength: MAX.characters },
     (notification): Embed => ({
       ...toEmbed(formatNotification(notification, format)),
       color: COLOURS[notification.severity],

@@ -1,6 +1,7 @@
 import type { Message, Severity } from '../policy/notification.ts';
 import type { EventSender, RequestContext } from './channel.ts';
 import {
+  countJsonBytes,
   formatNotification,
   formatUtc,
   headlineOf,
@@ -20,9 +21,6 @@ import {
 const MAX_BYTES = { notifications: 3_000, omitted: 500, title: 250, id: 100, tag: 100 };
 const MAX_NOTIFICATIONS = 10;
 
-/** The bytes of a text inside JSON, its quotes left out. */
-const countJsonBytes = (text: string): number => Buffer.byteLength(JSON.stringify(text)) - 2;
-
 /** ntfy shows text as it is: Markdown is off unless a message asks for it (https://docs.ntfy.sh/publish/#markdown-formatting). */
 const format: TextFormat = {
   escape: (text) => text,
@@ -41,7 +39,7 @@ export const ntfyBody = (message: Message, { url }: Pick<RequestContext, 'url'>)
   const isSingle = notifications.length === 1;
   const { shown, omitted } = selectGravest(
     notifications,
-    { maxCount: MAX_NOTIFICATIONS, maxCharacters: MAX_BYTES.notifications },
+    { maxCount: MAX_NOTIFICATIONS, maxLength: MAX_BYTES.notifications },
     (notification) => {
       const { title, summary, rows } = formatNotification(notification, format);
       const lines = [summary, ...rows.map(({ name, text }) => `${name}: ${text}`)];

@@ -39,7 +39,7 @@ interface Block {
 export const slackBody = (message: Message): { readonly text: string; readonly blocks: readonly Block[] } => {
   const { shown, omitted } = selectGravest(
     message.notifications,
-    { maxCount: MAX.notifications, maxCharacters: MAX.characters },
+    { maxCount: MAX.notifications, maxLength: MAX.characters },
     (notification) => {
       const { title, summary, rows } = formatNotification(notification, format);
       return [`*${title}*`, summary, ...rows.map(({ name, text }) => `*${name}:* ${text}`)].join('\n');

@@ -2,6 +2,7 @@ import { isFinalStatus } from '../http-client.ts';
 import type { Message, Severity } from '../policy/notification.ts';
 import type { EventSender } from './channel.ts';
 import {
+  countJsonBytes,
   formatNotification,
   formatUtc,
   headlineOf,
@@ -10,8 +11,6 @@ import {
   type TextFormat,
   truncate,
 } from './text.ts';
-
-const countJsonBytes = (value: unknown): number => Buffer.byteLength(JSON.stringify(value));
 
 /**
  * The flow bot posts at most about 28 kB (https://learn.microsoft.com/en-us/connectors/teams/#known-issues-and-limitations
@@ -54,7 +53,7 @@ const toParagraph = (...inlines: readonly Omit<TextRun, 'type'>[]) => ({
 export const teamsBody = (message: Message) => {
   const { shown, omitted } = selectGravest(
     message.notifications,
-    { maxCount: MAX_NOTIFICATIONS, maxCharacters: MAX_BYTES.notifications },
+    { maxCount: MAX_NOTIFICATIONS, maxLength: MAX_BYTES.notifications },
     (notification) => {
       const { title, summary, rows } = formatNotification(notification, format);
       return {

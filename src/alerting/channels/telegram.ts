@@ -29,7 +29,7 @@ const format: TextFormat = {
 export const telegramBody = (message: Message, { url }: Pick<RequestContext, 'url'>) => {
   const { shown, omitted } = selectGravest(
     message.notifications,
-    { maxCount: MAX.notifications, maxCharacters: MAX.characters },
+    { maxCount: MAX.notifications, maxLength: MAX.characters },
     (notification) => {
       const { title, summary, rows } = formatNotification(notification, format);
       return [

@@ -95,21 +95,21 @@ export const gravestSeverity = (notifications: readonly Notification[]): Severit
 
 /**
  * Selects the notifications that fit into a message, the gravest first, and lists the others as omitted.
- * @param length the length of what `render` made, in the unit of `maxCharacters`
+ * @param length the length of what `render` made, in the unit of `maxLength`
  */
 export const selectGravest = <T>(
   notifications: readonly Notification[],
-  { maxCount, maxCharacters }: { readonly maxCount: number; readonly maxCharacters: number },
+  { maxCount, maxLength }: { readonly maxCount: number; readonly maxLength: number },
   render: (notification: Notification) => T,
   length: (rendered: T) => number,
 ): { readonly shown: readonly T[]; readonly omitted: readonly Notification[] } => {
   const sorted = notifications.toSorted((a, b) => SEVERITY_RANK[a.severity] - SEVERITY_RANK[b.severity]);
   const shown: T[] = [];
-  let charactersLeft = maxCharacters;
+  let lengthLeft = maxLength;
   for (const notification of sorted) {
     const next = render(notification);
-    charactersLeft -= length(next);
-    if (charactersLeft < 0 || shown.length === maxCount) break;
+    lengthLeft -= length(next);
+    if (lengthLeft < 0 || shown.length === maxCount) break;
     shown.push(next);
   }
   return { shown, omitted: sorted.slice(shown.length) };
@@ -139,6 +139,9 @@ export const truncate = (
 };
 
 const countUtf16Units = (text: string): number => text.length;
+
+/** The length of a value as bytes of JSON, the two quotes of a string included. */
+export const countJsonBytes = (value: unknown): number => Buffer.byteLength(JSON.stringify(value));
 
 /** "2026-11-27 04:05:06 UTC" */
 export const formatUtc = (at: number): string =>
