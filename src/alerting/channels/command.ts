@@ -7,7 +7,7 @@ import { ATTEMPT_TIMEOUT_MS, attemptDelivery, failure } from '../delivery-attemp
 import { cutQuote } from '../delivery-errors.ts';
 import type { Message } from '../policy/notification.ts';
 import type { EventSender } from './channel.ts';
-import { gravestSeverity, headlineOf, truncate } from './text.ts';
+import { gravestSeverity, headlineOf, PLAIN, truncate } from './text.ts';
 import { webhookBody } from './webhook.ts';
 
 /** EX_DATAERR of sysexits(3): the program will never take this message. */
@@ -18,8 +18,6 @@ const MAX_STDERR_CHARACTERS = 4_096;
 const STDERR_GRACE_MS = 200;
 /** Linux takes at most 128 kB for one variable (MAX_ARG_STRLEN in execve(2)); a name has at most 255 characters. */
 const MAX = { summary: 1_000, proxies: 400 };
-
-const PLAIN = { escape: (text: string) => text };
 
 /** The variables with which a program needs not parse the JSON. */
 const commandVariables = (message: Message): Readonly<Record<string, string>> => {

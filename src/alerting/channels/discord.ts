@@ -5,7 +5,8 @@ import {
   formatUtc,
   headlineOf,
   type NotificationText,
-  omittedText,
+  omittedLines,
+  PLAIN,
   selectGravest,
   type TextFormat,
   truncate,
@@ -24,9 +25,6 @@ const format: TextFormat = {
   formatTime: (at) => `<t:${Math.floor(at / 1_000)}:F> (${formatUtc(at)})`,
 };
 
-/** A footer shows text as it is. */
-const FOOTER_FORMAT = { escape: (text: string) => text };
-
 const COLOURS: Readonly<Record<Severity, number>> = {
   critical: 0xd0_2f_2f,
   warning: 0xe0_9f_1f,
@@ -44,7 +42,8 @@ interface Embed {
 
 /** Formats a message for https://discord.com/developers/docs/resources/webhook#execute-webhook. The message mentions nobody. */
 export const discordBody = (message: Message) => {
-  const footer = { text: truncate(`steadyport ${message.id}`, MAX.footer, FOOTER_FORMAT) };
+  // A footer shows text as it is.
+  const footer = { text: truncate(`steadyport ${message.id}`, MAX.footer, PLAIN) };
   const timestamp = new Date(message.createdAt).toISOString();
   const { shown, omitted } = selectGravest(
     message.notifications,
@@ -57,9 +56,11 @@ export const discordBody = (message: Message) => {
     }),
     countCharacters,
   );
-  const more = omitted.length === 0 ? [] : [truncate(omittedText(omitted), MAX.content, format)];
   return {
-    content: [truncate(headlineOf(message), MAX.content - 1, format), ...more].join('\n'),
+    content: [
+      truncate(headlineOf(message), MAX.content - 1, format),
+      ...omittedLines(omitted, MAX.content, format),
+    ].join('\n'),
     embeds: shown,
     allowed_mentions: { parse: [] },
   };

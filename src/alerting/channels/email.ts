@@ -4,10 +4,12 @@ import type { Message, Notification, Severity } from '../policy/notification.ts'
 import { sendMail } from '../smtp-client.ts';
 import type { EventSender } from './channel.ts';
 import {
+  escapeHtml,
   formatNotification,
   formatUtc,
   gravestSeverity,
   headlineOf,
+  PLAIN,
   type TextFormat,
   truncate,
 } from './text.ts';
@@ -15,11 +17,8 @@ import {
 /** A longer subject is cut by most readers. */
 const MAX_SUBJECT = 200;
 
-const textFormat: TextFormat = { escape: (text) => text, formatTime: formatUtc };
-
 const htmlFormat: TextFormat = {
-  escape: (text) =>
-    text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;'),
+  escape: (text) => escapeHtml(text).replaceAll('"', '&quot;'),
   formatTime: formatUtc,
 };
 
@@ -42,7 +41,7 @@ export const emailOf = (message: Message, { from, to }: EmailAddresses, host = h
   return {
     from,
     to: [...to],
-    subject: truncate(headlineOf(message), MAX_SUBJECT, textFormat),
+    subject: truncate(headlineOf(message), MAX_SUBJECT, PLAIN),
     messageId: messageIdOf(message.id, host, from),
     date: new Date(createdAt),
     text: `${[...notifications.map(toText), footer].join('\n\n')}\n`,
@@ -65,7 +64,7 @@ const messageIdOf = (id: string, host: string, from: string): string => {
 };
 
 const toText = (notification: Notification): string => {
-  const { title, summary, rows } = formatNotification(notification, textFormat);
+  const { title, summary, rows } = formatNotification(notification, PLAIN);
   return [title, summary, ...rows.map(({ name, text }) => `${name}: ${text}`)].join('\n');
 };
 

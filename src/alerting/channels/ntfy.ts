@@ -3,9 +3,9 @@ import type { EventSender, RequestContext } from './channel.ts';
 import {
   countJsonBytes,
   formatNotification,
-  formatUtc,
   headlineOf,
-  omittedText,
+  omittedLines,
+  PLAIN,
   selectGravest,
   type TextFormat,
   titleOf,
@@ -22,11 +22,7 @@ const MAX_BYTES = { notifications: 3_000, omitted: 500, title: 250, id: 100, tag
 const MAX_NOTIFICATIONS = 10;
 
 /** ntfy shows text as it is: Markdown is off unless a message asks for it (https://docs.ntfy.sh/publish/#markdown-formatting). */
-const format: TextFormat = {
-  escape: (text) => text,
-  formatTime: formatUtc,
-  measure: countJsonBytes,
-};
+const format: TextFormat = { ...PLAIN, measure: countJsonBytes };
 
 /** https://docs.ntfy.sh/publish/#message-priority: 5 is "max", 4 "high", 3 the default. */
 const PRIORITIES: Readonly<Record<Severity, number>> = { critical: 5, warning: 4, info: 3 };
@@ -47,14 +43,16 @@ export const ntfyBody = (message: Message, { url }: Pick<RequestContext, 'url'>)
     },
     ({ text }) => countJsonBytes(text),
   );
-  const blocks = shown.map(({ text }) => text);
-  if (omitted.length > 0) blocks.push(fit(omittedText(omitted), MAX_BYTES.omitted));
   const [first] = notifications;
   const title = isSingle && first ? titleOf(first) : headlineOf(message);
   return {
     topic: topicOf(url),
     title: fit(title, MAX_BYTES.title),
-    message: [...blocks, `steadyport ${fit(message.id, MAX_BYTES.id)}`].join('\n\n'),
+    message: [
+      ...shown.map(({ text }) => text),
+      ...omittedLines(omitted, MAX_BYTES.omitted, format),
+      `steadyport ${fit(message.id, MAX_BYTES.id)}`,
+    ].join('\n\n'),
     priority: Math.max(...notifications.map(({ severity }) => PRIORITIES[severity])),
     tags: ['steadyport', ...new Set(shown.map(({ proxy }) => fit(proxy, MAX_BYTES.tag)))],
   };

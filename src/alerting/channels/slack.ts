@@ -1,10 +1,11 @@
 import type { Message } from '../policy/notification.ts';
 import type { EventSender } from './channel.ts';
 import {
+  escapeHtml,
   formatNotification,
   formatUtc,
   headlineOf,
-  omittedText,
+  omittedLines,
   selectGravest,
   type TextFormat,
   truncate,
@@ -22,7 +23,7 @@ const MAX = { notifications: 40, characters: 9_000, text: 1_000, omitted: 1_000 
  * https://docs.slack.dev/messaging/formatting-message-text.
  */
 const format: TextFormat = {
-  escape: (text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;'),
+  escape: escapeHtml,
   formatTime: (at) =>
     `<!date^${Math.floor(at / 1_000)}^{date_short_pretty} {time_secs}|${formatUtc(at)}> (${formatUtc(at)})`,
 };
@@ -46,13 +47,11 @@ export const slackBody = (message: Message): { readonly text: string; readonly b
     },
     (text) => text.length,
   );
-  const more = omitted.length === 0 ? [] : [toSection(truncate(omittedText(omitted), MAX.omitted, format))];
   const footer = `${format.formatTime(message.createdAt)}  steadyport ${truncate(message.id, 100, format)}`;
   return {
     text: truncate(headlineOf(message), MAX.text, format),
     blocks: [
-      ...shown.map(toSection),
-      ...more,
+      ...[...shown, ...omittedLines(omitted, MAX.omitted, format)].map(toSection),
       { type: 'context', elements: [{ type: 'mrkdwn', text: footer }] },
     ],
   };

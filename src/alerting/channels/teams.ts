@@ -6,7 +6,8 @@ import {
   formatNotification,
   formatUtc,
   headlineOf,
-  omittedText,
+  omittedLines,
+  PLAIN,
   selectGravest,
   type TextFormat,
   truncate,
@@ -21,9 +22,7 @@ const MAX_BYTES = { notifications: 17_000, omitted: 1_000, headline: 1_000, id: 
 const MAX_NOTIFICATIONS = 30;
 
 /** Text is not escaped: Markdown is not supported in a TextRun (https://learn.microsoft.com/en-us/adaptive-cards/schema-explorer/text-run). */
-const format: TextFormat = { escape: (text) => text, formatTime: formatUtc };
-/** The same, measured as JSON. */
-const jsonFormat: TextFormat = { ...format, measure: countJsonBytes };
+const format: TextFormat = { ...PLAIN, measure: countJsonBytes };
 
 /** https://learn.microsoft.com/en-us/adaptive-cards/schema-explorer/container */
 const STYLES: Readonly<Record<Severity, string>> = {
@@ -55,7 +54,7 @@ export const teamsBody = (message: Message) => {
     message.notifications,
     { maxCount: MAX_NOTIFICATIONS, maxLength: MAX_BYTES.notifications },
     (notification) => {
-      const { title, summary, rows } = formatNotification(notification, format);
+      const { title, summary, rows } = formatNotification(notification, PLAIN);
       return {
         type: 'Container',
         style: STYLES[notification.severity],
@@ -68,18 +67,16 @@ export const teamsBody = (message: Message) => {
     },
     countJsonBytes,
   );
-  const more =
-    omitted.length === 0 ? [] : [{ text: truncate(omittedText(omitted), MAX_BYTES.omitted, jsonFormat) }];
-  const footer = `${formatUtc(message.createdAt)}  steadyport ${truncate(message.id, MAX_BYTES.id, jsonFormat)}`;
+  const footer = `${formatUtc(message.createdAt)}  steadyport ${truncate(message.id, MAX_BYTES.id, format)}`;
   const card = {
     $schema: 'http://adaptivecards.io/schemas/adaptive-card.json',
     type: 'AdaptiveCard',
     version: '1.2',
-    fallbackText: truncate(headlineOf(message), MAX_BYTES.headline, jsonFormat),
+    fallbackText: truncate(headlineOf(message), MAX_BYTES.headline, format),
     msteams: { width: 'Full' },
     body: [
       ...shown,
-      ...more.map((text) => toParagraph(text)),
+      ...omittedLines(omitted, MAX_BYTES.omitted, format).map((text) => toParagraph({ text })),
       toParagraph({ text: footer, size: 'Small', isSubtle: true }),
     ],
   };

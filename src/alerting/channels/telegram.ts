@@ -1,9 +1,10 @@
 import type { Message } from '../policy/notification.ts';
 import type { EventSender, RequestContext } from './channel.ts';
 import {
+  escapeHtml,
   formatNotification,
   formatUtc,
-  omittedText,
+  omittedLines,
   selectGravest,
   type TextFormat,
   truncate,
@@ -20,8 +21,7 @@ const MAX = { notifications: 20, characters: 3_300, omitted: 500, id: 100 };
  * so a word joiner (U+2060), which is not visible, follows each "@".
  */
 const format: TextFormat = {
-  escape: (text) =>
-    text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('@', '@\u2060'),
+  escape: (text) => escapeHtml(text).replaceAll('@', '@\u2060'),
   formatTime: formatUtc,
 };
 
@@ -41,7 +41,7 @@ export const telegramBody = (message: Message, { url }: Pick<RequestContext, 'ur
     },
     (text) => text.length + 1,
   );
-  const more = omitted.length === 0 ? [] : [`${truncate(omittedText(omitted), MAX.omitted, format)}\n`];
+  const more = omittedLines(omitted, MAX.omitted, format).map((line) => `${line}\n`);
   const footer = `<code>steadyport ${truncate(message.id, MAX.id, format)}</code>`;
   return {
     ...Object.fromEntries(url.searchParams),

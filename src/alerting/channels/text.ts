@@ -13,14 +13,18 @@ const HEADINGS: Readonly<Record<NotificationKind, string>> = {
   test: '🔔 Test',
 };
 
-/** A channel's rules for text. */
-export interface TextFormat {
+/** How a channel takes a text that is not its own. */
+export interface Escaping {
   /** Escapes a text from outside, so that it contains no markup and no mention. */
   escape(text: string): string;
-  /** @param at wall-clock milliseconds */
-  formatTime(at: number): string;
   /** The length of an escaped text in the channel's own unit. Default: UTF-16 units, which are never fewer than code points. */
   measure?(escaped: string): number;
+}
+
+/** A channel's rules for text. */
+export interface TextFormat extends Escaping {
+  /** @param at wall-clock milliseconds */
+  formatTime(at: number): string;
 }
 
 /** The parts of a notification in the order in which they are read, escaped for the channel. */
@@ -30,7 +34,7 @@ export interface NotificationText {
   readonly rows: readonly { readonly name: string; readonly text: string }[];
 }
 
-/** The longest parts, in the unit of {@link TextFormat.measure}. */
+/** The longest parts, in the unit of {@link Escaping.measure}. */
 const MAX_LENGTH = { title: 200, summary: 700, row: 400 };
 
 /** Says what is wrong, since when, why, what was done and what to do. */
@@ -75,9 +79,15 @@ export const headlineOf = ({ notifications }: Message): string => {
     .join('; ');
 };
 
-/** "… and 23 more: tcp-proxy-1, tcp-proxy-2" */
-export const omittedText = (omitted: readonly Notification[]): string =>
-  `… and ${omitted.length} more: ${namesOf(omitted)}`;
+/** The line of a message that names what is omitted, "… and 23 more: tcp-proxy-1, tcp-proxy-2"; none when nothing is. */
+export const omittedLines = (
+  omitted: readonly Notification[],
+  maxLength: number,
+  format: Escaping,
+): readonly string[] =>
+  omitted.length === 0
+    ? []
+    : [truncate(`… and ${omitted.length} more: ${namesOf(omitted)}`, maxLength, format)];
 
 const namesOf = (notifications: readonly Notification[]): string =>
   notifications.map(({ proxy }) => proxy).join(', ');
@@ -119,11 +129,7 @@ export const selectGravest = <T>(
  * Escapes `text` and cuts it to `maxLength`, with an ellipsis at its end. The cut is never inside a code point or an escape.
  * Line breaks and control characters become spaces.
  */
-export const truncate = (
-  text: string,
-  maxLength: number,
-  format: Pick<TextFormat, 'escape' | 'measure'>,
-): string => {
+export const truncate = (text: string, maxLength: number, format: Escaping): string => {
   const { measure = countUtf16Units } = format;
   const clean = text.replace(/\p{Cs}/gu, '\ufffd').replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ');
   const escaped = format.escape(clean);
@@ -138,6 +144,10 @@ export const truncate = (
   return `${truncated}…`;
 };
 
+/** Escapes the three characters that are markup between the tags of HTML. */
+export const escapeHtml = (text: string): string =>
+  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+
 const countUtf16Units = (text: string): number => text.length;
 
 /** The length of a value as bytes of JSON, the two quotes of a string included. */
@@ -146,3 +156,6 @@ export const countJsonBytes = (value: unknown): number => Buffer.byteLength(JSON
 /** "2026-11-27 04:05:06 UTC" */
 export const formatUtc = (at: number): string =>
   `${new Date(at).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+
+/** The rules of a channel that shows text as it is. */
+export const PLAIN: TextFormat = { escape: (text) => text, formatTime: formatUtc };
