@@ -7,7 +7,7 @@ import { ATTEMPT_TIMEOUT_MS, attemptDelivery, failure } from '../delivery-attemp
 import { cutQuote } from '../delivery-errors.ts';
 import type { Message } from '../policy/notification.ts';
 import type { EventSender } from './channel.ts';
-import { gravestSeverity, headlineOf, PLAIN, truncate } from './text.ts';
+import { escapeToFit, gravestSeverity, PLAIN, subjectOf } from './text.ts';
 import { webhookBody } from './webhook.ts';
 
 /** EX_DATAERR of sysexits(3): the program will never take this message. */
@@ -27,7 +27,7 @@ const commandVariables = (message: Message): Readonly<Record<string, string>> =>
     STEADYPORT_ALERT_ID: message.id,
     STEADYPORT_ALERT_STATUS: status,
     STEADYPORT_ALERT_SEVERITY: gravestSeverity(message.notifications),
-    STEADYPORT_ALERT_SUMMARY: truncate(headlineOf(message), MAX.summary, PLAIN),
+    STEADYPORT_ALERT_SUMMARY: escapeToFit(subjectOf(message), MAX.summary, PLAIN),
     STEADYPORT_ALERT_PROXIES: proxies.slice(0, MAX.proxies).join(' '),
   };
 };

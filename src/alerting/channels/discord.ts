@@ -1,15 +1,15 @@
 import type { Message, Severity } from '../policy/notification.ts';
 import type { EventSender } from './channel.ts';
 import {
+  escapeToFit,
   formatNotification,
   formatUtc,
-  headlineOf,
   type NotificationText,
   omittedLines,
   PLAIN,
   selectGravest,
+  subjectOf,
   type TextFormat,
-  truncate,
 } from './text.ts';
 
 /**
@@ -43,7 +43,7 @@ interface Embed {
 /** Formats a message for https://discord.com/developers/docs/resources/webhook#execute-webhook. The message mentions nobody. */
 export const discordBody = (message: Message) => {
   // A footer shows text as it is.
-  const footer = { text: truncate(`steadyport ${message.id}`, MAX.footer, PLAIN) };
+  const footer = { text: escapeToFit(`steadyport ${message.id}`, MAX.footer, PLAIN) };
   const timestamp = new Date(message.createdAt).toISOString();
   const { shown, omitted } = selectGravest(
     message.notifications,
@@ -58,7 +58,7 @@ export const discordBody = (message: Message) => {
   );
   return {
     content: [
-      truncate(headlineOf(message), MAX.content - 1, format),
+      escapeToFit(subjectOf(message), MAX.content - 1, format),
       ...omittedLines(omitted, MAX.content, format),
     ].join('\n'),
     embeds: shown,

@@ -5,13 +5,13 @@ import { sendMail } from '../smtp-client.ts';
 import type { EventSender } from './channel.ts';
 import {
   escapeHtml,
+  escapeToFit,
   formatNotification,
   formatUtc,
   gravestSeverity,
-  headlineOf,
   PLAIN,
+  subjectOf,
   type TextFormat,
-  truncate,
 } from './text.ts';
 
 /** A longer subject is cut by most readers. */
@@ -41,7 +41,7 @@ export const emailOf = (message: Message, { from, to }: EmailAddresses, host = h
   return {
     from,
     to: [...to],
-    subject: truncate(headlineOf(message), MAX_SUBJECT, PLAIN),
+    subject: escapeToFit(subjectOf(message), MAX_SUBJECT, PLAIN),
     messageId: messageIdOf(message.id, host, from),
     date: new Date(createdAt),
     text: `${[...notifications.map(toText), footer].join('\n\n')}\n`,

@@ -2,14 +2,14 @@ import type { Message, Severity } from '../policy/notification.ts';
 import type { EventSender, RequestContext } from './channel.ts';
 import {
   countJsonBytes,
+  escapeToFit,
   formatNotification,
-  headlineOf,
   omittedLines,
   PLAIN,
   selectGravest,
+  subjectOf,
   type TextFormat,
   titleOf,
-  truncate,
 } from './text.ts';
 
 /**
@@ -27,7 +27,7 @@ const format: TextFormat = { ...PLAIN, measure: countJsonBytes };
 /** https://docs.ntfy.sh/publish/#message-priority: 5 is "max", 4 "high", 3 the default. */
 const PRIORITIES: Readonly<Record<Severity, number>> = { critical: 5, warning: 4, info: 3 };
 
-const fit = (text: string, maxBytes: number): string => truncate(text, maxBytes, format);
+const fit = (text: string, maxBytes: number): string => escapeToFit(text, maxBytes, format);
 
 /** Formats a message for https://docs.ntfy.sh/publish/#publish-as-json. */
 export const ntfyBody = (message: Message, { url }: Pick<RequestContext, 'url'>) => {
@@ -44,7 +44,7 @@ export const ntfyBody = (message: Message, { url }: Pick<RequestContext, 'url'>)
     ({ text }) => countJsonBytes(text),
   );
   const [first] = notifications;
-  const title = isSingle && first ? titleOf(first) : headlineOf(message);
+  const title = isSingle && first ? titleOf(first) : subjectOf(message);
   return {
     topic: topicOf(url),
     title: fit(title, MAX_BYTES.title),

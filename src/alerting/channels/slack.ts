@@ -2,13 +2,13 @@ import type { Message } from '../policy/notification.ts';
 import type { EventSender } from './channel.ts';
 import {
   escapeHtml,
+  escapeToFit,
   formatNotification,
   formatUtc,
-  headlineOf,
   omittedLines,
   selectGravest,
+  subjectOf,
   type TextFormat,
-  truncate,
 } from './text.ts';
 
 /**
@@ -47,9 +47,9 @@ export const slackBody = (message: Message): { readonly text: string; readonly b
     },
     (text) => text.length,
   );
-  const footer = `${format.formatTime(message.createdAt)}  steadyport ${truncate(message.id, 100, format)}`;
+  const footer = `${format.formatTime(message.createdAt)}  steadyport ${escapeToFit(message.id, 100, format)}`;
   return {
-    text: truncate(headlineOf(message), MAX.text, format),
+    text: escapeToFit(subjectOf(message), MAX.text, format),
     blocks: [
       ...[...shown, ...omittedLines(omitted, MAX.omitted, format)].map(toSection),
       { type: 'context', elements: [{ type: 'mrkdwn', text: footer }] },

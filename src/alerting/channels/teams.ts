@@ -3,14 +3,14 @@ import type { Message, Severity } from '../policy/notification.ts';
 import type { EventSender } from './channel.ts';
 import {
   countJsonBytes,
+  escapeToFit,
   formatNotification,
   formatUtc,
-  headlineOf,
   omittedLines,
   PLAIN,
   selectGravest,
+  subjectOf,
   type TextFormat,
-  truncate,
 } from './text.ts';
 
 /**
@@ -67,12 +67,12 @@ export const teamsBody = (message: Message) => {
     },
     countJsonBytes,
   );
-  const footer = `${formatUtc(message.createdAt)}  steadyport ${truncate(message.id, MAX_BYTES.id, format)}`;
+  const footer = `${formatUtc(message.createdAt)}  steadyport ${escapeToFit(message.id, MAX_BYTES.id, format)}`;
   const card = {
     $schema: 'http://adaptivecards.io/schemas/adaptive-card.json',
     type: 'AdaptiveCard',
     version: '1.2',
-    fallbackText: truncate(headlineOf(message), MAX_BYTES.headline, format),
+    fallbackText: escapeToFit(subjectOf(message), MAX_BYTES.headline, format),
     msteams: { width: 'Full' },
     body: [
       ...shown,

@@ -2,12 +2,12 @@ import type { Message } from '../policy/notification.ts';
 import type { EventSender, RequestContext } from './channel.ts';
 import {
   escapeHtml,
+  escapeToFit,
   formatNotification,
   formatUtc,
   omittedLines,
   selectGravest,
   type TextFormat,
-  truncate,
 } from './text.ts';
 
 /**
@@ -42,7 +42,7 @@ export const telegramBody = (message: Message, { url }: Pick<RequestContext, 'ur
     (text) => text.length + 1,
   );
   const more = omittedLines(omitted, MAX.omitted, format).map((line) => `${line}\n`);
-  const footer = `<code>steadyport ${truncate(message.id, MAX.id, format)}</code>`;
+  const footer = `<code>steadyport ${escapeToFit(message.id, MAX.id, format)}</code>`;
   return {
     ...Object.fromEntries(url.searchParams),
     text: [...shown, ...more, footer].join('\n'),

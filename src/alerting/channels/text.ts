@@ -42,7 +42,7 @@ export const formatNotification = (notification: Notification, format: TextForma
   const { summary, startedAt, endedAt } = notification;
   // Discord refuses a field without a text.
   const row = (name: string, text: string | null) =>
-    text === null || text.trim() === '' ? [] : [{ name, text: truncate(text, MAX_LENGTH.row, format) }];
+    text === null || text.trim() === '' ? [] : [{ name, text: escapeToFit(text, MAX_LENGTH.row, format) }];
   const period =
     endedAt === null
       ? { name: 'Since', text: format.formatTime(startedAt) }
@@ -51,8 +51,8 @@ export const formatNotification = (notification: Notification, format: TextForma
           text: `${format.formatTime(startedAt)}, ${format.formatTime(endedAt)} (${formatDuration(endedAt - startedAt)})`,
         };
   return {
-    title: truncate(titleOf(notification), MAX_LENGTH.title, format),
-    summary: truncate(summary, MAX_LENGTH.summary, format),
+    title: escapeToFit(titleOf(notification), MAX_LENGTH.title, format),
+    summary: escapeToFit(summary, MAX_LENGTH.summary, format),
     rows: [
       ...(notification.kind === 'test' ? [] : [period]),
       ...row('Why', notification.reason),
@@ -66,8 +66,8 @@ export const formatNotification = (notification: Notification, format: TextForma
 export const titleOf = ({ kind, label, proxy }: Notification): string =>
   `${HEADINGS[kind]}: ${label === '' || label === proxy ? proxy : `${label} (${proxy})`}`;
 
-/** The whole message in one line: "🚨 Down: 6274, 6277; ✅ Up again: 8080". */
-export const headlineOf = ({ notifications }: Message): string => {
+/** The subject of a message, which says all of it in one line: "🚨 Down: 6274, 6277; ✅ Up again: 8080". */
+export const subjectOf = ({ notifications }: Message): string => {
   const [only, ...rest] = notifications;
   if (only && rest.length === 0) return `${titleOf(only)}. ${only.summary}`;
   const kinds = [...new Set(notifications.map(({ kind }) => kind))];
@@ -87,7 +87,7 @@ export const omittedLines = (
 ): readonly string[] =>
   omitted.length === 0
     ? []
-    : [truncate(`… and ${omitted.length} more: ${namesOf(omitted)}`, maxLength, format)];
+    : [escapeToFit(`… and ${omitted.length} more: ${namesOf(omitted)}`, maxLength, format)];
 
 const namesOf = (notifications: readonly Notification[]): string =>
   notifications.map(({ proxy }) => proxy).join(', ');
@@ -129,19 +129,19 @@ export const selectGravest = <T>(
  * Escapes `text` and cuts it to `maxLength`, with an ellipsis at its end. The cut is never inside a code point or an escape.
  * Line breaks and control characters become spaces.
  */
-export const truncate = (text: string, maxLength: number, format: Escaping): string => {
+export const escapeToFit = (text: string, maxLength: number, format: Escaping): string => {
   const { measure = countUtf16Units } = format;
   const clean = text.replace(/\p{Cs}/gu, '\ufffd').replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ');
   const escaped = format.escape(clean);
   if (measure(escaped) <= maxLength) return escaped;
   const maxKept = maxLength - measure('…');
-  let truncated = '';
+  let kept = '';
   for (const codePoint of clean) {
-    const next = truncated + format.escape(codePoint);
+    const next = kept + format.escape(codePoint);
     if (measure(next) > maxKept) break;
-    truncated = next;
+    kept = next;
   }
-  return `${truncated}…`;
+  return `${kept}…`;
 };
 
 /** Escapes the three characters that are markup between the tags of HTML. */

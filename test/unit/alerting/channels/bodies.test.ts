@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { discordBody } from '../../../../src/alerting/channels/discord.ts';
 import { slackBody } from '../../../../src/alerting/channels/slack.ts';
-import { truncate } from '../../../../src/alerting/channels/text.ts';
+import { escapeToFit } from '../../../../src/alerting/channels/text.ts';
 import { webhookBody } from '../../../../src/alerting/channels/webhook.ts';
 import { AT_MS, flood, message, notification } from '../../../support/alerting/notification-samples.ts';
 
@@ -236,7 +236,7 @@ describe('a text that is cut', () => {
         fc.string({ unit: fc.constantFrom('&', '<', 'a', '😀', '\ud800', '\n') }),
         fc.nat(30),
         (text, max) => {
-          const cut = truncate(text, max + 1, { escape: slack });
+          const cut = escapeToFit(text, max + 1, { escape: slack });
           assert.ok(cut.length <= max + 1);
           assert.match(cut, /^(&amp;|&lt;|[^&<\p{Cs}\p{Cc}])*$/u);
           const clean = slack(text.replace(/\p{Cs}/gu, '\ufffd').replace(/\n+/g, ' '));
