@@ -19,7 +19,7 @@ interface Request {
   /** Default {@link ATTEMPT_TIMEOUT_MS}. */
   readonly timeoutMs?: number;
   /** True when an answer says that the text will never be accepted. Default: {@link isFinalStatus}. */
-  isFinal?(status: number, answer: string): boolean;
+  readonly isFinal?: ((status: number, answer: string) => boolean) | undefined;
 }
 
 /**
@@ -28,7 +28,13 @@ interface Request {
  */
 export const request = (
   secret: Secret,
-  { method, body, url: endpoint = secret.revealUrl(), timeoutMs = ATTEMPT_TIMEOUT_MS, isFinal }: Request,
+  {
+    method,
+    body,
+    url: endpoint = secret.revealUrl(),
+    timeoutMs = ATTEMPT_TIMEOUT_MS,
+    isFinal = isFinalStatus,
+  }: Request,
   callerSignal: AbortSignal,
 ): Promise<Delivery> => {
   const { url, headers } = withoutCredentials(endpoint);
@@ -48,7 +54,7 @@ export const request = (
       void response.body?.cancel().catch(() => {});
       return { ok: true };
     }
-    return toFailure(response, await readPrefix(response), secret.revealUrl(), isFinal ?? isFinalStatus);
+    return toFailure(response, await readPrefix(response), secret.revealUrl(), isFinal);
   };
   return attemptDelivery(callerSignal, timeoutMs, attempt, (error) => failure(describeFetchError(error)));
 };

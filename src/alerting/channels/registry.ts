@@ -6,7 +6,7 @@
 import type { Secret, Secrets } from '../../config/secrets.ts';
 import { CHANNELS, type ChannelName } from '../../kinds/channels/registry.ts';
 import type { Delivery } from '../delivery.ts';
-import { isFinalStatus, request } from '../http-client.ts';
+import { request } from '../http-client.ts';
 import { alertmanager } from './alertmanager.ts';
 import type { Channels, EventChannel, EventSender, Sender, StateChannel, StateSender } from './channel.ts';
 import { command } from './command.ts';
@@ -53,6 +53,9 @@ const createSend =
   (content: Content, signal: AbortSignal): Promise<Delivery> => {
     if ('deliver' in sender) return sender.deliver(content, { secret, pageUrl, signal });
     const context = { url: secret.revealUrl(), pageUrl, now: Date.now() };
-    const { isFinal = isFinalStatus } = sender;
-    return request(secret, { method: 'POST', ...sender.toRequest(content, context), isFinal }, signal);
+    return request(
+      secret,
+      { method: 'POST', ...sender.toRequest(content, context), isFinal: sender.isFinal },
+      signal,
+    );
   };

@@ -18,7 +18,7 @@ import {
  * -with-actions); some have found 21 kB (MSTEAMS_MESSAGE_SIZE_LIMIT in https://www.rubydoc.info/gems/msteams_hermes). The
  * parts stay below that together, as bytes of JSON.
  */
-const MAX_BYTES = { notifications: 17_000, omitted: 1_000, headline: 1_000, id: 100 };
+const MAX_BYTES = { notifications: 17_000, omitted: 1_000, subject: 1_000, id: 100 };
 const MAX_NOTIFICATIONS = 30;
 
 /** Text is not escaped: Markdown is not supported in a TextRun (https://learn.microsoft.com/en-us/adaptive-cards/schema-explorer/text-run). */
@@ -72,7 +72,7 @@ export const teamsBody = (message: Message) => {
     $schema: 'http://adaptivecards.io/schemas/adaptive-card.json',
     type: 'AdaptiveCard',
     version: '1.2',
-    fallbackText: escapeToFit(subjectOf(message), MAX_BYTES.headline, format),
+    fallbackText: escapeToFit(subjectOf(message), MAX_BYTES.subject, format),
     msteams: { width: 'Full' },
     body: [
       ...shown,
