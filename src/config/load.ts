@@ -1,16 +1,8 @@
-import { accessSync, constants, readFileSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { UsageError } from '../lib/usage-error.ts';
 import { type Config, type ConfigResult, parseConfig } from './config.ts';
 import { formatConfigError } from './errors.ts';
-import {
-  configuredPrograms,
-  configuredSecrets,
-  misplacedSecrets,
-  parseSecrets,
-  type Secrets,
-} from './secrets.ts';
-import { readDotEnv, readSettings, type Settings } from './settings.ts';
+import { readSettings, type Settings } from './settings.ts';
 
 /** Reads and checks the config. A file that cannot be read or parsed is reported as a mistake in the config. */
 const loadConfig = ({ configPath, variables }: Settings): ConfigResult => {
@@ -54,73 +46,4 @@ export const requireConfig = (
   throw new UsageError(
     `${settings.configPath}\n${result.errors.map((error) => `  ${formatConfigError(error)}`).join('\n')}`,
   );
-};
-
-/**
- * Reads the secrets of `.env`. Only the code that uses them reads them; they are not part of {@link Settings}.
- * @returns the secrets. `errors` are mistakes in them, and programs that cannot be run for now. `warnings` say that a secret
- * is stored where others can read it, or a program's path where they can change it. No message contains a secret's value
- * @throws UsageError when `.env` cannot be read
- */
-export const readSecrets = ({
-  configPath,
-}: Settings): {
-  readonly secrets: Secrets;
-  readonly errors: readonly string[];
-  readonly warnings: readonly string[];
-} => {
-  const path = join(dirname(configPath), '.env');
-  const { secrets, errors: wrongValues } = parseSecrets(readDotEnv(dirname(configPath)));
-  const errors = [...wrongValues, ...describePrograms(secrets)];
-  const warnings = misplacedSecrets(process.env).map(
-    (name) => `${name} is not read from the environment, which PM2 shows in its list; write it into ${path}`,
-  );
-  const modeProblem = describeMode(path, secrets);
-  if (modeProblem !== null) warnings.push(modeProblem);
-  return { secrets, errors: errors.map((error) => `${path}: ${error}`), warnings };
-};
-
-/** @returns what others may do with `.env` and should not; null when that is nothing */
-const describeMode = (path: string, secrets: Secrets): string | null => {
-  const programs = configuredPrograms(secrets).length;
-  const urls = configuredSecrets(secrets).length - programs;
-  const mode = urls + programs > 0 ? statSync(path).mode & 0o777 : 0;
-  const advice = `(mode 0${mode.toString(8)}): chmod 600 ${path}`;
-  if (urls > 0 && mode & 0o077) return `${path} has secrets, and others can read it ${advice}`;
-  return programs > 0 && mode & 0o022
-    ? `${path} names a program that is run, and others can change it ${advice}`
-    : null;
-};
-
-/** An error for each program that cannot be run. */
-const describePrograms = (secrets: Secrets): readonly string[] =>
-  configuredPrograms(secrets).flatMap(({ variable, path }) => {
-    const problem = describeProgram(path);
-    return problem === null
-      ? []
-      : [`${variable} is ${JSON.stringify(path)}: expected a program that can be executed; ${problem}`];
-  });
-
-/** @returns why this user cannot execute the file, null when it can be executed */
-const describeProgram = (path: string): string | null => {
-  try {
-    if (!statSync(path).isFile()) return 'it is no file';
-    accessSync(path, constants.X_OK);
-    return null;
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return 'there is no such file';
-    return code === 'EACCES' ? `this user may not execute it: chmod +x ${path}` : message;
-  }
-};
-
-/** The time of the last write to `.env`, in wall-clock milliseconds; 0 when there is none. */
-export const dotEnvModifiedAt = ({ configPath }: Settings): number =>
-  statSync(join(dirname(configPath), '.env'), { throwIfNoEntry: false })?.mtimeMs ?? 0;
-
-/** {@link readSecrets} for the commands that need every secret to be right. @throws UsageError that names every mistake */
-export const requireSecrets = (settings: Settings) => {
-  const { secrets, errors, warnings } = readSecrets(settings);
-  if (errors.length > 0) throw new UsageError(errors.join('\n'));
-  return { secrets, warnings };
 };

@@ -2,7 +2,7 @@ import { createChannels } from '../alerting/channels/registry.ts';
 import { createDeadMansSwitch, createPing, type DeadMansSwitch } from '../alerting/dead-mans-switch.ts';
 import { type Notifier, startNotifier } from '../alerting/notifier.ts';
 import type { Config } from '../config/config.ts';
-import { readSecrets } from '../config/load.ts';
+import { readSecrets } from '../config/load-secrets.ts';
 import { VERSION } from '../config/project-root.ts';
 import type { Settings } from '../config/settings.ts';
 import { serveWithRetry } from '../http/listen-with-retry.ts';

@@ -153,7 +153,7 @@ export const MUTANTS = [
     tests: ['config/', 'alerting/'],
   },
   {
-    file: 'src/config/load.ts',
+    file: 'src/config/load-secrets.ts',
     find: 'mode & 0o077',
     replace: 'mode & 0o007',
     tests: ['config/'],

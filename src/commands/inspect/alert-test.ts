@@ -6,7 +6,8 @@ import { createChannels } from '../../alerting/channels/registry.ts';
 import type { Delivery } from '../../alerting/delivery.ts';
 import type { Notification } from '../../alerting/policy/notification.ts';
 import { MONITOR_APP } from '../../config/app-names.ts';
-import { requireConfig, requireSecrets } from '../../config/load.ts';
+import { requireConfig } from '../../config/load.ts';
+import { requireSecrets } from '../../config/load-secrets.ts';
 import { CHANNELS } from '../../kinds/channels/registry.ts';
 import { UsageError } from '../../lib/usage-error.ts';
 

@@ -1,5 +1,6 @@
 import type { ParsedArgs } from 'minimist';
-import { readSecrets, requireConfig } from '../../config/load.ts';
+import { requireConfig } from '../../config/load.ts';
+import { readSecrets } from '../../config/load-secrets.ts';
 import { configuredSecrets } from '../../config/secrets.ts';
 import { readSettings } from '../../config/settings.ts';
 import { formatAddress } from '../../lib/address.ts';
