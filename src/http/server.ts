@@ -7,8 +7,9 @@ import { createServer, type Server, type ServerResponse } from 'node:http';
 import { hostname } from 'node:os';
 import type { ProxyConfig } from '../config/config.ts';
 import { type Address, formatAddress } from '../lib/address.ts';
+import { readinessProblem } from '../status/readiness.ts';
 import type { Snapshot } from '../status/snapshot.ts';
-import { exitCodeOf } from '../status/summary.ts';
+import { selectProxies } from '../status/summary.ts';
 import { localAddresses } from '../system/proc/network-interfaces.ts';
 import { monitorTargets, portTargets } from './service-discovery.ts';
 
@@ -20,8 +21,8 @@ export interface Sources {
 }
 
 /**
- * Serves the monitor's HTTP: /metrics, /api/v1/status, /healthz (the monitor runs), /readyz (every port is up), and
- * /api/v1/targets for Prometheus.
+ * Serves the monitor's HTTP: /metrics, /api/v1/status, /healthz (the monitor runs), /readyz (it supervises, and no port is
+ * down; `?port=` asks for one), and /api/v1/targets for Prometheus.
  * Rejects with the system's error when the address cannot be bound.
  */
 export const serveHttp = ({ host, port }: Address, sources: Sources): Promise<Server> => {
@@ -47,20 +48,34 @@ interface Page {
   readonly body: string;
 }
 
-/** The pages by their path; each gets the host that the client asked for. */
-type Pages = Readonly<Record<string, (hostHeader: string) => Promise<Page>>>;
+/** What a page gets of a request. */
+interface PageRequest {
+  readonly hostHeader: string;
+  readonly query: URLSearchParams;
+}
+
+/** The pages by their path. */
+type Pages = Readonly<Record<string, (request: PageRequest) => Promise<Page>>>;
 
 const createPages = ({ status, proxies, metrics }: Sources): Pages => ({
   '/metrics': async () => ({ type: metrics.contentType, body: await metrics.render() }),
   '/api/v1/status': async () => json(200, status()),
-  '/api/v1/targets/monitor': async (hostHeader) => json(200, monitorTargets(hostHeader, hostname())),
+  '/api/v1/targets/monitor': async ({ hostHeader }) => json(200, monitorTargets(hostHeader, hostname())),
   '/api/v1/targets/ports': async () => json(200, portTargets(proxies, localAddresses())),
   '/healthz': async () => json(200, { ok: true }),
-  '/readyz': async () => {
-    const isReady = exitCodeOf(status()) === 0;
-    return json(isReady ? 200 : 503, { ok: isReady });
-  },
+  '/readyz': async ({ query }) => readinessPage(status(), query.get('port')),
 });
+
+/** @param port the only proxy to be ready, by port, name or label; null: all are to be */
+const readinessPage = (snapshot: Snapshot, port: string | null): Page => {
+  const selected = port === null ? snapshot : selectProxies(snapshot, port);
+  if (!selected)
+    return json(404, {
+      error: `no such port; there is: ${snapshot.proxies.map(({ id }) => id).join(', ')}`,
+    });
+  const problem = readinessProblem(selected);
+  return problem === null ? json(200, { ok: true }) : json(503, { ok: false, problem });
+};
 
 const answer = async (
   pages: Pages,
@@ -68,10 +83,11 @@ const answer = async (
   url: string,
   hostHeader: string,
 ): Promise<Page> => {
-  const page = pages[url.replace(/\?.*$/, '')];
+  const [path = '', query] = url.split('?', 2);
+  const page = pages[path];
   if (!page) return json(404, { error: `no such page; there is: ${Object.keys(pages).join(', ')}` });
   if (method !== 'GET' && method !== 'HEAD') return json(405, { error: 'GET or HEAD only' });
-  return page(hostHeader);
+  return page({ hostHeader, query: new URLSearchParams(query) });
 };
 
 const send = (response: ServerResponse, { statusCode = 200, type, body }: Page): void => {

@@ -16,8 +16,8 @@ import { createMetrics } from '../metrics/prometheus.ts';
 import { createPm2 } from '../pm2/client.ts';
 import { definePm2Apps } from '../pm2/ecosystem.ts';
 import { createRestarter } from '../pm2/restart.ts';
+import { readinessProblem } from '../status/readiness.ts';
 import { SNAPSHOT_VERSION, type Snapshot } from '../status/snapshot.ts';
-import { isFreshAndHealthy } from '../status/summary.ts';
 import { readProcessUsage } from '../system/proc/process-usage.ts';
 import type { StateDir } from '../system/state-dir.ts';
 import { type Monitor, startMonitor } from './monitor.ts';
@@ -147,7 +147,7 @@ const createMetricsPage = (
 const startTicking = (deadMansSwitch: DeadMansSwitch, status: () => Snapshot): void => {
   const tick = (): void => {
     const snapshot = status();
-    void deadMansSwitch.tick(snapshot.generatedAt, isFreshAndHealthy(snapshot));
+    void deadMansSwitch.tick(snapshot.generatedAt, readinessProblem(snapshot) === null);
   };
   setInterval(tick, HEARTBEAT_INTERVAL_MS).unref();
 };

@@ -1,6 +1,7 @@
 /**
  * The room status: the format of the status, and its texts for people. It is pure: the monitor or a command provides the facts.
- * snapshot.ts has the format, summary.ts the headline and the exit code, render.ts and evidence.ts the texts.
+ * snapshot.ts has the format, summary.ts the headline and the exit code, readiness.ts the answer to orchestrators, render.ts
+ * and evidence.ts the texts.
  */
 
 import type { Usage } from '../health/resource-limits.ts';

@@ -1,4 +1,3 @@
-import { isWithin } from '../lib/duration.ts';
 import type { MonitorStatus, ProxyStatus, Snapshot } from './snapshot.ts';
 
 /**
@@ -13,19 +12,6 @@ export const exitCodeOf = ({ monitor, proxies }: Snapshot): 0 | 1 | 3 => {
 /** A monitor of an earlier version reports no such problem. */
 const isCheckFailing = ({ checkProblem }: Pick<MonitorStatus, 'checkProblem'>): boolean =>
   typeof checkProblem === 'string';
-
-/** A check that is later than this proves nothing about the present. */
-const MAX_CHECK_DELAY_MS = 10_000;
-
-/** True when the exit code is 0 and the last check is recent: the heartbeat is sent while this is so. */
-export const isFreshAndHealthy = (snapshot: Snapshot): boolean => {
-  const { monitor, generatedAt } = snapshot;
-  return (
-    exitCodeOf(snapshot) === 0 &&
-    monitor !== null &&
-    isWithin(monitor.lastCheckAt, generatedAt, monitor.intervalMs + MAX_CHECK_DELAY_MS)
-  );
-};
 
 export const isHealthy = ({ state }: ProxyStatus): boolean =>
   state === 'up' || state === 'waiting' || state === 'not_needed';

@@ -5,7 +5,7 @@ import type { Cause } from '../../../src/health/types.ts';
 import { describeMonitorProblem } from '../../../src/status/monitor-problem.ts';
 import { renderStatus } from '../../../src/status/render.ts';
 import type { Snapshot } from '../../../src/status/snapshot.ts';
-import { exitCodeOf, isFreshAndHealthy, selectProxies } from '../../../src/status/summary.ts';
+import { exitCodeOf, selectProxies } from '../../../src/status/summary.ts';
 import { formatPortOwner } from '../../../src/system/proc/port-owner.ts';
 import { MONITOR, NOW_MS, PLAIN, proxyStatus, snapshotOf } from '../../support/health/status-samples.ts';
 
@@ -187,7 +187,7 @@ test('checks that fail in the monitor are in the first line, in a line of their 
   const lines = render(snapshot).split('\n');
   assert.equal(lines[0], 'Checks fail in the monitor. The port is up.');
   assert.ok(lines.includes('! checks fail in the monitor itself  port 6274: a bug'));
-  assert.deepEqual([exitCodeOf(snapshot), isFreshAndHealthy(snapshot)], [1, false]);
+  assert.equal(exitCodeOf(snapshot), 1);
 });
 
 describe('the exit code', () => {
@@ -206,24 +206,6 @@ describe('the exit code', () => {
       assert.equal(exitCodeOf(snapshot), code);
       assert.equal(exitCodeOf({ ...snapshot, monitor: null }), 3);
     });
-});
-
-describe('all is well', () => {
-  const snapshot = snapshotOf(proxyStatus({}), proxyStatus({ state: 'waiting' }));
-  const checkedAt = (agoMs: number): Snapshot => ({
-    ...snapshot,
-    monitor: { ...MONITOR, lastCheckAt: NOW_MS - agoMs },
-  });
-  const table: readonly [title: string, snapshot: Snapshot, expected: boolean][] = [
-    ['when all are up', snapshot, true],
-    ['but not with one that is down', snapshotOf(proxyStatus({}), proxyStatus({ state: 'down' })), false],
-    ['but not without proxies', snapshotOf(), false],
-    ['but not without the monitor', { ...snapshot, monitor: null }, false],
-    ['with a check that is a little late', checkedAt(10_999), true],
-    ['but not with one that is too late', checkedAt(11_000), false],
-  ];
-  for (const [title, given, expected] of table)
-    test(title, () => assert.equal(isFreshAndHealthy(given), expected));
 });
 
 describe('a proxy is named by its app, its port or its label', () => {

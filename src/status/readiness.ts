@@ -1,0 +1,32 @@
+import { isWithin } from '../lib/duration.ts';
+import type { Snapshot } from './snapshot.ts';
+
+/** A check that is later than this proves nothing about the present. */
+const MAX_CHECK_DELAY_MS = 10_000;
+
+/**
+ * Why this machine does not serve what is wanted of it; null when it does. The supervision must work, and no port may be down.
+ * A port that the operator has stopped is not wanted, and one that waits for an optional application is not down.
+ * `/readyz` fails, and the heartbeat is not sent, while there is such a problem.
+ */
+export const readinessProblem = (snapshot: Snapshot): string | null =>
+  supervisionProblem(snapshot) ?? portsProblem(snapshot);
+
+const supervisionProblem = ({ monitor, generatedAt }: Snapshot): string | null => {
+  if (monitor === null) return 'no monitor';
+  const { checkProblem, pm2Problem, lastCheckAt, intervalMs } = monitor;
+  // A monitor of an earlier version reports no such problem.
+  if (typeof checkProblem === 'string') return `checks fail in the monitor: ${checkProblem}`;
+  if (pm2Problem !== null) return `PM2: ${pm2Problem}`;
+  return isWithin(lastCheckAt, generatedAt, intervalMs + MAX_CHECK_DELAY_MS)
+    ? null
+    : 'the last check is too old';
+};
+
+const portsProblem = ({ proxies }: Snapshot): string | null => {
+  if (proxies.length === 0) return 'no ports';
+  const downProxies = proxies.filter(({ state }) => state === 'down');
+  return downProxies.length === 0
+    ? null
+    : `down: ${downProxies.map(({ id, cause }) => `${id} (${cause})`).join(', ')}`;
+};
