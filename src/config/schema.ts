@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { integerSchema, textSchema } from '../kinds/fields.ts';
 import { probeSchema } from '../kinds/probes/registry.ts';
-import { type Address, ipFamily, parseAddress } from '../lib/address.ts';
+import { type Address, ipFamily, parseAddress, parseHost } from '../lib/address.ts';
 import { parseListenSpec } from '../lib/listen-spec.ts';
 import { OPEN_FILES_RESTART_PERCENT } from './defaults.ts';
 
@@ -18,6 +18,7 @@ const EXPECTED = {
   listen: `a text: ${LISTEN}`,
   upstream: `a text: ${UPSTREAM}`,
   http: 'IP:PORT such as "127.0.0.1:6270", or false for no page',
+  allowedHosts: 'a host name without a port, such as "steadyport.example.com"',
   allow: 'an IP address, a CIDR block such as "192.0.2.0/24", or one of: loopback, private, any',
   engine: 'one of: auto, kernel, portable',
   time: 'a time of day, "00:00" to "23:59"',
@@ -247,6 +248,18 @@ export const monitorSchema = objectSchema({
       ),
     ),
     '127.0.0.1:6270',
+  ),
+  allowedHosts: v.optional(
+    v.pipe(
+      v.array(
+        parsedTextSchema(parseHost, EXPECTED.allowedHosts, EXPECTED.allowedHosts),
+        `a list, each entry ${EXPECTED.allowedHosts}`,
+      ),
+      v.description(
+        "The names by which clients reach the monitor's HTTP, besides IP addresses, localhost and the name of this machine",
+      ),
+    ),
+    [],
   ),
 });
 

@@ -1,6 +1,7 @@
 /**
  * The room http: serves the monitor's status and metrics to scripts, Prometheus and health checks.
- * server.ts has the pages, listen-with-retry.ts keeps them served, service-discovery.ts makes Prometheus' lists of targets.
+ * server.ts has the pages, allowed-hosts.ts says who may read them, listen-with-retry.ts keeps them served, and
+ * service-discovery.ts makes Prometheus' lists of targets.
  */
 
 import { createServer, type Server, type ServerResponse } from 'node:http';
@@ -11,12 +12,15 @@ import { readinessProblem } from '../status/readiness.ts';
 import type { Snapshot } from '../status/snapshot.ts';
 import { selectProxies } from '../status/summary.ts';
 import { localAddresses } from '../system/proc/network-interfaces.ts';
+import { isAllowedHost } from './allowed-hosts.ts';
 import { monitorTargets, portTargets } from './service-discovery.ts';
 
 /** The sources of the pages. */
 export interface Sources {
   status(): Snapshot;
   readonly proxies: readonly ProxyConfig[];
+  /** `monitor.allowedHosts` of the config. */
+  readonly allowedHosts: readonly string[];
   readonly metrics: { readonly contentType: string; render(): Promise<string> };
 }
 
@@ -29,7 +33,8 @@ export const serveHttp = ({ host, port }: Address, sources: Sources): Promise<Se
   const pages = createPages(sources);
   const server = createServer((request, response) => {
     const { method, url = '/', headers } = request;
-    void answer(pages, method, url, headers.host ?? formatAddress({ host, port }))
+    const hostHeader = headers.host ?? formatAddress({ host, port });
+    void answer(pages, { method, url, hostHeader }, sources.allowedHosts)
       .catch((error: Error) => json(500, { error: error.message }))
       .then((page) => send(response, page));
   });
@@ -53,6 +58,9 @@ interface PageRequest {
   readonly hostHeader: string;
   readonly query: URLSearchParams;
 }
+
+/** The pages that programs read by any name: scrapers and orchestrators know this machine by many, and browsers gain nothing. */
+const PAGES_FOR_ANY_HOST = ['/metrics', '/healthz', '/readyz'];
 
 /** The pages by their path. */
 type Pages = Readonly<Record<string, (request: PageRequest) => Promise<Page>>>;
@@ -79,16 +87,19 @@ const readinessPage = (snapshot: Snapshot, port: string | null): Page => {
 
 const answer = async (
   pages: Pages,
-  method: string | undefined,
-  url: string,
-  hostHeader: string,
+  { method, url, hostHeader }: { method: string | undefined; url: string; hostHeader: string },
+  allowedHosts: readonly string[],
 ): Promise<Page> => {
   const [path = '', query] = url.split('?', 2);
+  if (!PAGES_FOR_ANY_HOST.includes(path) && !isAllowedHost(hostHeader, [hostname(), ...allowedHosts]))
+    return json(421, { error: `${JSON.stringify(hostHeader)} is not a name of this monitor; ${ALLOW_HINT}` });
   const page = pages[path];
   if (!page) return json(404, { error: `no such page; there is: ${Object.keys(pages).join(', ')}` });
   if (method !== 'GET' && method !== 'HEAD') return json(405, { error: 'GET or HEAD only' });
   return page({ hostHeader, query: new URLSearchParams(query) });
 };
+
+const ALLOW_HINT = 'use an IP address, or add the name to monitor.allowedHosts in steadyport.json';
 
 const send = (response: ServerResponse, { statusCode = 200, type, body }: Page): void => {
   response.writeHead(statusCode, { 'content-type': type, 'cache-control': 'no-store' }).end(body);

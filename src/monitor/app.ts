@@ -52,7 +52,7 @@ const HEARTBEAT_INTERVAL_MS = 1_000;
 /** Builds the monitor with its alerts and its metrics, in the order in which they need each other. The checks begin here. */
 export const createMonitorApp = (deps: MonitorAppDeps): MonitorApp => {
   const { config, settings, stateDir, controlSocket, log } = deps;
-  const { http } = config.monitor;
+  const { http, allowedHosts } = config.monitor;
   const { secrets, errors, warnings } = readSecrets(settings);
   // A wrong URL turns off its channel only; the monitor goes on.
   for (const problem of [...errors, ...warnings]) log('secrets', problem);
@@ -83,7 +83,8 @@ export const createMonitorApp = (deps: MonitorAppDeps): MonitorApp => {
       servePm2Tools({ status, checkNow, restart, silence: hasChannels ? notifier.silence : null });
       if (http !== false) {
         const metrics = createMetricsPage(settings, log, status, monitor, notifier);
-        httpServer = await serveWithRetry(http, { status, proxies: config.proxies, metrics }, log);
+        const sources = { status, proxies: config.proxies, allowedHosts, metrics };
+        httpServer = await serveWithRetry(http, sources, log);
       }
       if (deadMansSwitch) startTicking(deadMansSwitch, status);
     },

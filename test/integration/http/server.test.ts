@@ -14,18 +14,22 @@ interface Answer {
 
 interface Client {
   readonly port: number;
-  get(path: string, options?: { readonly method?: string }): Promise<Answer>;
+  get(path: string, options?: { readonly method?: string; readonly host?: string }): Promise<Answer>;
 }
 
 /** Serves the pages of what `status` returns, and returns a client of them. */
 const serve = async (t: TestContext, status: () => Snapshot): Promise<Client> => {
   const metrics = { contentType: 'text/plain', render: async () => 'metrics\n' };
-  const server = await serveHttp({ host: '127.0.0.1', port: 0 }, { status, proxies: [], metrics });
+  const server = await serveHttp(
+    { host: '127.0.0.1', port: 0 },
+    { status, proxies: [], allowedHosts: ['Ops.example.com'], metrics },
+  );
   t.after(() => server.close());
   const { port } = server.address() as AddressInfo;
-  const get: Client['get'] = (path, { method = 'GET' } = {}) =>
+  const get: Client['get'] = (path, { method = 'GET', host } = {}) =>
     new Promise((resolve, reject) => {
-      request({ host: '127.0.0.1', port, path, method, agent: false }, (response) => {
+      const headers = host === undefined ? {} : { host };
+      request({ host: '127.0.0.1', port, path, method, headers, agent: false }, (response) => {
         let body = '';
         response.setEncoding('utf8').on('data', (text: string) => {
           body += text;
@@ -87,9 +91,24 @@ test('/readyz answers for one port, and 404 for a port that is not in the config
   assert.equal((await get('/readyz?port=')).status, 404);
 });
 
+test('a name that is not allowed gets 421, which names the key', async (t) => {
+  const { get } = await serve(t, () => snapshotOf(proxyStatus({})));
+  const refused = json(421, {
+    error:
+      '"rebound.example:6270" is not a name of this monitor; use an IP address, or add the name to ' +
+      'monitor.allowedHosts in steadyport.json',
+  });
+  for (const path of ['/api/v1/status', '/api/v1/targets/monitor', '/api/v1/targets/ports', '/nothing'])
+    assert.deepEqual(await get(path, { host: 'rebound.example:6270' }), refused);
+  for (const path of ['/metrics', '/healthz', '/readyz'])
+    assert.equal((await get(path, { host: 'rebound.example' })).status, 200, path);
+  for (const host of ['10.1.2.3:80', hostname(), 'ops.example.com:443'])
+    assert.equal((await get('/api/v1/status', { host })).status, 200, host);
+});
+
 test('a busy address is an error with its port', async (t) => {
   const { port } = await serve(t, () => snapshotOf());
   const fail = (): never => assert.fail();
-  const sources = { status: fail, proxies: [], metrics: { contentType: '', render: fail } };
+  const sources = { status: fail, proxies: [], allowedHosts: [], metrics: { contentType: '', render: fail } };
   await assert.rejects(serveHttp({ host: '127.0.0.1', port }, sources), { code: 'EADDRINUSE', port });
 });

@@ -54,6 +54,7 @@ test('two addresses are enough: every other key has its default', () => {
       restartCooldownMs: 60_000,
       probeTimeoutMs: 2_000,
       http: { host: '127.0.0.1', port: 6270 },
+      allowedHosts: [],
     },
     alerts: {
       groupWaitMs: 5_000,
@@ -76,6 +77,7 @@ test('what is written is kept, at the ends of its range too', () => {
     restartWindowMs: 1_000,
     restartCooldownMs: 1_000,
     http: false,
+    allowedHosts: ['steadyport.example.com'],
   };
   const proxy = {
     label: 'x',
