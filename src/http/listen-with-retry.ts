@@ -1,6 +1,7 @@
 import { type Address, formatAddress } from '../lib/address.ts';
 import { createEdgeLogger } from '../lib/edge-logger.ts';
-import { type Sources, serveHttp } from './server.ts';
+import type { Sources } from './pages.ts';
+import { serveHttp } from './server.ts';
 
 /** The pause between two attempts: the address may be taken by a monitor that is shutting down, or by a stranger. */
 const RETRY_MS = 2_000;

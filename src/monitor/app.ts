@@ -6,7 +6,7 @@ import { readSecrets } from '../config/load-secrets.ts';
 import { VERSION } from '../config/project-root.ts';
 import type { Settings } from '../config/settings.ts';
 import { serveWithRetry } from '../http/listen-with-retry.ts';
-import type { Sources } from '../http/server.ts';
+import type { Sources } from '../http/pages.ts';
 import { createOrphanHandler } from '../ipc/orphan.ts';
 import type { MonitorProtocol } from '../ipc/protocol.ts';
 import type { ControlSocket } from '../ipc/server.ts';

@@ -14,7 +14,10 @@ interface Answer {
 
 interface Client {
   readonly port: number;
-  get(path: string, options?: { readonly method?: string; readonly host?: string }): Promise<Answer>;
+  get(
+    path: string,
+    options?: { readonly method?: string; readonly host?: string; readonly accept?: string },
+  ): Promise<Answer>;
 }
 
 /** Serves the pages of what `status` returns, and returns a client of them. */
@@ -26,9 +29,9 @@ const serve = async (t: TestContext, status: () => Snapshot): Promise<Client> =>
   );
   t.after(() => server.close());
   const { port } = server.address() as AddressInfo;
-  const get: Client['get'] = (path, { method = 'GET', host } = {}) =>
+  const get: Client['get'] = (path, { method = 'GET', host, accept = '*/*' } = {}) =>
     new Promise((resolve, reject) => {
-      const headers = host === undefined ? {} : { host };
+      const headers = { accept, ...(host === undefined ? {} : { host }) };
       request({ host: '127.0.0.1', port, path, method, headers, agent: false }, (response) => {
         let body = '';
         response.setEncoding('utf8').on('data', (text: string) => {
@@ -60,6 +63,19 @@ test('the pages answer from the status, and an unknown path gets the list of pag
   assert.equal(missing.status, 404);
   assert.match(missing.body, /\/api\/v1\/status/);
   assert.equal((await get('/healthz', { method: 'POST' })).status, 405);
+});
+
+test('/ lists the pages, with links for a browser, and each of them answers', async (t) => {
+  const { get } = await serve(t, () => snapshotOf(proxyStatus({})));
+  const forBrowser = await get('/', { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' });
+  const links = [...forBrowser.body.matchAll(/<a href="([^"]+)">\1<\/a>/g)].map(([, path]) => path ?? '');
+  assert.ok(links.includes('/api/v1/status') && links.includes('/metrics'), forBrowser.body);
+  for (const path of links) assert.equal((await get(path)).status, 200, path);
+  const { status, body } = await get('/');
+  assert.equal(status, 200);
+  for (const path of links) assert.match(body, new RegExp(`^${path} +\\w`, 'm'));
+  assert.doesNotMatch(body, /</);
+  assert.equal((await get('/', { host: 'rebound.example' })).status, 421);
 });
 
 test('/readyz says what is not ready', async (t) => {
