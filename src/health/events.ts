@@ -20,7 +20,7 @@ export interface CheckEvent {
 /** Everything that changes the health of a port. Each event carries its time in wall-clock milliseconds. */
 export type HealthEvent =
   | CheckEvent
-  /** The control connection ended, and no shutdown was announced on it: the process crashed. */
+  /** The control connection ended without an announced shutdown, and PM2's list of later shows no stop: the process crashed. */
   | { readonly kind: 'crash'; readonly at: number }
   /** The proxy announced its shutdown on the control connection: it is being stopped or restarted. */
   | { readonly kind: 'shutdown_announced'; readonly at: number }

@@ -29,7 +29,9 @@ import type { Evidence, FailingVerdict, Verdict } from './types.ts';
 export const reduce = (health: Health, event: HealthEvent, policy: HealthPolicy): Transition => {
   switch (event.kind) {
     case 'crash':
-      return onFailure(health, CRASH, event.at, policy, true);
+      return isEndExpected(health, event.at)
+        ? { health, actions: [] }
+        : onFailure(health, CRASH, event.at, policy, true);
     case 'shutdown_announced':
     case 'restart_requested':
       return { health: { ...health, isShuttingDown: true, graceEndsAt: event.at + GRACE_MS }, actions: [] };
@@ -45,6 +47,11 @@ export const reduce = (health: Health, event: HealthEvent, policy: HealthPolicy)
  * monitor and restarts it.
  */
 const CRASH: FailingVerdict = { kind: 'failing', cause: 'crashed', remedies: [], actAt: 'first_failure' };
+
+/** True for the end of a process that is counted already, or that was told to end. */
+const isEndExpected = (health: Health, now: number): boolean =>
+  (health.pid !== null && health.pid === health.crashedPid) ||
+  (health.isShuttingDown && hasGrace(health, now));
 
 const onCheck = (previous: Health, event: CheckEvent, policy: HealthPolicy): Transition => {
   const current =
@@ -105,14 +112,16 @@ const updateWarnings = (health: Health, evidence: Evidence, policy: HealthPolicy
  * shutting down finishes its connections. A process that is stopped by a signal has no grace.
  */
 const isWithinGrace = (health: Health, { at, evidence }: CheckEvent, { cause }: FailingVerdict): boolean => {
-  // An end further away than GRACE_MS was set before the clock was set back.
-  const hasGrace = at < health.graceEndsAt && health.graceEndsAt - at <= GRACE_MS;
   const isNotReadyYet =
     cause === 'not_listening' || (cause === 'hung' && evidence.heartbeat === 'unreachable');
   const isExpectedToEnd = health.isShuttingDown && (cause === 'crashed' || isLoadSensitive(cause));
   const isNotListedYet = evidence.pm2 === 'missing' && health.incident === null;
-  return hasGrace && (isNotReadyYet || isExpectedToEnd || isNotListedYet);
+  return hasGrace(health, at) && (isNotReadyYet || isExpectedToEnd || isNotListedYet);
 };
+
+/** An end of the grace that is further away than GRACE_MS was set before the clock was set back. */
+const hasGrace = ({ graceEndsAt }: Health, now: number): boolean =>
+  now < graceEndsAt && graceEndsAt - now <= GRACE_MS;
 
 /**
  * A stop ends the incident and resets the counts, and so does waiting for an optional upstream. A start does neither,

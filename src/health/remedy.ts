@@ -11,6 +11,8 @@
  * - The check came late, as the monitor was busy or the machine slept: lib/periodic-task.ts, health/decision-table.ts
  * - Too little is known: health/decision-table.ts. The silence of a process that gets no CPU counts as not known:
  *   monitor/checks/proxy.ts, system/proc/cpu-starvation.ts. So does a time-out that fired late: ipc/heartbeat.ts
+ * - The process ended, or PM2 shows it as given up for the first time, and PM2's list is not from 100 ms later:
+ *   monitor/proxy-monitor.ts, `#onEnd`
  *
  * The verdict is no failure (health/decision-table.ts):
  * - The operator stopped or deleted it in PM2. What counts as deleted: monitor/checks/pm2.ts

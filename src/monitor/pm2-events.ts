@@ -13,6 +13,11 @@ export interface EventDebouncer {
    * @returns the milliseconds until the next check; null: its time stays as it was
    */
   onEvent(event: Pm2Event, isCheckDue: boolean): number | null;
+  /**
+   * Records that the process has ended, which PM2 may not have noticed yet.
+   * @returns the milliseconds until PM2's list shows whether it crashed or was stopped
+   */
+  onEnd(): number;
   /** The instant (performance.now()) before which PM2's list is out of date. */
   stableAt(): number;
   /** Settles at that instant. */
@@ -39,6 +44,11 @@ export const createEventDebouncer = (): EventDebouncer => {
       // The check is postponed once, not again by each further event.
       if (now < nextCheckAt || (isExit && isCheckDue)) return null;
       nextCheckAt = now + STABLE_AFTER_MS;
+      return STABLE_AFTER_MS;
+    },
+    onEnd: () => {
+      stableAt = performance.now() + STABLE_AFTER_MS;
+      nextCheckAt = stableAt;
       return STABLE_AFTER_MS;
     },
     stableAt: () => stableAt,

@@ -4,6 +4,7 @@ import type { MonitorConfig, ProxyConfig } from '../config/config.ts';
 import type { HealthEvent, HealthPolicy } from '../health/events.ts';
 import { reduce } from '../health/reducer.ts';
 import { createHealth, type Health } from '../health/state.ts';
+import type { Pm2Evidence } from '../health/types.ts';
 import type { ConnectionEnd } from '../ipc/client.ts';
 import { formatAddress } from '../lib/address.ts';
 import type { ProxyMetrics } from '../metrics/sample.ts';
@@ -64,6 +65,8 @@ export class ProxyMonitor {
   #upstreamOkAt: number | null = null;
   /** The app's latest status by PM2, in words. */
   #pm2StatusText = 'unknown';
+  /** When the process ended without a word, until PM2's list of later shows whether it crashed (wall-clock milliseconds). */
+  #undecidedEndAt: number | null = null;
   /** True when the next check was requested, so that it is urgent. */
   #isCheckRequested = false;
   #isStopped = false;
@@ -150,7 +153,9 @@ export class ProxyMonitor {
   };
 
   readonly #isUrgent = (): boolean =>
-    needsFastChecks(this.health()) || (this.#lastCheck?.report.evidence.stopping ?? 'no') !== 'no';
+    this.#undecidedEndAt !== null ||
+    needsFastChecks(this.health()) ||
+    (this.#lastCheck?.report.evidence.stopping ?? 'no') !== 'no';
 
   readonly #check: ScheduledTasks['check'] = async (mode) => {
     const isUrgent = this.#isUrgent() || this.#isCheckRequested;
@@ -160,7 +165,9 @@ export class ProxyMonitor {
       await this.#debouncer.whenStable();
       // In the middle of a restart PM2 lists the app as stopped by an operator.
       const listNotBefore = Math.max(this.#recovery.lastActionAt(), this.#debouncer.stableAt());
-      await this.#onCheck(await this.#checkRunner.check({ ...mode, isUrgent }, this.#record, listNotBefore));
+      const endedAt = this.#undecidedEndAt;
+      const result = await this.#checkRunner.check({ ...mode, isUrgent }, this.#record, listNotBefore);
+      await this.#onCheck(result, endedAt);
     } catch (error) {
       this.#onError(error);
     }
@@ -194,22 +201,39 @@ export class ProxyMonitor {
       );
   };
 
-  /** Stores the result of a check, and settles when the actions that follow from it are done. */
-  readonly #onCheck = async (result: CheckResult): Promise<void> => {
+  /**
+   * Stores the result of a check, and settles when the actions that follow from it are done.
+   * @param processEndedAt the end of a process that this check is to decide on; null: there is none
+   */
+  readonly #onCheck = async (result: CheckResult, processEndedAt: number | null): Promise<void> => {
     if (this.#isStopped) return;
     const { report, endedAt, daemonPid } = result;
     this.#lastCheckAt = endedAt;
     this.#pm2StatusText = result.pm2StatusText ?? this.#pm2StatusText;
     if (daemonPid !== null) this.#store({ ...this.#record, daemonPid });
     if (report.isOutdated) return;
-    this.#lastCheck = result;
     const { pid, evidence, isProbed } = report;
+    const isGivenUpAnew = evidence.pm2 === 'gave_up' && this.#lastCheck?.report.evidence.pm2 !== 'gave_up';
+    this.#lastCheck = result;
     if (isProbed && evidence.upstream === 'ok') this.#upstreamOkAt = endedAt;
     if (removeStalePidFile(this.#deps.files.pidFile, pid))
       this.#deps.log('stale_pid', `Stale PID file found for ${this.#proxy.place}, removing...`, {
         proxy: this.#proxy.name,
       });
+    if (processEndedAt === null && isGivenUpAnew) return this.#onEnd();
+    if (processEndedAt !== null) {
+      if (result.pm2StatusText === null) return;
+      this.#undecidedEndAt = null;
+      // The check is left out then: it would count the same end once more.
+      if (!isEndExplained(evidence.pm2)) return this.#apply({ kind: 'crash', at: processEndedAt });
+    }
     await this.#apply({ kind: 'check', at: endedAt, pid, evidence, isProbed });
+  };
+
+  /** Leaves the end of a process, which may be a crash, to the first check that can know. */
+  readonly #onEnd = (): void => {
+    this.#undecidedEndAt ??= Date.now();
+    this.#schedule.runIn(this.#debouncer.onEnd());
   };
 
   readonly #onEvent = (event: ProxyEvent): void => {
@@ -250,15 +274,9 @@ export class ProxyMonitor {
     // An announced shutdown counts also while PM2 stops the proxy: for a moment PM2 then shows it as one that it gave up.
     const isKnown = end === 'unexpected' && this.health().state === 'stopped';
     if (this.#recovery.isActing() || this.#isStopped || isKnown) return;
-    const { fastIntervalMs } = this.#deps.monitor;
-    if (end === 'unexpected') {
-      this.#applySoon({ kind: 'crash', at: Date.now() });
-      // A check that PM2's event has asked for already would count the same end again.
-      this.#schedule.runIn(fastIntervalMs);
-    } else {
-      this.#applySoon({ kind: 'shutdown_announced', at: Date.now() });
-      this.#schedule.runWithin(fastIntervalMs);
-    }
+    if (end === 'unexpected') return this.#onEnd();
+    this.#applySoon({ kind: 'shutdown_announced', at: Date.now() });
+    this.#schedule.runWithin(this.#deps.monitor.fastIntervalMs);
   };
 
   readonly #applySoon = (event: HealthEvent): void => void this.#apply(event).catch(this.#onError);
@@ -280,6 +298,13 @@ export class ProxyMonitor {
     if (record.health !== health || record.daemonPid !== daemonPid) this.#deps.onChange(record);
   };
 }
+
+/**
+ * True when PM2's list explains why a process ended: the operator stops the app, or has stopped or deleted it (a proxy that
+ * hangs cannot announce its shutdown), or PM2 has given it up.
+ */
+const isEndExplained = (pm2: Pm2Evidence): boolean =>
+  ['stopping', 'stopped', 'deleted', 'gave_up'].includes(pm2);
 
 /** The part of the config that the reducer needs. */
 export const healthPolicyOf = (

@@ -113,7 +113,6 @@ describe('the port of a proxy with open connections refuses, and goes on refusin
   });
 });
 
-// One after the other: a monitor that is late counts the end of a proxy that PM2 is stopping as a crash.
 describe('the port of a proxy that hangs refuses long before the kill_timeout, and goes on refusing', () => {
   /** Keeps the monitor from restarting the proxy before PM2 stops it. */
   const NO_RESTARTS = { maxRestarts: 0 };

@@ -22,7 +22,7 @@ import { createUpstreamCheck } from './upstream.ts';
 /** Everything that one check of a proxy found out. */
 export interface CheckReport {
   readonly evidence: CheckEvidence;
-  /** True when the process that answered has ended since: the evidence is of an earlier process. */
+  /** True when a process ended during the check: the evidence, PM2's list included, is of before that. */
   readonly isOutdated: boolean;
   /** True when the upstream was checked since the check before this one. */
   readonly isProbed: boolean;
@@ -116,7 +116,7 @@ export const createEvidenceCollector = (
           endToEnd: upstreamResult.endToEnd,
           ...sampler.levels(),
         },
-        isOutdated: proxyResult.heartbeat === 'ok' && connectionEnds !== endsBefore,
+        isOutdated: connectionEnds !== endsBefore,
         isProbed: isNew,
         pid,
         proxyReport,

@@ -7,7 +7,7 @@ import { createHealth } from '../../../src/health/state.ts';
 import type { Pm2Evidence, Remedy } from '../../../src/health/types.ts';
 import { ProxyMonitor } from '../../../src/monitor/proxy-monitor.ts';
 import type { AppDefinition } from '../../../src/pm2/apps.ts';
-import type { Pm2App, Pm2View } from '../../../src/pm2/client.ts';
+import { PENDING, type Pm2App, type Pm2View } from '../../../src/pm2/client.ts';
 import { HAS_PROCFS } from '../../../src/system/proc/procfs.ts';
 import { findListeners } from '../../../src/system/proc/socket-table.ts';
 import { startChild } from '../../support/child-process.ts';
@@ -24,6 +24,8 @@ interface Scene {
   daemonPid: number;
   /** What PM2's list waits for. */
   list: Promise<void>;
+  /** Why PM2 gives no list; null: it does. */
+  listProblem: string | null;
   /** What a remedy waits for. */
   remedy: () => Promise<void>;
   onReport: () => void;
@@ -45,6 +47,7 @@ const rig = async (t: TestContext, proxy: FakeProxy, { intervalMs = 50 } = {}) =
     app: { pid: process.pid, status: 'online' },
     daemonPid: 77,
     list: Promise.resolve(),
+    listProblem: null,
     remedy: async () => {},
     onReport: () => {},
   };
@@ -64,7 +67,8 @@ const rig = async (t: TestContext, proxy: FakeProxy, { intervalMs = 50 } = {}) =
     listPm2: async (_, since = Number.NEGATIVE_INFINITY): Promise<Pm2View> => {
       notBefore.push(since);
       await scene.list;
-      const { app, daemonPid } = scene;
+      const { app, daemonPid, listProblem } = scene;
+      if (listProblem !== null) return { ok: false, problem: listProblem };
       const whole: Pm2App = { pid: null, status: 'unknown', statusText: app?.status ?? '', env: {}, ...app };
       return { ok: true, daemonPid, apps: new Map(app ? [[config.name, whole]] : []) };
     },
@@ -126,6 +130,84 @@ describe('a check', { skip }, () => {
   });
 });
 
+describe('a proxy that ends without a word', { skip }, () => {
+  /** A proxy that is up, in a monitor that only checks when there is reason to. */
+  const runUp = async (t: TestContext) => {
+    const own = await serve(t, (socket) => socket.end());
+    const proxy = await fakeProxy(t, { bindings: [bindingAt(own.port)] });
+    const running = await rig(t, proxy, { intervalMs: 3_600_000 });
+    await until(() => running.proxyMonitor.health().state === 'up', 'up');
+    return { proxy, ...running };
+  };
+  const NOTHING = { total: 0, crash: 0, incident: null };
+  const countsOf = ({ proxyMonitor }: { readonly proxyMonitor: ProxyMonitor }) => {
+    const { failures, restarts, incident } = proxyMonitor.health();
+    return { total: failures.total, crash: restarts.crash, incident: incident?.cause ?? null };
+  };
+
+  for (const status of ['stopping', 'stopped', undefined] as const)
+    test(`was stopped by the operator, when PM2 then has it as ${status ?? 'deleted'}, however late the monitor is`, async (t) => {
+      const running = await runUp(t);
+      const { proxyMonitor, proxy, setPm2, lines, remedies } = running;
+      setPm2(status, null);
+      await proxy.end('unexpected');
+      await until(() => proxyMonitor.health().state === 'stopped', 'stopped');
+      assert.deepEqual([countsOf(running), lines, remedies], [NOTHING, [], []]);
+    });
+
+  test('is decided on by the list of 100 ms later: PM2 shows what it stops as given up for a moment', async (t) => {
+    const running = await runUp(t);
+    const { proxyMonitor, proxy, setPm2, notBefore } = running;
+    const endedAt = performance.now();
+    setPm2('stopped', null);
+    await proxy.end('unexpected');
+    await until(() => proxyMonitor.health().state === 'stopped', 'stopped');
+    assert.ok((notBefore.at(-1) ?? 0) >= endedAt + 100);
+  });
+
+  test('within a check that has an older list is decided on by the next one', async (t) => {
+    const running = await runUp(t);
+    const { proxyMonitor, proxy, scene, setPm2, notBefore, lines } = running;
+    let goOn: () => void = () => {};
+    scene.list = new Promise((done) => {
+      goOn = done;
+    });
+    const asked = notBefore.length;
+    proxyMonitor.checkNow();
+    await until(() => notBefore.length > asked, 'a check');
+    // The list of this check is that of before the end.
+    setPm2('gave_up', null);
+    await proxy.end('unexpected');
+    goOn();
+    await until(() => proxyMonitor.lastCheck()?.evidence.pm2 === 'gave_up' || notBefore.length > asked + 1);
+    setPm2('stopped', null);
+    await until(() => proxyMonitor.health().state === 'stopped', 'stopped');
+    assert.deepEqual([countsOf(running), lines], [NOTHING, []]);
+  });
+
+  test('has crashed, also when PM2 has restarted it before anybody could look, and has crashed once', async (t) => {
+    const running = await runUp(t);
+    const { proxyMonitor, proxy, setPm2 } = running;
+    setPm2('online', process.ppid);
+    await proxy.end('unexpected');
+    await until(() => proxyMonitor.health().pid === process.ppid, 'the next process');
+    assert.equal(countsOf(running).crash, 1);
+  });
+
+  test('has crashed, when PM2 does not answer, and not before it is known that it does not', async (t) => {
+    const running = await runUp(t);
+    const { proxyMonitor, proxy, scene, notBefore } = running;
+    scene.listProblem = PENDING;
+    await proxy.end('unexpected');
+    const asked = notBefore.length;
+    await until(() => notBefore.length > asked + 3, 'checks');
+    assert.deepEqual(countsOf(running), NOTHING);
+    scene.listProblem = 'PM2 did not answer within 2000 ms';
+    await until(() => proxyMonitor.health().incident !== null, 'the crash');
+    assert.deepEqual(countsOf(running), { total: 1, crash: 1, incident: 'crashed' });
+  });
+});
+
 test('a proxy that hangs just after a check is found and restarted long before the next check', {
   skip,
 }, async (t) => {
@@ -145,12 +227,14 @@ describe('after a remedy', { skip }, () => {
     const proxy = await fakeProxy(t);
     const { setPm2, scene, remedies, notBefore } = await rig(t, proxy);
     let remediedAt = Number.POSITIVE_INFINITY;
+    let asked = Number.POSITIVE_INFINITY;
     scene.remedy = async () => {
       setPm2('online');
+      asked = notBefore.length;
       remediedAt = performance.now();
     };
     setPm2('gave_up', null);
-    await until(() => remedies.length > 0 && (notBefore.at(-1) ?? 0) > 0, 'a check after the remedy');
+    await until(() => notBefore.length > asked, 'a check after the remedy');
     assert.equal(remedies[0]?.[0], 'start');
     assert.ok((notBefore.at(-1) ?? 0) >= remediedAt);
   });

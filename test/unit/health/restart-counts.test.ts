@@ -122,6 +122,10 @@ describe('a crash is counted once', () => {
       ],
       1,
     ],
+    'reported by its socket twice': [
+      (scenario) => [10_000, 10_100].map((at) => reportBySocket(scenario, at)),
+      1,
+    ],
     'and once more for the next process': [
       (scenario) => [
         reportBySocket(scenario, 10_000),
@@ -137,6 +141,21 @@ describe('a crash is counted once', () => {
       crash(scenario);
       assert.deepEqual(scenario.health().restarts, { crash: crashes, forced: 0 });
     });
+
+  test('and one that its socket reports of a process that is counted already is no further failure', () => {
+    const scenario = startScenario();
+    reportByList(scenario, 10_000, 100);
+    assert.deepEqual(reportBySocket(scenario, 10_100), []);
+    assert.equal(scenario.health().failures.total, 1);
+  });
+});
+
+test('a process that was killed because it did not stop has not crashed, whatever PM2 shows for a moment', () => {
+  const scenario = startScenario();
+  scenario.check(10_000, { pm2: 'stopping', stopping: 'overdue', heartbeat: 'silent' });
+  scenario.check(10_100, { pm2: 'gave_up', process: 'gone', heartbeat: 'unknown' }, null);
+  assert.deepEqual(scenario.send({ kind: 'crash', at: 10_200 }), []);
+  assert.deepEqual([scenario.health().restarts.crash, scenario.health().incident], [0, null]);
 });
 
 test('a proxy that announced its shutdown may be gone for 5 s before that is a failure', () => {

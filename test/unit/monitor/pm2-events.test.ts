@@ -53,6 +53,15 @@ describe('events of an app bring its next check forward', () => {
   });
 });
 
+test('an end that PM2 has not reported yet is waited for as one that it has', (t) => {
+  const { emit, pass, checks, debouncer } = rig(t);
+  assert.equal(debouncer.onEnd(), 100);
+  assert.equal(debouncer.stableAt(), 600);
+  pass(10);
+  emit('exit');
+  assert.deepEqual([checks, debouncer.stableAt()], [[], 610]);
+});
+
 test('a check waits until PM2 shows what has ended as it is', async (t) => {
   const { emit, debouncer } = rig(t);
   await debouncer.whenStable();
