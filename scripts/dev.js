@@ -31,6 +31,9 @@ const CONFIG_POLL_MS = 300;
 const EXIT_POLL_MS = 20;
 const EXIT_TIMEOUT_MS = 10_000;
 
+/** The exit code of `start` when PM2 has the apps, and one of them did not come up (src/commands/table.ts). */
+const NOT_ALL_CAME_UP = 1;
+
 /** The files of dist/ that each app has in it. Every other file is a command of its own. */
 const FILES_OF_ALL = ['cli.js', 'pm2/ecosystem.js'];
 const FILES_OF_MONITOR = [...FILES_OF_ALL, 'commands/run/monitor.js'];
@@ -40,8 +43,10 @@ const FILES_OF_PROXIES = [...FILES_OF_ALL, 'commands/run/run.js', 'commands/run/
 const [chosenName] = process.argv.slice(2);
 /** The hash of each file as it was last written, by its place in dist/. */
 const hashes = new Map();
-/** The names of the proxies that were started; undefined while nothing was. */
+/** The names of the proxies that PM2 has; undefined while it has none. */
 let proxies;
+/** True when all of them came up at the last start. Otherwise the next change starts all of them again. */
+let hasComeUp = false;
 /** The process that follows the logs. */
 let logs;
 let isStopping = false;
@@ -147,7 +152,7 @@ const onBuild = async ({ errors, outputFiles }, builtMs) => {
   const built =
     files.length === outputFiles.length ? 'everything' : files.join(', ') || 'nothing that differs';
   print(`built ${built} in ${builtMs} ms`);
-  if (!proxies) return startAll();
+  if (!hasComeUp) return startAll();
   const concerned = [
     ...(files.some((file) => FILES_OF_PROXIES.includes(file)) ? selectProxies(proxies) : []),
     ...(files.some((file) => FILES_OF_MONITOR.includes(file)) ? [MONITOR] : []),
@@ -178,13 +183,21 @@ const startAll = async () => {
     return;
   }
   const { code, output } = await run([CLI, 'start']);
-  if (code !== 0) return print(`cannot start; correct this, then change the config or src/:\n${output}`);
+  hasComeUp = code === 0;
+  if (code !== 0 && code !== NOT_ALL_CAME_UP)
+    return print(`cannot start; correct this, then change the config or src/:\n${output}`);
   const isFirst = proxies === undefined;
   const isSame = proxies?.join() === names.join();
   proxies = names;
-  print(`started ${[...names, MONITOR].join(', ')} in ${millisecondsSince(startedAt)} ms`);
+  const apps = [...names, MONITOR].join(', ');
+  print(
+    hasComeUp
+      ? `started ${apps} in ${millisecondsSince(startedAt)} ms`
+      : `not everything came up, and the next change starts it again:\n${output}`,
+  );
   const variables = Object.entries(OWN_ENV).map(([name, path]) => `${name}=${path}`);
   if (isFirst) print(`for their status: ${variables.join(' ')} node ${CLI} status`);
+  // The log of an app that did not come up says why.
   if (!isSame) followLogs(isFirst ? 20 : 0);
 };
 

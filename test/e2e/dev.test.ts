@@ -10,8 +10,11 @@ import { isAlive } from '../../src/system/proc/procfs.ts';
 import { openUpstream } from '../support/pm2/pm2-sandbox.ts';
 import { until } from '../support/until.ts';
 
-/** Starts `npm run dev` in a copy of the project, whose config has one proxy on a unix socket. */
-const openDev = async (t: TestContext) => {
+/**
+ * Starts `npm run dev` in a copy of the project, whose config has one proxy on a unix socket.
+ * @param prepare changes the copy before the start. Default: nothing
+ */
+const openDev = async (t: TestContext, prepare: (folder: string) => void = () => {}) => {
   const folder = mkdtempSync(join(tmpdir(), 'sp-'));
   const home = join(folder, '.dev');
   for (const name of ['src', 'scripts', 'package.json', 'ecosystem.config.js'])
@@ -21,6 +24,7 @@ const openDev = async (t: TestContext) => {
   const socket = join(folder, 'app.sock');
   const proxies = [{ listen: `unix:${socket}`, upstream: `127.0.0.1:${upstream.port}` }];
   writeFileSync(join(folder, 'steadyport.json'), JSON.stringify({ proxies, monitor: { http: false } }));
+  prepare(folder);
   const env = { PATH: process.env['PATH'] ?? '', HOME: folder };
   const start = (...args: readonly string[]) => {
     const child = spawn(process.execPath, ['scripts/dev.js', ...args], { cwd: folder, env });
@@ -69,6 +73,21 @@ const get = (socketPath: string): Promise<number | undefined> =>
       .once('error', fail)
       .end(),
   );
+
+test('npm run dev shows why an app does not come up, and starts it again after the next change', async (t) => {
+  const dev = await openDev(t, (folder) => {
+    const path = join(folder, 'src/commands/run/run.ts');
+    writeFileSync(path, `throw new Error('broken at its start');\n${readFileSync(path, 'utf8')}`);
+  });
+  await dev.waitFor(/^dev: not everything came up, and the next change starts it again:$/m);
+  await dev.waitFor(/^✗ app\.sock .*DOWN \(crash/m);
+  await dev.waitFor(/^unix-proxy-app\.sock +err \| Error: broken at its start$/m);
+
+  dev.edit('src/commands/run/run.ts', "throw new Error('broken at its start');", '');
+  await dev.waitFor(/^unix-proxy-app\.sock +\| .*connections are logged in/m);
+  await dev.waitFor(/^dev: started unix-proxy-app\.sock, proxy-monitor in \d+ ms$/m);
+  assert.equal(await get(dev.socket), 200);
+});
 
 test('npm run dev restarts what a change concerns, survives a broken one, and leaves nothing behind', async (t) => {
   const dev = await openDev(t);

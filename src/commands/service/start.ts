@@ -23,7 +23,7 @@ import { deleteApps } from './teardown.ts';
  * changed or do not run are started anew, and all others stay as they are (`pm2 start ecosystem.config.js` would restart
  * every app). It prints what works now, and what does not.
  * @returns 0 when the monitor and every proxy run. An upstream that is down, or a port that another process holds, is no
- * failed start: either may be mended in any order. 1 when one of them did not come up; PM2's own code when PM2 failed.
+ * failed start: either may be mended in any order. 1 when one of them did not come up, 4 when PM2 itself failed.
  */
 export const run = async (): Promise<number> => {
   const { config, settings } = requireConfig();
@@ -52,13 +52,16 @@ export const run = async (): Promise<number> => {
     const { exitCode, output } = await runPm2Command(args);
     if (exitCode !== 0) {
       process.stderr.write(output);
-      return exitCode;
+      return PM2_FAILED;
     }
   }
   const outcome = await waitForVerdicts(config, settings);
   process.stdout.write(renderOutcome(outcome, settings));
   return hasComeUp(outcome, apps) ? 0 : 1;
 };
+
+/** Of its own, since PM2's exit code for every failure is 1. */
+const PM2_FAILED = 4;
 
 /** What runs after the start. */
 interface Outcome {

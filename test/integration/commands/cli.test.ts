@@ -174,6 +174,14 @@ describe('a folder that cannot be made is reported before PM2 is started', { con
     });
 });
 
+test('a PM2 that cannot be started is another exit code than an app that does not come up', async () => {
+  const pm2Home = join(folder, 'pm2-without-a-log');
+  mkdirSync(join(pm2Home, 'pm2.log'), { recursive: true });
+  const { code, stderr } = await steadyport(['start'], { ...ENV, PM2_HOME: pm2Home });
+  assert.equal(code, 4);
+  assert.match(stderr, /EISDIR: .* '.*pm2\.log'/);
+});
+
 describe('a wrong setting exits with 2 and without a stack trace', { concurrency: 4 }, () => {
   const place = join(folder, 'with-a-folder-as-env');
   mkdirSync(join(place, '.env'), { recursive: true });
