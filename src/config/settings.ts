@@ -35,8 +35,8 @@ export interface Settings {
   readonly isUnderPm2: boolean;
   /** COLUMNS, the width of the terminal; undefined when it is no positive integer. */
   readonly columns: number | undefined;
-  /** npm_lifecycle_event, the npm script that runs this process, such as "start"; undefined without npm. */
-  readonly npmScript: string | undefined;
+  /** True when a script of this package's package.json runs this process, such as `npm start`. Another package's is none. */
+  readonly isNpmScript: boolean;
   /** The environment for the PM2 apps, without secrets. */
   readonly appEnv: Readonly<Record<string, string>>;
 }
@@ -61,7 +61,7 @@ export const readSettings = (configPath?: string): Settings => {
     variables: Object.fromEntries(CONFIG_VARIABLES.map((name) => [name, get(name)])),
     isUnderPm2: env['pm_id'] !== undefined,
     columns: parsePositiveInteger(env['COLUMNS']),
-    npmScript: env['npm_lifecycle_event'],
+    isNpmScript: env['npm_lifecycle_event'] !== undefined && env['npm_package_name'] === 'steadyport',
     appEnv: { ...inheritedEnv(), STEADYPORT_CONFIG: path, STEADYPORT_HOME: stateDir },
   };
 };

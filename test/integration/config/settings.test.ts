@@ -186,6 +186,13 @@ test('the rest of the environment is read once, and nonsense is none', () => {
   assert.deepEqual([plain.logFormat, plain.isUnderPm2, plain.columns], ['text', false, undefined]);
 });
 
+test('a script of another package is not taken for one of this package', () => {
+  const isNpmScript = (env: Env): boolean => settings(env).isNpmScript;
+  assert.equal(isNpmScript({ npm_lifecycle_event: 'start', npm_package_name: 'steadyport' }), true);
+  assert.equal(isNpmScript({ npm_lifecycle_event: 'start', npm_package_name: 'an-application' }), false);
+  assert.equal(isNpmScript({ npm_package_name: 'steadyport' }), false);
+});
+
 describe('a file that cannot be read is the mistake of whoever named it', () => {
   const folder = tempFolder();
   mkdirSync(join(folder, 'sub', '.env'), { recursive: true });
