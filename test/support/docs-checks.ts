@@ -175,9 +175,8 @@ const NPM_COMMANDS = ['ci', 'install', 'i', 'prune'];
 const checkCommand = (words: ShellCommand): readonly string[] => {
   const [program = '', ...args] = words;
   if (program === 'npm') return checkNpm(args);
-  if (program === 'pm2' || (program === 'npx' && args[0] === 'pm2'))
-    return checkPm2(program === 'pm2' ? args : args.slice(1));
-  if (program === 'npx') return [];
+  if (program === 'pm2') return ['PM2 may not be on the PATH: write "npx pm2"'];
+  if (program === 'npx') return args[0] === 'pm2' ? checkPm2(args.slice(1)) : [];
   if (program === 'steadyport') return checkSteadyport(args);
   if (program === 'node')
     return args[0] === 'dist/cli.js' ? checkSteadyport(args.slice(1)) : checkScript(args);
