@@ -1,6 +1,6 @@
 import { loadSource } from './sources.js';
 
-const HEAD = `# The decision table
+const HEAD = `# How are the states and causes decided?
 
 How the monitor judges a proxy after each check: the first row that matches decides. Generated from
 \`src/health/decision-table.ts\` by \`npm run generate\`.

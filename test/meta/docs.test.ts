@@ -81,9 +81,24 @@ test('each part that is generated is on a page', () => {
   );
 });
 
-test('README.md has at most 80 lines', () => {
+test('README.md has at most 50 lines', () => {
   const lines = pageOf('README.md').text.trimEnd().split('\n').length;
-  assert.ok(lines <= 80, `${lines} lines`);
+  assert.ok(lines <= 50, `${lines} lines`);
+});
+
+test('each page of docs/ has a question as its title, by which docs/README.md lists it', () => {
+  const pages = PAGES.filter(({ path }) => path.startsWith('docs/'));
+  const titled = pages.map((page) => ({ path: page.path, title: /^# (.+\?)\n/.exec(page.text)?.[1] }));
+  assert.deepEqual(
+    titled.filter(({ title }) => title === undefined),
+    [],
+  );
+  const { text } = pageOf('docs/README.md');
+  const unlisted = titled.filter(
+    ({ path, title }) =>
+      path !== 'docs/README.md' && !text.includes(`[${title}](${path.replace('docs/', '')})`),
+  );
+  assert.deepEqual(unlisted, []);
 });
 
 test('a page that is found by its question is short enough to be read', () => {
