@@ -1,8 +1,8 @@
 import { codeBlock } from './markdown.js';
-import { NOW, SNAPSHOT, snapshotIn, VIEW } from './samples.js';
 import { loadSource } from './sources.js';
 
 const { renderStatus } = loadSource('src/status/render.ts');
+const { INCIDENT, NOW, SNAPSHOT, snapshotIn, VIEW } = loadSource('test/support/docs-samples.ts');
 
 const PLAIN = { success: String, error: String, dim: String };
 const COLUMNS = 110;
@@ -20,7 +20,7 @@ export const symbolOf = (state) => renderStatus(snapshotIn(state), COLUMNS, PLAI
 const slackExample = () => {
   const { slackBody } = loadSource('src/alerting/channels/slack.ts');
   const { downNotification } = loadSource('src/alerting/policy/notifications.ts');
-  const notifications = [downNotification(VIEW, VIEW.health.incident)];
+  const notifications = [downNotification(VIEW, INCIDENT)];
   const { blocks } = slackBody({ id: '5f0c6a1e-…', createdAt: NOW, notifications });
   return blocks
     .map(({ text, elements }) => text?.text ?? elements[0].text)

@@ -1,4 +1,3 @@
-import { NOW, SNAPSHOT } from './samples.js';
 import { loadSource } from './sources.js';
 
 const COLUMNS = 88;
@@ -27,6 +26,7 @@ const COLOUR_OF_CODE = { 31: COLOURS.red, 32: COLOURS.green, 39: COLOURS.text };
 /** docs/images/status.svg: the status of an example, as `npm run status` prints it on a terminal. */
 export const makeStatusPicture = () => {
   const { renderStatus } = loadSource('src/status/render.ts');
+  const { NOW, SNAPSHOT } = loadSource('test/support/docs-samples.ts');
   const lines = ['$ npm run status', ...renderStatus(SNAPSHOT, COLUMNS, STYLE, NOW).trimEnd().split('\n')];
   const width = Math.ceil(COLUMNS * CHARACTER_WIDTH + 2 * MARGIN);
   const height = lines.length * LINE_HEIGHT + 2 * MARGIN;

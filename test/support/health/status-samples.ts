@@ -4,6 +4,7 @@ import {
   type MonitorStatus,
   NO_ALERTS,
   type ProxyStatus,
+  SNAPSHOT_VERSION,
   type Snapshot,
 } from '../../../src/status/snapshot.ts';
 
@@ -62,7 +63,7 @@ export const proxyStatus = (change: Partial<ProxyStatus>): ProxyStatus => {
 };
 
 export const snapshotOf = (...proxies: readonly ProxyStatus[]): Snapshot => ({
-  version: 2,
+  version: SNAPSHOT_VERSION,
   generatedAt: NOW_MS,
   monitor: MONITOR,
   monitorProblem: null,
