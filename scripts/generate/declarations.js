@@ -40,6 +40,9 @@ export const readList = (path, name) =>
     /(?:(\/\*\*[\s\S]*?\*\/)\s*)?'(\w+)',/g,
   );
 
+/** @returns the text of `export type NAME = …;` */
+export const readType = (path, name) => bodyOf(path, `export type ${name} = `, ';\n');
+
 const readMembers = (path, name, body, pattern) =>
   [...body.matchAll(pattern)].map(([, comment, member]) => {
     if (comment === undefined) throw new Error(`${path}: the member ${member} of ${name} has no comment`);

@@ -1,5 +1,5 @@
 import { makeConfigTables } from './config-tables.js';
-import { readFields, readList, readUnion } from './declarations.js';
+import { readFields, readList, readType, readUnion } from './declarations.js';
 import { makeExamples, symbolOf } from './examples.js';
 import { code, table } from './markdown.js';
 import { loadSource } from './sources.js';
@@ -64,16 +64,9 @@ const stateTable = () =>
     ]),
   );
 
-const REMEDIES = {
-  start: 'started',
-  relisten: 'asked to listen anew',
-  restart: 'restarted',
-  force_restart: 'killed and restarted',
-};
-
 const causeTable = () => {
   const { DECISION_TABLE } = loadSource('src/health/decision-table.ts');
-  const { describeCause } = loadSource('src/health/cause-text.ts');
+  const { describeCause, REMEDY_TEXTS } = loadSource('src/health/cause-text.ts');
   const subject = { place: 'port 6274', upstream: 'localhost:6274' };
   const rowsOf = (cause) =>
     DECISION_TABLE.flatMap(({ verdict }, index) =>
@@ -84,7 +77,7 @@ const causeTable = () => {
     const actions = verdicts.map(({ remedies, actAt }) => {
       if (remedies.length === 0) return 'nothing by the monitor';
       const when = actAt === 'threshold' ? 'at the threshold' : 'at failure 1';
-      return `${remedies.map((remedy) => REMEDIES[remedy]).join(', then ')}, ${when}`;
+      return `${remedies.map((remedy) => REMEDY_TEXTS[remedy]).join(', then ')}, ${when}`;
     });
     return [...new Set(actions)].join('; or ');
   };
@@ -110,12 +103,14 @@ const evidenceTable = () => {
   );
 };
 
-/** The values of a field's type; a named type stands for its values. */
+/** The values of a field's type. A named type stands for its values, unless it has a table of its own. */
 const valuesOf = (type) =>
   type
-    .replace('Level', "'ok' | 'warn' | 'restart' | 'unknown'")
     .split(' | ')
-    .map((member) => (member.startsWith("'") ? code(member.slice(1, -1)) : 'see below'))
+    .map((member) => {
+      if (member.startsWith("'")) return code(member.slice(1, -1));
+      return member === 'Pm2Evidence' ? 'see below' : valuesOf(readType('src/health/types.ts', member));
+    })
     .join(', ');
 
 const pm2Table = () =>

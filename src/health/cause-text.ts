@@ -1,4 +1,4 @@
-import type { Cause } from './types.ts';
+import type { Cause, Remedy } from './types.ts';
 
 /** The texts of a cause: for the log, and for the status and the alerts. */
 interface CauseTexts {
@@ -185,4 +185,13 @@ export const describeReason = (
 ): string | null => {
   if (what === null || detail === null) return what ?? detail;
   return relation === 'replaces' ? detail : `${what} (${detail})`;
+};
+
+/** What was done to a proxy: "restarted". */
+export const REMEDY_TEXTS: Readonly<Record<Remedy, string>> = {
+  start: 'started',
+  relisten: 'asked to listen again',
+  restart: 'restarted',
+  force_restart: 'killed and restarted',
+  kill: 'killed',
 };

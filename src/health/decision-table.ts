@@ -36,6 +36,12 @@ const neutralVerdict = (
   cause,
 });
 
+/**
+ * The definition of a crash loop: `threshold` crashes within `windowMs`. It ends when a process has run for `stableMs`. PM2 resets
+ * its own restart delay after the same time.
+ */
+export const CRASH_LOOP = { threshold: 5, windowMs: 120_000, stableMs: 30_000 };
+
 /** The first row that matches decides. `npm run generate` writes docs/decision-table.md from it. */
 export const DECISION_TABLE: readonly DecisionRow[] = [
   {
@@ -65,7 +71,7 @@ export const DECISION_TABLE: readonly DecisionRow[] = [
     why: 'nothing else will start it; one that answers although PM2 does not list it belongs to a daemon that died, and goes on serving',
   },
   {
-    finding: 'it crashes again and again, and the present process has not yet run for 30 s',
+    finding: `it has crashed ${CRASH_LOOP.threshold} times within ${CRASH_LOOP.windowMs / 60_000} min, and the present process has not yet run for ${CRASH_LOOP.stableMs / 1_000} s`,
     matches: ({ crashes }) => crashes === 'loop',
     verdict: failingVerdict('crash_loop', [], 'first_failure'),
     why: 'PM2 restarts it with growing pauses, and one more restart would not help; a process that runs for a moment is no recovery',
@@ -210,12 +216,6 @@ export const DECISION_TABLE: readonly DecisionRow[] = [
     why: 'it serves; a quantity over its warning limit is reported as a warning',
   },
 ];
-
-/**
- * The definition of a crash loop: `threshold` crashes within `windowMs`. It ends when a process has run for `stableMs`. PM2 resets
- * its own restart delay after the same time.
- */
-export const CRASH_LOOP = { threshold: 5, windowMs: 120_000, stableMs: 30_000 };
 
 /** The causes whose quantity is over its warning limit, or growing. They do not change the state of the proxy. */
 export const warningsOf = ({ openFiles, memory, cpu, lag }: Evidence): readonly Cause[] => {

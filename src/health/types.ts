@@ -77,7 +77,7 @@ export interface Evidence {
 const CAUSES = [
   /** The process is gone. */
   'crashed',
-  /** The process has crashed 5 times within 2 min, and has not run for 30 s since. */
+  /** The process crashes again and again (CRASH_LOOP in decision-table.ts). */
   'crash_loop',
   /** The process is stopped by a signal: SIGSTOP, or a debugger. */
   'stopped_by_signal',

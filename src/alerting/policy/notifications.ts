@@ -1,5 +1,5 @@
 import { MONITOR_APP } from '../../config/app-names.ts';
-import { describeCause, describeReason, explainCause } from '../../health/cause-text.ts';
+import { describeCause, describeReason, explainCause, REMEDY_TEXTS } from '../../health/cause-text.ts';
 import { isProxyFault } from '../../health/causes.ts';
 import type { Health, Incident, PastIncident } from '../../health/state.ts';
 import type { Cause, Remedy } from '../../health/types.ts';
@@ -181,14 +181,6 @@ const advise = (
 ): Pick<Notification, 'reason' | 'nextStep'> => {
   const explanation = explainCause(cause, proxy);
   return { reason: describeReason(explanation, detail), nextStep: explanation.next };
-};
-
-const REMEDY_TEXTS: Readonly<Record<Remedy, string>> = {
-  start: 'started',
-  relisten: 'asked to listen again',
-  restart: 'restarted',
-  force_restart: 'killed and restarted',
-  kill: 'killed',
 };
 
 /** "asked to listen again, killed and restarted 3 times" */
