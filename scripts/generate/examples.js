@@ -11,17 +11,26 @@ const COLUMNS = 110;
 export const makeExamples = () => ({
   'status-example': codeBlock(renderStatus(SNAPSHOT, COLUMNS, PLAIN, NOW)),
   'slack-example': codeBlock(slackExample()),
+  'webhook-example': codeBlock(webhookExample(), 'json'),
 });
 
 /** The symbol with which the status marks a state. */
 export const symbolOf = (state) => renderStatus(snapshotIn(state), COLUMNS, PLAIN, NOW).split('\n')[2][0];
 
+const messageOfOutage = () => {
+  const { downNotification } = loadSource('src/alerting/policy/notifications.ts');
+  return { id: '5f0c6a1e-…', createdAt: NOW, notifications: [downNotification(VIEW, INCIDENT)] };
+};
+
+const webhookExample = () => {
+  const { webhookBody } = loadSource('src/alerting/channels/webhook.ts');
+  return JSON.stringify(webhookBody(messageOfOutage(), SNAPSHOT.monitor.http), null, 2);
+};
+
 /** A message as Slack shows it to a reader whose zone is UTC. */
 const slackExample = () => {
   const { slackBody } = loadSource('src/alerting/channels/slack.ts');
-  const { downNotification } = loadSource('src/alerting/policy/notifications.ts');
-  const notifications = [downNotification(VIEW, INCIDENT)];
-  const { blocks } = slackBody({ id: '5f0c6a1e-…', createdAt: NOW, notifications });
+  const { blocks } = slackBody(messageOfOutage());
   return blocks
     .map(({ text, elements }) => text?.text ?? elements[0].text)
     .join('\n')

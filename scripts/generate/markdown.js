@@ -7,7 +7,7 @@ export const table = (heads, rows) =>
 
 export const code = (text) => `\`${text}\``;
 
-export const codeBlock = (text) => `\`\`\`text\n${text.trimEnd()}\n\`\`\`\n`;
+export const codeBlock = (text, language = 'text') => `\`\`\`${language}\n${text.trimEnd()}\n\`\`\`\n`;
 
 /** The words of a key in a description become code: "at most intervalMs" names a key. */
 export const markKeys = (text, keys) =>

@@ -4,6 +4,9 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import { webhookBody } from '../../src/alerting/channels/webhook.ts';
+import { alertsConfig } from '../support/alerting/fake-receivers.ts';
+import { message, notification } from '../support/alerting/notification-samples.ts';
 import {
   checkBlocks,
   checkCodes,
@@ -146,6 +149,24 @@ const keysIn = (value: unknown): readonly string[] => {
   const keys = Array.isArray(value) ? [] : Object.keys(value);
   return [...keys, ...Object.values(value).flatMap(keysIn)];
 };
+
+test('docs/alerts.md lists the labels and annotations of an alert, and says how long a message waits', () => {
+  const { text } = pageOf('docs/alerts.md');
+  const listed = [...text.matchAll(/^\| (label|annotation) \| `(\w+)` \|/gm)].map(
+    ([, kind, name]) => `${kind} ${name}`,
+  );
+  const [alert] = webhookBody(message(notification()), null).alerts;
+  assert.deepEqual(listed.toSorted(), [
+    ...Object.keys(alert?.annotations ?? {})
+      .map((name) => `annotation ${name}`)
+      .toSorted(),
+    ...Object.keys(alert?.labels ?? {})
+      .map((name) => `label ${name}`)
+      .toSorted(),
+  ]);
+  const { groupWaitMs } = alertsConfig();
+  assert.match(text, new RegExp(`\`groupWaitMs\` \\(${groupWaitMs / 1_000} s\\)`));
+});
 
 test('docs/metrics.md names every alert and record of the rules', () => {
   const rules = readFileSync('observability/rules.yml', 'utf8');
