@@ -13,6 +13,7 @@ export const makeDocsTables = () => ({
   commands: commandTable(),
   states: stateTable(),
   causes: causeTable(),
+  'monitor-problems': monitorProblemTable(),
   evidence: evidenceTable(),
   'evidence-pm2': pm2Table(),
   'close-reasons': closeReasonTable(),
@@ -63,6 +64,18 @@ const stateTable = () =>
       text,
     ]),
   );
+
+const monitorProblemTable = () => {
+  const { MONITOR_PROBLEM_KINDS } = loadSource('src/status/monitor-problem.ts');
+  return table(
+    ['Kind', 'The first line of the status', 'The ports meanwhile'],
+    Object.entries(MONITOR_PROBLEM_KINDS).map(([kind, { headline, endsSupervision }]) => [
+      code(kind),
+      headline,
+      endsSupervision ? 'are not watched: the exit code is 1, `/readyz` answers 503' : 'are watched as usual',
+    ]),
+  );
+};
 
 const causeTable = () => {
   const { DECISION_TABLE } = loadSource('src/health/decision-table.ts');

@@ -103,6 +103,13 @@ export const MONITOR_METRICS: readonly MetricRow<MonitorSample>[] = [
     labels: [],
     read: ({ monitor }) => monitor && toFlag(monitor.pm2Problem === null),
   },
+  {
+    name: 'monitor_problem',
+    type: 'gauge',
+    help: '1 for each problem of the monitor itself, or of what it needs; no sample for the others.',
+    labels: ['problem'],
+    read: ({ monitor }) => (monitor?.problems ?? []).map(({ kind }) => [{ problem: kind }, 1]),
+  },
   ...processRows('monitor', ({ own }) => own),
   {
     name: 'monitor_event_loop_lag_seconds',

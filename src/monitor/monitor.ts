@@ -15,6 +15,7 @@ import type { Pm2 } from '../pm2/client.ts';
 import { createProcessList } from '../pm2/process-list.ts';
 import type { Restarter } from '../pm2/restart.ts';
 import type { EvidenceByProxy } from '../status/evidence.ts';
+import { monitorProblems } from '../status/monitor-problem.ts';
 import type { MonitorStatus, ProxyStatus } from '../status/snapshot.ts';
 import type { StateDir } from '../system/state-dir.ts';
 import { loadHealth, removeAllDrafts, saveHealth } from './health-store.ts';
@@ -25,7 +26,7 @@ import { ProxyMonitor, type ProxyMonitorDeps } from './proxy-monitor.ts';
 export interface Monitor {
   status(): { readonly proxies: readonly ProxyStatus[] } & Pick<
     MonitorStatus,
-    'lastCheckAt' | 'pm2Problem' | 'checkProblem'
+    'lastCheckAt' | 'pm2Problem' | 'problems'
   >;
   /** The evidence of each proxy's last check. */
   evidence(): EvidenceByProxy;
@@ -100,12 +101,16 @@ export const startMonitor = ({ config, apps, stateDir, pm2, restart, log }: Moni
   pm2.subscribe((event) => monitorsByName.get(event.app)?.onPm2Event(event));
   save();
   return {
-    status: () => ({
-      proxies: proxyMonitors.map((proxyMonitor) => proxyMonitor.status()),
-      lastCheckAt: Math.min(...proxyMonitors.map((proxyMonitor) => proxyMonitor.lastCheckAt())),
-      pm2Problem: processList.problem(),
-      checkProblem: firstOf(proxyMonitors.map((proxyMonitor) => proxyMonitor.checkProblem())),
-    }),
+    status: () => {
+      return {
+        proxies: proxyMonitors.map((proxyMonitor) => proxyMonitor.status()),
+        lastCheckAt: Math.min(...proxyMonitors.map((proxyMonitor) => proxyMonitor.lastCheckAt())),
+        pm2Problem: processList.problem(),
+        problems: monitorProblems({
+          checks_fail: firstOf(proxyMonitors.map((proxyMonitor) => proxyMonitor.checkProblem())),
+        }),
+      };
+    },
     evidence: () => Object.fromEntries(proxyMonitors.map(({ name, lastCheck }) => [name, lastCheck()])),
     alertViews: () => proxyMonitors.map((proxyMonitor) => proxyMonitor.alertView()),
     proxyMetrics: () => {

@@ -1,5 +1,41 @@
 import { MONITOR_APP } from '../config/app-names.ts';
 
+interface ProblemKind {
+  /** The sentence in the first line of the status. */
+  readonly headline: string;
+  /** The beginning of the problem's own line in the status. */
+  readonly label: string;
+  /** True when the ports are not watched while it lasts, so that the status is not healthy, whatever is known of them. */
+  readonly endsSupervision: boolean;
+}
+
+/** The kinds of problems that a monitor which answers has with itself, or with what it needs; the gravest first. */
+export const MONITOR_PROBLEM_KINDS = {
+  checks_fail: {
+    headline: 'Checks fail in the monitor.',
+    label: 'checks fail in the monitor itself',
+    endsSupervision: true,
+  },
+} as const satisfies Readonly<Record<string, ProblemKind>>;
+
+export type MonitorProblemKind = keyof typeof MONITOR_PROBLEM_KINDS;
+
+/** One problem of a monitor that answers. */
+export interface MonitorProblem {
+  readonly kind: MonitorProblemKind;
+  /** What is wrong, and what to do where that is known; without a full stop at the end. */
+  readonly text: string;
+}
+
+/** The list of the problems. @param texts the text of each kind; null for a problem that there is not */
+export const monitorProblems = (
+  texts: Readonly<Record<MonitorProblemKind, string | null>>,
+): readonly MonitorProblem[] =>
+  (Object.keys(MONITOR_PROBLEM_KINDS) as MonitorProblemKind[]).flatMap((kind) => {
+    const text = texts[kind];
+    return text === null ? [] : [{ kind, text }];
+  });
+
 /** A monitor whose process exists and does not answer; null: unknown. */
 export interface UnresponsiveMonitor {
   readonly pid: number | null;

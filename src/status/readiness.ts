@@ -1,5 +1,7 @@
 import { isWithin } from '../lib/duration.ts';
+import { MONITOR_PROBLEM_KINDS } from './monitor-problem.ts';
 import type { Snapshot } from './snapshot.ts';
+import { supervisionProblemOf } from './summary.ts';
 
 /** A check that is later than this proves nothing about the present. */
 const MAX_CHECK_DELAY_MS = 10_000;
@@ -14,9 +16,9 @@ export const readinessProblem = (snapshot: Snapshot): string | null =>
 
 const supervisionProblem = ({ monitor, generatedAt }: Snapshot): string | null => {
   if (monitor === null) return 'no monitor';
-  const { checkProblem, pm2Problem, lastCheckAt, intervalMs } = monitor;
-  // A monitor of an earlier version reports no such problem.
-  if (typeof checkProblem === 'string') return `checks fail in the monitor: ${checkProblem}`;
+  const { pm2Problem, lastCheckAt, intervalMs } = monitor;
+  const problem = supervisionProblemOf(monitor);
+  if (problem) return `${MONITOR_PROBLEM_KINDS[problem.kind].label}: ${problem.text}`;
   if (pm2Problem !== null) return `PM2: ${pm2Problem}`;
   return isWithin(lastCheckAt, generatedAt, intervalMs + MAX_CHECK_DELAY_MS)
     ? null

@@ -1,6 +1,7 @@
 import { describeReason, explainCause } from '../health/cause-text.ts';
 import type { ProxyState } from '../health/state.ts';
 import { formatDuration } from '../lib/duration.ts';
+import { MONITOR_PROBLEM_KINDS } from './monitor-problem.ts';
 import {
   type AlertsStatus,
   type MonitorStatus,
@@ -9,7 +10,7 @@ import {
   type ProxyStatus,
   type Snapshot,
 } from './snapshot.ts';
-import { headlineOf, isHealthy } from './summary.ts';
+import { headlineOf, isHealthy, problemsOf } from './summary.ts';
 import { truncate, wrap } from './text-layout.ts';
 
 /** Functions that colour text. Without colours they return it unchanged. */
@@ -29,11 +30,9 @@ export const renderStatus = (snapshot: Snapshot, columns: number, style: TextSty
       renderProxy(proxy, columns, now).map((line, row) => styleLine(truncateLine(line), row, proxy, style)),
     ),
     monitor
-      ? [
-          renderMonitor(monitor, now),
-          ...renderCheckProblem(monitor),
-          ...renderAlerts(monitor.alerts, now),
-        ].map(truncateLine)
+      ? [renderMonitor(monitor, now), ...renderProblems(monitor), ...renderAlerts(monitor.alerts, now)].map(
+          truncateLine,
+        )
       : renderMonitorProblem(snapshot, columns),
     log.length > 0
       ? [truncateLine('Last lines of the log:'), ...log.map((line) => style.dim(truncateLine(`  ${line}`)))]
@@ -206,8 +205,8 @@ const renderMonitor = (
   `✓ proxy-monitor  pid ${pid}  checks every ${formatDuration(intervalMs)}, last ${formatDuration(Math.max(0, now - lastCheckAt))} ago` +
   `${http ? `  ${http}` : ''}${pm2Problem ? `  PM2: ${pm2Problem}` : ''}`;
 
-const renderCheckProblem = ({ checkProblem }: MonitorStatus): string[] =>
-  checkProblem ? [`! checks fail in the monitor itself  ${checkProblem}`] : [];
+const renderProblems = (monitor: MonitorStatus): string[] =>
+  problemsOf(monitor).map(({ kind, text }) => `! ${MONITOR_PROBLEM_KINDS[kind].label}  ${text}`);
 
 /** A line about the alerts; none while there is no silence, no channel has a problem and no message waits. */
 const renderAlerts = ({ silenceEndsAt, channels }: AlertsStatus, now: number): string[] => {

@@ -7,6 +7,7 @@
 import type { Usage } from '../health/resource-limits.ts';
 import type { ProxyState } from '../health/state.ts';
 import type { Cause, Remedy } from '../health/types.ts';
+import type { MonitorProblem } from './monitor-problem.ts';
 
 /** Another version is of a monitor or a command of another release: its fields may have other names. */
 export const SNAPSHOT_VERSION = 2;
@@ -36,8 +37,8 @@ export interface MonitorStatus {
   readonly lastCheckAt: number;
   /** The reason why PM2's list is not available; null when it is. */
   readonly pm2Problem: string | null;
-  /** Why checks fail in the monitor itself, so that nothing is known of a port; null when none does. */
-  readonly checkProblem: string | null;
+  /** What is wrong with the monitor itself, or with what it needs; the gravest first. */
+  readonly problems: readonly MonitorProblem[];
   /** The URL of the monitor's HTTP; null while it is not served. */
   readonly http: string | null;
   readonly alerts: AlertsStatus;

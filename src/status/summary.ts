@@ -1,17 +1,25 @@
+import { MONITOR_PROBLEM_KINDS, type MonitorProblem } from './monitor-problem.ts';
 import type { MonitorStatus, ProxyStatus, Snapshot } from './snapshot.ts';
 
 /**
- * 0: all are up (an optional proxy may wait, a proxy that is not needed counts as up), and all are checked; 1: anything else;
- * 3: no monitor.
+ * 0: all are up (an optional proxy may wait, a proxy that is not needed counts as up), and the monitor watches them; 1:
+ * anything else; 3: no monitor.
  */
 export const exitCodeOf = ({ monitor, proxies }: Snapshot): 0 | 1 | 3 => {
   if (monitor === null) return 3;
-  return proxies.length > 0 && proxies.every(isHealthy) && !isCheckFailing(monitor) ? 0 : 1;
+  return proxies.length > 0 && proxies.every(isHealthy) && isSupervising(monitor) ? 0 : 1;
 };
 
-/** A monitor of an earlier version reports no such problem. */
-const isCheckFailing = ({ checkProblem }: Pick<MonitorStatus, 'checkProblem'>): boolean =>
-  typeof checkProblem === 'string';
+const isSupervising = (monitor: MonitorStatus): boolean => supervisionProblemOf(monitor) === undefined;
+
+/** The gravest problem for which the ports are not watched; undefined when they are. */
+export const supervisionProblemOf = (monitor: MonitorStatus): MonitorProblem | undefined =>
+  problemsOf(monitor).find(({ kind }) => MONITOR_PROBLEM_KINDS[kind].endsSupervision);
+
+/** The problems of the monitor itself. A monitor of an earlier version reports none. */
+export const problemsOf = ({
+  problems,
+}: Partial<Pick<MonitorStatus, 'problems'>>): readonly MonitorProblem[] => problems ?? [];
 
 export const isHealthy = ({ state }: ProxyStatus): boolean =>
   state === 'up' || state === 'waiting' || state === 'not_needed';
@@ -54,13 +62,13 @@ export const headlineOf = (snapshot: Snapshot): string => {
     unhealthy.length === 0
       ? plural(proxies.length, 'The port is up.', `All ${proxies.length} ports are up.`)
       : `${unhealthy.length} of ${proxies.length} ports not up: ${causes}`;
-  return [monitorMessageOf(snapshot), portsMessage].filter((message) => message !== null).join(' ');
+  return [...monitorMessagesOf(snapshot), portsMessage].join(' ');
 };
 
-const monitorMessageOf = ({ monitor, monitorProblem }: Snapshot): string | null => {
-  if (monitorProblem) return 'The monitor does not answer.';
-  if (monitor === null) return 'No monitor.';
-  return isCheckFailing(monitor) ? 'Checks fail in the monitor.' : null;
+const monitorMessagesOf = ({ monitor, monitorProblem }: Snapshot): readonly string[] => {
+  if (monitorProblem) return ['The monitor does not answer.'];
+  if (monitor === null) return ['No monitor.'];
+  return problemsOf(monitor).map(({ kind }) => MONITOR_PROBLEM_KINDS[kind].headline);
 };
 
 /** @param many the text for none and for several */

@@ -113,7 +113,7 @@ test('whatever is in the place of a state file: no proxy is restarted, the page 
       await until(async () => (await metric('connections_total', port)) === 1, `the count of ${port}`);
     assert.equal(await metric('check_errors_total', second), 0);
     if (at < 3) assert.equal(read('monitor.json').ports[second].health.firstCheckAt, firstCheckAt);
-    assert.equal((await sandbox.status()).monitor?.checkProblem, null);
+    assert.deepEqual((await sandbox.status()).monitor?.problems, []);
   }
   assert.deepEqual(
     asides()

@@ -20,7 +20,7 @@ export const MONITOR: MonitorStatus = {
   intervalMs: 1_000,
   lastCheckAt: NOW_MS - 300,
   pm2Problem: null,
-  checkProblem: null,
+  problems: [],
   http: '127.0.0.1:6270',
   alerts: NO_ALERTS,
 };

@@ -26,8 +26,8 @@ describe('the supervision', () => {
     ['has no ports', snapshotOf(), 'no ports'],
     [
       'has checks that fail',
-      withMonitor({ checkProblem: 'port 6274: a bug' }),
-      'checks fail in the monitor: port 6274: a bug',
+      withMonitor({ problems: [{ kind: 'checks_fail', text: 'port 6274: a bug' }] }),
+      'checks fail in the monitor itself: port 6274: a bug',
     ],
     [
       'has lost PM2',

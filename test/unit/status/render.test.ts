@@ -182,7 +182,7 @@ test("the monitor's row says why PM2's list could not be had", () => {
 test('checks that fail in the monitor are in the first line, in a line of their own, and in the exit code', () => {
   const snapshot = {
     ...snapshotOf(proxyStatus({})),
-    monitor: { ...MONITOR, checkProblem: 'port 6274: a bug' },
+    monitor: { ...MONITOR, problems: [{ kind: 'checks_fail' as const, text: 'port 6274: a bug' }] },
   };
   const lines = render(snapshot).split('\n');
   assert.equal(lines[0], 'Checks fail in the monitor. The port is up.');
