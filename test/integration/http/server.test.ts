@@ -81,7 +81,10 @@ test('/ lists the pages, with links for a browser, and each of them answers', as
 test('/readyz says what is not ready', async (t) => {
   let snapshot = snapshotOf(proxyStatus({}));
   const { get } = await serve(t, () => snapshot);
-  snapshot = { ...snapshot, monitor: { ...MONITOR, problems: [{ kind: 'checks_fail', text: 'port 6274: a bug' }] } };
+  snapshot = {
+    ...snapshot,
+    monitor: { ...MONITOR, problems: [{ kind: 'checks_fail', text: 'port 6274: a bug' }] },
+  };
   assert.deepEqual(
     await get('/readyz'),
     json(503, { ok: false, problem: 'checks fail in the monitor itself: port 6274: a bug' }),
