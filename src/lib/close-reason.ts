@@ -29,6 +29,10 @@ const REFUSALS: readonly string[] = ['not_allowed', 'too_many', 'loop'] satisfie
 /** True when the proxy itself refused the client, whatever the upstream would have answered. */
 export const isRefusal = (reason: string): boolean => REFUSALS.includes(reason);
 
+/** The setting that lets a client in which the allow list has refused. @param allow the list as it is */
+export const allowHint = (allow: readonly string[], clientHost: string): string =>
+  `to let it in: "allow": ${JSON.stringify([...allow, clientHost])}`;
+
 /** The reason for a failed connect to the upstream, by the error code of the system. */
 export const connectErrorReason = (errorCode: string): CloseReason => {
   switch (errorCode) {

@@ -6,8 +6,10 @@ import { type Health, uptimeOf } from '../health/state.ts';
 import type { Cause } from '../health/types.ts';
 import { schemeOf } from '../kinds/probes/registry.ts';
 import { formatAddress, ipFamily, isLoopback } from '../lib/address.ts';
+import { isRefusal } from '../lib/close-reason.ts';
 import { bindAddresses, formatListenSpec } from '../lib/listen-spec.ts';
 import type { ProxyMetrics } from '../metrics/sample.ts';
+import type { ProxyReport } from '../proxy/report.ts';
 import type { CheckDetails } from '../status/evidence.ts';
 import type { ProxyStatus } from '../status/snapshot.ts';
 import { localAddresses } from '../system/proc/network-interfaces.ts';
@@ -42,6 +44,7 @@ export const describeProxy = (
     listen: boundAddresses.length > 0 ? boundAddresses.map(formatAddress) : [formatListenSpec(proxy.listen)],
     upstream: formatAddress(proxy.upstream),
     optional: proxy.optional,
+    allow: proxy.allow,
     state,
     cause,
     since,
@@ -64,6 +67,7 @@ export const describeProxy = (
     usage: checkReport?.usage ?? usageOf(NO_SAMPLES),
     nextRestartAt: health.breaker.openCount > 0 ? health.breaker.nextRestartAt : null,
     connections: { active: report?.connections.active ?? 0, total: report?.connections.total ?? 0 },
+    refusals: refusalsOf(report),
     checkMs: checkReport?.probeMs ?? null,
     portOwner: portOwnerOf(checkReport),
     urls: urlsOf(
@@ -141,6 +145,13 @@ export const describeCheck = (
     detail: report.detail,
   },
   usage: report.usage,
+});
+
+const refusalsOf = (report: ProxyReport | null): ProxyStatus['refusals'] => ({
+  byReason: Object.fromEntries(
+    Object.entries(report?.connections.byReason ?? {}).filter(([reason]) => isRefusal(reason)),
+  ),
+  lastNotAllowed: report?.lastNotAllowed ?? null,
 });
 
 const portOwnerOf = (checkReport: CheckReport | undefined): string | null => {

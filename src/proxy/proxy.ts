@@ -8,11 +8,11 @@ import { type Address, formatAddress } from '../lib/address.ts';
 import { CLOSE_REASONS } from '../lib/close-reason.ts';
 import { createPeriodicTask } from '../lib/periodic-task.ts';
 import type { Log } from '../logging/logger.ts';
-import { createStatsCollector, type StatsCollector } from './connection-stats.ts';
+import { createStatsCollector } from './connection-stats.ts';
 import type { ConnectionRecord, CreateEngine, Engine, EngineHooks } from './engine.ts';
 import { createListeners } from './listeners.ts';
 import { allowHintFor, createRefusalLog } from './refusal-log.ts';
-import type { ProxyReport } from './report.ts';
+import type { ProxyReport, RefusedClient } from './report.ts';
 
 /**
  * The interval at which each address that is not bound is tried again: addresses come and go, and a taken port may
@@ -50,7 +50,12 @@ export const startProxy = async (
 ): Promise<RunningProxy> => {
   const startedAt = Date.now();
   const stats = createStatsCollector();
-  const engine = await createEngine(config, createEngineHooks(config, stats, log, onDeath, accessLog));
+  let lastNotAllowed: RefusedClient | null = null;
+  const onEnd = ({ reason, client, isConnected, connectMs, totalMs }: ConnectionRecord): void => {
+    stats.add(reason, isConnected ? connectMs : null, totalMs);
+    if (reason === 'not_allowed') lastNotAllowed = { host: client.host, at: Date.now() };
+  };
+  const engine = await createEngine(config, createEngineHooks(config, onEnd, log, onDeath, accessLog));
   const listeners = createListeners(config, engine, log);
   await listeners.rebind();
   log('engine', `${config.id}: ${engine.name} engine${engine.reason ? ` (${engine.reason})` : ''}`, {
@@ -72,6 +77,7 @@ export const startProxy = async (
       dataPath: engine.dataPath(),
       bindings: listeners.list(),
       connections: { ...engine.counts(), ...stats.read() },
+      lastNotAllowed,
       cpuMs: cpuMs(),
     }),
     relisten: () => void listeners.relisten(),
@@ -83,10 +89,10 @@ export const startProxy = async (
   };
 };
 
-/** Counts and logs what happens to the connections of the engine, and to the engine itself. */
+/** Counts (`onEnd`) and logs what happens to the connections of the engine, and to the engine itself. */
 const createEngineHooks = (
   config: ProxyConfig,
-  stats: StatsCollector,
+  onEnd: EngineHooks['onEnd'],
   log: Log,
   onDeath: () => void,
   accessLog: Log,
@@ -109,12 +115,11 @@ const createEngineHooks = (
     },
     onError: (error) => log('accept_failed', `${config.id}: ${error.message}`, { proxy: config.name }),
     onEnd: (record) => {
-      const { reason, connectMs, totalMs } = record;
-      stats.add(reason, record.isConnected ? connectMs : null, totalMs);
+      onEnd(record);
       accessLog('connection', describeConnection(config, record), () => ({
         proxy: config.name,
         ...record,
-        haproxy: CLOSE_REASONS[reason].haproxy,
+        haproxy: CLOSE_REASONS[record.reason].haproxy,
       }));
       logRefusal?.(record);
     },

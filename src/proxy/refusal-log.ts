@@ -1,6 +1,6 @@
 import type { ProxyConfig } from '../config/config.ts';
 import { formatAddress } from '../lib/address.ts';
-import { CLOSE_REASONS, type CloseReason, isRefusal } from '../lib/close-reason.ts';
+import { allowHint, CLOSE_REASONS, type CloseReason, isRefusal } from '../lib/close-reason.ts';
 import type { Log } from '../logging/logger.ts';
 import type { ConnectionRecord } from './engine.ts';
 
@@ -10,8 +10,7 @@ type RefusedConnection = Pick<ConnectionRecord, 'client' | 'reason'>;
 export const allowHintFor = (
   { allow }: Pick<ProxyConfig, 'allow'>,
   { client, reason }: RefusedConnection,
-): string =>
-  reason === 'not_allowed' ? `; to let it in: "allow": ${JSON.stringify([...allow, client.host])}` : '';
+): string => (reason === 'not_allowed' ? `; ${allowHint(allow, client.host)}` : '');
 
 /** Each reason is logged at most once in this time, however many clients are refused. */
 const REFUSAL_LOG_INTERVAL_MS = 60_000;

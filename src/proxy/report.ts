@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { ipFamily } from '../lib/address.ts';
 import type { CloseReason } from '../lib/close-reason.ts';
 import { histogramSchema } from '../lib/histogram-schema.ts';
 import {
@@ -58,6 +59,17 @@ const bindingSchema = fields({
 /** One address that the proxy is configured to listen on. */
 export type Binding = v.InferOutput<typeof bindingSchema>;
 
+const refusedClientSchema = fields({
+  host: v.pipe(
+    text,
+    v.check((host) => ipFamily(host) !== 0, 'an IP address'),
+  ),
+  at: instant,
+});
+
+/** A client that was refused. */
+export type RefusedClient = v.InferOutput<typeof refusedClientSchema>;
+
 const reportSchema = fields({
   pid: processId,
   /** Milliseconds of the wall clock. */
@@ -69,6 +81,8 @@ const reportSchema = fields({
   dataPath: oneOf(['ok', 'stuck', 'unknown']),
   bindings: listOf(bindingSchema),
   connections: fields({ ...engineCountsSchema.entries, ...connectionStatsSchema.entries }),
+  /** The last client that the allow list refused; null while there is none. Proxies of earlier versions do not report it. */
+  lastNotAllowed: v.optional(orNull(refusedClientSchema)),
   /** User and system time of this process since its start, all threads, in milliseconds. */
   cpuMs: count,
 });

@@ -1,6 +1,7 @@
 import type { Usage } from '../health/resource-limits.ts';
 import type { Evidence } from '../health/types.ts';
 import { formatDuration } from '../lib/duration.ts';
+import { describeRefusals } from './refusals.ts';
 import type { ProxyStatus, Snapshot } from './snapshot.ts';
 import { wrap } from './text-layout.ts';
 
@@ -47,7 +48,10 @@ export const renderEvidence = (
   const blocks = proxies.map((proxy) => {
     const { id, label, state, cause, evidence } = proxy;
     const verdict = cause === null ? state : `${state} (${cause})`;
-    const rows = evidence === null ? NOT_CHECKED : rowsOf(evidence, now);
+    const rows = [
+      ...(evidence === null ? NOT_CHECKED : rowsOf(evidence, now)),
+      ['clients', describeRefusals(proxy, now).join('. ') || 'none refused'] as const,
+    ];
     return [`${id}  ${label}  ${verdict}`, ...rows.flatMap((row) => renderRow(row, columns))].join('\n');
   });
   return `${source}${blocks.join('\n\n')}\n`;

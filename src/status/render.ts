@@ -2,6 +2,7 @@ import { describeReason, explainCause } from '../health/cause-text.ts';
 import type { ProxyState } from '../health/state.ts';
 import { formatDuration } from '../lib/duration.ts';
 import { MONITOR_PROBLEM_KINDS } from './monitor-problem.ts';
+import { describeRefusals } from './refusals.ts';
 import {
   type AlertsStatus,
   type MonitorStatus,
@@ -65,7 +66,10 @@ const renderBriefProxy = (proxy: ProxyStatus, columns: number, now: number): str
     explanation,
   ];
   const text = parts.filter((part) => part !== undefined).join(': ');
-  return wrap(text, columns, `${STATE_SYMBOLS[state]} ${id}  ${label}  `, '      ');
+  return [
+    ...wrap(text, columns, `${STATE_SYMBOLS[state]} ${id}  ${label}  `, '      '),
+    ...describeRefusals(proxy, now).flatMap((refusal) => wrap(refusal, columns, '    ! ', '      ')),
+  ];
 };
 
 const STATE_SYMBOLS: Readonly<Record<ProxyState, string>> = {
@@ -106,6 +110,7 @@ const renderProxy = (proxy: ProxyStatus, columns: number, now: number): string[]
     ...renderUsage(proxy),
     ...(lastIncident ? [renderIncident(lastIncident, now)] : []),
     ...renderUrls(proxy),
+    ...describeRefusals(proxy, now).flatMap((text) => wrap(text, columns, '    ! ', '      ')),
     ...renderExplanation(proxy, columns, now),
   ];
 };

@@ -68,6 +68,8 @@ export interface ProxyStatus {
   readonly listen: readonly string[];
   readonly upstream: string;
   readonly optional: boolean;
+  /** The allow list, as in the config. */
+  readonly allow: readonly string[];
   readonly state: ProxyState;
   readonly cause: Cause | null;
   readonly since: number;
@@ -97,6 +99,13 @@ export interface ProxyStatus {
   /** The next restart, when earlier ones did not help; null otherwise. */
   readonly nextRestartAt: number | null;
   readonly connections: { readonly active: number; readonly total: number };
+  /** The clients that the running process has refused. */
+  readonly refusals: {
+    /** The count of each reason (isRefusal of lib/close-reason.ts); a reason that did not occur is left out. */
+    readonly byReason: Readonly<Record<string, number>>;
+    /** The last client that the allow list refused; null when there is none. */
+    readonly lastNotAllowed: { readonly host: string; readonly at: number } | null;
+  };
   readonly checkMs: number | null;
   /** The process that holds the port, when it is not the proxy. */
   readonly portOwner: string | null;

@@ -4,6 +4,7 @@ import { type ProxyConfig, parseConfig } from '../../../src/config/config.ts';
 import { formatAddress } from '../../../src/lib/address.ts';
 import { createPortableEngine } from '../../../src/proxy/portable/engine.ts';
 import { startProxy } from '../../../src/proxy/proxy.ts';
+import { isProxyReport } from '../../../src/proxy/report.ts';
 import { dial, ending, freePort, readAll, serve } from '../../support/proxy/proxy-harness.ts';
 
 interface Line {
@@ -76,12 +77,25 @@ test('with logOpen there is a line when a connection opens, too', async (t) => {
 
 test('a refused client is logged with the very setting that would let it in', async (t) => {
   const { address, line, runningProxy } = await start(t, { allow: ['10.0.0.0/8'] });
+  assert.equal(runningProxy.report().lastNotAllowed, null);
   assert.equal(await ending(dial(t, address)), 'ECONNRESET');
   const { text, fields } = await line('connection');
   const hint = /to let it in: "allow": (\[.*\]), /.exec(text)?.[1];
   assert.deepEqual(JSON.parse(hint ?? ''), ['10.0.0.0/8', '127.0.0.1']);
   assert.equal(fields['haproxy'], 'PR');
-  assert.equal(runningProxy.report().connections.byReason.not_allowed, 1);
+  const report = runningProxy.report();
+  assert.equal(report.connections.byReason.not_allowed, 1);
+  assert.equal(report.lastNotAllowed?.host, '127.0.0.1');
+  assert.ok(isProxyReport(JSON.parse(JSON.stringify(report))));
+});
+
+test('a report names a refused client by its IP address, or is no report of this version', async (t) => {
+  const report = (await start(t, {})).runningProxy.report();
+  const isReport = (host: string): boolean => isProxyReport({ ...report, lastNotAllowed: { host, at: 1 } });
+  for (const host of ['203.0.113.7', '2001:db8::7', 'fe80::7%eth0']) assert.ok(isReport(host), host);
+  for (const host of ['', 'host.example', '203.0.113.7\n', '\u001b[31m']) assert.ok(!isReport(host), host);
+  const { lastNotAllowed, ...earlier } = report;
+  assert.ok(isProxyReport(earlier), 'of an earlier version, which does not say');
 });
 
 test('a hold that was in vain is logged with its tries', async (t) => {

@@ -103,6 +103,20 @@ test('what is bound is listed, and who holds the rest', () => {
   assert.equal(engine, 'portable');
 });
 
+test('the refusals are those of the report, and no other end of a connection is among them', () => {
+  const { proxyReport } = REPORT;
+  assert.ok(proxyReport);
+  const byReason = { done: 9, client_gone: 1, not_allowed: 12, too_many: 2 };
+  const lastNotAllowed = { host: '203.0.113.7', at: 5 };
+  const connections = { ...proxyReport.connections, byReason };
+  assert.deepEqual(describe({ proxyReport: { ...proxyReport, connections, lastNotAllowed } }).refusals, {
+    byReason: { not_allowed: 12, too_many: 2 },
+    lastNotAllowed,
+  });
+  assert.deepEqual(describe({}).refusals, { byReason: {}, lastNotAllowed: null });
+  assert.deepEqual(describe(null).refusals, { byReason: {}, lastNotAllowed: null });
+});
+
 test('before the first check there is what the config says', () => {
   const status = describe(null);
   const { listen, pid, engine, checkMs, portOwner, urls, answersOnOwnAddress, connections } = status;

@@ -29,6 +29,7 @@ test('the evidence of a proxy is its verdict, and a value a line, aligned', () =
       '    CPU used     2 % of a core',
       '    files used   24/20000',
       '    answer took  1 ms',
+      '    clients      none refused',
       '',
     ].join('\n'),
   );
@@ -46,7 +47,10 @@ test('what nobody knows is called unknown, and a proxy without a check is not ch
   assert.match(text, /^ {4}detail {7}none$/m);
   for (const label of ['memory used', 'CPU used', 'files used', 'answer took'])
     assert.match(text, new RegExp(`^ {4}${label} +unknown$`, 'm'));
-  assert.match(text, /\n\n7001 {2}MCP Inspector Web UI {2}up\n {4}checked {6}not yet\n$/);
+  assert.match(
+    text,
+    /\n\n7001 {2}MCP Inspector Web UI {2}up\n {4}checked {6}not yet\n {4}clients {6}none refused\n$/,
+  );
 });
 
 test('a long detail goes on in the next line, below its value', () => {
