@@ -1,5 +1,5 @@
 import type { ProxyStatus, Snapshot } from '../status/snapshot.ts';
-import { headlineOf } from '../status/summary.ts';
+import { causeWordOf, headlineOf } from '../status/summary.ts';
 
 /** The functions of the monitor that the commands of `pm2 trigger` call. */
 export interface MonitorControls {
@@ -64,9 +64,12 @@ const quote = (argument: string): string =>
   argument === '' ? 'nothing' : JSON.stringify(argument.slice(0, 40));
 
 /** The metrics of a port that PM2 shows. */
-export const metricsOf = (proxy: ProxyStatus): Readonly<Record<string, string | number | null>> => ({
-  [`${proxy.id} state`]: proxy.cause ? `${proxy.state} (${proxy.cause})` : proxy.state,
-  [`${proxy.id} connections`]: proxy.connections.active,
-  [`${proxy.id} failures`]: proxy.failures.total,
-  [`${proxy.id} probe ms`]: proxy.checkMs,
-});
+export const metricsOf = (proxy: ProxyStatus): Readonly<Record<string, string | number | null>> => {
+  const cause = causeWordOf(proxy);
+  return {
+    [`${proxy.id} state`]: cause ? `${proxy.state} (${cause})` : proxy.state,
+    [`${proxy.id} connections`]: proxy.connections.active,
+    [`${proxy.id} failures`]: proxy.failures.total,
+    [`${proxy.id} probe ms`]: proxy.checkMs,
+  };
+};

@@ -61,7 +61,7 @@ export const describeProxy = (
       lastMs: recovery.lastMs,
       meanMs: recovery.count === 0 ? 0 : Math.round(recovery.totalMs / recovery.count),
     },
-    uptimePercent: Math.round(uptimeOf(health, Date.now()) * 100_000) / 1_000,
+    uptimePercent: uptimePercentOf(health, Date.now()),
     incidents: incidentsOf(health),
     warnings: health.warnings.map((warning) => checkReport?.explain(warning) ?? warning),
     usage: checkReport?.usage ?? usageOf(NO_SAMPLES),
@@ -146,6 +146,12 @@ export const describeCheck = (
   },
   usage: report.usage,
 });
+
+/** The shortest time of observation of which an uptime is given: a second of a start would be a share that means nothing. */
+const MIN_UPTIME_MS = 600_000;
+
+const uptimePercentOf = (health: Health, now: number): number | null =>
+  now - health.firstCheckAt < MIN_UPTIME_MS ? null : Math.round(uptimeOf(health, now) * 100_000) / 1_000;
 
 const refusalsOf = (report: ProxyReport | null): ProxyStatus['refusals'] => ({
   byReason: Object.fromEntries(

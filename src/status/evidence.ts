@@ -3,6 +3,7 @@ import type { Evidence } from '../health/types.ts';
 import { formatDuration } from '../lib/duration.ts';
 import { describeRefusals } from './refusals.ts';
 import type { ProxyStatus, Snapshot } from './snapshot.ts';
+import { causeWordOf } from './summary.ts';
 import { wrap } from './text-layout.ts';
 
 /** The evidence of a proxy's last check. Times are wall-clock milliseconds, durations are milliseconds. */
@@ -46,7 +47,8 @@ export const renderEvidence = (
   const problem = monitorProblem === null ? '' : ` The monitor is there: ${monitorProblem}`;
   const source = monitor === null ? `No monitor answers. This is from one check just now.${problem}\n\n` : '';
   const blocks = proxies.map((proxy) => {
-    const { id, label, state, cause, evidence } = proxy;
+    const { id, label, state, evidence } = proxy;
+    const cause = causeWordOf(proxy);
     const verdict = cause === null ? state : `${state} (${cause})`;
     const rows = [
       ...(evidence === null ? NOT_CHECKED : rowsOf(evidence, now)),

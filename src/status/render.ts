@@ -3,15 +3,8 @@ import type { ProxyState } from '../health/state.ts';
 import { formatDuration } from '../lib/duration.ts';
 import { MONITOR_PROBLEM_KINDS } from './monitor-problem.ts';
 import { describeRefusals } from './refusals.ts';
-import {
-  type AlertsStatus,
-  type MonitorStatus,
-  PM2_NOT_LISTED,
-  PM2_NOT_REACHABLE,
-  type ProxyStatus,
-  type Snapshot,
-} from './snapshot.ts';
-import { headlineOf, isHealthy, problemsOf } from './summary.ts';
+import type { AlertsStatus, MonitorStatus, ProxyStatus, Snapshot } from './snapshot.ts';
+import { causeWordOf, headlineOf, isHealthy, isUnmanaged, problemsOf } from './summary.ts';
 import { truncate, wrap } from './text-layout.ts';
 
 /** Functions that colour text. Without colours they return it unchanged. */
@@ -28,7 +21,9 @@ export const renderStatus = (snapshot: Snapshot, columns: number, style: TextSty
   const blocks = [
     [truncateLine(headlineOf(snapshot))],
     ...proxies.map((proxy) =>
-      renderProxy(proxy, columns, now).map((line, row) => styleLine(truncateLine(line), row, proxy, style)),
+      renderProxy(proxy, monitor !== null, columns, now).map((line, row) =>
+        styleLine(truncateLine(line), row, proxy, style),
+      ),
     ),
     monitor
       ? [renderMonitor(monitor, now), ...renderProblems(monitor), ...renderAlerts(monitor.alerts, now)].map(
@@ -58,10 +53,10 @@ export const renderBrief = (snapshot: Snapshot, columns: number, style: TextStyl
 };
 
 const renderBriefProxy = (proxy: ProxyStatus, columns: number, now: number): string[] => {
-  const { state, id, label, cause } = proxy;
+  const { state, id, label } = proxy;
   const explanation = explainState(proxy, now);
   const parts = [
-    state === 'up' ? undefined : `${STATE_LABELS[state]}${cause ? ` (${cause})` : ''}`,
+    state === 'up' ? undefined : describeState(proxy),
     isHealthy(proxy) && state !== 'waiting' ? formatAddressToOpen(proxy) : undefined,
     explanation,
   ];
@@ -97,26 +92,37 @@ const styleLine = (line: string, row: number, proxy: ProxyStatus, style: TextSty
   return isHealthy(proxy) ? style.success(line) : style.error(line);
 };
 
-const renderProxy = (proxy: ProxyStatus, columns: number, now: number): string[] => {
-  const { failures, restarts, connections } = proxy;
+/** @param isWatched false without a monitor: a single check shows what is, and not since when */
+const renderProxy = (proxy: ProxyStatus, isWatched: boolean, columns: number, now: number): string[] => {
+  const { failures, restarts } = proxy;
   const lastIncident = proxy.incidents.at(-1);
   return [
-    renderState(proxy, now),
+    renderState(proxy) + (isWatched ? ` for ${formatDuration(Math.max(0, now - proxy.since))}` : ''),
     `    ${proxy.listen.join(', ') || 'nothing bound'} → ${proxy.upstream}`,
     `    ${proxy.name}  pid ${proxy.pid ?? '-'}  PM2 ${proxy.pm2}${formatEngine(proxy)}  restarts: ${restarts.crash} crash, ${restarts.forced} forced`,
     `    failures ${failures.consecutive}/${proxy.failureThreshold} now, ${failures.sinceHealthy} since healthy, ${failures.total} in all` +
-      `  connections ${connections.active} active, ${connections.total} in all`,
+      `  connections ${formatConnections(proxy)}`,
     renderTimes(proxy),
-    ...renderUsage(proxy),
-    ...(lastIncident ? [renderIncident(lastIncident, now)] : []),
+    ...renderUsage(proxy, isWatched),
+    ...(lastIncident ? [renderIncident(lastIncident, isHealthy(proxy), now)] : []),
     ...renderUrls(proxy),
     ...describeRefusals(proxy, now).flatMap((text) => wrap(text, columns, '    ! ', '      ')),
     ...renderExplanation(proxy, columns, now),
   ];
 };
 
-const renderState = ({ state, id, label, cause, since }: ProxyStatus, now: number): string =>
-  `${STATE_SYMBOLS[state]} ${id}  ${label}  ${STATE_LABELS[state]}${cause ? ` (${cause})` : ''} for ${formatDuration(Math.max(0, now - since))}`;
+const renderState = (proxy: ProxyStatus): string =>
+  `${STATE_SYMBOLS[proxy.state]} ${proxy.id}  ${proxy.label}  ${describeState(proxy)}`;
+
+/** "DOWN (hung)" */
+const describeState = (proxy: ProxyStatus): string => {
+  const cause = causeWordOf(proxy);
+  return `${STATE_LABELS[proxy.state]}${cause === null ? '' : ` (${cause})`}`;
+};
+
+/** The engine is unknown when the process has not answered, and so are its connections. */
+const formatConnections = ({ engine, connections: { active, total } }: ProxyStatus): string =>
+  engine === null ? '-' : `${active} active, ${total} in all`;
 
 const renderTimes = ({ checkMs, recovery }: ProxyStatus): string => {
   const probe = checkMs === null ? '-' : `${checkMs} ms`;
@@ -130,8 +136,13 @@ const renderTimes = ({ checkMs, recovery }: ProxyStatus): string => {
 const renderUrls = (proxy: ProxyStatus): string[] =>
   proxy.urls.length === 0 ? [] : [`    from elsewhere: ${formatUrls(proxy)}`];
 
-const formatUrls = ({ urls, answersOnOwnAddress }: ProxyStatus): string =>
-  `${urls.join(' ')}${ANSWER_LABELS[String(answersOnOwnAddress)] ?? ''}`;
+const formatUrls = (proxy: ProxyStatus): string => `${proxy.urls.join(' ')}${answerLabelOf(proxy)}`;
+
+/** What a client gets there: a proxy that accepts is no answer while its application is away. */
+const answerLabelOf = ({ state, answersOnOwnAddress }: ProxyStatus): string => {
+  if (answersOnOwnAddress === false) return '  (does not answer)';
+  return answersOnOwnAddress && state === 'up' ? '  (answers)' : '';
+};
 
 /** The URLs for other machines; where there are none, the addresses on this one. */
 const formatAddressToOpen = (proxy: ProxyStatus): string =>
@@ -157,10 +168,10 @@ const formatEngine = ({ engine, engineReason }: ProxyStatus): string => {
 };
 
 /** The resource usage of the process, and a line for each limit that it exceeds. */
-const renderUsage = ({ usage, warnings, uptimePercent }: ProxyStatus): string[] => {
+const renderUsage = ({ usage, warnings, uptimePercent }: ProxyStatus, isWatched: boolean): string[] => {
   const { memoryBytes, cpuPercent, openFiles, openFilesLimit } = usage;
   const parts = [
-    `uptime ${uptimePercent} %`,
+    isWatched && uptimePercent !== null ? `uptime ${uptimePercent} %` : 'uptime -',
     memoryBytes === null ? undefined : `memory ${Math.round(memoryBytes / 1e6)} MB`,
     cpuPercent === null ? undefined : `CPU ${cpuPercent} %`,
     openFiles === null ? undefined : `files ${openFiles}/${openFilesLimit ?? '-'}`,
@@ -170,33 +181,28 @@ const renderUsage = ({ usage, warnings, uptimePercent }: ProxyStatus): string[] 
 
 const renderIncident = (
   { startedAt, endedAt, cause, actions }: ProxyStatus['incidents'][number],
+  isOver: boolean,
   now: number,
 ): string => {
   const age = formatDuration(Math.max(0, now - startedAt));
+  // Without a monitor nobody saw the end of an incident that it had recorded.
   const duration =
-    endedAt === null ? 'goes on' : `lasted ${formatDuration(Math.max(0, endedAt - startedAt))}`;
+    endedAt !== null
+      ? `lasted ${formatDuration(Math.max(0, endedAt - startedAt))}`
+      : isOver
+        ? 'is over'
+        : 'goes on';
   const remedies = actions.length > 0 ? `, remedies: ${actions.join(', ')}` : '';
   return `    last incident ${age} ago: ${cause}, ${duration}${remedies}`;
 };
 
-const ANSWER_LABELS: Readonly<Record<string, string>> = { true: '  (answers)', false: '  (does not answer)' };
-
 /** The cause and the next step in plain words; undefined when there is nothing to explain. */
-const explanationOf = ({
-  state,
-  cause,
-  detail,
-  portOwner,
-  name,
-  upstream,
-  port,
-  pm2,
-}: ProxyStatus): string | undefined => {
+const explanationOf = (proxy: ProxyStatus): string | undefined => {
+  const { state, cause, detail, portOwner, name, upstream, port, pm2 } = proxy;
   if (state === 'stopped')
     return `start it again with: ${pm2 === 'stopped' ? `pm2 start ${name}` : 'npm start'}`;
   const place = port === null ? 'the socket' : `port ${port}`;
-  const isUnmanaged = cause === 'crashed' && (pm2 === PM2_NOT_LISTED || pm2 === PM2_NOT_REACHABLE);
-  if (isUnmanaged) return 'it does not run, and PM2 does not have it: npm start';
+  if (isUnmanaged(proxy)) return 'it does not run, and PM2 does not have it: npm start';
   if (cause === null) return undefined;
   const explanation = explainCause(cause, { name, upstream, place, portOwner });
   const reason = explanation.detail === 'separate' ? explanation.what : describeReason(explanation, detail);

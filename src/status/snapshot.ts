@@ -84,8 +84,8 @@ export interface ProxyStatus {
   readonly failures: { readonly consecutive: number; readonly sinceHealthy: number; readonly total: number };
   readonly failureThreshold: number;
   readonly recovery: { readonly count: number; readonly lastMs: number; readonly meanMs: number };
-  /** Since the first check, to three decimals. */
-  readonly uptimePercent: number;
+  /** Since the first check, to three decimals; null within the first ten minutes. */
+  readonly uptimePercent: number | null;
   /** The last MAX_HISTORY incidents, oldest first; `endedAt` is null while an incident goes on. */
   readonly incidents: readonly {
     readonly startedAt: number;

@@ -1,5 +1,11 @@
 import { MONITOR_PROBLEM_KINDS, type MonitorProblem } from './monitor-problem.ts';
-import type { MonitorStatus, ProxyStatus, Snapshot } from './snapshot.ts';
+import {
+  type MonitorStatus,
+  PM2_NOT_LISTED,
+  PM2_NOT_REACHABLE,
+  type ProxyStatus,
+  type Snapshot,
+} from './snapshot.ts';
 
 /**
  * 0: all are up (an optional proxy may wait, a proxy that is not needed counts as up), and the monitor watches them; 1:
@@ -23,6 +29,14 @@ export const problemsOf = ({
 
 export const isHealthy = ({ state }: ProxyStatus): boolean =>
   state === 'up' || state === 'waiting' || state === 'not_needed';
+
+/** True when no process runs and PM2 does not have the app, or cannot be asked: it need not have crashed, nor ever been started. */
+export const isUnmanaged = ({ cause, pm2 }: Pick<ProxyStatus, 'cause' | 'pm2'>): boolean =>
+  cause === 'crashed' && (pm2 === PM2_NOT_LISTED || pm2 === PM2_NOT_REACHABLE);
+
+/** The cause in a word for people; null when there is none. */
+export const causeWordOf = (proxy: Pick<ProxyStatus, 'cause' | 'pm2'>): string | null =>
+  isUnmanaged(proxy) ? 'not running' : proxy.cause;
 
 /**
  * True when the state is a verdict on what the checks find: the proxy is not starting, and no further check is needed to
@@ -57,7 +71,7 @@ export const matchesQuery = (
 export const headlineOf = (snapshot: Snapshot): string => {
   const { proxies } = snapshot;
   const unhealthy = proxies.filter((proxy) => !isHealthy(proxy));
-  const causes = unhealthy.map(({ id, state, cause }) => `${id} ${cause ?? state}`).join(', ');
+  const causes = unhealthy.map((proxy) => `${proxy.id} ${causeWordOf(proxy) ?? proxy.state}`).join(', ');
   const portsMessage =
     unhealthy.length === 0
       ? plural(proxies.length, 'The port is up.', `All ${proxies.length} ports are up.`)

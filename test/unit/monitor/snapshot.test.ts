@@ -103,6 +103,19 @@ test('what is bound is listed, and who holds the rest', () => {
   assert.equal(engine, 'portable');
 });
 
+test('an uptime is given once the port has been observed for ten minutes', () => {
+  const parsed = parseConfig({ proxies: [{ listen: '6274', upstream: 'localhost:6274' }] });
+  assert.ok(parsed.ok && parsed.config.proxies[0]);
+  const [proxy] = parsed.config.proxies;
+  const uptimeAfter = (observedMs: number): number | null => {
+    const health = { ...createHealth(Date.now() - observedMs), downMs: observedMs / 4 };
+    return describeProxy(proxy, health, undefined, { statusText: 'online', ending: null }, 3).uptimePercent;
+  };
+  assert.equal(uptimeAfter(1_000), null);
+  assert.equal(uptimeAfter(590_000), null);
+  assert.equal(Math.round(uptimeAfter(600_000) ?? 0), 75);
+});
+
 test('the refusals are those of the report, and no other end of a connection is among them', () => {
   const { proxyReport } = REPORT;
   assert.ok(proxyReport);

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { ProxyState } from '../../../src/health/state.ts';
 import type { Cause } from '../../../src/health/types.ts';
+import { renderEvidence, withEvidence } from '../../../src/status/evidence.ts';
 import { describeMonitorProblem } from '../../../src/status/monitor-problem.ts';
-import { renderStatus } from '../../../src/status/render.ts';
-import type { Snapshot } from '../../../src/status/snapshot.ts';
+import { renderBrief, renderStatus } from '../../../src/status/render.ts';
+import type { ProxyStatus, Snapshot } from '../../../src/status/snapshot.ts';
 import { exitCodeOf, selectProxies } from '../../../src/status/summary.ts';
 import { formatPortOwner } from '../../../src/system/proc/port-owner.ts';
 import { MONITOR, NOW_MS, PLAIN, proxyStatus, snapshotOf } from '../../support/health/status-samples.ts';
@@ -38,11 +39,67 @@ test('the whole table of one port', () => {
 });
 
 test('what is not known is a dash', () => {
-  const status = proxyStatus({ pid: null, listen: [], checkMs: null, urls: [] });
+  const status = proxyStatus({
+    pid: null,
+    listen: [],
+    checkMs: null,
+    urls: [],
+    engine: null,
+    uptimePercent: null,
+  });
   const text = render(snapshotOf(status));
-  for (const part of ['    nothing bound → ', '  pid -  ', '    probe -  recovery -\n'])
-    assert.ok(text.includes(part), part);
+  const parts = [
+    '    nothing bound → ',
+    '  pid -  ',
+    '  connections -\n',
+    '    probe -  recovery -\n',
+    '    uptime -\n',
+  ];
+  for (const part of parts) assert.ok(text.includes(part), part);
   assert.ok(!text.includes('from elsewhere'));
+});
+
+test('a port answers from elsewhere only while it is up: to accept is no answer of an application that is away', () => {
+  const states = ['degraded', 'down', 'starting', 'stopped', 'waiting', 'not_needed'] as const;
+  for (const state of states) assert.doesNotMatch(render(snapshotOf(proxyStatus({ state }))), /\(answers\)/);
+  assert.match(render(snapshotOf(proxyStatus({}))), / {2}\(answers\)\n/);
+  const silent = proxyStatus({ state: 'down', cause: 'not_accepting', answersOnOwnAddress: false });
+  assert.match(render(snapshotOf(silent)), / {2}\(does not answer\)\n/);
+});
+
+describe('a process that PM2 does not have is not called crashed, as nobody saw it crash', () => {
+  for (const pm2 of ['not in the list', 'not reachable'])
+    test(pm2, () => {
+      const snapshot = snapshotOf(proxyStatus({ state: 'down', cause: 'crashed', pm2 }));
+      const texts = [
+        render(snapshot),
+        renderBrief(snapshot, 200, PLAIN, NOW_MS),
+        renderEvidence(withEvidence(snapshot, {}), 200, NOW_MS),
+      ];
+      for (const text of texts) {
+        assert.doesNotMatch(text, /crashed/);
+        assert.match(text, /\(not running\)/);
+      }
+      assert.equal(first(snapshot), '1 of 1 ports not up: 6274 not running');
+    });
+  test('but one that PM2 has is', () => {
+    const snapshot = snapshotOf(proxyStatus({ state: 'down', cause: 'crashed', pm2: 'errored' }));
+    assert.match(render(snapshot), /DOWN \(crashed\)/);
+  });
+});
+
+describe('without a monitor nobody saw how long anything lasts', () => {
+  const incident = { startedAt: NOW_MS - 9_000, endedAt: null, cause: 'hung', actions: [] } as const;
+  const renderOffline = (change: Partial<ProxyStatus>): string =>
+    render({ ...snapshotOf(proxyStatus({ ...change, incidents: [incident] })), monitor: null });
+  test('a state has no duration, and there is no uptime', () => {
+    assert.match(renderOffline({}), /MCP Inspector Web UI {2}up\n/);
+    assert.match(renderOffline({}), / {4}uptime -\n/);
+  });
+  test('a recorded incident goes on only while the port is not up', () => {
+    assert.match(renderOffline({}), /last incident 9\.0 s ago: hung, is over\n/);
+    assert.match(renderOffline({ state: 'down' }), /last incident 9\.0 s ago: hung, goes on\n/);
+  });
 });
 
 describe('the headline says how many are not up, and why', () => {
