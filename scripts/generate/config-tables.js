@@ -10,6 +10,7 @@ export const makeConfigTables = () => {
   const proxy = properties.proxies.items;
   const { limits, probe, ...proxyProperties } = proxy.properties;
   return {
+    'config-host': keyTable({ properties: { host: properties.host } }),
     'config-proxies': keyTable({ ...proxy, properties: proxyProperties }),
     'config-limits': limitTable(limits.properties),
     'config-monitor': keyTable(properties.monitor),

@@ -3,6 +3,7 @@
  * A schema and rules across fields check them; the result is a config, or the list of every mistake.
  */
 
+import { hostname } from 'node:os';
 import * as v from 'valibot';
 import type { Probe } from '../kinds/probes/registry.ts';
 import { isLoopback } from '../lib/address.ts';
@@ -37,6 +38,8 @@ export type AlertsConfig = v.InferOutput<typeof alertsSchema>;
 export type LogsConfig = v.InferOutput<typeof logsSchema>;
 
 export interface Config {
+  /** The machine's name for people. */
+  readonly host: string;
   readonly proxies: readonly ProxyConfig[];
   readonly monitor: MonitorConfig;
   readonly alerts: AlertsConfig;
@@ -64,8 +67,8 @@ export const parseConfig = (file: unknown, variables: ConfigVariables = {}): Con
   if (!parsed.success || errors.length > 0)
     // PROXIES makes an empty list only of items that each have an error already: "the list is empty" would add nothing.
     return { ok: false, errors: errors.filter(({ path }) => !(variables.PROXIES && path === 'proxies')) };
-  const { proxies, monitor, alerts, logs } = parsed.output;
-  const config: Config = { proxies: proxies.map(toProxyConfig), monitor, alerts, logs };
+  const { host = hostname(), proxies, monitor, alerts, logs } = parsed.output;
+  const config: Config = { host, proxies: proxies.map(toProxyConfig), monitor, alerts, logs };
   return { ok: true, config: deepFreeze(config) };
 };
 

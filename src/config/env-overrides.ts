@@ -5,6 +5,7 @@ import { isRecord } from './schema.ts';
 
 /** The variables that change the config. The order of precedence is: environment, `.env`, config file, default. */
 export const CONFIG_VARIABLES = [
+  'STEADYPORT_HOST',
   'PROXIES',
   'CHECK_INTERVAL_MS',
   'FAILURE_THRESHOLD',
@@ -29,6 +30,10 @@ export const applyVariables = (file: Record<string, unknown>, variables: ConfigV
   const errors: ConfigError[] = [];
   const input: Record<string, unknown> = { ...file };
   const variableNames = new Map<string, string>();
+  if (variables.STEADYPORT_HOST) {
+    variableNames.set('host', 'STEADYPORT_HOST');
+    input['host'] = variables.STEADYPORT_HOST;
+  }
   const applyNumber = (name: keyof ConfigVariables, key: string): boolean => {
     const value = variables[name];
     if (!value) return false;

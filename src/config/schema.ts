@@ -13,6 +13,7 @@ const UPSTREAM =
 
 /** The valid values, as every message and steadyport.schema.json describe them. */
 const EXPECTED = {
+  host: 'a name of letters, digits, ".", "-" and "_", at most 253, such as "devbox"',
   proxies: 'a list such as [{"listen": "6274", "upstream": "localhost:6274"}]',
   proxy: 'an object such as {"listen": "6274", "upstream": "localhost:6274"}',
   listen: `a text: ${LISTEN}`,
@@ -359,6 +360,13 @@ export const logsSchema = objectSchema({
 /** The schema of steadyport.json; steadyport.schema.json is made from it. */
 export const configSchema = objectSchema({
   $schema: v.optional(textSchema('The JSON schema of this file, for editors')),
+  host: v.optional(
+    v.pipe(
+      v.string(EXPECTED.host),
+      v.regex(/^[\w.-]{1,253}$/, EXPECTED.host),
+      v.description("The machine's name in alerts, in the status and in the metrics; default: its host name"),
+    ),
+  ),
   proxies: v.pipe(
     v.array(proxySchema, EXPECTED.proxies),
     v.nonEmpty(`at least one proxy: ${EXPECTED.proxies}`),

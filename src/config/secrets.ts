@@ -7,7 +7,7 @@ export type Secrets = Readonly<Record<SecretName, Secret | null>>;
 /** Variables of `.env` or of the environment, unparsed. */
 type Variables = Readonly<Record<string, string | undefined>>;
 
-type SecretVariable = Pick<ChannelKind, 'variable' | 'example' | 'check' | 'isProgram'> & {
+type SecretVariable = Pick<ChannelKind, 'variable' | 'example' | 'check' | 'isList' | 'isProgram'> & {
   readonly name: SecretName;
 };
 
@@ -40,6 +40,11 @@ export class Secret {
     return new URL(this.#value);
   }
 
+  /** The parts of a value that is a list, with commas or spaces between them. */
+  split(): readonly Secret[] {
+    return splitList(this.#value).map((part) => new Secret(part));
+  }
+
   toString(): string {
     return '[secret]';
   }
@@ -60,7 +65,7 @@ export const parseSecrets = (
 ): { readonly secrets: Secrets; readonly errors: readonly string[] } => {
   const parsed = SECRETS.map((secret) => {
     const value = variables[secret.variable] || null;
-    const expected = value === null ? null : (secret.check ?? checkHttpUrl)(value);
+    const expected = value === null ? null : checkValue(secret, value);
     return {
       entry: [secret.name, value === null || expected !== null ? null : new Secret(value)],
       errors: value === null || expected === null ? [] : [describeWrong(secret, value, expected)],
@@ -71,6 +76,17 @@ export const parseSecrets = (
     errors: parsed.flatMap(({ errors }) => errors),
   };
 };
+
+/** @returns what would be right; null when the value can be used */
+const checkValue = ({ check = checkHttpUrl, isList }: SecretVariable, value: string): string | null => {
+  if (!isList) return check(value);
+  const expected = splitList(value).map((part) => check(part));
+  const firstWrong = expected.find((part) => part !== null);
+  if (firstWrong === undefined) return expected.length > 0 ? null : 'at least one value';
+  return expected.length > 1 ? `${firstWrong} in each part of the list` : firstWrong;
+};
+
+const splitList = (value: string): readonly string[] => value.split(/[\s,]+/).filter((part) => part !== '');
 
 const describeWrong = (
   { variable, example, isProgram }: SecretVariable,

@@ -23,6 +23,12 @@ export const oneOf = <const T extends readonly string[]>(values: T) =>
 
 export const orNull = <S extends v.GenericSchema>(schema: S) => v.nullable(schema);
 
+/** A field that a later release added: `fallback` where the data do not have it. */
+export const withDefault = <S extends v.GenericSchema, const D extends v.Default<S, undefined>>(
+  schema: S,
+  fallback: D,
+) => v.optional(schema, fallback);
+
 export const listOf = <S extends v.GenericSchema>(item: S) => v.pipe(v.array(item, 'a list'), v.readonly());
 
 /** An object with these keys; others are left out. */

@@ -45,8 +45,8 @@ export const createMetrics = (onBroken = (_: string): void => {}): Metrics => {
   );
   return {
     contentType: registry.contentType,
-    render: ({ monitor }, samples, alerts = {}, figures) => {
-      for (const update of monitorMetrics) update([{ monitor, alerts, usage: figures }]);
+    render: ({ monitor, host }, samples, alerts = {}, figures) => {
+      for (const update of monitorMetrics) update([{ monitor, host, alerts, usage: figures }]);
       for (const update of proxyMetrics) update(samples);
       return registry.metrics();
     },

@@ -8,6 +8,7 @@ import type { ProxyMetrics } from './sample.ts';
 
 /** The source of the monitor's metrics. */
 export interface MonitorSample {
+  readonly host: string;
   readonly monitor: Snapshot['monitor'];
   readonly alerts: DeliveryCounts;
   readonly usage: ProcessUsage | undefined;
@@ -78,9 +79,9 @@ export const MONITOR_METRICS: readonly MetricRow<MonitorSample>[] = [
   {
     name: 'build_info',
     type: 'gauge',
-    help: 'The running version; always 1.',
-    labels: ['version'],
-    read: ({ monitor }) => (monitor ? [[{ version: monitor.version }, 1]] : []),
+    help: "The running version and the machine's name; always 1.",
+    labels: ['version', 'host'],
+    read: ({ monitor, host }) => (monitor ? [[{ version: monitor.version, host }, 1]] : []),
   },
   {
     name: 'config_last_reload_success_timestamp_seconds',

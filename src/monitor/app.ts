@@ -114,6 +114,7 @@ const snapshotOf = (
   const { proxies, ...monitorStatus } = monitor.status();
   return {
     version: SNAPSHOT_VERSION,
+    host: config.host,
     generatedAt: Date.now(),
     monitor: {
       pid: process.pid,

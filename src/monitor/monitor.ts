@@ -76,6 +76,7 @@ export const startMonitor = ({ config, apps, stateDir, pm2, restart, log }: Moni
   const rotation = createLogRotation({ config, stateDir, pm2, listPm2, log });
   const proxyMonitors: ProxyMonitor[] = [];
   const sharedDeps = {
+    host: config.host,
     monitor: config.monitor,
     restart,
     log,

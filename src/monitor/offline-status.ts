@@ -48,6 +48,7 @@ export const checkWithoutMonitor = async (
   return {
     snapshot: {
       version: SNAPSHOT_VERSION,
+      host: config.host,
       generatedAt: Date.now(),
       monitor: null,
       monitorProblem,

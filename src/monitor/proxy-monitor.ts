@@ -29,6 +29,8 @@ import { alertViewOf, describeCheck, describeProxy, proxyMetricsOf } from './sna
 
 /** The dependencies of a proxy's monitor. */
 export interface ProxyMonitorDeps extends Omit<RecoveryDeps, 'relisten'>, CheckRunnerDeps {
+  /** The machine's name. */
+  readonly host: string;
   readonly monitor: MonitorConfig;
   readonly files: ReturnType<StateDir['portFiles']>;
   readonly record: ProxyRecord | undefined;
@@ -109,6 +111,7 @@ export class ProxyMonitor {
       this.health(),
       this.#lastCheck?.report,
       this.#debouncer.ending(this.health().incident),
+      this.#deps.host,
     );
 
   readonly metrics = (): Omit<ProxyMetrics, 'totals'> =>

@@ -87,7 +87,9 @@ export const alertViewOf = (
   health: Health,
   checkReport: CheckReport | undefined,
   ending: string | null,
+  host: string,
 ): ProxyView => ({
+  host,
   name,
   label,
   place,

@@ -19,6 +19,8 @@ export const SNAPSHOT_VERSION = 2;
 export interface Snapshot {
   /** The version of this format. */
   readonly version: typeof SNAPSHOT_VERSION;
+  /** The machine's name. */
+  readonly host: string;
   readonly generatedAt: number;
   /** Null when the monitor could not be reached. */
   readonly monitor: MonitorStatus | null;

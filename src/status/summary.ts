@@ -67,16 +67,18 @@ export const matchesQuery = (
   query: string,
 ): boolean => [name, id, label].some((candidate) => candidate.toLowerCase() === query.toLowerCase());
 
-/** The status in one line: "All 3 ports are up.", or how many are not, and why. */
+/** The status in one line: "devbox: All 3 ports are up.", or how many are not, and why. */
 export const headlineOf = (snapshot: Snapshot): string => {
-  const { proxies } = snapshot;
+  const { host, proxies } = snapshot;
   const unhealthy = proxies.filter((proxy) => !isHealthy(proxy));
   const causes = unhealthy.map((proxy) => `${proxy.id} ${causeWordOf(proxy) ?? proxy.state}`).join(', ');
   const portsMessage =
     unhealthy.length === 0
       ? plural(proxies.length, 'The port is up.', `All ${proxies.length} ports are up.`)
       : `${unhealthy.length} of ${proxies.length} ports not up: ${causes}`;
-  return [...monitorMessagesOf(snapshot), portsMessage].join(' ');
+  const message = [...monitorMessagesOf(snapshot), portsMessage].join(' ');
+  // A monitor of an earlier version does not name its host.
+  return host ? `${host}: ${message}` : message;
 };
 
 const monitorMessagesOf = ({ monitor, monitorProblem }: Snapshot): readonly string[] => {

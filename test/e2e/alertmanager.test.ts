@@ -8,6 +8,7 @@ import { parseSecrets } from '../../src/config/secrets.ts';
 import { answer, openReceiver } from '../support/alerting/http-receiver.ts';
 import { notification } from '../support/alerting/notification-samples.ts';
 import { needsAlertmanager, openAlertmanager } from '../support/programs/alertmanager.ts';
+import { until } from '../support/until.ts';
 
 const never = new AbortController().signal;
 
@@ -42,7 +43,7 @@ describe('with the real Alertmanager', { skip: needsAlertmanager() }, () => {
     assert.deepEqual(
       [first.labels, first.status.state, first.annotations['summary'], first.startsAt],
       [
-        { alertname: 'SteadyportDown', proxy: 'tcp-proxy-6274', severity: 'critical' },
+        { alertname: 'SteadyportDown', host: 'devbox', proxy: 'tcp-proxy-6274', severity: 'critical' },
         'active',
         'Proxy for port 6274 has no upstream: localhost:6274 does not answer.',
         new Date(startsAt).toISOString(),
@@ -77,6 +78,28 @@ describe('with the real Alertmanager', { skip: needsAlertmanager() }, () => {
       ],
     );
     assert.deepEqual(await alertmanager.alerts(), []);
+  });
+
+  test('the outages of one port on two machines are two alerts, and each ends by itself', async () => {
+    const { receiver, alertmanager, sendAll } = await rig();
+    const [startsAt, endsAt] = [Date.now() - 5_000, Date.now()];
+    const firing = async (): Promise<readonly unknown[]> =>
+      (await alertmanager.alerts()).map(({ labels }) => labels['host']).toSorted();
+    await sendAll(down(startsAt, { host: 'one' }));
+    assert.deepEqual(await firing(), ['one']);
+    await sendAll(down(startsAt, { host: 'other' }));
+    assert.deepEqual(await firing(), ['one', 'other']);
+    await sendAll(down(startsAt, { host: 'one' }, endsAt));
+    assert.deepEqual(await firing(), ['other']);
+    await sendAll(down(startsAt, { host: 'other' }));
+    assert.deepEqual(await firing(), ['other']);
+    await sendAll(down(startsAt, { host: 'other' }, endsAt));
+    assert.deepEqual(await firing(), []);
+    const told = (): readonly string[] =>
+      receiver.received
+        .flatMap(({ json }) => (json as ReturnType<typeof webhookBody>).alerts)
+        .map(({ status, labels }) => `${labels['host']} ${status}`);
+    await until(() => told().includes('other resolved') && told().includes('one resolved'), 'both ends');
   });
 
   test("our webhook's body has the form of Alertmanager's, and the same fingerprints", async () => {

@@ -44,7 +44,7 @@ test('the demo shows a recovery, and each command that it prints does what it sa
   const [{ id, pid } = assert.fail('no proxy')] = proxies;
   const isUp = ({ state }: { state: string }): boolean => state === 'up';
 
-  assert.match((await run(find('what is up'))).output, /^All 2 ports are up\.$/m);
+  assert.match((await run(find('what is up'))).output, /^[\w.-]+: All 2 ports are up\.$/m);
   assert.match((await run(find('through the proxy'))).output, /steadyport demo/);
   const http = commands.find(({ text }) => text.includes('over HTTP'));
   if (http) assert.match((await run(http.line)).output, /"version":2/);

@@ -36,7 +36,7 @@ describe('a monitor that does not answer', { skip }, () => {
     process.kill(pid, 'SIGSTOP');
     const { code, stdout } = await sandbox.steadyport('status');
     assert.equal(code, 3);
-    assert.match(stdout, /^The monitor does not answer\. The port is up\.$/m);
+    assert.match(stdout, /^[\w.-]+: The monitor does not answer\. The port is up\.$/m);
     const unwrapped = stdout.replaceAll(/\n +/g, ' ');
     assert.ok(
       unwrapped.includes(
@@ -71,7 +71,7 @@ describe('a monitor that does not answer', { skip }, () => {
     await sandbox.pm2('stop', 'proxy-monitor');
     const { code, stdout } = await sandbox.steadyport('status');
     assert.equal(code, 3);
-    assert.match(stdout, /^No monitor\./);
+    assert.match(stdout, /^[\w.-]+: No monitor\./);
     assert.match(stdout, /→ start it with: npm start/);
     assert.equal((await sandbox.status()).monitorProblem, null);
   });

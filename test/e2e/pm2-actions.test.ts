@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { ECOSYSTEM, openPm2Sandbox, openUpstream } from '../support/pm2/pm2-sandbox.ts';
@@ -65,8 +66,8 @@ describe("PM2's metrics and actions", { concurrency: true }, () => {
         /^\[proxy-monitor:\d+:default\]="(.*)"$/m.exec(
           (await sandbox.pm2('trigger', 'proxy-monitor', ...action)).stdout,
         )?.[1];
-      assert.equal(await trigger('status'), 'The port is up.');
-      assert.equal(await trigger('check-now'), 'The port is up.');
+      assert.equal(await trigger('status'), `${hostname()}: The port is up.`);
+      assert.equal(await trigger('check-now'), `${hostname()}: The port is up.`);
       assert.equal(await trigger('silence', '10'), 'no alerts are set up');
       assert.equal(
         await trigger('silence', 'long'),

@@ -168,7 +168,7 @@ test('the new channel sends a message to its receiver', async (t) => {
     AbortSignal.timeout(60_000),
   );
   assert.deepEqual(delivery, { ok: true });
-  assert.deepEqual(JSON.parse(body), { text: '🚨 Down: my\\_app (tcp-proxy-6274). \\@all' });
+  assert.deepEqual(JSON.parse(body), { text: '🚨 Down on devbox: my\\_app (tcp-proxy-6274). \\@all' });
 });
 
 test('the new metric is in a scrape', async () => {

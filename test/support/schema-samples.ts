@@ -31,6 +31,7 @@ export const sampleOf = (schema: unknown, keys: readonly string[]): unknown => {
     case 'array':
       return [each(item), each(item)];
     case 'nullable':
+    case 'optional':
       return each(wrapped);
     case 'picklist':
       return options?.[0];

@@ -32,9 +32,10 @@ const LABELS_BY_KIND: Readonly<Record<Exclude<NotificationKind, 'reminder'>, Lab
   test: TEST,
 };
 
-export const labelsOf = ({ kind, severity, proxy }: Notification): LabelSet => ({
+export const labelsOf = ({ kind, severity, proxy, host }: Notification): LabelSet => ({
   ...(kind === 'reminder' ? labelsOfReminder(severity) : LABELS_BY_KIND[kind]),
   proxy,
+  host,
 });
 
 /** A reminder has the labels of the alert that it repeats: an outage when it is critical, otherwise flapping. */

@@ -26,6 +26,7 @@ const commandVariables = (message: Message): Readonly<Record<string, string>> =>
   return {
     STEADYPORT_ALERT_ID: message.id,
     STEADYPORT_ALERT_STATUS: status,
+    STEADYPORT_ALERT_HOST: message.notifications[0]?.host ?? '',
     STEADYPORT_ALERT_SEVERITY: gravestSeverity(message.notifications),
     STEADYPORT_ALERT_SUMMARY: escapeToFit(subjectOf(message), MAX.summary, PLAIN),
     STEADYPORT_ALERT_PROXIES: proxies.slice(0, MAX.proxies).join(' '),

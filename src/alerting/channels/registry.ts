@@ -4,6 +4,7 @@
  */
 
 import type { Secret, Secrets } from '../../config/secrets.ts';
+import type { ChannelKind } from '../../kinds/channels/channel-kind.ts';
 import { CHANNELS, type ChannelName } from '../../kinds/channels/registry.ts';
 import type { Delivery } from '../delivery.ts';
 import { request } from '../http-client.ts';
@@ -38,14 +39,33 @@ const SENDERS: Readonly<Record<ChannelName, EventSender | StateSender>> = {
 export const createChannels = (secrets: Secrets, pageUrl: string | null = null): Channels => {
   const eventChannels: EventChannel[] = [];
   const stateChannels: StateChannel[] = [];
-  for (const { name } of CHANNELS) {
-    const secret = secrets[name];
-    if (secret === null) continue;
-    const sender = SENDERS[name];
+  for (const { kind, name, secret } of receiversOf(secrets)) {
+    const sender = SENDERS[kind];
     if (sender.delivers === 'events') eventChannels.push({ name, send: createSend(sender, secret, pageUrl) });
     else stateChannels.push({ name, sendAll: createSend(sender, secret, pageUrl) });
   }
   return { eventChannels, stateChannels };
+};
+
+interface ReceiverSecret {
+  readonly kind: ChannelName;
+  /** Unique: "alertmanager", and "alertmanager-2" for the second of a list. */
+  readonly name: string;
+  readonly secret: Secret;
+}
+
+/** The configured receivers. Each of a list is told, and tried again, by itself. */
+const receiversOf = (secrets: Secrets): readonly ReceiverSecret[] => {
+  const kinds: readonly ({ readonly name: ChannelName } & Pick<ChannelKind, 'isList'>)[] = CHANNELS;
+  return kinds.flatMap(({ name: kind, isList }) => {
+    const secret = secrets[kind];
+    const parts = secret === null ? [] : isList ? secret.split() : [secret];
+    return parts.map((part, index) => ({
+      kind,
+      name: index === 0 ? kind : `${kind}-${index + 1}`,
+      secret: part,
+    }));
+  });
 };
 
 const createSend =

@@ -62,19 +62,22 @@ export const formatNotification = (notification: Notification, format: TextForma
   };
 };
 
-/** "🚨 Down: MCP Inspector Web UI (tcp-proxy-6274)" */
-export const titleOf = ({ kind, label, proxy }: Notification): string =>
-  `${HEADINGS[kind]}: ${label === '' || label === proxy ? proxy : `${label} (${proxy})`}`;
+/** "🚨 Down on devbox: MCP Inspector Web UI (tcp-proxy-6274)" */
+export const titleOf = ({ kind, label, proxy, host }: Notification): string =>
+  `${headingOf(kind, host)}: ${label === '' || label === proxy ? proxy : `${label} (${proxy})`}`;
 
-/** The subject of a message, which says all of it in one line: "🚨 Down: 6274, 6277; ✅ Up again: 8080". */
+const headingOf = (kind: NotificationKind, host: string): string =>
+  host === '' ? HEADINGS[kind] : `${HEADINGS[kind]} on ${host}`;
+
+/** The subject of a message, which says all of it in one line: "🚨 Down on devbox: 6274, 6277; ✅ Up again on devbox: 8080". */
 export const subjectOf = ({ notifications }: Message): string => {
   const [only, ...rest] = notifications;
   if (only && rest.length === 0) return `${titleOf(only)}. ${only.summary}`;
-  const kinds = [...new Set(notifications.map(({ kind }) => kind))];
-  return kinds
+  const headings = [...new Set(notifications.map(({ kind, host }) => headingOf(kind, host)))];
+  return headings
     .map(
-      (kind) =>
-        `${HEADINGS[kind]}: ${namesOf(notifications.filter((notification) => notification.kind === kind))}`,
+      (heading) =>
+        `${heading}: ${namesOf(notifications.filter(({ kind, host }) => headingOf(kind, host) === heading))}`,
     )
     .join('; ');
 };

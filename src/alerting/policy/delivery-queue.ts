@@ -116,10 +116,11 @@ const fold = (items: readonly Queued[]): Queued => {
   };
   const summary = `${folded.count} messages waited too long to be kept: this channel did not take them`;
   const id = items[0]?.message.id.replace(/-folded$/, '') ?? '';
+  const host = items.at(-1)?.message.notifications[0]?.host ?? '';
   const message = {
     id: `${id}-folded`,
     createdAt: folded.endedAt,
-    notifications: [foldedNotification(summary, folded.startedAt, folded.endedAt)],
+    notifications: [foldedNotification(summary, host, folded.startedAt, folded.endedAt)],
   };
   return { message, folded };
 };

@@ -62,5 +62,6 @@ const omissionNotification = ({
   if (omittedCount === 0) return [];
   const times = notifications.map(({ startedAt, endedAt }) => endedAt ?? startedAt);
   const summary = `In the quiet hours there was more than is kept: ${omittedCount} earlier notices are left out`;
-  return [foldedNotification(summary, Math.min(...times), Math.max(...times))];
+  const host = notifications.at(-1)?.host ?? '';
+  return [foldedNotification(summary, host, Math.min(...times), Math.max(...times))];
 };

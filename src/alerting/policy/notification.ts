@@ -1,6 +1,6 @@
 import type * as v from 'valibot';
 import { causeSchema } from '../../health/types.ts';
-import { fields, instant, listOf, oneOf, orNull, text } from '../../lib/stored-fields.ts';
+import { fields, instant, listOf, oneOf, orNull, text, withDefault } from '../../lib/stored-fields.ts';
 
 const kindSchema = oneOf([
   'down',
@@ -27,6 +27,8 @@ export const notificationSchema = fields({
   /** The PM2 app's name, `tcp-proxy-<port>`; `proxy-monitor` for what concerns the machine. */
   proxy: text,
   label: text,
+  /** The machine's name. */
+  host: withDefault(text, ''),
   cause: orNull(causeSchema),
   startedAt: instant,
   /** Null while it goes on. */

@@ -114,11 +114,17 @@ export const removedNotification = (announced: Notification, now: number): Notif
 });
 
 /** Stands for notifications that were too many to be kept. @param summary such as "41 messages could not be delivered" */
-export const foldedNotification = (summary: string, startedAt: number, endedAt: number): Notification => ({
+export const foldedNotification = (
+  summary: string,
+  host: string,
+  startedAt: number,
+  endedAt: number,
+): Notification => ({
   kind: 'warning',
   severity: 'warning',
   proxy: MONITOR_APP,
   label: 'steadyport',
+  host,
   cause: null,
   startedAt,
   endedAt,
@@ -129,7 +135,7 @@ export const foldedNotification = (summary: string, startedAt: number, endedAt: 
 });
 
 const createNotification = (
-  { name, label }: ProxyView,
+  { name, label, host }: ProxyView,
   kind: Notification['kind'],
   severity: Notification['severity'],
   cause: Cause | null,
@@ -139,6 +145,7 @@ const createNotification = (
   severity,
   proxy: name,
   label,
+  host,
   cause,
   startedAt,
   endedAt: null,

@@ -3,6 +3,8 @@ import type { Cause } from '../../health/types.ts';
 
 /** The present facts about a port. */
 export interface ProxyView {
+  /** The machine's name. */
+  readonly host: string;
   /** The PM2 app's name. */
   readonly name: string;
   readonly label: string;

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Channels } from '../../alerting/channels/channel.ts';
 import { createChannels } from '../../alerting/channels/registry.ts';
@@ -19,7 +18,7 @@ const TEST_DURATION_MS = 60_000;
  * config is wrong.
  */
 export const run = async (): Promise<number> => {
-  const { settings } = requireConfig();
+  const { config, settings } = requireConfig();
   const { secrets, warnings } = requireSecrets(settings);
   for (const warning of warnings) process.stderr.write(`steadyport: ${warning}\n`);
   const { eventChannels, stateChannels } = createChannels(secrets);
@@ -27,7 +26,7 @@ export const run = async (): Promise<number> => {
     const dotEnvPath = join(dirname(settings.configPath), '.env');
     throw new UsageError(`no channel for alerts; write one into ${dotEnvPath}: ${listVariables()}`);
   }
-  return reportDeliveries(sendTest({ eventChannels, stateChannels }));
+  return reportDeliveries(sendTest({ eventChannels, stateChannels }, config.host));
 };
 
 /** "SLACK_WEBHOOK_URL, DISCORD_WEBHOOK_URL or ALERTMANAGER_URL" */
@@ -40,9 +39,9 @@ interface PendingDelivery {
 }
 
 /** Sends the test to all channels at the same time. */
-const sendTest = ({ eventChannels, stateChannels }: Channels): readonly PendingDelivery[] => {
+const sendTest = ({ eventChannels, stateChannels }: Channels, host: string): readonly PendingDelivery[] => {
   const now = Date.now();
-  const notification = createTestNotification(now);
+  const notification = createTestNotification(host, now);
   const message = { id: randomUUID(), createdAt: now, notifications: [notification] };
   const alert = { notification, startsAt: now, endsAt: now + TEST_DURATION_MS };
   const { signal } = new AbortController();
@@ -63,15 +62,16 @@ const reportDeliveries = async (pending: readonly PendingDelivery[]): Promise<0 
   return exitCode;
 };
 
-const createTestNotification = (now: number): Notification => ({
+const createTestNotification = (host: string, now: number): Notification => ({
   kind: 'test',
   severity: 'info',
   proxy: MONITOR_APP,
-  label: hostname(),
+  label: 'steadyport',
+  host,
   cause: null,
   startedAt: now,
   endedAt: null,
-  summary: `This is a test of the alerts of steadyport on ${hostname()}.`,
+  summary: `This is a test of the alerts of steadyport on ${host}.`,
   reason: '"steadyport alert-test" was run.',
   actionTaken: null,
   nextStep: 'Nothing: alerts arrive here.',

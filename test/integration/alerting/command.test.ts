@@ -79,7 +79,7 @@ test('a program gets a few variables, and of the environment only what the apps 
   assert.equal(env['STEADYPORT_ALERT_PROXIES'], 'tcp-proxy-6274');
   assert.equal(
     env['STEADYPORT_ALERT_SUMMARY'],
-    '🚨 Down: MCP Inspector Web UI (tcp-proxy-6274). Proxy for port 6274 has no upstream: localhost:6274 does not answer.',
+    '🚨 Down on devbox: MCP Inspector Web UI (tcp-proxy-6274). Proxy for port 6274 has no upstream: localhost:6274 does not answer.',
   );
   assert.deepEqual([env['TZ'], env['PATH']], ['UTC', before['PATH']]);
   assert.deepEqual([env['AWS_SECRET'], env['SLACK_WEBHOOK_URL']], [undefined, undefined]);

@@ -250,6 +250,23 @@ test('an end that Alertmanager did not accept is sent by the next monitor', asyn
   assert.notEqual(level.tries.at(-1)?.alerts[0]?.endsAt, null);
 });
 
+test('each of two Alertmanagers gets everything, and one that is away is tried again by itself', async () => {
+  const desk = createDesk();
+  const [one, other] = [createLevel(desk.clock), createLevel(desk.clock, 'alertmanager-2')];
+  const ends = ({ tries }: typeof one): unknown[] => tries.map(({ alerts }) => alerts[0]?.endsAt !== null);
+  const notifier = desk.start([], [one, other]);
+  other.answer = REFUSED;
+  desk.fall();
+  await desk.clock.pass(10_000);
+  desk.rise();
+  await desk.clock.pass(10_000);
+  assert.deepEqual(ends(one), [false, true]);
+  other.answer = { ok: true };
+  await desk.clock.pass(10 * MINUTE_MS);
+  assert.deepEqual([ends(one), ends(other).at(-1)], [[false, true], true]);
+  assert.equal(notifier.counts()['alertmanager-2']?.sent, 1);
+});
+
 test('an end that Alertmanager refuses for good is dropped, and logged once', async () => {
   const desk = createDesk();
   const level = createLevel(desk.clock);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import {
@@ -62,7 +63,12 @@ test('each channel gets a test message, and the heartbeat URL none', async () =>
   }
   type Alerts = [{ startsAt: string; endsAt: string; labels: object }];
   const [alert] = (alertmanager.received[0]?.json ?? []) as Alerts;
-  assert.deepEqual(alert.labels, { alertname: 'SteadyportTest', proxy: 'proxy-monitor', severity: 'info' });
+  assert.deepEqual(alert.labels, {
+    alertname: 'SteadyportTest',
+    host: hostname(),
+    proxy: 'proxy-monitor',
+    severity: 'info',
+  });
   assert.equal(Date.parse(alert.endsAt) - Date.parse(alert.startsAt), 60_000);
   assert.deepEqual(heartbeat.received, []);
 });

@@ -55,6 +55,7 @@ const rig = async (t: TestContext, proxy: FakeProxy, { intervalMs = 50 } = {}) =
   const lines: string[] = [];
   const notBefore: number[] = [];
   const proxyMonitor = new ProxyMonitor(config, {
+    host: 'devbox',
     monitor: parsed.config.monitor,
     app: { name: config.name } as AppDefinition,
     files: { socket: proxy.socket, pidFile: `${proxy.socket}.pid`, failuresFile: `${proxy.socket}.failures` },

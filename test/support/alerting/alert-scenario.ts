@@ -17,6 +17,7 @@ export const POLICY: AlertPolicy = {
 };
 
 export const proxyViewOf = (health: Health, port = 6274): ProxyView => ({
+  host: 'devbox',
   name: `tcp-proxy-${port}`,
   label: `port ${port}`,
   place: `port ${port}`,

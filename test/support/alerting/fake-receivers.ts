@@ -79,9 +79,9 @@ export interface FakeLevel extends StateChannel {
   answer: Delivery;
 }
 
-export const createLevel = (clock: Clock): FakeLevel => {
+export const createLevel = (clock: Clock, name = 'alertmanager'): FakeLevel => {
   const level: FakeLevel = {
-    name: 'alertmanager',
+    name,
     tries: [],
     answer: { ok: true },
     sendAll: async (alerts) => {

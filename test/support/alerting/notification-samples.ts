@@ -7,6 +7,7 @@ export const notification = (changes: Partial<Notification> = {}): Notification 
   severity: 'critical',
   proxy: 'tcp-proxy-6274',
   label: 'MCP Inspector Web UI',
+  host: 'devbox',
   cause: 'upstream_down',
   startedAt: AT_MS - 60_000,
   endedAt: null,

@@ -66,6 +66,7 @@ export const proxyStatus = (change: Partial<ProxyStatus>): ProxyStatus => {
 
 export const snapshotOf = (...proxies: readonly ProxyStatus[]): Snapshot => ({
   version: SNAPSHOT_VERSION,
+  host: '',
   generatedAt: NOW_MS,
   monitor: MONITOR,
   monitorProblem: null,

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { hostname } from 'node:os';
 import { describe, test } from 'node:test';
 import { type Config, parseConfig } from '../../../src/config/config.ts';
 import type { ConfigVariables } from '../../../src/config/env-overrides.ts';
@@ -56,6 +57,7 @@ test('two addresses are enough: every other key has its default', () => {
       http: { host: '127.0.0.1', port: 6270 },
       allowedHosts: [],
     },
+    host: hostname(),
     alerts: {
       groupWaitMs: 5_000,
       repeatIntervalMs: 14_400_000,

@@ -86,6 +86,12 @@ describe('a number variable takes precedence over the file, and an empty one cou
     });
 });
 
+test('STEADYPORT_HOST takes precedence over the file, and an empty one counts as unset', () => {
+  const file = { ...FILE, host: 'from-the-file' };
+  assert.equal(parse({ STEADYPORT_HOST: 'from-outside' }, file).host, 'from-outside');
+  assert.equal(parse({ STEADYPORT_HOST: '' }, file).host, 'from-the-file');
+});
+
 test('a number variable needs no monitor section in the file', () => {
   const { monitor } = parse({ CHECK_INTERVAL_MS: '2000' }, { proxies: FILE.proxies });
   assert.deepEqual([monitor.intervalMs, monitor.failureThreshold], [2_000, 3]);

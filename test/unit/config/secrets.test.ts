@@ -51,6 +51,22 @@ describe('what is no http URL is a mistake, told by its name and without its val
     });
 });
 
+describe('a list with a part that cannot be used is a mistake as a whole', () => {
+  const table: readonly [value: string, expected: string][] = [
+    ['http://a:9093,hidden', 'an http or https URL in each part of the list'],
+    ['hidden', 'an http or https URL'],
+    [' , ', 'at least one value'],
+  ];
+  for (const [value, expected] of table)
+    test(JSON.stringify(value), () => {
+      const { secrets, errors } = parseSecrets({ ALERTMANAGER_URL: value });
+      assert.equal(secrets.alertmanager, null);
+      assert.deepEqual(errors, [
+        `ALERTMANAGER_URL is not shown here: expected ${expected}, such as http://localhost:9093`,
+      ]);
+    });
+});
+
 test('those that stand in the environment are found by name', () => {
   assert.deepEqual(misplacedSecrets({ PATH: '/bin', DISCORD_WEBHOOK_URL: URL_TEXT, HEARTBEAT_URL: '' }), [
     'DISCORD_WEBHOOK_URL',

@@ -62,6 +62,7 @@ const downProxy: ProxyMetrics = {
 };
 const snapshot: Snapshot = {
   version: 2,
+  host: 'devbox',
   generatedAt: 3,
   monitorProblem: null,
   proxies: [],
@@ -116,7 +117,7 @@ test('a sample that cannot be shown is left out and reported once, and the rest 
 test('each quantity has its value, in base units', async () => {
   const lines = (await render()).split('\n');
   for (const line of [
-    'build_info{version="1.2.3"} 1',
+    'build_info{version="1.2.3",host="devbox"} 1',
     'config_last_reload_success_timestamp_seconds 1',
     'last_check_timestamp_seconds 0.002',
     'pm2_up 1',

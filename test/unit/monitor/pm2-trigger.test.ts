@@ -7,6 +7,7 @@ import { MONITOR, NOW_MS, proxyStatus } from '../../support/health/status-sample
 const proxy = proxyStatus({ port: 7000, state: 'down', cause: 'hung', checkMs: 4 });
 const snapshot: Snapshot = {
   version: 2,
+  host: '',
   generatedAt: NOW_MS,
   monitor: MONITOR,
   monitorProblem: null,

@@ -236,6 +236,11 @@ test("the monitor's row says why PM2's list could not be had", () => {
   assert.match(text, /last 300 ms ago {2}PM2: the PM2 daemon is not running\n/);
 });
 
+test('the first line names the machine', () => {
+  const snapshot = { ...snapshotOf(proxyStatus({})), host: 'devbox' };
+  assert.equal(renderStatus(snapshot, 100, PLAIN, NOW_MS).split('\n')[0], 'devbox: The port is up.');
+});
+
 test('checks that fail in the monitor are in the first line, in a line of their own, and in the exit code', () => {
   const snapshot = {
     ...snapshotOf(proxyStatus({})),

@@ -12,14 +12,14 @@ const FROM = AT_MS / 1_000 - 60;
 describe('Slack', () => {
   test('a notification is one section, and the id is at the end', () => {
     assert.deepEqual(slackBody(message(notification())), {
-      text: '🚨 Down: MCP Inspector Web UI (tcp-proxy-6274). Proxy for port 6274 has no upstream: localhost:6274 does not answer.',
+      text: '🚨 Down on devbox: MCP Inspector Web UI (tcp-proxy-6274). Proxy for port 6274 has no upstream: localhost:6274 does not answer.',
       blocks: [
         {
           type: 'section',
           text: {
             type: 'mrkdwn',
             text: [
-              '*🚨 Down: MCP Inspector Web UI (tcp-proxy-6274)*',
+              '*🚨 Down on devbox: MCP Inspector Web UI (tcp-proxy-6274)*',
               'Proxy for port 6274 has no upstream: localhost:6274 does not answer.',
               `*Since:* <!date^${FROM}^{date_short_pretty} {time_secs}|2026-11-27 04:04:06 UTC> (2026-11-27 04:04:06 UTC)`,
               '*Why:* connection refused',
@@ -78,10 +78,10 @@ describe('Discord', () => {
       ),
       {
         content:
-          '✅ Up again: \\*a\\* (tcp-proxy-6274). Proxy for port 6274 has no upstream: localhost:6274 does not answer.',
+          '✅ Up again on devbox: \\*a\\* (tcp-proxy-6274). Proxy for port 6274 has no upstream: localhost:6274 does not answer.',
         embeds: [
           {
-            title: '✅ Up again: \\*a\\* (tcp-proxy-6274)',
+            title: '✅ Up again on devbox: \\*a\\* (tcp-proxy-6274)',
             description: 'Proxy for port 6274 has no upstream: localhost:6274 does not answer.',
             fields: [
               {
@@ -137,13 +137,18 @@ test('the headline groups several ports by what happened to them', () => {
   const second = notification({ proxy: 'tcp-proxy-2' });
   const recovered = notification({ kind: 'recovered', proxy: 'tcp-proxy-3' });
   const { text } = slackBody(message(first, recovered, second));
-  assert.equal(text, '🚨 Down: tcp-proxy-1, tcp-proxy-2; ✅ Up again: tcp-proxy-3');
+  assert.equal(text, '🚨 Down on devbox: tcp-proxy-1, tcp-proxy-2; ✅ Up again on devbox: tcp-proxy-3');
 });
 
 describe('the webhook', () => {
   test("has Alertmanager's form, and the id at its top", () => {
     const down = notification();
-    const labels = { alertname: 'SteadyportDown', proxy: 'tcp-proxy-6274', severity: 'critical' };
+    const labels = {
+      alertname: 'SteadyportDown',
+      proxy: 'tcp-proxy-6274',
+      host: 'devbox',
+      severity: 'critical',
+    };
     const annotations = {
       summary: down.summary,
       description: [down.summary, down.reason, down.actionTaken, down.nextStep].join('\n'),
@@ -201,7 +206,7 @@ describe('the webhook', () => {
       ],
     );
     assert.equal(status, 'firing');
-    assert.deepEqual(commonLabels, { alertname: 'SteadyportDown', severity: 'critical' });
+    assert.deepEqual(commonLabels, { alertname: 'SteadyportDown', host: 'devbox', severity: 'critical' });
     assert.equal(webhookBody(message(up), null).status, 'resolved');
   });
 

@@ -15,10 +15,10 @@ describe('an e-mail', () => {
       from: 'Alerts <alerts@example.org>',
       to: ['ops@example.org', 'b@example.net'],
       subject:
-        '🚨 Down: MCP Inspector Web UI (tcp-proxy-6274). Proxy for port 6274 has no upstream: localhost:6274 does not answer.',
+        '🚨 Down on devbox: MCP Inspector Web UI (tcp-proxy-6274). Proxy for port 6274 has no upstream: localhost:6274 does not answer.',
       messageId: '<steadyport.m-1.web-1@example.org>',
       date: new Date('2026-11-27T04:05:06Z'),
-      text: `🚨 Down: MCP Inspector Web UI (tcp-proxy-6274)
+      text: `🚨 Down on devbox: MCP Inspector Web UI (tcp-proxy-6274)
 Proxy for port 6274 has no upstream: localhost:6274 does not answer.
 Since: 2026-11-27 04:04:06 UTC
 Why: connection refused
@@ -38,7 +38,7 @@ To do: Start the application.
       html,
       `<!doctype html>
 <html lang="en"><body>
-<div style="border-left:4px solid #d02f2f;padding-left:12px;margin:0 0 16px"><b>🚨 Down: MCP Inspector Web UI (tcp-proxy-6274)</b><br>Proxy for port 6274 has no upstream: localhost:6274 does not answer.<br><b>Since:</b> 2026-11-27 04:04:06 UTC<br><b>Why:</b> connection refused<br><b>Done:</b> Nothing: a restart would not help.<br><b>To do:</b> Start the application.</div>
+<div style="border-left:4px solid #d02f2f;padding-left:12px;margin:0 0 16px"><b>🚨 Down on devbox: MCP Inspector Web UI (tcp-proxy-6274)</b><br>Proxy for port 6274 has no upstream: localhost:6274 does not answer.<br><b>Since:</b> 2026-11-27 04:04:06 UTC<br><b>Why:</b> connection refused<br><b>Done:</b> Nothing: a restart would not help.<br><b>To do:</b> Start the application.</div>
 <p style="color:#777">2026-11-27 04:05:06 UTC  steadyport m-1</p>
 </body></html>
 `,

@@ -10,7 +10,7 @@ describe('ntfy', () => {
   test('a notification has its topic, title, priority and tags, and the id is at the end', () => {
     assert.deepEqual(ntfyBody(message(notification()), context), {
       topic: 'steadyport-alerts',
-      title: '🚨 Down: MCP Inspector Web UI (tcp-proxy-6274)',
+      title: '🚨 Down on devbox: MCP Inspector Web UI (tcp-proxy-6274)',
       message: [
         'Proxy for port 6274 has no upstream: localhost:6274 does not answer.',
         'Since: 2026-11-27 04:04:06 UTC',
@@ -29,15 +29,15 @@ describe('ntfy', () => {
     const recovered = notification({ kind: 'recovered', severity: 'info', proxy: 'tcp-proxy-1' });
     const restarted = notification({ kind: 'restarted', severity: 'warning', proxy: 'tcp-proxy-2' });
     const body = ntfyBody(message(recovered, restarted), context);
-    assert.equal(body.title, '✅ Up again: tcp-proxy-1; 🔄 Restarted: tcp-proxy-2');
+    assert.equal(body.title, '✅ Up again on devbox: tcp-proxy-1; 🔄 Restarted on devbox: tcp-proxy-2');
     assert.equal(body.priority, 4);
     assert.deepEqual(body.tags, ['steadyport', 'tcp-proxy-2', 'tcp-proxy-1']);
     const blocks = body.message.split('\n\n');
     assert.deepEqual(
       blocks.map((block) => block.split('\n')[0]),
       [
-        '🔄 Restarted: MCP Inspector Web UI (tcp-proxy-2)',
-        '✅ Up again: MCP Inspector Web UI (tcp-proxy-1)',
+        '🔄 Restarted on devbox: MCP Inspector Web UI (tcp-proxy-2)',
+        '✅ Up again on devbox: MCP Inspector Web UI (tcp-proxy-1)',
         'steadyport m-1',
       ],
     );

@@ -22,3 +22,11 @@ test('each example can be used, and a channel is created for each, in the order 
   );
   assert.deepEqual(createChannels(parseSecrets({}).secrets), { eventChannels: [], stateChannels: [] });
 });
+
+test('each address of ALERTMANAGER_URL is a channel of its own, and the first keeps its name', () => {
+  const { secrets } = parseSecrets({ ALERTMANAGER_URL: ' http://a:9093, http://b:9093\thttps://c/am,' });
+  assert.deepEqual(
+    createChannels(secrets).stateChannels.map(({ name }) => name),
+    ['alertmanager', 'alertmanager-2', 'alertmanager-3'],
+  );
+});

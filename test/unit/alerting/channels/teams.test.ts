@@ -25,7 +25,7 @@ describe('Teams', () => {
             type: 'AdaptiveCard',
             version: '1.2',
             fallbackText:
-              '🚨 Down: MCP Inspector Web UI (tcp-proxy-6274). Proxy for port 6274 has no upstream: localhost:6274 does not answer.',
+              '🚨 Down on devbox: MCP Inspector Web UI (tcp-proxy-6274). Proxy for port 6274 has no upstream: localhost:6274 does not answer.',
             msteams: { width: 'Full' },
             body: [
               {
@@ -34,7 +34,7 @@ describe('Teams', () => {
                 items: [
                   paragraph({
                     type: 'TextRun',
-                    text: '🚨 Down: MCP Inspector Web UI (tcp-proxy-6274)',
+                    text: '🚨 Down on devbox: MCP Inspector Web UI (tcp-proxy-6274)',
                     weight: 'Bolder',
                     size: 'Medium',
                   }),

@@ -13,7 +13,7 @@ describe('Telegram', () => {
       chat_id: '-1001234567890',
       message_thread_id: '42',
       text: [
-        '<b>🚨 Down: MCP Inspector Web UI (tcp-proxy-6274)</b>',
+        '<b>🚨 Down on devbox: MCP Inspector Web UI (tcp-proxy-6274)</b>',
         'Proxy for port 6274 has no upstream: localhost:6274 does not answer.',
         '<b>Since:</b> 2026-11-27 04:04:06 UTC',
         '<b>Why:</b> connection refused',
@@ -54,7 +54,7 @@ describe('Telegram', () => {
       const texts = { label: long, summary: long, reason: long, actionTaken: long, nextStep: long };
       const { text } = telegramBody(message(notification(texts)), context);
       assert.ok(text.length <= 4_096, `${character}: ${text.length}`);
-      assert.match(text, /^<b>🚨 Down: /, character);
+      assert.match(text, /^<b>🚨 Down on devbox: /, character);
     }
   });
 
