@@ -97,7 +97,7 @@ before(async () => {
   await run(copy, 'git', 'init', '--quiet');
   const results = await Promise.all([
     runTool(copy, 'tsc', '-p', '.', '--outDir', 'compiled'),
-    runTool(copy, 'biome', 'ci', '--error-on-warnings', 'src'),
+    runTool(copy, 'biome', 'ci', '--colors=off', '--error-on-warnings', 'src'),
     run(copy, process.execPath, 'scripts/build.js'),
   ]);
   for (const { code, output } of results) assert.equal(code, 0, output);

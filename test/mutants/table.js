@@ -51,8 +51,8 @@ export const MUTANTS = [
   },
   {
     file: 'src/health/reducer.ts',
-    find: 'at < health.graceEndsAt && health.graceEndsAt - at <= GRACE_MS',
-    replace: 'at < health.graceEndsAt',
+    find: 'now < graceEndsAt && graceEndsAt - now <= GRACE_MS',
+    replace: 'now < graceEndsAt',
     tests: HEALTH,
   },
   {
@@ -404,7 +404,7 @@ export const MUTANTS = [
   },
   {
     file: 'src/monitor/checks/collect.ts',
-    find: "isOutdated: proxyResult.heartbeat === 'ok' && connectionEnds !== endsBefore,",
+    find: 'isOutdated: connectionEnds !== endsBefore,',
     replace: 'isOutdated: false,',
     tests: ['monitor/'],
   },
