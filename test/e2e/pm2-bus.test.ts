@@ -11,6 +11,7 @@ import { HAS_PROCFS, isAlive } from '../../src/system/proc/procfs.ts';
 import { compiled } from '../support/compiled.ts';
 import { ECOSYSTEM, openPm2Sandbox, openUpstream, type Pm2Sandbox } from '../support/pm2/pm2-sandbox.ts';
 import { freePort } from '../support/proxy/proxy-harness.ts';
+import { trackOpenFiles } from '../support/proxy-observation.ts';
 import { needs } from '../support/requirements.ts';
 import { until } from '../support/until.ts';
 
@@ -71,10 +72,6 @@ const appPid = async (pm2: Pm2): Promise<number> => {
   return Number(pid);
 };
 
-/** @returns the number of unix sockets that this process has open */
-const openPipes = (): number =>
-  process.getActiveResourcesInfo().filter((name) => name === 'PipeWrap' || name === 'PipeConnectWrap').length;
-
 /** Counts the connections to the daemon's bus. In /proc/net/unix, 03 is the state of one that is connected (SS_CONNECTED). */
 const countBusClients = ({ folder }: Pm2Sandbox): number =>
   readFileSync('/proc/net/unix', 'utf8')
@@ -96,14 +93,14 @@ describe("PM2's bus", { skip }, () => {
   });
 
   test('ends with its daemon, starts none, and connects again to the next one', async (t) => {
+    const openFiles = trackOpenFiles();
     const { sandbox, start, pm2, events, waitForEvent, connect } = await rig(t);
     await connect();
-    const before = openPipes();
     for (let daemons = 0; daemons < 3; daemons += 1) {
       const orphan = await appPid(pm2);
       await killDaemon(sandbox);
       process.kill(orphan, 'SIGKILL');
-      await until(() => openPipes() < before, 'the end of the connections');
+      await until(() => openFiles().length === 0, 'the end of the connections');
       events.length = 0;
       for (let lists = 0; lists < 5; lists += 1)
         assert.deepEqual(await pm2.list(), { ok: false, problem: 'the PM2 daemon is not running' });
@@ -113,9 +110,9 @@ describe("PM2's bus", { skip }, () => {
       process.kill(await appPid(pm2), 'SIGKILL');
       await waitForEvent('exit', 'killed by SIGKILL');
     }
-    assert.ok(openPipes() <= before, `${openPipes()} connections, ${before} before`);
+    assert.equal(countBusClients(sandbox), 1);
     pm2.close();
-    await until(() => openPipes() < before, 'the end of the connections');
+    await until(() => openFiles().length === 0, 'the end of the connections');
     events.length = 0;
     await sandbox.pm2('restart', 'app');
     assert.deepEqual(events, []);

@@ -17,7 +17,7 @@ import {
   rig,
   serve,
 } from '../../support/proxy/proxy-harness.ts';
-import { openFiles } from '../../support/proxy-observation.ts';
+import { trackOpenFiles } from '../../support/proxy-observation.ts';
 import { until } from '../../support/until.ts';
 
 /** Abuse that a public port is exposed to. Nothing of it must be left afterwards. */
@@ -27,30 +27,34 @@ for (const [name, createEngine] of Object.entries(ENGINES))
       const upstream = await serve(t, misbehave);
       const limits = { idleTimeoutMs: 1_000, halfCloseTimeoutMs: 500 };
       const { dial, record, records, engine } = await rig(t, createEngine, upstream, limits);
-      const before = openFiles();
+      const openFiles = trackOpenFiles();
+      const clients: Socket[] = [];
       await inBatches(1_500, async () => {
         const client = dial();
+        clients.push(client);
         await once(client, 'connect');
         misbehave(client);
       });
       await record(1_499);
       assert.equal(engine.counts().active, 0);
       assert.equal(records.length, 1_500);
-      await until(async () => openFiles() - (await connectionsOf(upstream)) <= before);
+      await until(async () => openFiles().length === (await connectionsOf(upstream)) + countOpen(clients));
     });
 
     test('5,000 connects of a port scan are each logged once and leave nothing behind', async (t) => {
       const upstream = await serve(t, echo);
       const { dial, record, records, engine } = await rig(t, createEngine, upstream);
-      const before = openFiles();
+      const openFiles = trackOpenFiles();
+      const clients: Socket[] = [];
       await inBatches(5_000, async () => {
         const client = dial();
+        clients.push(client);
         await once(client, 'connect');
         client.destroy();
       });
       await record(4_999);
       assert.deepEqual([engine.counts().active, records.length], [0, 5_000]);
-      await until(async () => openFiles() - (await connectionsOf(upstream)) <= before);
+      await until(async () => openFiles().length === (await connectionsOf(upstream)) + countOpen(clients));
     });
 
     test('two hundred clients that send a byte now and then do not keep another client waiting', async (t) => {
@@ -127,7 +131,9 @@ const inBatches = async (count: number, run: () => Promise<void>): Promise<void>
   for (let n = 0; n < count; n += 50) await Promise.all(Array.from({ length: 50 }, run));
 };
 
-/** The sockets that the upstream has open. One that stays open there is no file of the engine's. */
+/** The sockets of the test's own clients. One that is still open is no file of the engine's, and neither are the upstream's. */
+const countOpen = (clients: readonly Socket[]): number => clients.filter(({ closed }) => !closed).length;
+
 const connectionsOf = ({ server }: { readonly server: Server }): Promise<number> =>
   new Promise((done, fail) => {
     server.getConnections((error, count) => (error ? fail(error) : done(count)));

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHook } from 'node:async_hooks';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer as createHttpsServer } from 'node:https';
@@ -140,12 +141,18 @@ describe('over TLS', { skip: needs(needsProgram('openssl', 'openssl')) }, () => 
   test('neither a connection nor a timer is left after a check', { timeout: 30_000 }, async (t) => {
     const endings: Promise<unknown>[] = [];
     const at = await serveTls(t, {}, (socket) => endings.push(once(socket, 'close')));
-    const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
-    const before = timers();
+    /** The timers that were started from here on, and whether each still runs. */
+    const timers = new Map<number, boolean>();
+    const hook = createHook({
+      init: (id, type) => type === 'Timeout' && timers.set(id, true),
+      destroy: (id) => timers.has(id) && timers.set(id, false),
+    }).enable();
+    t.after(() => hook.disable());
     const forEver = 2_147_483_647;
     assert.equal(await ask(at, PING, at, forEver), 'ok');
     assert.match(await ask(at, { ...PING, tls: 'verify' }, at, forEver), /^answer: TLS failed/);
     await Promise.all(endings);
-    while (timers() > before) await setImmediate();
+    while ([...timers.values()].includes(true)) await setImmediate();
+    assert.ok(timers.size > 0, 'a check has a time limit');
   });
 });

@@ -10,7 +10,7 @@ import {
   rig,
   serve,
 } from '../../../support/proxy/proxy-harness.ts';
-import { openFiles } from '../../../support/proxy-observation.ts';
+import { trackOpenFiles } from '../../../support/proxy-observation.ts';
 import { until } from '../../../support/until.ts';
 
 /** How every engine must connect to the upstream. */
@@ -60,13 +60,13 @@ for (const [name, createEngine] of Object.entries(ENGINES))
     test('stops when the client resets before the upstream has answered', async (t) => {
       const upstream = await deaf(t);
       const { dial, record, engine } = await rig(t, createEngine, upstream, { connectTimeoutMs: 60_000 });
-      const before = openFiles();
+      const openFiles = trackOpenFiles();
       const client = dial();
       // Both ends of the client's connection, and the socket to the upstream.
-      await until(() => openFiles() === before + 3);
+      await until(() => openFiles().length === 3);
       client.resetAndDestroy();
       assert.equal((await record(0)).reason, 'client_reset');
-      await until(() => openFiles() === before);
+      await until(() => openFiles().length === 0);
       assert.equal(engine.counts().active, 0);
     });
   });

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readdirSync, statSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { HAS_PROCFS } from '../../../../src/system/proc/procfs.ts';
@@ -14,6 +13,7 @@ import {
   rig,
   serve,
 } from '../../../support/proxy/proxy-harness.ts';
+import { trackOpenFiles } from '../../../support/proxy-observation.ts';
 import { needs, needsProgram } from '../../../support/requirements.ts';
 import { until } from '../../../support/until.ts';
 
@@ -26,11 +26,13 @@ for (const [name, createEngine] of Object.entries(ENGINES))
     }, async (t) => {
       const upstream = await serve(t, echo);
       const { dial, address } = await rig(t, createEngine, upstream);
-      const before = new Set(openSockets());
+      const openFiles = trackOpenFiles();
       const client = dial();
       client.write('x');
       await readBytes(client, 1);
-      const fds = openSockets().filter((fd) => !before.has(fd));
+      const fds = openFiles()
+        .filter((file) => file.includes(' socket:'))
+        .map((file) => Number.parseInt(file, 10));
       const sides = (): readonly (SocketOptions | undefined)[] => {
         const found = optionsOf(fds);
         return [
@@ -62,14 +64,6 @@ for (const [name, createEngine] of Object.entries(ENGINES))
       );
     });
   });
-
-const openSockets = (): readonly number[] =>
-  readdirSync('/proc/self/fd')
-    .map(Number)
-    .filter((fd) => {
-      const link = statSync(`/proc/self/fd/${fd}`, { throwIfNoEntry: false });
-      return link?.isSocket() ?? false;
-    });
 
 interface SocketOptions {
   readonly local: number;
