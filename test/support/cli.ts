@@ -21,7 +21,7 @@ export const steadyport = (
     execFile(
       process.execPath,
       [join(process.cwd(), 'dist/cli.js'), ...args],
-      { env: { PATH: process.env['PATH'] ?? '', ...env }, timeout: 60_000 },
+      { env: { PATH: process.env['PATH'] ?? '', ...env }, timeout: 120_000 },
       finished,
     );
   });

@@ -21,7 +21,7 @@ export interface Receiver {
   readonly url: string;
   readonly received: readonly Received[];
   behave: Behaviour;
-  /** Resolves when `count` requests have arrived in all; rejects after a minute. */
+  /** Resolves when `count` requests have arrived in all; rejects after two minutes. */
   got(count: number): Promise<void>;
   close(): Promise<void>;
 }
@@ -101,8 +101,8 @@ export const openReceiver = async (behave: Behaviour, tls?: Certificate): Promis
     got: (count) =>
       new Promise((done, fail) => {
         const giveUp = setTimeout(
-          () => fail(new Error(`${received.length} of ${count} requests came within a minute`)),
-          60_000,
+          () => fail(new Error(`${received.length} of ${count} requests came within two minutes`)),
+          120_000,
         );
         const check = (): void => {
           if (received.length < count) return;

@@ -45,7 +45,7 @@ export const createHost = (label: string): Host => {
       const script = `exec 3<>/dev/tcp/${host}/${port}`;
       // With a socket as its stdin, bash takes itself for started by rshd and reads ~/.bashrc first (bash(1), INVOCATION).
       return (
-        spawnSync('ip', inside('bash', ['--norc', '-c', script]), { timeout: 2000, stdio: 'ignore' })
+        spawnSync('ip', inside('bash', ['--norc', '-c', script]), { timeout: 10_000, stdio: 'ignore' })
           .status === 0
       );
     },

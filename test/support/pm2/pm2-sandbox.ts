@@ -3,12 +3,12 @@ import { type ExecFileException, execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { createRequire } from 'node:module';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Snapshot } from '../../../src/status/snapshot.ts';
 import { readInteger } from '../../../src/system/files.ts';
 import { HAS_PROCFS, isAlive } from '../../../src/system/proc/procfs.ts';
+import { freePort } from '../proxy/proxy-harness.ts';
 import { until } from '../until.ts';
 import { createMonitorClient, type MonitorClient } from './monitor-client.ts';
 
@@ -27,11 +27,17 @@ export interface Pm2Sandbox extends MonitorClient {
   readonly folder: string;
   readonly env: Readonly<Record<string, string>>;
   configure(proxies: readonly object[], monitor?: object, alerts?: object): void;
+  /** Runs PM2's command line. @throws when it fails, which would leave the test waiting for what it was to do */
   pm2(...args: string[]): Promise<Outcome>;
+  /** The same, for a command that is to fail. */
+  tryPm2(...args: string[]): Promise<Outcome>;
   steadyport(...args: string[]): Promise<Outcome>;
   /** Runs `steadyport status --json`, which finds the state without the monitor too. */
   status(): Promise<Snapshot>;
+  /** What PM2 has written so far of an app's output. It comes a moment later than what the app did before or after it. */
   log(app: string): string;
+  /** Waits until the log of an app has the text. */
+  logUntil(app: string, text: RegExp): Promise<void>;
   /** Ends the daemon and with it every app. @throws when an app wrote to stderr */
   close(): Promise<void>;
 }
@@ -64,6 +70,7 @@ export const openPm2Sandbox = (
       );
     });
   const steadyport = (...args: string[]): Promise<Outcome> => run(join(ROOT, 'dist/cli.js'), args);
+  const log = (app: string): string => readFileSync(join(folder, 'pm2', 'logs', `${app}-out.log`), 'utf8');
   const status = async (): Promise<Snapshot> =>
     JSON.parse((await steadyport('status', '--json')).stdout) as Snapshot;
   return {
@@ -71,11 +78,21 @@ export const openPm2Sandbox = (
     env,
     configure: (proxies, monitor = {}, alerts = {}) =>
       writeFileSync(config, JSON.stringify({ proxies, monitor: { http: false, ...monitor }, alerts })),
-    pm2: (...args) => run(pm2Bin, args),
+    pm2: async (...args) => {
+      const outcome = await run(pm2Bin, args);
+      assert.equal(outcome.code, 0, `pm2 ${args.join(' ')}: ${outcome.stdout}${outcome.stderr}`);
+      return outcome;
+    },
+    tryPm2: (...args) => run(pm2Bin, args),
     steadyport,
     status,
     ...createMonitorClient(env.STEADYPORT_HOME),
-    log: (app) => readFileSync(join(folder, 'pm2', 'logs', `${app}-out.log`), 'utf8'),
+    log,
+    logUntil: async (app, text) => {
+      await until(() => text.test(log(app)), `${text} in the log of ${app}`).catch((error: Error) => {
+        throw new Error(`${error.message}:\n${log(app)}`, { cause: error });
+      });
+    },
     close: async () => {
       await endDaemon(env.PM2_HOME);
       const errors = readErrors(join(folder, 'pm2', 'logs'));
@@ -107,17 +124,21 @@ const readErrors = (logs: string): string =>
         .join('')
     : '';
 
-/** Starts a small real HTTP upstream that answers 200 with its name. */
+/**
+ * Starts a small real HTTP upstream that answers 200 with its name.
+ * @param port default: one that nobody else takes once the upstream is closed, so that it can be opened there again
+ */
 export const openUpstream = async (
-  port = 0,
+  port?: number,
   host = '127.0.0.1',
 ): Promise<{ port: number; close(): Promise<void> }> => {
+  const ownPort = port ?? (await freePort(host));
   const server: Server = createServer((_, response) => response.end('the upstream'));
   // Zero: idle connections are never closed, however long a busy machine takes.
   server.keepAliveTimeout = 0;
-  await new Promise<void>((done, fail) => server.once('error', fail).listen(port, host, () => done()));
+  await new Promise<void>((done, fail) => server.once('error', fail).listen(ownPort, host, () => done()));
   return {
-    port: (server.address() as AddressInfo).port,
+    port: ownPort,
     close: () =>
       new Promise((done) => {
         server.close(() => done());
