@@ -91,7 +91,7 @@ const list = () =>
     .join('\n');
 
 const names = process.argv.slice(2);
-const unknown = names.filter((name) => CHECKS[name] === undefined);
+const unknown = names.filter((name) => !Object.hasOwn(CHECKS, name));
 if (unknown.length > 0) {
   console.error(`There is no check ${unknown.join(' or ')}. There are:\n${list()}`);
   process.exit(2);
