@@ -10,13 +10,16 @@ const FILES = ['src', 'scripts', 'test'].flatMap((root) =>
 );
 const SOURCES = FILES.filter((path) => path.startsWith('src/'));
 
-const COMMENT = /\/\*[\s\S]*?\*\/|(?<!:)\/\/.*/g;
+/** A text in quotes comes first, since it may have in it what begins a comment elsewhere. */
+const TEXT_OR_COMMENT = /'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|(\/\*[\s\S]*?\*\/|(?<!:)\/\/.*)/g;
 const URL_IN_TEXT = /https?:\/\/\S+/g;
 const TS_PATH = /[\w./-]*\w\.ts\b/g;
 
 /** The paths ending in `.ts` that the comments of a source name, without those in URLs. */
 const pathsNamedIn = (source: string): readonly string[] =>
-  (source.match(COMMENT) ?? []).flatMap((comment) => comment.replace(URL_IN_TEXT, '').match(TS_PATH) ?? []);
+  [...source.matchAll(TEXT_OR_COMMENT)].flatMap(
+    ([, comment = '']) => comment.replace(URL_IN_TEXT, '').match(TS_PATH) ?? [],
+  );
 
 /**
  * True when a comment in `file` may name `path`: from the project's root, from src/, from the room, from a folder of the room
@@ -35,8 +38,9 @@ test('the paths in a comment are found, and those in strings and URLs are not', 
   const source = [
     '/** See a/b.ts and c.test.ts, and https://example.org/d.ts. */',
     "const path = 'e.ts'; // f-g.ts",
+    "const texts = ['logs/*.log', '// h.ts', \"it's // i.ts\"]; // it's in j.ts",
   ].join('\n');
-  assert.deepEqual(pathsNamedIn(source), ['a/b.ts', 'c.test.ts', 'f-g.ts']);
+  assert.deepEqual(pathsNamedIn(source), ['a/b.ts', 'c.test.ts', 'f-g.ts', 'j.ts']);
 });
 
 test('a path that no file has, or that several files have, is no signpost', () => {
