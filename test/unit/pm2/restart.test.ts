@@ -207,7 +207,7 @@ describe('killing an app that PM2 is stopping', {
 });
 
 describe('a forced restart', { skip: needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)') }, () => {
-  /** Begins a restart that PM2 ends when `exited` resolves, under a mocked clock. */
+  /** Begins a restart that PM2 ends when `exited` resolves, under a mocked clock. `kill` has the calls of process.kill. */
   const begin = async (
     t: TestContext,
     remedy: 'restart' | 'force_restart',
@@ -219,7 +219,7 @@ describe('a forced restart', { skip: needs(HAS_PROCFS ? undefined : 'needs /proc
     const done = restart(remedy, APP, pid);
     await turn();
     assert.deepEqual(calls, ['restart']);
-    return { done };
+    return { done, kill: t.mock.method(process, 'kill') };
   };
   /** Ends the child with SIGTERM; an earlier signal would have ended it first. */
   const assertUnharmed = async (child: Child): Promise<void> => {
@@ -251,11 +251,11 @@ describe('a forced restart', { skip: needs(HAS_PROCFS ? undefined : 'needs /proc
 
   test('does not kill a process that exits by itself', async (t) => {
     const child = sleeper(t);
-    const { done } = await begin(t, 'force_restart', child.pid, once(child, 'exit'));
+    const { done, kill } = await begin(t, 'force_restart', child.pid, once(child, 'exit'));
     child.kill('SIGTERM');
     await done;
     t.mock.timers.tick(15);
-    assert.equal(child.signalCode, 'SIGTERM');
+    assert.equal(kill.mock.callCount(), 0);
   });
 
   test('does not kill another process that has the pid by then', {
@@ -276,8 +276,9 @@ describe('a forced restart', { skip: needs(HAS_PROCFS ? undefined : 'needs /proc
     ['of a process that has ended before', 4_194_304],
   ] as const)
     test(`${name} is a plain restart`, async (t) => {
-      const { done } = await begin(t, 'force_restart', pid, turn());
+      const { done, kill } = await begin(t, 'force_restart', pid, turn());
       await done;
       t.mock.timers.tick(15);
+      assert.equal(kill.mock.callCount(), 0);
     });
 });
