@@ -3,13 +3,17 @@ import type { Socket } from 'node:net';
 import { describe, test } from 'node:test';
 import { ENGINES, echo, ending, readAll, rig, serve } from '../../../support/proxy/proxy-harness.ts';
 
+/** Longer than a busy machine keeps a thread waiting; the peers that are never silent so long send a byte every 100 ms. */
+const SILENCE_MS = 3_000;
+const BYTES = 40;
+
 /** When every engine must end a connection that nothing is sent on, and when it must not. */
 describe('a time-out', { concurrency: true }, () => {
   for (const [name, createEngine] of Object.entries(ENGINES))
     describe(`of the ${name} engine`, { concurrency: true }, () => {
       test('the half-close time-out limits silence, and is no deadline', async (t) => {
         const upstream = await serve(t, (socket) => {
-          let left = 20;
+          let left = BYTES;
           const timer = setInterval(() => {
             left -= 1;
             if (left > 0) socket.write('.');
@@ -18,13 +22,13 @@ describe('a time-out', { concurrency: true }, () => {
           }, 100);
           socket.resume();
         });
-        const { dial, record } = await rig(t, createEngine, upstream, { halfCloseTimeoutMs: 1_000 });
+        const { dial, record } = await rig(t, createEngine, upstream, { halfCloseTimeoutMs: SILENCE_MS });
         const client = dial();
         client.end('x');
-        assert.equal((await readAll(client)).toString(), '.'.repeat(20));
+        assert.equal((await readAll(client)).toString(), '.'.repeat(BYTES));
         const { reason, totalMs } = await record(0);
         assert.equal(reason, 'done');
-        assert.ok(totalMs > 1_000, `${totalMs} ms in all`);
+        assert.ok(totalMs > SILENCE_MS, `${totalMs} ms in all`);
       });
 
       test('the connect time-out never ends a connection that is open', async (t) => {
@@ -37,7 +41,7 @@ describe('a time-out', { concurrency: true }, () => {
       for (const side of ['client', 'upstream'] as const)
         test(`the idle time-out limits silence, and the ${side} alone can break it`, async (t) => {
           const talk = (socket: Socket): void => {
-            let left = 20;
+            let left = BYTES;
             const timer = setInterval(() => {
               left -= 1;
               if (left > 0) socket.write('.');
@@ -51,7 +55,7 @@ describe('a time-out', { concurrency: true }, () => {
             if (side === 'upstream') talk(socket);
             else socket.once('end', () => socket.end());
           });
-          const { dial, record } = await rig(t, createEngine, upstream, { idleTimeoutMs: 1_000 });
+          const { dial, record } = await rig(t, createEngine, upstream, { idleTimeoutMs: SILENCE_MS });
           const client = dial();
           if (side === 'client') talk(client);
           else client.once('end', () => client.end());
@@ -59,8 +63,8 @@ describe('a time-out', { concurrency: true }, () => {
           const received = { client: await upstreamReceived, upstream: answered };
           const { reason, totalMs } = await record(0);
           assert.equal(reason, 'done');
-          assert.equal(String(received[side]), '.'.repeat(20));
-          assert.ok(totalMs > 1_000, `${totalMs} ms in all`);
+          assert.equal(String(received[side]), '.'.repeat(BYTES));
+          assert.ok(totalMs > SILENCE_MS, `${totalMs} ms in all`);
         });
 
       test('a silent connection ends after the idle time-out', async (t) => {
