@@ -20,7 +20,7 @@ import { telegram } from './telegram.ts';
 import { webhook } from './webhook.ts';
 
 /** The senders by channel. A channel of kinds/channels/registry.ts that has none here does not compile. */
-const SENDERS: Readonly<Record<ChannelName, EventSender | StateSender>> = {
+export const SENDERS: Readonly<Record<ChannelName, EventSender | StateSender>> = {
   slack,
   discord,
   teams,

@@ -3,6 +3,7 @@ import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { CHANNELS } from '../../../src/kinds/channels/registry.ts';
 import {
   answer,
   discordOk,
@@ -83,11 +84,11 @@ test('a channel that refuses the message is reported without its URL, and the ot
 });
 
 test('without a channel it says what to write where, also when only the heartbeat is set', async () => {
+  const variables = CHANNELS.map(({ variable }) => variable);
   assert.deepEqual(await alertTest('HEARTBEAT_URL=http://127.0.0.1:1/\n'), {
     code: 2,
     stdout: '',
-    stderr:
-      'steadyport: no channel for alerts; write one into FILE: SLACK_WEBHOOK_URL, DISCORD_WEBHOOK_URL, TEAMS_WEBHOOK_URL, TELEGRAM_URL, NTFY_URL, EMAIL_URL, WEBHOOK_URL, ALERT_COMMAND or ALERTMANAGER_URL\n',
+    stderr: `steadyport: no channel for alerts; write one into FILE: ${variables.slice(0, -1).join(', ')} or ${variables.at(-1)}\n`,
   });
 });
 
