@@ -23,7 +23,7 @@ import type * as Metrics from '../../src/metrics/prometheus.ts';
 import type { ProxyMetrics } from '../../src/metrics/sample.ts';
 import type * as Probes from '../../src/monitor/probes/run-probe.ts';
 import { createStatsCollector } from '../../src/proxy/connection-stats.ts';
-import { message, notification } from '../support/alerting/notification-samples.ts';
+import { flood, message, notification } from '../support/alerting/notification-samples.ts';
 import { snapshotOf } from '../support/health/status-samples.ts';
 import { tempFolder } from '../support/temp-dir.ts';
 
@@ -151,13 +151,17 @@ for (const { answer, problem } of [
     assert.equal(error, problem && `version of 127.0.0.1:${address.port}: ${problem}`);
   });
 
-test('the new channel sends a message to its receiver', async (t) => {
-  let body = '';
-  const server = createServer((request, response) => {
-    request.on('data', (chunk) => {
-      body += chunk;
-    });
-    request.on('end', () => response.end('ok'));
+/** What the new channel sends. */
+interface Body {
+  readonly text: string;
+  readonly attachments: readonly { readonly color: string; readonly title: string; readonly text: string }[];
+}
+
+test('the new channel sends a message, and a flood of them, to its receiver', async (t) => {
+  const bodies: Body[] = [];
+  const server = createServer(async (request, response) => {
+    bodies.push(JSON.parse(Buffer.concat(await request.toArray()).toString()));
+    response.end('ok');
   });
   const url = `http://127.0.0.1:${await listen(t, server)}/hooks/1`;
   const { parseSecrets } = await importFrom<typeof Secrets>('src/config/secrets.ts');
@@ -168,7 +172,25 @@ test('the new channel sends a message to its receiver', async (t) => {
     AbortSignal.timeout(60_000),
   );
   assert.deepEqual(delivery, { ok: true });
-  assert.deepEqual(JSON.parse(body), { text: '🚨 Down on devbox: my\\_app (tcp-proxy-6274). \\@all' });
+  assert.deepEqual(await channel?.send(flood, AbortSignal.timeout(60_000)), { ok: true });
+  const [first, flooded] = bodies;
+  assert.equal(first?.text, 'steadyport m-1');
+  assert.deepEqual(first?.attachments, [
+    {
+      color: '#d02f2f',
+      title: '🚨 Down on devbox: my\\_app (tcp-proxy-6274)',
+      text: [
+        '\\@all',
+        '*Since:* 2026-11-27 04:04:06 UTC',
+        '*Why:* connection refused',
+        '*Done:* Nothing: a restart would not help.',
+        '*To do:* Start the application.',
+      ].join('\n'),
+    },
+  ]);
+  const parts = flooded?.attachments.flatMap(({ title, text }) => [title, text]) ?? [];
+  assert.ok([flooded?.text, ...parts].join('').length <= 5_000);
+  assert.match(flooded?.text ?? '', /^… and \d+ more: tcp-proxy-2\d{4}, /);
 });
 
 test('the new metric is in a scrape', async () => {
