@@ -47,7 +47,7 @@ export interface MonitorApp {
 }
 
 /** The interval at which the dead man's switch gets the state. */
-const HEARTBEAT_INTERVAL_MS = 1_000;
+const DEAD_MANS_SWITCH_INTERVAL_MS = 1_000;
 
 /** Builds the monitor with its alerts and its metrics, in the order in which they need each other. The checks begin here. */
 export const createMonitorApp = (deps: MonitorAppDeps): MonitorApp => {
@@ -151,5 +151,5 @@ const startTicking = (deadMansSwitch: DeadMansSwitch, status: () => Snapshot): v
     const snapshot = status();
     void deadMansSwitch.tick(snapshot.generatedAt, readinessProblem(snapshot) === null);
   };
-  setInterval(tick, HEARTBEAT_INTERVAL_MS).unref();
+  setInterval(tick, DEAD_MANS_SWITCH_INTERVAL_MS).unref();
 };

@@ -80,6 +80,17 @@ test('the drawing of the floors has every room, in the order of scripts/floors.j
   );
 });
 
+test('the table of the words has those of CONTRIBUTING.md, and the heartbeat', () => {
+  const names = /\*\*Names\.\*\*[^.]*\./.exec(readFileSync('CONTRIBUTING.md', 'utf8'))?.[0] ?? '';
+  const words = [...names.matchAll(/\*(\w+)\*[,\s]/g)].map(([, word]) => word);
+  const rows = [...ARCHITECTURE.matchAll(/^\| \*\*(\w+)\*\* \| \S/gm)].map(([, word]) => word);
+  assert.ok(words.length > 10);
+  assert.deepEqual(
+    rows.filter((word) => word !== 'heartbeat'),
+    words,
+  );
+});
+
 test('the list of the rooms has every room, in order, and says which are pure', () => {
   const rows = [...ARCHITECTURE.matchAll(/^\| `(\w+)`( \(pure\))? \| \S/gm)];
   assert.deepEqual(
