@@ -91,8 +91,8 @@ const CAUSE_TEXTS: Readonly<Record<Cause, CauseTexts>> = {
     logText: () => 'is not listening',
     explain: ({ name }) => ({
       what: 'no address could be bound',
-      next: `See: ${LOGS_COMMAND} ${name}`,
-      detail: 'separate',
+      next: `The proxy tries again every 2 s. See: ${LOGS_COMMAND} ${name}`,
+      detail: 'replaces',
     }),
   },
   port_in_use: {

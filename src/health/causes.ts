@@ -7,6 +7,9 @@ export const isUpstreamFault = (cause: Cause): boolean =>
 /** True for a fault of the proxy itself: neither the upstream's, nor that of the process that holds the port. */
 export const isProxyFault = (cause: Cause): boolean => !isUpstreamFault(cause) && cause !== 'port_in_use';
 
+/** True when the proxy does not have the addresses that it is to listen on. */
+export const isListenFault = (cause: Cause): boolean => cause === 'not_listening' || cause === 'port_in_use';
+
 /**
  * True for a cause that only a probe of the upstream finds. Probes have their own interval (`probeIntervalMs`), so most
  * checks bring no new result for these causes.

@@ -167,6 +167,12 @@ export const DECISION_TABLE: readonly DecisionRow[] = [
     why: 'the other process is named and never killed; the proxy takes the port as soon as it is free',
   },
   {
+    finding: 'it may not listen on its addresses, or they are not of this machine',
+    matches: ({ listening }) => listening === 'denied',
+    verdict: failingVerdict('not_listening', []),
+    why: 'the system would refuse the next process too; the proxy tries again by itself',
+  },
+  {
     finding: 'it listens on nothing',
     matches: ({ listening }) => listening === 'none',
     verdict: failingVerdict('not_listening', ['relisten', 'restart', 'force_restart']),

@@ -15,6 +15,8 @@ export interface CheckEvent {
   readonly evidence: CheckEvidence;
   /** True when the upstream was probed since the check before. If not, `upstream` and `endToEnd` repeat an older result. */
   readonly isProbed: boolean;
+  /** Why the proxy does not have all its addresses, for the log; null or left out: it has them, or that is not known. */
+  readonly listenProblem?: string | null;
 }
 
 /** Everything that changes the health of a port. Each event carries its time in wall-clock milliseconds. */

@@ -1,5 +1,5 @@
 import { describeCause, describeFailure } from './cause-text.ts';
-import { isProxyFault } from './causes.ts';
+import { isListenFault, isProxyFault } from './causes.ts';
 import { CRASH_LOOP } from './decision-table.ts';
 import { type Action, type HealthPolicy, logAction, type Transition } from './events.ts';
 import { chooseRemedy } from './remedy.ts';
@@ -10,6 +10,7 @@ import type { FailingVerdict } from './types.ts';
  * Counts and logs a failure, and chooses a remedy when one is due: at failure #1 or at the threshold, as the verdict
  * says.
  * @param isCrash its process has ended as well, which is counted by itself
+ * @param listenProblem why it does not have all its addresses; null when it has them, or that is not known
  */
 export const onFailure = (
   previous: Health,
@@ -17,6 +18,7 @@ export const onFailure = (
   now: number,
   policy: HealthPolicy,
   isCrash: boolean,
+  listenProblem: string | null = null,
 ): Transition => {
   const failures = countFailure(previous, verdict);
   const isRemedyDue = verdict.actAt === 'first_failure' || failures.consecutive >= policy.failureThreshold;
@@ -34,7 +36,10 @@ export const onFailure = (
     : { health: updated, actions: [] };
   return {
     health: transition.health,
-    actions: [...failureLogActions(failures, verdict, policy, shouldAlert), ...transition.actions],
+    actions: [
+      ...failureLogActions(failures, verdict, listenProblem, policy, shouldAlert),
+      ...transition.actions,
+    ],
   };
 };
 
@@ -71,11 +76,13 @@ const updateIncident = (
 const failureLogActions = (
   { consecutive, sinceHealthy }: Health['failures'],
   { cause }: FailingVerdict,
+  listenProblem: string | null,
   policy: HealthPolicy,
   shouldAlert: boolean,
 ): readonly Action[] => {
   const shouldLog = sinceHealthy <= policy.failureThreshold || sinceHealthy % LOG_EVERY === 0;
-  const failure = logAction('failure', `⚠️  ${describeFailure(cause, policy, consecutive)}`);
+  const reason = listenProblem !== null && isListenFault(cause) ? `: ${listenProblem}` : '';
+  const failure = logAction('failure', `⚠️  ${describeFailure(cause, policy, consecutive)}${reason}`);
   const alert = logAction(
     'alert',
     `🚨 ALERT: ${describeCause(cause, policy)}: ${sinceHealthy} failures since it was last healthy`,

@@ -23,7 +23,7 @@
  *
  * The failure has no remedy (health/decision-table.ts):
  * - The upstream is at fault (`upstream_down`, `upstream_unhealthy`).
- * - Another process holds the port (`port_in_use`).
+ * - Another process holds the port (`port_in_use`), or the system refuses it (`not_listening`).
  * - It crashes again and again (`crash_loop`), or PM2 restarts it by itself (`crashed`); health/reducer.ts for a crash
  *   that the control connection reports.
  * - Its process waits for the kernel, and SIGKILL would wait too (`blocked_in_kernel`).

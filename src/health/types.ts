@@ -50,10 +50,10 @@ export interface Evidence {
   /** The state of the thread that moves the bytes, where another thread answers the heartbeat. */
   readonly dataPath: 'ok' | 'stuck' | 'unknown';
   /**
-   * The addresses of the port. `some` and `in_use`: another process holds some, or all of them. `none`: none is bound.
-   * `not_needed`: the upstream itself holds them all.
+   * The addresses of the port. `some` and `in_use`: another process holds some, or all of them. `denied`: the system refuses
+   * them all. `none`: none is bound. `not_needed`: the upstream itself holds them all.
    */
-  readonly listening: 'all' | 'some' | 'in_use' | 'none' | 'not_needed' | 'unknown';
+  readonly listening: 'all' | 'some' | 'in_use' | 'denied' | 'none' | 'not_needed' | 'unknown';
   /** The result of a connection to the proxy; `ok`: the proxy accepts it. */
   readonly accepts: 'ok' | 'failed' | 'unknown';
   /**

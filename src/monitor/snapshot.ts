@@ -1,5 +1,6 @@
 import type { ProxyView } from '../alerting/policy/proxy-view.ts';
 import type { ProxyConfig } from '../config/config.ts';
+import { isListenFault } from '../health/causes.ts';
 import { isCrashLoop } from '../health/reducer.ts';
 import { NO_SAMPLES, usageOf } from '../health/resource-limits.ts';
 import { type Health, uptimeOf } from '../health/state.ts';
@@ -172,10 +173,11 @@ const detailOf = (
   cause: Cause,
   checkReport: CheckReport | undefined,
   ending: string | null,
-): string | null =>
-  cause === 'crashed' || cause === 'crash_loop'
-    ? ending
-    : (checkReport?.explain(cause) ?? checkReport?.detail ?? null);
+): string | null => {
+  if (cause === 'crashed' || cause === 'crash_loop') return ending;
+  if (isListenFault(cause)) return checkReport?.listenProblem ?? null;
+  return checkReport?.explain(cause) ?? checkReport?.detail ?? null;
+};
 
 /** The pid of a process that is gone serves only to count its crash, so it is not shown. */
 const pidOf = ({ pid, evidence }: CheckReport): number | null =>

@@ -245,6 +245,27 @@ describe('a separate installation', { concurrency: 3 }, () => {
     assert.equal(up.pid, waiting.pid);
   });
 
+  test('restarts nothing for an address that the system refuses, and says why and what to do', async (t) => {
+    const sandbox = await open(t);
+    const upstream = await openUpstream();
+    t.after(() => upstream.close());
+    const port = await freePort();
+    // TEST-NET-1: no machine has such an address (RFC 5737).
+    sandbox.configure([{ listen: `192.0.2.1:${port}`, upstream: `127.0.0.1:${upstream.port}` }]);
+    await sandbox.pm2('start', ECOSYSTEM);
+    const { pid, cause, detail } = await sandbox.proxyUntil(port, ({ state }) => state === 'down');
+    const reason = `192.0.2.1:${port} is not an address of this machine (EADDRNOTAVAIL): see ip addr, or correct "listen"`;
+    assert.deepEqual([cause, detail], ['not_listening', reason]);
+    await sandbox.checks(30);
+    const later = await sandbox.proxyUntil(port, () => true);
+    assert.deepEqual([later.state, later.pid, later.restarts.forced], ['down', pid, 0]);
+    assert.deepEqual([later.incidents.length, later.incidents[0]?.actions], [1, []]);
+    const log = sandbox.log('proxy-monitor');
+    assert.ok(log.includes(`Proxy for port ${port} is not listening (failure #1): ${reason}`), log);
+    assert.match(log, /ALERT/);
+    assert.ok((await sandbox.steadyport('status')).stdout.replace(/\s+/g, ' ').includes(reason));
+  });
+
   test('counts no failure for an optional upstream that is off', async (t) => {
     const sandbox = await open(t);
     const port = await freePort();

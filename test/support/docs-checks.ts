@@ -168,7 +168,21 @@ const checkMermaid = (text: string): readonly string[] => {
 export const checkShell = (text: string): readonly string[] => parseShell(text).flatMap(checkCommand);
 
 /** Programs that do not belong to this project. Another one is a typing error, until it is entered here. */
-const FOREIGN = ['chmod', 'curl', 'export', 'git', 'grep', 'jq', 'kill', 'nvm', 'rm', 'ss', 'systemctl'];
+const FOREIGN = [
+  'chmod',
+  'curl',
+  'export',
+  'git',
+  'grep',
+  'jq',
+  'kill',
+  'nvm',
+  'rm',
+  'setcap',
+  'ss',
+  'sysctl',
+  'systemctl',
+];
 /** What npm does besides the scripts of package.json. */
 const NPM_COMMANDS = ['ci', 'install', 'i', 'prune'];
 

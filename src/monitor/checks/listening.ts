@@ -1,6 +1,7 @@
 import type { Evidence } from '../../health/types.ts';
 import { type Address, ipFamily, isUnixSocket } from '../../lib/address.ts';
 import type { Binding, ProxyReport } from '../../proxy/report.ts';
+import { formatPortOwner } from '../../system/proc/port-owner.ts';
 import { findListeners, type Listener } from '../../system/proc/socket-table.ts';
 import { SHARED_TABLE_MS } from '../probes/listen.ts';
 
@@ -15,7 +16,41 @@ export const listeningState = (
   if (boundAddresses.some((address) => isUnixSocket(address) || ownListeners(address)?.length !== 0))
     return has('in_use') ? 'some' : 'all';
   if (has('in_use')) return 'in_use';
-  return has('not_needed') ? 'not_needed' : 'none';
+  if (has('not_needed')) return 'not_needed';
+  return report.bindings.some(isDenied) ? 'denied' : 'none';
+};
+
+/** With these the process has too little of something, which the next process may have (bind(2), socket(2), listen(2)). */
+const SHORTAGES: readonly string[] = ['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS'];
+
+/** True when the system refuses the address to whichever process asks. */
+const isDenied = ({ state, code }: Binding): boolean =>
+  state === 'failed' && code !== null && !SHORTAGES.includes(code);
+
+/** The addresses that the proxy does not have, each with the reason and the cure; null when it has all that it needs. */
+export const describeListenProblem = ({ bindings }: ProxyReport): string | null => {
+  const problems = bindings.flatMap((binding) => {
+    if (binding.state === 'failed') return [describeRefusal(binding)];
+    if (binding.state !== 'in_use') return [];
+    const owner = binding.portOwner ? formatPortOwner(binding.portOwner) : 'another process';
+    return [`${binding.address} is held by ${owner}`];
+  });
+  return problems.length === 0 ? null : problems.join('; ');
+};
+
+/** Ports below this need a privilege, unless net.ipv4.ip_unprivileged_port_start says otherwise (ip(7)). */
+const FIRST_UNPRIVILEGED_PORT = 1_024;
+
+const describeRefusal = ({ address, host, port, code }: Binding): string => {
+  if (code === 'EADDRNOTAVAIL')
+    return `${address} is not an address of this machine (${code}): see ip addr, or correct "listen"`;
+  if (code !== 'EACCES') return `${address} cannot be bound (${code})`;
+  if (isUnixSocket({ host, port })) return `${address} may not be made in its folder (${code})`;
+  return port < FIRST_UNPRIVILEGED_PORT
+    ? `${address} needs a privilege (${code}): take another port, or allow this one with ` +
+        `sudo sysctl net.ipv4.ip_unprivileged_port_start=${port}, or with ` +
+        `sudo setcap 'cap_net_bind_service=+ep' $(readlink -f $(which node))`
+    : `${address} is not permitted (${code})`;
 };
 
 /**

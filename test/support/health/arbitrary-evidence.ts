@@ -20,7 +20,7 @@ const WEIGHTS: { readonly [K in keyof Evidence]: Readonly<Record<Evidence[K], nu
   process: { alive: 3, stopped: 1, uninterruptible: 1, zombie: 1, gone: 1, unknown: 1 },
   heartbeat: { ok: 3, silent: 1, unreachable: 1, unknown: 1 },
   dataPath: { ok: 2, stuck: 1, unknown: 1 },
-  listening: { all: 2, some: 1, in_use: 1, none: 1, not_needed: 1, unknown: 1 },
+  listening: { all: 2, some: 1, in_use: 1, denied: 1, none: 1, not_needed: 1, unknown: 1 },
   accepts: { ok: 2, failed: 1, unknown: 1 },
   upstream: { ok: 2, refused: 1, silent: 1, unknown: 1 },
   endToEnd: { ok: 1, failed: 1, unknown: 1 },

@@ -42,7 +42,7 @@ const TEXTS: Readonly<Record<Cause, readonly [log: string, note: string, advice:
   ],
   hung: ['is not responding', '', /\|It is restarted by force at the threshold/],
   data_path_stuck: ['is not moving any bytes', '', /\|It is restarted by force at the threshold/],
-  not_listening: ['is not listening', '', /pm2 logs tcp-proxy-6274$/],
+  not_listening: ['is not listening', '', /tries again every 2 s\. See: pm2 logs tcp-proxy-6274$/],
   port_in_use: ['cannot listen: the port is in use', '', /^\|port 6274 is taken.*another process$/],
   not_accepting: ['is not accepting connections', '', /asked to listen anew, then restarted/],
   open_files_limit: ['is running out of open files', '', /ulimit -n.*"maxConnections"/],

@@ -9,6 +9,7 @@ import {
   type Scenario,
   startScenario,
   UPSTREAM_DOWN,
+  WELL,
 } from '../../support/health/health-scenario.ts';
 
 test('the failure and the restart of a proxy are logged in the words of the old system', () => {
@@ -25,6 +26,50 @@ test('the failure and the restart of a proxy are logged in the words of the old 
     'restart start crashed',
     '✅ Proxy for port 6274 started successfully (PID: 439841)',
   ]);
+});
+
+describe('a proxy that the system refuses its addresses', () => {
+  const listenProblem = '0.0.0.0:81 needs a privilege (EACCES)';
+  const checkDenied = (scenario: Scenario, at: number) =>
+    describeActions(
+      scenario.send({
+        kind: 'check',
+        at,
+        pid: 100,
+        evidence: { ...WELL, listening: 'denied' },
+        isProbed: true,
+        listenProblem,
+      }),
+    );
+
+  test('is logged with the reason, alerted, never restarted, and stays down', () => {
+    const scenario = startScenario();
+    const lines = [10_000, 10_250, 10_500].flatMap((at) => checkDenied(scenario, at));
+    assert.deepEqual(lines, [
+      `⚠️  Proxy for port 6274 is not listening (failure #1): ${listenProblem}`,
+      `⚠️  Proxy for port 6274 is not listening (failure #2): ${listenProblem}`,
+      `⚠️  Proxy for port 6274 is not listening (failure #3): ${listenProblem}`,
+      '🚨 ALERT: Proxy for port 6274 is not listening: 3 failures since it was last healthy',
+    ]);
+    const states = Array.from({ length: 50 }, (_, index) => {
+      const actions = checkDenied(scenario, 11_000 + index * 1_000);
+      assert.deepEqual(
+        actions.filter((line) => line.startsWith('restart ')),
+        [],
+      );
+      return scenario.health().state;
+    });
+    assert.deepEqual([...new Set(states)], ['down']);
+    assert.deepEqual(scenario.health().breaker.restartedAt, []);
+  });
+
+  test('is no reason of another failure', () => {
+    const scenario = startScenario();
+    const event = { kind: 'check', at: 10_000, pid: 100, isProbed: true, listenProblem } as const;
+    assert.deepEqual(describeActions(scenario.send({ ...event, evidence: { ...WELL, ...HUNG } })), [
+      '⚠️  Proxy for port 6274 is not responding (failure #1)',
+    ]);
+  });
 });
 
 test('an incident without a restart ends with its duration', () => {

@@ -52,6 +52,7 @@ const EXAMPLES: readonly Example[] = [
   [{ cpu: 'restart' }, 'failing cpu_limit: restart then force_restart, threshold'],
   [{ lag: 'restart' }, 'failing slow_responses: restart then force_restart, threshold'],
   [{ listening: 'in_use' }, 'failing port_in_use: none, threshold'],
+  [{ listening: 'denied' }, 'failing not_listening: none, threshold'],
   [{ listening: 'none' }, 'failing not_listening: relisten then restart then force_restart, threshold'],
   [{ upstream: 'refused' }, 'failing upstream_down: none, threshold'],
   [{ upstream: 'silent' }, 'failing upstream_unhealthy: none, threshold'],
@@ -116,6 +117,7 @@ describe('the finding that explains the other one decides', () => {
     [{ heartbeat: 'silent', listening: 'not_needed' }, 'failing hung: force_restart, threshold'],
     [{ listening: 'not_needed', accepts: 'failed' }, 'healthy not_needed'],
     [{ listening: 'not_needed', upstream: 'refused' }, 'failing upstream_down: none, threshold'],
+    [{ listening: 'denied', upstream: 'refused' }, 'failing not_listening: none, threshold'],
     [{ listening: 'in_use', accepts: 'failed' }, 'failing port_in_use: none, threshold'],
     [
       { listening: 'none', upstream: 'refused' },

@@ -51,6 +51,7 @@ const REPORT: CheckReport = {
   resourceSample: null,
   probeMs: 3,
   detail: 'said by a check',
+  listenProblem: '192.0.2.7:6274 is held by pid 9',
   checkedAddress: { host: '192.0.2.8', port: 6274 },
 };
 
@@ -172,6 +173,7 @@ test('the detail of a crash is how the process ended, and of any other cause wha
   assert.equal(detailOf('crash_loop', 'exited with code 3'), 'exited with code 3');
   assert.equal(detailOf('crashed', null), null);
   assert.equal(detailOf('upstream_down', 'killed by SIGKILL'), 'the check');
+  assert.equal(detailOf('port_in_use', null), '192.0.2.7:6274 is held by pid 9');
 });
 
 test('what to open from elsewhere is http or https only where the probe says so', () => {

@@ -136,7 +136,7 @@ describe('what is broken says why and what to do next', () => {
     hung: 'the process does not answer',
     port_in_use:
       'port 6274 is taken as soon as it is free; stop its holder or listen elsewhere: pid 9 (node server.js)',
-    not_listening: 'no address could be bound. See: pm2 logs tcp-proxy-6274',
+    not_listening: 'ECONNREFUSED. The proxy tries again every 2 s. See: pm2 logs tcp-proxy-6274',
     not_accepting: 'the proxy runs but does not accept (ECONNREFUSED)',
     upstream_down: 'ECONNREFUSED. The proxy is fine: start the application, or correct "upstream"',
     crash_loop: 'ever more slowly',

@@ -286,6 +286,9 @@ describe('what a proxy says of its addresses', { skip }, () => {
     'one bound, one failed': [(taken, free) => [bindingAt(taken), bindingAt(free, 'failed')], 'all'],
     'one in use': [(taken) => [bindingAt(taken, 'in_use')], 'in_use'],
     'one failed': [(_, free) => [bindingAt(free, 'failed')], 'none'],
+    'one denied': [(_, free) => [denied(free, 'EACCES')], 'denied'],
+    'one denied, one bound': [(taken, free) => [denied(free, 'EACCES'), bindingAt(taken)], 'all'],
+    'one that failed for want of files': [(_, free) => [denied(free, 'EMFILE')], 'none'],
     'one not needed': [(taken) => [bindingAt(taken, 'not_needed')], 'not_needed'],
     'one not needed, one in use': [
       (taken, free) => [bindingAt(taken, 'not_needed'), bindingAt(free, 'in_use')],
@@ -301,7 +304,40 @@ describe('what a proxy says of its addresses', { skip }, () => {
       assert.deepEqual(some(await check(), 'heartbeat', 'listening'), ['ok', listening]);
     });
 });
+const denied = (port: number, code: string) => ({ ...bindingAt(port, 'failed'), code });
 type FakeReport = NonNullable<Parameters<typeof fakeProxy>[1]>['bindings'] & object;
+
+describe('an address that a proxy does not have is named with the reason and the cure', { skip }, () => {
+  const owner = { pid: 9, command: 'python3 -m http.server', uid: 0 };
+  const problems: readonly (readonly [FakeReport[number], RegExp | null])[] = [
+    [bindingAt(81), null],
+    [bindingAt(81, 'not_needed'), null],
+    [bindingAt(6274, 'in_use'), /^127\.0\.0\.1:6274 is held by another process$/],
+    [
+      { ...bindingAt(6274, 'in_use'), portOwner: owner },
+      /^127\.0\.0\.1:6274 is held by pid 9 \(python3 -m http\.server\)$/,
+    ],
+    [
+      denied(81, 'EACCES'),
+      /^127\.0\.0\.1:81 needs a privilege \(EACCES\): .*another port.*ip_unprivileged_port_start=81.* setcap 'cap_net_bind/,
+    ],
+    [denied(6274, 'EACCES'), /^127\.0\.0\.1:6274 is not permitted \(EACCES\)$/],
+    [
+      { ...denied(0, 'EACCES'), host: '/run/app.sock', address: 'unix:/run/app.sock' },
+      /^unix:\/run\/app\.sock may not be made in its folder \(EACCES\)$/,
+    ],
+    [denied(6274, 'EADDRNOTAVAIL'), /^127\.0\.0\.1:6274 is not an address of this machine .*: see ip addr/],
+    [denied(6274, 'EAFNOSUPPORT'), /^127\.0\.0\.1:6274 cannot be bound \(EAFNOSUPPORT\)$/],
+  ];
+  for (const [binding, expected] of problems)
+    test(`${binding.state} ${binding.port} ${binding.code ?? ''} ${binding.portOwner?.command ?? ''}`, async (t) => {
+      const proxy = await fakeProxy(t, { bindings: [binding] });
+      const { check } = rig(t, proxy.socket, await freePort());
+      const { listenProblem } = await check();
+      if (expected === null) assert.equal(listenProblem, null);
+      else assert.match(listenProblem ?? '', expected);
+    });
+});
 
 test('a listener that takes a connection and does nothing with it does not accept', { skip }, async (t) => {
   const own = await serve(t, () => {});
