@@ -29,7 +29,7 @@ const renderRow = ({ finding, verdict, why }, index) => {
 const describeVerdict = (verdict) => {
   if (verdict.kind === 'failing') {
     const actAt = verdict.actAt === 'first_failure' ? 'at failure 1' : 'at the threshold';
-    return { state: 'down', remedies: verdict.remedies.join(', then ') || 'none', actAt };
+    return { state: verdict.state, remedies: verdict.remedies.join(', then ') || 'none', actAt };
   }
   if (verdict.kind === 'ending')
     return { state: verdict.state, remedies: verdict.remedies.join(), actAt: 'at once' };

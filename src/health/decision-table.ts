@@ -16,17 +16,15 @@ const failingVerdict = (
   cause: Cause,
   remedies: FailingVerdict['remedies'],
   actAt: FailingVerdict['actAt'] = 'threshold',
+  state: FailingVerdict['state'] = 'down',
 ): FailingVerdict => ({
   kind: 'failing',
   cause,
   remedies,
   actAt,
-});
-const healthyVerdict = (state: 'up' | 'degraded' | 'not_needed', cause: Cause | null = null): Verdict => ({
-  kind: 'healthy',
   state,
-  cause,
 });
+const healthyVerdict = (state: 'up' | 'not_needed'): Verdict => ({ kind: 'healthy', state, cause: null });
 const neutralVerdict = (
   state: 'stopped' | 'starting' | 'waiting' | 'same',
   cause: Cause | null = null,
@@ -212,8 +210,8 @@ export const DECISION_TABLE: readonly DecisionRow[] = [
   {
     finding: 'another process holds some of its addresses',
     matches: ({ listening }) => listening === 'some',
-    verdict: healthyVerdict('degraded', 'port_in_use'),
-    why: 'the proxy serves on its other addresses',
+    verdict: failingVerdict('port_in_use', [], 'threshold', 'degraded'),
+    why: 'who connects to those reaches the other process; the proxy serves on the rest, and takes them as soon as they are free',
   },
   {
     finding: 'anything else',

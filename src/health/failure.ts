@@ -22,7 +22,7 @@ export const onFailure = (
 ): Transition => {
   const failures = countFailure(previous, verdict);
   const isRemedyDue = verdict.actAt === 'first_failure' || failures.consecutive >= policy.failureThreshold;
-  const state = isRemedyDue || previous.state === 'down' ? 'down' : 'degraded';
+  const state = isRemedyDue || previous.state === 'down' ? verdict.state : 'degraded';
   const shouldAlert = failures.sinceHealthy >= policy.failureThreshold && !previous.incident?.alerted;
   const afterCrash = isCrash ? countCrash(previous, now) : previous;
   const updated: Health = {

@@ -46,7 +46,13 @@ export const reduce = (health: Health, event: HealthEvent, policy: HealthPolicy)
  * The verdict on a process that ended and had not announced its shutdown. It has no remedy, as PM2 knows it before the
  * monitor and restarts it.
  */
-const CRASH: FailingVerdict = { kind: 'failing', cause: 'crashed', remedies: [], actAt: 'first_failure' };
+const CRASH: FailingVerdict = {
+  kind: 'failing',
+  cause: 'crashed',
+  remedies: [],
+  actAt: 'first_failure',
+  state: 'down',
+};
 
 /** True for the end of a process that is counted already, or that was told to end. */
 const isEndExpected = (health: Health, now: number): boolean =>

@@ -131,11 +131,7 @@ export type Remedy = v.InferOutput<typeof remedySchema>;
 /** The meaning of the evidence. */
 export type Verdict =
   /** The port serves; it counts as a success. */
-  | {
-      readonly kind: 'healthy';
-      readonly state: 'up' | 'degraded' | 'not_needed';
-      readonly cause: Cause | null;
-    }
+  | { readonly kind: 'healthy'; readonly state: 'up' | 'not_needed'; readonly cause: null }
   /** Neither a success nor a failure. `same`: nothing is known that would change the state. */
   | {
       readonly kind: 'neutral';
@@ -159,4 +155,6 @@ export interface FailingVerdict {
   readonly remedies: readonly Exclude<Remedy, 'kill'>[];
   /** The failure at which a remedy is due: the first, or the one that reaches `failureThreshold`. */
   readonly actAt: 'first_failure' | 'threshold';
+  /** The state from then on. `degraded`: the port goes on serving in part. */
+  readonly state: 'down' | 'degraded';
 }

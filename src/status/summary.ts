@@ -42,12 +42,12 @@ export const causeWordOf = (proxy: Pick<ProxyStatus, 'cause' | 'pm2'>): string |
  * True when the state is a verdict on what the checks find: the proxy is not starting, and no further check is needed to
  * confirm a failure, or a recovery from one.
  */
-export const isDecided = ({ state, failures }: ProxyStatus): boolean => {
+export const isDecided = ({ state, failures, failureThreshold }: ProxyStatus): boolean => {
   switch (state) {
     case 'starting':
       return false;
     case 'degraded':
-      return failures.consecutive === 0;
+      return failures.consecutive === 0 || failures.consecutive >= failureThreshold;
     case 'down':
       return failures.consecutive > 0;
     default:

@@ -245,6 +245,36 @@ describe('a separate installation', { concurrency: 3 }, () => {
     assert.equal(up.pid, waiting.pid);
   });
 
+  test('serves the rest of a port that another program has taken on IPv4 alone, and says so', async (t) => {
+    const sandbox = await open(t);
+    const upstream = await openUpstream();
+    const stranger = await openUpstream(0, '0.0.0.0');
+    t.after(() => upstream.close());
+    const { port } = stranger;
+    sandbox.configure([{ listen: `${port}`, upstream: `127.0.0.1:${upstream.port}` }]);
+    await sandbox.pm2('start', ECOSYSTEM);
+    const taken = await sandbox.proxyUntil(
+      port,
+      ({ incidents, failures }) => incidents.length > 0 && failures.sinceHealthy >= 3,
+    );
+    assert.deepEqual([taken.state, taken.cause, taken.restarts.forced], ['degraded', 'port_in_use', 0]);
+    assert.match(
+      taken.detail ?? '',
+      new RegExp(
+        `^0\\.0\\.0\\.0:${port} is held by pid ${process.pid} \\(.*node.*; it serves \\[::\\]:${port}$`,
+      ),
+    );
+    assert.equal(await (await fetch(`http://[::1]:${port}/`)).text(), 'the upstream');
+    assert.match(
+      sandbox.log('proxy-monitor'),
+      new RegExp(`\\(failure #1\\): 0\\.0\\.0\\.0:${port} is held by .*[^]*ALERT`),
+    );
+    assert.equal((await sandbox.steadyport('status')).code, 1);
+    await stranger.close();
+    const up = await sandbox.proxyUntil(port, isUp);
+    assert.equal(up.pid, taken.pid);
+  });
+
   test('restarts nothing for an address that the system refuses, and says why and what to do', async (t) => {
     const sandbox = await open(t);
     const upstream = await openUpstream();

@@ -27,7 +27,10 @@ const SHORTAGES: readonly string[] = ['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS'];
 const isDenied = ({ state, code }: Binding): boolean =>
   state === 'failed' && code !== null && !SHORTAGES.includes(code);
 
-/** The addresses that the proxy does not have, each with the reason and the cure; null when it has all that it needs. */
+/**
+ * The addresses that the proxy does not have, each with the reason and the cure, and those that it serves nevertheless; null when
+ * it has all that it needs.
+ */
 export const describeListenProblem = ({ bindings }: ProxyReport): string | null => {
   const problems = bindings.flatMap((binding) => {
     if (binding.state === 'failed') return [describeRefusal(binding)];
@@ -35,7 +38,9 @@ export const describeListenProblem = ({ bindings }: ProxyReport): string | null 
     const owner = binding.portOwner ? formatPortOwner(binding.portOwner) : 'another process';
     return [`${binding.address} is held by ${owner}`];
   });
-  return problems.length === 0 ? null : problems.join('; ');
+  if (problems.length === 0) return null;
+  const served = bindings.filter(({ state }) => state === 'bound').map(({ address }) => address);
+  return [...problems, ...(served.length > 0 ? [`it serves ${served.join(', ')}`] : [])].join('; ');
 };
 
 /** Ports below this need a privilege, unless net.ipv4.ip_unprivileged_port_start says otherwise (ip(7)). */

@@ -52,7 +52,7 @@ export const NO_FAULT: Values = {
   process: ['alive', 'uninterruptible', 'unknown'],
   heartbeat: ['ok'],
   dataPath: ['ok', 'unknown'],
-  listening: ['all', 'some', 'not_needed', 'unknown'],
+  listening: ['all', 'not_needed', 'unknown'],
   accepts: ['ok', 'unknown'],
   upstream: ['ok', 'unknown'],
   endToEnd: ['ok', 'unknown'],

@@ -81,6 +81,27 @@ test('an upstream that is down never restarts the proxy, however long', () => {
   assert.deepEqual([scenario.health().state, scenario.health().cause], ['down', 'upstream_down']);
 });
 
+test('an address that another process holds is an incident with an alert, and the port that serves is not down', () => {
+  const scenario = startScenario();
+  const lines = [10_000, 10_250, 10_500, 11_000, 12_000].flatMap((at) =>
+    describeActions(scenario.check(at, { listening: 'some' })),
+  );
+  assert.equal(lines.filter((line) => line.includes('ALERT')).length, 1);
+  assert.deepEqual(
+    lines.filter((line) => line.startsWith('restart ')),
+    [],
+  );
+  const { state, cause, incident, breaker } = scenario.health();
+  assert.deepEqual([state, cause, incident?.alerted], ['degraded', 'port_in_use', true]);
+  assert.deepEqual(breaker.restartedAt, []);
+  scenario.check(13_000, { listening: 'in_use' });
+  assert.equal(scenario.health().state, 'down');
+  scenario.check(14_000, { listening: 'some' });
+  assert.equal(scenario.health().state, 'degraded');
+  for (const at of [15_000, 16_000]) scenario.check(at);
+  assert.deepEqual([scenario.health().state, scenario.health().incident], ['up', null]);
+});
+
 test('an optional proxy waits for its upstream without counting anything', () => {
   const scenario = startScenario({ optional: true });
   const done = [10_000, 11_000, 12_000, 13_000].flatMap((at) => scenario.check(at, UPSTREAM_DOWN));

@@ -7,7 +7,7 @@ import { UNKNOWN, WELL } from '../../support/health/health-scenario.ts';
 /** "failing crashed: start, first_failure", "healthy up", "neutral waiting (upstream_down)" */
 const formatVerdict = (verdict: Verdict): string =>
   verdict.kind === 'failing'
-    ? `failing ${verdict.cause}: ${verdict.remedies.join(' then ') || 'none'}, ${verdict.actAt}`
+    ? `failing ${verdict.cause}: ${verdict.remedies.join(' then ') || 'none'}, ${verdict.actAt}${verdict.state === 'degraded' ? ', degraded' : ''}`
     : verdict.kind === 'ending'
       ? `${verdict.kind}: ${verdict.remedies.join()}`
       : `${verdict.kind} ${verdict.state}${verdict.cause === null ? '' : ` (${verdict.cause})`}`;
@@ -60,7 +60,7 @@ const EXAMPLES: readonly Example[] = [
   [{ accepts: 'failed', listening: 'some' }, 'failing not_accepting: relisten then force_restart, threshold'],
   [{ endToEnd: 'failed' }, 'failing forwarding_broken: restart then force_restart, threshold'],
   [{ listening: 'not_needed' }, 'healthy not_needed'],
-  [{ listening: 'some' }, 'healthy degraded (port_in_use)'],
+  [{ listening: 'some' }, 'failing port_in_use: none, threshold, degraded'],
   [{ openFiles: 'warn', memory: 'growing', cpu: 'warn', lag: 'warn' }, 'healthy up'],
   [{ pm2: 'missing', heartbeat: 'ok' }, 'healthy up'],
   [{ pm2: 'unknown' }, 'healthy up'],

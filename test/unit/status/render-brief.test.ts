@@ -63,6 +63,7 @@ describe('a state is a verdict when no further check is needed to confirm it', (
     ['starting', 0, false],
     ['degraded', 1, false],
     ['degraded', 0, true],
+    ['degraded', 3, true],
     ['down', 0, false],
     ['down', 3, true],
     ['up', 0, true],

@@ -337,6 +337,20 @@ describe('an address that a proxy does not have is named with the reason and the
       if (expected === null) assert.equal(listenProblem, null);
       else assert.match(listenProblem ?? '', expected);
     });
+
+  test('and beside those that it serves', async (t) => {
+    const bindings = [
+      bindingAt(6274, 'in_use'),
+      bindingAt(6274, 'in_use', '192.0.2.1'),
+      bindingAt(6274, 'bound', '192.0.2.2'),
+    ];
+    const proxy = await fakeProxy(t, { bindings });
+    const { check } = rig(t, proxy.socket, await freePort());
+    assert.equal(
+      (await check({ answers: false })).listenProblem,
+      '127.0.0.1:6274 is held by another process; 192.0.2.1:6274 is held by another process; it serves 192.0.2.2:6274',
+    );
+  });
 });
 
 test('a listener that takes a connection and does nothing with it does not accept', { skip }, async (t) => {
