@@ -7,6 +7,7 @@ import type { ProxyView } from '../alerting/policy/proxy-view.ts';
 import type { Config } from '../config/config.ts';
 import { detectMassFailure, isPausingRestarts, NO_MASS_FAILURE } from '../health/mass-failure.ts';
 import { createEdgeLogger } from '../lib/edge-logger.ts';
+import { createPeriodicTask } from '../lib/periodic-task.ts';
 import type { Log } from '../logging/logger.ts';
 import { openCounterStore } from '../metrics/counter-store.ts';
 import type { ProxyMetrics } from '../metrics/sample.ts';
@@ -69,7 +70,7 @@ export const startMonitor = ({ config, apps, stateDir, pm2, restart, log }: Moni
   const ids = config.proxies.map(({ id }) => id);
   const onStateProblem = (problem: string): void => log('state_put_aside', problem);
   const records = loadHealth(stateDir.monitorStateFile, config.proxies, onStateProblem);
-  const save = logSaveErrors(() => saveHealth(stateDir, records), log);
+  const saver = createSaver(() => saveHealth(stateDir, records), stateDir.path, log);
   const counters = openCounterStore(stateDir.countsFile, ids, onStateProblem);
   const processList = createProcessList(pm2, log, () => notify('superseded'));
   const listPm2 = () => processList.get(MAX_LIST_AGE_MS);
@@ -92,7 +93,7 @@ export const startMonitor = ({ config, apps, stateDir, pm2, restart, log }: Moni
       onReport: (report) => counters.add(proxy.id, report),
       onChange: (record) => {
         records.set(proxy.id, record);
-        save();
+        saver.save();
         notify('changed');
       },
     };
@@ -100,7 +101,7 @@ export const startMonitor = ({ config, apps, stateDir, pm2, restart, log }: Moni
   }
   const monitorsByName = new Map(proxyMonitors.map((proxyMonitor) => [proxyMonitor.name, proxyMonitor]));
   pm2.subscribe((event) => monitorsByName.get(event.app)?.onPm2Event(event));
-  save();
+  saver.save();
   return {
     status: () => {
       return {
@@ -109,6 +110,7 @@ export const startMonitor = ({ config, apps, stateDir, pm2, restart, log }: Moni
         pm2Problem: processList.problem(),
         problems: monitorProblems({
           checks_fail: firstOf(proxyMonitors.map((proxyMonitor) => proxyMonitor.checkProblem())),
+          ...saver.problems(),
         }),
       };
     },
@@ -130,6 +132,7 @@ export const startMonitor = ({ config, apps, stateDir, pm2, restart, log }: Moni
     },
     stop: () => {
       counters.read();
+      saver.stop();
       for (const proxyMonitor of proxyMonitors) proxyMonitor.stop();
       rotation.stop();
       pm2.close();
@@ -140,18 +143,51 @@ export const startMonitor = ({ config, apps, stateDir, pm2, restart, log }: Moni
 const firstOf = (problems: readonly (string | null)[]): string | null =>
   problems.find((problem) => problem !== null) ?? null;
 
-/** Logs the first of several failed saves in a row. Until a save succeeds, the records are kept in memory only. */
-const logSaveErrors = (save: () => void, log: Log): (() => void) => {
-  const edge = createEdgeLogger({
+/** Saves the records of the ports. Until a save succeeds they are kept in memory only. */
+interface Saver {
+  save(): void;
+  /** Why the last save failed, as a problem of its kind; null for the others. */
+  problems(): Readonly<Record<'disk_full' | 'state_not_saved', string | null>>;
+  stop(): void;
+}
+
+/** The state is saved this often although nothing has changed: a disk that has filled up is noticed before it matters. */
+const SAVE_INTERVAL_MS = 60_000;
+const SAVE_RETRY_MS = 1_000;
+
+/** Logs the first of several failed saves in a row, and the end of them. */
+const createSaver = (saveNow: () => void, folder: string, log: Log): Saver => {
+  const writes = createEdgeLogger({
     onFail: (problem) => log('state_write_failed', `Cannot save the state of the ports: ${problem}`),
+    onRecover: () => log('state_write_recovered', 'The state of the ports is saved again'),
   });
-  return () => {
+  let isDiskFull = false;
+  const save = (): void => {
     try {
-      save();
-      edge.succeeded();
+      saveNow();
+      writes.succeeded();
     } catch (error) {
-      edge.failed((error as Error).message);
+      const { code, message } = error as NodeJS.ErrnoException;
+      isDiskFull = code === 'ENOSPC' || code === 'EDQUOT';
+      if (writes.problem() === null) task.runIn(SAVE_RETRY_MS);
+      writes.failed(message);
     }
+  };
+  const task = createPeriodicTask({
+    run: async () => save(),
+    intervalMs: () => (writes.problem() === null ? SAVE_INTERVAL_MS : SAVE_RETRY_MS),
+  });
+  return {
+    save,
+    problems: () => {
+      const problem = writes.problem();
+      const remedy = isDiskFull ? 'make room there' : 'make that folder writable';
+      const text =
+        problem &&
+        `${folder}: ${problem}; ${remedy}: until then failures, restarts and incidents are kept in memory only`;
+      return { disk_full: isDiskFull ? text : null, state_not_saved: isDiskFull ? null : text };
+    },
+    stop: task.stop,
   };
 };
 

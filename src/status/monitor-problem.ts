@@ -16,6 +16,16 @@ export const MONITOR_PROBLEM_KINDS = {
     label: 'checks fail in the monitor itself',
     endsSupervision: true,
   },
+  disk_full: {
+    headline: 'The disk is full.',
+    label: 'the disk is full',
+    endsSupervision: false,
+  },
+  state_not_saved: {
+    headline: 'The monitor cannot save its state.',
+    label: 'the state cannot be saved',
+    endsSupervision: false,
+  },
 } as const satisfies Readonly<Record<string, ProblemKind>>;
 
 export type MonitorProblemKind = keyof typeof MONITOR_PROBLEM_KINDS;

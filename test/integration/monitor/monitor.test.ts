@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { parseConfig } from '../../../src/config/config.ts';
-import { startMonitor } from '../../../src/monitor/monitor.ts';
+import type { Log } from '../../../src/logging/logger.ts';
+import { type Monitor, startMonitor } from '../../../src/monitor/monitor.ts';
 import type { Pm2 } from '../../../src/pm2/client.ts';
-import { makeStateDir } from '../../../src/system/state-dir.ts';
+import type { MonitorProblem } from '../../../src/status/monitor-problem.ts';
+import { makeStateDir, type StateDir } from '../../../src/system/state-dir.ts';
 import { startChild } from '../../support/child-process.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
+import { until } from '../../support/until.ts';
 
 const never = (): never => assert.fail('no proxy is to be restarted');
 const NO_PM2: Pm2 = {
@@ -21,6 +24,53 @@ const NO_PM2: Pm2 = {
   subscribe: () => {},
   close: () => {},
 };
+
+const start = (stateDir: StateDir, log: Log = () => {}): Monitor => {
+  const parsed = parseConfig({ proxies: [{ listen: '6274', upstream: 'localhost:6274' }] });
+  assert.ok(parsed.ok);
+  return startMonitor({ config: parsed.config, apps: [], stateDir, pm2: NO_PM2, restart: never, log });
+};
+
+/** Starts a monitor, and makes it impossible to save its state. @returns what it said when a save failed, and of the end of that */
+const startUnsaved = async (t: TestContext, prevent: (path: string) => void) => {
+  const stateDir = makeStateDir(join(tempFolder(), 'home'), '6274');
+  const events: string[] = [];
+  const found: MonitorProblem[] = [];
+  const monitor = start(stateDir, (event) => {
+    if (event.startsWith('state_write')) events.push(event);
+    if (event === 'state_write_failed') found.push(...monitor.status().problems);
+  });
+  t.after(() => monitor.stop());
+  prevent(stateDir.monitorStateFile);
+  await until(() => found.length > 0, 'a problem');
+  const untilSaved = async (): Promise<void> => {
+    await until(() => monitor.status().problems.length === 0, 'the end of the problem');
+    assert.deepEqual(events, ['state_write_failed', 'state_write_recovered']);
+    assert.ok(readFileSync(stateDir.monitorStateFile, 'utf8').includes('"6274"'));
+  };
+  return { path: stateDir.monitorStateFile, home: stateDir.path, problem: found[0], untilSaved };
+};
+
+test('a full disk is a problem of the monitor, and is over as soon as there is room', async (t) => {
+  // The next write of the state ends at a device that is always full (full(4)).
+  const fillDisk = (path: string): void => symlinkSync('/dev/full', `${path}.${process.pid}`);
+  const { home, problem, untilSaved } = await startUnsaved(t, fillDisk);
+  assert.equal(problem?.kind, 'disk_full');
+  assert.match(problem.text, new RegExp(`^${home}: ENOSPC: no space left on device`));
+  await untilSaved();
+});
+
+test('any other reason for which the state cannot be saved is one, too, and is tried again', async (t) => {
+  // A file cannot replace a folder (rename(2)).
+  const { path, problem, untilSaved } = await startUnsaved(t, (stateFile) => {
+    rmSync(stateFile);
+    mkdirSync(stateFile);
+  });
+  assert.equal(problem?.kind, 'state_not_saved');
+  assert.match(problem.text, /EISDIR/);
+  rmdirSync(path);
+  await untilSaved();
+});
 
 test('a monitor that starts removes the drafts of processes that are no more, and nothing else', async (t) => {
   const dead = startChild(t, 'true', []);
@@ -35,16 +85,7 @@ test('a monitor that starts removes the drafts of processes that are no more, an
     writeFileSync(`${stateDir.monitorStateFile}.${suffix}`, '');
   for (const name of ['pid', 'failures', `pid.${dead.pid}`, `pid.${alive.pid}`, `failures.${dead.pid}`])
     writeFileSync(join(port, name), '0\n');
-  const parsed = parseConfig({ proxies: [{ listen: '6274', upstream: 'localhost:6274' }] });
-  assert.ok(parsed.ok);
-  const monitor = startMonitor({
-    config: parsed.config,
-    apps: [],
-    stateDir,
-    pm2: NO_PM2,
-    restart: never,
-    log: () => {},
-  });
+  const monitor = start(stateDir);
   monitor.subscribe((event) => assert.notEqual(event, 'superseded'));
   monitor.stop();
   assert.deepEqual(readdirSync(port).sort(), ['failures', 'pid', `pid.${alive.pid}`].sort());
