@@ -16,7 +16,7 @@ import type { DeliveryCounts } from './delivery.ts';
 import { evaluate, INITIAL_ALERT_STATE, silence } from './policy/alert-manager.ts';
 import { enqueue, removeUnconfigured } from './policy/delivery-queue.ts';
 import type { Message } from './policy/notification.ts';
-import type { ProxyView } from './policy/proxy-view.ts';
+import type { MonitorView, ProxyView } from './policy/proxy-view.ts';
 import { createQuietHours } from './policy/quiet-hours.ts';
 import { type AlertStore, openAlertStore } from './store.ts';
 
@@ -43,6 +43,8 @@ export interface NotifierDeps {
   readonly clock?: Clock;
   /** The present facts about each port. */
   proxies(): readonly ProxyView[];
+  /** The present facts about the monitor itself. Default: it has no problem. */
+  monitor?(): MonitorView;
 }
 
 /** Changes within this time are evaluated together. */
@@ -106,7 +108,7 @@ interface Evaluator {
 
 /** Compares what is announced with what is known, puts the new messages into the outbox, and starts what is due. */
 const createEvaluator = (
-  { config, channels, proxies, log }: NotifierDeps,
+  { config, channels, proxies, monitor, log }: NotifierDeps,
   { store, deliveries, clock }: EvaluatorDeps,
 ): Evaluator => {
   const eventChannelNames = namesOf(channels.eventChannels);
@@ -123,7 +125,8 @@ const createEvaluator = (
 
   const queueNewMessages = (now: number): void => {
     const { alertState, outbox } = store.read();
-    const next = evaluate(alertState, proxies(), { now, isQuiet: isQuiet(now), runId }, policy);
+    const moment = { now, isQuiet: isQuiet(now), runId };
+    const next = evaluate(alertState, proxies(), moment, policy, monitor?.());
     for (const message of next.messages) debug('queues message %s: %s', message.id, summaryOf(message));
     store.update({ alertState: next.state, outbox: enqueue(outbox, eventChannelNames, next.messages) });
   };

@@ -66,6 +66,7 @@ export const createMonitorApp = (deps: MonitorAppDeps): MonitorApp => {
     channels: createChannels(secrets, http === false ? null : `http://${formatAddress(http)}`),
     log,
     proxies: monitor.alertViews,
+    monitor: () => ({ host: config.host, problems: monitor.status().problems }),
   });
   let httpServer: HttpServer = NOT_SERVED;
   const status = (): Snapshot => snapshotOf(deps, monitor, notifier, httpServer.url);

@@ -13,6 +13,7 @@ export interface Alert {
 const DOWN = { alertname: 'SteadyportDown', severity: 'critical' };
 const FLAPPING = { alertname: 'SteadyportFlapping', severity: 'warning' };
 const WARNING = { alertname: 'SteadyportWarning', severity: 'warning' };
+const PROBLEM = { alertname: 'SteadyportMonitorProblem', severity: 'warning' };
 const TEST = { alertname: 'SteadyportTest', severity: 'info' };
 
 export type LabelSet = Readonly<Record<string, string>>;
@@ -29,6 +30,8 @@ const LABELS_BY_KIND: Readonly<Record<Exclude<NotificationKind, 'reminder'>, Lab
   flapping: FLAPPING,
   steady: FLAPPING,
   warning: WARNING,
+  problem: PROBLEM,
+  solved: PROBLEM,
   test: TEST,
 };
 

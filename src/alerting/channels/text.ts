@@ -10,6 +10,8 @@ const HEADINGS: Readonly<Record<NotificationKind, string>> = {
   steady: '✅ Steady again',
   reminder: '⏰ Reminder',
   warning: '⚠️ Warning',
+  problem: '⚠️ Problem of the monitor',
+  solved: '✅ Solved',
   test: '🔔 Test',
 };
 

@@ -4,15 +4,23 @@
  */
 
 import type * as v from 'valibot';
+import { MONITOR_APP } from '../../config/app-names.ts';
+import { createHealth } from '../../health/state.ts';
 import { isWithin } from '../../lib/duration.ts';
 import { count, fields, instant, orNull } from '../../lib/stored-fields.ts';
 import { activeAlertStateSchema, activeAlertsOf, addResolved, resolveAll } from './active-alerts.ts';
-import { type AnnouncedState, type AnnouncementPolicy, type Update, unchanged } from './announcement.ts';
+import {
+  type AnnouncedState,
+  type AnnouncementPolicy,
+  announce,
+  type Update,
+  unchanged,
+} from './announcement.ts';
 import { diffAnnouncements, initialAnnouncements, skipWhileSilenced } from './incident-tracker.ts';
 import { deferredSchema, NOTHING_DEFERRED, selectGroups } from './message-groups.ts';
 import type { Message, Notification } from './notification.ts';
-import { removedNotification } from './notifications.ts';
-import type { ProxyView } from './proxy-view.ts';
+import { problemNotification, removedNotification, solvedNotification } from './notifications.ts';
+import type { MonitorView, ProxyView } from './proxy-view.ts';
 
 export const alertStateSchema = fields({
   ...activeAlertStateSchema.entries,
@@ -62,10 +70,12 @@ export const evaluate = (
   proxies: readonly ProxyView[],
   moment: Moment,
   policy: AlertPolicy,
+  monitor: MonitorView = { host: '', problems: [] },
 ): { readonly state: AlertState; readonly messages: readonly Message[] } => {
   const changes = [
     ...proxies.map((proxy) => diffProxy(previous, proxy, moment.now, policy)),
     ...diffRemoved(previous, proxies, moment.now),
+    diffMonitor(previous, monitor, moment.now),
   ];
   const hasNotifications = changes.some(({ update }) => update.notifications.length > 0);
   const groupStartedAt = hasNotifications ? (previous.groupStartedAt ?? moment.now) : null;
@@ -124,7 +134,7 @@ const diffRemoved = (
   proxies: readonly ProxyView[],
   now: number,
 ): readonly ProxyChange[] => {
-  const names = new Set(proxies.map(({ name }) => name));
+  const names = new Set([...proxies.map(({ name }) => name), MONITOR_APP]);
   return Object.entries(previous.proxies)
     .filter(([name]) => !names.has(name))
     .map(([name, announced]) => ({
@@ -132,6 +142,30 @@ const diffRemoved = (
       announced,
       update: isSilenced(previous, now) ? unchanged(announced) : onProxyRemoved(announced, now),
     }));
+};
+
+/** Announces the problems of the monitor together, once more when others have come or gone, and the end of the last one. */
+const diffMonitor = (previous: AlertState, { host, problems }: MonitorView, now: number): ProxyChange => {
+  const announced = previous.proxies[MONITOR_APP] ?? initialAnnouncements({ health: createHealth(now) });
+  const known = announced.outage?.notification ?? null;
+  const current = problems.length === 0 ? null : problemNotification(problems, host, known?.startedAt ?? now);
+  const change = { name: MONITOR_APP, announced };
+  const isKnown = known?.summary === current?.summary;
+  if (isKnown || isSilenced(previous, now))
+    return { ...change, update: { ...unchanged(announced), announced: known && announced } };
+  if (current === null)
+    return {
+      ...change,
+      update: {
+        announced: null,
+        notifications: activeAlertsOf(announced).map(({ notification }) =>
+          solvedNotification(notification, now),
+        ),
+        resolved: resolveAll(announced, now),
+      },
+    };
+  const outage = { notification: current, announcedAt: now };
+  return { ...change, update: announce(unchanged(announced), current, { outage }) };
 };
 
 const onProxyRemoved = (announced: AnnouncedState, now: number): ProxyUpdate => ({

@@ -22,7 +22,7 @@ import {
 import type { ProxyView } from './proxy-view.ts';
 
 /** The announced state of a new port: its past incidents count as handled. */
-export const initialAnnouncements = ({ health }: ProxyView): AnnouncedState => ({
+export const initialAnnouncements = ({ health }: Pick<ProxyView, 'health'>): AnnouncedState => ({
   outage: null,
   flapping: null,
   failedAt: [],

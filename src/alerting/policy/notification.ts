@@ -11,10 +11,13 @@ const kindSchema = oneOf([
   'steady',
   'reminder',
   'warning',
+  /** Something is wrong with the monitor itself, or with what it needs. */
+  'problem',
+  'solved',
   'test',
 ]);
 
-/** The events of a port that a notification announces. */
+/** The events of a port, or of the monitor, that a notification announces. */
 export type NotificationKind = v.InferOutput<typeof kindSchema>;
 
 const severitySchema = oneOf(['critical', 'warning', 'info']);

@@ -4,6 +4,7 @@ import { isProxyFault } from '../../health/causes.ts';
 import type { Health, Incident, PastIncident } from '../../health/state.ts';
 import type { Cause, Remedy } from '../../health/types.ts';
 import { formatDuration } from '../../lib/duration.ts';
+import { MONITOR_PROBLEM_KINDS, type MonitorProblem } from '../../status/monitor-problem.ts';
 import type { Notification } from './notification.ts';
 import type { ProxyView } from './proxy-view.ts';
 
@@ -113,6 +114,27 @@ export const removedNotification = (announced: Notification, now: number): Notif
   nextStep: null,
 });
 
+/** @param problems of the monitor itself; at least one */
+export const problemNotification = (
+  problems: readonly MonitorProblem[],
+  host: string,
+  startedAt: number,
+): Notification => ({
+  ...createNotification({ ...MONITOR, host }, 'problem', 'warning', null, startedAt),
+  summary: problems.map(({ kind }) => MONITOR_PROBLEM_KINDS[kind].headline.replace(/\.$/, '')).join('. '),
+  reason: problems.map(({ text }) => text).join('. '),
+  nextStep: 'See the status: npm run status',
+});
+
+/** @param announced the notification of the problems that are over */
+export const solvedNotification = (announced: Notification, now: number): Notification => ({
+  ...createNotification({ ...MONITOR, host: announced.host }, 'solved', 'info', null, announced.startedAt),
+  endedAt: now,
+  summary: `It is over after ${formatDuration(Math.max(0, now - announced.startedAt))}: ${announced.summary}`,
+});
+
+const MONITOR = { name: MONITOR_APP, label: 'steadyport' };
+
 /** Stands for notifications that were too many to be kept. @param summary such as "41 messages could not be delivered" */
 export const foldedNotification = (
   summary: string,
@@ -135,7 +157,7 @@ export const foldedNotification = (
 });
 
 const createNotification = (
-  { name, label, host }: ProxyView,
+  { name, label, host }: Pick<ProxyView, 'name' | 'label' | 'host'>,
   kind: Notification['kind'],
   severity: Notification['severity'],
   cause: Cause | null,

@@ -1,5 +1,6 @@
 import type { Health } from '../../health/state.ts';
 import type { Cause } from '../../health/types.ts';
+import type { MonitorProblem } from '../../status/monitor-problem.ts';
 
 /** The present facts about a port. */
 export interface ProxyView {
@@ -18,4 +19,10 @@ export interface ProxyView {
   readonly portOwner: string | null;
   /** The limits that only warn and are exceeded: a text for each cause. */
   readonly limits: Readonly<Partial<Record<Cause, string>>>;
+}
+
+/** The present facts about the monitor itself, as alerts need them. */
+export interface MonitorView {
+  readonly host: string;
+  readonly problems: readonly MonitorProblem[];
 }

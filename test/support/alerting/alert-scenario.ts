@@ -8,6 +8,7 @@ import type { Message, Notification } from '../../../src/alerting/policy/notific
 import type { ProxyView } from '../../../src/alerting/policy/proxy-view.ts';
 import { createHealth, type Health, type Incident, type PastIncident } from '../../../src/health/state.ts';
 import type { Cause } from '../../../src/health/types.ts';
+import type { MonitorProblem } from '../../../src/status/monitor-problem.ts';
 
 export const POLICY: AlertPolicy = {
   groupWaitMs: 5_000,
@@ -73,6 +74,8 @@ export interface AlertScenario {
   until(atMs: number): readonly string[];
   state: AlertState;
   isQuiet: boolean;
+  /** The problems of the monitor itself from now on. */
+  problems: readonly MonitorProblem[];
   readonly messages: readonly Message[];
   now(): number;
 }
@@ -89,7 +92,8 @@ export const startAlertScenario = (
   const evaluateNow = (): readonly Message[] => {
     const proxies = [...healths].map(([port, health]) => proxyViewOf(health, port));
     const moment = { now: nowMs, isQuiet: scenario.isQuiet, runId: 'run' };
-    const next = evaluate(scenario.state, proxies, moment, { ...POLICY, ...policy });
+    const monitor = { host: '', problems: scenario.problems };
+    const next = evaluate(scenario.state, proxies, moment, { ...POLICY, ...policy }, monitor);
     scenario.state = next.state;
     messages.push(...next.messages);
     return next.messages;
@@ -97,6 +101,7 @@ export const startAlertScenario = (
   const scenario: AlertScenario = {
     state: INITIAL_ALERT_STATE,
     isQuiet: false,
+    problems: [],
     messages,
     now: () => nowMs,
     set: (change, port = 6274) => healths.set(port, { ...healthOf(port), ...change }),

@@ -115,6 +115,61 @@ describe('what is announced', () => {
     assert.deepEqual(never.until(9 * HOUR_MS), ['down 6274']);
   });
 
+  describe('a problem of the monitor itself', () => {
+    const DISK_FULL = { kind: 'disk_full', text: '/home/a: ENOSPC; make room there' } as const;
+    const CHECKS_FAIL = { kind: 'checks_fail', text: 'port 6274: a bug' } as const;
+
+    test('is announced once, with what to do, and so is its end', () => {
+      const alerts = startAlertScenario();
+      alerts.problems = [DISK_FULL];
+      assert.deepEqual(alerts.until(60_000), ['problem monitor']);
+      alerts.problems = [];
+      assert.deepEqual(alerts.until(120_000), ['solved monitor']);
+      const [problem, solved] = alerts.messages.flatMap(({ notifications }) => notifications);
+      assert.deepEqual([problem?.summary, problem?.reason], ['The disk is full', DISK_FULL.text]);
+      assert.match(solved?.summary ?? '', /^It is over after \d.*: The disk is full$/);
+      assert.equal(solved?.startedAt, problem?.startedAt);
+    });
+
+    test('is announced anew when another one joins it, whatever its text says meanwhile', () => {
+      const alerts = startAlertScenario();
+      alerts.problems = [DISK_FULL];
+      alerts.until(10_000);
+      alerts.problems = [{ ...DISK_FULL, text: 'in other words' }];
+      assert.deepEqual(alerts.until(20_000), []);
+      alerts.problems = [CHECKS_FAIL, DISK_FULL];
+      assert.deepEqual(alerts.until(30_000), ['problem monitor']);
+      assert.match(
+        alerts.messages.at(-1)?.notifications[0]?.summary ?? '',
+        /^Checks fail.*\. The disk is full$/,
+      );
+    });
+
+    test('that is over before its message is due is not announced, nor one in a silence', () => {
+      const alerts = startAlertScenario();
+      alerts.problems = [DISK_FULL];
+      alerts.until(2_000);
+      alerts.problems = [];
+      assert.deepEqual(alerts.until(10_000), []);
+      alerts.state = silence(alerts.state, 30_000);
+      alerts.problems = [DISK_FULL];
+      assert.deepEqual(alerts.until(29_000), []);
+      assert.deepEqual(alerts.until(60_000), ['problem monitor']);
+    });
+
+    test('is an alert of the state channels while it lasts', () => {
+      const alerts = startAlertScenario([6274], { stateChannels: ['am'] });
+      const active = (): readonly (number | null)[] =>
+        alertsFor(alerts.state, 'am').map(({ endsAt }) => endsAt);
+      alerts.problems = [DISK_FULL];
+      alerts.until(10_000);
+      assert.deepEqual(active(), [null]);
+      alerts.problems = [];
+      alerts.until(20_000);
+      assert.equal(typeof active()[0], 'number');
+    });
+  });
+
   test('a port that is taken out of the config while it is down is announced once as ended', () => {
     const alerts = startAlertScenario([1, 2]);
     alerts.fall(1);
