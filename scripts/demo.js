@@ -20,6 +20,8 @@ const ENV = {
   PM2_HOME: join(FOLDER, 'pm2'),
   STEADYPORT_HOME: join(FOLDER, 'home'),
   STEADYPORT_CONFIG: join(FOLDER, 'steadyport.json'),
+  // The commands that the status names are to act on the demo.
+  STEADYPORT_COMMAND_PREFIX: 'npm run demo --',
 };
 const TIMEOUT_MS = 60_000;
 const HTTP = '127.0.0.1:6270';
@@ -41,7 +43,7 @@ const main = async ([option, ...rest]) => {
   const application = option === '--inspector' ? 'mcp-inspector' : 'demo-upstream';
   const proxies = option === '--inspector' ? startInspector(application) : await startUpstream(application);
   writeFileSync(ENV.STEADYPORT_CONFIG, JSON.stringify({ proxies, monitor: { http: HTTP } }, null, 2));
-  print(`\nForwarders and monitor: pm2 start ecosystem.config.js`);
+  print('\nPM2 starts the forwarders and the monitor.');
   pm2('start', join(ROOT, 'ecosystem.config.js'));
   await waitUntilAllUp();
   print(`\n${steadyport('status').stdout}`);

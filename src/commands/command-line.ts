@@ -1,14 +1,21 @@
 import { basename, relative } from 'node:path';
 import type { Settings } from '../config/settings.ts';
+import { npmCommand } from '../lib/command-lines.ts';
 
-/** A command in the words in which this one was typed: npm's, the name of the installed program, or its file. */
+/**
+ * A command in the words in which this one was typed: those of the demo, npm's, the name of the installed program, or its
+ * file.
+ */
 export const commandLine = (
+  { commandPrefix, isNpmScript }: Pick<Settings, 'commandPrefix' | 'isNpmScript'>,
   command: string,
-  { isNpmScript }: Settings,
   ...args: readonly string[]
 ): string => {
-  if (isNpmScript) return ['npm run', command, ...(args.length > 0 ? ['--', ...args] : [])].join(' ');
+  if (commandPrefix === undefined && isNpmScript) return npmCommand(command, ...args);
+  return [commandPrefix ?? programName(), command, ...args].join(' ');
+};
+
+const programName = (): string => {
   const program = process.argv[1] ?? 'steadyport';
-  const isInstalled = basename(program) === 'steadyport';
-  return [isInstalled ? 'steadyport' : `node ${relative('', program)}`, command, ...args].join(' ');
+  return basename(program) === 'steadyport' ? 'steadyport' : `node ${relative('', program)}`;
 };

@@ -37,6 +37,11 @@ export interface Settings {
   readonly columns: number | undefined;
   /** True when a script of this package's package.json runs this process, such as `npm start`. Another package's is none. */
   readonly isNpmScript: boolean;
+  /**
+   * STEADYPORT_COMMAND_PREFIX, which the demo sets: what stands before each command that a text names, such as
+   * "npm run demo --". Undefined elsewhere.
+   */
+  readonly commandPrefix: string | undefined;
   /** The environment for the PM2 apps, without secrets. */
   readonly appEnv: Readonly<Record<string, string>>;
 }
@@ -62,6 +67,7 @@ export const readSettings = (configPath?: string): Settings => {
     isUnderPm2: env['pm_id'] !== undefined,
     columns: parsePositiveInteger(env['COLUMNS']),
     isNpmScript: env['npm_lifecycle_event'] !== undefined && env['npm_package_name'] === 'steadyport',
+    commandPrefix: env['STEADYPORT_COMMAND_PREFIX'] || undefined,
     appEnv: { ...inheritedEnv(), STEADYPORT_CONFIG: path, STEADYPORT_HOME: stateDir },
   };
 };

@@ -1,3 +1,4 @@
+import { npmCommand } from '../lib/command-lines.ts';
 import type { Cause, Remedy } from './types.ts';
 
 /** The texts of a cause: for the log, and for the status and the alerts. */
@@ -32,7 +33,6 @@ export interface Explanation {
   readonly detail: 'adds' | 'replaces' | 'separate';
 }
 
-const LOGS_COMMAND = 'pm2 logs';
 const RESTARTED_AT_THRESHOLD = 'It is restarted by force at the threshold';
 const LIMITS_ADVICE = 'See "limits" in the config';
 
@@ -41,7 +41,7 @@ const CAUSE_TEXTS: Readonly<Record<Cause, CauseTexts>> = {
     logText: () => 'is not running',
     explain: ({ name }) => ({
       what: 'the process is gone',
-      next: `PM2 and the monitor bring it back. Why it died: ${LOGS_COMMAND} ${name}`,
+      next: `PM2 and the monitor bring it back. Why it died: ${npmCommand('logs', name)}`,
       detail: 'adds',
     }),
   },
@@ -49,7 +49,7 @@ const CAUSE_TEXTS: Readonly<Record<Cause, CauseTexts>> = {
     logText: () => 'crashes again and again',
     explain: ({ name }) => ({
       what: 'the process dies again and again',
-      next: `PM2 restarts it ever more slowly, at most every 15 s; a restart will not help. Why it dies: ${LOGS_COMMAND} ${name}`,
+      next: `PM2 restarts it ever more slowly, at most every 15 s; a restart will not help. Why it dies: ${npmCommand('logs', name)}`,
       detail: 'adds',
     }),
   },
@@ -91,7 +91,7 @@ const CAUSE_TEXTS: Readonly<Record<Cause, CauseTexts>> = {
     logText: () => 'is not listening',
     explain: ({ name }) => ({
       what: 'no address could be bound',
-      next: `The proxy tries again every 2 s. See: ${LOGS_COMMAND} ${name}`,
+      next: `The proxy tries again every 2 s. See: ${npmCommand('logs', name)}`,
       detail: 'replaces',
     }),
   },

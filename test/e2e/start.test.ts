@@ -61,7 +61,10 @@ test('a proxy that does not come up is a failed start, and the others are starte
   assert.match(stdout, new RegExp(`^✓ ${served} {2}one {2}listens on`, 'm'));
   assert.match(
     stdout,
-    new RegExp(`^✗ ${other} {2}two {2}DOWN \\(crash.*Why it die[sd]: pm2 logs tcp-proxy-${other}$`, 'm'),
+    new RegExp(
+      `^✗ ${other} {2}two {2}DOWN \\(crash.*Why it die[sd]: npm run logs -- tcp-proxy-${other}$`,
+      'm',
+    ),
   );
   // The proxy has written why, which is no error of this test.
   assert.equal((await sandbox.steadyport('stop')).code, 0);

@@ -97,7 +97,7 @@ const checkBlock = (block: Block, path: string): readonly string[] => {
   if (CHECKED_ELSEWHERE[path]?.includes(block.language)) return [];
   switch (block.language) {
     case 'sh':
-      return checkShell(block.text);
+      return [...checkShell(block.text), ...checkPasted(block.text)];
     case 'json': {
       const value = parseJson(block.text);
       return value ? checkConfig(block.kind, value) : ['this is no JSON object'];
@@ -166,6 +166,12 @@ const checkMermaid = (text: string): readonly string[] => {
 };
 
 export const checkShell = (text: string): readonly string[] => parseShell(text).flatMap(checkCommand);
+
+/** The lines of a block are pasted into a shell in the project's folder, whose PATH has no program of this project. */
+const checkPasted = (text: string): readonly string[] =>
+  parseShell(text)
+    .filter(([program = '']) => ['pm2', 'steadyport'].includes(program))
+    .map(([program]) => `${program} is not on the PATH: write npx pm2, npm run, or node dist/cli.js`);
 
 /** Programs that do not belong to this project. Another one is a typing error, until it is entered here. */
 const FOREIGN = [

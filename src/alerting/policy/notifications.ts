@@ -3,6 +3,7 @@ import { describeCause, describeReason, explainCause, REMEDY_TEXTS } from '../..
 import { isProxyFault } from '../../health/causes.ts';
 import type { Health, Incident, PastIncident } from '../../health/state.ts';
 import type { Cause, Remedy } from '../../health/types.ts';
+import { npmCommand } from '../../lib/command-lines.ts';
 import { formatDuration } from '../../lib/duration.ts';
 import { MONITOR_PROBLEM_KINDS, type MonitorProblem } from '../../status/monitor-problem.ts';
 import type { Notification } from './notification.ts';
@@ -59,7 +60,7 @@ export const restartedNotification = (proxy: ProxyView, past: PastIncident): Not
   ...resolvedNotification(proxy, past, (lasted) => `was restarted, and serves again after ${lasted}`),
   kind: 'restarted',
   severity: 'warning',
-  nextStep: `Nothing, unless it comes again. Why it happened: pm2 logs ${proxy.name}`,
+  nextStep: `Nothing, unless it comes again. Why it happened: ${npmCommand('logs', proxy.name)}`,
 });
 
 export const flappingNotification = (
@@ -153,7 +154,7 @@ export const foldedNotification = (
   summary,
   reason: null,
   actionTaken: 'They were folded into this one',
-  nextStep: 'See what is up now: npm run status; and what happened: npm run logs -- monitor',
+  nextStep: `See what is up now: ${npmCommand('status')}; and what happened: ${npmCommand('logs', 'monitor')}`,
 });
 
 const createNotification = (

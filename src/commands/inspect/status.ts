@@ -9,7 +9,7 @@ import { renderStatus } from '../../status/render.ts';
 import type { Snapshot } from '../../status/snapshot.ts';
 import { exitCodeOf, selectProxies } from '../../status/summary.ts';
 import { askMonitor, askStatus, askStatusAndEvidence, checkOffline, isAnswer } from '../ask-monitor.ts';
-import { columnsOf, paint } from '../terminal.ts';
+import { columnsOf, paint, withOwnCommands } from '../terminal.ts';
 
 const REFRESH_INTERVAL_MS = 1_000;
 
@@ -27,7 +27,7 @@ export const run = async (args: ParsedArgs): Promise<number> => {
       ? await readEvidence(config, settings, name)
       : await readStatus(config, settings, name);
     if (args['watch'] && process.stdout.isTTY) process.stdout.write('\x1b[2J\x1b[H');
-    process.stdout.write(args['json'] ? `${JSON.stringify(snapshot)}\n` : text());
+    process.stdout.write(args['json'] ? `${JSON.stringify(snapshot)}\n` : withOwnCommands(text(), settings));
     if (!args['watch']) return exitCodeOf(snapshot);
     await sleep(REFRESH_INTERVAL_MS);
   }

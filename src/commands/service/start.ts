@@ -9,7 +9,7 @@ import { definePm2Apps, REVISION } from '../../pm2/ecosystem.ts';
 import { renderBrief } from '../../status/render.ts';
 import { locateStateDir, requireFolder } from '../../system/state-dir.ts';
 import { commandLine } from '../command-line.ts';
-import { columnsOf, paint } from '../terminal.ts';
+import { columnsOf, paint, withOwnCommands } from '../terminal.ts';
 import { hasComeUp, isAnotherMonitor, type Outcome, waitForVerdicts } from './start-outcome.ts';
 import { deleteApps } from './teardown.ts';
 
@@ -51,7 +51,7 @@ export const run = async (): Promise<number> => {
     }
   }
   const outcome = await waitForVerdicts(config, settings);
-  process.stdout.write(renderOutcome(outcome, settings));
+  process.stdout.write(withOwnCommands(renderOutcome(outcome, settings), settings));
   return hasComeUp(outcome, apps) ? 0 : 1;
 };
 
@@ -60,7 +60,7 @@ const PM2_FAILED = 4;
 
 const renderOutcome = (outcome: Outcome, settings: Settings): string => {
   const { snapshot } = outcome;
-  const logsOfMonitor = commandLine('logs', settings, 'monitor');
+  const logsOfMonitor = commandLine(settings, 'logs', 'monitor');
   const shown =
     snapshot.monitor === null && snapshot.monitorProblem === null
       ? { ...snapshot, monitorProblem: `it did not come up; see why: ${logsOfMonitor}` }
@@ -69,5 +69,5 @@ const renderOutcome = (outcome: Outcome, settings: Settings): string => {
   const waiting = isAnotherMonitor(outcome)
     ? `! ${MONITOR_APP}  waits until another monitor leaves, pid ${snapshot.monitor?.pid}: ${logsOfMonitor}\n`
     : '';
-  return `${brief}${waiting}\nNext: ${commandLine('status', settings)}  or  ${commandLine('logs', settings)}\n`;
+  return `${brief}${waiting}\nNext: ${commandLine(settings, 'status')}  or  ${commandLine(settings, 'logs')}\n`;
 };

@@ -4,6 +4,7 @@ import { MONITOR_APP } from '../../config/app-names.ts';
 import { requireConfig } from '../../config/load.ts';
 import { ROOT } from '../../config/project-root.ts';
 import { readSettings, type Settings } from '../../config/settings.ts';
+import { pm2Command } from '../../lib/command-lines.ts';
 import { isUsageError } from '../../lib/usage-error.ts';
 import { SYSTEM_RULE, USER_RULE } from '../../logging/logrotate-rule.ts';
 import { createPm2, listOwnApps } from '../../pm2/client.ts';
@@ -42,7 +43,7 @@ export const run = async (): Promise<number> => {
   const remains = [
     ...describeFiles(settings, remainingFiles, logPaths, hadUserRule),
     ...(await describeDaemon(settings)),
-    "PM2's start at boot, if you set that up; undo it with: pm2 unstartup",
+    `PM2's start at boot, if you set that up; undo it with: ${pm2Command('unstartup')}`,
   ];
   for (const line of remains) process.stdout.write(`  ${line}\n`);
   return problems.length === 0 ? 0 : 1;
@@ -82,7 +83,7 @@ const describeDaemon = async ({ pm2Home }: Settings): Promise<readonly string[]>
   const count = view.apps.size;
   const workText =
     count === 0
-      ? 'with nothing to run; end it with: pm2 kill'
+      ? `with nothing to run; end it with: ${pm2Command('kill')}`
       : `with ${count} other app${count === 1 ? '' : 's'}`;
   return [`the PM2 daemon of ${pm2Home} (pid ${view.daemonPid}), ${workText}`];
 };

@@ -28,8 +28,8 @@ const adviceFor = (
 
 /** What follows "Proxy for port 6274 ", what follows the failure's number, and what to do. */
 const TEXTS: Readonly<Record<Cause, readonly [log: string, note: string, advice: RegExp]>> = {
-  crashed: ['is not running', '', /bring it back.*pm2 logs tcp-proxy-6274$/],
-  crash_loop: ['crashes again and again', '', /a restart will not help.*pm2 logs tcp-proxy-6274$/],
+  crashed: ['is not running', '', /bring it back.*npm run logs -- tcp-proxy-6274$/],
+  crash_loop: ['crashes again and again', '', /a restart will not help.*npm run logs -- tcp-proxy-6274$/],
   stopped_by_signal: [
     'is not responding',
     ': the process is stopped (SIGSTOP, or a debugger)',
@@ -42,7 +42,7 @@ const TEXTS: Readonly<Record<Cause, readonly [log: string, note: string, advice:
   ],
   hung: ['is not responding', '', /\|It is restarted by force at the threshold/],
   data_path_stuck: ['is not moving any bytes', '', /\|It is restarted by force at the threshold/],
-  not_listening: ['is not listening', '', /tries again every 2 s\. See: pm2 logs tcp-proxy-6274$/],
+  not_listening: ['is not listening', '', /tries again every 2 s\. See: npm run logs -- tcp-proxy-6274$/],
   port_in_use: ['cannot listen: the port is in use', '', /^\|port 6274 is taken.*another process$/],
   not_accepting: ['is not accepting connections', '', /asked to listen anew, then restarted/],
   open_files_limit: ['is running out of open files', '', /ulimit -n.*"maxConnections"/],

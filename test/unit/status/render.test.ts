@@ -132,11 +132,11 @@ describe('each state has its symbol and its label', () => {
 
 describe('what is broken says why and what to do next', () => {
   const table: Readonly<Record<Cause, string>> = {
-    crashed: 'pm2 logs tcp-proxy-6274',
+    crashed: 'npm run logs -- tcp-proxy-6274',
     hung: 'the process does not answer',
     port_in_use:
       'port 6274 is taken as soon as it is free; stop its holder or listen elsewhere: pid 9 (node server.js)',
-    not_listening: 'ECONNREFUSED. The proxy tries again every 2 s. See: pm2 logs tcp-proxy-6274',
+    not_listening: 'ECONNREFUSED. The proxy tries again every 2 s. See: npm run logs -- tcp-proxy-6274',
     not_accepting: 'the proxy runs but does not accept (ECONNREFUSED)',
     upstream_down: 'ECONNREFUSED. The proxy is fine: start the application, or correct "upstream"',
     crash_loop: 'ever more slowly',
