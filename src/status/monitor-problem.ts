@@ -1,4 +1,5 @@
 import { MONITOR_APP } from '../config/app-names.ts';
+import { pm2Command } from '../lib/command-lines.ts';
 
 interface ProblemKind {
   /** The sentence in the first line of the status. */
@@ -55,7 +56,7 @@ export interface UnresponsiveMonitor {
 
 /** Describes the problem of the monitor, and the next step. */
 export const describeMonitorProblem = ({ pid, state }: UnresponsiveMonitor): string => {
-  const restartCommand = `pm2 restart ${MONITOR_APP}`;
+  const restartCommand = pm2Command('restart', MONITOR_APP);
   if (pid === null || state === null) return `it is there, and does not answer: ${restartCommand}`;
   const subject = `the monitor's process ${pid}`;
   if (state === 'T' || state === 't')

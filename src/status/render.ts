@@ -1,5 +1,6 @@
 import { describeReason, explainCause } from '../health/cause-text.ts';
 import type { ProxyState } from '../health/state.ts';
+import { pm2Command } from '../lib/command-lines.ts';
 import { formatDuration } from '../lib/duration.ts';
 import { MONITOR_PROBLEM_KINDS } from './monitor-problem.ts';
 import { describeRefusals } from './refusals.ts';
@@ -200,7 +201,7 @@ const renderIncident = (
 const explanationOf = (proxy: ProxyStatus): string | undefined => {
   const { state, cause, detail, portOwner, name, upstream, port, pm2 } = proxy;
   if (state === 'stopped')
-    return `start it again with: ${pm2 === 'stopped' ? `pm2 start ${name}` : 'npm start'}`;
+    return `start it again with: ${pm2 === 'stopped' ? pm2Command('start', name) : 'npm start'}`;
   const place = port === null ? 'the socket' : `port ${port}`;
   if (isUnmanaged(proxy)) return 'it does not run, and PM2 does not have it: npm start';
   if (cause === null) return undefined;

@@ -59,6 +59,9 @@ test('the demo shows a recovery, and each command that it prints does what it sa
   assert.equal((await run(find('stop a proxy'))).code, 0);
   await monitor.proxyUntil(id, ({ state }) => state === 'stopped');
   assert.match((await run(find('what was logged'))).output, /proxy-monitor +\| .*is not running/);
+  const [, startAgain = ''] = / it again with: (.*)$/m.exec((await run(find('what is up'))).output) ?? [];
+  assert.equal((await run(startAgain)).code, 0);
+  await monitor.proxyUntil(id, isUp);
 
   const end = await run(find('end it'));
   assert.deepEqual([end.code, commands.length], [0, http ? 10 : 9], end.output);

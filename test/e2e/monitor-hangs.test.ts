@@ -40,7 +40,7 @@ describe('a monitor that does not answer', { skip }, () => {
     const unwrapped = stdout.replaceAll(/\n +/g, ' ');
     assert.ok(
       unwrapped.includes(
-        `→ the monitor's process ${pid} is stopped by a signal (state T): kill -CONT ${pid}, or pm2 restart proxy-monitor`,
+        `→ the monitor's process ${pid} is stopped by a signal (state T): kill -CONT ${pid}, or npx pm2 restart proxy-monitor`,
       ),
       stdout,
     );
@@ -60,7 +60,7 @@ describe('a monitor that does not answer', { skip }, () => {
     assert.match(
       monitorProblem ?? '',
       new RegExp(
-        `^the monitor's process ${pid} runs \\(state [SR]\\), and does not answer: pm2 restart proxy-monitor$`,
+        `^the monitor's process ${pid} runs \\(state [SR]\\), and does not answer: npx pm2 restart proxy-monitor$`,
       ),
     );
     await sandbox.pm2('restart', 'proxy-monitor');

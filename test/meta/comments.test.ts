@@ -34,6 +34,12 @@ const isSignpost = (path: string, file: string): boolean => {
   return isUnique || candidates.some((candidate) => FILES.includes(candidate));
 };
 
+test('no message names a command of PM2 that only a PM2 on the PATH would know', () => {
+  const bareCommand = /(?<!npx )\bpm2 (?:delete|kill|list|logs|restart|save|start|startup|stop|unstartup)\b/;
+  const named = SOURCES.filter((path) => bareCommand.test(readFileSync(path, 'utf8').replace(COMMENT, '')));
+  assert.deepEqual(named, []);
+});
+
 test('the paths in a comment are found, and those in strings and URLs are not', () => {
   const source = [
     '/** See a/b.ts and c.test.ts, and https://example.org/d.ts. */',

@@ -163,7 +163,7 @@ describe('what is broken says why and what to do next', () => {
 
 test('a port that the operator stopped says how to start it', () => {
   const rendered = (pm2: string): string => render(snapshotOf(proxyStatus({ state: 'stopped', pm2 })));
-  assert.match(rendered('stopped'), /start it again with: pm2 start tcp-proxy-6274\n/);
+  assert.match(rendered('stopped'), /start it again with: npx pm2 start tcp-proxy-6274\n/);
   assert.match(rendered('not in the list'), /start it again with: npm start\n/);
 });
 
@@ -198,22 +198,22 @@ describe('a monitor that does not answer: what is wrong, and what to do', () => 
     [
       77,
       'T',
-      "the monitor's process 77 is stopped by a signal (state T): kill -CONT 77, or pm2 restart proxy-monitor",
+      "the monitor's process 77 is stopped by a signal (state T): kill -CONT 77, or npx pm2 restart proxy-monitor",
     ],
     [
       77,
       't',
-      "the monitor's process 77 is stopped by a signal (state t): kill -CONT 77, or pm2 restart proxy-monitor",
+      "the monitor's process 77 is stopped by a signal (state t): kill -CONT 77, or npx pm2 restart proxy-monitor",
     ],
     [
       77,
       'D',
       "the monitor's process 77 waits for the kernel (state D), and no signal ends that: look at the disk and at dmesg",
     ],
-    [77, 'R', "the monitor's process 77 runs (state R), and does not answer: pm2 restart proxy-monitor"],
-    [77, 'S', "the monitor's process 77 runs (state S), and does not answer: pm2 restart proxy-monitor"],
-    [77, null, 'it is there, and does not answer: pm2 restart proxy-monitor'],
-    [null, null, 'it is there, and does not answer: pm2 restart proxy-monitor'],
+    [77, 'R', "the monitor's process 77 runs (state R), and does not answer: npx pm2 restart proxy-monitor"],
+    [77, 'S', "the monitor's process 77 runs (state S), and does not answer: npx pm2 restart proxy-monitor"],
+    [77, null, 'it is there, and does not answer: npx pm2 restart proxy-monitor'],
+    [null, null, 'it is there, and does not answer: npx pm2 restart proxy-monitor'],
   ];
   for (const [pid, state, text] of table)
     test(`pid ${pid}, state ${state}`, () => assert.equal(describeMonitorProblem({ pid, state }), text));
