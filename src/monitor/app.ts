@@ -5,17 +5,17 @@ import type { Config } from '../config/config.ts';
 import { readSecrets } from '../config/load-secrets.ts';
 import { VERSION } from '../config/project-root.ts';
 import type { Settings } from '../config/settings.ts';
-import { serveWithRetry } from '../http/listen-with-retry.ts';
+import { type HttpStatus, serveWithRetry } from '../http/listen-with-retry.ts';
 import type { Sources } from '../http/pages.ts';
 import { createOrphanHandler } from '../ipc/orphan.ts';
 import type { MonitorProtocol } from '../ipc/protocol.ts';
 import type { ControlSocket } from '../ipc/server.ts';
-import { formatAddress } from '../lib/address.ts';
 import type { Log } from '../logging/logger.ts';
 import { createMetrics } from '../metrics/prometheus.ts';
 import { createPm2 } from '../pm2/client.ts';
 import { definePm2Apps } from '../pm2/ecosystem.ts';
 import { createRestarter } from '../pm2/restart.ts';
+import { monitorProblems } from '../status/monitor-problem.ts';
 import { readinessProblem } from '../status/readiness.ts';
 import { SNAPSHOT_VERSION, type Snapshot } from '../status/snapshot.ts';
 import { readProcessUsage } from '../system/proc/process-usage.ts';
@@ -59,17 +59,17 @@ export const createMonitorApp = (deps: MonitorAppDeps): MonitorApp => {
   const deadMansSwitch = secrets.heartbeat && createDeadMansSwitch(createPing(secrets.heartbeat), log);
   const pm2 = createPm2(settings.pm2Home);
   const apps = definePm2Apps(config, settings);
+  let httpServer = NOT_SERVED;
   const monitor = startMonitor({ config, apps, stateDir, pm2, restart: createRestarter(pm2), log });
   const notifier = startNotifier({
     path: stateDir.alertsFile,
     config: config.alerts,
-    channels: createChannels(secrets, http === false ? null : `http://${formatAddress(http)}`),
+    channels: createChannels(secrets, () => httpServer.url),
     log,
     proxies: monitor.alertViews,
     monitor: () => ({ host: config.host, problems: monitor.status().problems }),
   });
-  let httpServer: HttpServer = NOT_SERVED;
-  const status = (): Snapshot => snapshotOf(deps, monitor, notifier, httpServer.url);
+  const status = (): Snapshot => snapshotOf(deps, monitor, notifier, httpServer);
 
   return {
     start: async (requestStop) => {
@@ -99,18 +99,16 @@ export const createMonitorApp = (deps: MonitorAppDeps): MonitorApp => {
   };
 };
 
-interface HttpServer {
-  /** Null until HTTP is served. */
-  readonly url: string | null;
-}
+const NOT_SERVED: HttpStatus = { url: null, problem: null };
 
-const NOT_SERVED: HttpServer = { url: null };
+const describeHttpProblem = ({ problem }: HttpStatus): string | null =>
+  problem === null ? null : `${problem}: end that, or change "monitor.http"`;
 
 const snapshotOf = (
   { config, startedAt, recentLines }: MonitorAppDeps,
   monitor: Monitor,
   notifier: Notifier,
-  http: string | null,
+  http: HttpStatus,
 ): Snapshot => {
   const { proxies, ...monitorStatus } = monitor.status();
   return {
@@ -123,7 +121,8 @@ const snapshotOf = (
       startedAt,
       intervalMs: config.monitor.intervalMs,
       ...monitorStatus,
-      http,
+      problems: [...monitorStatus.problems, ...monitorProblems({ no_http: describeHttpProblem(http) })],
+      http: http.url,
       alerts: notifier.status(),
     },
     monitorProblem: null,

@@ -1,10 +1,10 @@
 import type { ProxyConfig } from '../config/config.ts';
 import { type Address, expandLocalhost, formatAddress, isUnixSocket } from '../lib/address.ts';
-import { bindAddresses, covers, sharesPort } from '../lib/listen-spec.ts';
+import { bindAddresses, sharesPort } from '../lib/listen-spec.ts';
 import type { Log } from '../logging/logger.ts';
 import { localAddresses } from '../system/proc/network-interfaces.ts';
-import { formatPortOwner, ownerOf, type PortOwner } from '../system/proc/port-owner.ts';
-import { findListeners, findUnixListener, type Listener } from '../system/proc/socket-table.ts';
+import { conflicts, findPortOwner, formatPortOwner } from '../system/proc/port-owner.ts';
+import { findListeners } from '../system/proc/socket-table.ts';
 import { isSocketFile } from '../system/unix-socket.ts';
 import type { Engine } from './engine.ts';
 import type { Binding } from './report.ts';
@@ -106,20 +106,6 @@ const describeBinding = ({ address, state, code, portOwner }: Binding): string =
   if (state === 'failed') return `cannot listen on ${address} (${code}); trying again`;
   return `${address} is in use${portOwner ? ` by ${formatPortOwner(portOwner)}` : ''}; trying again`;
 };
-
-const findPortOwner = (address: Address): PortOwner | null => {
-  const listener = isUnixSocket(address)
-    ? findUnixListener(address.host)
-    : findListeners(address.port)?.find((candidate) => conflicts(candidate, address));
-  return listener ? ownerOf(listener) : null;
-};
-
-/** Two listeners conflict when they have the same address, or when one is a wildcard that covers the other's. */
-const conflicts = (listener: Listener, address: Address): boolean =>
-  covers(listener, address, [address.host]) ||
-  covers(address, listener, [listener.host]) ||
-  listener.host === address.host.replace(/%.*$/, '') ||
-  listener.host === '::';
 
 /**
  * True when the upstream shares the port and holds the address itself, with a wildcard listener. Every listener that covers

@@ -27,6 +27,11 @@ export const MONITOR_PROBLEM_KINDS = {
     label: 'the state cannot be saved',
     endsSupervision: false,
   },
+  no_http: {
+    headline: "The monitor's HTTP is not served.",
+    label: 'no HTTP of the monitor',
+    endsSupervision: false,
+  },
 } as const satisfies Readonly<Record<string, ProblemKind>>;
 
 export type MonitorProblemKind = keyof typeof MONITOR_PROBLEM_KINDS;
@@ -38,12 +43,12 @@ export interface MonitorProblem {
   readonly text: string;
 }
 
-/** The list of the problems. @param texts the text of each kind; null for a problem that there is not */
+/** The list of the problems. @param texts the text of each kind; null, or none, for a problem that there is not */
 export const monitorProblems = (
-  texts: Readonly<Record<MonitorProblemKind, string | null>>,
+  texts: Readonly<Partial<Record<MonitorProblemKind, string | null>>>,
 ): readonly MonitorProblem[] =>
   (Object.keys(MONITOR_PROBLEM_KINDS) as MonitorProblemKind[]).flatMap((kind) => {
-    const text = texts[kind];
+    const text = texts[kind] ?? null;
     return text === null ? [] : [{ kind, text }];
   });
 

@@ -43,13 +43,17 @@ export const renderStatus = (snapshot: Snapshot, columns: number, style: TextSty
 
 /**
  * The status in short, for somebody who has just started the ports: a line for each, with the address to open, or with what
- * is wrong and what to do. Lines are wrapped at `columns` and none is cut. The monitor has a line when it does not answer.
+ * is wrong and what to do. Lines are wrapped at `columns` and none is cut. The monitor has a line when it does not answer,
+ * and one for each of its problems.
  */
 export const renderBrief = (snapshot: Snapshot, columns: number, style: TextStyle, now: number): string => {
   const lines = snapshot.proxies.flatMap((proxy) =>
     renderBriefProxy(proxy, columns, now).map((line, row) => styleLine(line, row, proxy, style)),
   );
-  const monitorLines = snapshot.monitor === null ? renderMonitorProblem(snapshot, columns) : [];
+  const monitorLines =
+    snapshot.monitor === null
+      ? renderMonitorProblem(snapshot, columns)
+      : renderProblems(snapshot.monitor).flatMap((line) => wrap(line, columns, '', '      '));
   return `${[...lines, ...monitorLines].join('\n')}\n`;
 };
 

@@ -18,7 +18,7 @@ const rig = async () => {
   const { secrets } = parseSecrets({ ALERTMANAGER_URL: `${alertmanager.url}/` });
   const [channel = assert.fail('no channel')] = createChannels(
     secrets,
-    'http://127.0.0.1:6270',
+    () => 'http://127.0.0.1:6270',
   ).stateChannels;
   const sendAll = (...alerts: readonly ActiveAlert[]): Promise<Delivery> => channel.sendAll(alerts, never);
   return { receiver, alertmanager, sendAll };

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { HAS_PROCFS } from '../../src/system/proc/procfs.ts';
 import { type Outcome, openPm2Sandbox, openUpstream, type Pm2Sandbox } from '../support/pm2/pm2-sandbox.ts';
 import { freePort } from '../support/proxy/proxy-harness.ts';
 
@@ -70,6 +71,22 @@ test('a proxy that does not come up is a failed start, and the others are starte
   assert.equal((await sandbox.steadyport('stop')).code, 0);
   const errors = join(sandbox.folder, 'pm2/logs', `tcp-proxy-${other}-error.log`);
   rmSync(errors);
+});
+
+test('start and status name the process that holds the address of the HTTP, until it is free', async (t) => {
+  const { sandbox, served, nobody } = await rig(t);
+  const holder = await openUpstream();
+  const address = `127.0.0.1:${holder.port}`;
+  sandbox.configure([{ listen: `127.0.0.1:${served}`, upstream: `127.0.0.1:${nobody}` }], { http: address });
+  const { code, stdout } = await sandbox.steadyport('start');
+  assert.equal(code, 0, stdout);
+  const owner = HAS_PROCFS ? ` by pid ${process.pid} \\(.*` : '';
+  const line = new RegExp(`^! no HTTP of the monitor {2}${address} is in use${owner}`, 'm');
+  assert.match(stdout, line);
+  assert.match((await sandbox.steadyport('status')).stdout, line);
+  await holder.close();
+  await sandbox.snapshotUntil(({ monitor }) => monitor?.http === `http://${address}`);
+  assert.doesNotMatch((await sandbox.steadyport('status')).stdout, /no HTTP/);
 });
 
 /** The proxy cannot make its folder where a file has that name. */

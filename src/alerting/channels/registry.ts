@@ -34,9 +34,10 @@ export const SENDERS: Readonly<Record<ChannelName, EventSender | StateSender>> =
 
 /**
  * The channels that are configured.
- * @param pageUrl the monitor's address for people, null when it has none
+ * @param pageUrl the address of the monitor's page at the moment; null while it has none, as when another process holds the
+ * port. Default: none
  */
-export const createChannels = (secrets: Secrets, pageUrl: string | null = null): Channels => {
+export const createChannels = (secrets: Secrets, pageUrl: PageUrl = () => null): Channels => {
   const eventChannels: EventChannel[] = [];
   const stateChannels: StateChannel[] = [];
   for (const { kind, name, secret } of receiversOf(secrets)) {
@@ -68,11 +69,13 @@ const receiversOf = (secrets: Secrets): readonly ReceiverSecret[] => {
   });
 };
 
+type PageUrl = () => string | null;
+
 const createSend =
-  <Content>(sender: Sender<Content>, secret: Secret, pageUrl: string | null) =>
+  <Content>(sender: Sender<Content>, secret: Secret, pageUrl: PageUrl) =>
   (content: Content, signal: AbortSignal): Promise<Delivery> => {
-    if ('deliver' in sender) return sender.deliver(content, { secret, pageUrl, signal });
-    const context = { url: secret.revealUrl(), pageUrl, now: Date.now() };
+    if ('deliver' in sender) return sender.deliver(content, { secret, pageUrl: pageUrl(), signal });
+    const context = { url: secret.revealUrl(), pageUrl: pageUrl(), now: Date.now() };
     return request(
       secret,
       { method: 'POST', ...sender.toRequest(content, context), isFinal: sender.isFinal },

@@ -1,6 +1,8 @@
 import { readlinkSync } from 'node:fs';
+import { type Address, isUnixSocket } from '../../lib/address.ts';
+import { covers } from '../../lib/listen-spec.ts';
 import { listProcFolder, readProcFile } from './procfs.ts';
-import type { Listener } from './socket-table.ts';
+import { findListeners, findUnixListener, type Listener } from './socket-table.ts';
 
 /** The process that holds a port. `pid` and `command` are null when it is another user's. */
 export interface PortOwner {
@@ -21,6 +23,21 @@ export const ownerOf = ({ inode, uid }: Pick<Listener, 'uid' | 'inode'>): PortOw
   }
   return { pid: null, command: null, uid };
 };
+
+/** The process that keeps an address from being bound; null when nobody is found, as without /proc. */
+export const findPortOwner = (address: Address): PortOwner | null => {
+  const listener = isUnixSocket(address)
+    ? findUnixListener(address.host)
+    : findListeners(address.port)?.find((candidate) => conflicts(candidate, address));
+  return listener ? ownerOf(listener) : null;
+};
+
+/** Two listeners conflict when they have the same address, or when one is a wildcard that covers the other's. */
+export const conflicts = (listener: Listener, address: Address): boolean =>
+  covers(listener, address, [address.host]) ||
+  covers(address, listener, [listener.host]) ||
+  listener.host === address.host.replace(/%.*$/, '') ||
+  listener.host === '::';
 
 /** The targets of the links in /proc/PID/fd; '' for a file that was closed meanwhile. */
 const readOpenFiles = (pid: string): string[] =>

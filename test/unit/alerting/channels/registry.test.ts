@@ -9,6 +9,21 @@ test('each name and each variable is there once', () => {
     assert.equal(new Set(CHANNELS.map((channel) => channel[key])).size, CHANNELS.length);
 });
 
+test('a message has the address of the page at the time when it is sent', async () => {
+  const asked: (string | null)[] = [];
+  let pageUrl: string | null = null;
+  const { secrets } = parseSecrets({ ALERT_COMMAND: '/nowhere/program' });
+  const [channel = assert.fail('no channel')] = createChannels(secrets, () => {
+    asked.push(pageUrl);
+    return pageUrl;
+  }).eventChannels;
+  const message = { id: 'x', createdAt: 0, notifications: [] };
+  await channel.send(message, new AbortController().signal);
+  pageUrl = 'http://127.0.0.1:6270';
+  await channel.send(message, new AbortController().signal);
+  assert.deepEqual(asked, [null, pageUrl]);
+});
+
 test('each example can be used, and a channel is created for each, in the order of the list', () => {
   const variables = Object.fromEntries(
     CHANNELS.map(({ variable, example }) => [variable, example.replaceAll('…', 'x')]),
