@@ -13,6 +13,7 @@ import type { ControlSocket } from '../ipc/server.ts';
 import type { Log } from '../logging/logger.ts';
 import { createMetrics } from '../metrics/prometheus.ts';
 import { createPm2 } from '../pm2/client.ts';
+import { findDaemon } from '../pm2/daemon.ts';
 import { definePm2Apps } from '../pm2/ecosystem.ts';
 import { createRestarter } from '../pm2/restart.ts';
 import { monitorProblems } from '../status/monitor-problem.ts';
@@ -142,7 +143,12 @@ const createMetricsPage = (
   return {
     contentType: metrics.contentType,
     render: async () =>
-      metrics.render(status(), monitor.proxyMetrics(), notifier.counts(), await readProcessUsage(pm2Home)),
+      metrics.render(
+        status(),
+        monitor.proxyMetrics(),
+        notifier.counts(),
+        await readProcessUsage(findDaemon(pm2Home)),
+      ),
   };
 };
 

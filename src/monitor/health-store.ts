@@ -11,7 +11,7 @@ import { eachEntry, openStateFile, readStateFile, writeStateFile } from '../syst
 
 const recordSchema = fields({
   health: healthSchema,
-  /** The PM2 daemon that last had the app in its list; 0 when PM2's pid file could not be read. */
+  /** The PM2 daemon that last had the app in its list; null, and 0 in older files: unknown. */
   daemonPid: orNull(count),
 });
 

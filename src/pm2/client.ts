@@ -9,7 +9,6 @@ import { join } from 'node:path';
 import type { Pm2Evidence } from '../health/types.ts';
 import { UsageError } from '../lib/usage-error.ts';
 import { createDebug } from '../system/debug.ts';
-import { readInteger } from '../system/files.ts';
 import type { AppDefinition } from './apps.ts';
 import { isAppOf } from './ecosystem.ts';
 import { createPm2EventBus, type Pm2Event, type Pm2EventBus } from './event-bus.ts';
@@ -18,7 +17,12 @@ import { createPm2Rpc, type ListedApp, NO_DAEMON, type Pm2Api } from './rpc.ts';
 
 /** PM2's list of apps at one moment, or the problem that kept it from being read. */
 export type Pm2View =
-  | { readonly ok: true; readonly daemonPid: number; readonly apps: ReadonlyMap<string, Pm2App> }
+  | {
+      readonly ok: true;
+      /** Null when it cannot be determined which process answers. */
+      readonly daemonPid: number | null;
+      readonly apps: ReadonlyMap<string, Pm2App>;
+    }
   | { readonly ok: false; readonly problem: string };
 
 /** The problem of a view while PM2 has not answered yet. */
@@ -86,16 +90,16 @@ const ACTION_TIMEOUT_MS = 30_000;
  * @param listTimeoutMs how long `list` waits for the answer. Default: LIST_TIMEOUT_MS
  */
 export const createPm2 = (pm2Home: string, listTimeoutMs = LIST_TIMEOUT_MS): Pm2 => {
-  const { call, disconnect } = createPm2Rpc(pm2Home);
+  const rpc = createPm2Rpc(pm2Home);
   let bus: Pm2EventBus | undefined;
 
   const list = async (): Promise<Pm2View> => {
     try {
-      const listedApps = await call<readonly ListedApp[]>(listTimeoutMs, (api, done) => api.list(done));
-      const daemonPid = readInteger(join(pm2Home, 'pm2.pid')) ?? 0;
+      const listedApps = await rpc.call<readonly ListedApp[]>(listTimeoutMs, (api, done) => api.list(done));
+      const daemonPid = rpc.daemonPid();
       bus?.connectTo(daemonPid);
       const apps = new Map(listedApps.map((app) => [app.name ?? '', describeApp(app)]));
-      debug('list: %d apps of daemon %d', apps.size, daemonPid);
+      debug('list: %d apps of daemon %s', apps.size, daemonPid);
       return { ok: true, daemonPid, apps };
     } catch (error) {
       bus?.disconnect();
@@ -104,7 +108,7 @@ export const createPm2 = (pm2Home: string, listTimeoutMs = LIST_TIMEOUT_MS): Pm2
     }
   };
   const runAction = (run: (api: Pm2Api, done: (error: unknown) => void) => void): Promise<void> =>
-    call<void>(ACTION_TIMEOUT_MS, run);
+    rpc.call<void>(ACTION_TIMEOUT_MS, run);
 
   return {
     list,
@@ -120,7 +124,7 @@ export const createPm2 = (pm2Home: string, listTimeoutMs = LIST_TIMEOUT_MS): Pm2
     close: () => {
       bus?.disconnect();
       bus = undefined;
-      disconnect();
+      rpc.disconnect();
     },
   };
 };

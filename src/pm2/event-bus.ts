@@ -14,8 +14,9 @@ export interface Pm2EventBus {
   /**
    * Connects to this daemon's bus unless it is connected already, and does not wait for the result. A connection that fails
    * or ends is not reported; the next call connects anew.
+   * @param daemonPid null: unknown
    */
-  connectTo(daemonPid: number): void;
+  connectTo(daemonPid: number | null): void;
   disconnect(): void;
 }
 
@@ -35,7 +36,7 @@ const PAUSE_MS = 60_000;
  */
 export const createPm2EventBus = (path: string, onEvent: (event: Pm2Event) => void): Pm2EventBus => {
   let socket: Socket | undefined;
-  let connectedPid: number | undefined;
+  let connectedPid: number | null = null;
   let resumeAt = Number.NEGATIVE_INFINITY;
 
   const disconnect = (): void => {
@@ -43,7 +44,7 @@ export const createPm2EventBus = (path: string, onEvent: (event: Pm2Event) => vo
     socket = undefined;
   };
 
-  const connectTo = (daemonPid: number): void => {
+  const connectTo = (daemonPid: number | null): void => {
     if (daemonPid !== connectedPid) disconnect();
     if (socket || performance.now() < resumeAt) return;
     const newSocket = connect(path).unref();

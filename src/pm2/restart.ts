@@ -78,6 +78,7 @@ const startApp = async (pm2: Pm2, app: AppDefinition, daemonPid: number | null):
   const view = await pm2.list();
   if (!view.ok) throw new Error(view.problem);
   const listed = view.apps.get(app.name);
+  if (!listed && view.daemonPid === null) throw new Error('it is unknown which PM2 daemon answers');
   if (!listed) return view.daemonPid === daemonPid ? undefined : pm2.start(app);
   if (isStoppedByOperator(listed)) return;
   if (listed.status !== 'online') await pm2.stop(app.name).catch(() => {});

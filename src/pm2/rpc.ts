@@ -1,21 +1,38 @@
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
-import { readInteger } from '../system/files.ts';
-import { isAlive } from '../system/proc/procfs.ts';
-import { isServed } from '../system/unix-socket.ts';
+import { askServed } from '../system/unix-socket.ts';
+import { findCutOffDaemon, findDaemon, rpcSocketOf } from './daemon.ts';
 
 /** The part of PM2's API class that is used here; the types that come with PM2 leave out `custom`. */
 export interface Pm2Api {
-  /** The client's end of the connection. After an end PM2 reconnects for ever, and then sends the calls made meanwhile. */
-  readonly Client: { readonly client_sock: { retry: number; set(name: 'retry timeout', ms: number): void } };
-  connect(done: (error: Error | null) => void): void;
-  disconnect(): void;
+  readonly Client: Pm2Client;
   list(done: (error: Error | null, apps: readonly ListedApp[]) => void): void;
   start(app: object, done: (error: unknown) => void): void;
   restart(name: string, done: (error: unknown) => void): void;
   stop(name: string, done: (error: unknown) => void): void;
   delete(name: string, done: (error: unknown) => void): void;
   reloadLogs(done: (error: unknown) => void): void;
+}
+
+/** The client in PM2's API (lib/Client.js of PM2). */
+interface Pm2Client {
+  /** Opens a connection, which is `client_sock` at once, and `connect`s or has a `socket error` later. */
+  launchRPC(): void;
+  readonly client_sock: AxonSocket;
+  start: unknown;
+  pingDaemon: unknown;
+  launchDaemon: unknown;
+}
+
+/** PM2's end of the connection (modules/pm2-axon of PM2). */
+interface AxonSocket {
+  /** The pause before it connects again, in milliseconds; 0: the pause of the setting. */
+  retry: number;
+  /** @param ms 0: it does not connect again */
+  set(name: 'retry timeout', ms: number): void;
+  once(event: 'connect' | 'close', handle: () => void): void;
+  once(event: 'socket error', handle: (error: Error) => void): void;
+  on(event: 'error', handle: () => void): void;
+  close(): void;
 }
 
 export interface ListedApp {
@@ -29,17 +46,23 @@ export interface ListedApp {
   };
 }
 
-/** Calls the PM2 daemon of one PM2_HOME over one connection. */
+/** Calls the PM2 daemon of one PM2_HOME over one connection. It never starts one. */
 export interface Pm2Rpc {
-  /** Rejects with PM2's error, with {@link NO_DAEMON}, or when no answer comes within `timeoutMs`. */
+  /**
+   * Rejects with PM2's error, with {@link NO_DAEMON}, at once when the connection closes, or when no answer comes within
+   * `timeoutMs`.
+   */
   call<T>(
     timeoutMs: number,
     run: (api: Pm2Api, done: (error: unknown, value?: T) => void) => void,
   ): Promise<T>;
+  /** The pid of the daemon at the other end of the connection; null without one, or when it cannot be determined. */
+  daemonPid(): number | null;
   /** Closes the connection; the next call opens a new one. */
   disconnect(): void;
 }
 
+/** It is certain that no process listens on rpc.sock. */
 export const NO_DAEMON = 'the PM2 daemon is not running';
 
 const require = createRequire(import.meta.url);
@@ -49,63 +72,118 @@ const require = createRequire(import.meta.url);
  * time-out. After a time-out or the daemon's death it drops the connection, since PM2 would queue calls and replay them.
  */
 export const createPm2Rpc = (pm2Home: string): Pm2Rpc => {
-  let connection: { readonly daemonPid: number; readonly api: Promise<Pm2Api> } | undefined;
+  let opened: Promise<Connection> | undefined;
+  let current: Connection | undefined;
 
   const disconnect = (): void => {
-    void connection?.api.then((api) => api.disconnect()).catch(() => {});
-    connection = undefined;
+    void opened?.then(({ close }) => close()).catch(() => {});
+    opened = undefined;
+    current = undefined;
   };
 
-  const apiOf = (daemonPid: number): Promise<Pm2Api> => {
-    if (connection?.daemonPid !== daemonPid) {
-      disconnect();
-      connection = { daemonPid, api: connect(pm2Home) };
-    }
-    return connection.api;
+  const open = (): Promise<Connection> => {
+    const opening = connect(pm2Home, () => {
+      if (opened === opening) disconnect();
+    });
+    const keep = (connection?: Connection): void => {
+      if (opened !== opening) return;
+      current = connection;
+      if (!connection) opened = undefined;
+    };
+    opening.then(keep, () => keep());
+    return opening;
   };
 
   return {
     call: async (timeoutMs, run) => {
-      const daemonPid = readInteger(join(pm2Home, 'pm2.pid'));
-      // The pid alone proves nothing: another process may have it by now, and PM2 would then start a daemon.
-      if (daemonPid === undefined || !isAlive(daemonPid) || !(await isServed(join(pm2Home, 'rpc.sock')))) {
-        disconnect();
-        throw new Error(NO_DAEMON);
-      }
       try {
-        return await withTimeout(timeoutMs, async () => callApi(await apiOf(daemonPid), run));
+        return await withTimeout(timeoutMs, async () => {
+          opened ??= open();
+          return (await opened).call(run);
+        });
       } catch (error) {
-        if (error instanceof TimeoutError || error instanceof ConnectError) disconnect();
+        if (error instanceof TimeoutError) disconnect();
         throw error;
       }
     },
+    daemonPid: () => current?.daemonPid() ?? null,
     disconnect,
   };
 };
 
-const callApi = <T>(
-  api: Pm2Api,
-  run: (api: Pm2Api, done: (error: unknown, value?: T) => void) => void,
-): Promise<T> =>
-  new Promise((done, reject) =>
-    run(api, (error, value) => (error ? reject(toError(error)) : done(value as T))),
-  );
+/** One connection to a daemon. */
+interface Connection {
+  /** Rejects with PM2's error, or when the connection closes. */
+  call<T>(run: (api: Pm2Api, done: (error: unknown, value?: T) => void) => void): Promise<T>;
+  daemonPid(): number | null;
+  close(): void;
+}
 
-const connect = async (pm2Home: string): Promise<Pm2Api> => {
+/** @throws {@link NO_DAEMON}, or why it is not known whether there is one */
+const connect = async (pm2Home: string, onClose: () => void): Promise<Connection> => {
+  const served = await askServed(rpcSocketOf(pm2Home));
+  if (served === 'no') throw new Error(describeAbsence(pm2Home));
+  if (served !== 'yes') throw new Error(`PM2 cannot be asked (${served})`);
   const { custom: PmApi } = require('pm2') as { custom: new (options: { pm2_home: string }) => Pm2Api };
   const api = new PmApi({ pm2_home: pm2Home });
-  await new Promise<void>((resolve, reject) =>
-    api.connect((error) =>
-      error ? reject(new ConnectError('PM2 cannot be reached', { cause: error })) : resolve(),
-    ),
+  disarm(api.Client);
+  api.Client.launchRPC();
+  const socket = api.Client.client_sock;
+  socket.set('retry timeout', 0);
+  socket.retry = 0;
+  socket.on('error', () => {});
+  await new Promise<void>((resolve, reject) => {
+    socket.once('connect', resolve);
+    socket.once('socket error', (error) => reject(new Error('PM2 cannot be reached', { cause: error })));
+  });
+  const pending = new Set<(error: Error) => void>();
+  socket.once('close', () => {
+    for (const reject of pending) reject(new Error('PM2 closed the connection'));
+    onClose();
+  });
+  let daemonPid: number | null = null;
+  return {
+    call: <T>(run: (api: Pm2Api, done: (error: unknown, value?: T) => void) => void) =>
+      new Promise<T>((resolve, reject) => {
+        pending.add(reject);
+        run(api, (error, value) => {
+          pending.delete(reject);
+          if (error) reject(toError(error));
+          else resolve(value as T);
+        });
+      }),
+    daemonPid: () => {
+      daemonPid ??= findDaemon(pm2Home);
+      return daemonPid;
+    },
+    close: () => socket.close(),
+  };
+};
+
+/**
+ * Takes from PM2's client each way to launch a daemon. What is left of a call whose connection has closed ends at `start`,
+ * which would otherwise connect again, launch a daemon where none answers, and go on.
+ */
+const disarm = (client: Pm2Client): void => {
+  const refuse = (): never => {
+    throw new Error('a PM2 daemon is launched only by steadyport start');
+  };
+  client.start = () => {};
+  client.pingDaemon = refuse;
+  client.launchDaemon = refuse;
+};
+
+/** A daemon whose socket was removed runs on, and a second one beside it would run every app twice. */
+const describeAbsence = (pm2Home: string): string => {
+  const pid = findCutOffDaemon(pm2Home);
+  if (pid === null) return NO_DAEMON;
+  return (
+    `the PM2 daemon runs (pid ${pid}), and its socket ${rpcSocketOf(pm2Home)} was removed: kill -9 ${pid} and then npm start; ` +
+    'what runs goes on serving until its successor takes over'
   );
-  api.Client.client_sock.set('retry timeout', 0);
-  api.Client.client_sock.retry = 0;
-  return api;
 };
 
 class TimeoutError extends Error {}
-class ConnectError extends Error {}
 
 const withTimeout = async <T>(timeoutMs: number, run: () => Promise<T>): Promise<T> => {
   let timer: NodeJS.Timeout | undefined;

@@ -36,18 +36,24 @@ export const replaceStaleSocket = async <T>(path: string, listen: () => Promise<
   }
 };
 
-/** True when a process listens on the unix socket. Only ECONNREFUSED or ENOENT proves that none does (connect(2)). */
-export const isServed = (path: string): Promise<boolean> =>
+/**
+ * Whether a process listens on the unix socket: `yes`, `no`, or the code of the error that leaves it open, such as EMFILE. Only
+ * ECONNREFUSED or ENOENT proves that none does (connect(2)).
+ */
+export const askServed = (path: string): Promise<'yes' | 'no' | (string & {})> =>
   new Promise((resolve) => {
     const socket = connect(path);
     socket.once('connect', () => {
-      resolve(true);
+      resolve('yes');
       socket.destroy();
     });
-    socket.once('error', ({ code }: NodeJS.ErrnoException) =>
-      resolve(code !== 'ECONNREFUSED' && code !== 'ENOENT'),
+    socket.once('error', ({ code = 'unknown error' }: NodeJS.ErrnoException) =>
+      resolve(code === 'ECONNREFUSED' || code === 'ENOENT' ? 'no' : code),
     );
   });
+
+/** True unless it is certain that no process listens on the unix socket. */
+export const isServed = async (path: string): Promise<boolean> => (await askServed(path)) !== 'no';
 
 /** True when the path is a socket file, served or stale. */
 export const isSocketFile = (path: string): boolean =>

@@ -14,7 +14,10 @@ export const pm2EvidenceOf = (
 ): Pm2Evidence => {
   if (!view.ok) return health.state === 'stopped' ? 'stopped' : 'unknown';
   if (listed) return listed.status;
-  return daemonPid === view.daemonPid || health.state === 'stopped' ? 'deleted' : 'missing';
+  if (health.state === 'stopped') return 'deleted';
+  // Without the daemon's pid, one that has just come cannot be told from the one that had the app.
+  if (view.daemonPid === null) return 'unknown';
+  return daemonPid === view.daemonPid ? 'deleted' : 'missing';
 };
 
 /** The app's status by PM2, in words; null while PM2's answer is pending. */

@@ -39,6 +39,10 @@ export const conflicts = (listener: Listener, address: Address): boolean =>
   listener.host === address.host.replace(/%.*$/, '') ||
   listener.host === '::';
 
+/** True when the socket is among the process's open files; false also for a process that this user may not inspect. */
+export const holdsSocket = (pid: number, inode: number): boolean =>
+  readOpenFiles(String(pid)).includes(`socket:[${inode}]`);
+
 /** The targets of the links in /proc/PID/fd; '' for a file that was closed meanwhile. */
 const readOpenFiles = (pid: string): string[] =>
   listProcFolder(`/proc/${pid}/fd`).map((fd) => {

@@ -76,14 +76,24 @@ const parseListenerLine = (line: string): Listener[] => {
  * @param path spelled as it was bound
  */
 export const findUnixListener = (path: string): Pick<Listener, 'uid' | 'inode'> | undefined => {
-  const lines = readTextOrEmpty('/proc/net/unix').split('\n');
-  // The columns are: Num RefCount Protocol Flags Type St Inode Path.
-  const fields = lines
-    .map((line) => line.split(/\s+/, 7))
-    .find((columns, index) => columns[3] === ACCEPTING_FLAGS && lines[index]?.endsWith(` ${path}`));
+  const [inode] = findUnixListeners(path);
   const uid = statSync(path, { throwIfNoEntry: false })?.uid;
-  return fields && uid !== undefined ? { uid, inode: Number(fields[6]) } : undefined;
+  return inode !== undefined && uid !== undefined ? { uid, inode } : undefined;
 };
+
+/**
+ * The inodes of all unix sockets that listen and were bound to `path`, also of one whose file was removed since; empty without
+ * /proc.
+ * @param path spelled as it was bound
+ */
+export const findUnixListeners = (path: string): readonly number[] =>
+  readTextOrEmpty('/proc/net/unix')
+    .split('\n')
+    .filter((line) => line.endsWith(` ${path}`))
+    // The columns are: Num RefCount Protocol Flags Type St Inode Path.
+    .map((line) => line.split(/\s+/, 7))
+    .filter((columns) => columns[3] === ACCEPTING_FLAGS)
+    .map((columns) => Number(columns[6]));
 
 /** __SO_ACCEPTCON of include/uapi/linux/net.h: the socket listens. */
 const ACCEPTING_FLAGS = '00010000';

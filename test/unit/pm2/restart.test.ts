@@ -95,6 +95,12 @@ describe('starting', () => {
     assert.deepEqual(calls, ['start']);
   });
 
+  test('an app that a daemon of unknown pid does not have: nothing, it may have been deleted', async () => {
+    const { calls, restart } = fakePm2([{ ok: true, daemonPid: null, apps: new Map() }]);
+    await assert.rejects(restart('start', APP, null), /^Error: it is unknown which PM2 daemon answers$/);
+    assert.deepEqual(calls, []);
+  });
+
   test('an app whose stop fails: the restart follows all the same', async () => {
     const { calls, restart } = fakePm2([listed('gave_up')], { stop: () => Promise.reject(new Error('no')) });
     await restart('start', APP, null);

@@ -36,3 +36,13 @@ describe("what PM2's list says of an app: one that is not in it was deleted, or 
       assert.equal(pm2EvidenceOf(view, listed ? app : undefined, record), expected);
     });
 });
+
+test('an app that a daemon of unknown pid does not list is unknown, and one that was stopped is deleted', () => {
+  const view = { ok: true, daemonPid: null, apps: new Map() } as const;
+  const evidenceOf = (state: ProxyState): Pm2Evidence =>
+    pm2EvidenceOf(view, undefined, { health: { ...createHealth(0), state }, daemonPid: 77 });
+  assert.deepEqual(
+    ['up', 'down', 'stopped'].map((state) => evidenceOf(state as ProxyState)),
+    ['unknown', 'unknown', 'deleted'],
+  );
+});

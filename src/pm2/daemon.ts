@@ -1,0 +1,45 @@
+import { join } from 'node:path';
+import { readInteger } from '../system/files.ts';
+import { holdsSocket, ownerOf } from '../system/proc/port-owner.ts';
+import { HAS_PROCFS, isAlive, readProcFile } from '../system/proc/procfs.ts';
+import { findUnixListeners } from '../system/proc/socket-table.ts';
+
+/** The socket on which the PM2 daemon of a PM2_HOME takes calls. */
+export const rpcSocketOf = (pm2Home: string): string => join(pm2Home, 'rpc.sock');
+
+/**
+ * The pid of the daemon behind rpc.sock; null when it cannot be determined. `pm2.pid` is only the place to look first: it may
+ * be missing, and name a daemon that has ended or another program.
+ */
+export const findDaemon = (pm2Home: string): number | null => {
+  const hint = readInteger(join(pm2Home, 'pm2.pid'));
+  const owners = ownersOf(rpcSocketOf(pm2Home), hint);
+  if (owners.length === 0) return hint !== undefined && isDaemonOf(hint, pm2Home) ? hint : null;
+  // One of several has lost the file of its socket to another, and `pm2.pid` names the last one that was started.
+  return owners.find((pid) => owners.length === 1 || pid === hint) ?? null;
+};
+
+/** The pid of a daemon that runs, although no process can be reached by rpc.sock; null when there is none, or without /proc. */
+export const findCutOffDaemon = (pm2Home: string): number | null => {
+  if (!HAS_PROCFS) return null;
+  const [owner] = ownersOf(rpcSocketOf(pm2Home), undefined);
+  return owner ?? findDaemon(pm2Home);
+};
+
+/** The processes that listen on a socket that was bound to the path, whether or not its file is still there. */
+const ownersOf = (path: string, hint: number | undefined): readonly number[] =>
+  findUnixListeners(path).flatMap((inode) => {
+    if (hint !== undefined && holdsSocket(hint, inode)) return [hint];
+    const { pid } = ownerOf({ inode, uid: 0 });
+    return pid === null ? [] : [pid];
+  });
+
+/**
+ * True when the process has the title of this PM2_HOME's daemon (lib/Daemon.js of PM2), which the system may have cut. Without
+ * /proc every process that is alive will do.
+ */
+const isDaemonOf = (pid: number, pm2Home: string): boolean => {
+  if (!HAS_PROCFS) return isAlive(pid);
+  const [, home] = /^PM2 v\S+: God Daemon \(([^)\0]+)/.exec(readProcFile(`/proc/${pid}/cmdline`) ?? '') ?? [];
+  return home !== undefined && pm2Home.startsWith(home) && isAlive(pid);
+};

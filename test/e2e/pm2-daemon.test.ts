@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import type { ProxyStatus } from '../../src/status/snapshot.ts';
+import { HAS_PROCFS } from '../../src/system/proc/procfs.ts';
+import { openPm2Sandbox, openUpstream, type Pm2Sandbox } from '../support/pm2/pm2-sandbox.ts';
+import { freePort } from '../support/proxy/proxy-harness.ts';
+import { needs } from '../support/requirements.ts';
+
+const isUp = ({ state }: ProxyStatus): boolean => state === 'up';
+
+interface Running {
+  readonly sandbox: Pm2Sandbox;
+  readonly port: number;
+  /** The pid of the PM2 daemon. */
+  readonly daemon: number;
+}
+
+/** Starts one proxy and the monitor. */
+const run = async (t: TestContext): Promise<Running> => {
+  const sandbox = openPm2Sandbox();
+  const upstream = await openUpstream();
+  let daemon = 0;
+  // The sandbox finds its daemon by the pid file.
+  t.after(() => writeFileSync(pidFileOf(sandbox), String(daemon)));
+  t.after(() => sandbox.close());
+  t.after(() => upstream.close());
+  const port = await freePort();
+  sandbox.configure([{ listen: `127.0.0.1:${port}`, upstream: `127.0.0.1:${upstream.port}` }], {
+    intervalMs: 100,
+    fastIntervalMs: 50,
+  });
+  assert.equal((await sandbox.steadyport('start')).code, 0);
+  daemon = Number(readFileSync(pidFileOf(sandbox), 'utf8'));
+  await sandbox.proxyUntil(port, isUp);
+  return { sandbox, port, daemon };
+};
+
+const pidFileOf = ({ folder }: Pm2Sandbox): string => join(folder, 'pm2/pm2.pid');
+
+/** Each test has a PM2 of its own, and waits most of the time. */
+describe("PM2's daemon", {
+  concurrency: 2,
+  skip: needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)'),
+}, () => {
+  for (const [name, spoil] of Object.entries({
+    'is missing': (path: string) => rmSync(path),
+    'names another process': (path: string) => writeFileSync(path, '1'),
+  }))
+    test(`cures as before while pm2.pid ${name}`, async (t) => {
+      const { sandbox, port } = await run(t);
+      spoil(pidFileOf(sandbox));
+      const { pid } = await sandbox.proxyUntil(port, isUp);
+      process.kill(Number(pid), 'SIGSTOP');
+      const back = await sandbox.proxyUntil(port, (proxy) => isUp(proxy) && proxy.pid !== pid);
+      assert.equal(back.restarts.forced, 1);
+      assert.equal((await sandbox.ask())?.monitor?.pm2Problem, null);
+      assert.match((await sandbox.steadyport('start')).stdout, /^Everything runs as configured/);
+    });
+
+  test('that has lost its socket gets no second one beside it: start and stop say so, with the cure', async (t) => {
+    const { sandbox, daemon } = await run(t);
+    rmSync(join(sandbox.folder, 'pm2/rpc.sock'));
+    for (const command of ['start', 'stop']) {
+      const { code, stderr } = await sandbox.steadyport(command);
+      assert.equal(code, 2, stderr);
+      assert.match(
+        stderr,
+        new RegExp(`the PM2 daemon runs \\(pid ${daemon}\\), .*rpc\\.sock was removed: kill -9 ${daemon}`),
+      );
+    }
+    assert.equal(readFileSync(pidFileOf(sandbox), 'utf8'), String(daemon));
+  });
+});
