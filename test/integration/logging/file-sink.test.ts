@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
+  closeSync,
+  constants,
   existsSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
+  readSync,
   renameSync,
   rmSync,
   statSync,
@@ -155,6 +159,38 @@ describe('a log of connections', () => {
     assert.deepEqual(messages, [
       `${5_000 - kept} lines for ${path} were lost: they came faster than they were written`,
     ]);
+  });
+
+  test('that is replaced while a line is only partly written has the rest of it where it begins', async () => {
+    mkdirSync(dirname(path), { recursive: true });
+    // A FIFO takes as much as it has room for, as a disk does that becomes full.
+    execFileSync('mkfifo', [path]);
+    const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const log = open();
+    const line = `${'x'.repeat(100_000)}\n`;
+    log.write(line);
+    await until(() => messages.length > 0, 'a FIFO that is full');
+    assert.match(messages[0] ?? '', /: EAGAIN/);
+    renameSync(path, `${path}.1`);
+    writeFileSync(path, '');
+    const bytes = Buffer.alloc(line.length);
+    let size = 0;
+    const drain = (): void => {
+      try {
+        size += readSync(reader, bytes, size, bytes.length - size, null);
+      } catch (error) {
+        assert.equal((error as NodeJS.ErrnoException).code, 'EAGAIN');
+      }
+    };
+    await until(() => {
+      drain();
+      return size + read().length === line.length;
+    }, 'the whole line');
+    assert.equal(bytes.toString('utf8', 0, size), line);
+    log.write('next\n');
+    await until(() => read() === 'next\n');
+    await log.close();
+    closeSync(reader);
   });
 
   test('is given up at the end when it still cannot be written', async () => {

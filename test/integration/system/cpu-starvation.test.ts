@@ -2,6 +2,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
+import { parseConfig } from '../../../src/config/config.ts';
+import type { Heartbeat } from '../../../src/ipc/heartbeat.ts';
+import { createProxyChecks } from '../../../src/monitor/checks/proxy.ts';
 import { createStarvationDetector } from '../../../src/system/proc/cpu-starvation.ts';
 import { readCpuSchedule, readProcess } from '../../../src/system/proc/procfs.ts';
 import { startChild } from '../../support/child-process.ts';
@@ -80,15 +83,41 @@ describe('a process is starved when it wants a CPU and gets none', { skip, concu
       assert.equal((await watched(t, child.pid, () => true, kill)).isStarved, false);
   });
 
-  test('a process beside others with a higher priority is', {
+  describe('beside others with a higher priority', {
     skip: needs(needsProgram('taskset', 'util-linux'), needsProgram('nice', 'coreutils')),
-  }, async (t) => {
-    const [cpu = '0'] =
-      /^Cpus_allowed_list:\s*(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.slice(1) ?? [];
-    for (let count = 0; count < 3; count += 1) startChild(t, 'taskset', ['-c', cpu, 'sh', '-c', FOREVER]);
-    const { pid } = startChild(t, 'taskset', ['-c', cpu, 'nice', '-n', '19', 'sh', '-c', FOREVER]);
-    await until(() => readFileSync(`/proc/${pid}/comm`, 'utf8') === 'sh\n', 'computing');
-    const { isStarved, ran } = await watched(t, pid, (share) => share < 0.25);
-    assert.equal(isStarved, true, `it ran for ${ran} of the time`);
+  }, () => {
+    /** @returns the pid of a process that wants a CPU and hardly gets any of it */
+    const startStarved = async (t: TestContext): Promise<number> => {
+      const [cpu = '0'] =
+        /^Cpus_allowed_list:\s*(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.slice(1) ?? [];
+      for (let count = 0; count < 3; count += 1) startChild(t, 'taskset', ['-c', cpu, 'sh', '-c', FOREVER]);
+      const { pid } = startChild(t, 'taskset', ['-c', cpu, 'nice', '-n', '19', 'sh', '-c', FOREVER]);
+      await until(() => readFileSync(`/proc/${pid}/comm`, 'utf8') === 'sh\n', 'computing');
+      return pid;
+    };
+
+    test('a process is', async (t) => {
+      const { isStarved, ran } = await watched(t, await startStarved(t), (share) => share < 0.25);
+      assert.equal(isStarved, true, `it ran for ${ran} of the time`);
+    });
+
+    test('the silence of a proxy says nothing', async (t) => {
+      const parsed = parseConfig({ proxies: [{ listen: '6274', upstream: 'localhost:6274' }] });
+      assert.ok(parsed.ok);
+      const beat = async () => {
+        await work(t);
+        return { state: 'silent', report: null, responseMs: null } as const;
+      };
+      const checks = createProxyChecks({ beat } as unknown as Heartbeat, parsed.config.monitor);
+      const heartbeatOf = async (pid: number) => {
+        const app = { pid, status: 'online', statusText: 'online', env: {} } as const;
+        const mode = { isUrgent: false, triggeredByQuickCheck: false, isLate: false };
+        return (await checks.run('online', app, mode)).heartbeat;
+      };
+      const { pid: asleep } = startChild(t, 'sleep', ['1000']);
+      await until(async () => (await heartbeatOf(asleep)) === 'silent', 'a silence that counts');
+      const starved = await startStarved(t);
+      await until(async () => (await heartbeatOf(starved)) === 'unknown', 'a silence that is excused');
+    });
   });
 });

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, test } from 'node:test';
+import { removeStalePidFile } from '../../../src/system/pid-file.ts';
+import { HAS_PROCFS, processStartedAt } from '../../../src/system/proc/procfs.ts';
+import { needs } from '../../support/requirements.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 
 test('a proxy that cannot write its pid file logs that, serves, and writes the file once it can', async () => {
@@ -38,6 +41,20 @@ test('a proxy that cannot write its pid file logs that, serves, and writes the f
 
   rmdirSync(pidFile);
   while (readPid(pidFile) !== proxy.pid) await new Promise((done) => setTimeout(done, 50));
+});
+
+test('a pid file that is older than the process with its pid is stale, unless that is known to be the proxy', {
+  skip: needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)'),
+}, () => {
+  const path = join(tempFolder(), 'pid');
+  writeFileSync(path, `${process.pid}\n`);
+  assert.equal(removeStalePidFile(path, null), false);
+  const startedAt = processStartedAt(process.pid) ?? assert.fail();
+  utimesSync(path, startedAt / 1_000, startedAt / 1_000 - 60);
+  assert.equal(removeStalePidFile(path, process.pid), false);
+  assert.ok(existsSync(path));
+  assert.equal(removeStalePidFile(path, null), true);
+  assert.equal(existsSync(path), false);
 });
 
 const readPid = (path: string): number | undefined => {
