@@ -75,7 +75,7 @@ const CHECKS = {
     verify: () => bench('--soak', '--seconds=600'),
   },
   mutants: {
-    what: 'faults planted one at a time, each of which the unit and integration tests should catch',
+    what: 'faults planted one at a time, each of which a unit or an integration test must catch',
     minutes: 25,
     needs: '',
     verify: () => run(['node', 'test/mutants/run.js']),
