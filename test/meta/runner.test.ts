@@ -23,7 +23,7 @@ const load = (name: string) => import(pathToFileURL(join(process.cwd(), 'test/ru
 const { runProcess } = (await load('run-process.js')) as {
   readonly runProcess: (
     files: readonly string[],
-    options: { readonly limitMs: number; readonly pattern?: string },
+    options: { readonly limitMs: number; readonly pattern?: string; readonly stopsAtFailure?: boolean },
   ) => Promise<Process>;
 };
 interface Job {
@@ -122,6 +122,19 @@ test('a process that fails without a failed test has a problem', async () => {
 test('a process that does not end is ended, and that is its problem', async () => {
   const file = write('hangs', "test('a', () => new Promise((done) => setTimeout(done, 600_000)));");
   assert.equal((await runProcess([file], { limitMs: 500 })).problem, 'it had not ended after 0.5 s');
+});
+
+test('a process that is to stop at a failure is ended after its first failed test', async () => {
+  const file = write(
+    'stops',
+    `test('passes', () => {}); test('fails', () => assert.fail());
+     test('hangs', () => new Promise((done) => setTimeout(done, 600_000)));`,
+  );
+  const result = await runProcess([file], { ...NO_LIMIT, stopsAtFailure: true });
+  assert.deepEqual(outcomes(result).slice(0, 2), [
+    ['passes', 'passed'],
+    ['fails', 'failed'],
+  ]);
 });
 
 test('files that share a process are all run, and a pattern selects tests in them', async () => {

@@ -2,12 +2,13 @@ import fs from 'node:fs';
 import { inspect } from 'node:util';
 
 /** Taken before any test runs: the reporter shares its process with tests that replace functions of node:fs. */
-const { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync } = fs;
+const { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, watch } = fs;
 
 const FOLDER = '.test-build/results';
 
 /** Where the process with this pid writes its results: one line of JSON for each test and suite. */
-const resultsPath = (pid) => `${FOLDER}/${pid}.jsonl`;
+const resultsName = (pid) => `${pid}.jsonl`;
+const resultsPath = (pid) => `${FOLDER}/${resultsName(pid)}`;
 
 /** A line of a stack trace that says nothing about the test. */
 const INTERNAL_FRAME = /\n +at (?:.*node:(?:internal|async_hooks).*?|[^\n]*\(<anonymous>\))(?= \{$|$)/gm;
@@ -15,9 +16,18 @@ const INTERNAL_FRAME = /\n +at (?:.*node:(?:internal|async_hooks).*?|[^\n]*\(<an
 /** The last line of the results. */
 const END = { end: true };
 
-/** Whether a test of the process has failed so far. */
-export const hasFailure = (pid) =>
-  existsSync(resultsPath(pid)) && readFileSync(resultsPath(pid), 'utf8').includes('"outcome":"failed"');
+/**
+ * Calls `onFailure` after each result of the process once one of its tests has failed.
+ * @returns a function that ends this
+ */
+export const watchForFailure = (pid, onFailure) => {
+  mkdirSync(FOLDER, { recursive: true });
+  const watcher = watch(FOLDER, (_, name) => {
+    if (name !== resultsName(pid) || !existsSync(resultsPath(pid))) return;
+    if (readFileSync(resultsPath(pid), 'utf8').includes('"outcome":"failed"')) onFailure();
+  });
+  return () => watcher.close();
+};
 
 /**
  * Takes the results of a process that is over.

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { hasFailure, takeResults } from './reporter.js';
+import { takeResults, watchForFailure } from './reporter.js';
 
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 
@@ -9,9 +9,6 @@ const KILL_AFTER_MS = 10_000;
 
 /** For how long the output of a process is read that has ended. */
 const PIPES_MS = 2_000;
-
-/** How often it is looked whether a test has failed. */
-const FAILURE_CHECK_MS = 250;
 
 /** The processes of tests that run. Each leads a group of its own, with the processes that its tests have started. */
 const running = new Set();
@@ -63,13 +60,11 @@ export const runProcess = async (files, { pattern, limitMs, stopsAtFailure = fal
     killTimer = setTimeout(() => signalGroup(child, 'SIGKILL'), KILL_AFTER_MS);
   };
   const limit = setTimeout(() => stop('late'), limitMs);
-  const failureCheck = setInterval(() => {
-    if (stopsAtFailure && hasFailure(child.pid)) stop('failure');
-  }, FAILURE_CHECK_MS);
+  const endWatch = stopsAtFailure ? watchForFailure(child.pid, () => stop('failure')) : () => {};
   const end = await waitForEnd(child);
   clearTimeout(limit);
   clearTimeout(killTimer);
-  clearInterval(failureCheck);
+  endWatch();
   running.delete(child);
   // What its tests have started has had no chance to be cleaned up.
   if (stopReason !== null) signalGroup(child, 'SIGKILL');
