@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { webhookBody } from '../../src/alerting/channels/webhook.ts';
+import { notificationSchema } from '../../src/alerting/policy/notification.ts';
 import { alertsConfig } from '../support/alerting/fake-receivers.ts';
 import { message, notification } from '../support/alerting/notification-samples.ts';
 import {
@@ -149,6 +150,50 @@ const keysIn = (value: unknown): readonly string[] => {
   const keys = Array.isArray(value) ? [] : Object.keys(value);
   return [...keys, ...Object.values(value).flatMap(keysIn)];
 };
+
+const SOURCES = readdirSync('src', { recursive: true, encoding: 'utf8' })
+  .filter((path) => path.endsWith('.ts'))
+  .map((path) => readFileSync(join('src', path), 'utf8'))
+  .join('\n');
+
+test('docs/logs.md has every event of the log, and the words with which it is written', () => {
+  const calls = SOURCES.matchAll(
+    /\b(?:\w*[lL]og|logAction)\(\s*(?:[^'"`(),;]*\? )?['`]([\w${}]+)['`](?:\s*: '(\w+)')?/g,
+  );
+  const fileSinkEvents = /type FileSinkEvent = ([^;]+);/.exec(SOURCES)?.[1]?.match(/\w+/g) ?? [];
+  const events = [...calls]
+    .flatMap(([, event, otherwise]) => [event, otherwise])
+    .filter((event) => event !== undefined)
+    .flatMap((event) =>
+      event.includes('$') ? fileSinkEvents.map((kind) => event.replace(/\$.*/, kind)) : [event],
+    );
+  const { text } = pageOf('docs/logs.md');
+  const tables = text.slice(
+    text.indexOf('## What does a line of the monitor mean?'),
+    text.indexOf('## Which connections'),
+  );
+  const rows = [...tables.matchAll(/^\| (`[a-z].*?) \| (.*) \|$/gm)].slice(1);
+  const listed = rows.flatMap(([, names = '']) => names.match(/\w+/g) ?? []);
+  assert.deepEqual(listed.filter((name) => name !== 'event').toSorted(), [...new Set(events)].toSorted());
+  // What the code fills in is left out of the texts: what remains of two words or more is in the code.
+  const value =
+    /port \d+|10 min|(?:by )?pid \d+ \(…\)|https?:\S*|…\/\S*|(?:listen )?E[A-Z]+: [^;]*|\bslack\b|[^A-Za-z' ]+/;
+  const phrases = rows.flatMap(([, , cell = '']) =>
+    [...cell.matchAll(/`([^`]+)`/g)].flatMap(([, line = '']) => line.split(value)),
+  );
+  const missing = phrases
+    .map((phrase) => phrase.trim())
+    .filter((phrase) => phrase.includes(' ') && !SOURCES.includes(phrase));
+  assert.deepEqual(missing, []);
+});
+
+test('docs/alerts.md has every kind of notification', () => {
+  const { text } = pageOf('docs/alerts.md');
+  const section = text.slice(text.indexOf('## What is announced?'), text.indexOf('## Why does the message'));
+  const listed = [...section.matchAll(/^\| `(\w+)` \|/gm)].map(([, kind]) => kind);
+  const kinds = notificationSchema.entries.kind.options;
+  assert.deepEqual(listed.toSorted(), kinds.filter((kind) => kind !== 'test').toSorted());
+});
 
 test('docs/alerts.md lists the labels and annotations of an alert, and says how long a message waits', () => {
   const { text } = pageOf('docs/alerts.md');
