@@ -117,6 +117,20 @@ test('the table of the state directory has every file that the code names', () =
   for (const file of files) assert.ok(rows.includes(posix.relative(path, file)), file);
 });
 
+test('every function that docs/extending.md names is in the code', () => {
+  const code = readdirSync('src', { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.ts'))
+    .map((path) => readFileSync(join('src', path), 'utf8'))
+    .join('\n');
+  const prose = readFileSync('docs/extending.md', 'utf8').replace(/^```.*?^```$/gms, '');
+  const names = [...prose.matchAll(/`([a-z]+[A-Z]\w+)`/g)].map(([, name = '']) => name);
+  assert.ok(names.length > 3);
+  assert.deepEqual(
+    names.filter((name) => !new RegExp(`\\b${name}\\b`).test(code)),
+    [],
+  );
+});
+
 const TEST_FILES = readdirSync('test', { recursive: true, encoding: 'utf8' }).filter((path) =>
   path.endsWith('.test.ts'),
 );
