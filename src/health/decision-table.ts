@@ -35,8 +35,8 @@ const neutralVerdict = (
 });
 
 /**
- * The definition of a crash loop: `threshold` crashes within `windowMs`. It ends when a process has run for `stableMs`. PM2 resets
- * its own restart delay after the same time.
+ * The definition of a crash loop: `threshold` crashes within `windowMs`. It ends when a process has run for `stableMs`, and when a
+ * process is told to end. PM2 resets its own restart delay after the same time.
  */
 export const CRASH_LOOP = { threshold: 5, windowMs: 120_000, stableMs: 30_000 };
 
@@ -69,10 +69,16 @@ export const DECISION_TABLE: readonly DecisionRow[] = [
     why: 'nothing else will start it; one that answers although PM2 does not list it belongs to a daemon that died, and goes on serving',
   },
   {
-    finding: `it has crashed ${CRASH_LOOP.threshold} times within ${CRASH_LOOP.windowMs / 60_000} min, and the present process has not yet run for ${CRASH_LOOP.stableMs / 1_000} s`,
-    matches: ({ crashes }) => crashes === 'loop',
+    finding: 'it crashes again and again, and does not serve',
+    matches: (evidence) => evidence.crashes === 'loop' && !isServing(evidence),
     verdict: failingVerdict('crash_loop', [], 'first_failure'),
-    why: 'PM2 restarts it with growing pauses, and one more restart would not help; a process that runs for a moment is no recovery',
+    why: 'PM2 restarts it with growing pauses, and one more restart would not help',
+  },
+  {
+    finding: `it has crashed again and again, and the present process serves, but has not yet run for ${CRASH_LOOP.stableMs / 1_000} s`,
+    matches: ({ crashes }) => crashes === 'loop',
+    verdict: failingVerdict('crash_loop', [], 'first_failure', 'degraded'),
+    why: 'a process that runs for a moment is no recovery, and a port that serves is not down',
   },
   {
     finding: 'its process has ended, and PM2 waits before it restarts it',
@@ -220,6 +226,21 @@ export const DECISION_TABLE: readonly DecisionRow[] = [
     why: 'it serves; a quantity over its warning limit is reported as a warning',
   },
 ];
+
+/** True when clients have what they want of the port. */
+const isServing = (evidence: Evidence): boolean => {
+  const { pm2, process, heartbeat, dataPath, listening, accepts, upstream, endToEnd } = evidence;
+  const isRunning = pm2 !== 'waiting_restart' && process !== 'gone' && process !== 'zombie';
+  return (
+    isRunning &&
+    heartbeat === 'ok' &&
+    dataPath !== 'stuck' &&
+    ['all', 'some', 'not_needed'].includes(listening) &&
+    accepts !== 'failed' &&
+    (upstream === 'ok' || upstream === 'unknown') &&
+    endToEnd !== 'failed'
+  );
+};
 
 /** The causes whose quantity is over its warning limit, or growing. They do not change the state of the proxy. */
 export const warningsOf = ({ openFiles, memory, cpu, lag }: Evidence): readonly Cause[] => {

@@ -34,7 +34,10 @@ export const reduce = (health: Health, event: HealthEvent, policy: HealthPolicy)
         : onFailure(health, CRASH, event.at, policy, true);
     case 'shutdown_announced':
     case 'restart_requested':
-      return { health: { ...health, isShuttingDown: true, graceEndsAt: event.at + GRACE_MS }, actions: [] };
+      return {
+        health: { ...forgetCrashes(health), isShuttingDown: true, graceEndsAt: event.at + GRACE_MS },
+        actions: [],
+      };
     case 'remedy_done':
       return onRemedyDone(health, event, policy);
     case 'check':
@@ -60,8 +63,9 @@ const isEndExpected = (health: Health, now: number): boolean =>
   (health.isShuttingDown && hasGrace(health, now));
 
 const onCheck = (previous: Health, event: CheckEvent, policy: HealthPolicy): Transition => {
-  const current =
+  const processed =
     event.pid === null || event.pid === previous.pid ? previous : onNewProcess(previous, event.pid, event.at);
+  const current = hasRunLongEnough(processed, event) ? forgetCrashes(processed) : processed;
   const evidence: Evidence = { ...event.evidence, crashes: isCrashLoop(current, event.at) ? 'loop' : 'few' };
   const verdict = judge(evidence, policy.optional);
   const afterWarnings =
@@ -104,6 +108,16 @@ export const isCrashLoop = ({ crashedAt, processSeenAt }: Health, now: number): 
   crashedAt.filter((at) => isWithin(at, now, CRASH_LOOP.windowMs)).length >= CRASH_LOOP.threshold &&
   isWithin(processSeenAt, now, CRASH_LOOP.stableMs);
 
+/** True when a process answers that no crash before it says anything about. */
+const hasRunLongEnough = ({ processSeenAt }: Health, { at, evidence }: CheckEvent): boolean =>
+  evidence.monitor === 'in_time' &&
+  evidence.heartbeat === 'ok' &&
+  !isWithin(processSeenAt, at, CRASH_LOOP.stableMs);
+
+/** What was counted of a crash loop that is over would call the next planned restart one. */
+const forgetCrashes = (health: Health): Health =>
+  health.crashedAt.length === 0 ? health : { ...health, crashedAt: [] };
+
 /** Logs each warning when it begins. */
 const updateWarnings = (health: Health, evidence: Evidence, policy: HealthPolicy): Transition => {
   const warnings = warningsOf(evidence);
@@ -142,9 +156,11 @@ const onNeutral = (
   const updated = setState(health, verdict.state, verdict.cause, now);
   const { consecutive, sinceHealthy } = health.failures;
   const isClean = health.incident === null && health.successes + consecutive + sinceHealthy === 0;
-  if (verdict.state === 'starting' || isClean) return updated;
+  if (verdict.state === 'starting') return updated;
+  const settled = forgetCrashes(updated);
+  if (isClean) return settled;
   return {
-    ...(health.incident ? closeIncident(updated, health.incident, now) : updated),
+    ...(health.incident ? closeIncident(settled, health.incident, now) : settled),
     successes: 0,
     failures: { ...health.failures, consecutive: 0, sinceHealthy: 0 },
   };

@@ -116,7 +116,10 @@ export const healthSchema = fields({
   crashedPid: orNull(processId),
   /** The process that was killed because it did not stop. It is not killed again. */
   killedPid: orNull(processId),
-  /** The last crashes, as many as make a crash loop (CRASH_LOOP in decision-table.ts), oldest first. */
+  /**
+   * The last crashes, as many as make a crash loop (CRASH_LOOP in decision-table.ts), oldest first. Reset when that is over: by a
+   * process that has run for long enough, an announced shutdown, a requested restart, and the states `stopped` and `waiting`.
+   */
   crashedAt: listOf(instant),
   /** The present incident. Set by the first failure; null again after a recovery, and when `stopped` or `waiting`. */
   incident: orNull(incidentSchema),

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import type { SnapshotWithEvidence } from '../../src/status/evidence.ts';
 import type { ProxyStatus } from '../../src/status/snapshot.ts';
 import { ECOSYSTEM, openPm2Sandbox, openUpstream, type Pm2Sandbox } from '../support/pm2/pm2-sandbox.ts';
 import { freePort } from '../support/proxy/proxy-harness.ts';
@@ -119,6 +120,14 @@ describe("PM2's peculiarities", { concurrency: true }, () => {
     rmSync(cause);
     await sandbox.proxyUntil(port, (proxy) => proxy.pm2 === 'online' && proxy.engine !== null);
     assert.equal(await (await fetch(`http://127.0.0.1:${port}/`)).text(), 'the upstream');
+
+    // A restart by the operator ends it at once, not after 30 s.
+    const { pid: lastOfLoop } = await sandbox.proxyUntil(port, ({ state }) => state === 'degraded');
+    assert.equal((await sandbox.pm2('restart', `tcp-proxy-${port}`)).code, 0);
+    await sandbox.proxyUntil(port, (proxy) => isUp(proxy) && proxy.pid !== lastOfLoop);
+    const { stdout } = await sandbox.steadyport('status', '--json', '--evidence');
+    const { proxies } = JSON.parse(stdout) as SnapshotWithEvidence;
+    assert.equal(proxies.find(({ id }) => id === String(port))?.evidence?.evidence.crashes, 'few');
   });
 
   test('a second monitor waits until the first one exits, and continues with its state', async (t) => {

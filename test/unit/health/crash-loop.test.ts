@@ -45,8 +45,10 @@ describe('a proxy that crashes five times within two minutes is in a crash loop'
     test(`five are one, although it is up again, reported by the ${reportedBy}`, () => {
       const scenario = startScenario();
       crashes(scenario, 5, { reportedBy });
-      scenario.check(31_500, {}, 206);
+      scenario.check(31_400, { heartbeat: 'unreachable' }, 206);
       assert.deepEqual([scenario.health().state, scenario.health().cause], ['down', 'crash_loop']);
+      scenario.check(31_500, {}, 206);
+      assert.deepEqual([scenario.health().state, scenario.health().cause], ['degraded', 'crash_loop']);
     });
   }
 
@@ -106,12 +108,49 @@ test('a crash loop is over when a process has run for 30 s, and not before', () 
     scenario.check(at, {}, 300);
     return scenario.health().state;
   });
-  assert.deepEqual(states, ['down', 'down', 'down', 'down', 'up']);
+  assert.deepEqual(states, ['degraded', 'degraded', 'degraded', 'degraded', 'up']);
   const pastIncident = scenario.health().history.at(-1);
   assert.deepEqual(
     [pastIncident?.cause, pastIncident?.endedAt, pastIncident?.actions],
     ['crash_loop', 70_000, []],
   );
+});
+
+describe('a crash loop that is over leaves nothing behind: the next process is up', () => {
+  const ends: Readonly<Record<string, (scenario: Scenario) => void>> = {
+    'a process has run for 30 s, and the machine was restarted': (scenario) =>
+      [32_000, 62_000, 62_250].map((at) => scenario.check(at, {}, 300)),
+    'a process has run for 30 s, though its upstream was away': (scenario) =>
+      [32_000, 62_000].map((at) => scenario.check(at, { upstream: 'refused' }, 300)),
+    'the process was told to end': (scenario) => {
+      scenario.check(32_000, {}, 300);
+      scenario.send({ kind: 'shutdown_announced', at: 33_000 });
+    },
+    'the operator asked the monitor for a restart': (scenario) =>
+      scenario.send({ kind: 'restart_requested', at: 33_000 }),
+    'it was stopped': (scenario) => scenario.check(33_000, { pm2: 'stopped', process: 'gone' }, null),
+  };
+  for (const [name, end] of Object.entries(ends))
+    test(`when ${name}`, () => {
+      const scenario = startScenario();
+      crashes(scenario, 5);
+      assert.equal(scenario.check(31_200, {}, 206) && scenario.health().cause, 'crash_loop');
+      end(scenario);
+      const lines = [64_000, 64_250].flatMap((at) => describeActions(scenario.check(at, {}, 400)));
+      assert.deepEqual(
+        lines.filter((line) => !line.startsWith('✅')),
+        [],
+      );
+      assert.deepEqual([scenario.health().state, scenario.health().crashedAt], ['up', []]);
+    });
+
+  test('and four crashes before a process that ran for 30 s do not count with those after it', () => {
+    const scenario = startScenario();
+    crashes(scenario, 4);
+    for (const at of [30_000, 60_000]) scenario.check(at, {}, 300);
+    runAndCrash(scenario, 61_000, 301, 1_000, 'socket');
+    assert.equal(scenario.health().cause, 'crashed');
+  });
 });
 
 describe('in a crash loop, too, a crash is counted once, and a running process not at all', () => {
