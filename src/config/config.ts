@@ -33,6 +33,17 @@ export interface ProxyConfig extends Omit<v.InferOutput<typeof proxySchema>, 'pr
   readonly probe: Probe;
 }
 
+/** What a proxy's process uses of its config. The rest is for the monitor: a change of that restarts no proxy. */
+export type ForwardingConfig = Omit<ProxyConfig, 'label' | 'probe' | 'optional' | 'limits'>;
+
+export const forwardingOf = ({
+  label: _label,
+  probe: _probe,
+  optional: _optional,
+  limits: _limits,
+  ...forwarding
+}: ProxyConfig): ForwardingConfig => forwarding;
+
 export type MonitorConfig = v.InferOutput<typeof monitorSchema>;
 export type AlertsConfig = v.InferOutput<typeof alertsSchema>;
 export type LogsConfig = v.InferOutput<typeof logsSchema>;

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isSteadyportName } from '../config/app-names.ts';
-import type { Config } from '../config/config.ts';
+import { type Config, forwardingOf } from '../config/config.ts';
 import { requireConfig } from '../config/load.ts';
 import { dotEnvModifiedAt, readSecrets } from '../config/load-secrets.ts';
 import { ROOT } from '../config/project-root.ts';
@@ -30,7 +30,7 @@ export const ecosystemApps = (): readonly AppDefinition[] => {
   }
 };
 
-/** A variable of each app's environment. Its value changes whenever the app's config, its settings or the code change. */
+/** A variable of each app's environment. Its value changes whenever what the app uses of the config, its settings or the code change. */
 export const REVISION = 'STEADYPORT_REVISION';
 
 /**
@@ -52,10 +52,8 @@ export const definePm2Apps = (config: Config, settings: Settings): readonly AppD
   const { appEnv, configPath, stateDir, logFormat } = settings;
   const codeDigest = digest(compiledFiles().map((path) => readFileSync(path, 'utf8')));
   return defineApps(config, ROOT, appEnv).map((app) => {
-    const relevantConfig = config.proxies.find(({ name }) => name === app.name) ?? [
-      config,
-      dotEnvModifiedAt(settings),
-    ];
+    const proxy = config.proxies.find(({ name }) => name === app.name);
+    const relevantConfig = proxy ? forwardingOf(proxy) : [config, dotEnvModifiedAt(settings)];
     const { env, ...definition } = app;
     const revision = digest([codeDigest, relevantConfig, definition, configPath, stateDir, logFormat]);
     return { ...app, env: { ...env, [REVISION]: revision } };

@@ -1,4 +1,4 @@
-import type { ProxyConfig } from '../config/config.ts';
+import type { ForwardingConfig } from '../config/config.ts';
 import { type Address, expandLocalhost, formatAddress, isUnixSocket } from '../lib/address.ts';
 import { bindAddresses, sharesPort } from '../lib/listen-spec.ts';
 import type { Log } from '../logging/logger.ts';
@@ -23,7 +23,7 @@ export interface Listeners {
   stop(): void;
 }
 
-export const createListeners = (config: ProxyConfig, engine: Engine, log: Log): Listeners => {
+export const createListeners = (config: ForwardingConfig, engine: Engine, log: Log): Listeners => {
   const bindings = new Map<string, Binding>();
   const runInTurn = createSerialQueue();
   let isStopped = false;
@@ -81,7 +81,7 @@ const createSerialQueue = (): ((task: () => Promise<void>) => Promise<void>) => 
 };
 
 /** Listens on the address. A failure is a state of the binding that is returned, not a rejection. */
-const tryListen = async (address: Address, engine: Engine, config: ProxyConfig): Promise<Binding> => {
+const tryListen = async (address: Address, engine: Engine, config: ForwardingConfig): Promise<Binding> => {
   const bound: Binding = {
     address: formatAddress(address),
     ...address,
@@ -111,7 +111,7 @@ const describeBinding = ({ address, state, code, portOwner }: Binding): string =
  * True when the upstream shares the port and holds the address itself, with a wildcard listener. Every listener that covers
  * the upstream's own address must be such a wildcard: otherwise the owner of the wildcard may be a stranger.
  */
-const isServedByUpstream = ({ listen, upstream }: ProxyConfig): boolean => {
+const isServedByUpstream = ({ listen, upstream }: ForwardingConfig): boolean => {
   if (!sharesPort(listen, upstream)) return false;
   const upstreamListeners = (findListeners(upstream.port) ?? []).filter((listener) =>
     expandLocalhost(upstream.host).some((host) => conflicts(listener, { host, port: upstream.port })),

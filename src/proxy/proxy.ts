@@ -3,7 +3,7 @@
  * Two engines move the bytes: portable/ on node:net, and kernel/ on epoll and splice in a thread of its own.
  */
 
-import type { ProxyConfig } from '../config/config.ts';
+import type { ForwardingConfig } from '../config/config.ts';
 import { type Address, formatAddress } from '../lib/address.ts';
 import { CLOSE_REASONS } from '../lib/close-reason.ts';
 import { createPeriodicTask } from '../lib/periodic-task.ts';
@@ -42,7 +42,7 @@ export interface RunningProxy {
  * @param onDeath called when the engine has failed: the failure is logged already, and nothing is served any more
  */
 export const startProxy = async (
-  config: ProxyConfig,
+  config: ForwardingConfig,
   createEngine: CreateEngine,
   log: Log,
   onDeath: () => void,
@@ -91,7 +91,7 @@ export const startProxy = async (
 
 /** Counts (`onEnd`) and logs what happens to the connections of the engine, and to the engine itself. */
 const createEngineHooks = (
-  config: ProxyConfig,
+  config: ForwardingConfig,
   onEnd: EngineHooks['onEnd'],
   log: Log,
   onDeath: () => void,
@@ -131,7 +131,7 @@ const cpuMs = (): number => {
   return (user + system) / 1_000;
 };
 
-const describeConnection = (config: ProxyConfig, record: ConnectionRecord): string => {
+const describeConnection = (config: ForwardingConfig, record: ConnectionRecord): string => {
   const { client, upstream, reason, code, bytesToUpstream, bytesToClient, active, tries } = record;
   const outcome = `${CLOSE_REASONS[reason].text}${code ? ` (${code})` : ''}${tries > 1 ? ` after ${tries} tries` : ''}`;
   const route = `${formatAddress(client)} → ${formatAddress(upstream ?? config.upstream)}`;

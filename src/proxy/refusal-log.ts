@@ -1,4 +1,4 @@
-import type { ProxyConfig } from '../config/config.ts';
+import type { ForwardingConfig } from '../config/config.ts';
 import { formatAddress } from '../lib/address.ts';
 import { allowHint, CLOSE_REASONS, type CloseReason, isRefusal } from '../lib/close-reason.ts';
 import type { Log } from '../logging/logger.ts';
@@ -8,7 +8,7 @@ type RefusedConnection = Pick<ConnectionRecord, 'client' | 'reason'>;
 
 /** A hint how to let the client in, when the allow list has refused it; else an empty text. */
 export const allowHintFor = (
-  { allow }: Pick<ProxyConfig, 'allow'>,
+  { allow }: Pick<ForwardingConfig, 'allow'>,
   { client, reason }: RefusedConnection,
 ): string => (reason === 'not_allowed' ? `; ${allowHint(allow, client.host)}` : '');
 
@@ -20,7 +20,7 @@ const REFUSAL_LOG_INTERVAL_MS = 60_000;
  * line a minute, with how many others there were.
  */
 export const createRefusalLog = (
-  config: Pick<ProxyConfig, 'id' | 'allow'>,
+  config: Pick<ForwardingConfig, 'id' | 'allow'>,
   log: Log,
   now = () => performance.now(),
 ): ((record: RefusedConnection) => void) => {

@@ -168,7 +168,15 @@ describe('a proxy under PM2', () => {
     assert.match(String((await answers.next()).value), /200 OK/);
     const added = await freePort();
     sandbox.configure([
-      { listen: `127.0.0.1:${port}`, upstream: `127.0.0.1:${upstream.port}`, probe: { type: 'http' } },
+      {
+        listen: `127.0.0.1:${port}`,
+        upstream: `127.0.0.1:${upstream.port}`,
+        // These are the monitor's affair.
+        label: 'another name',
+        probe: { type: 'tcp' },
+        optional: true,
+        limits: { lagMs: { warn: 99 } },
+      },
       { listen: `127.0.0.1:${added}`, upstream: `127.0.0.1:${upstream.port}` },
     ]);
     const { code, stderr } = await sandbox.steadyport('start');
@@ -176,7 +184,8 @@ describe('a proxy under PM2', () => {
     await sandbox.proxyUntil(added, isUp);
     client.end('GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
     assert.match(String((await answers.next()).value), /200 OK/);
-    assert.equal((await sandbox.proxyUntil(port, isUp)).pid, pid);
+    const kept = await sandbox.proxyUntil(port, ({ label }) => label === 'another name');
+    assert.deepEqual([kept.pid, kept.optional], [pid, true]);
     const { stdout } = await sandbox.pm2('jlist');
     assert.doesNotMatch(stdout, new RegExp(`tcp-proxy-${restrictedPort}`));
     assert.match((await sandbox.steadyport('start')).stdout, /nothing was touched/);

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ParsedArgs } from 'minimist';
-import type { ProxyConfig } from '../../config/config.ts';
+import type { ForwardingConfig } from '../../config/config.ts';
 import { requireConfig } from '../../config/load.ts';
 import type { Settings } from '../../config/settings.ts';
 import { PM2_DRAIN_MS } from '../../health/stop-deadline.ts';
@@ -21,7 +21,7 @@ import { makeStateDir } from '../../system/state-dir.ts';
 /** `steadyport run tcp-proxy-<port>` runs one proxy of the config, with its control socket and pid file. */
 export const run = async (args: ParsedArgs): Promise<undefined> => {
   const { config, settings } = requireConfig();
-  const proxyConfig = config.proxies.find(({ name }) => name === args._[0]);
+  const proxyConfig: ForwardingConfig | undefined = config.proxies.find(({ name }) => name === args._[0]);
   if (!proxyConfig) throw new UsageError(`${settings.configPath} has no proxy "${args._[0]}"`);
   const stateDir = makeStateDir(settings.stateDir, proxyConfig.id);
   const { socket, pidFile } = stateDir.portFiles(proxyConfig.id);
@@ -68,7 +68,7 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
 };
 
 /** Under PM2 a proxy drains for at most PM2_DRAIN_MS, since nobody takes its port over meanwhile. */
-const drainTimeMs = ({ drainMs }: ProxyConfig, { isUnderPm2 }: Settings): number =>
+const drainTimeMs = ({ drainMs }: ForwardingConfig, { isUnderPm2 }: Settings): number =>
   isUnderPm2 ? Math.min(drainMs, PM2_DRAIN_MS) : drainMs;
 
 const openAccessLog = (path: string, id: string, log: Log): FileSink => {

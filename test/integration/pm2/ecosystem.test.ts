@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { requireConfig } from '../../../src/config/load.ts';
+import { definePm2Apps, REVISION } from '../../../src/pm2/ecosystem.ts';
+import { tempFolder } from '../../support/temp-dir.ts';
+
+const FIRST = { listen: '6274', upstream: 'localhost:6274' };
+
+/** @returns the names of the apps that are new after the change of the first of two proxies */
+const changedBy = (change: object): readonly string[] => {
+  const configPath = join(tempFolder(), 'steadyport.json');
+  const revisions = (first: object) => {
+    writeFileSync(
+      configPath,
+      JSON.stringify({ proxies: [first, { listen: '6277', upstream: 'localhost:6277' }] }),
+    );
+    const { config, settings } = requireConfig(configPath);
+    return new Map(definePm2Apps(config, settings).map(({ name, env }) => [name, env[REVISION]]));
+  };
+  const before = revisions(FIRST);
+  const after = revisions({ ...FIRST, ...change });
+  return [...after].flatMap(([name, revision]) => (before.get(name) === revision ? [] : [name]));
+};
+
+describe('a proxy is started anew by a change of what its process uses', () => {
+  const changes = [
+    { upstream: 'localhost:6275' },
+    { listen: '127.0.0.1:6274' },
+    { allow: [] },
+    { holdMs: 1 },
+    { drainMs: 1 },
+    { maxConnections: 1 },
+    { logOpen: true },
+    { engine: 'portable' },
+  ];
+  for (const change of changes)
+    test(JSON.stringify(change), () =>
+      assert.deepEqual(changedBy(change), ['tcp-proxy-6274', 'proxy-monitor']),
+    );
+});
+
+describe('what is the affair of the monitor starts only the monitor anew', () => {
+  const changes = [
+    { label: 'MCP Inspector' },
+    { probe: { type: 'http' } },
+    { optional: true },
+    { limits: { memoryBytes: { warn: 1 } } },
+  ];
+  for (const change of changes)
+    test(JSON.stringify(change), () => assert.deepEqual(changedBy(change), ['proxy-monitor']));
+});
+
+test('a config that is written anew, and says the same, changes nothing', () => {
+  assert.deepEqual(changedBy({ label: 'port 6274' }), []);
+});
