@@ -3,8 +3,9 @@ import type { Settings } from '../config/settings.ts';
 import { prefixCommands } from '../lib/command-lines.ts';
 import type { TextStyle } from '../status/render.ts';
 
-/** The columns of a line. Default, where there is no terminal: 120. */
-export const columnsOf = ({ columns }: Settings): number => columns ?? process.stdout.columns ?? 120;
+/** The columns of a line: COLUMNS, or those of the terminal; where there is neither, lines may be of any length. */
+export const columnsOf = ({ columns }: Settings): number =>
+  columns ?? process.stdout.columns ?? Number.POSITIVE_INFINITY;
 
 /** Colours where stdout is a terminal, and plain text elsewhere. */
 export const paint: TextStyle = { success: colours.green, error: colours.red, dim: colours.dim };

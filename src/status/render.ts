@@ -5,8 +5,8 @@ import { formatDuration } from '../lib/duration.ts';
 import { MONITOR_PROBLEM_KINDS } from './monitor-problem.ts';
 import { describeRefusals } from './refusals.ts';
 import type { AlertsStatus, MonitorStatus, ProxyStatus, Snapshot } from './snapshot.ts';
-import { causeWordOf, headlineOf, isHealthy, isUnmanaged, problemsOf } from './summary.ts';
-import { truncate, wrap } from './text-layout.ts';
+import { causeWordOf, headlineOf, isHealthy, isUnmanaged, plural, problemsOf } from './summary.ts';
+import { truncate, wrap, wrapLine } from './text-layout.ts';
 
 /** Functions that colour text. Without colours they return it unchanged. */
 export interface TextStyle {
@@ -15,24 +15,26 @@ export interface TextStyle {
   dim(text: string): string;
 }
 
-/** The status as a text for people. No line is longer than `columns`. */
+/**
+ * The status as a text for people. No line is longer than `columns`: longer ones are wrapped. Only lines of the log, and words
+ * that are longer, are cut.
+ */
 export const renderStatus = (snapshot: Snapshot, columns: number, style: TextStyle, now: number): string => {
   const { monitor, proxies, log } = snapshot;
-  const truncateLine = (text: string): string => truncate(text, columns);
+  const fit = (line: string): string[] => wrapLine(line, columns).map((part) => truncate(part, columns));
   const blocks = [
-    [truncateLine(headlineOf(snapshot))],
+    fit(headlineOf(snapshot)),
     ...proxies.map((proxy) =>
-      renderProxy(proxy, monitor !== null, columns, now).map((line, row) =>
-        styleLine(truncateLine(line), row, proxy, style),
-      ),
+      renderProxy(proxy, monitor !== null, now)
+        .flatMap(fit)
+        .map((line, row) => styleLine(line, row, proxy, style)),
     ),
-    monitor
-      ? [renderMonitor(monitor, now), ...renderProblems(monitor), ...renderAlerts(monitor.alerts, now)].map(
-          truncateLine,
-        )
-      : renderMonitorProblem(snapshot, columns),
+    (monitor
+      ? [renderMonitor(monitor, now), ...renderProblems(monitor), ...renderAlerts(monitor.alerts, now)]
+      : renderMonitorProblem(snapshot)
+    ).flatMap(fit),
     log.length > 0
-      ? [truncateLine('Last lines of the log:'), ...log.map((line) => style.dim(truncateLine(`  ${line}`)))]
+      ? [...fit('Last lines of the log:'), ...log.map((line) => style.dim(truncate(`  ${line}`, columns)))]
       : [],
   ];
   return `${blocks
@@ -50,10 +52,9 @@ export const renderBrief = (snapshot: Snapshot, columns: number, style: TextStyl
   const lines = snapshot.proxies.flatMap((proxy) =>
     renderBriefProxy(proxy, columns, now).map((line, row) => styleLine(line, row, proxy, style)),
   );
-  const monitorLines =
-    snapshot.monitor === null
-      ? renderMonitorProblem(snapshot, columns)
-      : renderProblems(snapshot.monitor).flatMap((line) => wrap(line, columns, '', '      '));
+  const monitorLines = (
+    snapshot.monitor === null ? renderMonitorProblem(snapshot) : renderProblems(snapshot.monitor)
+  ).flatMap((line) => wrapLine(line, columns));
   return `${[...lines, ...monitorLines].join('\n')}\n`;
 };
 
@@ -98,21 +99,20 @@ const styleLine = (line: string, row: number, proxy: ProxyStatus, style: TextSty
 };
 
 /** @param isWatched false without a monitor: a single check shows what is, and not since when */
-const renderProxy = (proxy: ProxyStatus, isWatched: boolean, columns: number, now: number): string[] => {
-  const { failures, restarts } = proxy;
+const renderProxy = (proxy: ProxyStatus, isWatched: boolean, now: number): string[] => {
+  const { restarts } = proxy;
   const lastIncident = proxy.incidents.at(-1);
   return [
     renderState(proxy) + (isWatched ? ` for ${formatDuration(Math.max(0, now - proxy.since))}` : ''),
     `    ${proxy.listen.join(', ') || 'nothing bound'} → ${proxy.upstream}`,
     `    ${proxy.name}  pid ${proxy.pid ?? '-'}  PM2 ${proxy.pm2}${formatEngine(proxy)}  restarts: ${restarts.crash} crash, ${restarts.forced} forced`,
-    `    failures ${failures.consecutive}/${proxy.failureThreshold} now, ${failures.sinceHealthy} since healthy, ${failures.total} in all` +
-      `  connections ${formatConnections(proxy)}`,
+    `    ${formatFailures(proxy)}  connections ${formatConnections(proxy)}`,
     renderTimes(proxy),
     ...renderUsage(proxy, isWatched),
     ...(lastIncident ? [renderIncident(lastIncident, isHealthy(proxy), now)] : []),
     ...renderUrls(proxy),
-    ...describeRefusals(proxy, now).flatMap((text) => wrap(text, columns, '    ! ', '      ')),
-    ...renderExplanation(proxy, columns, now),
+    ...describeRefusals(proxy, now).map((text) => `    ! ${text}`),
+    ...renderExplanation(proxy, now),
   ];
 };
 
@@ -123,6 +123,16 @@ const renderState = (proxy: ProxyStatus): string =>
 const describeState = (proxy: ProxyStatus): string => {
   const cause = causeWordOf(proxy);
   return `${STATE_LABELS[proxy.state]}${cause === null ? '' : ` (${cause})`}`;
+};
+
+/** "failing (4 checks, threshold 3)  failures 4 since healthy, 12 in all" */
+const formatFailures = ({ failures, failureThreshold }: ProxyStatus): string => {
+  const { consecutive, sinceHealthy, total } = failures;
+  const present =
+    consecutive === 0
+      ? ''
+      : `failing (${consecutive} ${plural(consecutive, 'check', 'checks')}, threshold ${failureThreshold})  `;
+  return `${present}failures ${sinceHealthy} since healthy, ${total} in all`;
 };
 
 /** The engine is unknown when the process has not answered, and so are its connections. */
@@ -153,9 +163,9 @@ const answerLabelOf = ({ state, answersOnOwnAddress }: ProxyStatus): string => {
 const formatAddressToOpen = (proxy: ProxyStatus): string =>
   proxy.urls.length === 0 ? `listens on ${proxy.listen.join(', ')}` : `open ${formatUrls(proxy)}`;
 
-const renderExplanation = (proxy: ProxyStatus, columns: number, now: number): string[] => {
+const renderExplanation = (proxy: ProxyStatus, now: number): string[] => {
   const explanation = explainState(proxy, now);
-  return explanation === undefined ? [] : wrap(explanation, columns, '    → ', '      ');
+  return explanation === undefined ? [] : [`    → ${explanation}`];
 };
 
 /** The explanation, and when the next restart is due. */
@@ -235,11 +245,8 @@ const renderAlerts = ({ silenceEndsAt, channels }: AlertsStatus, now: number): s
   return parts.length === 0 ? [] : [`! alerts  ${parts.join('  ')}`];
 };
 
-const renderMonitorProblem = ({ monitorProblem }: Snapshot, columns: number): string[] => {
+const renderMonitorProblem = ({ monitorProblem }: Snapshot): string[] => {
   const problem = monitorProblem === null ? 'not reachable' : 'does not answer';
   const nextStep = monitorProblem ?? 'start it with: npm start';
-  return [
-    truncate(`✗ proxy-monitor  ${problem}. This is from PM2 and one check`, columns),
-    ...wrap(nextStep, columns, '    → ', '      '),
-  ];
+  return [`✗ proxy-monitor  ${problem}. This is from PM2 and one check`, `    → ${nextStep}`];
 };

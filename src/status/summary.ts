@@ -67,18 +67,33 @@ export const matchesQuery = (
   query: string,
 ): boolean => [name, id, label].some((candidate) => candidate.toLowerCase() === query.toLowerCase());
 
-/** The status in one line: "devbox: All 3 ports are up.", or how many are not, and why. */
+/** The status in one line: "devbox: All 3 ports are up.", or how many are not, and why; after what is wrong with the monitor. */
 export const headlineOf = (snapshot: Snapshot): string => {
-  const { host, proxies } = snapshot;
-  const unhealthy = proxies.filter((proxy) => !isHealthy(proxy));
-  const causes = unhealthy.map((proxy) => `${proxy.id} ${causeWordOf(proxy) ?? proxy.state}`).join(', ');
-  const portsMessage =
-    unhealthy.length === 0
-      ? plural(proxies.length, 'The port is up.', `All ${proxies.length} ports are up.`)
-      : `${unhealthy.length} of ${proxies.length} ports not up: ${causes}`;
-  const message = [...monitorMessagesOf(snapshot), portsMessage].join(' ');
+  const message = [...monitorMessagesOf(snapshot), ...portMessagesOf(snapshot.proxies)].join(' ');
   // A monitor of an earlier version does not name its host.
-  return host ? `${host}: ${message}` : message;
+  return snapshot.host ? `${snapshot.host}: ${message}` : message;
+};
+
+const portMessagesOf = (proxies: readonly ProxyStatus[]): readonly string[] => {
+  const waiting = proxies.filter(({ state }) => state === 'waiting');
+  const unhealthy = proxies.filter((proxy) => !isHealthy(proxy));
+  const upCount = proxies.length - waiting.length - unhealthy.length;
+  const reasons = unhealthy.map((proxy) => `${proxy.id} ${causeWordOf(proxy) ?? proxy.state}`).join(', ');
+  const word = unhealthy.every(({ state }) => state === 'down') ? 'down' : 'not up';
+  const waitingIds = waiting.map(({ id }) => id).join(', ');
+  return [
+    ...(proxies.length === 0 ? ['There is no port.'] : []),
+    ...(unhealthy.length > 0 ? [`${subjectOf(unhealthy.length, proxies.length)} ${word}: ${reasons}.`] : []),
+    ...(unhealthy.length === 0 && upCount > 0 ? [`${subjectOf(upCount, proxies.length)} up.`] : []),
+    ...(waiting.length > 0 ? [`Waiting for an optional upstream: ${waitingIds}.`] : []),
+  ];
+};
+
+/** "The port is", "Both ports are", "All 3 ports are", "1 of 2 ports is" */
+const subjectOf = (count: number, total: number): string => {
+  if (total === 1) return 'The port is';
+  if (count < total) return `${count} of ${total} ports ${plural(count, 'is', 'are')}`;
+  return total === 2 ? 'Both ports are' : `All ${total} ports are`;
 };
 
 const monitorMessagesOf = ({ monitor, monitorProblem }: Snapshot): readonly string[] => {
@@ -88,4 +103,5 @@ const monitorMessagesOf = ({ monitor, monitorProblem }: Snapshot): readonly stri
 };
 
 /** @param many the text for none and for several */
-const plural = (count: number, singular: string, many: string): string => (count === 1 ? singular : many);
+export const plural = (count: number, singular: string, many: string): string =>
+  count === 1 ? singular : many;

@@ -44,7 +44,7 @@ test('the demo shows a recovery, and each command that it prints does what it sa
   const [{ id, pid } = assert.fail('no proxy')] = proxies;
   const isUp = ({ state }: { state: string }): boolean => state === 'up';
 
-  assert.match((await run(find('what is up'))).output, /^[\w.-]+: All 2 ports are up\.$/m);
+  assert.match((await run(find('what is up'))).output, /^[\w.-]+: Both ports are up\.$/m);
   assert.match((await run(find('through the proxy'))).output, /steadyport demo/);
   const http = commands.find(({ text }) => text.includes('over HTTP'));
   if (http) assert.match((await run(http.line)).output, /"version":2/);
@@ -83,7 +83,7 @@ const watchOnce = async (line: string, env: NodeJS.ProcessEnv): Promise<void> =>
   });
   const closed = once(child, 'close');
   let output = '';
-  const timesPrinted = (): number => output.split('All 2 ports are up.').length - 1;
+  const timesPrinted = (): number => output.split('Both ports are up.').length - 1;
   for await (const text of child.stdout.setEncoding('utf8')) {
     output += text;
     if (timesPrinted() >= 2) break;

@@ -15,7 +15,7 @@ import { tempFolder } from '../../support/temp-dir.ts';
 import { until } from '../../support/until.ts';
 
 /** A config of one proxy, which nobody runs, in front of an upstream where nobody listens. */
-const openRig = async () => {
+const openRig = async (label = 'an application') => {
   const folder = tempFolder();
   const config = join(folder, 'steadyport.json');
   const home = join(folder, 'home');
@@ -24,7 +24,7 @@ const openRig = async () => {
   writeFileSync(
     config,
     JSON.stringify({
-      proxies: [{ listen: '127.0.0.1:6274', upstream: `127.0.0.1:${upstreamPort}` }],
+      proxies: [{ listen: '127.0.0.1:6274', upstream: `127.0.0.1:${upstreamPort}`, label }],
       monitor: { http: false },
     }),
   );
@@ -49,6 +49,19 @@ const startMonitor = async (t: TestContext, { env, status }: Awaited<ReturnType<
   };
   await until(isChecked, 'a first check');
 };
+
+test('status into a pipe keeps every line whole, but COLUMNS is obeyed', async () => {
+  const label = 'long '.repeat(40).trim();
+  const { env, status } = await openRig(label);
+  const whole = (await status()).stdout;
+  assert.match(whole, /: No monitor\. The port is down: 6274 not running\.$/m);
+  assert.ok(whole.includes(`✗ 6274  ${label}  DOWN (not running)\n`), whole);
+  const narrow = (await steadyport(['status'], { ...env, COLUMNS: '40' })).stdout;
+  assert.ok(
+    narrow.split('\n').every((line) => line.length <= 40),
+    narrow,
+  );
+});
 
 describe('status --evidence', { concurrency: 4 }, () => {
   for (const who of ['with a monitor', 'without a monitor'] as const)

@@ -57,7 +57,7 @@ test('check-now checks, and answers when each port was checked', async () => {
     monitor = { ...MONITOR, lastCheckAt: Date.now() + 1 };
   };
   const commands = createTriggerCommands({ ...IDLE, checkNow, status: () => ({ ...snapshot, monitor }) });
-  assert.equal(await commands['check-now']?.(''), '1 of 1 ports not up: 7000 hung');
+  assert.equal(await commands['check-now']?.(''), 'The port is down: 7000 hung.');
 });
 
 test('a port has one metric for each meaning', () => {

@@ -24,7 +24,7 @@ test('the whole table of one port', () => {
       '✓ 6274  MCP Inspector Web UI  up for 60.0 s',
       '    10.0.0.5:6274 → localhost:6274',
       '    tcp-proxy-6274  pid 4242  PM2 online  engine portable  restarts: 1 crash, 2 forced',
-      '    failures 0/3 now, 0 since healthy, 5 in all  connections 3 active, 99 in all',
+      '    failures 0 since healthy, 5 in all  connections 3 active, 99 in all',
       '    probe 4 ms  recovery last 120 ms, mean 1.5 s',
       '    uptime 99.5 %',
       '    from elsewhere: http://10.0.0.5:6274  (answers)',
@@ -36,6 +36,18 @@ test('the whole table of one port', () => {
       '',
     ].join('\n'),
   );
+});
+
+test('failures of the present are counted in words beside the threshold', () => {
+  const lineOf = (consecutive: number): string | undefined => {
+    const failures = { consecutive, sinceHealthy: 4, total: 12 };
+    return /^ {4}(fail.*) {2}connections/m.exec(
+      render(snapshotOf(proxyStatus({ state: 'down', failures }))),
+    )?.[1];
+  };
+  assert.equal(lineOf(4), 'failing (4 checks, threshold 3)  failures 4 since healthy, 12 in all');
+  assert.equal(lineOf(1), 'failing (1 check, threshold 3)  failures 4 since healthy, 12 in all');
+  assert.equal(lineOf(0), 'failures 4 since healthy, 12 in all');
 });
 
 test('what is not known is a dash', () => {
@@ -80,7 +92,7 @@ describe('a process that PM2 does not have is not called crashed, as nobody saw 
         assert.doesNotMatch(text, /crashed/);
         assert.match(text, /\(not running\)/);
       }
-      assert.equal(first(snapshot), '1 of 1 ports not up: 6274 not running');
+      assert.equal(first(snapshot), 'The port is down: 6274 not running.');
     });
   test('but one that PM2 has is', () => {
     const snapshot = snapshotOf(proxyStatus({ state: 'down', cause: 'crashed', pm2: 'errored' }));
@@ -106,11 +118,23 @@ describe('the headline says how many are not up, and why', () => {
   const up = proxyStatus({});
   const down = proxyStatus({ port: 6277, state: 'down', cause: 'hung' });
   const stopped = proxyStatus({ port: 7000, state: 'stopped' });
+  const waiting = proxyStatus({ port: 7001, state: 'waiting' });
   const table: readonly [snapshot: Snapshot, line: string][] = [
     [snapshotOf(up), 'The port is up.'],
-    [snapshotOf(up, up), 'All 2 ports are up.'],
-    [snapshotOf(up, down), '1 of 2 ports not up: 6277 hung'],
-    [snapshotOf(up, down, stopped), '2 of 3 ports not up: 6277 hung, 7000 stopped'],
+    [snapshotOf(up, up), 'Both ports are up.'],
+    [snapshotOf(up, up, up), 'All 3 ports are up.'],
+    [snapshotOf(down), 'The port is down: 6277 hung.'],
+    [snapshotOf(stopped), 'The port is not up: 7000 stopped.'],
+    [snapshotOf(up, down), '1 of 2 ports is down: 6277 hung.'],
+    [snapshotOf(down, down), 'Both ports are down: 6277 hung, 6277 hung.'],
+    [snapshotOf(up, down, stopped), '2 of 3 ports are not up: 6277 hung, 7000 stopped.'],
+    [snapshotOf(waiting), 'Waiting for an optional upstream: 7001.'],
+    [snapshotOf(up, waiting), '1 of 2 ports is up. Waiting for an optional upstream: 7001.'],
+    [
+      snapshotOf(up, down, waiting),
+      '1 of 3 ports is down: 6277 hung. Waiting for an optional upstream: 7001.',
+    ],
+    [snapshotOf(), 'There is no port.'],
   ];
   for (const [snapshot, line] of table) test(line, () => assert.equal(first(snapshot), line));
 });

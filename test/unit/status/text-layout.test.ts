@@ -3,7 +3,14 @@ import { test } from 'node:test';
 import { renderStatus } from '../../../src/status/render.ts';
 import type { Snapshot } from '../../../src/status/snapshot.ts';
 import { formatPortOwner } from '../../../src/system/proc/port-owner.ts';
-import { displayWidth, NOW_MS, PLAIN, proxyStatus, snapshotOf } from '../../support/health/status-samples.ts';
+import {
+  displayWidth,
+  MONITOR,
+  NOW_MS,
+  PLAIN,
+  proxyStatus,
+  snapshotOf,
+} from '../../support/health/status-samples.ts';
 
 const render = (snapshot: Snapshot, columns: number): string =>
   renderStatus(snapshot, columns, PLAIN, NOW_MS);
@@ -22,11 +29,29 @@ for (const columns of [20, 40, 80])
     assert.ok(lines.some((line) => displayWidth(line) >= columns - 1 && line.endsWith('…')));
   });
 
-test('a line that just fits is not cut', () => {
-  const line = (columns: number): string | undefined =>
-    render(snapshotOf(proxyStatus({})), columns).split('\n')[0];
-  assert.equal(line(15), 'The port is up.');
-  assert.equal(line(14), 'The port is u…');
+test('a line that just fits is one line, and a longer one goes on in the next, indented', () => {
+  const lines = (columns: number): readonly string[] =>
+    render(snapshotOf(proxyStatus({})), columns)
+      .split('\n')
+      .slice(0, 2);
+  assert.deepEqual(lines(15), ['The port is up.', '']);
+  assert.deepEqual(lines(14), ['The port is', '  up.']);
+});
+
+test('nothing but the log is cut where the words fit, and nothing at all without a width', () => {
+  const problems = [{ kind: 'disk_full' as const, text: 'ENOSPC: no space left on device; make room' }];
+  const alerts = { silenceEndsAt: null, channels: [{ name: 'slack', waiting: 3, problem: 'HTTP 500' }] };
+  const snapshot: Snapshot = {
+    ...snapshotOf(
+      proxyStatus({ state: 'down', cause: 'hung', warnings: ['210 MB of memory (limit 192 MB)'] }),
+    ),
+    monitor: { ...MONITOR, problems, alerts, pm2Problem: 'the PM2 daemon is not running' },
+  };
+  const wordsOf = (text: string): readonly string[] => text.trim().split(/\s+/);
+  const whole = renderStatus(snapshot, Number.POSITIVE_INFINITY, PLAIN, NOW_MS);
+  assert.deepEqual(wordsOf(render(snapshot, 40)), wordsOf(whole));
+  const log = [`[2025-10-31 09:13:17] ${'Proxy '.repeat(200)}end`];
+  assert.match(renderStatus({ ...snapshot, log }, Number.POSITIVE_INFINITY, PLAIN, NOW_MS), /Proxy end\n$/);
 });
 
 test('colours go around whole lines and do not count for the width', () => {
