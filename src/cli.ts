@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-import { exitCodesOf, findCommand, optionNames, parseArguments } from './commands/arguments.ts';
-import { COMMANDS, type Command } from './commands/table.ts';
+import { readFileSync } from 'node:fs';
+import { findCommand, parseArguments } from './commands/arguments.ts';
+import { formatCommandHelp, formatHelp } from './commands/help.ts';
 import { isUsageError } from './lib/usage-error.ts';
 
 /** The exit code that Node.js itself uses when a program ends while it still waits for something. */
@@ -12,6 +13,10 @@ const main = async ([name, ...rest]: readonly string[]): Promise<number | undefi
     process.stdout.write(formatHelp());
     return name === undefined ? 2 : 0;
   }
+  if (name === '--version') {
+    process.stdout.write(`${readVersion()}\n`);
+    return 0;
+  }
   const command = findCommand(name);
   const args = parseArguments(name, command, rest);
   if (args['help']) {
@@ -21,20 +26,9 @@ const main = async ([name, ...rest]: readonly string[]): Promise<number | undefi
   return (await command.load()).run(args);
 };
 
-const formatHelp = (): string =>
-  [
-    'Usage: steadyport <command>',
-    '',
-    ...Object.values(COMMANDS).map(({ usage, description }) => `  ${usage}\n      ${description}`),
-    '',
-  ].join('\n');
-
-const formatCommandHelp = (command: Command): string => {
-  const names = optionNames(command);
-  const optionsLine = names.length > 0 ? `\nOptions: ${names.join(' ')}\n` : '';
-  const exitCodes = exitCodesOf(command).map(([code, meaning]) => `  ${code}  ${meaning}\n`);
-  return `Usage: steadyport ${command.usage}\n\n${command.description}\n${optionsLine}\nExit codes:\n${exitCodes.join('')}`;
-};
+/** It is the same path from src/ and from dist/. */
+const readVersion = (): string =>
+  JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version;
 
 const start = async (): Promise<void> => {
   process.exitCode = UNFINISHED_EXIT_CODE;

@@ -35,7 +35,7 @@ export const parseArguments = (
   });
   const extraArgument = args._[command.maxArguments ?? 0];
   if (extraArgument === undefined || args['help']) return args;
-  throw new UsageError(`unexpected argument "${extraArgument}"; expected: steadyport ${command.usage}`);
+  throw new UsageError(`unexpected argument "${extraArgument}"; expected: ${command.usage}`);
 };
 
 export const optionNames = ({ options = [], flags = [] }: Command): readonly string[] =>

@@ -15,7 +15,8 @@ export const commandLine = (
   return [commandPrefix ?? programName(), command, ...args].join(' ');
 };
 
-const programName = (): string => {
+/** This program as it is called in this folder: "steadyport" where it is on the PATH, otherwise "node dist/cli.js". */
+export const programName = (): string => {
   const program = process.argv[1] ?? 'steadyport';
   return basename(program) === 'steadyport' ? 'steadyport' : `node ${relative('', program)}`;
 };

@@ -190,7 +190,7 @@ const FOREIGN = [
   'systemctl',
 ];
 /** What npm does besides the scripts of package.json. */
-const NPM_COMMANDS = ['ci', 'install', 'i', 'prune'];
+const NPM_COMMANDS = ['ci', 'install', 'i', 'link', 'prune'];
 
 const checkCommand = (words: ShellCommand): readonly string[] => {
   const [program = '', ...args] = words;
@@ -251,7 +251,7 @@ const checkPm2 = ([command = '', ...args]: readonly string[]): readonly string[]
 
 /** The real parsers of the command line: of the arguments, and for `proxy` of their values. */
 const checkSteadyport = ([name, ...args]: readonly string[]): readonly string[] => {
-  if (name === undefined || name === '--help') return [];
+  if (name === undefined || name === '--help' || name === '--version') return [];
   try {
     const command = findCommand(name);
     const parsed = parseArguments(name, command, args);

@@ -72,7 +72,7 @@ const createTestNotification = (host: string, now: number): Notification => ({
   startedAt: now,
   endedAt: null,
   summary: `This is a test of the alerts of steadyport on ${host}.`,
-  reason: '"steadyport alert-test" was run.',
+  reason: 'Somebody has run the command alert-test.',
   actionTaken: null,
   nextStep: 'Nothing: alerts arrive here.',
 });

@@ -18,7 +18,7 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
   const upstream = host && joinUpstream(host, port);
   if (listen === undefined || !upstream)
     throw new UsageError(
-      'expected: steadyport proxy <listen> <upstreamHost> <upstreamPort>, such as: proxy 6274 localhost 6274; ' +
+      'expected: proxy <listen> <upstreamHost> <upstreamPort>, such as: proxy 6274 localhost 6274; ' +
         'or <listen> unix:/PATH',
     );
   const proxyConfig = parseEntry({ listen, upstream, ...readOptions(args) });

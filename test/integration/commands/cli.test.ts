@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { steadyport } from '../../support/cli.ts';
@@ -57,10 +57,10 @@ describe('a mistake on the command line exits with 2 and says what is expected',
       ['proxy', '--hold', '5', '6274', 'localhost', '6274'],
       'unknown option "--hold" of "proxy"; did you mean "--hold-ms"?',
     ],
-    [['stop', 'tcp-proxy-6274'], 'unexpected argument "tcp-proxy-6274"; expected: steadyport stop'],
-    [['start', '6274'], 'unexpected argument "6274"; expected: steadyport start'],
-    [['check-config', 'a', 'b'], 'unexpected argument "b"; expected: steadyport check-config [PATH]'],
-    [['proxy', '1', 'a', '2', '3'], `unexpected argument "3"; expected: steadyport ${proxyUsage} [options]`],
+    [['stop', 'tcp-proxy-6274'], 'unexpected argument "tcp-proxy-6274"; expected: stop'],
+    [['start', '6274'], 'unexpected argument "6274"; expected: start'],
+    [['check-config', 'a', 'b'], 'unexpected argument "b"; expected: check-config [PATH]'],
+    [['proxy', '1', 'a', '2', '3'], `unexpected argument "3"; expected: ${proxyUsage} [options]`],
     [['status', 'nobody'], 'no proxy "nobody"; there is: tcp-proxy-6274, tcp-proxy-6277'],
     [['logs', 'nobody'], 'no app "nobody"; there is: tcp-proxy-6274, tcp-proxy-6277, proxy-monitor'],
     [['logs', '-n', 'all'], '--lines is "all": expected a whole number'],
@@ -68,18 +68,12 @@ describe('a mistake on the command line exits with 2 and says what is expected',
     [['logs', '-n'], '--lines is "": expected a whole number'],
     [['logs', '-n', '5', '-n', '6'], '--lines is ["5","6"]: expected a whole number'],
     [['logs', '--folow'], 'unknown option "--folow" of "logs"; did you mean "--follow"?'],
-    [
-      ['logs', '6274', '6277'],
-      'unexpected argument "6277"; expected: steadyport logs [NAME] [-n LINES] [-f]',
-    ],
+    [['logs', '6274', '6277'], 'unexpected argument "6277"; expected: logs [NAME] [-n LINES] [-f]'],
     [['run', 'tcp-proxy-1'], `${configPath} has no proxy "tcp-proxy-1"`],
-    [
-      ['proxy'],
-      `expected: steadyport ${proxyUsage}, such as: proxy 6274 localhost 6274; or <listen> unix:/PATH`,
-    ],
+    [['proxy'], `expected: ${proxyUsage}, such as: proxy 6274 localhost 6274; or <listen> unix:/PATH`],
     [
       ['proxy', '6274', 'localhost'],
-      `expected: steadyport ${proxyUsage}, such as: proxy 6274 localhost 6274; or <listen> unix:/PATH`,
+      `expected: ${proxyUsage}, such as: proxy 6274 localhost 6274; or <listen> unix:/PATH`,
     ],
   ];
   for (const [args, message] of table)
@@ -123,19 +117,24 @@ describe('help that was asked for exits with 0, and help in place of a command w
   concurrency: 4,
 }, () => {
   const table: readonly [args: readonly string[], code: number, first: string][] = [
-    [['help'], 0, 'Usage: steadyport <command>'],
-    [['--help'], 0, 'Usage: steadyport <command>'],
-    [['-h'], 0, 'Usage: steadyport <command>'],
-    [[], 2, 'Usage: steadyport <command>'],
-    [['status', '--help'], 0, 'Usage: steadyport status [NAME] [--json] [--watch] [--evidence]'],
-    [['stop', '-h'], 0, 'Usage: steadyport stop'],
-    [['logs', '-h'], 0, 'Usage: steadyport logs [NAME] [-n LINES] [-f]'],
+    [['help'], 0, 'Usage: node dist/cli.js <command>'],
+    [['--help'], 0, 'Usage: node dist/cli.js <command>'],
+    [['-h'], 0, 'Usage: node dist/cli.js <command>'],
+    [[], 2, 'Usage: node dist/cli.js <command>'],
+    [['status', '--help'], 0, 'Usage: node dist/cli.js status [NAME] [--json] [--watch] [--evidence]'],
+    [['stop', '-h'], 0, 'Usage: node dist/cli.js stop'],
+    [['logs', '-h'], 0, 'Usage: node dist/cli.js logs [NAME] [-n LINES] [-f]'],
   ];
   for (const [args, code, first] of table)
     test(`steadyport ${args.join(' ')}`, async () => {
       const outcome = await steadyport(args);
       assert.deepEqual([outcome.code, outcome.stdout.split('\n')[0], outcome.stderr], [code, first, '']);
     });
+
+  test('--version prints the version of package.json', async () => {
+    const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+    assert.deepEqual(await steadyport(['--version']), { code: 0, stdout: `${version}\n`, stderr: '' });
+  });
 
   test('help names every command', async () => {
     const { stdout } = await steadyport(['help']);

@@ -15,8 +15,8 @@ describe('what a command does not have is refused', () => {
     [['stauts'], 'unknown command "stauts"; did you mean "status"?'],
     [['status', '--jsn'], 'unknown option "--jsn" of "status"; did you mean "--json"?'],
     [['start', '--force=1'], 'unknown option "--force" of "start"; there are none here'],
-    [['start', 'now'], 'unexpected argument "now"; expected: steadyport start'],
-    [['logs', 'a', 'b'], 'unexpected argument "b"; expected: steadyport logs [NAME] [-n LINES] [-f]'],
+    [['start', 'now'], 'unexpected argument "now"; expected: start'],
+    [['logs', 'a', 'b'], 'unexpected argument "b"; expected: logs [NAME] [-n LINES] [-f]'],
   ];
   for (const [argv, message] of table)
     test(argv.join(' '), () => {
