@@ -131,7 +131,7 @@ test('check-config accepts the new probe and the new channel', async () => {
   const { code, output } = await steadyport('check-config', join(folder, 'steadyport.json'));
   assert.equal(code, 0, output);
   assert.match(output, /tcp-proxy-11212 .*127\.0\.0\.1:11212 → localhost:11211/);
-  assert.match(output, /alerts and heartbeat: rocketchat$/m);
+  assert.match(output, /^ {2}alerts: rocketchat$/m);
 });
 
 for (const { answer, problem } of [

@@ -18,10 +18,9 @@ export const run = async (args: ParsedArgs): Promise<number> => {
     ({ name, label, listen, upstream }) =>
       `${name}  ${formatListenSpec(listen)} → ${formatAddress(upstream)}  ${label}`,
   );
-  const secretNames = configuredSecrets(secrets);
-  lines.push(
-    secretNames.length === 0 ? 'no alerts but in the log' : `alerts and heartbeat: ${secretNames.join(', ')}`,
-  );
+  const channels = configuredSecrets(secrets).filter((name) => name !== 'heartbeat');
+  lines.push(channels.length === 0 ? 'no alerts but in the log' : `alerts: ${channels.join(', ')}`);
+  if (secrets.heartbeat !== null) lines.push('a heartbeat while all is well');
   process.stdout.write(`${settings.configPath} is valid:\n${lines.map((line) => `  ${line}\n`).join('')}`);
   for (const warning of warnings) process.stderr.write(`steadyport: ${warning}\n`);
   return 0;

@@ -156,6 +156,28 @@ test('check-config lists a valid config, a line for each proxy', async () => {
   assert.deepEqual(await steadyport(['check-config'], ENV), expected);
 });
 
+test('check-config names the channels for alerts, and the heartbeat only where there is one', async () => {
+  const place = join(folder, 'with-alerts');
+  mkdirSync(place);
+  const path = join(place, 'steadyport.json');
+  writeFileSync(path, readFileSync(configPath, 'utf8'));
+  const linesWith = async (dotEnv: string): Promise<readonly string[]> => {
+    writeFileSync(join(place, '.env'), dotEnv, { mode: 0o600 });
+    return (await steadyport(['check-config', path])).stdout.trimEnd().split('\n').slice(3);
+  };
+  const slack = 'SLACK_WEBHOOK_URL=https://hooks.slack.com/services/T/B/X\n';
+  const heartbeat = 'HEARTBEAT_URL=https://hc-ping.com/x\n';
+  assert.deepEqual(await linesWith(slack), ['  alerts: slack']);
+  assert.deepEqual(await linesWith(slack + heartbeat), [
+    '  alerts: slack',
+    '  a heartbeat while all is well',
+  ]);
+  assert.deepEqual(await linesWith(heartbeat), [
+    '  no alerts but in the log',
+    '  a heartbeat while all is well',
+  ]);
+});
+
 test('the config of the project itself is valid', async () => {
   assert.equal((await steadyport(['check-config'], { HOME: folder })).code, 0);
 });
