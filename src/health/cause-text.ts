@@ -103,6 +103,14 @@ const CAUSE_TEXTS: Readonly<Record<Cause, CauseTexts>> = {
       detail: 'separate',
     }),
   },
+  no_control_socket: {
+    logText: () => 'has no control socket',
+    explain: ({ name }) => ({
+      what: 'it accepts connections, and its control socket is gone',
+      next: `It makes the socket anew within seconds. If it does not: ${npmCommand('logs', name)}`,
+      detail: 'separate',
+    }),
+  },
   not_accepting: {
     logText: () => 'is not accepting connections',
     explain: () => ({

@@ -24,7 +24,11 @@ const failingVerdict = (
   actAt,
   state,
 });
-const healthyVerdict = (state: 'up' | 'not_needed'): Verdict => ({ kind: 'healthy', state, cause: null });
+const healthyVerdict = (state: 'up' | 'degraded' | 'not_needed', cause: Cause | null = null): Verdict => ({
+  kind: 'healthy',
+  state,
+  cause,
+});
 const neutralVerdict = (
   state: 'stopped' | 'starting' | 'waiting' | 'same',
   cause: Cause | null = null,
@@ -123,16 +127,31 @@ export const DECISION_TABLE: readonly DecisionRow[] = [
     why: 'it may take until the end of its grace period, 5 s',
   },
   {
-    finding: 'no process listens on the control socket, and nothing is known about its process',
-    matches: ({ heartbeat, process }) => heartbeat === 'unreachable' && process === 'unknown',
+    finding:
+      'no process listens on the control socket, nothing is known about its process, and it does not accept connections',
+    matches: ({ heartbeat, process, accepts }) =>
+      heartbeat === 'unreachable' && process === 'unknown' && accepts === 'failed',
     verdict: failingVerdict('crashed', ['start']),
     why: 'without /proc, nothing else shows that a process has died',
   },
   {
-    finding: 'no process listens on the control socket, although its process is alive',
-    matches: ({ heartbeat }) => heartbeat === 'unreachable',
+    finding:
+      'no process listens on the control socket, and its process, which is alive, does not accept connections',
+    matches: ({ heartbeat, accepts }) => heartbeat === 'unreachable' && accepts === 'failed',
     verdict: failingVerdict('hung', ['force_restart']),
-    why: 'it started without its control socket, or has lost it, and cannot be checked',
+    why: 'it serves nobody, and cannot be asked to listen again',
+  },
+  {
+    finding: 'no process listens on the control socket, and it accepts connections',
+    matches: ({ heartbeat, accepts }) => heartbeat === 'unreachable' && accepts === 'ok',
+    verdict: healthyVerdict('degraded', 'no_control_socket'),
+    why: 'a restart would cut the connections of a proxy that serves; it makes its socket anew within a second or two',
+  },
+  {
+    finding: 'no process listens on the control socket, and it is not known whether it accepts connections',
+    matches: ({ heartbeat }) => heartbeat === 'unreachable',
+    verdict: neutralVerdict('same'),
+    why: 'a file that is missing is no proof against the process',
   },
   {
     finding: 'it is not known whether it answers',

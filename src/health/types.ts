@@ -54,7 +54,7 @@ export interface Evidence {
    * them all. `none`: none is bound. `not_needed`: the upstream itself holds them all.
    */
   readonly listening: 'all' | 'some' | 'in_use' | 'denied' | 'none' | 'not_needed' | 'unknown';
-  /** The result of a connection to the proxy; `ok`: the proxy accepts it. */
+  /** The result of a connection to the proxy; `ok`: the proxy accepts it, also one without a control socket. */
   readonly accepts: 'ok' | 'failed' | 'unknown';
   /**
    * The state of the upstream. `refused`: no connection to it. `silent`: it accepts, and does not answer as its probe
@@ -93,6 +93,8 @@ const CAUSES = [
   'port_in_use',
   /** The proxy runs, but does not accept connections. */
   'not_accepting',
+  /** The proxy accepts connections, and no process listens on its control socket. */
+  'no_control_socket',
   /** The open files of the process are at or over their `restart` limit. */
   'open_files_limit',
   /** The memory of the process is at or over its `restart` limit. */
@@ -131,7 +133,11 @@ export type Remedy = v.InferOutput<typeof remedySchema>;
 /** The meaning of the evidence. */
 export type Verdict =
   /** The port serves; it counts as a success. */
-  | { readonly kind: 'healthy'; readonly state: 'up' | 'not_needed'; readonly cause: null }
+  | {
+      readonly kind: 'healthy';
+      readonly state: 'up' | 'degraded' | 'not_needed';
+      readonly cause: Cause | null;
+    }
   /** Neither a success nor a failure. `same`: nothing is known that would change the state. */
   | {
       readonly kind: 'neutral';

@@ -1,9 +1,10 @@
-import { chmodSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProxyReport } from '../proxy/report.ts';
 import { createDebug } from '../system/debug.ts';
-import { listenOnUnixSocket } from '../system/unix-socket.ts';
+import { isServed, listenOnUnixSocket } from '../system/unix-socket.ts';
 import { connectControl } from './client.ts';
 import { frame, onLine } from './framing.ts';
 import { type Handlers, type Protocol, UNKNOWN_ASK } from './protocol.ts';
@@ -15,7 +16,10 @@ export interface ControlServer {
   close(lastReport?: ProxyReport): Promise<void>;
 }
 
-/** A control socket that this process owns. Clients may connect; their requests are read once it serves. */
+/**
+ * A control socket that this process owns. Clients may connect; their requests are read once it serves. When its file is
+ * removed, it is made anew within FILE_CHECK_INTERVAL_MS; the connections go on.
+ */
 export interface ControlSocket extends Pick<ControlServer, 'close'> {
   serve<P extends Protocol<P>>(handlers: Handlers<P>): ControlServer;
 }
@@ -54,16 +58,23 @@ export const claimControlSocket = async (path: string, onTaken: () => void): Pro
 const openControlSocket = async (path: string): Promise<ControlSocket> => {
   const sockets = new Set<Socket>();
   let onSocket = (_: Socket): void => {};
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on('close', () => sockets.delete(socket)).on('error', () => socket.destroy());
-    onSocket(socket);
+  const listen = (): Promise<Server> =>
+    listenAt(path, (socket) => {
+      sockets.add(socket);
+      socket.on('close', () => sockets.delete(socket)).on('error', () => socket.destroy());
+      onSocket(socket);
+    });
+  let server = await listen();
+  const stopWatching = watchFile(path, async () => {
+    // The close would remove a file that was made since.
+    server.close();
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    server = await listen();
   });
-  await listenOnUnixSocket(server, { path });
-  chmodSync(path, 0o600);
-  server.on('error', () => {});
-  debug('%s: listening', path);
-  const close: ControlServer['close'] = (lastReport) => closeServer(server, sockets, lastReport);
+  const close: ControlServer['close'] = async (lastReport) => {
+    await stopWatching();
+    return closeServer(server, sockets, lastReport);
+  };
   return {
     close,
     serve: (handlers) => {
@@ -83,6 +94,46 @@ const openControlSocket = async (path: string): Promise<ControlSocket> => {
     },
   };
 };
+
+const listenAt = async (path: string, onSocket: (socket: Socket) => void): Promise<Server> => {
+  const server = createServer(onSocket);
+  await listenOnUnixSocket(server, { path });
+  chmodSync(path, 0o600);
+  server.on('error', () => {});
+  debug('%s: listening', path);
+  return server;
+};
+
+const FILE_CHECK_INTERVAL_MS = 1_000;
+
+/**
+ * Calls `renew` when the file is not the one that it is now: a cleaner of old files may remove it. One that another process
+ * serves stays. A `renew` that rejects, as on a full disk, is tried again.
+ * @returns a function that ends the watch, and settles when no `renew` is under way
+ */
+const watchFile = (path: string, renew: () => Promise<void>): (() => Promise<void>) => {
+  let inode = inodeOf(path);
+  let renewal: Promise<void> | undefined;
+  const check = async (): Promise<void> => {
+    if (inodeOf(path) === inode || (await isServed(path))) return;
+    debug('%s: the file is gone', path);
+    await renew();
+    inode = inodeOf(path);
+  };
+  const timer = setInterval(() => {
+    renewal ??= check()
+      .catch((error: Error) => debug('%s: %s', path, error.message))
+      .finally(() => {
+        renewal = undefined;
+      });
+  }, FILE_CHECK_INTERVAL_MS).unref();
+  return async () => {
+    clearInterval(timer);
+    await renewal;
+  };
+};
+
+const inodeOf = (path: string): number | undefined => lstatSync(path, { throwIfNoEntry: false })?.ino;
 
 const closeServer = (
   server: Server,

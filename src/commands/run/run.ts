@@ -1,3 +1,5 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ParsedArgs } from 'minimist';
 import type { ForwardingConfig } from '../../config/config.ts';
@@ -38,9 +40,11 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
   });
   let startedProxy: RunningProxy | undefined;
   let controlServer: ControlServer | undefined;
+  let pidFileTimer: NodeJS.Timeout | undefined;
   const shutDown = shutDownOnSignal(async () => {
     // Without an await where possible: a process that asks this one to leave must find the port free at the answer.
     const proxy = startedProxy ?? (await starting);
+    clearInterval(pidFileTimer);
     controlServer?.announce('leaving');
     await proxy.drain(drainTimeMs(proxyConfig, settings));
     // The control socket closes last: whoever waits for this process takes the socket's end for the end of the process.
@@ -63,7 +67,7 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
     () => log('another_proxy', `Another process answers on ${socket}; waiting for it to leave`),
   );
   keepRunning();
-  writePidFile(pidFile, createPidFileLogger(log, proxyConfig.id, pidFile));
+  pidFileTimer = keepPidFile(pidFile, createPidFileLogger(log, proxyConfig.id, pidFile));
   process.send?.('ready');
 };
 
@@ -95,21 +99,28 @@ const createHandlers = (proxy: RunningProxy, settings: Settings, shutDown: () =>
   },
 });
 
-const PID_FILE_RETRY_MS = 2_000;
+const PID_FILE_CHECK_MS = 2_000;
 
 const createPidFileLogger = (log: Log, id: string, path: string): EdgeLogger =>
   createEdgeLogger({
     onFail: (problem) => log('no_pid_file', `${id}: cannot write ${path}: ${problem}; serving without it`),
   });
 
-/** Writes the pid file, and tries again every PID_FILE_RETRY_MS while the disk is full. The proxy serves without it. */
-const writePidFile = (path: string, availability: EdgeLogger): void => {
-  try {
-    writeAtomic(path, `${process.pid}\n`);
-  } catch (error) {
-    availability.failed((error as Error).message);
-    setTimeout(() => writePidFile(path, availability), PID_FILE_RETRY_MS).unref();
-  }
+/** Writes the pid file, and again where it is gone at the next check, or could not be written. The proxy serves without it. */
+const keepPidFile = (path: string, availability: EdgeLogger): NodeJS.Timeout => {
+  const write = (): void => {
+    try {
+      mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+      writeAtomic(path, `${process.pid}\n`);
+      availability.succeeded();
+    } catch (error) {
+      availability.failed((error as Error).message);
+    }
+  };
+  write();
+  return setInterval(() => {
+    if (!existsSync(path)) write();
+  }, PID_FILE_CHECK_MS).unref();
 };
 
 interface Predecessor {

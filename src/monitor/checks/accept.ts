@@ -2,8 +2,15 @@ import type { Evidence } from '../../health/types.ts';
 import type { Heartbeat } from '../../ipc/heartbeat.ts';
 import { type Address, isLoopback, isUnixSocket } from '../../lib/address.ts';
 import { localAddresses } from '../../system/proc/network-interfaces.ts';
-import { isOwnFailure, pickCheckPort, probeAccept, reachableAddress } from './check-connection.ts';
-import { backlogOf } from './listening.ts';
+import { holdsSocket } from '../../system/proc/port-owner.ts';
+import {
+  isOwnFailure,
+  pickCheckPort,
+  probeAccept,
+  probeBacklog,
+  reachableAddress,
+} from './check-connection.ts';
+import { backlogOf, ownListeners } from './listening.ts';
 
 export interface AcceptResult {
   readonly state: Evidence['accepts'];
@@ -38,6 +45,32 @@ export const createAcceptCheck = (heartbeat: Heartbeat, intervalMs: number): Acc
       return latest;
     },
   };
+};
+
+/**
+ * Checks whether a proxy accepts that cannot be asked, as it has no control socket. To the proxy the connection is that of a
+ * client. Unknown where another process may hold the addresses.
+ * @param pid the proxy's process
+ * @param addresses the addresses on which it is to listen
+ */
+export const checkAcceptUnasked = async (
+  pid: number,
+  addresses: readonly Address[],
+  timeoutMs: number,
+): Promise<AcceptResult> => {
+  const [first] = addresses;
+  if (!first || addresses.some(isUnixSocket)) return NOT_CHECKED;
+  const listenersOf = (address: Address) => ownListeners(address, performance.now());
+  const address = addresses.find((candidate) =>
+    listenersOf(candidate)?.some(({ inode }) => holdsSocket(pid, inode)),
+  );
+  if (!address && addresses.some((candidate) => listenersOf(candidate)?.length)) return NOT_CHECKED;
+  const target = address ?? first;
+  const hasBacklog = (): boolean => backlogOf([target], performance.now()) > 0;
+  const result = await probeBacklog(reachableAddress(target), hasBacklog, timeoutMs);
+  if (!result.ok)
+    return isOwnFailure(result) ? NOT_CHECKED : { state: 'failed', detail: result.error, address: target };
+  return address ? { state: 'ok', detail: null, address } : NOT_CHECKED;
 };
 
 /** Connects to the proxy. Only a process that accepts answers the connection; the kernel alone does not. */

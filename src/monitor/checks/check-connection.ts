@@ -28,6 +28,22 @@ export const probeAccept = (address: Address, localPort: number, timeoutMs: numb
     return () => 'accepted nothing';
   });
 
+/** Connects and waits until the kernel has no connection left that the process has not accepted. */
+export const probeBacklog = (
+  address: Address,
+  hasBacklog: () => boolean,
+  timeoutMs: number,
+): Promise<ProbeResult> =>
+  runExchange({ address, timeoutMs, name: formatAddress(address) }, (socket, settle) => {
+    const timer = setInterval(() => {
+      if (!hasBacklog()) settle();
+    }, BACKLOG_INTERVAL_MS);
+    socket.once('close', () => clearInterval(timer)).resume();
+    return () => 'accepted nothing';
+  });
+
+const BACKLOG_INTERVAL_MS = 10;
+
 /** The address to connect to for a bound one. For a wildcard: an address that other machines reach, if there is one. */
 export const reachableAddress = ({ host, port }: Address): Address => {
   if (host !== '0.0.0.0' && host !== '::') return { host, port };

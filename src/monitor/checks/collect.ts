@@ -85,7 +85,7 @@ export const createEvidenceCollector = (
     (report) => notify({ kind: 'report', report }),
     (error) => notify({ kind: 'monitor_error', error }),
   );
-  const proxyChecks = createProxyChecks(heartbeat, monitor);
+  const proxyChecks = createProxyChecks(proxy, heartbeat, monitor);
   const upstream = createUpstreamCheck(proxy, monitor, heartbeat, () => notify({ kind: 'probe_ended' }));
   const sampler = createResourceSampler(proxy.limits);
 

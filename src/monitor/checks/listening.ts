@@ -68,7 +68,8 @@ export const backlogOf = (boundAddresses: readonly Address[], since?: number): n
     .flatMap((address) => ownListeners(address, since)?.map(({ backlog }) => backlog) ?? Number.NaN)
     .reduce((sum, backlog) => sum + backlog, 0);
 
-const ownListeners = (
+/** The listeners on exactly this address; undefined without /proc. */
+export const ownListeners = (
   { host, port }: Address,
   since = performance.now() - SHARED_TABLE_MS,
 ): readonly Listener[] | undefined =>

@@ -1,12 +1,14 @@
-import type { MonitorConfig } from '../../config/config.ts';
+import type { MonitorConfig, ProxyConfig } from '../../config/config.ts';
 import type { Evidence, Pm2Evidence } from '../../health/types.ts';
 import type { Heartbeat, HeartbeatResult } from '../../ipc/heartbeat.ts';
+import { bindAddresses } from '../../lib/listen-spec.ts';
 import type { Pm2App } from '../../pm2/client.ts';
 import type { Binding, ProxyReport } from '../../proxy/report.ts';
 import { createStarvationDetector } from '../../system/proc/cpu-starvation.ts';
+import { localAddresses } from '../../system/proc/network-interfaces.ts';
 import { readProcessState } from '../../system/proc/process-state.ts';
 import { readProcess } from '../../system/proc/procfs.ts';
-import { type AcceptResult, createAcceptCheck } from './accept.ts';
+import { type AcceptResult, checkAcceptUnasked, createAcceptCheck } from './accept.ts';
 import { quickCheck } from './quick.ts';
 
 /** A proxy's own answers to one check. */
@@ -44,7 +46,11 @@ const SHORT_TIMEOUT_MS = 200;
  * Asks a proxy for its report, and checks whether it accepts. Silence does not count while the proxy, or the monitor,
  * gets no CPU.
  */
-export const createProxyChecks = (heartbeat: Heartbeat, monitor: MonitorConfig): ProxyChecks => {
+export const createProxyChecks = (
+  proxy: Pick<ProxyConfig, 'listen' | 'upstream'>,
+  heartbeat: Heartbeat,
+  monitor: MonitorConfig,
+): ProxyChecks => {
   const acceptCheck = createAcceptCheck(heartbeat, monitor.probeIntervalMs);
   /** The instant since which the proxy has been silent, or not accepting; undefined while it is neither. */
   let silentAt: number | undefined;
@@ -73,7 +79,10 @@ export const createProxyChecks = (heartbeat: Heartbeat, monitor: MonitorConfig):
         lastReporter = { pid: report.pid, startTicks: readProcess(report.pid)?.startTicks };
       // The listening sockets of a proxy that PM2 is stopping are closed, or soon will be.
       const boundAddresses = status === 'stopping' ? [] : boundAddressesOf(report);
-      const acceptResult = await acceptCheck.check(boundAddresses, isDoubtful, timeoutMs);
+      const acceptResult =
+        state === 'unreachable' && listedPid !== null
+          ? await checkAcceptUnasked(listedPid, listenAddressesOf(proxy), timeoutMs)
+          : await acceptCheck.check(boundAddresses, isDoubtful, timeoutMs);
       const isSilent = state === 'silent' || acceptResult.state === 'failed';
       silentAt = isSilent ? (silentAt ?? performance.now()) : undefined;
       const isExcused = silentAt !== undefined && isStarved(performance.now() - silentAt);
@@ -96,6 +105,9 @@ export const createProxyChecks = (heartbeat: Heartbeat, monitor: MonitorConfig):
 /** True when no process can answer, so that a wait is useless: none runs, or it is stopped by a signal. */
 const isUnableToAnswer = (status: Pm2Evidence, pid: number | null): boolean =>
   ['deleted', 'stopped', 'gave_up'].includes(status) || readProcessState(pid) === 'stopped';
+
+const listenAddressesOf = ({ listen, upstream }: Pick<ProxyConfig, 'listen' | 'upstream'>) =>
+  bindAddresses(listen, upstream, localAddresses());
 
 const boundAddressesOf = (report: ProxyReport | null): readonly Binding[] =>
   (report?.bindings ?? []).filter(({ state }) => state === 'bound');

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, linkSync, statSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import { type ControlClient, connectControl } from '../../../src/ipc/client.ts';
 import { type ControlServer, serveControl } from '../../../src/ipc/server.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
+import { until } from '../../support/until.ts';
 
 /** More than any answer takes here; a test that waits for it fails. */
 const LONG_MS = 30_000;
@@ -134,4 +135,38 @@ test('a server that closes takes its socket file with it, clients or not', async
   await client.ask('echo', 'hello', LONG_MS);
   await server.close();
   assert.equal(existsSync(path), false);
+});
+
+describe('a socket whose file is removed', () => {
+  test('is made anew, with its folder, and the connections go on', async (t) => {
+    const home = join(folder, 'swept');
+    mkdirSync(home);
+    const path = join(home, 'control.sock');
+    await serve(t, path);
+    const before = await open(t, path);
+    rmSync(home, { recursive: true });
+    await until(() => existsSync(path));
+    assert.equal(statSync(path).mode & 0o777, 0o600);
+    assert.equal(statSync(home).mode & 0o777, 0o700);
+    const after = await open(t, path);
+    const asks = [before, after].map((client) => client.ask('echo', 'a', LONG_MS));
+    assert.deepEqual(await Promise.all(asks), ['A', 'A']);
+  });
+
+  test('is not taken from a process that serves the path since', async (t) => {
+    const path = newPath();
+    await serve(t, path);
+    renameSync(path, `${path}.moved`);
+    await serveControl<Echo>(path, { ...HANDLERS, echo: (text) => `${text}${text}` }).then((second) =>
+      t.after(() => second.close()),
+    );
+    const { ino } = statSync(path);
+    const third = newPath();
+    // The first server has looked when a later one has found its own file gone.
+    await serve(t, third);
+    rmSync(third);
+    await until(() => existsSync(third));
+    assert.equal(statSync(path).ino, ino);
+    assert.equal(await (await open(t, path)).ask('echo', 'a', LONG_MS), 'aa');
+  });
 });

@@ -44,6 +44,7 @@ const TEXTS: Readonly<Record<Cause, readonly [log: string, note: string, advice:
   data_path_stuck: ['is not moving any bytes', '', /\|It is restarted by force at the threshold/],
   not_listening: ['is not listening', '', /tries again every 2 s\. See: npm run logs -- tcp-proxy-6274$/],
   port_in_use: ['cannot listen: the port is in use', '', /^\|port 6274 is taken.*another process$/],
+  no_control_socket: ['has no control socket', '', /makes the socket anew within seconds/],
   not_accepting: ['is not accepting connections', '', /asked to listen anew, then restarted/],
   open_files_limit: ['is running out of open files', '', /ulimit -n.*"maxConnections"/],
   memory_limit: ['uses too much memory', '', /"limits" in the config/],

@@ -73,7 +73,7 @@ test('a restart that failed is logged with its reason, and does not count as a r
 });
 
 describe('for 5 s after a start, a process that does not answer yet is starting', () => {
-  const unreachable = { heartbeat: 'unreachable' } as const;
+  const unreachable = { heartbeat: 'unreachable', accepts: 'failed' } as const;
   const table: readonly [evidence: Partial<Evidence>, afterMs: number, state: string][] = [
     [unreachable, 4_999, 'starting'],
     [unreachable, 5_000, 'degraded'],
@@ -97,9 +97,9 @@ test('a restart by the monitor gives the same grace period, even when the pid st
   const scenario = startScenario();
   for (const at of [10_000, 10_250, 10_500]) scenario.check(at, HUNG);
   scenario.send({ kind: 'remedy_done', at: 11_000, remedy: 'force_restart', error: null });
-  scenario.check(15_999, { heartbeat: 'unreachable' });
+  scenario.check(15_999, { heartbeat: 'unreachable', accepts: 'failed' });
   assert.equal(scenario.health().failures.consecutive, 0);
-  scenario.check(16_000, { heartbeat: 'unreachable' });
+  scenario.check(16_000, { heartbeat: 'unreachable', accepts: 'failed' });
   assert.equal(scenario.health().failures.consecutive, 1);
 });
 

@@ -45,8 +45,10 @@ const EXAMPLES: readonly Example[] = [
   [{ heartbeat: 'silent' }, 'failing hung: force_restart, threshold'],
   [{ dataPath: 'stuck' }, 'failing data_path_stuck: force_restart, threshold'],
   [{ pm2: 'launching' }, 'neutral starting'],
-  [{ heartbeat: 'unreachable', process: 'unknown' }, 'failing crashed: start, threshold'],
-  [{ heartbeat: 'unreachable' }, 'failing hung: force_restart, threshold'],
+  [{ heartbeat: 'unreachable', process: 'unknown', accepts: 'failed' }, 'failing crashed: start, threshold'],
+  [{ heartbeat: 'unreachable', accepts: 'failed' }, 'failing hung: force_restart, threshold'],
+  [{ heartbeat: 'unreachable', accepts: 'ok' }, 'healthy degraded (no_control_socket)'],
+  [{ heartbeat: 'unreachable', accepts: 'unknown' }, 'neutral same'],
   [{ heartbeat: 'unknown' }, 'neutral same'],
   [{ openFiles: 'restart' }, 'failing open_files_limit: restart then force_restart, threshold'],
   [{ memory: 'restart' }, 'failing memory_limit: restart then force_restart, threshold'],
@@ -151,7 +153,10 @@ describe('the finding that explains the other one decides', () => {
     [{ crashes: 'loop', accepts: 'failed' }, 'failing crash_loop: none, first_failure'],
     [{ crashes: 'loop', upstream: 'refused' }, 'failing crash_loop: none, first_failure'],
     [{ crashes: 'loop', endToEnd: 'failed' }, 'failing crash_loop: none, first_failure'],
-    [{ process: 'uninterruptible', heartbeat: 'unreachable' }, 'failing hung: force_restart, threshold'],
+    [
+      { process: 'uninterruptible', heartbeat: 'unreachable', accepts: 'failed' },
+      'failing hung: force_restart, threshold',
+    ],
   ]);
 });
 

@@ -161,6 +161,7 @@ describe('what is broken says why and what to do next', () => {
     port_in_use:
       'port 6274 is taken as soon as it is free; stop its holder or listen elsewhere: pid 9 (node server.js)',
     not_listening: 'ECONNREFUSED. The proxy tries again every 2 s. See: npm run logs -- tcp-proxy-6274',
+    no_control_socket: 'it accepts connections, and its control socket is gone',
     not_accepting: 'the proxy runs but does not accept (ECONNREFUSED)',
     upstream_down: 'ECONNREFUSED. The proxy is fine: start the application, or correct "upstream"',
     crash_loop: 'ever more slowly',
