@@ -9,7 +9,7 @@ export const FLOORS = [
   { room: 'kinds', isPure: true, packages: ['valibot'] },
   { room: 'libc', isPure: false, packages: ['koffi'] },
   { room: 'health', isPure: true, packages: ['valibot'] },
-  { room: 'config', isPure: false, packages: ['dotenv', 'valibot'] },
+  { room: 'config', isPure: false, packages: ['dotenv', 'jsonc-parser', 'valibot'] },
   { room: 'diagnosis', isPure: true, packages: [] },
   { room: 'status', isPure: true, packages: [] },
   { room: 'system', isPure: false, packages: ['valibot'] },

@@ -124,8 +124,10 @@ const checkPorts = (
   http: ConfigValues['monitor']['http'] | undefined,
   input: Record<string, unknown>,
   describePath: DescribePath,
-): ConfigError[] =>
-  proxies.flatMap((proxy, index) => {
+): ConfigError[] => {
+  const firstById = indexByName(proxies, String);
+  const firstByPm2Name = indexByName(proxies, pm2FileName);
+  return proxies.flatMap((proxy, index) => {
     const { listen, upstream } = proxy ?? {};
     if (!listen) return [];
     const errors: ConfigError[] = [];
@@ -133,7 +135,7 @@ const checkPorts = (
       const path = ['proxies', index, key];
       errors.push({ path: describePath(path), value: path.reduce<unknown>(valueAt, input), problem });
     };
-    const nameProblem = checkName(listen, index, proxies, describePath);
+    const nameProblem = checkName(listen, index, firstById, firstByPm2Name, describePath);
     if (nameProblem !== undefined) report('listen', nameProblem);
     if (http && http.port === listen.port)
       report('listen', `expected another port than that of monitor.http, ${formatHttp(input)}`);
@@ -144,26 +146,42 @@ const checkPorts = (
       );
     return errors;
   });
+};
+
+/** A name of a listener, and the index of the proxy that has it. */
+interface NamedProxy {
+  readonly id: string;
+  readonly index: number;
+}
+
+/** The first proxy of each name, by the name as `normalize` writes it. */
+const indexByName = (
+  proxies: readonly (ProxyAddresses | undefined)[],
+  normalize: (id: string) => string,
+): ReadonlyMap<string, NamedProxy> => {
+  const firstProxies = new Map<string, NamedProxy>();
+  for (const [index, proxy] of proxies.entries()) {
+    const id = proxy?.listen && listenerName(proxy.listen);
+    if (id !== undefined && !firstProxies.has(normalize(id))) firstProxies.set(normalize(id), { id, index });
+  }
+  return firstProxies;
+};
 
 /** Two proxies of one name would share an app, a folder of state, or, where PM2 spells both alike, a log. */
 const checkName = (
   listen: ListenSpec,
   index: number,
-  proxies: readonly (ProxyAddresses | undefined)[],
+  firstById: ReadonlyMap<string, NamedProxy>,
+  firstByPm2Name: ReadonlyMap<string, NamedProxy>,
   describePath: DescribePath,
 ): string | undefined => {
   const id = listenerName(listen);
-  const findIndexBy = (normalize: (id: string) => string): number =>
-    proxies.findIndex(
-      (existing) => existing?.listen && normalize(listenerName(existing.listen)) === normalize(id),
-    );
-  const sameIdIndex = findIndexBy(String);
-  if (sameIdIndex !== index)
-    return `expected a ${listen.port === 0 ? 'file name' : 'port'} of its own; ${describePath(['proxies', sameIdIndex, 'listen'])} has ${id} already`;
-  const sameLogIndex = findIndexBy(pm2FileName);
-  const existing = proxies[sameLogIndex]?.listen;
-  if (sameLogIndex === index || !existing) return undefined;
-  return `expected a file name that PM2 tells apart; it writes "_" as "-" in the names of its logs, and ${describePath(['proxies', sameLogIndex, 'listen'])} has ${listenerName(existing)}`;
+  const sameId = firstById.get(id);
+  if (sameId && sameId.index !== index)
+    return `expected a ${listen.port === 0 ? 'file name' : 'port'} of its own; ${describePath(['proxies', sameId.index, 'listen'])} has ${id} already`;
+  const sameLog = firstByPm2Name.get(pm2FileName(id));
+  if (!sameLog || sameLog.index === index) return undefined;
+  return `expected a file name that PM2 tells apart; it writes "_" as "-" in the names of its logs, and ${describePath(['proxies', sameLog.index, 'listen'])} has ${sameLog.id}`;
 };
 
 const formatHttp = (input: Record<string, unknown>): string => {

@@ -80,6 +80,11 @@ const parseProxiesVariable = (
   errors: ConfigError[],
 ): readonly ProxyEntry[] => {
   const fileEntries: unknown[] = Array.isArray(fileProxies) ? fileProxies : [];
+  const fileIndexes = new Map<string, number>();
+  for (const [index, proxy] of fileEntries.entries()) {
+    const name = isRecord(proxy) ? parseListenName(String(proxy['listen'])) : undefined;
+    if (name !== undefined && !fileIndexes.has(name)) fileIndexes.set(name, index);
+  }
   return variable.split(',').flatMap((text, itemIndex) => {
     const match = /^\s*(?<listen>.+?):(?<host>[^:[\]]+|\[[^\]]+\]):(?<port>\d+)\s*$/.exec(text)?.groups;
     const listen = match && parseListenSpec(match['listen'] ?? '');
@@ -93,9 +98,7 @@ const parseProxiesVariable = (
       });
       return [];
     }
-    const fileIndex = fileEntries.findIndex(
-      (proxy) => isRecord(proxy) && parseListenName(String(proxy['listen'])) === listenerName(listen),
-    );
+    const fileIndex = fileIndexes.get(listenerName(listen)) ?? -1;
     const fileEntry = fileEntries[fileIndex];
     const overrides = { listen: match['listen'], upstream: formatAddress({ host, port }) };
     return [{ itemIndex, fileIndex, value: { ...(isRecord(fileEntry) ? fileEntry : {}), ...overrides } }];

@@ -1,35 +1,29 @@
 import { readFileSync } from 'node:fs';
 import { UsageError } from '../lib/usage-error.ts';
 import { type Config, type ConfigResult, parseConfig } from './config.ts';
+import { type ParsedText, parseConfigText } from './config-text.ts';
 import { formatConfigError } from './errors.ts';
 import { readSettings, type Settings } from './settings.ts';
 
 /** Reads and checks the config. A file that cannot be read or parsed is reported as a mistake in the config. */
 const loadConfig = ({ configPath, variables }: Settings): ConfigResult => {
-  let file: unknown;
-  let text = '';
+  const parsed = readConfigFile(configPath);
+  if (parsed.ok) return parseConfig(parsed.value, variables);
+  const errors = parsed.problems.map((problem) => ({ path: 'the config file', value: configPath, problem }));
+  return { ok: false, errors };
+};
+
+const readConfigFile = (path: string): ParsedText => {
   try {
-    text = readFileSync(configPath, 'utf8');
-    file = JSON.parse(text);
+    return parseConfigText(readFileSync(path, 'utf8'));
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const problem =
       code === 'ENOENT'
         ? 'expected a config file here; see docs/configuration.md, or set STEADYPORT_CONFIG'
-        : code === undefined
-          ? `expected JSON; ${addLineNumber(message, text)}`
-          : `expected a file that can be read; ${message}`;
-    return { ok: false, errors: [{ path: 'the config file', value: configPath, problem }] };
+        : `expected a file that can be read; ${message}`;
+    return { ok: false, problems: [problem] };
   }
-  return parseConfig(file, variables);
-};
-
-/** Adds the line and column to V8's "… at position 13". From Node.js 22 on V8 adds them itself. */
-const addLineNumber = (message: string, text: string): string => {
-  const position = /at position (\d+)$/.exec(message)?.[1];
-  if (position === undefined) return message;
-  const lines = text.slice(0, Number(position)).split('\n');
-  return `${message} (line ${lines.length} column ${(lines.at(-1) ?? '').length + 1})`;
 };
 
 /**

@@ -10,11 +10,20 @@ import { tempFolder } from '../../support/temp-dir.ts';
 /** The texts of files that are no JSON. test/unit/config/invalid-configs.test.ts has the configs that are. */
 const NOT_JSON = [
   {
-    name: 'a comma too many',
-    text: '{\n  "proxies": [\n    { "listen": "6274", "upstream": "localhost:6274", }\n  ]\n}\n',
-    error: 'Expected double-quoted property name in JSON at position 71 (line 3 column 55)',
+    name: 'two commas',
+    text: '{\n  "proxies": [\n    { "listen": "6274", "upstream": "localhost:6274",, }\n  ]\n}\n',
+    error: 'expected JSON; property name expected (line 3 column 54)',
   },
-  { name: 'cut off', text: '{ "proxies": [\n', error: 'Unexpected end of JSON input' },
+  {
+    name: 'cut off',
+    text: '{ "proxies": [\n',
+    error: 'expected JSON; close bracket expected (line 2 column 1)',
+  },
+  {
+    name: 'a key twice',
+    text: '{\n  "proxies": [],\n  "proxies": [{ "listen": "6274", "upstream": "localhost:6274" }]\n}\n',
+    error: 'expected "proxies" once; it is in line 2 and again in line 3',
+  },
 ];
 
 /** Writes a config file and a `.env` beside it. @returns the path of the config file */
@@ -29,7 +38,7 @@ describe('a config file that is no JSON is refused with the place of the mistake
   for (const { name, text, error } of NOT_JSON)
     test(name, () => {
       const path = writeConfig(text);
-      const message = `${path}\n  the config file is "${path}": expected JSON; ${error}`;
+      const message = `${path}\n  the config file is "${path}": ${error}`;
       assert.throws(() => requireConfig(path), { name: 'UsageError', message });
     });
 });

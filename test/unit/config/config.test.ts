@@ -67,6 +67,20 @@ test('two addresses are enough: every other key has its default', () => {
   });
 });
 
+test('ten times as many proxies are ten times the work, not a hundred times', (t) => {
+  const replace = t.mock.method(String.prototype, 'replace');
+  const countCalls = (proxyCount: number): number => {
+    replace.mock.resetCalls();
+    const proxies = Array.from({ length: proxyCount }, (_, index) => ({
+      listen: `${10_000 + index}`,
+      upstream: 'localhost:80',
+    }));
+    assert.ok(parseConfig({ proxies }).ok);
+    return replace.mock.callCount();
+  };
+  assert.ok(countCalls(500) <= 10 * countCalls(50));
+});
+
 test('what is written is kept, at the ends of its range too', () => {
   const monitor = {
     intervalMs: 50,
