@@ -1,3 +1,5 @@
+import { printable } from '../lib/printable.ts';
+
 /** The error codes of fetch in words: https://nodejs.org/api/errors.html, and undici's own. */
 const ERROR_TEXTS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused',
@@ -53,9 +55,8 @@ const toOneLine = (text: string): string => text.replace(/[\p{Cc}\s]+/gu, ' ').t
 /** A quote of at most {@link MAX_QUOTE_LENGTH} characters, and an ellipsis where it is cut. */
 export const cutQuote = (text: string): string => {
   const codePoints = [...toOneLine(text)];
-  return codePoints.length > MAX_QUOTE_LENGTH
-    ? `${codePoints.slice(0, MAX_QUOTE_LENGTH).join('')}…`
-    : codePoints.join('');
+  const quote = printable(codePoints.slice(0, MAX_QUOTE_LENGTH).join(''));
+  return codePoints.length > MAX_QUOTE_LENGTH ? `${quote}…` : quote;
 };
 
 /** The reasons in an answer, the plainest first. An answer without any is its own reason. */

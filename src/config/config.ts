@@ -8,6 +8,7 @@ import * as v from 'valibot';
 import type { Probe } from '../kinds/probes/registry.ts';
 import { isLoopback } from '../lib/address.ts';
 import { listenerName } from '../lib/listen-spec.ts';
+import { printable } from '../lib/printable.ts';
 import { proxyAppName } from './app-names.ts';
 import { checkCrossFieldRules } from './cross-field-rules.ts';
 import { applyVariables, type ConfigVariables } from './env-overrides.ts';
@@ -83,6 +84,8 @@ export const parseConfig = (file: unknown, variables: ConfigVariables = {}): Con
   return { ok: true, config: deepFreeze(config) };
 };
 
+const MAX_LABEL_LENGTH = 200;
+
 const toProxyConfig = ({ probe, label, ...rest }: v.InferOutput<typeof proxySchema>): ProxyConfig => {
   const id = listenerName(rest.listen);
   const isSocket = rest.listen.port === 0;
@@ -92,7 +95,7 @@ const toProxyConfig = ({ probe, label, ...rest }: v.InferOutput<typeof proxySche
     name: proxyAppName(id, isSocket),
     id,
     place,
-    label: label ?? place,
+    label: printable(label ?? place, MAX_LABEL_LENGTH),
     probe: probe ?? { type: isLoopback(rest.upstream.host) ? 'listen' : 'tcp' },
   };
 };

@@ -1,5 +1,6 @@
 import { type BaseIssue, type GenericSchema, safeParse } from 'valibot';
 import { closestWord } from '../lib/did-you-mean.ts';
+import { printable } from '../lib/printable.ts';
 import { configSchema, isRecord } from './schema.ts';
 
 /** One mistake: where it stands, what stands there, and what would be right. */
@@ -17,7 +18,7 @@ export type DescribePath = (path: Path) => string;
 export const formatConfigError = ({ path, value, problem }: ConfigError): string => {
   const text = value === undefined ? 'missing' : JSON.stringify(value);
   const shortened = text.length > MAX_VALUE_LENGTH ? `${text.slice(0, MAX_VALUE_LENGTH)}…` : text;
-  return `${path} is ${shortened}: ${problem}`;
+  return printable(`${path} is ${shortened}: ${problem}`);
 };
 
 const MAX_VALUE_LENGTH = 200;

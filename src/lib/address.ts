@@ -3,6 +3,8 @@
  * room. They use no node:* module, so that every room may use them.
  */
 
+import { isPrintable } from './printable.ts';
+
 /** A TCP address, or a unix socket. */
 export interface Address {
   /** TCP: an IP literal (IPv6 with its `%scope` where it has one), or a name. Unix socket: its absolute path. */
@@ -74,7 +76,7 @@ export const MAX_SOCKET_PATH_BYTES = 107;
 
 const parseSocketPath = (path: string): Address | undefined => {
   const isShortEnough = new TextEncoder().encode(path).length <= MAX_SOCKET_PATH_BYTES;
-  const isFilePath = /^\/[^\0]+$/.test(path) && !/\/(\.{0,2})(\/|$)/.test(path);
+  const isFilePath = /^\/./.test(path) && isPrintable(path) && !/\/(\.{0,2})(\/|$)/.test(path);
   return isShortEnough && isFilePath ? { host: path, port: 0 } : undefined;
 };
 

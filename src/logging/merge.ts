@@ -1,3 +1,5 @@
+import { printable } from '../lib/printable.ts';
+
 /** A line of an app's log file. */
 export interface LogLine {
   /** The app's name. */
@@ -57,7 +59,7 @@ export const renderLines = (
     .map(({ app, isError, text }) => {
       const name = apps.length > 1 ? `${paintApp(app.padEnd(width), apps.indexOf(app))}  ` : '';
       const marker = isError ? `${bad('err')} | ` : apps.length > 1 ? '    | ' : '';
-      return `${name}${marker}${text}\n`;
+      return `${name}${marker}${printable(text)}\n`;
     })
     .join('');
 };

@@ -1,3 +1,4 @@
+import { printable } from '../lib/printable.ts';
 import type { ProxyStatus, Snapshot } from '../status/snapshot.ts';
 import { causeWordOf, headlineOf } from '../status/summary.ts';
 
@@ -61,7 +62,7 @@ export const createTriggerCommands = (
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms).unref());
 
 const quote = (argument: string): string =>
-  argument === '' ? 'nothing' : JSON.stringify(argument.slice(0, 40));
+  argument === '' ? 'nothing' : printable(JSON.stringify(argument.slice(0, 40)));
 
 /** The metrics of a port that PM2 shows. */
 export const metricsOf = (proxy: ProxyStatus): Readonly<Record<string, string | number | null>> => {

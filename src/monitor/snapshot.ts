@@ -9,6 +9,7 @@ import { schemeOf } from '../kinds/probes/registry.ts';
 import { formatAddress, ipFamily, isLoopback } from '../lib/address.ts';
 import { isRefusal } from '../lib/close-reason.ts';
 import { bindAddresses, formatListenSpec } from '../lib/listen-spec.ts';
+import { printable } from '../lib/printable.ts';
 import type { ProxyMetrics } from '../metrics/sample.ts';
 import type { ProxyReport } from '../proxy/report.ts';
 import type { CheckDetails } from '../status/evidence.ts';
@@ -53,7 +54,7 @@ export const describeProxy = (
     pid: checkReport ? pidOf(checkReport) : health.pid,
     pm2,
     engine: report?.engine ?? null,
-    engineReason: report?.engineReason ?? null,
+    engineReason: report?.engineReason ? printable(report.engineReason, MAX_REASON_LENGTH) : null,
     restarts,
     failures,
     failureThreshold,
@@ -81,6 +82,8 @@ export const describeProxy = (
       checkedAddress && !isLoopback(checkedAddress.host) ? checkReport.evidence.accepts === 'ok' : null,
   };
 };
+
+const MAX_REASON_LENGTH = 500;
 
 /** Makes the view of a proxy for the alerts. */
 export const alertViewOf = (

@@ -7,6 +7,7 @@ import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { Pm2Evidence } from '../health/types.ts';
+import { printable } from '../lib/printable.ts';
 import { UsageError } from '../lib/usage-error.ts';
 import { createDebug } from '../system/debug.ts';
 import type { AppDefinition } from './apps.ts';
@@ -146,8 +147,10 @@ export const listOwnApps = async (
   return new Map(apps.filter(([name, { env }]) => isAppOf(configPath, name, env)));
 };
 
+const MAX_STATUS_LENGTH = 40;
+
 const describeApp = ({ pid, pm2_env }: ListedApp): Pm2App => {
-  const statusText = pm2_env?.status ?? 'unknown';
+  const statusText = printable(pm2_env?.status ?? 'unknown', MAX_STATUS_LENGTH);
   const { pm_out_log_path: out, pm_err_log_path: err, env = {} } = pm2_env ?? {};
   const logs = out !== undefined && err !== undefined ? { logs: { out, err } } : {};
   return { pid: pid || null, statusText, status: evidenceOf(statusText, pid ?? 0), ...logs, env };

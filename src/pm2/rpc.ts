@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import { printable } from '../lib/printable.ts';
 import { askServed } from '../system/unix-socket.ts';
 import { findCutOffDaemon, findDaemon, rpcSocketOf } from './daemon.ts';
 
@@ -200,8 +201,11 @@ const withTimeout = async <T>(timeoutMs: number, run: () => Promise<T>): Promise
   }
 };
 
-/** Makes an Error of what PM2 rejects with, which may be a string or an array. */
-const toError = (error: unknown): Error =>
-  error instanceof Error
-    ? error
-    : new Error(typeof error === 'string' ? error : JSON.stringify(error), { cause: error });
+/** Makes an Error with a text for one line of what PM2 rejects with, which may be a string or an array. */
+export const toError = (error: unknown): Error => {
+  const text =
+    error instanceof Error ? error.message : typeof error === 'string' ? error : JSON.stringify(error);
+  return new Error(printable(text, MAX_ERROR_LENGTH), { cause: error });
+};
+
+const MAX_ERROR_LENGTH = 500;

@@ -1,6 +1,7 @@
 import { readlinkSync } from 'node:fs';
 import { type Address, isUnixSocket } from '../../lib/address.ts';
 import { covers } from '../../lib/listen-spec.ts';
+import { printable } from '../../lib/printable.ts';
 import { listProcFolder, readProcFile } from './procfs.ts';
 import { findListeners, findUnixListener, type Listener } from './socket-table.ts';
 
@@ -11,8 +12,13 @@ export interface PortOwner {
   readonly uid: number;
 }
 
+/** The owner for people. Its command line may have any characters, as its user chose. */
 export const formatPortOwner = ({ pid, command, uid }: PortOwner): string =>
-  pid === null ? `a process of user ${uid}` : `pid ${pid} (${command ?? 'unknown'})`;
+  pid === null
+    ? `a process of user ${uid}`
+    : `pid ${pid} (${printable(command ?? 'unknown', MAX_COMMAND_LENGTH)})`;
+
+const MAX_COMMAND_LENGTH = 200;
 
 /** Finds the owner of a listening socket among the open files of every process that this user may inspect. */
 export const ownerOf = ({ inode, uid }: Pick<Listener, 'uid' | 'inode'>): PortOwner => {

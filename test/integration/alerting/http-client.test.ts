@@ -93,6 +93,11 @@ describe('what an answer means', () => {
       answer(404, '{"message": "no \\u0071uerysecret"}'),
       failed('HTTP 404'),
     ],
+    [
+      'a text that steers a terminal',
+      answer(404, '\x1b[2Jno\u202e \r\nservice'),
+      failed('HTTP 404: [2Jno\\u202e service'),
+    ],
     ['an error without end', endless(500), failed(`HTTP 500: ${'x'.repeat(100)}…`)],
     ['a redirect', redirect('http://127.0.0.1:1/'), failed('HTTP 302, a redirect, which is not followed')],
     ['no answer', closeWithoutAnswer, failed('connection closed before the answer')],

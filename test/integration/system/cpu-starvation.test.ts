@@ -104,11 +104,12 @@ describe('a process is starved when it wants a CPU and gets none', { skip, concu
     test('the silence of a proxy says nothing', async (t) => {
       const parsed = parseConfig({ proxies: [{ listen: '6274', upstream: 'localhost:6274' }] });
       assert.ok(parsed.ok);
+      const [config = assert.fail()] = parsed.config.proxies;
       const beat = async () => {
         await work(t);
         return { state: 'silent', report: null, responseMs: null } as const;
       };
-      const checks = createProxyChecks({ beat } as unknown as Heartbeat, parsed.config.monitor);
+      const checks = createProxyChecks(config, { beat } as unknown as Heartbeat, parsed.config.monitor);
       const heartbeatOf = async (pid: number) => {
         const app = { pid, status: 'online', statusText: 'online', env: {} } as const;
         const mode = { isUrgent: false, triggeredByQuickCheck: false, isLate: false };

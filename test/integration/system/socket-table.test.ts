@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { describe, type TestContext, test } from 'node:test';
-import { ownerOf } from '../../../src/system/proc/port-owner.ts';
+import { formatPortOwner, ownerOf } from '../../../src/system/proc/port-owner.ts';
 import { HAS_PROCFS } from '../../../src/system/proc/procfs.ts';
 import { findListeners } from '../../../src/system/proc/socket-table.ts';
 import { readUnsentBytes } from '../../../src/system/proc/tcp-queue.ts';
@@ -20,6 +20,15 @@ const listen = async (t: TestContext, host: string): Promise<number> => {
   t.after(() => server.close());
   return (server.address() as AddressInfo).port;
 };
+
+test('the command line of an owner forges no line of a log and reaches no terminal as a command', () => {
+  const owner = { pid: 7, uid: 1_000, command: 'nc\n[2026-11-30 12:00:00] All is well \x1b[2J\u202e' };
+  assert.equal(
+    formatPortOwner(owner),
+    'pid 7 (nc\\u000a[2026-11-30 12:00:00] All is well \\u001b[2J\\u202e)',
+  );
+  assert.equal(formatPortOwner({ ...owner, command: 'x'.repeat(10_000) }), `pid 7 (${'x'.repeat(199)}…)`);
+});
 
 describe('a listening socket is found with its address and its owner', { skip }, () => {
   const table: readonly [bound: string, found: string][] = [

@@ -81,6 +81,19 @@ test('ten times as many proxies are ten times the work, not a hundred times', (t
   assert.ok(countCalls(500) <= 10 * countCalls(50));
 });
 
+test('a label and a message about a key reach no terminal as a command', () => {
+  const proxy = { listen: '6274', upstream: 'localhost:6274', label: 'a\nb\x1b[2J' };
+  const result = parseConfig({ proxies: [proxy] });
+  assert.ok(result.ok);
+  assert.equal(result.config.proxies[0]?.label, 'a\\u000ab\\u001b[2J');
+  const invalid = parseConfig({ proxies: [proxy], '\x1b[2J\u202e': '\u202e' });
+  assert.ok(!invalid.ok);
+  assert.match(
+    invalid.errors.map(formatConfigError).join('\n'),
+    /^\\u001b\[2J\\u202e is "\\u202e": unknown key/,
+  );
+});
+
 test('what is written is kept, at the ends of its range too', () => {
   const monitor = {
     intervalMs: 50,

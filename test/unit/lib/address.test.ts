@@ -81,6 +81,8 @@ describe('an address is HOST:PORT, [IPv6]:PORT or unix:PATH', () => {
     ['unix:/run/../app.sock', undefined],
     ['unix:/run/./app.sock', undefined],
     ['unix:/run/app\0.sock', undefined],
+    ['unix:/run/\x1b[2J/app.sock', undefined],
+    ['unix:/run/\u202e/app.sock', undefined],
     ['/run/app.sock', undefined],
   ];
   for (const [text, address] of table)

@@ -55,5 +55,11 @@ describe('for people', () => {
   test('of one app the lines are as they were written', () =>
     assert.equal(renderLines(lines, ['a'], paint), `${line(1)}\n!err! | Error: x\n`));
 
+  test('what an app has written reaches no terminal as a command', () =>
+    assert.equal(
+      renderLines(addTimestamps(['\x1b[2J\u202eabc\r\tx'], out, 0), ['a'], paint),
+      '\\u001b[2J\\u202eabc\\u000d\tx\n',
+    ));
+
   test('no line is no text', () => assert.equal(renderLines([], ['a', 'b'], paint), ''));
 });

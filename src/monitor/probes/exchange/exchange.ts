@@ -6,6 +6,7 @@
 import { connect, isIP, type Socket } from 'node:net';
 import { checkServerIdentity, type TLSSocket, connect as tlsConnect } from 'node:tls';
 import { type Address, isUnixSocket, toNetOptions } from '../../../lib/address.ts';
+import { printable } from '../../../lib/printable.ts';
 import { createDebug } from '../../../system/debug.ts';
 
 /**
@@ -72,6 +73,8 @@ const formatCode = (code: string | undefined): string => (code === undefined ? '
 
 const debug = createDebug('probe');
 
+const MAX_ERROR_LENGTH = 1_000;
+
 /** Connects, does the TLS handshake where there is TLS, and talks; all of it within `timeoutMs`. */
 export const runExchange = async (target: ProbeTarget, exchange: Exchange): Promise<ProbeResult> => {
   debug('%s started', target.name);
@@ -89,7 +92,8 @@ const connectAndTalk = (target: ProbeTarget, exchange: Exchange): Promise<ProbeR
     const fail = (problem: string): void => {
       socket.destroy();
       const { phase } = stage;
-      resolve({ ok: false, durationMs: elapsed(startedAt), phase, error: `${target.name} ${problem}` });
+      const error = printable(`${target.name} ${problem}`, MAX_ERROR_LENGTH);
+      resolve({ ok: false, durationMs: elapsed(startedAt), phase, error });
     };
     const timer = setTimeout(() => fail(`${stage.timeoutError()} within ${timeoutMs} ms`), timeoutMs);
     socket.on('close', () => clearTimeout(timer));

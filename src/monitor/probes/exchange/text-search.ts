@@ -1,3 +1,5 @@
+import { printable } from '../../../lib/printable.ts';
+
 /** The maximum of an answer that is searched for a text. */
 export const MAX_SEARCH_BYTES = 1_000_000;
 /** The maximum of an answer that a message quotes. */
@@ -29,16 +31,12 @@ export const createSearch = (text: string) => {
 };
 
 /**
- * The first MAX_QUOTED_CHARACTERS of a text from elsewhere, as JSON. Characters that could steer a terminal or reverse
- * the direction of a line are escaped.
+ * The first MAX_QUOTED_CHARACTERS of a text from elsewhere, as JSON that is {@link printable}.
  */
 export const quote = (text: string | Buffer): string => {
   const characters = Array.from(
     typeof text === 'string' ? text : text.subarray(0, MAX_QUOTED_BYTES).toString(),
   );
-  const quoted = JSON.stringify(characters.slice(0, MAX_QUOTED_CHARACTERS).join(''));
-  const safe = quoted.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) =>
-    character.replace(/./gs, (codeUnit) => `\\u${codeUnit.charCodeAt(0).toString(16).padStart(4, '0')}`),
-  );
-  return characters.length > MAX_QUOTED_CHARACTERS ? `${safe}…` : safe;
+  const quoted = printable(JSON.stringify(characters.slice(0, MAX_QUOTED_CHARACTERS).join('')));
+  return characters.length > MAX_QUOTED_CHARACTERS ? `${quoted}…` : quoted;
 };
