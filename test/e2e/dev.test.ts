@@ -122,9 +122,9 @@ test('npm run dev restarts what a change concerns, survives a broken one, and le
   const another = dev.start();
   assert.equal(await another.exitCode, 1);
 
-  const daemonPid = readInteger(join(dev.home, 'pm2/pm2.pid'));
+  const daemonPid = readInteger(join(dev.home, 'pm2/pm2.pid')) ?? assert.fail('no daemon');
   dev.child.kill('SIGINT');
   assert.equal(await dev.exitCode, 0);
   assert.ok(!existsSync(dev.home));
-  for (const pid of [secondPid, daemonPid ?? 0]) assert.ok(!isAlive(pid), `${pid} has ended`);
+  for (const pid of [secondPid, daemonPid]) assert.ok(!isAlive(pid), `${pid} has ended`);
 });
