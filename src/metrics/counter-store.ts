@@ -1,4 +1,4 @@
-import { fields, recordOf, text } from '../lib/stored-fields.ts';
+import { count, fields, flag, recordOf, text } from '../lib/stored-fields.ts';
 import type { ProxyReport } from '../proxy/report.ts';
 import { eachEntry, openStateFile, writeStateFile } from '../system/state-file.ts';
 import {
@@ -10,7 +10,7 @@ import {
   totalsOf,
 } from './counter-totals.ts';
 
-/** The counts of all ports. They survive the ends of the proxies' processes and of the monitor. */
+/** The counts of all ports and of the monitor. They survive the ends of the proxies' processes and of the monitor. */
 export interface CounterStore {
   add(id: string, report: ProxyReport): void;
   /**
@@ -18,13 +18,24 @@ export interface CounterStore {
    * When the disk is full, they are shown without being saved.
    */
   read(): ReadonlyMap<string, Totals>;
+  /** The ends of monitors that nobody had asked to leave: they crashed, were killed, or the machine went down. */
+  monitorCrashes(): number;
+  /** Saves the counts. Call it when this monitor leaves as it was asked to: without it, its end counts as a crash. */
+  close(): void;
 }
 
 /** The format of monitor-counts.json. */
 export const COUNTS_FORMAT = {
   version: 2,
-  schema: fields({ ports: recordOf(counterTotalsSchema, text) }),
-  initial: { ports: eachEntry(NO_COUNTS) },
+  schema: fields({
+    monitor: fields({
+      crashes: count,
+      /** True while a monitor runs, and after one that was not asked to leave. */
+      isRunning: flag,
+    }),
+    ports: recordOf(counterTotalsSchema, text),
+  }),
+  initial: { monitor: { crashes: 0, isRunning: false }, ports: eachEntry(NO_COUNTS) },
 };
 
 /**
@@ -36,18 +47,24 @@ export const openCounterStore = (
   ids: readonly string[],
   onProblem: (text: string) => void,
 ): CounterStore => {
-  const { ports } = openStateFile(path, COUNTS_FORMAT, onProblem);
+  const { monitor, ports } = openStateFile(path, COUNTS_FORMAT, onProblem);
+  const crashes = monitor.crashes + (monitor.isRunning ? 1 : 0);
   const counters = new Map(ids.map((id) => [id, withProcess(ports[id] ?? NO_COUNTS)]));
   let isChanged = false;
 
-  const save = (): void => {
+  const save = (isRunning: boolean): void => {
     try {
-      writeStateFile(path, COUNTS_FORMAT.version, { ports: Object.fromEntries(counters) });
+      writeStateFile(path, COUNTS_FORMAT.version, {
+        monitor: { crashes, isRunning },
+        ports: Object.fromEntries(counters),
+      });
       isChanged = false;
     } catch {
       // The monitor's file of health states lies on the same disk, and its failure is logged.
     }
   };
+
+  save(true);
 
   return {
     add: (id, report) => {
@@ -56,9 +73,11 @@ export const openCounterStore = (
       isChanged = true;
     },
     read: () => {
-      if (isChanged) save();
+      if (isChanged) save(true);
       return new Map([...counters].map(([id, counterTotals]) => [id, totalsOf(counterTotals)]));
     },
+    monitorCrashes: () => crashes,
+    close: () => save(false),
   };
 };
 

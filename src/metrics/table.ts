@@ -91,6 +91,13 @@ export const MONITOR_METRICS: readonly MetricRow<MonitorSample>[] = [
     read: ({ monitor }) => toSeconds(monitor?.startedAt),
   },
   {
+    name: 'monitor_crashes_total',
+    type: 'counter',
+    help: 'Ends of monitors that nobody had asked to leave: crashes, kills, and ends of the machine.',
+    labels: [],
+    read: ({ monitor }) => monitor?.crashes,
+  },
+  {
     name: 'last_check_timestamp_seconds',
     type: 'gauge',
     help: 'The oldest of the last checks of the proxies.',

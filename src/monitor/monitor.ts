@@ -27,7 +27,7 @@ import { ProxyMonitor, type ProxyMonitorDeps } from './proxy-monitor.ts';
 export interface Monitor {
   status(): { readonly proxies: readonly ProxyStatus[] } & Pick<
     MonitorStatus,
-    'lastCheckAt' | 'pm2Problem' | 'problems'
+    'crashes' | 'lastCheckAt' | 'pm2Problem' | 'problems'
   >;
   /** The evidence of each proxy's last check. */
   evidence(): EvidenceByProxy;
@@ -106,6 +106,7 @@ export const startMonitor = ({ config, apps, stateDir, pm2, restart, log }: Moni
     status: () => {
       return {
         proxies: proxyMonitors.map((proxyMonitor) => proxyMonitor.status()),
+        crashes: counters.monitorCrashes(),
         lastCheckAt: Math.min(...proxyMonitors.map((proxyMonitor) => proxyMonitor.lastCheckAt())),
         pm2Problem: processList.problem(),
         problems: monitorProblems({
@@ -131,7 +132,7 @@ export const startMonitor = ({ config, apps, stateDir, pm2, restart, log }: Moni
       notify = onEvent;
     },
     stop: () => {
-      counters.read();
+      counters.close();
       saver.stop();
       for (const proxyMonitor of proxyMonitors) proxyMonitor.stop();
       rotation.stop();

@@ -35,6 +35,8 @@ export interface MonitorStatus {
   readonly pid: number;
   readonly version: string;
   readonly startedAt: number;
+  /** The ends of monitors that nobody had asked to leave; kept over restarts. */
+  readonly crashes: number;
   readonly intervalMs: number;
   readonly lastCheckAt: number;
   /** The reason why PM2's list is not available; null when it is. */

@@ -167,6 +167,7 @@ describe('a proxy under PM2', () => {
     const answers = client.iterator({ destroyOnReturn: false });
     assert.match(String((await answers.next()).value), /200 OK/);
     const added = await freePort();
+    const { monitor } = await sandbox.status();
     sandbox.configure([
       {
         listen: `127.0.0.1:${port}`,
@@ -186,6 +187,9 @@ describe('a proxy under PM2', () => {
     assert.match(String((await answers.next()).value), /200 OK/);
     const kept = await sandbox.proxyUntil(port, ({ label }) => label === 'another name');
     assert.deepEqual([kept.pid, kept.optional], [pid, true]);
+    const { monitor: next } = await sandbox.status();
+    assert.notEqual(next?.pid, monitor?.pid);
+    assert.equal(next?.crashes, monitor?.crashes, 'a planned restart of the monitor is no crash of it');
     const { stdout } = await sandbox.pm2('jlist');
     assert.doesNotMatch(stdout, new RegExp(`tcp-proxy-${restrictedPort}`));
     assert.match((await sandbox.steadyport('start')).stdout, /nothing was touched/);

@@ -477,7 +477,7 @@ export const MUTANTS = [
   },
   {
     file: 'src/metrics/counter-store.ts',
-    find: 'if (isChanged) save();',
+    find: 'if (isChanged) save(true);',
     replace: '',
     tests: ['metrics/'],
   },

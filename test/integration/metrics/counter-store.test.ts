@@ -79,3 +79,29 @@ test('counts that cannot be used begin at 0, and all others go on', () => {
     );
   }
 });
+
+test('the end of a monitor that was not asked to leave counts as a crash of it, and any other end does not', () => {
+  const path = join(tempFolder(), 'counts.json');
+  const crashesAfter = (end: (counters: CounterStore) => void): number => {
+    const counters = open(path, ['6274']);
+    end(counters);
+    return counters.monitorCrashes();
+  };
+  const leave = (counters: CounterStore): void => counters.close();
+  const isKilled = (counters: CounterStore): void => {
+    counters.add('6274', report(1, 5));
+    counters.read();
+  };
+  assert.deepEqual([leave, leave, isKilled, isKilled, leave, leave].map(crashesAfter), [0, 0, 0, 1, 2, 2]);
+});
+
+test('a file of a version without the crashes of the monitor is used, and counts none', () => {
+  const path = join(tempFolder(), 'counts.json');
+  const first = open(path, ['6274']);
+  first.add('6274', report(1, 5));
+  first.read();
+  const { monitor: _, ...older } = JSON.parse(readFileSync(path, 'utf8'));
+  writeFileSync(path, JSON.stringify(older));
+  const second = openCounterStore(path, ['6274'], assert.fail);
+  assert.deepEqual([second.monitorCrashes(), totalOf(second)], [0, 5]);
+});

@@ -91,6 +91,13 @@ test('a monitor that starts removes the drafts of processes that are no more, an
   assert.deepEqual(readdirSync(port).sort(), ['failures', 'pid', `pid.${alive.pid}`].sort());
   assert.deepEqual(
     readdirSync(stateDir.path).sort(),
-    ['monitor.json', `monitor.json.${alive.pid}`, 'monitor.json.old', 'ports', `folder.${dead.pid}`].sort(),
+    [
+      'monitor-counts.json',
+      'monitor.json',
+      `monitor.json.${alive.pid}`,
+      'monitor.json.old',
+      'ports',
+      `folder.${dead.pid}`,
+    ].sort(),
   );
 });

@@ -19,6 +19,7 @@ export const MONITOR: MonitorStatus = {
   startedAt: NOW_MS - 100_000,
   intervalMs: 1_000,
   lastCheckAt: NOW_MS - 300,
+  crashes: 0,
   pm2Problem: null,
   problems: [],
   http: '127.0.0.1:6270',

@@ -73,6 +73,7 @@ const snapshot: Snapshot = {
     startedAt: 1_000,
     intervalMs: 1_000,
     lastCheckAt: 2,
+    crashes: 0,
     pm2Problem: null,
     problems: [{ kind: 'checks_fail', text: 'port 7000: a bug' }],
     http: null,
