@@ -33,15 +33,15 @@ export interface Explanation {
   readonly detail: 'adds' | 'replaces' | 'separate';
 }
 
-const RESTARTED_AT_THRESHOLD = 'It is restarted by force at the threshold';
-const LIMITS_ADVICE = 'See "limits" in the config';
+const KILLED_AND_RESTARTED = 'The monitor kills it and restarts it';
+const LIMITS_ADVICE = 'If it needs that much, raise "limits" in the config';
 
 const CAUSE_TEXTS: Readonly<Record<Cause, CauseTexts>> = {
   crashed: {
     logText: () => 'is not running',
     explain: ({ name }) => ({
       what: 'the process is gone',
-      next: `PM2 and the monitor bring it back. Why it died: ${npmCommand('logs', name)}`,
+      next: `PM2 and the monitor bring it back. The reason may be in its log: ${npmCommand('logs', name)}`,
       detail: 'adds',
     }),
   },
@@ -49,7 +49,7 @@ const CAUSE_TEXTS: Readonly<Record<Cause, CauseTexts>> = {
     logText: () => 'crashes again and again',
     explain: ({ name }) => ({
       what: 'the process dies again and again',
-      next: `PM2 restarts it ever more slowly, at most every 15 s; a restart will not help. Why it dies: ${npmCommand('logs', name)}`,
+      next: `PM2 restarts it ever more slowly, at most every 15 s; another restart would not help. The reason may be in its log: ${npmCommand('logs', name)}`,
       detail: 'adds',
     }),
   },
@@ -58,7 +58,7 @@ const CAUSE_TEXTS: Readonly<Record<Cause, CauseTexts>> = {
     note: 'the process is stopped (SIGSTOP, or a debugger)',
     explain: () => ({
       what: 'the process is stopped by a signal',
-      next: RESTARTED_AT_THRESHOLD,
+      next: KILLED_AND_RESTARTED,
       detail: 'separate',
     }),
   },
@@ -66,8 +66,8 @@ const CAUSE_TEXTS: Readonly<Record<Cause, CauseTexts>> = {
     logText: () => 'is not responding',
     note: 'the process waits for the kernel (state D)',
     explain: () => ({
-      what: 'no signal ends what it waits for, so it is not restarted',
-      next: 'Look at the disk and at dmesg',
+      what: 'the process waits for the kernel (state D), and no signal ends that',
+      next: 'Look at the disk and at dmesg; a restart would have to wait, too',
       detail: 'separate',
     }),
   },
@@ -75,7 +75,7 @@ const CAUSE_TEXTS: Readonly<Record<Cause, CauseTexts>> = {
     logText: () => 'is not responding',
     explain: () => ({
       what: 'the process does not answer',
-      next: RESTARTED_AT_THRESHOLD,
+      next: KILLED_AND_RESTARTED,
       detail: 'separate',
     }),
   },
@@ -83,7 +83,7 @@ const CAUSE_TEXTS: Readonly<Record<Cause, CauseTexts>> = {
     logText: () => 'is not moving any bytes',
     explain: () => ({
       what: 'the thread that moves the bytes does not answer',
-      next: RESTARTED_AT_THRESHOLD,
+      next: KILLED_AND_RESTARTED,
       detail: 'separate',
     }),
   },
@@ -91,16 +91,16 @@ const CAUSE_TEXTS: Readonly<Record<Cause, CauseTexts>> = {
     logText: () => 'is not listening',
     explain: ({ name }) => ({
       what: 'no address could be bound',
-      next: `The proxy tries again every 2 s. See: ${npmCommand('logs', name)}`,
+      next: `The proxy tries again every 2 s. Its log says more: ${npmCommand('logs', name)}`,
       detail: 'replaces',
     }),
   },
   port_in_use: {
     logText: () => 'cannot listen: the port is in use',
     explain: ({ place, portOwner }) => ({
-      what: null,
-      next: `${place} is taken as soon as it is free; stop its holder or listen elsewhere: ${portOwner ?? 'another process'}`,
-      detail: 'separate',
+      what: `${place} is held by ${portOwner ?? 'another process'}`,
+      next: 'Stop that process, or listen elsewhere; the proxy takes what is missing as soon as it is free',
+      detail: 'replaces',
     }),
   },
   no_control_socket: {
@@ -114,8 +114,8 @@ const CAUSE_TEXTS: Readonly<Record<Cause, CauseTexts>> = {
   not_accepting: {
     logText: () => 'is not accepting connections',
     explain: () => ({
-      what: 'the proxy runs but does not accept',
-      next: 'It is asked to listen anew, then restarted',
+      what: 'the proxy runs, and accepts no connections',
+      next: 'The monitor asks it to listen anew, then restarts it',
       detail: 'adds',
     }),
   },
@@ -143,7 +143,7 @@ const CAUSE_TEXTS: Readonly<Record<Cause, CauseTexts>> = {
     logText: (upstream) => `has no upstream: ${upstream} does not answer`,
     explain: ({ upstream }) => ({
       what: `${upstream} does not answer`,
-      next: 'The proxy is fine: start the application, or correct "upstream"',
+      next: 'Start the application, or correct "upstream"; the proxy is fine',
       detail: 'replaces',
     }),
   },
@@ -151,8 +151,8 @@ const CAUSE_TEXTS: Readonly<Record<Cause, CauseTexts>> = {
     logText: (upstream) =>
       `has an upstream that is not well: ${upstream} accepts, and does not answer as expected`,
     explain: ({ upstream }) => ({
-      what: `${upstream} does not answer`,
-      next: 'The proxy is fine: look at the application, or correct "probe"',
+      what: `${upstream} accepts, and does not answer as expected`,
+      next: 'Look at the application, or correct "probe"; the proxy is fine',
       detail: 'replaces',
     }),
   },
@@ -160,7 +160,7 @@ const CAUSE_TEXTS: Readonly<Record<Cause, CauseTexts>> = {
     logText: (upstream) => `does not forward, though ${upstream} answers`,
     explain: ({ upstream }) => ({
       what: `${upstream} answers, but not through the proxy`,
-      next: 'It is restarted at the threshold',
+      next: 'The monitor restarts it',
       detail: 'adds',
     }),
   },

@@ -71,6 +71,7 @@ export const describeProxy = (
     connections: { active: report?.connections.active ?? 0, total: report?.connections.total ?? 0 },
     refusals: refusalsOf(report),
     checkMs: checkReport?.probeMs ?? null,
+    listenProblem: checkReport?.listenProblem ?? null,
     portOwner: portOwnerOf(checkReport),
     urls: urlsOf(
       proxy,

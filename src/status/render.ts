@@ -1,4 +1,5 @@
 import { describeReason, explainCause } from '../health/cause-text.ts';
+import { isListenFault } from '../health/causes.ts';
 import type { ProxyState } from '../health/state.ts';
 import { pm2Command } from '../lib/command-lines.ts';
 import { formatDuration } from '../lib/duration.ts';
@@ -104,13 +105,14 @@ const renderProxy = (proxy: ProxyStatus, isWatched: boolean, now: number): strin
   const lastIncident = proxy.incidents.at(-1);
   return [
     renderState(proxy) + (isWatched ? ` for ${formatDuration(Math.max(0, now - proxy.since))}` : ''),
-    `    ${proxy.listen.join(', ') || 'nothing bound'} → ${proxy.upstream}`,
+    `    ${formatListen(proxy)} → ${proxy.upstream}`,
     `    ${proxy.name}  pid ${proxy.pid ?? '-'}  PM2 ${proxy.pm2}${formatEngine(proxy)}  restarts: ${restarts.crash} crash, ${restarts.forced} forced`,
     `    ${formatFailures(proxy)}  connections ${formatConnections(proxy)}`,
     renderTimes(proxy),
     ...renderUsage(proxy, isWatched),
     ...(lastIncident ? [renderIncident(lastIncident, isHealthy(proxy), now)] : []),
     ...renderUrls(proxy),
+    ...renderListenProblem(proxy),
     ...describeRefusals(proxy, now).map((text) => `    ! ${text}`),
     ...renderExplanation(proxy, now),
   ];
@@ -118,6 +120,16 @@ const renderProxy = (proxy: ProxyStatus, isWatched: boolean, now: number): strin
 
 const renderState = (proxy: ProxyStatus): string =>
   `${STATE_SYMBOLS[proxy.state]} ${proxy.id}  ${proxy.label}  ${describeState(proxy)}`;
+
+/** Sockets for IPv6 are bound IPv6-only, which who wrote `[::]` may not expect. */
+const formatListen = ({ listen }: ProxyStatus): string => {
+  const isIpv6Only = listen.length > 0 && listen.every((address) => address.startsWith('['));
+  return `${listen.join(', ') || 'nothing bound'}${isIpv6Only ? ' (IPv6 only)' : ''}`;
+};
+
+/** The addresses that are missing of a port; where they are its cause, the explanation has them. */
+const renderListenProblem = ({ cause, listenProblem }: ProxyStatus): string[] =>
+  listenProblem && !(cause && isListenFault(cause)) ? [`    ! ${listenProblem}`] : [];
 
 /** "DOWN (hung)" */
 const describeState = (proxy: ProxyStatus): string => {

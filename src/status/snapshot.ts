@@ -111,6 +111,8 @@ export interface ProxyStatus {
     readonly lastNotAllowed: { readonly host: string; readonly at: number } | null;
   };
   readonly checkMs: number | null;
+  /** The addresses that the proxy does not have, why and whose they are, and those that it serves; null when it has all. */
+  readonly listenProblem: string | null;
   /** The process that holds the port, when it is not the proxy. */
   readonly portOwner: string | null;
   /** The URLs to open from another machine. */

@@ -110,7 +110,7 @@ describe('a proxy under PM2', () => {
     assert.equal(down.cause, 'upstream_down');
     const { code, stdout } = await sandbox.steadyport('status', String(port));
     assert.equal(code, 1);
-    assert.match(stdout, /nothing listens on 127\.0\.0\.1:\d+\. The proxy is fine/);
+    assert.match(stdout, /nothing listens on 127\.0\.0\.1:\d+\. Start the application/);
     upstream = await openUpstream(upstream.port);
     const back = await sandbox.proxyUntil(port, isUp);
     assert.deepEqual([back.pid, back.restarts], [before.pid, before.restarts]);
@@ -274,7 +274,7 @@ describe('a separate installation', { concurrency: 3 }, () => {
     assert.match(
       taken.detail ?? '',
       new RegExp(
-        `^0\\.0\\.0\\.0:${port} is held by pid ${process.pid} \\(.*node.*; it serves \\[::\\]:${port}$`,
+        `^0\\.0\\.0\\.0:${port} is held by pid ${process.pid} \\(.*node.*; the proxy serves \\[::\\]:${port}$`,
       ),
     );
     assert.equal(await (await fetch(`http://[::1]:${port}/`)).text(), 'the upstream');

@@ -30,7 +30,7 @@ test('start says what works and where, and what does not and why, and an upstrea
   const { sandbox, served, other, nobody } = await rig(t);
   const expected = [
     `✓ ${served}  one  listens on 127.0.0.1:${served}`,
-    `✗ ${other}  two  DOWN (upstream_down): nothing listens on 127.0.0.1:${nobody}. The proxy is fine: start the application, or correct "upstream"`,
+    `✗ ${other}  two  DOWN (upstream_down): nothing listens on 127.0.0.1:${nobody}. Start the application, or correct "upstream"; the proxy is fine`,
   ];
   const first = await sandbox.steadyport('start');
   assert.deepEqual([first.code, first.stderr], [0, '']);

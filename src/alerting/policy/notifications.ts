@@ -60,7 +60,7 @@ export const restartedNotification = (proxy: ProxyView, past: PastIncident): Not
   ...resolvedNotification(proxy, past, (lasted) => `was restarted, and serves again after ${lasted}`),
   kind: 'restarted',
   severity: 'warning',
-  nextStep: `Nothing, unless it comes again. Why it happened: ${npmCommand('logs', proxy.name)}`,
+  nextStep: `Nothing, unless it comes again. The reason may be in its log: ${npmCommand('logs', proxy.name)}`,
 });
 
 export const flappingNotification = (
@@ -190,7 +190,7 @@ const resolvedNotification = (
   ...createNotification(proxy, 'recovered', 'info', cause, startedAt),
   endedAt,
   summary: `Proxy for ${proxy.place} ${describe(formatDuration(Math.max(0, endedAt - startedAt)))}`,
-  reason: cause === null ? null : `Cause: ${describeCause(cause, proxy)}`,
+  reason: cause === null ? null : describeCause(cause, proxy),
   actionTaken: cause === null ? null : describeRemedies(cause, actions),
 });
 
@@ -215,7 +215,8 @@ const advise = (
 
 /** "asked to listen again, killed and restarted 3 times" */
 const describeRemedies = (cause: Cause, remedies: readonly Remedy[]): string | null => {
-  if (!isProxyFault(cause) && remedies.length === 0) return 'Nothing: a restart of the proxy would not help';
+  if (!isProxyFault(cause) && remedies.length === 0)
+    return 'Nothing, as a restart of the proxy would not help';
   const countOf = (remedy: Remedy): number => remedies.filter((applied) => applied === remedy).length;
   const words = [...new Set(remedies)].map(
     (remedy) => REMEDY_TEXTS[remedy] + (countOf(remedy) > 1 ? ` ${countOf(remedy)} times` : ''),

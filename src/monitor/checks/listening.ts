@@ -40,7 +40,7 @@ export const describeListenProblem = ({ bindings }: ProxyReport): string | null 
   });
   if (problems.length === 0) return null;
   const served = bindings.filter(({ state }) => state === 'bound').map(({ address }) => address);
-  return [...problems, ...(served.length > 0 ? [`it serves ${served.join(', ')}`] : [])].join('; ');
+  return [...problems, ...(served.length > 0 ? [`the proxy serves ${served.join(', ')}`] : [])].join('; ');
 };
 
 /** Ports below this need a privilege, unless net.ipv4.ip_unprivileged_port_start says otherwise (ip(7)). */

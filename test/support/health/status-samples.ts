@@ -58,6 +58,7 @@ export const proxyStatus = (change: Partial<ProxyStatus>): ProxyStatus => {
     connections: { active: 3, total: 99 },
     refusals: { byReason: {}, lastNotAllowed: null },
     checkMs: null,
+    listenProblem: null,
     portOwner: null,
     urls: [`http://10.0.0.5:${port}`],
     answersOnOwnAddress: true,

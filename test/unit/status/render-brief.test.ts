@@ -26,15 +26,15 @@ describe('each port has a line with the address to open, or with what is wrong a
     ],
     [
       { state: 'down', ...upstreamDown },
-      '✗ 6274  MCP Inspector Web UI  DOWN (upstream_down): nothing listens on localhost:6274. The proxy is fine: start the application, or correct "upstream"',
+      '✗ 6274  MCP Inspector Web UI  DOWN (upstream_down): nothing listens on localhost:6274. Start the application, or correct "upstream"; the proxy is fine',
     ],
     [
       { state: 'waiting', ...upstreamDown },
-      '○ 6274  MCP Inspector Web UI  waiting for its upstream (upstream_down): nothing listens on localhost:6274. The proxy is fine: start the application, or correct "upstream"',
+      '○ 6274  MCP Inspector Web UI  waiting for its upstream (upstream_down): nothing listens on localhost:6274. Start the application, or correct "upstream"; the proxy is fine',
     ],
     [
       { state: 'down', cause: 'hung', nextRestartAt: NOW_MS + 9_000 },
-      '✗ 6274  MCP Inspector Web UI  DOWN (hung): the process does not answer. It is restarted by force at the threshold; restarts did not help: next try in 9.0 s',
+      '✗ 6274  MCP Inspector Web UI  DOWN (hung): the process does not answer. The monitor kills it and restarts it; restarts did not help: next try in 9.0 s',
     ],
     [{ state: 'starting' }, '… 6274  MCP Inspector Web UI  starting'],
   ];

@@ -158,21 +158,21 @@ describe('what is broken says why and what to do next', () => {
   const table: Readonly<Record<Cause, string>> = {
     crashed: 'npm run logs -- tcp-proxy-6274',
     hung: 'the process does not answer',
-    port_in_use:
-      'port 6274 is taken as soon as it is free; stop its holder or listen elsewhere: pid 9 (node server.js)',
-    not_listening: 'ECONNREFUSED. The proxy tries again every 2 s. See: npm run logs -- tcp-proxy-6274',
+    port_in_use: 'ECONNREFUSED. Stop that process, or listen elsewhere',
+    not_listening:
+      'ECONNREFUSED. The proxy tries again every 2 s. Its log says more: npm run logs -- tcp-proxy-6274',
+    not_accepting: 'the proxy runs, and accepts no connections (ECONNREFUSED)',
+    upstream_down: 'ECONNREFUSED. Start the application, or correct "upstream"; the proxy is fine',
     no_control_socket: 'it accepts connections, and its control socket is gone',
-    not_accepting: 'the proxy runs but does not accept (ECONNREFUSED)',
-    upstream_down: 'ECONNREFUSED. The proxy is fine: start the application, or correct "upstream"',
     crash_loop: 'ever more slowly',
     stopped_by_signal: 'stopped by a signal',
     blocked_in_kernel: 'Look at the disk',
     data_path_stuck: 'the thread that moves the bytes',
     open_files_limit: 'ulimit -n',
-    memory_limit: 'See "limits"',
-    cpu_limit: 'See "limits"',
-    slow_responses: 'See "limits"',
-    upstream_unhealthy: 'look at the application',
+    memory_limit: 'raise "limits"',
+    cpu_limit: 'raise "limits"',
+    slow_responses: 'raise "limits"',
+    upstream_unhealthy: 'Look at the application',
     forwarding_broken: 'localhost:6274 answers, but not through the proxy (ECONNREFUSED)',
   };
   for (const [cause, part] of Object.entries(table) as [Cause, string][])
@@ -184,6 +184,26 @@ describe('what is broken says why and what to do next', () => {
         .find((one) => one.startsWith('    → '));
       assert.ok(line?.includes(part), line);
     });
+});
+
+test('an address that is missing has a line with its holder, beside any other cause and while the port is up', () => {
+  const listenProblem = '0.0.0.0:6274 is held by pid 9 (vite); the proxy serves [::]:6274';
+  const lineOf = (change: Partial<ProxyStatus>): readonly string[] =>
+    render(snapshotOf(proxyStatus({ listenProblem, listen: ['[::]:6274'], ...change })))
+      .split('\n')
+      .filter((line) => line.includes('pid 9'));
+  assert.deepEqual(lineOf({}), [`    ! ${listenProblem}`]);
+  assert.deepEqual(lineOf({ state: 'down', cause: 'hung' }), [`    ! ${listenProblem}`]);
+  const partly = { state: 'degraded', cause: 'port_in_use', detail: listenProblem } as const;
+  assert.equal(lineOf(partly).length, 1);
+  assert.ok(lineOf(partly)[0]?.startsWith(`    → ${listenProblem}. Stop that process`));
+});
+
+test('a port that has only addresses of IPv6 says so', () => {
+  const lineOf = (...listen: readonly string[]): string | undefined =>
+    render(snapshotOf(proxyStatus({ listen }))).split('\n')[3];
+  assert.equal(lineOf('[::]:6274'), '    [::]:6274 (IPv6 only) → localhost:6274');
+  assert.equal(lineOf('0.0.0.0:6274', '[::]:6274'), '    0.0.0.0:6274, [::]:6274 → localhost:6274');
 });
 
 test('a port that the operator stopped says how to start it', () => {

@@ -355,7 +355,7 @@ describe('an address that a proxy does not have is named with the reason and the
     const { check } = rig(t, proxy.socket, await freePort());
     assert.equal(
       (await check({ answers: false })).listenProblem,
-      '127.0.0.1:6274 is held by another process; 192.0.2.1:6274 is held by another process; it serves 192.0.2.2:6274',
+      '127.0.0.1:6274 is held by another process; 192.0.2.1:6274 is held by another process; the proxy serves 192.0.2.2:6274',
     );
   });
 });

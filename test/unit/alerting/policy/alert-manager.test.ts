@@ -115,6 +115,23 @@ describe('what is announced', () => {
     assert.deepEqual(never.until(9 * HOUR_MS), ['down 6274']);
   });
 
+  test('why, what was done and what to do read well after their labels', () => {
+    const alerts = startAlertScenario([1, 2, 3]);
+    alerts.fall(1);
+    alerts.fall(2, 'hung');
+    alerts.restart(3);
+    alerts.until(60_000);
+    alerts.rise(1);
+    alerts.rise(2);
+    alerts.until(120_000);
+    const texts = alerts.messages
+      .flatMap(({ notifications }) => notifications)
+      .flatMap(({ reason, actionTaken, nextStep }) => [reason, actionTaken, nextStep])
+      .filter((text) => text !== null);
+    assert.ok(texts.length > 10);
+    for (const text of texts) assert.doesNotMatch(text, /^\w+: /);
+  });
+
   describe('a problem of the monitor itself', () => {
     const DISK_FULL = { kind: 'disk_full', text: '/home/a: ENOSPC; make room there' } as const;
     const CHECKS_FAIL = { kind: 'checks_fail', text: 'port 6274: a bug' } as const;
