@@ -92,21 +92,28 @@ export interface Usage {
   readonly openFiles: number | null;
   /** The process's own limit of open files. */
   readonly openFilesLimit: number | null;
-  /** {@link ResourceSample.responseMs}: the minimum within SUSTAINED_WINDOW_MS. The public name is that of the limit. */
+  /**
+   * {@link ResourceSample.responseMs}: the minimum within SUSTAINED_WINDOW_MS, in whole milliseconds. The public name is that of
+   * the limit.
+   */
   readonly lagMs: number | null;
 }
 
 /** The resource usage of the process by its samples so far, however few they are. */
 export const usageOf = ({ samples }: SampleHistory): Usage => {
   const lastSample = samples.at(-1);
+  const lagMs = leastResponseMs(samples);
   return {
     memoryBytes: minOf(samples, ({ rssBytes }) => rssBytes),
     cpuPercent: averageCpuPercent(samples),
     openFiles: lastSample?.openFiles ?? null,
     openFilesLimit: lastSample?.openFilesLimit ?? null,
-    lagMs: minOf(samples, ({ responseMs }) => responseMs),
+    lagMs: lagMs === null ? null : Math.round(lagMs),
   };
 };
+
+const leastResponseMs = (samples: readonly ResourceSample[]): number | null =>
+  minOf(samples, ({ responseMs }) => responseMs);
 
 const minOf = (
   samples: readonly ResourceSample[],
@@ -137,7 +144,8 @@ export const levelsOf = (
   history: SampleHistory,
   limits: Limits,
 ): Pick<Evidence, 'openFiles' | 'memory' | 'cpu' | 'lag'> => {
-  const { memoryBytes, cpuPercent, openFiles, openFilesLimit, lagMs } = usageOf(history);
+  const { memoryBytes, cpuPercent, openFiles, openFilesLimit } = usageOf(history);
+  const lagMs = leastResponseMs(history.samples);
   const openFilesPercent =
     openFiles === null || openFilesLimit === null ? null : (100 * openFiles) / openFilesLimit;
   const memory = hasShortHistory(history, SUSTAINED_WINDOW_MS)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseConfig } from '../../../src/config/config.ts';
-import { NO_SAMPLES, usageOf } from '../../../src/health/resource-limits.ts';
+import { addSample, NO_SAMPLES, usageOf } from '../../../src/health/resource-limits.ts';
 import { createHealth } from '../../../src/health/state.ts';
 import type { Cause } from '../../../src/health/types.ts';
 import { formatAddress, isLoopback } from '../../../src/lib/address.ts';
@@ -83,8 +83,11 @@ const numbers = (value: unknown): readonly number[] =>
       : [];
 
 test('every number of a status is an integer, the mean recovery time too', () => {
-  const status = describe({});
-  assert.equal(status.recovery.meanMs, 3);
+  const sample = { pid: 4242, rssBytes: 57e6, openFiles: 24, openFilesLimit: 20_000, responseMs: 2.096_363 };
+  const earlier = addSample(NO_SAMPLES, { ...sample, at: 0.5, cpuMs: 1.25 });
+  const usage = usageOf(addSample(earlier, { ...sample, at: 1_000.75, cpuMs: 9.5 }));
+  const status = describe({ usage });
+  assert.deepEqual([status.recovery.meanMs, status.usage.lagMs, status.usage.cpuPercent], [3, 2, 1]);
   for (const number of numbers(status)) assert.ok(Number.isInteger(number), String(number));
 });
 
