@@ -37,6 +37,8 @@ const main = async ([option, ...rest]) => {
   if (option !== undefined && !option.startsWith('-')) return runInDemo(option, rest);
   if (option !== undefined && !['--stop', '--inspector'].includes(option))
     exit(2, `unknown option "${option}"; there is: --inspector, --stop, or a command such as status`);
+  if (option !== '--stop' && isRunning())
+    print('A demo runs already. It is ended, and a new one takes its place.\n');
   stop();
   if (option === '--stop') return print('The demo is stopped; nothing of it is left.');
   mkdirSync(FOLDER, { recursive: true, mode: 0o700 });
@@ -61,7 +63,7 @@ const exit = (code, message) => {
 
 /** Runs a command of steadyport, or PM2's command line, against the demo and on this terminal. */
 const runInDemo = (command, args) => {
-  if (!existsSync(ENV.STEADYPORT_CONFIG)) exit(2, 'it does not run; start it with: npm run demo');
+  if (!isRunning()) exit(2, 'it does not run; start it with: npm run demo');
   const program = command === 'pm2' ? [PM2, ...args] : [CLI, command, ...args];
   const { status: code } = spawnSync(process.execPath, program, { env: ENV, stdio: 'inherit' });
   process.exit(code ?? 1);
@@ -96,6 +98,8 @@ const printNextSteps = (application) => {
   print('\nIt runs on. Paste, in this folder, what you would like to see:');
   for (const [text, command] of steps) print(`\n  ${text}:\n      ${command}`);
 };
+
+const isRunning = () => existsSync(ENV.STEADYPORT_CONFIG);
 
 const pidFileOf = ({ id }) => join(ENV.STEADYPORT_HOME, 'ports', id, 'pid');
 

@@ -82,6 +82,13 @@ export const inheritedEnv = (): Readonly<Record<string, string>> =>
   );
 
 /**
+ * Those of the options that npm has taken for its own: it makes a variable of each that stands before a "--"
+ * (https://docs.npmjs.com/cli/v11/using-npm/config).
+ */
+export const optionsOfNpm = (names: readonly string[]): readonly string[] =>
+  names.filter((name) => process.env[`npm_config_${name}`]);
+
+/**
  * Deletes the variables from process.env that must not reach the PM2 apps; ecosystemApps in pm2/ecosystem.ts has the
  * reason. Only the environment of the PM2 command line is cut down: a program that uses PM2's API keeps its own.
  */

@@ -63,6 +63,7 @@ test('the demo shows a recovery, and each command that it prints does what it sa
   assert.equal((await run(startAgain)).code, 0);
   await monitor.proxyUntil(id, isUp);
 
+  assert.match((await run('npm run demo')).output, /^A demo runs already\. It is ended, and a new one/m);
   const end = await run(find('end it'));
   assert.deepEqual([end.code, commands.length], [0, http ? 10 : 9], end.output);
   assert.deepEqual(

@@ -5,6 +5,7 @@ import { MONITOR_APP } from '../../config/app-names.ts';
 import type { Config } from '../../config/config.ts';
 import { requireConfig } from '../../config/load.ts';
 import type { Settings } from '../../config/settings.ts';
+import { npmCommand } from '../../lib/command-lines.ts';
 import { UsageError } from '../../lib/usage-error.ts';
 import { addTimestamps, type LogLine, type LogPaint, mergeLines, renderLines } from '../../logging/merge.ts';
 import { type LogFile, openLogFile } from '../../logging/tail.ts';
@@ -12,6 +13,7 @@ import { createPm2 } from '../../pm2/client.ts';
 import { defaultLogPaths } from '../../pm2/log-paths.ts';
 import { matchesQuery } from '../../status/summary.ts';
 import { locateStateDir } from '../../system/state-dir.ts';
+import { warnOfKeptOptions } from '../npm-options.ts';
 
 const DEFAULT_LINES = '20';
 const POLL_INTERVAL_MS = 200;
@@ -23,7 +25,8 @@ const POLL_INTERVAL_MS = 200;
 export const run = async (args: ParsedArgs): Promise<number> => {
   const maxLines = parseLineCount(args['lines'] ?? DEFAULT_LINES);
   const { config, settings } = requireConfig();
-  const apps = selectApps(config, args._[0]);
+  warnOfKeptOptions('logs', ['lines', 'follow'], settings);
+  const apps = selectApps(config, settings, args._[0]);
   // `logs | head` closes the pipe early, which is no failure.
   process.stdout.once('error', () => process.exit(0));
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(0));
@@ -55,13 +58,20 @@ const parseLineCount = (typed: unknown): number => {
 };
 
 /** The apps that a name, a port or a label means; all when none is given. @throws UsageError when nothing matches */
-const selectApps = ({ proxies }: Config, requestedName: string | undefined): readonly string[] => {
+const selectApps = (
+  { proxies }: Config,
+  { isNpmScript }: Settings,
+  requestedName: string | undefined,
+): readonly string[] => {
   const apps = [...proxies.map(({ name }) => name), MONITOR_APP];
   if (requestedName === undefined) return apps;
   const isMonitor = [MONITOR_APP, 'monitor'].includes(requestedName.toLowerCase());
   const matchingNames = proxies.filter((proxy) => matchesQuery(proxy, requestedName)).map(({ name }) => name);
-  if (!isMonitor && matchingNames.length === 0)
-    throw new UsageError(`no app "${requestedName}"; there is: ${apps.join(', ')}`);
+  if (!isMonitor && matchingNames.length === 0) {
+    // npm takes the -n of `npm run logs -n 30`, and passes on the 30.
+    const hint = isNpmScript ? `; options come after "--": ${npmCommand('logs', '-n', '30')}` : '';
+    throw new UsageError(`no app "${requestedName}"; there is: ${apps.join(', ')}${hint}`);
+  }
   return [...matchingNames, ...(isMonitor ? [MONITOR_APP] : [])];
 };
 

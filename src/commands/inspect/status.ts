@@ -9,6 +9,7 @@ import { renderStatus } from '../../status/render.ts';
 import type { Snapshot } from '../../status/snapshot.ts';
 import { exitCodeOf, selectProxies } from '../../status/summary.ts';
 import { askMonitor, askStatus, askStatusAndEvidence, checkOffline, isAnswer } from '../ask-monitor.ts';
+import { warnOfKeptOptions } from '../npm-options.ts';
 import { columnsOf, paint, withOwnCommands } from '../terminal.ts';
 
 const REFRESH_INTERVAL_MS = 1_000;
@@ -19,6 +20,7 @@ const REFRESH_INTERVAL_MS = 1_000;
  */
 export const run = async (args: ParsedArgs): Promise<number> => {
   const { config, settings } = requireConfig();
+  warnOfKeptOptions('status', ['json', 'watch', 'evidence'], settings);
   // `status | head` ends the pipe early.
   process.stdout.once('error', () => process.exit(0));
   const [name] = args._;

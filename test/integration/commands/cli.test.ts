@@ -203,6 +203,20 @@ test('a PM2 that cannot be started is another exit code than an app that does no
   assert.match(stderr, /EISDIR: .* '.*pm2\.log'/);
 });
 
+describe('an option that npm has kept for itself is named, with what to type', { concurrency: 4 }, () => {
+  const npm = { ...ENV, npm_lifecycle_event: 'x', npm_package_name: 'steadyport' };
+  test('npm run status --json', async () => {
+    const { stderr } = await steadyport(['status'], { ...npm, npm_config_json: 'true' });
+    assert.equal(stderr, 'steadyport: npm has kept --json for itself; type: npm run status -- --json\n');
+    assert.equal((await steadyport(['status'], { ...ENV, npm_config_json: 'true' })).stderr, '');
+  });
+  test('npm run logs -n 30', async () => {
+    const { code, stderr } = await steadyport(['logs', '30'], npm);
+    assert.equal(code, 2);
+    assert.match(stderr, /^steadyport: no app "30"; .*; options come after "--": npm run logs -- -n 30\n$/);
+  });
+});
+
 describe('a wrong setting exits with 2 and without a stack trace', { concurrency: 4 }, () => {
   const place = join(folder, 'with-a-folder-as-env');
   mkdirSync(join(place, '.env'), { recursive: true });
