@@ -13,7 +13,7 @@ import { wrk, wrkFigures } from '../load/wrk.js';
 const START_LIMIT_MS = 60_000;
 /** The monitor notifies each end and each return of the application: ALERTS sets the flapping threshold high. */
 const FLAP_MS = 2_000;
-const ALERTS = { groupWaitMs: 0, flapping: { threshold: 1_000 } };
+const ALERTS = { afterMs: 0, groupWaitMs: 0, flapping: { threshold: 1_000 } };
 const WARM_UP_SECONDS = 1;
 
 const launch = (path) => launchWorker(new URL(path, import.meta.url));

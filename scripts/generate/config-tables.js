@@ -9,12 +9,15 @@ export const makeConfigTables = () => {
   const { properties } = JSON.parse(makeConfigSchema());
   const proxy = properties.proxies.items;
   const { limits, probe, ...proxyProperties } = proxy.properties;
+  const { channels, ...alertProperties } = properties.alerts.properties;
+  const [channel] = Object.values(channels.properties);
   return {
     'config-host': keyTable({ properties: { host: properties.host } }),
     'config-proxies': keyTable({ ...proxy, properties: proxyProperties }),
     'config-limits': limitTable(limits.properties),
     'config-monitor': keyTable(properties.monitor),
-    'config-alerts': keyTable(properties.alerts),
+    'config-alerts': keyTable({ properties: alertProperties }),
+    'config-alert-channels': keyTable(channel),
     'config-logs': keyTable(properties.logs),
     probes: probeTable(),
     'probe-keys': probeKeyTable(probe.oneOf),

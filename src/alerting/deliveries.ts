@@ -1,6 +1,7 @@
 import type { Log } from '../logging/logger.ts';
 import type { AlertsStatus } from '../status/snapshot.ts';
 import { createDebug } from '../system/debug.ts';
+import { type Audience, type Audiences, announcedTo, audienceOf, withAnnounced } from './audiences.ts';
 import type { Channels, EventChannel, StateChannel } from './channels/channel.ts';
 import type { Clock } from './clock.ts';
 import type { Delivery, Outcome } from './delivery.ts';
@@ -14,6 +15,7 @@ const debug = createDebug('alert');
 
 export interface DeliveriesDeps {
   readonly channels: Channels;
+  readonly audiences: Audiences;
   readonly store: AlertStore;
   readonly log: Log;
   readonly clock: Clock;
@@ -101,27 +103,35 @@ export class Deliveries {
   }
 
   /** Sends in a silence, too: it announces nothing new, and an alert that is not repeated would end by itself. */
-  #sendAlerts({ name, sendAll }: StateChannel, now: number, onSettled: () => void): void {
-    const { store, clock } = this.#deps;
-    const alerts = alertsFor(store.read().alertState, name);
+  #sendAlerts(channel: StateChannel, now: number, onSettled: () => void): void {
+    const { audiences, store, clock } = this.#deps;
+    const { name, sendAll } = channel;
+    const audience = audienceOf(audiences, channel);
+    const alerts = alertsFor(announcedTo(store.read(), audience), name, audience.policy.minSeverity);
     const syncState = this.#syncStateOf(name);
     if (this.#inFlight.has(name) || !shouldSend(syncState, alerts, now)) return;
     debug('%s: sends %d alerts', name, alerts.length);
     const record = (delivery: Delivery): Result => {
       this.#syncStates.set(name, afterSend(syncState, alerts, delivery, clock.now(), clock.random()));
-      return this.#recordAlerts(name, alerts, delivery);
+      return this.#recordAlerts(name, audience, alerts, delivery);
     };
     this.#track(name, sendAll(alerts, this.#abortController.signal), record, onSettled);
   }
 
-  #recordAlerts(name: string, alerts: readonly ActiveAlert[], delivery: Delivery): Result {
-    const { alertState } = this.#deps.store.read();
-    if (delivery.ok)
-      return { outcome: 'sent', change: { alertState: acknowledge(alertState, name, alerts) } };
+  #recordAlerts(
+    name: string,
+    audience: Audience,
+    alerts: readonly ActiveAlert[],
+    delivery: Delivery,
+  ): Result {
+    const file = this.#deps.store.read();
+    const acknowledged = (ended: readonly ActiveAlert[]): Partial<AlertFile> =>
+      withAnnounced(file, audience, acknowledge(announcedTo(file, audience), name, ended));
+    if (delivery.ok) return { outcome: 'sent', change: acknowledged(alerts) };
     // Only the ends are dropped. What is still active is tried again, since another list may be accepted.
     const resolved = alerts.filter(({ endsAt }) => endsAt !== null);
     return delivery.isFinal && resolved.length > 0
-      ? { outcome: 'dropped', change: { alertState: acknowledge(alertState, name, resolved) } }
+      ? { outcome: 'dropped', change: acknowledged(resolved) }
       : { outcome: 'failed', change: {} };
   }
 

@@ -9,6 +9,7 @@ import { createEdgeLogger } from '../lib/edge-logger.ts';
 import type { Log } from '../logging/logger.ts';
 import type { AlertsStatus } from '../status/snapshot.ts';
 import { createDebug } from '../system/debug.ts';
+import { type Audiences, announcedTo, audiencesOf, withAnnounced } from './audiences.ts';
 import type { Channels } from './channels/channel.ts';
 import { type Clock, SYSTEM_CLOCK } from './clock.ts';
 import { Deliveries } from './deliveries.ts';
@@ -18,7 +19,7 @@ import { enqueue, removeUnconfigured } from './policy/delivery-queue.ts';
 import type { Message } from './policy/notification.ts';
 import type { MonitorView, ProxyView } from './policy/proxy-view.ts';
 import { createQuietHours } from './policy/quiet-hours.ts';
-import { type AlertStore, openAlertStore } from './store.ts';
+import { type AlertFile, type AlertStore, openAlertStore } from './store.ts';
 
 /** Announces the changes of the ports on all channels. {@link startNotifier} makes it. */
 export interface Notifier {
@@ -58,13 +59,15 @@ const debug = createDebug('alert');
 
 /** Starts the notifier. What it announces is in alerts.json before it is sent. The monitor does not wait for deliveries. */
 export const startNotifier = (deps: NotifierDeps): Notifier => {
-  const { path, channels, log, clock = SYSTEM_CLOCK } = deps;
+  const { path, config, channels, log, clock = SYSTEM_CLOCK } = deps;
   const store = openAlertStore(path, log);
-  const deliveries = new Deliveries({ channels, store, log, clock });
-  const evaluator = createEvaluator(deps, { store, deliveries, clock });
+  const audiences = audiencesOf(channels, config);
+  const deliveries = new Deliveries({ channels, audiences, store, log, clock });
+  const evaluator = createEvaluator(deps, { audiences, store, deliveries, clock });
   const hasChannels = channels.eventChannels.length + channels.stateChannels.length > 0;
 
   dropUnconfigured(store, namesOf(channels.eventChannels), log);
+  dropOtherStates(store, audiences);
   if (!hasChannels) store.update({ alertState: INITIAL_ALERT_STATE });
   if (hasChannels) evaluator.evaluateNow();
 
@@ -74,7 +77,7 @@ export const startNotifier = (deps: NotifierDeps): Notifier => {
     },
     silence: (minutes) => {
       const endsAt = minutes > 0 ? clock.now() + minutes * 60_000 : 0;
-      store.update({ alertState: silence(store.read().alertState, endsAt) });
+      store.update(silenceAll(store.read(), endsAt));
       if (minutes > 0) log('alerts_silenced', `Alerts are silenced for ${minutes} min`);
       else log('alerts_unsilenced', 'Alerts are no longer silenced');
       if (hasChannels) evaluator.evaluateNow();
@@ -95,6 +98,7 @@ export const startNotifier = (deps: NotifierDeps): Notifier => {
 };
 
 interface EvaluatorDeps {
+  readonly audiences: Audiences;
   readonly store: AlertStore;
   readonly deliveries: Deliveries;
   readonly clock: Clock;
@@ -108,11 +112,9 @@ interface Evaluator {
 
 /** Compares what is announced with what is known, puts the new messages into the outbox, and starts what is due. */
 const createEvaluator = (
-  { config, channels, proxies, monitor, log }: NotifierDeps,
-  { store, deliveries, clock }: EvaluatorDeps,
+  { config, proxies, monitor, log }: NotifierDeps,
+  { audiences, store, deliveries, clock }: EvaluatorDeps,
 ): Evaluator => {
-  const eventChannelNames = namesOf(channels.eventChannels);
-  const policy = { ...config, stateChannels: namesOf(channels.stateChannels) };
   const isQuiet = createQuietHours(config.quietHours);
   const runId = clock.now().toString(36);
   const errors = createEdgeLogger({
@@ -124,17 +126,26 @@ const createEvaluator = (
   let cancelTimer = (): void => {};
 
   const queueNewMessages = (now: number): void => {
-    const { alertState, outbox } = store.read();
-    const moment = { now, isQuiet: isQuiet(now), runId };
-    const next = evaluate(alertState, proxies(), moment, policy, monitor?.());
-    for (const message of next.messages) debug('queues message %s: %s', message.id, summaryOf(message));
-    store.update({ alertState: next.state, outbox: enqueue(outbox, eventChannelNames, next.messages) });
+    const views = proxies();
+    const monitorView = monitor?.();
+    // One update for all: a monitor that is killed in between would tell one audience twice, or another never.
+    let file = store.read();
+    for (const audience of audiences) {
+      const moment = { now, isQuiet: isQuiet(now), runId: [runId, audience.kind].filter(Boolean).join('-') };
+      const next = evaluate(announcedTo(file, audience), views, moment, audience.policy, monitorView);
+      for (const message of next.messages) debug('queues message %s: %s', message.id, summaryOf(message));
+      const outbox = enqueue(file.outbox, audience.eventChannels, next.messages);
+      file = { ...file, ...withAnnounced(file, audience, next.state), outbox };
+    }
+    store.update(file);
   };
 
   const msUntilNext = (now: number): number => {
-    const { groupStartedAt } = store.read().alertState;
-    const groupEndsAt = groupStartedAt === null ? [] : [groupStartedAt + config.groupWaitMs];
-    const dueTimes = [...groupEndsAt, ...deliveries.dueTimes()].filter((dueAt) => dueAt > now);
+    const groupEndTimes = audiences.flatMap((audience) => {
+      const { groupStartedAt } = announcedTo(store.read(), audience);
+      return groupStartedAt === null ? [] : [groupStartedAt + config.groupWaitMs];
+    });
+    const dueTimes = [...groupEndTimes, ...deliveries.dueTimes()].filter((dueAt) => dueAt > now);
     return Math.min(MAX_IDLE_MS, ...dueTimes.map((dueAt) => dueAt - now));
   };
 
@@ -165,6 +176,20 @@ const createEvaluator = (
       cancelTimer();
     },
   };
+};
+
+const silenceAll = ({ alertState, ownStates }: AlertFile, endsAt: number): Partial<AlertFile> => ({
+  alertState: silence(alertState, endsAt),
+  ownStates: Object.fromEntries(
+    Object.entries(ownStates).map(([kind, state]) => [kind, silence(state, endsAt)]),
+  ),
+});
+
+/** Drops the announced states of channels that have no settings of their own any more: they share that of all others. */
+const dropOtherStates = (store: AlertStore, audiences: Audiences): void => {
+  const { ownStates } = store.read();
+  const kept = Object.entries(ownStates).filter(([name]) => audiences.some(({ kind }) => kind === name));
+  if (kept.length < Object.keys(ownStates).length) store.update({ ownStates: Object.fromEntries(kept) });
 };
 
 /** Drops the queues of the channels that are no longer configured. */

@@ -1,6 +1,6 @@
 import type * as v from 'valibot';
 import { createEdgeLogger } from '../lib/edge-logger.ts';
-import { fields } from '../lib/stored-fields.ts';
+import { fields, recordOf, text } from '../lib/stored-fields.ts';
 import type { Log } from '../logging/logger.ts';
 import { eachEntry, openStateFile, writeStateFile } from '../system/state-file.ts';
 import { type DeliveryCounts, deliveryCountsSchema, NO_OUTCOMES, type Outcome } from './delivery.ts';
@@ -8,7 +8,10 @@ import { alertStateSchema, INITIAL_ALERT_STATE } from './policy/alert-manager.ts
 import { EMPTY_QUEUE, outboxSchema } from './policy/delivery-queue.ts';
 
 const fileSchema = fields({
+  /** What was announced to the channels without settings of their own. */
   alertState: alertStateSchema,
+  /** What was announced to each kind of channel with settings of its own. */
+  ownStates: recordOf(alertStateSchema, text),
   outbox: outboxSchema,
   counts: deliveryCountsSchema,
 });
@@ -22,6 +25,7 @@ export const ALERTS_FORMAT = {
   schema: fileSchema,
   initial: {
     alertState: INITIAL_ALERT_STATE,
+    ownStates: eachEntry(INITIAL_ALERT_STATE),
     outbox: eachEntry(EMPTY_QUEUE),
     counts: eachEntry(NO_OUTCOMES),
   },

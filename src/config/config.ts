@@ -35,13 +35,14 @@ export interface ProxyConfig extends Omit<v.InferOutput<typeof proxySchema>, 'pr
 }
 
 /** What a proxy's process uses of its config. The rest is for the monitor: a change of that restarts no proxy. */
-export type ForwardingConfig = Omit<ProxyConfig, 'label' | 'probe' | 'optional' | 'limits'>;
+export type ForwardingConfig = Omit<ProxyConfig, 'label' | 'probe' | 'optional' | 'limits' | 'alerts'>;
 
 export const forwardingOf = ({
   label: _label,
   probe: _probe,
   optional: _optional,
   limits: _limits,
+  alerts: _alerts,
   ...forwarding
 }: ProxyConfig): ForwardingConfig => forwarding;
 

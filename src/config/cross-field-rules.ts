@@ -85,7 +85,15 @@ const checkAlerts = (
   const report = (subPath: readonly string[], value: unknown, problem: string): void => {
     errors.push({ path: describePath(['alerts', ...subPath]), value, problem });
   };
-  const { groupWaitMs, repeatIntervalMs, flapping: { windowMs } = {}, quietHours } = alerts ?? {};
+  const { afterMs, ownFaultAfterMs, groupWaitMs, repeatIntervalMs, quietHours } = alerts ?? {};
+  const { flapping: { windowMs } = {} } = alerts ?? {};
+  const isOwnFaultSet = isRecord(alertsInput) && alertsInput['ownFaultAfterMs'] !== undefined;
+  if (isOwnFaultSet && afterMs !== undefined && ownFaultAfterMs !== undefined && ownFaultAfterMs > afterMs)
+    report(
+      ['ownFaultAfterMs'],
+      ownFaultAfterMs,
+      `expected at most ${describePath(['alerts', 'afterMs'])}, ${afterMs}`,
+    );
   if (groupWaitMs !== undefined) {
     const longerProblem = `expected more than ${describePath(['alerts', 'groupWaitMs'])}, ${groupWaitMs}`;
     if (repeatIntervalMs !== undefined && repeatIntervalMs > 0 && repeatIntervalMs <= groupWaitMs)

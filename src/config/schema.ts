@@ -1,4 +1,6 @@
 import * as v from 'valibot';
+import { CHANNELS, type ChannelName } from '../kinds/channels/registry.ts';
+import { SEVERITIES } from '../kinds/channels/severity.ts';
 import { integerSchema, textSchema } from '../kinds/fields.ts';
 import { probeSchema } from '../kinds/probes/registry.ts';
 import { type Address, ipFamily, parseAddress, parseHost } from '../lib/address.ts';
@@ -22,6 +24,7 @@ const EXPECTED = {
   allowedHosts: 'a host name without a port, such as "steadyport.example.com"',
   allow: 'an IP address, a CIDR block such as "192.0.2.0/24", or one of: loopback, private, any',
   engine: 'one of: auto, kernel, portable',
+  severity: 'one of: critical, warning, info',
   time: 'a time of day, "00:00" to "23:59"',
   timeZone: 'a time zone of the IANA\'s list, such as "Europe/Berlin"',
   quietHours: 'an object such as {"from": "22:00", "to": "07:00"}',
@@ -187,6 +190,20 @@ export const proxySchema = objectSchema(
       ),
       false,
     ),
+    alerts: v.optional(
+      v.pipe(
+        objectSchema({
+          afterMs: v.optional(
+            durationSchema(
+              0,
+              'The time that an outage of this port lasts before it is announced; default: that of `alerts` beside `proxies`',
+            ),
+          ),
+        }),
+        v.description('When people are told of this port'),
+      ),
+      {},
+    ),
     limits: v.optional(
       v.pipe(
         limitsSchema,
@@ -217,7 +234,7 @@ export const monitorSchema = objectSchema({
   failureThreshold: v.optional(
     countSchema(
       1,
-      'The number of failures in a row at which a port is down and a proxy that hangs is restarted, and of failures since it was last healthy at which there is an alert',
+      'The number of failures in a row at which a port is down and a proxy that hangs is restarted, and of failures since it was last healthy at which there is an ALERT in the log',
     ),
     3,
   ),
@@ -311,8 +328,52 @@ const quietHoursSchema = objectSchema(
   EXPECTED.quietHours,
 );
 
+/** The settings of one channel. */
+const channelSchema = objectSchema({
+  afterMs: v.optional(
+    durationSchema(
+      0,
+      'The time that an outage lasts at least before this channel hears of it, also when restarts were given up',
+    ),
+    0,
+  ),
+  minSeverity: v.optional(
+    v.pipe(
+      v.picklist(SEVERITIES, EXPECTED.severity),
+      v.description(
+        'The least severity that this channel hears of. The end of an outage goes where its beginning went',
+      ),
+    ),
+    'info',
+  ),
+});
+
+const channelsSchema = objectSchema(
+  Object.fromEntries(CHANNELS.map(({ name }) => [name, v.optional(channelSchema)])) as Readonly<
+    Record<ChannelName, v.OptionalSchema<typeof channelSchema, undefined>>
+  >,
+);
+
 /** The settings of the alerts; docs/alerts.md describes them. */
 export const alertsSchema = objectSchema({
+  afterMs: v.optional(
+    durationSchema(
+      0,
+      'The time that an outage lasts before it is announced; one that ends within it is only counted. 0: at once',
+    ),
+    60_000,
+  ),
+  ownFaultAfterMs: v.optional(
+    durationSchema(
+      0,
+      "The same for a fault that is not the application's, but of the proxy or of its port; at most afterMs",
+    ),
+    15_000,
+  ),
+  channels: v.optional(
+    v.pipe(channelsSchema, v.description('The channels that hear of less, or later, than the others')),
+    {},
+  ),
   groupWaitMs: v.optional(
     durationSchema(
       0,

@@ -88,7 +88,7 @@ const MAX_REASON_LENGTH = 500;
 
 /** Makes the view of a proxy for the alerts. */
 export const alertViewOf = (
-  { name, label, place, upstream }: ProxyConfig,
+  { name, label, place, upstream, alerts }: ProxyConfig,
   health: Health,
   checkReport: CheckReport | undefined,
   ending: string | null,
@@ -100,6 +100,7 @@ export const alertViewOf = (
   place,
   health,
   upstream: formatAddress(upstream),
+  afterMs: alerts.afterMs ?? null,
   detail: health.cause === null ? null : detailOf(health.cause, checkReport, ending),
   portOwner: portOwnerOf(checkReport),
   limits: Object.fromEntries(

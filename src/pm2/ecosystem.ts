@@ -45,7 +45,7 @@ export const isAppOf = (
   isSteadyportName(name) && env?.[REVISION] !== undefined && env['STEADYPORT_CONFIG'] === configPath;
 
 /**
- * The apps of the config, each with its {@link REVISION}. The monitor's revision includes the time at which `.env` was last
+ * The apps of the config, each with its {@link REVISION}. What a proxy's alerts are is the monitor's affair alone. The monitor's revision includes the time at which `.env` was last
  * changed and not a digest of the secrets: PM2's list would show the digest, and anybody could test guesses against it.
  */
 export const definePm2Apps = (config: Config, settings: Settings): readonly AppDefinition[] => {

@@ -33,7 +33,7 @@ test('the end and the return of an upstream are notified once each, also across 
   const upstream = await openUpstream();
   t.after(() => upstream.close());
   const proxy = { listen: `127.0.0.1:${port}`, upstream: `127.0.0.1:${upstream.port}` };
-  sandbox.configure([proxy], { http: `127.0.0.1:${httpPort}` }, { groupWaitMs: 500 });
+  sandbox.configure([proxy], { http: `127.0.0.1:${httpPort}` }, { afterMs: 0, groupWaitMs: 500 });
   writeFileSync(join(sandbox.folder, '.env'), `WEBHOOK_URL=${receiver.url}/secret\n`, { mode: 0o600 });
   await sandbox.pm2('start', ECOSYSTEM);
   await sandbox.proxyUntil(port, isUp);
@@ -92,7 +92,7 @@ test('a monitor that exits has stopped sending alerts before another one takes o
   sandbox.configure(
     [{ listen: `127.0.0.1:${await freePort()}`, upstream: '127.0.0.1:9' }],
     {},
-    { groupWaitMs: 0 },
+    { afterMs: 0, groupWaitMs: 0 },
   );
   writeFileSync(join(sandbox.folder, '.env'), `WEBHOOK_URL=${receiver.url}\n`, { mode: 0o600 });
   const monitor = (): ChildProcess => {

@@ -32,7 +32,7 @@ const rig = async (t: TestContext) => {
       { listen: `127.0.0.1:${closed}`, upstream: application, allow: [], optional: true },
     ],
     { http: `127.0.0.1:${httpPort}`, probeIntervalMs: 300, probeTimeoutMs: 200 },
-    { groupWaitMs: 300 },
+    { afterMs: 0, groupWaitMs: 300 },
   );
   // The metrics of notifications exist only when there is a channel.
   const receiver = await openReceiver(answer(200));

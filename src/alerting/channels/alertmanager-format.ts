@@ -1,4 +1,5 @@
-import type { Notification, NotificationKind, Severity } from '../policy/notification.ts';
+import type { Severity } from '../../kinds/channels/severity.ts';
+import type { Notification, NotificationKind } from '../policy/notification.ts';
 
 /** An alert in the format of Prometheus and Alertmanager. */
 export interface Alert {

@@ -1,9 +1,11 @@
 import type { Secret } from '../../config/secrets.ts';
+import type { ChannelName } from '../../kinds/channels/registry.ts';
 import type { Delivery } from '../delivery.ts';
 import type { ActiveAlert, Message } from '../policy/notification.ts';
 
 /** A channel that gets each message once, such as Slack. */
 export interface EventChannel {
+  readonly kind: ChannelName;
   /** Its name in the log, the status and the metrics' label `channel`. */
   readonly name: string;
   /** Tries once; never rejects; ends at its own time-out or soon after the signal aborts. */
@@ -12,6 +14,7 @@ export interface EventChannel {
 
 /** A channel that gets a state instead of events: all active alerts, and those that ended since it last accepted a list. */
 export interface StateChannel {
+  readonly kind: ChannelName;
   readonly name: string;
   /** Works like {@link EventChannel.send}. */
   sendAll(alerts: readonly ActiveAlert[], signal: AbortSignal): Promise<Delivery>;

@@ -1,4 +1,5 @@
-import type { Message, Severity } from '../policy/notification.ts';
+import type { Severity } from '../../kinds/channels/severity.ts';
+import type { Message } from '../policy/notification.ts';
 import type { EventSender } from './channel.ts';
 import {
   escapeToFit,

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { type EmailAddresses, emailAddressesOf } from '../../kinds/channels/email.ts';
-import type { Message, Notification, Severity } from '../policy/notification.ts';
+import type { Severity } from '../../kinds/channels/severity.ts';
+import type { Message, Notification } from '../policy/notification.ts';
 import { sendMail } from '../smtp-client.ts';
 import type { EventSender } from './channel.ts';
 import {

@@ -42,8 +42,9 @@ export const createChannels = (secrets: Secrets, pageUrl: PageUrl = () => null):
   const stateChannels: StateChannel[] = [];
   for (const { kind, name, secret } of receiversOf(secrets)) {
     const sender = SENDERS[kind];
-    if (sender.delivers === 'events') eventChannels.push({ name, send: createSend(sender, secret, pageUrl) });
-    else stateChannels.push({ name, sendAll: createSend(sender, secret, pageUrl) });
+    if (sender.delivers === 'events')
+      eventChannels.push({ kind, name, send: createSend(sender, secret, pageUrl) });
+    else stateChannels.push({ kind, name, sendAll: createSend(sender, secret, pageUrl) });
   }
   return { eventChannels, stateChannels };
 };

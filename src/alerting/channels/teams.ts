@@ -1,5 +1,6 @@
+import type { Severity } from '../../kinds/channels/severity.ts';
 import { isFinalStatus } from '../http-client.ts';
-import type { Message, Severity } from '../policy/notification.ts';
+import type { Message } from '../policy/notification.ts';
 import type { EventSender } from './channel.ts';
 import {
   countJsonBytes,

@@ -1,5 +1,6 @@
+import { SEVERITIES, type Severity } from '../../kinds/channels/severity.ts';
 import { formatDuration } from '../../lib/duration.ts';
-import type { Message, Notification, NotificationKind, Severity } from '../policy/notification.ts';
+import type { Message, Notification, NotificationKind } from '../policy/notification.ts';
 
 const HEADINGS: Readonly<Record<NotificationKind, string>> = {
   down: '🚨 Down',
@@ -97,16 +98,13 @@ export const omittedLines = (
 const namesOf = (notifications: readonly Notification[]): string =>
   notifications.map(({ proxy }) => proxy).join(', ');
 
-const SEVERITY_RANK: Readonly<Record<Severity, number>> = { critical: 0, warning: 1, info: 2 };
+const rankOf = (severity: Severity): number => SEVERITIES.indexOf(severity);
 
 /** The severity of the gravest notification. */
 export const gravestSeverity = (notifications: readonly Notification[]): Severity =>
   notifications
     .map(({ severity }) => severity)
-    .reduce(
-      (gravest, severity) => (SEVERITY_RANK[severity] < SEVERITY_RANK[gravest] ? severity : gravest),
-      'info',
-    );
+    .reduce((gravest, severity) => (rankOf(severity) < rankOf(gravest) ? severity : gravest), 'info');
 
 /**
  * Selects the notifications that fit into a message, the gravest first, and lists the others as omitted.
@@ -118,7 +116,7 @@ export const selectGravest = <T>(
   render: (notification: Notification) => T,
   length: (rendered: T) => number,
 ): { readonly shown: readonly T[]; readonly omitted: readonly Notification[] } => {
-  const sorted = notifications.toSorted((a, b) => SEVERITY_RANK[a.severity] - SEVERITY_RANK[b.severity]);
+  const sorted = notifications.toSorted((a, b) => rankOf(a.severity) - rankOf(b.severity));
   const shown: T[] = [];
   let lengthLeft = maxLength;
   for (const notification of sorted) {

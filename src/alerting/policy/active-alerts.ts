@@ -1,4 +1,5 @@
 import type * as v from 'valibot';
+import { isAtLeast, type Severity } from '../../kinds/channels/severity.ts';
 import { fields, listOf, recordOf, text } from '../../lib/stored-fields.ts';
 import { type AnnouncedState, announcedStateSchema, toResolvedAlert } from './announcement.ts';
 import { type ActiveAlert, activeAlertSchema } from './notification.ts';
@@ -16,12 +17,15 @@ export type ActiveAlertState = v.InferOutput<typeof activeAlertStateSchema>;
 /** The number of ended alerts that are kept for channels that do not accept them. */
 const MAX_RESOLVED = 200;
 
-/** The announced alerts that are active, and those that ended since the channel last accepted a list. */
+/** The announced alerts that are active and at least of this severity, and those that ended since the channel last accepted a list. */
 export const alertsFor = (
   { proxies, resolved }: ActiveAlertState,
   channel: string,
+  minSeverity: Severity = 'info',
 ): readonly ActiveAlert[] => {
-  const active = Object.values(proxies).flatMap(activeAlertsOf);
+  const active = Object.values(proxies)
+    .flatMap(activeAlertsOf)
+    .filter(({ notification }) => isAtLeast(notification.severity, minSeverity));
   const pending = resolved.filter(({ pendingFor }) => pendingFor.includes(channel)).map(({ alert }) => alert);
   // An alert that has begun again is sent without its previous end, which would end it.
   return [...active, ...pending.filter((ended) => !active.some((alert) => isSameAlert(alert, ended)))];

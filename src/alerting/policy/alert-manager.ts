@@ -6,6 +6,7 @@
 import type * as v from 'valibot';
 import { MONITOR_APP } from '../../config/app-names.ts';
 import { createHealth } from '../../health/state.ts';
+import { isAtLeast, type Severity } from '../../kinds/channels/severity.ts';
 import { isWithin } from '../../lib/duration.ts';
 import { count, fields, instant, orNull } from '../../lib/stored-fields.ts';
 import { activeAlertStateSchema, activeAlertsOf, addResolved, resolveAll } from './active-alerts.ts';
@@ -18,7 +19,7 @@ import {
 } from './announcement.ts';
 import { diffAnnouncements, initialAnnouncements, skipWhileSilenced } from './incident-tracker.ts';
 import { deferredSchema, NOTHING_DEFERRED, selectGroups } from './message-groups.ts';
-import type { Message, Notification } from './notification.ts';
+import { type Message, type Notification, subjectSeverity } from './notification.ts';
 import { problemNotification, removedNotification, solvedNotification } from './notifications.ts';
 import type { MonitorView, ProxyView } from './proxy-view.ts';
 
@@ -76,7 +77,7 @@ export const evaluate = (
     ...proxies.map((proxy) => diffProxy(previous, proxy, moment.now, policy)),
     ...diffRemoved(previous, proxies, moment.now),
     diffMonitor(previous, monitor, moment.now),
-  ];
+  ].map((change) => omitMinor(change, policy.minSeverity));
   const hasNotifications = changes.some(({ update }) => update.notifications.length > 0);
   const groupStartedAt = hasNotifications ? (previous.groupStartedAt ?? moment.now) : null;
   const isDue = groupStartedAt !== null && !isWithin(groupStartedAt, moment.now, policy.groupWaitMs);
@@ -117,6 +118,20 @@ interface ProxyChange {
   readonly announced: AnnouncedState;
   readonly update: ProxyUpdate;
 }
+
+/** Leaves out what is less severe. The announced state is the same, so that flapping is known to whoever hears of outages only. */
+const omitMinor = (change: ProxyChange, minSeverity: Severity): ProxyChange => ({
+  ...change,
+  update: {
+    ...change.update,
+    notifications: change.update.notifications.filter((notification) =>
+      isAtLeast(subjectSeverity(notification), minSeverity),
+    ),
+    resolved: change.update.resolved.filter(({ notification }) =>
+      isAtLeast(notification.severity, minSeverity),
+    ),
+  },
+});
 
 const isSilenced = ({ silenceEndsAt }: AlertState, now: number): boolean => silenceEndsAt > now;
 

@@ -1,7 +1,10 @@
 import type * as v from 'valibot';
-import { causeSchema } from '../../health/types.ts';
+import { isUpstreamFault } from '../../health/causes.ts';
+import { type Cause, causeSchema } from '../../health/types.ts';
+import type { Severity } from '../../kinds/channels/severity.ts';
 import { fields, flag, instant, listOf, orNull } from '../../lib/stored-fields.ts';
 import { type ActiveAlert, type Notification, notificationSchema } from './notification.ts';
+import type { ProxyView } from './proxy-view.ts';
 
 const announcementSchema = fields({
   notification: notificationSchema,
@@ -26,11 +29,30 @@ export const announcedStateSchema = fields({
 export type AnnouncedState = v.InferOutput<typeof announcedStateSchema>;
 
 export interface AnnouncementPolicy {
+  /** The time that an outage lasts before it is announced, in milliseconds; 0: at once. */
+  readonly afterMs: number;
+  /** The same for a fault that is not the upstream's; `afterMs` where that is shorter. */
+  readonly ownFaultAfterMs: number;
+  /** The time that every outage lasts at least, also one that was given up; 0: there is no such time. */
+  readonly minAgeMs: number;
+  /** The least severity of what is announced. */
+  readonly minSeverity: Severity;
   /** The time between two reminders while a port is down or flaps; 0: no reminders. */
   readonly repeatIntervalMs: number;
   /** More than `threshold` failures within `windowMs` are announced as flapping, once. */
   readonly flapping: { readonly threshold: number; readonly windowMs: number };
 }
+
+/** The time that an outage of this cause must have lasted before it is announced, in milliseconds. */
+export const patienceMs = (
+  proxy: Pick<ProxyView, 'afterMs'>,
+  cause: Cause,
+  { afterMs, ownFaultAfterMs, minAgeMs }: AnnouncementPolicy,
+): number => {
+  const outageMs = proxy.afterMs ?? afterMs;
+  const causeMs = isUpstreamFault(cause) ? outageMs : Math.min(outageMs, ownFaultAfterMs);
+  return Math.max(causeMs, minAgeMs);
+};
 
 /** The notifications to send about a port, and its announced state after them. */
 export interface Update {

@@ -1,9 +1,11 @@
+import type { Incident } from '../../health/state.ts';
 import type { Cause } from '../../health/types.ts';
 import { isWithin } from '../../lib/duration.ts';
 import {
   type AnnouncedState,
   type AnnouncementPolicy,
   announce,
+  patienceMs,
   toResolvedAlert,
   type Update,
   unchanged,
@@ -74,6 +76,13 @@ type ApplyRule = (update: Update, context: RuleContext) => Update;
 const hasGivenUp = ({ health: { incident, breaker } }: ProxyView): boolean =>
   incident !== null && breaker.openCount > 0;
 
+/** True when the incident is an alert, and has lasted so long that people are to hear of it. What was given up, at once. */
+const isNews = (incident: Incident, { proxy, now, policy }: RuleContext): boolean => {
+  const { startedAt, cause, alerted } = incident;
+  if (hasGivenUp(proxy)) return !isWithin(startedAt, now, policy.minAgeMs);
+  return alerted && !isWithin(startedAt, now, patienceMs(proxy, cause, policy));
+};
+
 /**
  * Announces the end of the announced outage. It is the first rule: people must hear of the end of an outage before the start of
  * the next one.
@@ -90,10 +99,11 @@ const announceRecovery: ApplyRule = (update, { proxy, now }) => {
 
 /**
  * Announces the incidents that began and ended since the last evaluation. An outage that ended before it was announced, or a
- * restart, is one notification. It comes before newer events.
+ * restart, is one notification. It comes before newer events. One that was shorter than the patience is no news, though a
+ * proxy that is restarted again and again is.
  */
 const announcePastIncidents: ApplyRule = (update, context) => {
-  const { proxy, previous } = context;
+  const { proxy, previous, policy } = context;
   const { history, state } = proxy.health;
   const { lastHandledStartedAt } = update.announced;
   const lastHandledIndex = history.findLastIndex(({ startedAt }) => startedAt === lastHandledStartedAt);
@@ -110,9 +120,11 @@ const announcePastIncidents: ApplyRule = (update, context) => {
   for (const past of unannounced) {
     const isRestart = past.hasNewProcess && state !== 'stopped';
     if (!past.alerted && !isRestart) continue;
+    const isLong = past.endedAt - past.startedAt >= patienceMs(proxy, past.cause, policy);
+    if (isLong || isRestart) next = recordFailure(next, past, context);
+    if (!isLong || next.announced.flapping !== null) continue;
     const notification = past.alerted ? outageNotification(proxy, past) : restartedNotification(proxy, past);
-    next = recordFailure(next, past, context);
-    if (next.announced.flapping === null) next = announce(next, notification, {});
+    next = announce(next, notification, {});
   }
   return next;
 };
@@ -145,16 +157,15 @@ const resolveFlapping: ApplyRule = (
 };
 
 /**
- * Announces an incident once, when it has reached the alert threshold or was given up. After too many failures it announces
- * flapping instead.
+ * Announces an incident once, when it is news. After too many failures it announces flapping instead, unless the port was
+ * given up.
  */
 const announceOutage: ApplyRule = (update, context) => {
   const { proxy, now } = context;
   const { incident } = proxy.health;
-  const shouldAnnounce = incident !== null && (incident.alerted || hasGivenUp(proxy));
-  if (!shouldAnnounce || update.announced.outage) return update;
+  if (incident === null || update.announced.outage || !isNews(incident, context)) return update;
   const recorded = recordFailure(update, incident, context);
-  if (recorded.announced.flapping) return recorded;
+  if (recorded.announced.flapping && !hasGivenUp(proxy)) return recorded;
   const isNewlyGivenUp = hasGivenUp(proxy) && !update.announced.isGivenUp;
   const notification = isNewlyGivenUp
     ? givenUpNotification(proxy, incident)
@@ -173,6 +184,8 @@ const announceGivenUp: ApplyRule = (update, { proxy }) => {
   const isGivenUp = hasGivenUp(proxy);
   if (isGivenUp === update.announced.isGivenUp) return update;
   const { incident } = proxy.health;
+  // The rule before announces it in time, as given up.
+  if (isGivenUp && update.announced.outage === null) return update;
   return isGivenUp && incident
     ? announce(update, givenUpNotification(proxy, incident), { isGivenUp })
     : { ...update, announced: { ...update.announced, isGivenUp } };

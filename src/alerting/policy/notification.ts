@@ -1,5 +1,6 @@
 import type * as v from 'valibot';
 import { causeSchema } from '../../health/types.ts';
+import { SEVERITIES, type Severity } from '../../kinds/channels/severity.ts';
 import { fields, instant, listOf, oneOf, orNull, text, withDefault } from '../../lib/stored-fields.ts';
 
 const kindSchema = oneOf([
@@ -20,13 +21,9 @@ const kindSchema = oneOf([
 /** The events of a port, or of the monitor, that a notification announces. */
 export type NotificationKind = v.InferOutput<typeof kindSchema>;
 
-const severitySchema = oneOf(['critical', 'warning', 'info']);
-
-export type Severity = v.InferOutput<typeof severitySchema>;
-
 export const notificationSchema = fields({
   kind: kindSchema,
-  severity: severitySchema,
+  severity: oneOf(SEVERITIES),
   /** The PM2 app's name, `tcp-proxy-<port>`; `proxy-monitor` for what concerns the machine. */
   proxy: text,
   label: text,
@@ -48,6 +45,13 @@ export const notificationSchema = fields({
 
 /** One announcement about one port, in words and in figures. Instants are wall-clock milliseconds. */
 export type Notification = v.InferOutput<typeof notificationSchema>;
+
+/**
+ * The severity of what a notification is about: the end of an outage is as important as the outage, since whoever has heard
+ * of one waits for the other.
+ */
+export const subjectSeverity = ({ kind, severity }: Notification): Severity =>
+  kind === 'recovered' ? 'critical' : kind === 'steady' ? 'warning' : severity;
 
 export const messageSchema = fields({
   /** The same in every try, so that a receiver can recognize a duplicate. */

@@ -12,6 +12,8 @@ export interface ProxyView {
   /** "port 6274". */
   readonly place: string;
   readonly upstream: string;
+  /** Its own time that an outage lasts before it is announced, in milliseconds; null: that of the policy. */
+  readonly afterMs: number | null;
   readonly health: Health;
   /** The result of the failed check, or the way in which the process ended. */
   readonly detail: string | null;

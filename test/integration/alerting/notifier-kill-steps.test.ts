@@ -58,7 +58,7 @@ const runNotifier = async (
     const notifier = startNotifier({
       path,
       config: alertsConfig({ groupWaitMs: 20 }),
-      channels: { eventChannels: [{ name: 'webhook', send }], stateChannels: [] },
+      channels: { eventChannels: [{ kind: 'webhook', name: 'webhook', send }], stateChannels: [] },
       log: () => {},
       clock,
       proxies: () => [proxyViewOf(health())],

@@ -71,7 +71,7 @@ const runNotifier = async (
     const notifier = startNotifier({
       path: path + '/alerts.json',
       config: ${JSON.stringify(alertsConfig({ groupWaitMs: 20 }))},
-      channels: { eventChannels: [{ name: channel.name, send }], stateChannels: [] },
+      channels: { eventChannels: [{ ...channel, send }], stateChannels: [] },
       log: (event, text) => writeSync(2, text + '\\n'),
       proxies: () => [proxyViewOf(health())],
     });

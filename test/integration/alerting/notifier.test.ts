@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import type { Delivery } from '../../../src/alerting/delivery.ts';
 import { createChannel, createDesk, createLevel, REFUSED } from '../../support/alerting/fake-receivers.ts';
 
@@ -339,4 +339,124 @@ test('an error of the evaluation is logged once with its stack, and the next eva
     desk.log.map((line) => line.replace(/ .*/, '')),
     ['alerts_error', 'alerts_error_over'],
   );
+});
+
+describe('with the patience of the defaults', () => {
+  const PATIENT = { afterMs: undefined };
+
+  test('a day of a development server that is restarted 40 times is no message, and an outage of two minutes in it is two', async () => {
+    const desk = createDesk(PATIENT);
+    const [slack, webhook] = [createChannel('slack'), createChannel('webhook')];
+    const level = createLevel(desk.clock);
+    const notifier = desk.start([slack, webhook], [level]);
+    const outage = async (ms: number): Promise<void> => {
+      desk.fall();
+      notifier.evaluateSoon();
+      await desk.clock.pass(ms);
+      desk.rise();
+      notifier.evaluateSoon();
+    };
+    const restarts = async (count: number, pauseMs: number): Promise<void> => {
+      for (let done = 0; done < count; done += 1) {
+        await outage(1_500);
+        await desk.clock.pass(pauseMs);
+      }
+    };
+    await restarts(5, 10_000);
+    await restarts(15, 36 * MINUTE_MS);
+    assert.deepEqual([slack.tries, webhook.tries, level.tries.length], [[], [], 0]);
+    await outage(2 * MINUTE_MS);
+    await restarts(20, 36 * MINUTE_MS);
+    assert.deepEqual([slack.tries, webhook.tries], [OUTAGE, OUTAGE]);
+    assert.deepEqual(
+      level.tries.map(({ alerts }) => alerts.map(({ endsAt }) => endsAt !== null)),
+      [[false], [true]],
+    );
+  });
+
+  test('an outage that waits when the monitor is killed is neither lost nor told twice', async () => {
+    const desk = createDesk(PATIENT);
+    const slack = createChannel('slack');
+    desk.start([slack]);
+    desk.fall();
+    await desk.clock.pass(30_000);
+    desk.kill();
+    await desk.clock.pass(20_000);
+    desk.start([slack]);
+    await desk.clock.pass(9_000);
+    assert.deepEqual(slack.tries, []);
+    await desk.clock.pass(10_000);
+    assert.deepEqual(slack.tries, ['down 6274']);
+    desk.kill();
+    desk.start([slack]);
+    await desk.clock.pass(MINUTE_MS);
+    desk.rise();
+    await desk.clock.pass(MINUTE_MS);
+    assert.deepEqual(slack.tries, OUTAGE);
+  });
+
+  test('chat hears after a minute, a pager after ten, and only whoever heard of an outage hears of its end', async () => {
+    const desk = createDesk({
+      ...PATIENT,
+      channels: { telegram: { afterMs: 10 * MINUTE_MS, minSeverity: 'critical' } },
+    });
+    const [slack, telegram] = [createChannel('slack'), createChannel('telegram')];
+    desk.start([slack, telegram]);
+    const outage = async (minutes: number): Promise<void> => {
+      desk.fall();
+      await desk.clock.pass(minutes * MINUTE_MS);
+      desk.rise();
+      await desk.clock.pass(20 * MINUTE_MS);
+    };
+    await outage(9);
+    assert.deepEqual([slack.tries, telegram.tries], [OUTAGE, []]);
+    await outage(11);
+    assert.deepEqual([slack.tries, telegram.tries], [[...OUTAGE, ...OUTAGE], OUTAGE]);
+  });
+
+  test('a channel that gets settings of its own goes on from what it has heard, and the next monitor knows that', async () => {
+    const slack = createChannel('slack');
+    const desk = createDesk();
+    const first = desk.start([slack]);
+    desk.fall();
+    await desk.clock.pass(10_000);
+    await first.stop();
+    desk.configure({ channels: { slack: { afterMs: 5 * MINUTE_MS } } });
+    const second = desk.start([slack]);
+    await desk.clock.pass(10 * MINUTE_MS);
+    await second.stop();
+    desk.rise();
+    desk.start([slack]);
+    await desk.clock.pass(10_000);
+    assert.deepEqual(slack.tries, OUTAGE);
+  });
+
+  test('a silence holds a channel with settings of its own, too', async () => {
+    const desk = createDesk({ channels: { slack: { afterMs: 60_000 } } });
+    const slack = createChannel('slack');
+    const notifier = desk.start([slack]);
+    notifier.silence(30);
+    desk.fall();
+    await desk.clock.pass(20 * MINUTE_MS);
+    assert.deepEqual(slack.tries, []);
+    notifier.silence(0);
+    await desk.clock.pass(10_000);
+    assert.deepEqual(slack.tries, ['down 6274']);
+  });
+
+  test('Alertmanager with settings of its own gets what is due for it, and its ends', async () => {
+    const desk = createDesk({ channels: { alertmanager: { afterMs: 60_000, minSeverity: 'critical' } } });
+    const level = createLevel(desk.clock);
+    desk.start([], [level]);
+    desk.fall();
+    await desk.clock.pass(59_000);
+    assert.equal(level.tries.length, 0);
+    await desk.clock.pass(20_000);
+    desk.rise();
+    await desk.clock.pass(20 * MINUTE_MS);
+    assert.deepEqual(
+      level.tries.map(({ alerts }) => alerts.map(({ endsAt }) => endsAt !== null)),
+      [[false], [true]],
+    );
+  });
 });

@@ -10,7 +10,12 @@ import { createHealth, type Health, type Incident, type PastIncident } from '../
 import type { Cause } from '../../../src/health/types.ts';
 import type { MonitorProblem } from '../../../src/status/monitor-problem.ts';
 
+/** That of the defaults, but without patience. */
 export const POLICY: AlertPolicy = {
+  afterMs: 0,
+  ownFaultAfterMs: 0,
+  minAgeMs: 0,
+  minSeverity: 'info',
   groupWaitMs: 5_000,
   repeatIntervalMs: 14_400_000,
   flapping: { threshold: 4, windowMs: 600_000 },
@@ -23,6 +28,7 @@ export const proxyViewOf = (health: Health, port = 6274): ProxyView => ({
   label: `port ${port}`,
   place: `port ${port}`,
   upstream: `localhost:${port}`,
+  afterMs: null,
   health,
   detail: null,
   portOwner: null,
@@ -62,8 +68,8 @@ const inShort = ({ kind, proxy }: Notification): string => `${kind} ${proxy.repl
 
 /** A set of ports, and what is announced of them as time goes on. */
 export interface AlertScenario {
-  /** What the monitor knows of a port from now on. */
-  set(health: Partial<Health>, port?: number): void;
+  /** What the monitor knows of a port from now on, and what its config says. */
+  set(health: Partial<Health>, port?: number, view?: Partial<ProxyView>): void;
   /** The port goes down, past the alert threshold at once. */
   fall(port?: number, cause?: Cause): void;
   rise(port?: number): void;
@@ -86,11 +92,15 @@ export const startAlertScenario = (
   policy: Partial<AlertPolicy> = {},
 ): AlertScenario => {
   const healths = new Map(ports.map((port) => [port, { ...createHealth(0), state: 'up' } as Health]));
+  const views = new Map<number, Partial<ProxyView>>();
   let nowMs = 0;
   const messages: Message[] = [];
   const healthOf = (port: number): Health => healths.get(port) ?? createHealth(0);
   const evaluateNow = (): readonly Message[] => {
-    const proxies = [...healths].map(([port, health]) => proxyViewOf(health, port));
+    const proxies = [...healths].map(([port, health]) => ({
+      ...proxyViewOf(health, port),
+      ...views.get(port),
+    }));
     const moment = { now: nowMs, isQuiet: scenario.isQuiet, runId: 'run' };
     const monitor = { host: '', problems: scenario.problems };
     const next = evaluate(scenario.state, proxies, moment, { ...POLICY, ...policy }, monitor);
@@ -104,7 +114,10 @@ export const startAlertScenario = (
     problems: [],
     messages,
     now: () => nowMs,
-    set: (change, port = 6274) => healths.set(port, { ...healthOf(port), ...change }),
+    set: (change, port = 6274, view = {}) => {
+      healths.set(port, { ...healthOf(port), ...change });
+      views.set(port, { ...views.get(port), ...view });
+    },
     fall: (port = 6274, cause = 'upstream_down') =>
       scenario.set({ state: 'down', cause, incident: incident(nowMs, { cause }) }, port),
     rise: (port = 6274) => {

@@ -9,6 +9,7 @@ import type { ActiveAlert, Message } from '../../../src/alerting/policy/notifica
 import type { ProxyView } from '../../../src/alerting/policy/proxy-view.ts';
 import { type AlertsConfig, parseConfig } from '../../../src/config/config.ts';
 import { createHealth, type Health } from '../../../src/health/state.ts';
+import type { ChannelName } from '../../../src/kinds/channels/registry.ts';
 import { tempFolder } from '../temp-dir.ts';
 import { incident, past, proxyViewOf } from './alert-scenario.ts';
 
@@ -58,8 +59,9 @@ export interface FakeChannel extends EventChannel {
   answer: (message: Message) => Promise<Delivery>;
 }
 
-export const createChannel = (name: string): FakeChannel => {
+export const createChannel = (name: ChannelName): FakeChannel => {
   const channel: FakeChannel = {
+    kind: name,
     name,
     tries: [],
     answer: async () => ({ ok: true }),
@@ -81,6 +83,7 @@ export interface FakeLevel extends StateChannel {
 
 export const createLevel = (clock: Clock, name = 'alertmanager'): FakeLevel => {
   const level: FakeLevel = {
+    kind: 'alertmanager',
     name,
     tries: [],
     answer: { ok: true },
@@ -92,8 +95,12 @@ export const createLevel = (clock: Clock, name = 'alertmanager'): FakeLevel => {
   return level;
 };
 
+/** The config of the alerts, by default without patience. */
 export const alertsConfig = (alerts: object = {}): AlertsConfig => {
-  const parsed = parseConfig({ proxies: [{ listen: '6274', upstream: 'localhost:6274' }], alerts });
+  const parsed = parseConfig({
+    proxies: [{ listen: '6274', upstream: 'localhost:6274' }],
+    alerts: { afterMs: 0, ...alerts },
+  });
   assert.ok(parsed.ok);
   return parsed.config.alerts;
 };
@@ -103,6 +110,8 @@ export const createDesk = (alerts: object = {}) => {
   const clock = createClock();
   const log: string[] = [];
   const path = join(tempFolder(), 'alerts.json');
+  let settings = alerts;
+  let killed = new AbortController();
   let health: Health = { ...createHealth(clock.now()), state: 'up' };
   const proxies = (): readonly ProxyView[] => [proxyViewOf(health)];
   return {
@@ -118,15 +127,24 @@ export const createDesk = (alerts: object = {}) => {
       stateChannels: readonly StateChannel[] = [],
       alertsFile = path,
       onView = (view: ProxyView): ProxyView => view,
-    ): Notifier =>
-      startNotifier({
+    ): Notifier => {
+      killed = new AbortController();
+      const { signal } = killed;
+      return startNotifier({
         path: alertsFile,
-        config: alertsConfig(alerts),
+        config: alertsConfig(settings),
         channels: { eventChannels, stateChannels },
         proxies: () => proxies().map(onView),
-        clock,
+        clock: { ...clock, after: (ms, run) => clock.after(ms, () => signal.aborted || run()) },
         log: (event, text) => log.push(`${event} ${text}`),
-      }),
+      });
+    },
+    /** The end of the last notifier by SIGKILL: it does nothing more. */
+    kill: () => killed.abort(),
+    /** Changes the config for the next notifier. */
+    configure: (next: object) => {
+      settings = next;
+    },
     fall: () => {
       health = { ...health, state: 'down', cause: 'upstream_down', incident: incident(clock.now()) };
     },

@@ -36,6 +36,7 @@ test('two addresses are enough: every other key has its default', () => {
         logOpen: false,
         engine: 'auto',
         optional: false,
+        alerts: {},
         limits: {
           memoryBytes: { warn: 268_435_456, restart: 536_870_912 },
           cpuPercent: { warn: 90, restart: 0 },
@@ -59,6 +60,9 @@ test('two addresses are enough: every other key has its default', () => {
     },
     host: hostname(),
     alerts: {
+      afterMs: 60_000,
+      ownFaultAfterMs: 15_000,
+      channels: {},
       groupWaitMs: 5_000,
       repeatIntervalMs: 14_400_000,
       flapping: { threshold: 4, windowMs: 600_000 },
@@ -133,6 +137,11 @@ test('what is written is kept, at the ends of its range too', () => {
   assert.deepEqual(config.monitor, monitor);
   for (const [key, value] of Object.entries(proxy))
     assert.deepEqual(Object.entries(config.proxies[0] ?? {}).find(([name]) => name === key)?.[1], value, key);
+});
+
+test('no patience at all needs one key', () => {
+  const { alerts } = parse({ proxies: [UI], alerts: { afterMs: 0 } });
+  assert.equal(alerts.afterMs, 0);
 });
 
 test('no reminders are compatible with every group window', () => {
