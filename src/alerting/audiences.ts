@@ -11,6 +11,8 @@ import type { AlertFile } from './store.ts';
 export interface Audience {
   /** The kind of its channels; null for the channels without settings of their own. */
   readonly kind: ChannelName | null;
+  /** The names of all its channels. */
+  readonly channels: readonly string[];
   /** The names of its event channels. */
   readonly eventChannels: readonly string[];
   readonly policy: AlertPolicy;
@@ -30,14 +32,18 @@ export const audiencesOf = (
     const isMember = (channel: { readonly kind: ChannelName }): boolean =>
       (settings[channel.kind] === undefined ? null : channel.kind) === kind;
     const { afterMs: minAgeMs = 0, minSeverity = 'info' } = kind === null ? {} : (settings[kind] ?? {});
+    const namesOf = (
+      all: readonly { readonly kind: ChannelName; readonly name: string }[],
+    ): readonly string[] => all.filter(isMember).map(({ name }) => name);
     return {
       kind,
-      eventChannels: eventChannels.filter(isMember).map(({ name }) => name),
+      channels: namesOf([...eventChannels, ...stateChannels]),
+      eventChannels: namesOf(eventChannels),
       policy: {
         ...config,
         minAgeMs,
         minSeverity,
-        stateChannels: stateChannels.filter(isMember).map(({ name }) => name),
+        stateChannels: namesOf(stateChannels),
       },
     };
   };

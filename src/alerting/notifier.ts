@@ -7,16 +7,18 @@ import { inspect } from 'node:util';
 import type { AlertsConfig } from '../config/config.ts';
 import { createEdgeLogger } from '../lib/edge-logger.ts';
 import type { Log } from '../logging/logger.ts';
-import type { AlertsStatus } from '../status/snapshot.ts';
+import type { AlertsStatus, HeldBack } from '../status/snapshot.ts';
 import { createDebug } from '../system/debug.ts';
-import { type Audiences, announcedTo, audiencesOf, withAnnounced } from './audiences.ts';
+import { type Audience, type Audiences, announcedTo, audiencesOf, withAnnounced } from './audiences.ts';
 import type { Channels } from './channels/channel.ts';
 import { type Clock, SYSTEM_CLOCK } from './clock.ts';
 import { Deliveries } from './deliveries.ts';
 import type { DeliveryCounts } from './delivery.ts';
-import { evaluate, INITIAL_ALERT_STATE, silence } from './policy/alert-manager.ts';
+import { type AlertState, evaluate, INITIAL_ALERT_STATE, silence } from './policy/alert-manager.ts';
 import { enqueue, removeUnconfigured } from './policy/delivery-queue.ts';
+import { initialAnnouncements } from './policy/incident-tracker.ts';
 import type { Message } from './policy/notification.ts';
+import { heldBackOf } from './policy/patience.ts';
 import type { MonitorView, ProxyView } from './policy/proxy-view.ts';
 import { createQuietHours } from './policy/quiet-hours.ts';
 import { type AlertFile, type AlertStore, openAlertStore } from './store.ts';
@@ -86,6 +88,10 @@ export const startNotifier = (deps: NotifierDeps): Notifier => {
       const { silenceEndsAt } = store.read().alertState;
       return {
         silenceEndsAt: silenceEndsAt > clock.now() ? silenceEndsAt : null,
+        heldBack: evaluator.heldBack(),
+        deferred: Math.max(
+          ...audiences.map((audience) => countDeferred(announcedTo(store.read(), audience))),
+        ),
         channels: deliveries.channelStatus(),
       };
     },
@@ -107,6 +113,8 @@ interface EvaluatorDeps {
 interface Evaluator {
   evaluateNow(): void;
   evaluateSoon(): void;
+  /** What the last evaluation held back. */
+  heldBack(): readonly HeldBack[];
   stop(): void;
 }
 
@@ -121,6 +129,7 @@ const createEvaluator = (
     onFail: (error) => log('alerts_error', '⚠️  The alerts cannot be evaluated; trying again', { error }),
     onRecover: () => log('alerts_error_over', 'The alerts can be evaluated again'),
   });
+  let heldBack: readonly HeldBack[] = [];
   let isStopped = false;
   let lastEvaluatedAt = clock.now();
   let cancelTimer = (): void => {};
@@ -138,6 +147,9 @@ const createEvaluator = (
       file = { ...file, ...withAnnounced(file, audience, next.state), outbox };
     }
     store.update(file);
+    heldBack = audiences.flatMap((audience) =>
+      heldBackFrom(audience, announcedTo(file, audience), views, now),
+    );
   };
 
   const msUntilNext = (now: number): number => {
@@ -170,6 +182,7 @@ const createEvaluator = (
 
   return {
     evaluateNow,
+    heldBack: () => heldBack,
     evaluateSoon: () => evaluateIn(Math.max(0, DEBOUNCE_MS - Math.abs(clock.now() - lastEvaluatedAt))),
     stop: () => {
       isStopped = true;
@@ -177,6 +190,22 @@ const createEvaluator = (
     },
   };
 };
+
+const heldBackFrom = (
+  { channels, policy }: Audience,
+  { proxies: announced }: AlertState,
+  proxies: readonly ProxyView[],
+  now: number,
+): readonly HeldBack[] =>
+  channels.length === 0
+    ? []
+    : proxies.flatMap((proxy) => {
+        const held = heldBackOf(announced[proxy.name] ?? initialAnnouncements(proxy), proxy, now, policy);
+        return held ? [{ ...held, channels }] : [];
+      });
+
+const countDeferred = ({ deferred }: AlertState): number =>
+  deferred.notifications.length + deferred.omittedCount;
 
 const silenceAll = ({ alertState, ownStates }: AlertFile, endsAt: number): Partial<AlertFile> => ({
   alertState: silence(alertState, endsAt),

@@ -311,6 +311,10 @@ const flappingSchema = objectSchema({
     ),
     600_000,
   ),
+  afterMs: v.optional(
+    durationSchema(0, 'The time that an outage of a flapping port lasts before it is announced all the same'),
+    120_000,
+  ),
 });
 
 const quietHoursSchema = objectSchema(

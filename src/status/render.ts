@@ -5,7 +5,7 @@ import { pm2Command } from '../lib/command-lines.ts';
 import { formatDuration } from '../lib/duration.ts';
 import { MONITOR_PROBLEM_KINDS } from './monitor-problem.ts';
 import { describeRefusals } from './refusals.ts';
-import type { AlertsStatus, MonitorStatus, ProxyStatus, Snapshot } from './snapshot.ts';
+import type { AlertsStatus, HeldBack, MonitorStatus, ProxyStatus, Snapshot } from './snapshot.ts';
 import { causeWordOf, headlineOf, isHealthy, isUnmanaged, plural, problemsOf } from './summary.ts';
 import { truncate, wrap, wrapLine } from './text-layout.ts';
 
@@ -246,15 +246,34 @@ const renderMonitor = (
 const renderProblems = (monitor: MonitorStatus): string[] =>
   problemsOf(monitor).map(({ kind, text }) => `! ${MONITOR_PROBLEM_KINDS[kind].label}  ${text}`);
 
-/** A line about the alerts; none while there is no silence, no channel has a problem and no message waits. */
-const renderAlerts = ({ silenceEndsAt, channels }: AlertsStatus, now: number): string[] => {
+/** Lines about the alerts; none while there is no silence, no channel has a problem, and nothing waits or is held back. */
+const renderAlerts = (
+  { silenceEndsAt, heldBack = [], deferred = 0, channels }: AlertsStatus,
+  now: number,
+): string[] => {
   const silence =
     silenceEndsAt === null ? [] : [`silenced for ${formatDuration(Math.max(0, silenceEndsAt - now))}`];
   const channelProblems = channels
     .filter(({ waiting, problem }) => waiting > 0 || problem !== null)
     .map(({ name, waiting, problem }) => `${name}: ${waiting} waiting${problem ? ` (${problem})` : ''}`);
-  const parts = [...silence, ...channelProblems];
-  return parts.length === 0 ? [] : [`! alerts  ${parts.join('  ')}`];
+  const quiet = deferred === 0 ? [] : [`${deferred} of the quiet hours come when they end`];
+  const parts = [...silence, ...quiet, ...channelProblems];
+  return [
+    ...(parts.length === 0 ? [] : [`! alerts  ${parts.join('  ')}`]),
+    ...heldBack.slice(0, MAX_HELD_BACK).map((held) => renderHeldBack(held, now)),
+    ...(heldBack.length > MAX_HELD_BACK ? [`! alerts  … and ${heldBack.length - MAX_HELD_BACK} more`] : []),
+  ];
+};
+
+const MAX_HELD_BACK = 5;
+
+const renderHeldBack = ({ proxy, reason, dueAt, channels }: HeldBack, now: number): string => {
+  const subject = reason === 'flapping' ? `${proxy} comes and goes` : `${proxy} has just gone down`;
+  const due =
+    dueAt === null
+      ? 'nothing is sent of it until an outage lasts'
+      : `sent in ${formatDuration(Math.max(0, dueAt - now))}, if it stays down`;
+  return `! alerts  ${subject}: ${due} (${channels.join(', ')})`;
 };
 
 const renderMonitorProblem = ({ monitorProblem }: Snapshot): string[] => {

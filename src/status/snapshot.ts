@@ -48,9 +48,25 @@ export interface MonitorStatus {
   readonly alerts: AlertsStatus;
 }
 
+/** What is known of a port, and not announced for now. */
+export interface HeldBack {
+  readonly proxy: string;
+  /** `patience`: its outage has not lasted long enough. `flapping`: it comes and goes, which was announced once. */
+  readonly reason: 'patience' | 'flapping';
+  /** The beginning of the outage, or of the flapping. */
+  readonly since: number;
+  /** The time at which the outage will be announced when it goes on; null while there is none. */
+  readonly dueAt: number | null;
+  /** The channels that are to hear of it then. */
+  readonly channels: readonly string[];
+}
+
 export interface AlertsStatus {
   /** Null while alerts are not silenced. */
   readonly silenceEndsAt: number | null;
+  readonly heldBack: readonly HeldBack[];
+  /** The number of notices that wait for the end of the quiet hours. */
+  readonly deferred: number;
   readonly channels: readonly {
     readonly name: string;
     /** The number of messages that wait for the channel. */
@@ -60,7 +76,7 @@ export interface AlertsStatus {
   }[];
 }
 
-export const NO_ALERTS: AlertsStatus = { silenceEndsAt: null, channels: [] };
+export const NO_ALERTS: AlertsStatus = { silenceEndsAt: null, heldBack: [], deferred: 0, channels: [] };
 
 export interface ProxyStatus {
   readonly name: string;

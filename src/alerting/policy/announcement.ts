@@ -1,10 +1,8 @@
 import type * as v from 'valibot';
-import { isUpstreamFault } from '../../health/causes.ts';
-import { type Cause, causeSchema } from '../../health/types.ts';
+import { causeSchema } from '../../health/types.ts';
 import type { Severity } from '../../kinds/channels/severity.ts';
 import { fields, flag, instant, listOf, orNull } from '../../lib/stored-fields.ts';
 import { type ActiveAlert, type Notification, notificationSchema } from './notification.ts';
-import type { ProxyView } from './proxy-view.ts';
 
 const announcementSchema = fields({
   notification: notificationSchema,
@@ -39,20 +37,12 @@ export interface AnnouncementPolicy {
   readonly minSeverity: Severity;
   /** The time between two reminders while a port is down or flaps; 0: no reminders. */
   readonly repeatIntervalMs: number;
-  /** More than `threshold` failures within `windowMs` are announced as flapping, once. */
-  readonly flapping: { readonly threshold: number; readonly windowMs: number };
+  /**
+   * More than `threshold` failures within `windowMs` are announced as flapping, once; from then on only an outage that lasts
+   * `afterMs` is.
+   */
+  readonly flapping: { readonly threshold: number; readonly windowMs: number; readonly afterMs: number };
 }
-
-/** The time that an outage of this cause must have lasted before it is announced, in milliseconds. */
-export const patienceMs = (
-  proxy: Pick<ProxyView, 'afterMs'>,
-  cause: Cause,
-  { afterMs, ownFaultAfterMs, minAgeMs }: AnnouncementPolicy,
-): number => {
-  const outageMs = proxy.afterMs ?? afterMs;
-  const causeMs = isUpstreamFault(cause) ? outageMs : Math.min(outageMs, ownFaultAfterMs);
-  return Math.max(causeMs, minAgeMs);
-};
 
 /** The notifications to send about a port, and its announced state after them. */
 export interface Update {

@@ -1,11 +1,9 @@
-import type { Incident } from '../../health/state.ts';
 import type { Cause } from '../../health/types.ts';
 import { isWithin } from '../../lib/duration.ts';
 import {
   type AnnouncedState,
   type AnnouncementPolicy,
   announce,
-  patienceMs,
   toResolvedAlert,
   type Update,
   unchanged,
@@ -21,6 +19,7 @@ import {
   steadyNotification,
   warningNotification,
 } from './notifications.ts';
+import { hasGivenUp, isNews, patienceMs } from './patience.ts';
 import type { ProxyView } from './proxy-view.ts';
 
 /** The announced state of a new port: its past incidents count as handled. */
@@ -73,16 +72,6 @@ interface RuleContext {
 /** Adds what one rule announces to the update. */
 type ApplyRule = (update: Update, context: RuleContext) => Update;
 
-const hasGivenUp = ({ health: { incident, breaker } }: ProxyView): boolean =>
-  incident !== null && breaker.openCount > 0;
-
-/** True when the incident is an alert, and has lasted so long that people are to hear of it. What was given up, at once. */
-const isNews = (incident: Incident, { proxy, now, policy }: RuleContext): boolean => {
-  const { startedAt, cause, alerted } = incident;
-  if (hasGivenUp(proxy)) return !isWithin(startedAt, now, policy.minAgeMs);
-  return alerted && !isWithin(startedAt, now, patienceMs(proxy, cause, policy));
-};
-
 /**
  * Announces the end of the announced outage. It is the first rule: people must hear of the end of an outage before the start of
  * the next one.
@@ -120,9 +109,11 @@ const announcePastIncidents: ApplyRule = (update, context) => {
   for (const past of unannounced) {
     const isRestart = past.hasNewProcess && state !== 'stopped';
     if (!past.alerted && !isRestart) continue;
-    const isLong = past.endedAt - past.startedAt >= patienceMs(proxy, past.cause, policy);
+    const lastedMs = past.endedAt - past.startedAt;
+    const isLong = lastedMs >= patienceMs(proxy, past.cause, policy);
     if (isLong || isRestart) next = recordFailure(next, past, context);
-    if (!isLong || next.announced.flapping !== null) continue;
+    const isHeld = next.announced.flapping !== null && lastedMs < policy.flapping.afterMs;
+    if (!isLong || isHeld) continue;
     const notification = past.alerted ? outageNotification(proxy, past) : restartedNotification(proxy, past);
     next = announce(next, notification, {});
   }
@@ -157,15 +148,17 @@ const resolveFlapping: ApplyRule = (
 };
 
 /**
- * Announces an incident once, when it is news. After too many failures it announces flapping instead, unless the port was
- * given up.
+ * Announces an incident once, when it is news. After too many failures it announces flapping instead, and the incident when it
+ * has lasted longer, or the port was given up.
  */
 const announceOutage: ApplyRule = (update, context) => {
-  const { proxy, now } = context;
+  const { proxy, now, policy } = context;
   const { incident } = proxy.health;
-  if (incident === null || update.announced.outage || !isNews(incident, context)) return update;
+  if (incident === null || update.announced.outage) return update;
+  if (!isNews(proxy, incident, false, now, policy)) return update;
   const recorded = recordFailure(update, incident, context);
-  if (recorded.announced.flapping && !hasGivenUp(proxy)) return recorded;
+  const isFlapping = recorded.announced.flapping !== null;
+  if (!isNews(proxy, incident, isFlapping, now, policy)) return recorded;
   const isNewlyGivenUp = hasGivenUp(proxy) && !update.announced.isGivenUp;
   const notification = isNewlyGivenUp
     ? givenUpNotification(proxy, incident)
@@ -248,7 +241,7 @@ const recordFailure = (
   const failedAt = [...recent, startedAt].slice(-threshold - 1);
   const recorded: Update = { ...update, announced: { ...announced, failedAt } };
   if (announced.flapping || failedAt.length <= threshold) return recorded;
-  const notification = flappingNotification(proxy, cause, failedAt, windowMs);
+  const notification = flappingNotification(proxy, cause, failedAt, policy.flapping);
   return announce(recorded, notification, { flapping: { notification, announcedAt: now } });
 };
 

@@ -6,6 +6,7 @@ import type { Cause, Remedy } from '../../health/types.ts';
 import { npmCommand } from '../../lib/command-lines.ts';
 import { formatDuration } from '../../lib/duration.ts';
 import { MONITOR_PROBLEM_KINDS, type MonitorProblem } from '../../status/monitor-problem.ts';
+import type { AnnouncementPolicy } from './announcement.ts';
 import type { Notification } from './notification.ts';
 import type { ProxyView } from './proxy-view.ts';
 
@@ -67,12 +68,12 @@ export const flappingNotification = (
   proxy: ProxyView,
   cause: Cause,
   failedAt: readonly number[],
-  windowMs: number,
+  { windowMs, afterMs }: AnnouncementPolicy['flapping'],
 ): Notification => ({
   ...createNotification(proxy, 'flapping', 'warning', cause, Math.min(...failedAt)),
   summary: `Proxy for ${proxy.place} goes down and comes back again and again: ${failedAt.length} times within ${formatDuration(windowMs)}`,
   ...adviseFromCheck(proxy, cause),
-  actionTaken: `No more is sent of it until it has been the same for ${formatDuration(windowMs)}`,
+  actionTaken: `No more is sent of it until an outage lasts ${formatDuration(afterMs)}, or it has been up for ${formatDuration(windowMs)}`,
 });
 
 export const steadyNotification = (

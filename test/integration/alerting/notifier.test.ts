@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { Delivery } from '../../../src/alerting/delivery.ts';
+import { NO_ALERTS } from '../../../src/status/snapshot.ts';
 import { createChannel, createDesk, createLevel, REFUSED } from '../../support/alerting/fake-receivers.ts';
 
 const MINUTE_MS = 60_000;
@@ -172,7 +173,7 @@ test('without any channel there is no file', async () => {
   notifier.evaluateSoon();
   await desk.clock.pass(MINUTE_MS);
   assert.equal(existsSync(desk.path), false);
-  assert.deepEqual(notifier.status(), { silenceEndsAt: null, channels: [] });
+  assert.deepEqual(notifier.status(), NO_ALERTS);
 });
 
 test('a file that cannot be used is renamed and logged, and the state begins anew', async () => {
@@ -339,6 +340,33 @@ test('an error of the evaluation is logged once with its stack, and the next eva
     desk.log.map((line) => line.replace(/ .*/, '')),
     ['alerts_error', 'alerts_error_over'],
   );
+});
+
+test('the status says what is held back, and when it is due', async () => {
+  const desk = createDesk({ afterMs: 60_000, channels: { telegram: { afterMs: 10 * MINUTE_MS } } });
+  const notifier = desk.start([createChannel('slack'), createChannel('telegram')]);
+  const startsAt = desk.clock.now();
+  desk.fall();
+  await desk.clock.pass(10_000);
+  const held = { proxy: 'tcp-proxy-6274', reason: 'patience', since: startsAt };
+  const slack = { ...held, dueAt: startsAt + 60_000, channels: ['slack'] };
+  const telegram = { ...held, dueAt: startsAt + 10 * MINUTE_MS, channels: ['telegram'] };
+  assert.deepEqual(notifier.status().heldBack, [slack, telegram]);
+  await desk.clock.pass(MINUTE_MS);
+  assert.deepEqual(notifier.status().heldBack, [telegram]);
+  desk.rise();
+  await desk.clock.pass(MINUTE_MS);
+  assert.deepEqual(notifier.status().heldBack, []);
+});
+
+test('the status says how many notices wait for the end of the quiet hours', async () => {
+  const desk = createDesk({ quietHours: { from: '12:00', to: '12:30', timeZone: 'UTC' } });
+  const notifier = desk.start([createChannel('slack')]);
+  desk.fall();
+  await desk.clock.pass(1_000);
+  desk.rise();
+  await desk.clock.pass(10_000);
+  assert.equal(notifier.status().deferred, 1);
 });
 
 describe('with the patience of the defaults', () => {

@@ -18,7 +18,7 @@ export const POLICY: AlertPolicy = {
   minSeverity: 'info',
   groupWaitMs: 5_000,
   repeatIntervalMs: 14_400_000,
-  flapping: { threshold: 4, windowMs: 600_000 },
+  flapping: { threshold: 4, windowMs: 600_000, afterMs: 120_000 },
   stateChannels: [],
 };
 
@@ -76,6 +76,7 @@ export interface AlertScenario {
   /** The port is restarted before that is an alert. */
   restart(port?: number): void;
   remove(port: number): void;
+  health(): Health;
   /** Evaluates every second until then. @returns the messages of that time, as {@link inWords} */
   until(atMs: number): readonly string[];
   state: AlertState;
@@ -132,6 +133,7 @@ export const startAlertScenario = (
       scenario.set({ history: [...healthOf(port).history, restart].slice(-20) }, port);
     },
     remove: (port) => healths.delete(port),
+    health: () => healthOf(6274),
     until: (atMs) => {
       const sent: Message[] = [...evaluateNow()];
       while (nowMs < atMs) {

@@ -65,7 +65,7 @@ test('two addresses are enough: every other key has its default', () => {
       channels: {},
       groupWaitMs: 5_000,
       repeatIntervalMs: 14_400_000,
-      flapping: { threshold: 4, windowMs: 600_000 },
+      flapping: { threshold: 4, windowMs: 600_000, afterMs: 120_000 },
     },
     logs: { maxBytes: 20_971_520, maxFiles: 14 },
   });

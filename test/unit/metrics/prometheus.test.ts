@@ -5,7 +5,7 @@ import { createHealth } from '../../../src/health/state.ts';
 import { createMetrics } from '../../../src/metrics/prometheus.ts';
 import type { ProxyMetrics } from '../../../src/metrics/sample.ts';
 import { createStatsCollector } from '../../../src/proxy/connection-stats.ts';
-import type { Snapshot } from '../../../src/status/snapshot.ts';
+import { NO_ALERTS, type Snapshot } from '../../../src/status/snapshot.ts';
 import { needs, needsProgram } from '../../support/requirements.ts';
 
 const counter = createStatsCollector();
@@ -77,7 +77,7 @@ const snapshot: Snapshot = {
     pm2Problem: null,
     problems: [{ kind: 'checks_fail', text: 'port 7000: a bug' }],
     http: null,
-    alerts: { silenceEndsAt: null, channels: [{ name: 'slack', waiting: 0, problem: null }] },
+    alerts: { ...NO_ALERTS, channels: [{ name: 'slack', waiting: 0, problem: null }] },
   },
 };
 const usage = { rssBytes: 80_000_000, cpuMs: 2_500, openFiles: 40, openFilesLimit: 2_048 };

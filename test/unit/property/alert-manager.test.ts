@@ -28,7 +28,7 @@ const HEALTH_POLICY: HealthPolicy = {
   restartCooldownMs: 60_000,
 };
 /** Without flapping and reminders, which are tested by themselves. */
-const STEADY = { ...POLICY, flapping: { threshold: 1_000, windowMs: 600_000 }, repeatIntervalMs: 0 };
+const STEADY = { ...POLICY, flapping: { ...POLICY.flapping, threshold: 1_000 }, repeatIntervalMs: 0 };
 
 const anyFault: readonly Partial<Evidence>[] = [{}, {}, {}, UPSTREAM_DOWN, HUNG, { pm2: 'stopped' }];
 /** Some checks of one port with the same evidence, and what the monitor does then. */

@@ -5,7 +5,13 @@ import type { Cause } from '../../../src/health/types.ts';
 import { renderEvidence, withEvidence } from '../../../src/status/evidence.ts';
 import { describeMonitorProblem } from '../../../src/status/monitor-problem.ts';
 import { renderBrief, renderStatus } from '../../../src/status/render.ts';
-import type { ProxyStatus, Snapshot } from '../../../src/status/snapshot.ts';
+import {
+  type AlertsStatus,
+  type HeldBack,
+  NO_ALERTS,
+  type ProxyStatus,
+  type Snapshot,
+} from '../../../src/status/snapshot.ts';
 import { exitCodeOf, selectProxies } from '../../../src/status/summary.ts';
 import { formatPortOwner } from '../../../src/system/proc/port-owner.ts';
 import { MONITOR, NOW_MS, PLAIN, proxyStatus, snapshotOf } from '../../support/health/status-samples.ts';
@@ -220,7 +226,7 @@ test('the owner of a port is its pid and command, or the user where the process 
 
 test('alerts have a line while a channel has a problem, something waits, or they are silenced', () => {
   const line = (silenceEndsAt: number | null, waiting: number, problem: string | null) => {
-    const alerts = { silenceEndsAt, channels: [{ name: 'slack', waiting, problem }] };
+    const alerts = { ...NO_ALERTS, silenceEndsAt, channels: [{ name: 'slack', waiting, problem }] };
     return render({ ...snapshotOf(proxyStatus({})), monitor: { ...MONITOR, alerts } }).match(
       /^! alerts.*$/m,
     )?.[0];
@@ -229,6 +235,31 @@ test('alerts have a line while a channel has a problem, something waits, or they
   assert.equal(line(null, 3, null), '! alerts  slack: 3 waiting');
   assert.equal(line(null, 3, 'HTTP 500'), '! alerts  slack: 3 waiting (HTTP 500)');
   assert.equal(line(NOW_MS + 600_000, 0, null), '! alerts  silenced for 10 min');
+});
+
+test('what is held back of the alerts is shown: which port, why, until when, and for which channels', () => {
+  const lines = (alerts: Partial<AlertsStatus>): readonly string[] =>
+    render({ ...snapshotOf(proxyStatus({})), monitor: { ...MONITOR, alerts: { ...NO_ALERTS, ...alerts } } })
+      .split('\n')
+      .filter((line) => line.startsWith('! alerts'));
+  const held: HeldBack = {
+    proxy: 'tcp-proxy-6274',
+    reason: 'patience',
+    since: NOW_MS - 15_000,
+    dueAt: NOW_MS + 45_000,
+    channels: ['slack', 'webhook'],
+  };
+  assert.deepEqual(lines({ heldBack: [held] }), [
+    '! alerts  tcp-proxy-6274 has just gone down: sent in 45.0 s, if it stays down (slack, webhook)',
+  ]);
+  assert.deepEqual(lines({ heldBack: [{ ...held, reason: 'flapping' }] }), [
+    '! alerts  tcp-proxy-6274 comes and goes: sent in 45.0 s, if it stays down (slack, webhook)',
+  ]);
+  assert.deepEqual(lines({ heldBack: [{ ...held, reason: 'flapping', dueAt: null }] }), [
+    '! alerts  tcp-proxy-6274 comes and goes: nothing is sent of it until an outage lasts (slack, webhook)',
+  ]);
+  assert.equal(lines({ heldBack: Array(7).fill(held) }).at(-1), '! alerts  … and 2 more');
+  assert.deepEqual(lines({ deferred: 3 }), ['! alerts  3 of the quiet hours come when they end']);
 });
 
 test('without the monitor the table says so', () => {

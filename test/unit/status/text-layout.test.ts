@@ -40,7 +40,12 @@ test('a line that just fits is one line, and a longer one goes on in the next, i
 
 test('nothing but the log is cut where the words fit, and nothing at all without a width', () => {
   const problems = [{ kind: 'disk_full' as const, text: 'ENOSPC: no space left on device; make room' }];
-  const alerts = { silenceEndsAt: null, channels: [{ name: 'slack', waiting: 3, problem: 'HTTP 500' }] };
+  const alerts = {
+    silenceEndsAt: null,
+    heldBack: [],
+    deferred: 0,
+    channels: [{ name: 'slack', waiting: 3, problem: 'HTTP 500' }],
+  };
   const snapshot: Snapshot = {
     ...snapshotOf(
       proxyStatus({ state: 'down', cause: 'hung', warnings: ['210 MB of memory (limit 192 MB)'] }),

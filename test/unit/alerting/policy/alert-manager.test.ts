@@ -287,9 +287,41 @@ describe('a port that comes and goes', () => {
     const alerts = startAlertScenario();
     flap(alerts, 6);
     alerts.fall();
-    assert.deepEqual(alerts.until(alerts.now() + HOUR_MS), ['down 6274']);
+    assert.deepEqual(alerts.until(alerts.now() + 119_000), []);
+    assert.deepEqual(alerts.until(alerts.now() + 10_000), ['down 6274']);
+    assert.deepEqual(alerts.until(alerts.now() + HOUR_MS), []);
     alerts.rise();
     assert.deepEqual(alerts.until(alerts.now() + HOUR_MS), ['recovered 6274']);
+  });
+
+  test('and is up again after a long outage still counts as flapping', () => {
+    const alerts = startAlertScenario();
+    flap(alerts, 6);
+    alerts.fall();
+    assert.deepEqual(alerts.until(alerts.now() + 150_000), ['down 6274']);
+    alerts.rise();
+    assert.deepEqual(alerts.until(alerts.now() + 10_000), ['recovered 6274']);
+    assert.deepEqual(flap(alerts, 3), []);
+    assert.deepEqual(alerts.until(alerts.now() + HOUR_MS), ['steady 6274']);
+  });
+
+  test('and is then given up is announced at once', () => {
+    const alerts = startAlertScenario();
+    flap(alerts, 6);
+    alerts.fall(6274, 'hung');
+    alerts.set({ breaker: { restartedAt: [], attempts: 9, nextRestartAt: 0, openCount: 1 } });
+    assert.deepEqual(alerts.until(alerts.now() + 10_000), ['gave_up 6274']);
+  });
+
+  test('and had a long outage while no monitor looked is announced with its end', () => {
+    const alerts = startAlertScenario();
+    flap(alerts, 6);
+    const { history } = alerts.health();
+    const endedAt = alerts.now();
+    alerts.set({ history: [...history, past(endedAt - 119_000, endedAt)] });
+    assert.deepEqual(alerts.until(alerts.now() + 10_000), []);
+    alerts.set({ history: [...history, past(endedAt - 119_000, endedAt), past(endedAt - 120_000, endedAt)] });
+    assert.deepEqual(alerts.until(alerts.now() + 10_000), ['recovered 6274']);
   });
 
   test('for hours has reminders', () => {
