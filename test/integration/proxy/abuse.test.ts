@@ -8,25 +8,24 @@ import { describe, type TestContext, test } from 'node:test';
 import { OPEN_FILES_RESTART_PERCENT } from '../../../src/config/defaults.ts';
 import {
   dial,
-  ENGINES,
   echo,
   ending,
+  forEachEngine,
   freePort,
   readAll,
   readBytes,
-  rig,
   serve,
 } from '../../support/proxy/proxy-harness.ts';
 import { trackOpenFiles } from '../../support/proxy-observation.ts';
 import { until } from '../../support/until.ts';
 
 /** Abuse that a public port is exposed to. Nothing of it must be left afterwards. */
-for (const [name, createEngine] of Object.entries(ENGINES))
+forEachEngine((name, rig) =>
   describe(`abuse of the ${name} engine`, () => {
     test('1,500 clients and an upstream that both behave at random leave nothing behind', async (t) => {
       const upstream = await serve(t, misbehave);
       const limits = { idleTimeoutMs: 1_000, halfCloseTimeoutMs: 500 };
-      const { dial, record, records, engine } = await rig(t, createEngine, upstream, limits);
+      const { dial, record, records, engine } = await rig(t, upstream, limits);
       const openFiles = trackOpenFiles();
       const clients: Socket[] = [];
       await inBatches(1_500, async () => {
@@ -43,7 +42,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
 
     test('5,000 connects of a port scan are each logged once and leave nothing behind', async (t) => {
       const upstream = await serve(t, echo);
-      const { dial, record, records, engine } = await rig(t, createEngine, upstream);
+      const { dial, record, records, engine } = await rig(t, upstream);
       const openFiles = trackOpenFiles();
       const clients: Socket[] = [];
       await inBatches(5_000, async () => {
@@ -58,7 +57,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
     });
 
     test('two hundred clients that send a byte now and then do not keep another client waiting', async (t) => {
-      const { dial, engine } = await rig(t, createEngine, await serve(t, echo));
+      const { dial, engine } = await rig(t, await serve(t, echo));
       const slow = Array.from({ length: 200 }, () => dial());
       for (const client of slow) client.write('s');
       await Promise.all(slow.map((client) => readBytes(client, 1)));
@@ -69,7 +68,8 @@ for (const [name, createEngine] of Object.entries(ENGINES))
       await Promise.all(slow.map((client) => ending(client)));
       await until(() => engine.counts().active === 0);
     });
-  });
+  }),
+);
 
 test('at 96 open files 150 clients do not kill a proxy, and the next client is served', async (t) => {
   const { proxy, address } = await proxyWithFiles(t, 96);

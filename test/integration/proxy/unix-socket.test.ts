@@ -12,12 +12,11 @@ import { startProxy } from '../../../src/proxy/proxy.ts';
 import { HAS_PROCFS } from '../../../src/system/proc/procfs.ts';
 import {
   dial,
-  ENGINES,
   echo,
   ending,
+  forEachEngine,
   readAll,
   readBytes,
-  rig,
   serve,
 } from '../../support/proxy/proxy-harness.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
@@ -34,9 +33,9 @@ const stale = (): Address => {
 };
 
 /** What every engine must do where one or both sides are unix sockets (unix(7)). */
-for (const [name, createEngine] of Object.entries(ENGINES)) {
+forEachEngine((name, rig, createEngine) => {
   const through = async (t: TestContext, upstream: Address, listen?: Address) =>
-    rig(t, createEngine, upstream, { allow: [], ...(listen ? {} : { allow: ['loopback'] }) }, listen);
+    rig(t, upstream, { allow: [], ...(listen ? {} : { allow: ['loopback'] }) }, listen);
 
   describe(`unix sockets through the ${name} engine`, () => {
     const ways: Readonly<Record<string, readonly [listen: boolean, upstream: boolean]>> = {
@@ -86,7 +85,7 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
 
     test('a client waits for a socket file that is not there yet', async (t) => {
       const upstream = file();
-      const { dial, record } = await rig(t, createEngine, upstream, { holdMs: 20_000 });
+      const { dial, record } = await rig(t, upstream, { holdMs: 20_000 });
       const client = dial();
       client.write('early');
       await once(client, 'connect');
@@ -156,7 +155,7 @@ for (const [name, createEngine] of Object.entries(ENGINES)) {
       assert.deepEqual([binding?.state, binding?.portOwner?.pid], ['in_use', process.pid]);
     });
   });
-}
+});
 
 const proxyOf = (entry: object) => {
   const parsed = parseConfig({ proxies: [entry] });

@@ -11,11 +11,28 @@ import { createKernelEngine } from '../../../src/proxy/kernel/engine.ts';
 import { createPortableEngine } from '../../../src/proxy/portable/engine.ts';
 import { LIMITS } from './proxy-policy.ts';
 
-/** The engines: every behaviour is tested on each of them. */
-export const ENGINES: Readonly<Record<string, CreateEngine>> = {
+const ENGINES: Readonly<Record<string, CreateEngine>> = {
   portable: createPortableEngine,
   kernel: createKernelEngine,
 };
+
+/**
+ * Every behaviour is tested on each of the engines.
+ * @param define gets the engine's name, {@link openRig} with that engine, and the engine itself
+ */
+export const forEachEngine = (
+  define: (name: string, rig: OpenRig, createEngine: CreateEngine) => void,
+): void => {
+  for (const [name, createEngine] of Object.entries(ENGINES))
+    define(name, (t, ...args) => openRig(t, createEngine, ...args), createEngine);
+};
+
+type OpenRig = (
+  t: TestContext,
+  upstream: Address,
+  policy?: Partial<Policy>,
+  listen?: Address,
+) => Promise<Rig>;
 
 export interface Rig {
   readonly engine: Engine;
@@ -29,7 +46,7 @@ export interface Rig {
 }
 
 /** Starts an engine on a free loopback port in front of `upstream`; it is drained when the test ends. */
-export const rig = async (
+const openRig = async (
   t: TestContext,
   createEngine: CreateEngine,
   upstream: Address,

@@ -5,13 +5,12 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { describe, test } from 'node:test';
 import {
-  ENGINES,
   echo,
+  forEachEngine,
   freePort,
   pump,
   readAll,
   readBytes,
-  rig,
   serve,
 } from '../../../support/proxy/proxy-harness.ts';
 import { digest, stalled } from '../../../support/proxy-observation.ts';
@@ -19,10 +18,10 @@ import { needs, needsProgram } from '../../../support/requirements.ts';
 import { until } from '../../../support/until.ts';
 
 /** What every engine must do with the bytes of a connection. */
-for (const [name, createEngine] of Object.entries(ENGINES))
+forEachEngine((name, rig) =>
   describe(`bytes through the ${name} engine`, () => {
     test('200 MB arrive whole and in order in both directions at once', async (t) => {
-      const { dial } = await rig(t, createEngine, await serve(t, echo));
+      const { dial } = await rig(t, await serve(t, echo));
       const chunk = randomBytes(100_000);
       const size = 200_000_000;
       const sent = createHash('sha256');
@@ -36,7 +35,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
     });
 
     test('arrive whole at every size around the buffers', async (t) => {
-      const { dial } = await rig(t, createEngine, await serve(t, echo));
+      const { dial } = await rig(t, await serve(t, echo));
       for (const withFault of [1, 16_384, 65_536, 131_072])
         for (const size of [withFault - 1, withFault, withFault + 1].filter((bytes) => bytes > 0)) {
           const sent = randomBytes(size);
@@ -47,7 +46,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
     });
 
     test('of a hundred clients at once do not mix', async (t) => {
-      const { dial, engine, record } = await rig(t, createEngine, await serve(t, echo));
+      const { dial, engine, record } = await rig(t, await serve(t, echo));
       const all = Array.from({ length: 100 }, async (_, n) => {
         const client = dial();
         client.end(`client ${n}`);
@@ -62,7 +61,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
     });
 
     test('of a server that speaks first reach a silent client', async (t) => {
-      const { dial } = await rig(t, createEngine, await serve(t, (socket) => socket.end('220 ready\r\n')));
+      const { dial } = await rig(t, await serve(t, (socket) => socket.end('220 ready\r\n')));
       const client = dial();
       assert.equal((await readAll(client)).toString(), '220 ready\r\n');
     });
@@ -74,7 +73,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
       const upstream = await serve(t, (socket) => {
         reader = socket.pause();
       });
-      const { dial } = await rig(t, createEngine, upstream);
+      const { dial } = await rig(t, upstream);
       const pumped = pump(dial(), chunk, size);
       await stalled(() => pumped.bytes);
       assert.ok(pumped.bytes < size / 2, `${pumped.bytes} bytes went into a pipe that nobody reads`);
@@ -89,7 +88,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
         socket.end(sent);
         socket.resume();
       });
-      const { dial } = await rig(t, createEngine, upstream);
+      const { dial } = await rig(t, upstream);
       const client = dial();
       client.end('x');
       assert.equal(digest(await readAll(client)), digest(sent));
@@ -100,7 +99,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
       timeout: 60_000,
     }, async (t) => {
       const port = await freePort();
-      const { engine, address } = await rig(t, createEngine, { host: '127.0.0.1', port }, { holdMs: 60_000 });
+      const { engine, address } = await rig(t, { host: '127.0.0.1', port }, { holdMs: 60_000 });
       const script = `use Socket; socket(my $s, PF_INET, SOCK_STREAM, 0);
         connect $s, sockaddr_in(${address.port}, INADDR_LOOPBACK) or die;
         send $s, 'abc', 0; send $s, 'd', MSG_OOB; send $s, 'efg', 0; $| = 1; print 'sent'; <STDIN>`;
@@ -119,4 +118,5 @@ for (const [name, createEngine] of Object.entries(ENGINES))
       await until(() => arrived !== undefined);
       assert.equal(String(await arrived), 'abcefg');
     });
-  });
+  }),
+);

@@ -2,23 +2,22 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
   deaf,
-  ENGINES,
   echo,
   ending,
+  forEachEngine,
   freePort,
   readAll,
-  rig,
   serve,
 } from '../../../support/proxy/proxy-harness.ts';
 import { trackOpenFiles } from '../../../support/proxy-observation.ts';
 import { until } from '../../../support/until.ts';
 
 /** How every engine must connect to the upstream. */
-for (const [name, createEngine] of Object.entries(ENGINES))
+forEachEngine((name, rig) =>
   describe(`dialling by the ${name} engine`, () => {
     test('takes localhost as 127.0.0.1 and then ::1', async (t) => {
       const { port } = await serve(t, echo, { host: '::1', port: await freePort() });
-      const { dial, record } = await rig(t, createEngine, { host: 'localhost', port });
+      const { dial, record } = await rig(t, { host: 'localhost', port });
       const client = dial();
       client.end('six');
       assert.equal((await readAll(client)).toString(), 'six');
@@ -27,7 +26,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
     });
 
     test('refuses the client when the upstream refuses', async (t) => {
-      const { dial, record } = await rig(t, createEngine, { host: '127.0.0.1', port: await freePort() });
+      const { dial, record } = await rig(t, { host: '127.0.0.1', port: await freePort() });
       assert.equal(await ending(dial()), 'ECONNRESET');
       const { reason, code, tries, isConnected } = await record(0);
       assert.deepEqual([reason, code, tries, isConnected], ['upstream_refused', 'ECONNREFUSED', 1, false]);
@@ -35,7 +34,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
 
     test('remembers which address answered', async (t) => {
       const { port } = await serve(t, echo, { host: '::1', port: await freePort() });
-      const { dial, record } = await rig(t, createEngine, { host: 'localhost', port });
+      const { dial, record } = await rig(t, { host: 'localhost', port });
       for (const [n, tries] of [2, 1, 1].entries()) {
         const client = dial();
         client.end('x');
@@ -51,7 +50,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
       test(`does not hold after a time-out${what}`, async (t) => {
         const { port } = await deaf(t);
         const limits = { connectTimeoutMs: 300, holdMs: 60_000 };
-        const { dial, record } = await rig(t, createEngine, { host, port }, limits);
+        const { dial, record } = await rig(t, { host, port }, limits);
         assert.equal(await ending(dial()), 'ECONNRESET');
         const { reason, tries } = await record(0);
         assert.deepEqual([reason, tries], ['upstream_timeout', addresses]);
@@ -59,7 +58,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
 
     test('stops when the client resets before the upstream has answered', async (t) => {
       const upstream = await deaf(t);
-      const { dial, record, engine } = await rig(t, createEngine, upstream, { connectTimeoutMs: 60_000 });
+      const { dial, record, engine } = await rig(t, upstream, { connectTimeoutMs: 60_000 });
       const openFiles = trackOpenFiles();
       const client = dial();
       // Both ends of the client's connection, and the socket to the upstream.
@@ -69,4 +68,5 @@ for (const [name, createEngine] of Object.entries(ENGINES))
       await until(() => openFiles().length === 0);
       assert.equal(engine.counts().active, 0);
     });
-  });
+  }),
+);

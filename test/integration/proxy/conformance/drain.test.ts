@@ -2,20 +2,19 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
   dial,
-  ENGINES,
   echo,
   ending,
+  forEachEngine,
   readAll,
   readBytes,
-  rig,
   serve,
 } from '../../../support/proxy/proxy-harness.ts';
 
 /** What every engine must do with open connections when it is drained. */
-for (const [name, createEngine] of Object.entries(ENGINES))
+forEachEngine((name, rig) =>
   describe(`drains of the ${name} engine`, () => {
     test('a drain lets what is open finish and refuses what is new', async (t) => {
-      const { dial: open, engine, address } = await rig(t, createEngine, await serve(t, echo));
+      const { dial: open, engine, address } = await rig(t, await serve(t, echo));
       const client = open();
       client.write('before');
       await readBytes(client, 6);
@@ -28,7 +27,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
     });
 
     test('a drain without time resets what is open', async (t) => {
-      const { dial, engine, record } = await rig(t, createEngine, await serve(t, echo));
+      const { dial, engine, record } = await rig(t, await serve(t, echo));
       const client = dial();
       client.write('x');
       await readBytes(client, 1);
@@ -39,7 +38,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
     });
 
     test('every connection that a drain cuts is recorded before the drain is over', async (t) => {
-      const { dial, engine, records } = await rig(t, createEngine, await serve(t, echo));
+      const { dial, engine, records } = await rig(t, await serve(t, echo));
       const clients = Array.from({ length: 20 }, () => dial());
       for (const client of clients) client.write('x');
       await Promise.all(clients.map((client) => readBytes(client, 1)));
@@ -49,4 +48,5 @@ for (const [name, createEngine] of Object.entries(ENGINES))
         Array(20).fill('drained'),
       );
     });
-  });
+  }),
+);

@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { ENGINES, readAll, rig, serve } from '../../../support/proxy/proxy-harness.ts';
+import { forEachEngine, readAll, serve } from '../../../support/proxy/proxy-harness.ts';
 
 /** What every engine must do with a connection that one side has ended. */
 describe('a half-close', { concurrency: true }, () => {
-  for (const [name, createEngine] of Object.entries(ENGINES))
+  forEachEngine((name, rig) =>
     describe(`through the ${name} engine`, { concurrency: true }, () => {
       test("a client's FIN is passed on after its data, and the reply that follows arrives whole", async (t) => {
         const upstream = await serve(t, (socket) => {
           void readAll(socket).then((asked) => socket.end(`you said ${asked}`));
         });
-        const { dial, record } = await rig(t, createEngine, upstream);
+        const { dial, record } = await rig(t, upstream);
         const client = dial();
         client.end('hello');
         assert.equal((await readAll(client)).toString(), 'you said hello');
@@ -24,7 +24,7 @@ describe('a half-close', { concurrency: true }, () => {
           socket.end('bye');
           received = readAll(socket);
         });
-        const { dial, record } = await rig(t, createEngine, upstream);
+        const { dial, record } = await rig(t, upstream);
         const client = dial();
         assert.equal((await readAll(client)).toString(), 'bye');
         client.end('one more thing');
@@ -37,7 +37,7 @@ describe('a half-close', { concurrency: true }, () => {
           void readAll(socket).then(() => setTimeout(() => socket.end('at last'), 2_500));
         });
         const limits = { holdMs: 1_000, connectTimeoutMs: 1_000, idleTimeoutMs: 1_000 };
-        const { dial, record } = await rig(t, createEngine, upstream, limits);
+        const { dial, record } = await rig(t, upstream, limits);
         const client = dial();
         client.end('question');
         assert.equal((await readAll(client)).toString(), 'at last');
@@ -45,5 +45,6 @@ describe('a half-close', { concurrency: true }, () => {
         assert.equal(reason, 'done');
         assert.ok(totalMs >= 2_500, `${totalMs} ms in all`);
       });
-    });
+    }),
+  );
 });

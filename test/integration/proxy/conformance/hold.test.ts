@@ -2,27 +2,21 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, test } from 'node:test';
 import {
-  ENGINES,
   echo,
   ending,
+  forEachEngine,
   freePort,
   readAll,
-  rig,
   serve,
 } from '../../../support/proxy/proxy-harness.ts';
 import { until } from '../../../support/until.ts';
 
 /** What every engine must do with a client while the upstream is away. */
-for (const [name, createEngine] of Object.entries(ENGINES))
+forEachEngine((name, rig) =>
   describe(`holds of the ${name} engine`, () => {
     test('holds a client until the upstream is back, its early bytes first', async (t) => {
       const port = await freePort();
-      const { dial, record, engine } = await rig(
-        t,
-        createEngine,
-        { host: '127.0.0.1', port },
-        { holdMs: 30_000 },
-      );
+      const { dial, record, engine } = await rig(t, { host: '127.0.0.1', port }, { holdMs: 30_000 });
       const client = dial();
       client.write('early ');
       await once(client, 'connect');
@@ -38,7 +32,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
 
     test('holds a client that has half-closed already', async (t) => {
       const port = await freePort();
-      const { dial, engine } = await rig(t, createEngine, { host: '127.0.0.1', port }, { holdMs: 30_000 });
+      const { dial, engine } = await rig(t, { host: '127.0.0.1', port }, { holdMs: 30_000 });
       const client = dial();
       client.end('all of it');
       await until(() => engine.counts().waitingForUpstream === 1);
@@ -50,7 +44,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
 
     test('gives up at the end of the hold with the number of tries', async (t) => {
       const upstream = { host: '127.0.0.1', port: await freePort() };
-      const { dial, record } = await rig(t, createEngine, upstream, { holdMs: 500 });
+      const { dial, record } = await rig(t, upstream, { holdMs: 500 });
       assert.equal(await ending(dial()), 'ECONNRESET');
       const { reason, tries, holdMs } = await record(0);
       assert.equal(reason, 'upstream_refused');
@@ -60,7 +54,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
 
     test('holds no more clients than maxHeld', async (t) => {
       const upstream = { host: '127.0.0.1', port: await freePort() };
-      const { dial, record, engine } = await rig(t, createEngine, upstream, { holdMs: 30_000, maxHeld: 1 });
+      const { dial, record, engine } = await rig(t, upstream, { holdMs: 30_000, maxHeld: 1 });
       dial();
       await until(() => engine.counts().waitingForUpstream === 1);
       assert.equal(await ending(dial()), 'ECONNRESET');
@@ -70,12 +64,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
 
     test('stops when the client resets', async (t) => {
       const port = await freePort();
-      const { dial, record, engine } = await rig(
-        t,
-        createEngine,
-        { host: '127.0.0.1', port },
-        { holdMs: 30_000 },
-      );
+      const { dial, record, engine } = await rig(t, { host: '127.0.0.1', port }, { holdMs: 30_000 });
       const client = dial();
       client.write('bytes');
       await until(() => engine.counts().waitingForUpstream === 1);
@@ -86,10 +75,11 @@ for (const [name, createEngine] of Object.entries(ENGINES))
 
     test('stops when the client leaves', async (t) => {
       const port = await freePort();
-      const { dial, record } = await rig(t, createEngine, { host: '127.0.0.1', port }, { holdMs: 30_000 });
+      const { dial, record } = await rig(t, { host: '127.0.0.1', port }, { holdMs: 30_000 });
       const client = dial();
       await once(client, 'connect');
       client.end();
       assert.equal((await record(0)).reason, 'client_gone');
     });
-  });
+  }),
+);

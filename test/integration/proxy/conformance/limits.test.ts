@@ -2,23 +2,22 @@ import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import { describe, test } from 'node:test';
 import {
-  ENGINES,
   echo,
   ending,
+  forEachEngine,
   freePort,
   readAll,
   readBytes,
-  rig,
   serve,
 } from '../../../support/proxy/proxy-harness.ts';
 import { needs, needsOutside, OUTSIDE } from '../../../support/requirements.ts';
 import { until } from '../../../support/until.ts';
 
 /** Which clients every engine must serve, and which not. */
-for (const [name, createEngine] of Object.entries(ENGINES))
+forEachEngine((name, rig) =>
   describe(`limits of the ${name} engine`, () => {
     test('a client that is not on the allow list is reset, and recorded with its address', async (t) => {
-      const { dial, record } = await rig(t, createEngine, await serve(t, echo), { allow: ['10.0.0.0/8'] });
+      const { dial, record } = await rig(t, await serve(t, echo), { allow: ['10.0.0.0/8'] });
       assert.equal(await ending(dial()), 'ECONNRESET');
       const { reason, client } = await record(0);
       assert.deepEqual([reason, client.host], ['not_allowed', '127.0.0.1']);
@@ -26,7 +25,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
 
     test('a client over the limit waits for a slot, and one more is refused', async (t) => {
       const limits = { maxConnections: 1, maxHeld: 1 };
-      const { dial, record, engine } = await rig(t, createEngine, await serve(t, echo), limits);
+      const { dial, record, engine } = await rig(t, await serve(t, echo), limits);
       const first = dial();
       first.write('1');
       await readBytes(first, 1);
@@ -44,7 +43,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
 
     test('clients that wait for a slot are served in the order in which they came', async (t) => {
       const limits = { maxConnections: 1 };
-      const { dial, record, engine } = await rig(t, createEngine, await serve(t, echo), limits);
+      const { dial, record, engine } = await rig(t, await serve(t, echo), limits);
       const clients: Socket[] = [];
       for (const n of [0, 1, 2]) {
         clients.push(dial());
@@ -62,7 +61,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
     test('clients that wait for the upstream and clients that wait for a slot are counted together', async (t) => {
       const upstream = { host: '127.0.0.1', port: await freePort() };
       const limits = { holdMs: 30_000, maxConnections: 1 };
-      const twoHeld = await rig(t, createEngine, upstream, { ...limits, maxHeld: 2 });
+      const twoHeld = await rig(t, upstream, { ...limits, maxHeld: 2 });
       twoHeld.dial();
       await until(() => twoHeld.engine.counts().waitingForUpstream === 1);
       twoHeld.dial();
@@ -71,7 +70,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
       assert.equal((await twoHeld.record(0)).reason, 'too_many');
 
       // The second client waits for a slot before the upstream has refused the first.
-      const oneHeld = await rig(t, createEngine, upstream, { ...limits, maxHeld: 1 });
+      const oneHeld = await rig(t, upstream, { ...limits, maxHeld: 1 });
       for (const client of [oneHeld.dial(), oneHeld.dial()]) void ending(client);
       await until(
         () => oneHeld.engine.counts().total === 2 && oneHeld.engine.counts().waitingForUpstream === 1,
@@ -80,7 +79,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
     });
 
     test('a client that leaves while it waits for a slot costs nothing', async (t) => {
-      const { dial, record, engine } = await rig(t, createEngine, await serve(t, echo), {
+      const { dial, record, engine } = await rig(t, await serve(t, echo), {
         maxConnections: 1,
       });
       const first = dial();
@@ -96,7 +95,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
     });
 
     test("the monitor's checks are neither counted nor logged", async (t) => {
-      const { engine, address, records } = await rig(t, createEngine, await serve(t, echo), { allow: [] });
+      const { engine, address, records } = await rig(t, await serve(t, echo), { allow: [] });
       const check = async (forward: boolean): Promise<Socket> => {
         const localPort = await freePort();
         engine.expectCheck(localPort, forward);
@@ -117,7 +116,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
     }, async (t) => {
       const everywhere = { host: '0.0.0.0', port: 0 };
       const policy = { allow: [] };
-      const { engine, address } = await rig(t, createEngine, await serve(t, echo), policy, everywhere);
+      const { engine, address } = await rig(t, await serve(t, echo), policy, everywhere);
       const localPort = await freePort('0.0.0.0');
       const from = async (host: string): Promise<string> => {
         const socket = connect({ host, port: address.port, localPort, allowHalfOpen: true });
@@ -132,4 +131,5 @@ for (const [name, createEngine] of Object.entries(ENGINES))
       assert.equal(await from('127.0.0.1'), 'ECONNRESET');
       assert.equal(engine.counts().total, 2);
     });
-  });
+  }),
+);

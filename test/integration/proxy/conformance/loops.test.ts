@@ -6,13 +6,12 @@ import { describe, test } from 'node:test';
 import { createHost } from '../../../support/containers/network-namespace.ts';
 import {
   dial,
-  ENGINES,
   echo,
   ending,
+  forEachEngine,
   freePort,
   readAll,
   readBytes,
-  rig,
   serve,
 } from '../../../support/proxy/proxy-harness.ts';
 import { trackOpenFiles } from '../../../support/proxy-observation.ts';
@@ -20,18 +19,12 @@ import { needs, needsOutside, needsProgram, needsRoot, OUTSIDE } from '../../../
 import { until } from '../../../support/until.ts';
 
 /** How every engine must avoid connections to itself. */
-for (const [name, createEngine] of Object.entries(ENGINES))
+forEachEngine((name, rig) =>
   describe(`loops through the ${name} engine`, () => {
     test('never comes back to its own listener, and costs a client at most 3 open files', async (t) => {
       const port = await freePort('0.0.0.0');
       const own = { host: '0.0.0.0', port };
-      const { address, record, engine } = await rig(
-        t,
-        createEngine,
-        { host: 'localhost', port },
-        { holdMs: 400 },
-        own,
-      );
+      const { address, record, engine } = await rig(t, { host: 'localhost', port }, { holdMs: 400 }, own);
       assert.equal(address.port, port);
       const openFiles = trackOpenFiles();
       const client = connect({ host: '127.0.0.1', port });
@@ -47,7 +40,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
     test('gives the reason loop when every address of the upstream is its own listener', async (t) => {
       const port = await freePort('0.0.0.0');
       const own = { host: '0.0.0.0', port };
-      const { record, engine } = await rig(t, createEngine, { host: '127.0.0.1', port }, {}, own);
+      const { record, engine } = await rig(t, { host: '127.0.0.1', port }, {}, own);
       assert.equal(await ending(dial(t, { host: '127.0.0.1', port })), 'ECONNRESET');
       const { reason, tries } = await record(0);
       assert.deepEqual([reason, tries, engine.counts().total], ['loop', 0, 1]);
@@ -57,7 +50,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
       const port = await freePort('0.0.0.0');
       const unaware = { allow: ['any'] };
       const own = { host: '0.0.0.0', port };
-      const { engine, records } = await rig(t, createEngine, { host: OUTSIDE, port }, unaware, own);
+      const { engine, records } = await rig(t, { host: OUTSIDE, port }, unaware, own);
       assert.equal(await ending(dial(t, { host: '127.0.0.1', port })), 'ECONNRESET');
       await until(() => engine.counts().active === 0);
       assert.ok(records.some(({ reason }) => reason === 'loop'));
@@ -72,7 +65,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
         socket.once('close', () => ownPorts.delete(remotePort));
         echo(socket);
       });
-      const { dial, engine, records } = await rig(t, createEngine, upstream);
+      const { dial, engine, records } = await rig(t, upstream);
       const open = Array.from({ length: 300 }, () => dial());
       for (const client of open) client.write('x');
       await Promise.all(open.map((client) => readBytes(client, 1)));
@@ -110,4 +103,5 @@ for (const [name, createEngine] of Object.entries(ENGINES))
       assert.equal(client.output(), 'ECONNRESET\n');
       await until(() => proxy.output().includes('(ESELF)'), 'the word of it');
     });
-  });
+  }),
+);

@@ -3,16 +3,16 @@ import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { describe, test } from 'node:test';
 import { readUnsentBytes } from '../../../../src/system/proc/tcp-queue.ts';
-import { ENGINES, ending, readBytes, rig, serve } from '../../../support/proxy/proxy-harness.ts';
+import { ending, forEachEngine, readBytes, serve } from '../../../support/proxy/proxy-harness.ts';
 import { digest, stalled } from '../../../support/proxy-observation.ts';
 import { until } from '../../../support/until.ts';
 
 /** What every engine must do with a connection that one side has reset. */
-for (const [name, createEngine] of Object.entries(ENGINES))
+forEachEngine((name, rig) =>
   describe(`resets through the ${name} engine`, () => {
     test("an upstream's reset is passed on as a reset", async (t) => {
       const upstream = await serve(t, (socket) => socket.once('data', () => socket.resetAndDestroy()));
-      const { dial, record } = await rig(t, createEngine, upstream);
+      const { dial, record } = await rig(t, upstream);
       const client = dial();
       client.write('x');
       assert.equal(await ending(client), 'ECONNRESET');
@@ -25,7 +25,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
         socket.once('data', () => client.resetAndDestroy());
         upstreamEnding = ending(socket);
       });
-      const { dial, record } = await rig(t, createEngine, upstream);
+      const { dial, record } = await rig(t, upstream);
       const client = dial();
       client.write('x');
       assert.equal((await record(0)).reason, 'client_reset');
@@ -44,7 +44,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
         const upstream = await serve(t, (socket) => {
           far = socket.pause();
         });
-        const { dial, record } = await rig(t, createEngine, upstream);
+        const { dial, record } = await rig(t, upstream);
         const near = dial().pause();
         near.write('x');
         await until(() => far !== undefined);
@@ -72,7 +72,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
         const upstream = await serve(t, (socket) => {
           far = socket;
         });
-        const { dial, record } = await rig(t, createEngine, upstream);
+        const { dial, record } = await rig(t, upstream);
         const near = dial();
         near.write('x');
         await until(() => far !== undefined);
@@ -95,7 +95,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
         socket.write('x');
       });
       const far: Socket[] = [];
-      const { dial } = await rig(t, createEngine, upstream);
+      const { dial } = await rig(t, upstream);
       const clients = Array.from({ length: 100 }, () => dial());
       await Promise.all(clients.map((client) => readBytes(client, 1)));
       const endings = clients.map((client) => ending(client));
@@ -113,7 +113,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
           far = socket;
           socket.write(randomBytes(size));
         });
-        const { dial, record, engine } = await rig(t, createEngine, upstream, { halfCloseTimeoutMs });
+        const { dial, record, engine } = await rig(t, upstream, { halfCloseTimeoutMs });
         const client = dial().pause();
         await stalled(() => engine.counts().bytesToClient);
         far?.resetAndDestroy();
@@ -127,7 +127,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
       const upstream = await serve(t, (socket) => {
         far = socket;
       });
-      const { dial, record, engine } = await rig(t, createEngine, upstream);
+      const { dial, record, engine } = await rig(t, upstream);
       const client = dial().pause();
       await until(() => far !== undefined);
       assert.ok(far);
@@ -151,7 +151,8 @@ for (const [name, createEngine] of Object.entries(ENGINES))
       assert.equal(received, sent);
       assert.equal((await record(0)).reason, 'upstream_reset');
     });
-  });
+  }),
+);
 
 const unsent = async ({
   localAddress = '',

@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import { ENGINES, echo, freePort, readBytes, rig, serve } from '../../../support/proxy/proxy-harness.ts';
+import { echo, forEachEngine, freePort, readBytes, serve } from '../../../support/proxy/proxy-harness.ts';
 import { until } from '../../../support/until.ts';
 
 const CLIENTS = 200;
 
-for (const [name, createEngine] of Object.entries(ENGINES))
+forEachEngine((name, rig) =>
   test(`clients that wait for the same upstream share one dial of the ${name} engine, and are served together`, async (t) => {
     const upstream = { host: '127.0.0.1', port: await freePort() };
     const limits = { holdMs: 60_000, maxHeld: CLIENTS };
-    const { dial, engine, record } = await rig(t, createEngine, upstream, limits);
+    const { dial, engine, record } = await rig(t, upstream, limits);
     const clients = Array.from({ length: CLIENTS }, () => dial());
     for (const client of clients) client.write('x');
     const failures = (): number => engine.counts().connectFailures['ECONNREFUSED'] ?? 0;
@@ -21,12 +21,13 @@ for (const [name, createEngine] of Object.entries(ENGINES))
     for (const client of clients) client.end();
     await record(CLIENTS - 1);
     assert.equal(engine.counts().waitingForUpstream, 0);
-  });
+  }),
+);
 
-for (const [name, createEngine] of Object.entries(ENGINES))
+forEachEngine((name, rig) =>
   test(`a client that leaves while it dials for all does not keep the others of the ${name} engine waiting`, async (t) => {
     const upstream = { host: '127.0.0.1', port: await freePort() };
-    const { dial, engine, record } = await rig(t, createEngine, upstream, { holdMs: 60_000 });
+    const { dial, engine, record } = await rig(t, upstream, { holdMs: 60_000 });
     const closingClients = dial();
     const staying = dial();
     await Promise.all([once(closingClients, 'connect'), once(staying, 'connect')]);
@@ -36,4 +37,5 @@ for (const [name, createEngine] of Object.entries(ENGINES))
     await serve(t, echo, upstream);
     staying.write('y');
     assert.equal(String(await readBytes(staying, 1)), 'y');
-  });
+  }),
+);

@@ -5,12 +5,11 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { HAS_PROCFS } from '../../../../src/system/proc/procfs.ts';
 import {
   dial,
-  ENGINES,
   echo,
+  forEachEngine,
   freePort,
   readAll,
   readBytes,
-  rig,
   serve,
 } from '../../../support/proxy/proxy-harness.ts';
 import { trackOpenFiles } from '../../../support/proxy-observation.ts';
@@ -18,14 +17,14 @@ import { needs, needsProgram } from '../../../support/requirements.ts';
 import { until } from '../../../support/until.ts';
 
 /** How every engine sets up its sockets. */
-for (const [name, createEngine] of Object.entries(ENGINES))
+forEachEngine((name, rig) =>
   describe(`sockets of the ${name} engine`, () => {
     test('send at once, and probe the peer after 30 s of silence, on both sides', {
       skip: needs(HAS_PROCFS ? undefined : 'needs /proc', needsProgram('perl', 'perl-base')),
       timeout: 60_000,
     }, async (t) => {
       const upstream = await serve(t, echo);
-      const { dial, address } = await rig(t, createEngine, upstream);
+      const { dial, address } = await rig(t, upstream);
       const openFiles = trackOpenFiles();
       const client = dial();
       client.write('x');
@@ -50,7 +49,7 @@ for (const [name, createEngine] of Object.entries(ENGINES))
 
     test('on 0.0.0.0 and on :: work beside each other, each with its own clients', async (t) => {
       const everywhere = { host: '0.0.0.0', port: await freePort('0.0.0.0') };
-      const { engine, records } = await rig(t, createEngine, await serve(t, echo), {}, everywhere);
+      const { engine, records } = await rig(t, await serve(t, echo), {}, everywhere);
       await engine.listen({ ...everywhere, host: '::' });
       for (const host of ['127.0.0.1', '::1']) {
         const client = dial(t, { ...everywhere, host });
@@ -63,7 +62,8 @@ for (const [name, createEngine] of Object.entries(ENGINES))
         ['127.0.0.1', '::1'],
       );
     });
-  });
+  }),
+);
 
 interface SocketOptions {
   readonly local: number;

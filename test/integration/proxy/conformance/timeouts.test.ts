@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { describe, test } from 'node:test';
-import { ENGINES, echo, ending, readAll, rig, serve } from '../../../support/proxy/proxy-harness.ts';
+import { echo, ending, forEachEngine, readAll, serve } from '../../../support/proxy/proxy-harness.ts';
 
 /** Longer than a busy machine keeps a thread waiting; the peers that are never silent so long send a byte every 100 ms. */
 const SILENCE_MS = 3_000;
@@ -9,7 +9,7 @@ const BYTES = 40;
 
 /** When every engine must end a connection that nothing is sent on, and when it must not. */
 describe('a time-out', { concurrency: true }, () => {
-  for (const [name, createEngine] of Object.entries(ENGINES))
+  forEachEngine((name, rig) =>
     describe(`of the ${name} engine`, { concurrency: true }, () => {
       test('the half-close time-out limits silence, and is no deadline', async (t) => {
         const upstream = await serve(t, (socket) => {
@@ -22,7 +22,7 @@ describe('a time-out', { concurrency: true }, () => {
           }, 100);
           socket.resume();
         });
-        const { dial, record } = await rig(t, createEngine, upstream, { halfCloseTimeoutMs: SILENCE_MS });
+        const { dial, record } = await rig(t, upstream, { halfCloseTimeoutMs: SILENCE_MS });
         const client = dial();
         client.end('x');
         assert.equal((await readAll(client)).toString(), '.'.repeat(BYTES));
@@ -33,7 +33,7 @@ describe('a time-out', { concurrency: true }, () => {
 
       test('the connect time-out never ends a connection that is open', async (t) => {
         const limits = { connectTimeoutMs: 1_500, idleTimeoutMs: 2_500 };
-        const { dial, record } = await rig(t, createEngine, await serve(t, echo), limits);
+        const { dial, record } = await rig(t, await serve(t, echo), limits);
         assert.equal(await ending(dial()), 'ECONNRESET');
         assert.equal((await record(0)).reason, 'idle_timeout');
       });
@@ -55,7 +55,7 @@ describe('a time-out', { concurrency: true }, () => {
             if (side === 'upstream') talk(socket);
             else socket.once('end', () => socket.end());
           });
-          const { dial, record } = await rig(t, createEngine, upstream, { idleTimeoutMs: SILENCE_MS });
+          const { dial, record } = await rig(t, upstream, { idleTimeoutMs: SILENCE_MS });
           const client = dial();
           if (side === 'client') talk(client);
           else client.once('end', () => client.end());
@@ -68,18 +68,19 @@ describe('a time-out', { concurrency: true }, () => {
         });
 
       test('a silent connection ends after the idle time-out', async (t) => {
-        const { dial, record } = await rig(t, createEngine, await serve(t, echo), { idleTimeoutMs: 100 });
+        const { dial, record } = await rig(t, await serve(t, echo), { idleTimeoutMs: 100 });
         assert.equal(await ending(dial()), 'ECONNRESET');
         assert.equal((await record(0)).reason, 'idle_timeout');
       });
 
       test('a half-closed connection ends after the half-close time-out', async (t) => {
         const upstream = await serve(t, (socket) => socket.resume());
-        const { dial, record } = await rig(t, createEngine, upstream, { halfCloseTimeoutMs: 100 });
+        const { dial, record } = await rig(t, upstream, { halfCloseTimeoutMs: 100 });
         const client = dial();
         client.end('x');
         assert.equal(await ending(client), 'ECONNRESET');
         assert.equal((await record(0)).reason, 'half_close_timeout');
       });
-    });
+    }),
+  );
 });
