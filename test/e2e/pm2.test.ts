@@ -278,8 +278,8 @@ describe('a separate installation', { concurrency: 3 }, () => {
       ),
     );
     assert.equal(await (await fetch(`http://[::1]:${port}/`)).text(), 'the upstream');
-    assert.match(
-      sandbox.log('proxy-monitor'),
+    await sandbox.logUntil(
+      'proxy-monitor',
       new RegExp(`\\(failure #1\\): 0\\.0\\.0\\.0:${port} is held by .*[^]*ALERT`),
     );
     assert.equal((await sandbox.steadyport('status')).code, 1);
@@ -303,9 +303,9 @@ describe('a separate installation', { concurrency: 3 }, () => {
     const later = await sandbox.proxyUntil(port, () => true);
     assert.deepEqual([later.state, later.pid, later.restarts.forced], ['down', pid, 0]);
     assert.deepEqual([later.incidents.length, later.incidents[0]?.actions], [1, []]);
+    await sandbox.logUntil('proxy-monitor', /ALERT/);
     const log = sandbox.log('proxy-monitor');
     assert.ok(log.includes(`Proxy for port ${port} is not listening (failure #1): ${reason}`), log);
-    assert.match(log, /ALERT/);
     assert.ok((await sandbox.steadyport('status')).stdout.replace(/\s+/g, ' ').includes(reason));
   });
 
