@@ -1,7 +1,7 @@
 import type * as v from 'valibot';
 import { backoffMs } from '../lib/backoff.ts';
 import { isWithin } from '../lib/duration.ts';
-import { count, fields, instant, listOf } from '../lib/stored-fields.ts';
+import { count, fields, instant, listOf, withDefault } from '../lib/stored-fields.ts';
 
 export const circuitBreakerSchema = fields({
   /** The times of the remedies within the last `restartWindowMs`; only these count against `maxRestarts`. */
@@ -12,6 +12,8 @@ export const circuitBreakerSchema = fields({
   nextRestartAt: instant,
   /** 0 while the breaker is closed. Otherwise 1, plus the number of attempts since it opened; a recovery resets it. */
   openCount: count,
+  /** The number of remedies in a row that could not even be begun. It sets the pause before the next try. */
+  untriedCount: withDefault(count, 0),
 });
 
 /**
@@ -30,7 +32,13 @@ export interface RestartPolicy {
   readonly restartCooldownMs: number;
 }
 
-export const CLOSED: CircuitBreaker = { restartedAt: [], attempts: 0, nextRestartAt: 0, openCount: 0 };
+export const CLOSED: CircuitBreaker = {
+  restartedAt: [],
+  attempts: 0,
+  nextRestartAt: 0,
+  openCount: 0,
+  untriedCount: 0,
+};
 
 /** While the breaker is closed, the next remedy is tried 1 s, 2 s, 4 s … 30 s after one that did not help. */
 const RESTART_BACKOFF = { minMs: 1_000, maxMs: 30_000 };
@@ -74,10 +82,18 @@ export const afterRestart = (breaker: CircuitBreaker, now: number, policy: Resta
     ...breaker,
     restartedAt: [...recentRestarts(breaker, now, policy), now],
     attempts: breaker.attempts + 1,
+    untriedCount: 0,
     nextRestartAt: now + backoffMs(RESTART_BACKOFF, breaker.attempts),
   };
   return breaker.openCount > 0 ? openBreaker(counted, now, policy) : counted;
 };
+
+/** Puts off a remedy that could not even be begun, as PM2 could not be asked. It counts against no limit. */
+export const afterUntried = (breaker: CircuitBreaker, now: number): CircuitBreaker => ({
+  ...breaker,
+  untriedCount: breaker.untriedCount + 1,
+  nextRestartAt: now + backoffMs(RESTART_BACKOFF, breaker.untriedCount),
+});
 
 /**
  * Closes the breaker, and resets the pauses. The restarts are forgotten only when an attempt of the open breaker
@@ -85,7 +101,7 @@ export const afterRestart = (breaker: CircuitBreaker, now: number, policy: Resta
  * count until their window is over.
  */
 export const afterRecovery = (breaker: CircuitBreaker): CircuitBreaker =>
-  breaker.attempts === 0 && breaker.openCount === 0
+  breaker.attempts === 0 && breaker.openCount === 0 && breaker.untriedCount === 0
     ? breaker
     : { ...CLOSED, restartedAt: breaker.openCount > 1 ? [] : breaker.restartedAt };
 

@@ -53,6 +53,12 @@ export const DECISION_TABLE: readonly DecisionRow[] = [
     why: 'the evidence shows how late the monitor was, not how the proxy is; the next check decides',
   },
   {
+    finding: 'the monitor is out of open files, and could not look',
+    matches: ({ monitor }) => monitor === 'out_of_files',
+    verdict: neutralVerdict('same'),
+    why: 'the evidence shows what the monitor lacks, not how the proxy is; it neither fails nor recovers',
+  },
+  {
     finding:
       'PM2 is stopping it, and it does not exit: it is stopped by a signal, has missed two heartbeats, or has had more time than a proxy needs',
     matches: ({ pm2, stopping }) => pm2 === 'stopping' && stopping === 'overdue',

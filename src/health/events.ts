@@ -35,6 +35,8 @@ export type HealthEvent =
       readonly remedy: Remedy;
       /** Why the remedy failed; null when it succeeded. */
       readonly error: string | null;
+      /** True when it could not even be begun. Default: false. */
+      readonly isUntried?: boolean;
     };
 
 /** An action that the monitor carries out after an event (monitor/recovery.ts), in the order of the list. */

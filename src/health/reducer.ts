@@ -69,7 +69,7 @@ const onCheck = (previous: Health, event: CheckEvent, policy: HealthPolicy): Tra
   const evidence: Evidence = { ...event.evidence, crashes: isCrashLoop(current, event.at) ? 'loop' : 'few' };
   const verdict = judge(evidence, policy.optional);
   const afterWarnings =
-    evidence.monitor === 'late'
+    evidence.monitor !== 'in_time'
       ? { health: current, actions: [] }
       : updateWarnings(current, evidence, policy);
   const afterVerdict = applyVerdict(afterWarnings.health, event, verdict, policy);

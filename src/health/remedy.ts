@@ -48,7 +48,7 @@
 
 import { formatDuration } from '../lib/duration.ts';
 import { isLoadSensitive } from './causes.ts';
-import { afterRestart, askBreaker, openBreaker } from './circuit-breaker.ts';
+import { afterRestart, afterUntried, askBreaker, openBreaker } from './circuit-breaker.ts';
 import {
   type CheckEvent,
   type HealthEvent,
@@ -105,6 +105,13 @@ export const onRemedyDone = (
   if (event.remedy === 'kill') {
     const text = `❌ Could not kill the proxy for ${policy.place}: ${event.error}`;
     return { health, actions: event.error === null ? [] : [logAction('restart_failed', text)] };
+  }
+  if (event.isUntried) {
+    const text = `❌ Restart of proxy for ${policy.place} failed: ${event.error}`;
+    return {
+      health: { ...health, breaker: afterUntried(health.breaker, event.at) },
+      actions: [logAction('restart_failed', text)],
+    };
   }
   const { incident } = health;
   const attempted: Health = {

@@ -35,8 +35,11 @@ export type Level = 'ok' | 'warn' | 'restart' | 'unknown';
  * failure.
  */
 export interface Evidence {
-  /** The state of the monitor itself. `late`: this check began late, or the machine slept. */
-  readonly monitor: 'in_time' | 'late';
+  /**
+   * The state of the monitor itself. `late`: this check began late, or the machine slept. `out_of_files`: it had too few open
+   * files to look.
+   */
+  readonly monitor: 'in_time' | 'late' | 'out_of_files';
   /** The state of the app by PM2's list. */
   readonly pm2: Pm2Evidence;
   /** The progress of a stop by PM2; `no`: there is none. `overdue`: the process will not exit by itself (stop-deadline.ts). */

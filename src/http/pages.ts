@@ -14,6 +14,8 @@ export interface Sources {
   /** `monitor.allowedHosts` of the config. */
   readonly allowedHosts: readonly string[];
   readonly metrics: { readonly contentType: string; render(): Promise<string> };
+  /** True while this process is out of open files: no further client is served. Default: never. */
+  isShortOfFiles?(): boolean;
 }
 
 /** An answer. */

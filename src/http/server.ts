@@ -1,19 +1,20 @@
 /**
  * The room http: serves the monitor's status and metrics to scripts, Prometheus and health checks.
  * pages.ts has the pages, server.ts serves them, allowed-hosts.ts says under which names, listen-with-retry.ts keeps them
- * served, and service-discovery.ts makes Prometheus' lists of targets.
+ * served, client-limit.ts bounds their number, and service-discovery.ts makes Prometheus' lists of targets.
  */
 
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { hostname } from 'node:os';
 import { type Address, formatAddress } from '../lib/address.ts';
 import { isAllowedHost } from './allowed-hosts.ts';
+import { limitClients } from './client-limit.ts';
 import { createPages, json, type Page, type PageRequest, type Pages, type Sources } from './pages.ts';
 
 /** Serves the monitor's HTTP. Rejects with the system's error when the address cannot be bound. */
 export const serveHttp = ({ host, port }: Address, sources: Sources): Promise<Server> => {
   const pages = createPages(sources);
-  const server = createServer((request, response) => {
+  const server = createServer(TIME_LIMITS, (request, response) => {
     const { method, url = '/', headers } = request;
     const { accept = '', host: hostHeader = formatAddress({ host, port }) } = headers;
     const [path = '', queryText] = url.split('?', 2);
@@ -22,6 +23,7 @@ export const serveHttp = ({ host, port }: Address, sources: Sources): Promise<Se
       .catch((error: Error) => json(500, { error: error.message }))
       .then((page) => send(response, page));
   });
+  limitClients(server, sources.isShortOfFiles ?? (() => false));
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen({ host, port, exclusive: true }, () =>
@@ -29,6 +31,9 @@ export const serveHttp = ({ host, port }: Address, sources: Sources): Promise<Se
     );
   });
 };
+
+/** In milliseconds: for the head of a request, for all of it, and between two looks at what is over time. */
+const TIME_LIMITS = { headersTimeout: 10_000, requestTimeout: 20_000, connectionsCheckingInterval: 5_000 };
 
 /** Programs read these by any name: scrapers and orchestrators know this machine by many, and a web page gains nothing. */
 const PAGES_FOR_ANY_HOST = ['/metrics', '/healthz', '/readyz'];

@@ -1,5 +1,6 @@
 import type { Evidence } from '../health/types.ts';
 import { isProxyReport, type ProxyReport } from '../proxy/report.ts';
+import { isOwnLimit } from '../system/own-limits.ts';
 import { type ConnectionEnd, type ControlClient, connectControl } from './client.ts';
 import type { ProxyProtocol } from './protocol.ts';
 
@@ -108,9 +109,11 @@ const stateAfter = (error: unknown, isLate: boolean): Evidence['heartbeat'] => {
   return UNREACHABLE_CODES.includes(codeOf(error)) ? 'unreachable' : 'unknown';
 };
 
-/** True when the other end is the reason. Others, such as EMFILE or a fault in the code here, are of the monitor itself. */
+/** True when the other end, or a limit of this process, is the reason. Others are faults of the monitor itself. */
 const isExplained = (error: unknown): boolean =>
-  isTimeout(error) || [...ANSWER_CODES, ...UNREACHABLE_CODES].includes(codeOf(error));
+  isTimeout(error) ||
+  isOwnLimit(codeOf(error)) ||
+  [...ANSWER_CODES, ...UNREACHABLE_CODES].includes(codeOf(error));
 
 /** The answer is an error: the proxy answers, and nothing else is known of it. */
 const ANSWER_CODES: readonly string[] = ['ENOSYS', 'EREMOTEIO'];

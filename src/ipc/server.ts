@@ -60,6 +60,10 @@ const openControlSocket = async (path: string): Promise<ControlSocket> => {
   let onSocket = (_: Socket): void => {};
   const listen = (): Promise<Server> =>
     listenAt(path, (socket) => {
+      if (sockets.size >= MAX_CLIENTS) {
+        socket.destroy();
+        return;
+      }
       sockets.add(socket);
       socket.on('close', () => sockets.delete(socket)).on('error', () => socket.destroy());
       onSocket(socket);
@@ -103,6 +107,9 @@ const listenAt = async (path: string, onSocket: (socket: Socket) => void): Promi
   debug('%s: listening', path);
   return server;
 };
+
+/** The monitor, and commands. More are refused, so that no client of the same user takes all open files. */
+const MAX_CLIENTS = 100;
 
 const FILE_CHECK_INTERVAL_MS = 1_000;
 

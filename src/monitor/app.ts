@@ -19,6 +19,7 @@ import { createRestarter } from '../pm2/restart.ts';
 import { monitorProblems } from '../status/monitor-problem.ts';
 import { readinessProblem } from '../status/readiness.ts';
 import { SNAPSHOT_VERSION, type Snapshot } from '../status/snapshot.ts';
+import { createFileReserve } from '../system/file-reserve.ts';
 import { readProcessUsage } from '../system/proc/process-usage.ts';
 import type { StateDir } from '../system/state-dir.ts';
 import { type Monitor, startMonitor } from './monitor.ts';
@@ -61,7 +62,8 @@ export const createMonitorApp = (deps: MonitorAppDeps): MonitorApp => {
   const pm2 = createPm2(settings.pm2Home);
   const apps = definePm2Apps(config, settings);
   let httpServer = NOT_SERVED;
-  const monitor = startMonitor({ config, apps, stateDir, pm2, restart: createRestarter(pm2), log });
+  const reserve = createFileReserve();
+  const monitor = startMonitor({ config, apps, stateDir, pm2, restart: createRestarter(pm2), log, reserve });
   const notifier = startNotifier({
     path: stateDir.alertsFile,
     config: config.alerts,
@@ -85,7 +87,8 @@ export const createMonitorApp = (deps: MonitorAppDeps): MonitorApp => {
       servePm2Tools({ status, checkNow, restart, silence: hasChannels ? notifier.silence : null });
       if (http !== false) {
         const metrics = createMetricsPage(settings, log, status, monitor, notifier);
-        const sources = { status, proxies: config.proxies, allowedHosts, metrics };
+        const isShortOfFiles = (): boolean => reserve.supply() !== 'ample';
+        const sources = { status, proxies: config.proxies, allowedHosts, metrics, isShortOfFiles };
         httpServer = await serveWithRetry(http, sources, log);
       }
       if (deadMansSwitch) startTicking(deadMansSwitch, status);

@@ -20,6 +20,8 @@ export interface CheckResult {
 export interface CheckRunnerDeps {
   readonly monitor: Pick<MonitorConfig, 'intervalMs' | 'fastIntervalMs'>;
   readonly listPm2: ProcessList['get'];
+  /** False while this process has too few open files to look. Default: always true. */
+  canLook?(): boolean;
 }
 
 /** Runs one check of a proxy at a time: PM2's list first, then the evidence collector. It stores nothing. */
@@ -35,7 +37,7 @@ const debug = createDebug('check');
 
 export const createCheckRunner = (
   proxy: ProxyConfig,
-  { monitor, listPm2 }: CheckRunnerDeps,
+  { monitor, listPm2, canLook = () => true }: CheckRunnerDeps,
   collector: EvidenceCollector,
 ): CheckRunner => ({
   check: async (mode, record, listNotBefore) => {
@@ -44,7 +46,9 @@ export const createCheckRunner = (
     const maxAgeMs = (mode.isUrgent ? monitor.fastIntervalMs : monitor.intervalMs) / 2;
     const view = await listPm2(maxAgeMs, listNotBefore);
     const app = view.ok ? view.apps.get(proxy.name) : undefined;
-    const report = await collector.collect({ status: pm2EvidenceOf(view, app, record), app }, mode);
+    const couldLook = canLook();
+    const looked = await collector.collect({ status: pm2EvidenceOf(view, app, record), app }, mode);
+    const report = couldLook && canLook() ? looked : withoutFiles(looked);
     const endedAt = Date.now();
     const { evidence, isProbed, pid, detail } = report;
     debug('%s: ends after %d ms %j', proxy.name, endedAt - startedAt, { pid, isProbed, detail, ...evidence });
@@ -56,4 +60,9 @@ export const createCheckRunner = (
       pm2StatusText: pm2StatusTextOf(view, app),
     };
   },
+});
+
+const withoutFiles = (report: CheckReport): CheckReport => ({
+  ...report,
+  evidence: { ...report.evidence, monitor: 'out_of_files' },
 });

@@ -18,6 +18,7 @@ import type { Restarter } from '../pm2/restart.ts';
 import type { EvidenceByProxy } from '../status/evidence.ts';
 import { monitorProblems } from '../status/monitor-problem.ts';
 import type { MonitorStatus, ProxyStatus } from '../status/snapshot.ts';
+import { createFileReserve, type FileReserve, type FileSupply } from '../system/file-reserve.ts';
 import type { StateDir } from '../system/state-dir.ts';
 import { loadHealth, removeAllDrafts, saveHealth } from './health-store.ts';
 import { createLogRotation } from './log-rotation.ts';
@@ -58,13 +59,23 @@ export interface MonitorDeps {
   readonly pm2: Pm2;
   readonly restart: Restarter;
   readonly log: Log;
+  /** Default: a reserve of its own. */
+  readonly reserve?: FileReserve;
 }
 
 /** The maximum age of PM2's list where it need not be new. */
 const MAX_LIST_AGE_MS = 5_000;
 
 /** Starts a ProxyMonitor for each proxy of the config, each with a schedule of its own, so that none waits for another. */
-export const startMonitor = ({ config, apps, stateDir, pm2, restart, log }: MonitorDeps): Monitor => {
+export const startMonitor = ({
+  config,
+  apps,
+  stateDir,
+  pm2,
+  restart,
+  log,
+  reserve = createFileReserve(),
+}: MonitorDeps): Monitor => {
   let notify = (_: MonitorEvent): void => {};
   removeAllDrafts(stateDir);
   const ids = config.proxies.map(({ id }) => id);
@@ -75,6 +86,7 @@ export const startMonitor = ({ config, apps, stateDir, pm2, restart, log }: Moni
   const processList = createProcessList(pm2, log, () => notify('superseded'));
   const listPm2 = () => processList.get(MAX_LIST_AGE_MS);
   const rotation = createLogRotation({ config, stateDir, pm2, listPm2, log });
+  const files = watchFiles(reserve, log, () => notify('changed'));
   const proxyMonitors: ProxyMonitor[] = [];
   const sharedDeps = {
     host: config.host,
@@ -82,6 +94,7 @@ export const startMonitor = ({ config, apps, stateDir, pm2, restart, log }: Moni
     restart,
     log,
     listPm2: processList.get,
+    canLook: files.canLook,
     restartsPaused: createMassFailureDetector(proxyMonitors, log),
   };
   for (const proxy of config.proxies) {
@@ -111,6 +124,7 @@ export const startMonitor = ({ config, apps, stateDir, pm2, restart, log }: Moni
         pm2Problem: processList.problem(),
         problems: monitorProblems({
           checks_fail: firstOf(proxyMonitors.map((proxyMonitor) => proxyMonitor.checkProblem())),
+          ...files.problems(),
           ...saver.problems(),
         }),
       };
@@ -191,6 +205,39 @@ const createSaver = (saveNow: () => void, folder: string, log: Log): Saver => {
     stop: task.stop,
   };
 };
+
+/** Asks the reserve before and after each look. Logs when it is given up, when that is not enough, and when it is there again. */
+const watchFiles = (reserve: FileReserve, log: Log, onChange: () => void) => {
+  let supply: FileSupply = 'ample';
+  const shortage = createEdgeLogger({
+    onFail: (problem) => {
+      log('out_of_files', `⚠️  The monitor is out of open files: ${problem}`);
+      onChange();
+    },
+    onRecover: () => {
+      log('files_recovered', 'The monitor has open files again');
+      onChange();
+    },
+    repeatOnChange: true,
+  });
+  return {
+    canLook: (): boolean => {
+      supply = reserve.check();
+      if (supply === 'ample') shortage.succeeded();
+      else shortage.failed(supply === 'in_use' ? IN_RESERVE : EXHAUSTED);
+      return supply !== 'exhausted';
+    },
+    problems: () => ({
+      out_of_files: supply === 'exhausted' ? shortage.problem() : null,
+      short_of_files: supply === 'in_use' ? shortage.problem() : null,
+    }),
+  };
+};
+
+const FILES_ADVICE =
+  'raise its limit (ulimit -n, or LimitNOFILE of the service that starts PM2), then restart PM2';
+const IN_RESERVE = `it works with the files that it keeps in reserve; ${FILES_ADVICE}`;
+const EXHAUSTED = `it cannot look at the ports; ${FILES_ADVICE}`;
 
 /** True while restarts are paused, because most ports fail at once. Logs once when that begins. */
 const createMassFailureDetector = (proxyMonitors: readonly ProxyMonitor[], log: Log): (() => boolean) => {

@@ -5,7 +5,7 @@ import type { Health } from '../health/state.ts';
 import type { Remedy } from '../health/types.ts';
 import type { Log } from '../logging/logger.ts';
 import type { AppDefinition } from '../pm2/apps.ts';
-import type { Restarter } from '../pm2/restart.ts';
+import { type Restarter, UntriedError } from '../pm2/restart.ts';
 import type { ProxyRecord } from './health-store.ts';
 
 export interface RecoveryDeps {
@@ -72,6 +72,7 @@ export const createRecovery = (
       if (!app) return null;
       const { remedy } = action;
       let error: string | null = null;
+      let isUntried = false;
       try {
         const outcome = await runExclusively(() =>
           remedy === 'relisten' ? relisten() : restartApp(remedy, app, health.pid, daemonPid),
@@ -79,8 +80,9 @@ export const createRecovery = (
         if (outcome === 'busy') return null;
       } catch (failure) {
         error = (failure as Error).message;
+        isUntried = failure instanceof UntriedError;
       }
-      return { kind: 'remedy_done', at: Date.now(), remedy, error };
+      return { kind: 'remedy_done', at: Date.now(), remedy, error, isUntried };
     },
     isActing: () => isActing,
     ensureCanRestart: () => {

@@ -23,7 +23,10 @@ export type Restarter = (
   daemonPid: number | null,
 ) => Promise<void>;
 
-/** The restarter rejects with the reason when PM2 could not apply the remedy. */
+/** PM2 could not be asked, so that nothing was begun. */
+export class UntriedError extends Error {}
+
+/** The restarter rejects with the reason when PM2 could not apply the remedy; an {@link UntriedError} when nothing was begun. */
 export const createRestarter =
   (pm2: Pm2): Restarter =>
   async (remedy, app, pid, daemonPid) => {
@@ -31,7 +34,7 @@ export const createRestarter =
     if (remedy === 'start') return startApp(pm2, app, daemonPid);
     // A daemon that hangs would restart the app whenever it wakes up, in whatever state the port is by then.
     const view = await pm2.list();
-    if (!view.ok) throw new Error(view.problem);
+    if (!view.ok) throw new UntriedError(view.problem);
     if (isStoppedByOperator(view.apps.get(app.name))) throw new Error('it was stopped meanwhile');
     const processInfo = pid === null ? undefined : readProcess(pid);
     const restarting = pm2.restart(app.name);
@@ -60,7 +63,7 @@ const acceptReplacement = async (pm2: Pm2, name: string, pid: number | null, err
 const killStopping = async (pm2: Pm2, { name, env }: AppDefinition, pid: number | null): Promise<void> => {
   const processInfo = pid === null ? undefined : readProcess(pid);
   const view = await pm2.list();
-  if (!view.ok) throw new Error(view.problem);
+  if (!view.ok) throw new UntriedError(view.problem);
   const listed = view.apps.get(name);
   const isTarget =
     listed?.status === 'stopping' &&
@@ -76,9 +79,9 @@ const killStopping = async (pm2: Pm2, { name, env }: AppDefinition, pid: number 
  */
 const startApp = async (pm2: Pm2, app: AppDefinition, daemonPid: number | null): Promise<void> => {
   const view = await pm2.list();
-  if (!view.ok) throw new Error(view.problem);
+  if (!view.ok) throw new UntriedError(view.problem);
   const listed = view.apps.get(app.name);
-  if (!listed && view.daemonPid === null) throw new Error('it is unknown which PM2 daemon answers');
+  if (!listed && view.daemonPid === null) throw new UntriedError('it is unknown which PM2 daemon answers');
   if (!listed) return view.daemonPid === daemonPid ? undefined : pm2.start(app);
   if (isStoppedByOperator(listed)) return;
   if (listed.status !== 'online') await pm2.stop(app.name).catch(() => {});

@@ -17,6 +17,16 @@ export const MONITOR_PROBLEM_KINDS = {
     label: 'checks fail in the monitor itself',
     endsSupervision: true,
   },
+  out_of_files: {
+    headline: 'The monitor is out of open files.',
+    label: 'the monitor is out of open files',
+    endsSupervision: true,
+  },
+  short_of_files: {
+    headline: 'The monitor is short of open files.',
+    label: 'the monitor is at its limit of open files',
+    endsSupervision: false,
+  },
   disk_full: {
     headline: 'The disk is full.',
     label: 'the disk is full',

@@ -8,14 +8,8 @@ import { type ProbeResult, runExchange } from '../probes/exchange/exchange.ts';
  */
 export const pickCheckPort = (): number => 20_000 + Math.floor(Math.random() * 12_000);
 
-/**
- * True when the check itself could not be made: its port was not free after all, or this process or machine is out of files or
- * memory (connect(2), socket(2)). The result proves nothing about the proxy or its upstream.
- */
-export const isOwnFailure = (result: ProbeResult): boolean =>
-  !result.ok &&
-  result.phase === 'connect' &&
-  /EADDRINUSE|EADDRNOTAVAIL|EMFILE|ENFILE|ENOBUFS|ENOMEM/.test(result.error);
+/** True when the check could not even be tried. The result proves nothing about the proxy or its upstream. */
+export const isOwnFailure = (result: ProbeResult): boolean => !result.ok && result.phase === 'untried';
 
 /** Connects and waits until the proxy closes the connection: only a process that accepts does that. */
 export const probeAccept = (address: Address, localPort: number, timeoutMs: number): Promise<ProbeResult> =>

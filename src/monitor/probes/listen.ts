@@ -27,5 +27,8 @@ export const isUpstreamListening = (
   // The kernel walks the whole table of a family, and most listeners are in IPv4's: IPv6's is read only when needed.
   const isListeningOn = (family: 4 | 6): boolean | undefined =>
     findListeners(upstream.port, since, family)?.some(isUpstreamListener);
-  return isListeningOn(4) || isListeningOn(6);
+  const onIPv4 = isListeningOn(4);
+  if (onIPv4) return true;
+  const onIPv6 = isListeningOn(6);
+  return onIPv4 === undefined && !onIPv6 ? undefined : onIPv6;
 };

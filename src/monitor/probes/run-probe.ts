@@ -2,6 +2,7 @@ import type { ConnectingKind, Probe } from '../../kinds/probes/registry.ts';
 import { type Address, formatAddress } from '../../lib/address.ts';
 import { isCovered } from '../../lib/listen-spec.ts';
 import { resolveAddress } from '../../system/dns.ts';
+import { isOwnLimit } from '../../system/own-limits.ts';
 import { localAddresses } from '../../system/proc/network-interfaces.ts';
 import { elapsed, type ProbeResult, runExchange } from './exchange/exchange.ts';
 import { openProbe } from './registry.ts';
@@ -45,7 +46,8 @@ export const probeUpstream = async (
   const error = resolved.ok
     ? `every address of ${upstream.host} is the proxy itself`
     : `the name ${upstream.host} cannot be resolved (${resolved.code})`;
-  let failure: Exclude<ProbeResult, { ok: true }> = { ok: false, phase: 'connect', error, durationMs: 0 };
+  const phase = !resolved.ok && isOwnLimit(resolved.code) ? 'untried' : 'connect';
+  let failure: Exclude<ProbeResult, { ok: true }> = { ok: false, phase, error, durationMs: 0 };
   for (const address of addresses) {
     const result = await runProbe(address, upstream, probe, timeoutMs);
     if (result.ok) return result;

@@ -15,7 +15,7 @@ export const TCP_TABLES = ['/proc/net/tcp', '/proc/net/tcp6'] as const;
 const HAS_TCP_TABLES = existsSync(TCP_TABLES[0]);
 
 /**
- * The sockets that listen on `port` in this network namespace; undefined without /proc.
+ * The sockets that listen on `port` in this network namespace; undefined without /proc, and when a table cannot be read.
  * @param since a cached table will do if it was read at this time (performance.now()) or later. Default: now
  * @param family restricts the search to one table. This saves time: the kernel walks all of a table even when it is
  * empty. Default: both families
@@ -27,34 +27,44 @@ export const findListeners = (
 ): readonly Listener[] | undefined => {
   if (!HAS_TCP_TABLES) return undefined;
   const tables = family === undefined ? TCP_TABLES : [family === 4 ? TCP_TABLES[0] : TCP_TABLES[1]];
-  return tables.flatMap((path) => readListeners(path, since).filter((listener) => listener.port === port));
+  const listeners = tables.map((path) => readListeners(path, since));
+  if (listeners.includes(undefined)) return undefined;
+  return listeners.flatMap((list) => list ?? []).filter((listener) => listener.port === port);
 };
 
-const readListeners = (path: string, since: number): readonly Listener[] => {
+const readListeners = (path: string, since: number): readonly Listener[] | undefined => {
   const cached = listenerCache.get(path);
   if (cached && cached.readAt >= since) return cached.listeners;
-  const entry = { readAt: performance.now(), listeners: readListenerLines(path).flatMap(parseListenerLine) };
+  const readAt = performance.now();
+  const lines = readListenerLines(path);
+  if (!lines) return undefined;
+  const entry = { readAt, listeners: lines.flatMap(parseListenerLine) };
   listenerCache.set(path, entry);
   return entry.listeners;
 };
 
 const listenerCache = new Map<string, { readonly readAt: number; readonly listeners: readonly Listener[] }>();
 
-/** Reads the table up to the first connection. The kernel lists listeners first; connections may be many thousands. */
-const readListenerLines = (path: string): readonly string[] => {
+/**
+ * Reads the table up to the first connection. The kernel lists listeners first; connections may be many thousands. Empty on a
+ * host without IPv6, which has no such table; undefined when it cannot be read, as when this process is out of files.
+ */
+const readListenerLines = (path: string): readonly string[] | undefined => {
   let text = '';
   const chunk = Buffer.alloc(CHUNK_BYTES);
+  let fd: number | undefined;
   try {
-    const fd = openSync(path, 'r');
+    fd = openSync(path, 'r');
     for (
       let bytesRead = -1;
       bytesRead !== 0 && !CONNECTION_LINE.test(text);
       text += chunk.toString('latin1', 0, bytesRead)
     )
       bytesRead = readSync(fd, chunk);
-    closeSync(fd);
-  } catch {
-    // Out of open files, or no IPv6: the lines that were read so far.
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? [] : undefined;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
   }
   return text.split('\n');
 };

@@ -3,7 +3,7 @@ import type { Evidence } from '../../../src/health/types.ts';
 
 /** The weight of each value in the generated evidence. A kind or a value that is left out does not compile. */
 const WEIGHTS: { readonly [K in keyof Evidence]: Readonly<Record<Evidence[K], number>> } = {
-  monitor: { in_time: 3, late: 1 },
+  monitor: { in_time: 4, late: 1, out_of_files: 1 },
   pm2: {
     online: 3,
     launching: 1,

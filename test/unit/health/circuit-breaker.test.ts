@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import {
   afterRecovery,
   afterRestart,
+  afterUntried,
   askBreaker,
   type CircuitBreaker,
   CLOSED,
@@ -106,4 +107,16 @@ describe('half open', () => {
     assert.equal(askBreaker(breaker, 20_000, POLICY), 'open');
     assert.equal(askBreaker(breaker, 600_000, POLICY), 'allow');
   });
+});
+
+test('a remedy that could not even be begun is put off for 1, 2, 4 … 30 s, and counts against nothing', () => {
+  let breaker = afterRestart(CLOSED, 0, POLICY);
+  const pauses = Array.from({ length: 7 }, () => {
+    breaker = afterUntried(breaker, 5_000);
+    return (breaker.nextRestartAt - 5_000) / 1_000;
+  });
+  assert.deepEqual(pauses, [1, 2, 4, 8, 16, 30, 30]);
+  assert.deepEqual([breaker.restartedAt, breaker.attempts, breaker.openCount], [[0], 1, 0]);
+  assert.equal(afterRestart(breaker, 60_000, POLICY).untriedCount, 0);
+  assert.deepEqual(afterRecovery(afterUntried(CLOSED, 0)), CLOSED);
 });

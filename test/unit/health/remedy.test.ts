@@ -182,3 +182,20 @@ describe('while restarts are paused because most ports fail', () => {
     test(`${JSON.stringify(evidence)} is certain, and has its remedy`, () =>
       assert.notDeepEqual(keepFailing(startScenario({ restartsPaused: true }), evidence).remedies, []));
 });
+
+test('remedies that cannot even be begun spend no budget: the port is never given up for them', () => {
+  const scenario = startScenario();
+  const events: string[] = [];
+  for (let at = 10_000; at < 600_000; at += 1_000) {
+    const actions = scenario.check(at, HUNG);
+    events.push(...actions.flatMap((action) => (action.kind === 'log' ? [action.event] : [])));
+    for (const remedy of remediesOf(actions))
+      scenario.send({ kind: 'remedy_done', at, remedy, error: 'PM2 is away', isUntried: true });
+  }
+  const { breaker, incident, restarts } = scenario.health();
+  assert.ok(!events.includes('restart_limit_reached'));
+  assert.deepEqual(
+    [breaker.restartedAt, breaker.attempts, incident?.actions, restarts.forced],
+    [[], 0, [], 0],
+  );
+});

@@ -26,6 +26,7 @@ const testVerdicts = (table: readonly Example[], base: Evidence = WELL, optional
 /** In the order of the table: each finding decides over those below that can occur together with it. */
 const EXAMPLES: readonly Example[] = [
   [{ monitor: 'late' }, 'neutral same'],
+  [{ monitor: 'out_of_files' }, 'neutral same'],
   [{ pm2: 'stopping', stopping: 'overdue' }, 'ending: kill'],
   [{ pm2: 'stopped' }, 'neutral stopped'],
   [{ pm2: 'stopping' }, 'neutral stopped'],

@@ -83,7 +83,7 @@ test('a proxy that the operator stopped is left alone, or killed when overdue, w
       anyEvidence({ pm2: ['stopped', 'stopping', 'deleted'] }),
       fc.boolean(),
       (evidence, optional) => {
-        const state = evidence.monitor === 'late' ? 'same' : 'stopped';
+        const state = evidence.monitor === 'in_time' ? 'stopped' : 'same';
         const isOverdue =
           state === 'stopped' && evidence.pm2 === 'stopping' && evidence.stopping === 'overdue';
         const ending = { kind: 'ending', state, cause: null, remedies: ['kill'] };

@@ -8,17 +8,18 @@ import { checkServerIdentity, type TLSSocket, connect as tlsConnect } from 'node
 import { type Address, isUnixSocket, toNetOptions } from '../../../lib/address.ts';
 import { printable } from '../../../lib/printable.ts';
 import { createDebug } from '../../../system/debug.ts';
+import { isOwnLimit } from '../../../system/own-limits.ts';
 
 /**
  * The result of an exchange. An expected failure is a value; `error` names the problem and the address. `phase` is `connect`
  * where the upstream did not accept, and `answer` where it accepted and did not answer as it should. The TLS handshake
- * belongs to `answer`.
+ * belongs to `answer`. `untried`: the connection could not even be tried, which proves nothing about the upstream.
  */
 export type ProbeResult =
   | { readonly ok: true; readonly durationMs: number }
   | { readonly ok: false; readonly durationMs: number; readonly phase: Phase; readonly error: string };
 
-type Phase = 'connect' | 'answer';
+type Phase = 'connect' | 'answer' | 'untried';
 
 export interface ProbeTarget {
   readonly address: Address;
@@ -89,16 +90,20 @@ const connectAndTalk = (target: ProbeTarget, exchange: Exchange): Promise<ProbeR
     const startedAt = performance.now();
     let stage = CONNECTING;
     const socket = connect({ ...toNetOptions(address), ...(localPort === undefined ? {} : { localPort }) });
-    const fail = (problem: string): void => {
+    const fail = (problem: string, phase: Phase = stage.phase): void => {
       socket.destroy();
-      const { phase } = stage;
       const error = printable(`${target.name} ${problem}`, MAX_ERROR_LENGTH);
       resolve({ ok: false, durationMs: elapsed(startedAt), phase, error });
     };
     const timer = setTimeout(() => fail(`${stage.timeoutError()} within ${timeoutMs} ms`), timeoutMs);
     socket.on('close', () => clearTimeout(timer));
     const attachHandlers = <S extends Socket>(watchedSocket: S): S => {
-      watchedSocket.on('error', (error: NodeJS.ErrnoException) => fail(stage.closeError(error.code)));
+      watchedSocket.on('error', (error: NodeJS.ErrnoException) =>
+        fail(
+          stage.closeError(error.code),
+          stage === CONNECTING && isUntried(error.code) ? 'untried' : stage.phase,
+        ),
+      );
       watchedSocket.on('close', () => fail(stage.closeError(undefined)));
       return watchedSocket;
     };
@@ -125,6 +130,10 @@ const connectAndTalk = (target: ProbeTarget, exchange: Exchange): Promise<ProbeR
       else startHandshake(tls);
     });
   });
+
+/** The local port was not free after all, or this process or machine is at a limit of its own (connect(2)). */
+const isUntried = (code: string | undefined): boolean =>
+  code === 'EADDRINUSE' || code === 'EADDRNOTAVAIL' || isOwnLimit(code);
 
 const startTls = (socket: Socket, { upstream, verify }: TlsOptions): TLSSocket => {
   const serverName = isUnixSocket(upstream) ? 'localhost' : upstream.host.replace(/%.*$|\.$/, '');

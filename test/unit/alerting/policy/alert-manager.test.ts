@@ -71,16 +71,16 @@ describe('what is announced', () => {
   });
 
   test('a port that is given up is announced once; when that is its first announcement, there is no other', () => {
-    const open = { restartedAt: [], attempts: 9, nextRestartAt: 0, openCount: 1 };
+    const open = { restartedAt: [], attempts: 9, nextRestartAt: 0, openCount: 1, untriedCount: 0 };
     const alerts = startAlertScenario();
     alerts.fall(6274, 'hung');
     assert.deepEqual(alerts.until(10_000), ['down 6274']);
     alerts.set({ breaker: open });
     assert.deepEqual(alerts.until(20_000), ['gave_up 6274']);
-    alerts.set({ breaker: { ...open, openCount: 2 } });
+    alerts.set({ breaker: { ...open, openCount: 2, untriedCount: 0 } });
     assert.deepEqual(alerts.until(30_000), []);
     alerts.rise();
-    alerts.set({ breaker: { ...open, openCount: 0 } });
+    alerts.set({ breaker: { ...open, openCount: 0, untriedCount: 0 } });
     assert.deepEqual(alerts.until(40_000), ['recovered 6274']);
     alerts.set({ breaker: open, incident: incident(40_000, { alerted: false, cause: 'hung' }) });
     assert.deepEqual(alerts.until(50_000), ['gave_up 6274']);
@@ -309,7 +309,9 @@ describe('a port that comes and goes', () => {
     const alerts = startAlertScenario();
     flap(alerts, 6);
     alerts.fall(6274, 'hung');
-    alerts.set({ breaker: { restartedAt: [], attempts: 9, nextRestartAt: 0, openCount: 1 } });
+    alerts.set({
+      breaker: { restartedAt: [], attempts: 9, nextRestartAt: 0, openCount: 1, untriedCount: 0 },
+    });
     assert.deepEqual(alerts.until(alerts.now() + 10_000), ['gave_up 6274']);
   });
 

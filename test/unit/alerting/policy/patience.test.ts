@@ -4,7 +4,7 @@ import { alertsFor } from '../../../../src/alerting/policy/active-alerts.ts';
 import { incident, past, startAlertScenario } from '../../../support/alerting/alert-scenario.ts';
 
 const PATIENT = { afterMs: 60_000, ownFaultAfterMs: 15_000 };
-const GIVEN_UP = { restartedAt: [], attempts: 9, nextRestartAt: 0, openCount: 1 };
+const GIVEN_UP = { restartedAt: [], attempts: 9, nextRestartAt: 0, openCount: 1, untriedCount: 0 };
 
 describe('an outage', () => {
   test('that ends within the patience is announced neither then nor later', () => {
