@@ -72,7 +72,9 @@ const monitorProblemTable = () => {
     Object.entries(MONITOR_PROBLEM_KINDS).map(([kind, { headline, endsSupervision }]) => [
       code(kind),
       headline,
-      endsSupervision ? 'are not watched: the exit code is 1, `/readyz` answers 503' : 'are watched as usual',
+      endsSupervision
+        ? 'are not supervised: the exit code is 1, `/readyz` answers 503'
+        : 'are watched as usual',
     ]),
   );
 };

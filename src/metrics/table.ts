@@ -1,7 +1,8 @@
 import { type DeliveryCounts, OUTCOMES } from '../alerting/delivery.ts';
 import { PROXY_STATES } from '../health/state.ts';
 import { isRefusal } from '../lib/close-reason.ts';
-import type { Snapshot } from '../status/snapshot.ts';
+import type { MonitorProblemKind } from '../status/monitor-problem.ts';
+import type { MonitorStatus, Snapshot } from '../status/snapshot.ts';
 import type { ProcessUsage } from '../system/proc/process-usage.ts';
 import { byLabel, type MetricRow, type Reading, toFlag, toSeconds } from './row.ts';
 import type { ProxyMetrics } from './sample.ts';
@@ -13,6 +14,9 @@ export interface MonitorSample {
   readonly alerts: DeliveryCounts;
   readonly usage: ProcessUsage | undefined;
 }
+
+const hasProblem = ({ problems }: MonitorStatus, kind: MonitorProblemKind): boolean =>
+  problems.some((problem) => problem.kind === kind);
 
 /** The connections that ended for a reason that is a refusal, or for one that is not. */
 const closedConnections = ({ totals }: ProxyMetrics, areRefusals: boolean): Reading =>
@@ -110,6 +114,21 @@ export const MONITOR_METRICS: readonly MetricRow<MonitorSample>[] = [
     help: '1 when the PM2 daemon answers.',
     labels: [],
     read: ({ monitor }) => monitor && toFlag(monitor.pm2Problem === null),
+  },
+  {
+    name: 'pm2_supervises',
+    type: 'gauge',
+    help: '0 when the PM2 daemon is dead, or is a new one that has none of the apps: nothing brings back what dies.',
+    labels: [],
+    read: ({ monitor }) => monitor && toFlag(!hasProblem(monitor, 'pm2_lost')),
+  },
+  {
+    name: 'monitor_out_of_files',
+    type: 'gauge',
+    help: '1 when the monitor is at its limit of open files, also while it works with its reserve.',
+    labels: [],
+    read: ({ monitor }) =>
+      monitor && toFlag(hasProblem(monitor, 'out_of_files') || hasProblem(monitor, 'short_of_files')),
   },
   {
     name: 'monitor_problem',

@@ -63,7 +63,9 @@ export const createMonitorApp = (deps: MonitorAppDeps): MonitorApp => {
   const apps = definePm2Apps(config, settings);
   let httpServer = NOT_SERVED;
   const reserve = createFileReserve();
-  const monitor = startMonitor({ config, apps, stateDir, pm2, restart: createRestarter(pm2), log, reserve });
+  const { isUnderPm2 } = settings;
+  const restarter = createRestarter(pm2);
+  const monitor = startMonitor({ config, apps, stateDir, pm2, restart: restarter, log, isUnderPm2, reserve });
   const notifier = startNotifier({
     path: stateDir.alertsFile,
     config: config.alerts,

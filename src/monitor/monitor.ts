@@ -15,6 +15,7 @@ import type { AppDefinition } from '../pm2/apps.ts';
 import type { Pm2 } from '../pm2/client.ts';
 import { createProcessList } from '../pm2/process-list.ts';
 import type { Restarter } from '../pm2/restart.ts';
+import { createSupervision } from '../pm2/supervision.ts';
 import type { EvidenceByProxy } from '../status/evidence.ts';
 import { monitorProblems } from '../status/monitor-problem.ts';
 import type { MonitorStatus, ProxyStatus } from '../status/snapshot.ts';
@@ -59,6 +60,8 @@ export interface MonitorDeps {
   readonly pm2: Pm2;
   readonly restart: Restarter;
   readonly log: Log;
+  /** True when PM2 runs this monitor, so that a PM2 without its apps is a problem. Default: false. */
+  readonly isUnderPm2?: boolean;
   /** Default: a reserve of its own. */
   readonly reserve?: FileReserve;
 }
@@ -74,6 +77,7 @@ export const startMonitor = ({
   pm2,
   restart,
   log,
+  isUnderPm2 = false,
   reserve = createFileReserve(),
 }: MonitorDeps): Monitor => {
   let notify = (_: MonitorEvent): void => {};
@@ -83,7 +87,9 @@ export const startMonitor = ({
   const records = loadHealth(stateDir.monitorStateFile, config.proxies, onStateProblem);
   const saver = createSaver(() => saveHealth(stateDir, records), stateDir.path, log);
   const counters = openCounterStore(stateDir.countsFile, ids, onStateProblem);
-  const processList = createProcessList(pm2, log, () => notify('superseded'));
+  const appNames = apps.map(({ name }) => name);
+  const supervision = isUnderPm2 ? createSupervision(appNames, log, () => notify('changed')) : undefined;
+  const processList = createProcessList(pm2, log, () => notify('superseded'), supervision?.observe);
   const listPm2 = () => processList.get(MAX_LIST_AGE_MS);
   const rotation = createLogRotation({ config, stateDir, pm2, listPm2, log });
   const files = watchFiles(reserve, log, () => notify('changed'));
@@ -124,6 +130,7 @@ export const startMonitor = ({
         pm2Problem: processList.problem(),
         problems: monitorProblems({
           checks_fail: firstOf(proxyMonitors.map((proxyMonitor) => proxyMonitor.checkProblem())),
+          pm2_lost: supervision?.problem() ?? null,
           ...files.problems(),
           ...saver.problems(),
         }),

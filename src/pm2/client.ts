@@ -11,10 +11,11 @@ import { printable } from '../lib/printable.ts';
 import { UsageError } from '../lib/usage-error.ts';
 import { createDebug } from '../system/debug.ts';
 import type { AppDefinition } from './apps.ts';
+import { describeSilentDaemon } from './daemon.ts';
 import { isAppOf } from './ecosystem.ts';
 import { createPm2EventBus, type Pm2Event, type Pm2EventBus } from './event-bus.ts';
 import type { LogPaths } from './log-paths.ts';
-import { createPm2Rpc, type ListedApp, NO_DAEMON, type Pm2Api } from './rpc.ts';
+import { createPm2Rpc, isNoDaemon, type ListedApp, NO_DAEMON, type Pm2Api } from './rpc.ts';
 
 /** PM2's list of apps at one moment, or the problem that kept it from being read. */
 export type Pm2View =
@@ -141,8 +142,10 @@ export const listOwnApps = async (
   const pm2 = createPm2(pm2Home, COMMAND_LIST_TIMEOUT_MS);
   const view = await pm2.list();
   pm2.close();
-  if (!view.ok && view.problem !== NO_DAEMON)
-    throw new UsageError(`PM2's list could not be had: ${view.problem}`);
+  if (!view.ok && view.problem !== NO_DAEMON) {
+    const cure = isNoDaemon(view.problem) ? null : describeSilentDaemon(pm2Home);
+    throw new UsageError(`PM2's list could not be had: ${view.problem}${cure === null ? '' : `; ${cure}`}`);
+  }
   const apps = view.ok ? [...view.apps] : [];
   return new Map(apps.filter(([name, { env }]) => isAppOf(configPath, name, env)));
 };

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { readInteger } from '../system/files.ts';
 import { holdsSocket, ownerOf } from '../system/proc/port-owner.ts';
-import { HAS_PROCFS, isAlive, readProcFile } from '../system/proc/procfs.ts';
+import { HAS_PROCFS, isAlive, readProcess, readProcFile } from '../system/proc/procfs.ts';
 import { findUnixListeners } from '../system/proc/socket-table.ts';
 
 /** The socket on which the PM2 daemon of a PM2_HOME takes calls. */
@@ -24,6 +24,16 @@ export const findCutOffDaemon = (pm2Home: string): number | null => {
   if (!HAS_PROCFS) return null;
   const [owner] = ownersOf(rpcSocketOf(pm2Home), undefined);
   return owner ?? findDaemon(pm2Home);
+};
+
+/** Names the daemon that does not answer, with the cure; null when it cannot be determined. */
+export const describeSilentDaemon = (pm2Home: string): string | null => {
+  const pid = findDaemon(pm2Home);
+  if (pid === null) return null;
+  const end = `kill -9 ${pid} and then npm start; what runs goes on serving until its successor takes over`;
+  return 'Tt'.includes(readProcess(pid)?.state ?? '-')
+    ? `its daemon (pid ${pid}) is stopped by a signal: kill -CONT ${pid}, or ${end}`
+    : `its daemon (pid ${pid}) hangs: ${end}`;
 };
 
 /** The processes that listen on a socket that was bound to the path, whether or not its file is still there. */

@@ -20,11 +20,15 @@ const MAX_WAIT_MS = 300;
 /** A list older than this is no evidence of the present. */
 const STALE_AFTER_MS = 5_000;
 
-/** @param onSuperseded called when PM2 runs another process as the monitor */
+/**
+ * @param onSuperseded called when PM2 runs another process as the monitor
+ * @param onView called with each answer of PM2, and with each problem. Default: nobody is told
+ */
 export const createProcessList = (
   pm2: Pick<Pm2, 'list'>,
   log: Log,
   onSuperseded: () => void,
+  onView: (view: Pm2View) => void = () => {},
 ): ProcessList => {
   let pending: { readonly askedAt: number; readonly view: Promise<Pm2View> } | undefined;
   let latest: { readonly askedAt: number; readonly view: Pm2View } | undefined;
@@ -43,6 +47,7 @@ export const createProcessList = (
     if (view.ok) availability.succeeded();
     else availability.failed(view.problem);
     if (isSuperseded(view)) onSuperseded();
+    onView(view);
     return view;
   };
 

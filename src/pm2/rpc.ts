@@ -63,8 +63,13 @@ export interface Pm2Rpc {
   disconnect(): void;
 }
 
-/** It is certain that no process listens on rpc.sock. */
+/** It is certain that no process listens on rpc.sock, and none has lost its file. */
 export const NO_DAEMON = 'the PM2 daemon is not running';
+/** The beginning of the problem where the daemon's socket was removed. */
+const CUT_OFF = 'the PM2 daemon runs (pid';
+
+/** True for the problems that prove that no daemon can be reached. Others leave it open. */
+export const isNoDaemon = (problem: string): boolean => problem === NO_DAEMON || problem.startsWith(CUT_OFF);
 
 const require = createRequire(import.meta.url);
 
@@ -179,7 +184,7 @@ const describeAbsence = (pm2Home: string): string => {
   const pid = findCutOffDaemon(pm2Home);
   if (pid === null) return NO_DAEMON;
   return (
-    `the PM2 daemon runs (pid ${pid}), and its socket ${rpcSocketOf(pm2Home)} was removed: kill -9 ${pid} and then npm start; ` +
+    `${CUT_OFF} ${pid}), and its socket ${rpcSocketOf(pm2Home)} was removed: kill -9 ${pid} and then npm start; ` +
     'what runs goes on serving until its successor takes over'
   );
 };

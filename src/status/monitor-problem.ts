@@ -6,7 +6,7 @@ interface ProblemKind {
   readonly headline: string;
   /** The beginning of the problem's own line in the status. */
   readonly label: string;
-  /** True when the ports are not watched while it lasts, so that the status is not healthy, whatever is known of them. */
+  /** True when the ports are not supervised while it lasts, so that the status is not healthy, whatever is known of them. */
   readonly endsSupervision: boolean;
 }
 
@@ -15,6 +15,11 @@ export const MONITOR_PROBLEM_KINDS = {
   checks_fail: {
     headline: 'Checks fail in the monitor.',
     label: 'checks fail in the monitor itself',
+    endsSupervision: true,
+  },
+  pm2_lost: {
+    headline: 'PM2 does not supervise the ports.',
+    label: 'PM2 does not supervise the ports',
     endsSupervision: true,
   },
   out_of_files: {

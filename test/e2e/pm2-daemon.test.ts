@@ -3,7 +3,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import type { ProxyStatus } from '../../src/status/snapshot.ts';
-import { HAS_PROCFS } from '../../src/system/proc/procfs.ts';
+import { HAS_PROCFS, isAlive } from '../../src/system/proc/procfs.ts';
 import { openPm2Sandbox, openUpstream, type Pm2Sandbox } from '../support/pm2/pm2-sandbox.ts';
 import { freePort } from '../support/proxy/proxy-harness.ts';
 import { needs } from '../support/requirements.ts';
@@ -23,7 +23,9 @@ const run = async (t: TestContext): Promise<Running> => {
   const upstream = await openUpstream();
   let daemon = 0;
   // The sandbox finds its daemon by the pid file.
-  t.after(() => writeFileSync(pidFileOf(sandbox), String(daemon)));
+  t.after(() => {
+    if (isAlive(daemon)) writeFileSync(pidFileOf(sandbox), String(daemon));
+  });
   t.after(() => sandbox.close());
   t.after(() => upstream.close());
   const port = await freePort();
@@ -58,6 +60,44 @@ describe("PM2's daemon", {
       assert.equal((await sandbox.ask())?.monitor?.pm2Problem, null);
       assert.match((await sandbox.steadyport('start')).stdout, /^Everything runs as configured/);
     });
+
+  test('that is dead, or replaced by an empty one, is a problem of its own, and npm start is the cure', async (t) => {
+    const { sandbox, port, daemon } = await run(t);
+    const { pid } = await sandbox.proxyUntil(port, isUp);
+    const problemUntil = async (text: RegExp) => {
+      await sandbox.snapshotUntil(({ monitor }) =>
+        (monitor?.problems ?? []).some((problem) => problem.kind === 'pm2_lost' && text.test(problem.text)),
+      );
+      const { code, stdout } = await sandbox.steadyport('status');
+      assert.equal(code, 1, stdout);
+      assert.match(stdout, /^.*PM2 does not supervise the ports\. The port is up\./);
+    };
+    process.kill(daemon, 'SIGKILL');
+    await problemUntil(/^the PM2 daemon is not running, and nothing brings back what dies: npm start/);
+    assert.equal((await sandbox.pm2('list')).code, 0);
+    await problemUntil(/has none of the apps, and nothing brings back what dies: npm start/);
+    const before = await sandbox.proxyUntil(port, isUp);
+    assert.deepEqual([before.pid, before.restarts.forced], [pid, 0]);
+    assert.equal((await sandbox.steadyport('start')).code, 0);
+    await sandbox.snapshotUntil(({ monitor }) => monitor?.problems.length === 0);
+    const after = await sandbox.proxyUntil(port, isUp);
+    assert.notEqual(after.pid, pid);
+  });
+
+  test('that is stopped is named by start and stop, with the cure', async (t) => {
+    const { sandbox, daemon } = await run(t);
+    process.kill(daemon, 'SIGSTOP');
+    try {
+      for (const command of ['start', 'stop']) {
+        const { code, stderr } = await sandbox.steadyport(command);
+        assert.equal(code, 2, stderr);
+        const cure = `\\(pid ${daemon}\\) is stopped by a signal: kill -CONT ${daemon}, or kill -9 ${daemon} and then npm start`;
+        assert.match(stderr, new RegExp(cure));
+      }
+    } finally {
+      process.kill(daemon, 'SIGCONT');
+    }
+  });
 
   test('that has lost its socket gets no second one beside it: start and stop say so, with the cure', async (t) => {
     const { sandbox, daemon } = await run(t);
