@@ -6,7 +6,7 @@ import { createHealth, healthSchema } from '../health/state.ts';
 import { count, fields, orNull, recordOf, text } from '../lib/stored-fields.ts';
 import { listFiles, readInteger, writeAtomic } from '../system/files.ts';
 import { isAlive } from '../system/proc/procfs.ts';
-import { makeStateDir, removeTempFiles, type StateDir } from '../system/state-dir.ts';
+import { makePortFolder, removeTempFiles, type StateDir } from '../system/state-dir.ts';
 import { eachEntry, openStateFile, readStateFile, writeStateFile } from '../system/state-file.ts';
 
 const recordSchema = fields({
@@ -72,7 +72,7 @@ export const saveHealth = (stateDir: StateDir, records: ReadonlyMap<string, Prox
   for (const [id, { health }] of records) {
     const { failuresFile } = stateDir.portFiles(id);
     if (readInteger(failuresFile) !== health.failures.consecutive) {
-      makeStateDir(stateDir.path, id);
+      makePortFolder(stateDir, id);
       writeAtomic(failuresFile, `${health.failures.consecutive}\n`);
     }
   }

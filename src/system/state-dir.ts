@@ -1,4 +1,4 @@
-import { accessSync, chmodSync, constants, mkdirSync, rmdirSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, rmdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { MAX_SOCKET_PATH_BYTES } from '../lib/address.ts';
 import { UsageError } from '../lib/usage-error.ts';
@@ -61,27 +61,69 @@ export const locateStateDir = (path: string): StateDir => {
 const portsFolderOf = (path: string): string => join(path, 'ports');
 
 /**
- * Makes the state directory, and the folder of a port in it. The state directory gets mode 0700, and so does every folder
- * that is made.
+ * Makes the state directory unless it exists, and the folder of a port in it. Every folder that is made has mode 0700; one
+ * that exists keeps its mode, since it may be anybody's.
  * @param id the `id` of the ProxyConfig (config/config.ts). Default: no port's folder is made
+ * @throws UsageError when it cannot be made or written to, belongs to another user, or is open to others
  */
 export const makeStateDir = (path: string, id?: string): StateDir => {
   const stateDir = locateStateDir(path);
-  mkdirSync(path, { recursive: true, mode: 0o700 });
-  chmodSync(path, 0o700);
-  if (id !== undefined) mkdirSync(join(stateDir.portsFolder, id), { recursive: true, mode: 0o700 });
+  useFolder('STEADYPORT_HOME', path, () => mkdirSync(path, { recursive: true, mode: 0o700 }));
+  requirePrivacy(path);
+  useFolder('STEADYPORT_HOME', path, () => accessSync(path, constants.W_OK));
+  if (id !== undefined) makePortFolder(stateDir, id);
   return stateDir;
 };
+
+/**
+ * Makes the folder of a port unless it exists.
+ * @param id the `id` of the ProxyConfig (config/config.ts)
+ * @throws the system's error
+ */
+export const makePortFolder = ({ portsFolder }: StateDir, id: string): void => {
+  mkdirSync(join(portsFolder, id), { recursive: true, mode: 0o700 });
+};
+
+/** Whoever can write to the state directory can take over the sockets; whoever can read it sees who connects. */
+const requirePrivacy = (path: string): void => {
+  const { uid, mode } = statSync(path);
+  // Undefined where there are no users, as on Windows.
+  const ownUid = process.getuid?.() ?? uid;
+  const isOpen = (mode & 0o066) !== 0;
+  const problem =
+    isOpen && mode & STICKY_BIT
+      ? `others share it (mode ${formatMode(mode)}); make one in it, and set STEADYPORT_HOME to it: mkdir -m 700 ${join(path, 'steadyport')}`
+      : uid !== ownUid
+        ? `it belongs to user ${uid}, and this is user ${ownUid}: sudo chown -R ${ownUid} ${path}`
+        : isOpen
+          ? `others can read it or write to it (mode ${formatMode(mode)}): chmod 700 ${path}`
+          : null;
+  if (problem !== null)
+    throw new UsageError(
+      `STEADYPORT_HOME is ${JSON.stringify(path)}: expected a folder of this user alone; ${problem}`,
+    );
+};
+
+/** Of a folder in which everybody may make files, such as /tmp (chmod(2)). */
+const STICKY_BIT = 0o1000;
+
+const formatMode = (mode: number): string => (mode & 0o7777).toString(8).padStart(4, '0');
 
 /**
  * Makes the folder unless it exists. PM2 itself would print a stack trace for a folder that it cannot make.
  * @param variable the environment variable that names the folder, for the message
  * @throws UsageError when the folder cannot be made or written to
  */
-export const requireFolder = (variable: string, path: string): void => {
-  try {
+export const requireFolder = (variable: string, path: string): void =>
+  useFolder(variable, path, () => {
     mkdirSync(path, { recursive: true });
     accessSync(path, constants.W_OK);
+  });
+
+/** @throws UsageError when `use` throws the system's error */
+const useFolder = (variable: string, path: string, use: () => void): void => {
+  try {
+    use();
   } catch (error) {
     const { message } = error as Error;
     throw new UsageError(

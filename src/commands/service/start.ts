@@ -7,7 +7,7 @@ import type { Settings } from '../../config/settings.ts';
 import { listOwnApps, runPm2Command } from '../../pm2/client.ts';
 import { definePm2Apps, REVISION } from '../../pm2/ecosystem.ts';
 import { renderBrief } from '../../status/render.ts';
-import { locateStateDir, requireFolder } from '../../system/state-dir.ts';
+import { makeStateDir, requireFolder } from '../../system/state-dir.ts';
 import { commandLine } from '../command-line.ts';
 import { columnsOf, paint, withOwnCommands } from '../terminal.ts';
 import { hasComeUp, isAnotherMonitor, type Outcome, waitForVerdicts } from './start-outcome.ts';
@@ -24,7 +24,7 @@ export const run = async (): Promise<number> => {
   const { config, settings } = requireConfig();
   for (const warning of requireSecrets(settings).warnings) process.stderr.write(`steadyport: ${warning}\n`);
   requireFolder('PM2_HOME', settings.pm2Home);
-  requireFolder('STEADYPORT_HOME', settings.stateDir);
+  const stateDir = makeStateDir(settings.stateDir);
   const apps = definePm2Apps(config, settings);
   const listedApps = await listOwnApps(settings.pm2Home, settings.configPath);
   const isCurrent = (name: string): boolean => {
@@ -37,7 +37,7 @@ export const run = async (): Promise<number> => {
     );
   };
   const outdated = new Map([...listedApps].filter(([name]) => !isCurrent(name)));
-  await deleteApps(settings.pm2Home, locateStateDir(settings.stateDir), outdated);
+  await deleteApps(settings.pm2Home, stateDir, outdated);
   const namesToStart = apps.map(({ name }) => name).filter((name) => !isCurrent(name));
   if (namesToStart.length === 0) {
     process.stdout.write('Everything runs as configured; nothing was touched.\n');

@@ -154,7 +154,7 @@ for (const { name, format, keys, depth, use } of SUBJECTS)
     const write = (content?: string | Buffer): string => {
       cases += 1;
       const home = join(folder, String(cases));
-      mkdirSync(home);
+      mkdirSync(home, { mode: 0o700 });
       const path = join(home, name);
       if (content !== undefined) writeFileSync(path, content);
       return path;

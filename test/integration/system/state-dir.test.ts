@@ -2,11 +2,13 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
@@ -15,6 +17,7 @@ import { describe, test } from 'node:test';
 import { UsageError } from '../../../src/lib/usage-error.ts';
 import { readInteger, readText, removeFile, writeAtomic } from '../../../src/system/files.ts';
 import { locateStateDir, makeStateDir, removeStateDir } from '../../../src/system/state-dir.ts';
+import { needs, needsRoot } from '../../support/requirements.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 
 const mode = (path: string): number => statSync(path).mode & 0o777;
@@ -56,12 +59,52 @@ test('a state directory is for its owner only, whatever the umask', () => {
   );
 });
 
-test('a state directory that other users can read is closed to them', () => {
+describe('a state directory that others may use is refused with the command that mends it, and keeps its mode', () => {
+  const table: readonly [mode: number, problem: string][] = [
+    [0o755, 'others can read it or write to it (mode 0755): chmod 700 PATH'],
+    [0o720, 'others can read it or write to it (mode 0720): chmod 700 PATH'],
+    [0o704, 'others can read it or write to it (mode 0704): chmod 700 PATH'],
+    [
+      0o1777,
+      'others share it (mode 1777); make one in it, and set STEADYPORT_HOME to it: mkdir -m 700 PATH/steadyport',
+    ],
+  ];
+  for (const [folderMode, problem] of table)
+    test(folderMode.toString(8), () => {
+      const path = join(tempFolder(), 'home');
+      mkdirSync(path);
+      chmodSync(path, folderMode);
+      const link = `${path}-link`;
+      symlinkSync(path, link);
+      for (const home of [path, link])
+        assert.throws(() => makeStateDir(home, '6274'), {
+          name: 'UsageError',
+          message: `STEADYPORT_HOME is "${home}": expected a folder of this user alone; ${problem.replace('PATH', home)}`,
+        });
+      assert.equal(statSync(path).mode & 0o7777, folderMode);
+      assert.deepEqual(readdirSync(path), []);
+    });
+});
+
+test('a state directory of another user is refused, and keeps its owner and its mode', {
+  skip: needs(needsRoot()),
+}, () => {
   const path = join(tempFolder(), 'home');
-  mkdirSync(path);
-  chmodSync(path, 0o755);
-  makeStateDir(path);
-  assert.equal(mode(path), 0o700);
+  mkdirSync(path, { mode: 0o700 });
+  chownSync(path, 65_534, 65_534);
+  assert.throws(
+    () => makeStateDir(path),
+    /; it belongs to user 65534, and this is user 0: sudo chown -R 0 \//,
+  );
+  assert.equal(statSync(path).uid, 65_534);
+});
+
+test('a state directory may be a link to a folder of this user', () => {
+  const path = join(tempFolder(), 'home');
+  mkdirSync(path, { mode: 0o700 });
+  symlinkSync(path, `${path}-link`);
+  makeStateDir(`${path}-link`, '6274');
+  assert.deepEqual(readdirSync(path), ['ports']);
 });
 
 test('a state directory that exists already keeps its files', () => {
