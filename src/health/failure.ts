@@ -29,7 +29,7 @@ export const onFailure = (
     ...setState(afterCrash, state, verdict.cause, now),
     failures,
     successes: 0,
-    incident: updateIncident(previous, verdict, now, shouldAlert),
+    incident: updateIncident(previous, verdict, now, shouldAlert, policy.upstream),
   };
   const transition = isRemedyDue
     ? chooseRemedy(updated, verdict, now, policy)
@@ -59,8 +59,16 @@ const updateIncident = (
   { cause }: FailingVerdict,
   startedAt: number,
   shouldAlert: boolean,
+  upstream: string,
 ): Incident => {
-  const current = incident ?? { startedAt, pid, actions: [], alerted: false, isProxyFault: false };
+  const current = incident ?? {
+    startedAt,
+    pid,
+    upstream,
+    actions: [],
+    alerted: false,
+    isProxyFault: false,
+  };
   return {
     ...current,
     cause,

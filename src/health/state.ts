@@ -11,6 +11,8 @@ import {
   orNull,
   processId,
   recordOf,
+  text,
+  withDefault,
 } from '../lib/stored-fields.ts';
 import { CLOSED, circuitBreakerSchema } from './circuit-breaker.ts';
 import { type Cause, causeSchema, remedySchema } from './types.ts';
@@ -40,6 +42,8 @@ const incidentSchema = fields({
   startedAt: instant,
   /** The process at that time; another one at the end shows that the proxy was restarted. */
   pid: orNull(processId),
+  /** The upstream at that time, since the config may be corrected before the end; null when an earlier version stored it. */
+  upstream: withDefault(orNull(text), null),
   /** The cause of the latest failure. */
   cause: causeSchema,
   /** The remedies that were carried out, or could not be; the last {@link MAX_HISTORY}, oldest first. */
@@ -58,6 +62,8 @@ export type Incident = v.InferOutput<typeof incidentSchema>;
 const pastIncidentSchema = fields({
   startedAt: instant,
   endedAt: instant,
+  /** The upstream at its beginning; null when an earlier version stored it. */
+  upstream: withDefault(orNull(text), null),
   /** The cause of its last failure. */
   cause: causeSchema,
   actions: listOf(remedySchema),
@@ -207,10 +213,11 @@ export const onNewProcess = (previous: Health, pid: number, now: number): Health
 
 /** Moves the incident into the history. */
 export const closeIncident = (health: Health, incident: Incident, endedAt: number): Health => {
-  const { startedAt, cause, actions, alerted } = incident;
+  const { startedAt, upstream, cause, actions, alerted } = incident;
   const pastIncident: PastIncident = {
     startedAt,
     endedAt,
+    upstream,
     cause,
     actions,
     alerted,

@@ -45,7 +45,7 @@ export const recoveredNotification = (
 ): Notification =>
   resolvedNotification(
     proxy,
-    past ?? { ...announced, endedAt: now, actions: [] },
+    past ?? { ...announced, upstream: null, endedAt: now, actions: [] },
     (lasted) => `${END_TEXTS[proxy.health.state] ?? 'is healthy again'} after ${lasted}`,
   );
 
@@ -179,19 +179,20 @@ const createNotification = (
   nextStep: null,
 });
 
-type EndedIncident = Pick<PastIncident, 'startedAt' | 'endedAt' | 'actions'> & {
+type EndedIncident = Pick<PastIncident, 'startedAt' | 'endedAt' | 'upstream' | 'actions'> & {
   readonly cause: Cause | null;
 };
 
 const resolvedNotification = (
   proxy: ProxyView,
-  { startedAt, endedAt, cause, actions }: EndedIncident,
+  { startedAt, endedAt, upstream, cause, actions }: EndedIncident,
   describe: (lasted: string) => string,
 ): Notification => ({
   ...createNotification(proxy, 'recovered', 'info', cause, startedAt),
   endedAt,
   summary: `Proxy for ${proxy.place} ${describe(formatDuration(Math.max(0, endedAt - startedAt)))}`,
-  reason: cause === null ? null : describeCause(cause, proxy),
+  // The config may have been corrected meanwhile: the incident was about the upstream of its beginning.
+  reason: cause === null ? null : describeCause(cause, { ...proxy, upstream: upstream ?? proxy.upstream }),
   actionTaken: cause === null ? null : describeRemedies(cause, actions),
 });
 

@@ -121,6 +121,23 @@ test('the next monitor sends what this one could not, under the same id, and its
   assert.deepEqual(second.counts()['slack'], { sent: 1, failed: 2, dropped: 0 });
 });
 
+test('what an earlier version announced goes on, though it named no host and had one state for all channels', async () => {
+  const desk = createDesk();
+  const slack = createChannel('slack');
+  const first = desk.start([slack]);
+  desk.fall();
+  await desk.clock.pass(10_000);
+  await first.stop();
+  const { ownStates, ...file } = JSON.parse(readFileSync(desk.path, 'utf8'));
+  assert.deepEqual(ownStates, {});
+  writeFileSync(desk.path, JSON.stringify(file).replaceAll('"host":"devbox",', ''));
+  desk.start([slack]);
+  await desk.clock.pass(10_000);
+  desk.rise();
+  await desk.clock.pass(10_000);
+  assert.deepEqual([slack.tries, desk.log], [OUTAGE, []]);
+});
+
 test('what changes while no monitor runs is announced by the next one', async () => {
   const desk = createDesk();
   const slack = createChannel('slack');

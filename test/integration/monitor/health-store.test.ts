@@ -30,6 +30,7 @@ const HEALTH: Health = {
   incident: {
     startedAt: 7,
     pid: 41,
+    upstream: null,
     cause: 'hung',
     actions: ['force_restart'],
     alerted: true,
@@ -64,6 +65,14 @@ test('counters and incidents outlive the monitor; only the time of grace begins 
   assert.deepEqual(health, expected);
   assert.equal(record.daemonPid, 77);
   assert.ok(graceEndsAt > before);
+});
+
+test('an incident that an earlier version stored without its upstream goes on', () => {
+  const { monitorStateFile } = saved({ 6274: HEALTH });
+  const text = readFileSync(monitorStateFile, 'utf8');
+  writeFileSync(monitorStateFile, text.replace('"upstream":null,', ''));
+  const record = loadHealth(monitorStateFile, proxies(6274), assert.fail).get('6274');
+  assert.deepEqual(record?.health.incident, HEALTH.incident);
 });
 
 test('a port that is new has an empty record, beside one that is stored', () => {

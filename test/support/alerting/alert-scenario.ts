@@ -38,6 +38,7 @@ export const proxyViewOf = (health: Health, port = 6274): ProxyView => ({
 export const incident = (startedAt: number, change: Partial<Incident> = {}): Incident => ({
   startedAt,
   pid: 100,
+  upstream: 'localhost:6274',
   cause: 'upstream_down',
   actions: [],
   alerted: true,
@@ -53,6 +54,7 @@ export const past = (
 ): PastIncident => ({
   startedAt,
   endedAt,
+  upstream: 'localhost:6274',
   cause: 'upstream_down',
   actions: [],
   alerted: true,
@@ -124,7 +126,13 @@ export const startAlertScenario = (
     rise: (port = 6274) => {
       const { incident: current, history } = healthOf(port);
       const ended = current
-        ? [past(current.startedAt, nowMs, { cause: current.cause, actions: current.actions })]
+        ? [
+            past(current.startedAt, nowMs, {
+              upstream: current.upstream,
+              cause: current.cause,
+              actions: current.actions,
+            }),
+          ]
         : [];
       scenario.set({ state: 'up', cause: null, incident: null, history: [...history, ...ended] }, port);
     },

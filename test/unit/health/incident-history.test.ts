@@ -29,6 +29,7 @@ describe('an incident that is over', () => {
       {
         startedAt: 10_000,
         endedAt: 16_000,
+        upstream: 'localhost:6274',
         cause: 'hung',
         actions: ['force_restart', 'force_restart'],
         alerted: true,
@@ -46,6 +47,7 @@ describe('an incident that is over', () => {
       {
         startedAt: 10_000,
         endedAt: 12_000,
+        upstream: 'localhost:6274',
         cause: 'crashed',
         actions: [],
         alerted: false,

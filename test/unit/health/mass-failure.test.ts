@@ -11,6 +11,7 @@ const failing = (cause: Cause): Health => ({
   incident: {
     startedAt: 0,
     pid: 1,
+    upstream: null,
     cause,
     actions: [],
     alerted: false,

@@ -80,6 +80,7 @@ test('how a process ended is said of its own incident only', (t) => {
   const incident = (startedAt: number): Incident => ({
     startedAt,
     pid: 1,
+    upstream: null,
     cause: 'crashed',
     actions: [],
     alerted: false,

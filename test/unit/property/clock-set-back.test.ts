@@ -62,6 +62,7 @@ describe('a clock that is set back does not delay', () => {
     const incident = {
       startedAt: HOUR_MS,
       pid: 1,
+      upstream: null,
       actions: [],
       alerted: false,
       isProxyFault: true,

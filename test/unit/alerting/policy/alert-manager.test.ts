@@ -198,6 +198,27 @@ describe('what is announced', () => {
     assert.deepEqual(alerts.state.proxies, {});
   });
 
+  test('the end of an outage names the upstream of its beginning, also when the config was corrected', () => {
+    const policy = { upstream: 'localhost:9999' };
+    const scenario = startScenario(policy);
+    let state = INITIAL_ALERT_STATE;
+    const messages: Message[] = [];
+    for (let now = 10_000; now < 60_000; now += 1_000) {
+      const isCorrected = now >= 30_000;
+      if (isCorrected) policy.upstream = 'localhost:6274';
+      // The application under the right address is up.
+      scenario.check(now, isCorrected || now < 20_000 ? {} : UPSTREAM_DOWN);
+      const view = { ...proxyViewOf(scenario.health()), ...policy };
+      const next = evaluate(state, [view], { now, isQuiet: false, runId: 'run' }, POLICY);
+      state = next.state;
+      messages.push(...next.messages);
+    }
+    assert.deepEqual(inWords(messages), ['down 6274', 'recovered 6274']);
+    const [down, recovered] = messages.map(({ notifications }) => notifications[0]);
+    assert.match(down?.summary ?? '', /localhost:9999 does not answer/);
+    assert.match(recovered?.reason ?? '', /localhost:9999 does not answer/);
+  });
+
   test('a port that the operator stops while it is down is announced as stopped', () => {
     const alerts = startAlertScenario();
     alerts.fall(6274, 'hung');
