@@ -1,8 +1,11 @@
 // Faults of the supervisors: the monitor and the PM2 daemon.
+import { execFileSync } from 'node:child_process';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { logLines, signal, startApps } from '../sandbox/pm2-sandbox.js';
+import { logLines, pm2, signal, startApps } from '../sandbox/pm2-sandbox.js';
 import { readStatus, statusUntil } from '../sandbox/status.js';
-import { NO_RESTART, NONE_LOST } from './expected.js';
+import { NO_ALERT, NO_RESTART, NO_WRONG_RESTART, NONE_LOST, reports } from './expected.js';
 
 const STOPPED_MS = 10_000;
 /** The monitor has detected within this time that PM2 is gone. */
@@ -12,6 +15,23 @@ const answersAgain = (limitMs) => ({
   text: `the monitor answers again within ${limitMs / 1_000} s`,
   holds: ({ monitorMs }) => monitorMs !== undefined && monitorMs <= limitMs,
 });
+
+/** Fewer files than a monitor has open: it can open none. */
+const FEW_FILES = 8;
+
+/** Waits until the monitor reports a problem of this kind. @returns the status */
+const problemUntil = (pm2Sandbox, kind) =>
+  statusUntil(
+    pm2Sandbox,
+    ({ monitor }) => monitor.problems.some((problem) => problem.kind === kind),
+    ANSWER_LIMIT_MS,
+    `the problem ${kind}`,
+  );
+
+const SAYS_SO = {
+  text: 'says that PM2 does not supervise',
+  holds: ({ after }) => after.monitor.problems.some(({ kind }) => kind === 'pm2_lost'),
+};
 
 /** @returns the time from the fault until another monitor process answers, in ms */
 const untilAnotherMonitor = async (pm2Sandbox, before, faultAt) => {
@@ -63,6 +83,7 @@ export const SUPERVISOR_FAULTS = [
         text: 'reports that PM2 is gone',
         holds: ({ causes }) => causes.some((cause) => /^PM2:.*not running/.test(cause)),
       },
+      SAYS_SO,
     ],
     run: async ({ pm2Sandbox, mark }) => {
       mark();
@@ -102,6 +123,79 @@ export const SUPERVISOR_FAULTS = [
           .map(({ awayMs }) => awayMs),
       );
       return { logged: away.length, proxies: proxies.length, awayMs: Math.max(...away) };
+    },
+  },
+  {
+    key: 'daemon-empty',
+    isExclusive: true,
+    endsMonitor: true,
+    title: 'PM2 daemon killed; pm2 list launches an empty one',
+    restarts: 0,
+    expected: [NO_RESTART, NONE_LOST, SAYS_SO],
+    run: async ({ pm2Sandbox, mark }) => {
+      mark();
+      signal(pm2Sandbox.pm2Pid(), 'SIGKILL');
+      await pm2(pm2Sandbox, 'list');
+      return { after: await problemUntil(pm2Sandbox, 'pm2_lost'), endAt: Date.now() };
+    },
+    heal: ({ pm2Sandbox }) => startApps(pm2Sandbox),
+  },
+  {
+    key: 'pm2-pid-lost',
+    isExclusive: true,
+    title: 'pm2.pid removed; SIGSTOP of a proxy',
+    expected: [NO_WRONG_RESTART, reports('stopped_by_signal')],
+    run: async ({ pm2Sandbox, before, target, mark }) => {
+      const daemonPid = pm2Sandbox.pm2Pid();
+      const pidFile = join(pm2Sandbox.folder, 'pm2/pm2.pid');
+      rmSync(pidFile);
+      const { pid } = before.proxies.find(({ name }) => name === target.name);
+      mark();
+      signal(pid, 'SIGSTOP');
+      const isReplaced = ({ proxies }) =>
+        proxies.some((proxy) => proxy.name === target.name && proxy.state === 'up' && proxy.pid !== pid);
+      await statusUntil(pm2Sandbox, isReplaced, ANSWER_LIMIT_MS, 'another process');
+      writeFileSync(pidFile, String(daemonPid));
+    },
+  },
+  {
+    key: 'files-swept',
+    shows: { monitorMs: 'it answers again after, ms' },
+    isExclusive: true,
+    endsMonitor: true,
+    title: 'control sockets and pid files removed; monitor restarted',
+    restarts: 0,
+    expected: [answersAgain(10_000), NO_RESTART, NONE_LOST],
+    run: async ({ pm2Sandbox, before, mark, faultAt }) => {
+      mark();
+      rmSync(join(pm2Sandbox.env.STEADYPORT_HOME, 'ports'), { recursive: true });
+      rmSync(join(pm2Sandbox.env.STEADYPORT_HOME, 'monitor.sock'));
+      await pm2(pm2Sandbox, 'restart', 'proxy-monitor');
+      return { monitorMs: await untilAnotherMonitor(pm2Sandbox, before, faultAt()) };
+    },
+  },
+  {
+    key: 'monitor-files',
+    isExclusive: true,
+    title: 'the monitor may open no file for 10 s (prlimit)',
+    restarts: 0,
+    expected: [NO_RESTART, NONE_LOST, NO_ALERT],
+    run: async ({ before, mark }) => {
+      const limit = (files) =>
+        execFileSync('prlimit', ['--pid', String(before.monitor.pid), `--nofile=${files}:`]);
+      const soft = execFileSync('prlimit', [
+        '--pid',
+        String(before.monitor.pid),
+        '--nofile',
+        '--noheadings',
+        '--raw',
+        '--output',
+        'SOFT',
+      ]);
+      mark();
+      limit(FEW_FILES);
+      await sleep(STOPPED_MS);
+      limit(String(soft).trim());
     },
   },
   {
