@@ -15,7 +15,7 @@ import { describeSilentDaemon } from './daemon.ts';
 import { isAppOf } from './ecosystem.ts';
 import { createPm2EventBus, type Pm2Event, type Pm2EventBus } from './event-bus.ts';
 import type { LogPaths } from './log-paths.ts';
-import { createPm2Rpc, isNoDaemon, type ListedApp, NO_DAEMON, type Pm2Api } from './rpc.ts';
+import { createPm2Rpc, type ListedApp, NO_ANSWER, NO_DAEMON, type Pm2Api } from './rpc.ts';
 
 /** PM2's list of apps at one moment, or the problem that kept it from being read. */
 export type Pm2View =
@@ -143,7 +143,7 @@ export const listOwnApps = async (
   const view = await pm2.list();
   pm2.close();
   if (!view.ok && view.problem !== NO_DAEMON) {
-    const cure = isNoDaemon(view.problem) ? null : describeSilentDaemon(pm2Home);
+    const cure = view.problem.startsWith(NO_ANSWER) ? describeSilentDaemon(pm2Home) : null;
     throw new UsageError(`PM2's list could not be had: ${view.problem}${cure === null ? '' : `; ${cure}`}`);
   }
   const apps = view.ok ? [...view.apps] : [];

@@ -65,6 +65,8 @@ export interface Pm2Rpc {
 
 /** It is certain that no process listens on rpc.sock, and none has lost its file. */
 export const NO_DAEMON = 'the PM2 daemon is not running';
+/** The beginning of the problem where a daemon is there, and gives no answer. */
+export const NO_ANSWER = 'PM2 did not answer within';
 /** The beginning of the problem where the daemon's socket was removed. */
 const CUT_OFF = 'the PM2 daemon runs (pid';
 
@@ -194,10 +196,7 @@ class TimeoutError extends Error {}
 const withTimeout = async <T>(timeoutMs: number, run: () => Promise<T>): Promise<T> => {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new TimeoutError(`PM2 did not answer within ${timeoutMs} ms`)),
-      timeoutMs,
-    );
+    timer = setTimeout(() => reject(new TimeoutError(`${NO_ANSWER} ${timeoutMs} ms`)), timeoutMs);
   });
   try {
     return await Promise.race([run(), timeout]);
