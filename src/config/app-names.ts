@@ -1,6 +1,12 @@
 /** The names of steadyport's PM2 apps: `proxy-monitor`, and `tcp-proxy-<port>` or `unix-proxy-<file name>` for a proxy. */
 export const MONITOR_APP = 'proxy-monitor';
 
+/** The title of the monitor's process, for ps and top. PM2 gives each of its apps the same one: "node /…/dist/cli.js". */
+export const MONITOR_TITLE = 'steadyport: monitor';
+
+/** The title of a proxy's process. @param id the proxy's id */
+export const proxyTitle = (id: string): string => `steadyport: proxy ${id}`;
+
 /** @param id a proxy's id: its port, or the file name of the unix socket that it listens on */
 export const proxyAppName = (id: string, isUnixSocket: boolean): string =>
   `${isUnixSocket ? 'unix' : 'tcp'}-proxy-${id}`;

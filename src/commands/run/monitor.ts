@@ -1,3 +1,4 @@
+import { MONITOR_TITLE } from '../../config/app-names.ts';
 import { requireConfig } from '../../config/load.ts';
 import { claimControlSocket } from '../../ipc/server.ts';
 import { createLog, recentLines } from '../../logging/logger.ts';
@@ -10,6 +11,7 @@ const MAX_RECENT_LINES = 10;
 /** `steadyport monitor`: monitors every proxy of the config until it is asked to exit. */
 export const run = async (): Promise<undefined> => {
   const startedAt = Date.now();
+  process.title = MONITOR_TITLE;
   const { config, settings } = requireConfig();
   const stateDir = makeStateDir(settings.stateDir);
   const { recent, write } = recentLines(MAX_RECENT_LINES);

@@ -1,4 +1,5 @@
 import type { ParsedArgs } from 'minimist';
+import { proxyTitle } from '../../config/app-names.ts';
 import { type ProxyConfig, parseConfig } from '../../config/config.ts';
 import { formatConfigError } from '../../config/errors.ts';
 import { readSettings } from '../../config/settings.ts';
@@ -22,6 +23,7 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
         'or <listen> unix:/PATH',
     );
   const proxyConfig = parseEntry({ listen, upstream, ...readOptions(args) });
+  process.title = proxyTitle(proxyConfig.id);
   const log = createLog(readSettings().logFormat);
   const startingProxy = startProxy(proxyConfig, chooseEngine(proxyConfig.engine), log, exitWithFailure);
   shutDownOnSignal(async () => (await startingProxy).drain(proxyConfig.drainMs));

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ParsedArgs } from 'minimist';
+import { proxyTitle } from '../../config/app-names.ts';
 import type { ForwardingConfig } from '../../config/config.ts';
 import { requireConfig } from '../../config/load.ts';
 import type { Settings } from '../../config/settings.ts';
@@ -25,6 +26,7 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
   const { config, settings } = requireConfig();
   const proxyConfig: ForwardingConfig | undefined = config.proxies.find(({ name }) => name === args._[0]);
   if (!proxyConfig) throw new UsageError(`${settings.configPath} has no proxy "${args._[0]}"`);
+  process.title = proxyTitle(proxyConfig.id);
   const stateDir = makeStateDir(settings.stateDir, proxyConfig.id);
   const { socket, pidFile } = stateDir.portFiles(proxyConfig.id);
   // Read before the predecessor is asked to leave, since it removes the file when it ends.
