@@ -1,6 +1,6 @@
 import type { Secret } from '../config/secrets.ts';
 import { formatDuration } from '../lib/duration.ts';
-import { createEdgeLogger } from '../lib/edge-logger.ts';
+import { createEdgeLogger } from '../logging/edge-logger.ts';
 import type { Delivery } from './delivery.ts';
 import { request } from './http-client.ts';
 

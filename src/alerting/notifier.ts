@@ -5,7 +5,7 @@
 
 import { inspect } from 'node:util';
 import type { AlertsConfig } from '../config/config.ts';
-import { createEdgeLogger } from '../lib/edge-logger.ts';
+import { createEdgeLogger } from '../logging/edge-logger.ts';
 import type { Log } from '../logging/logger.ts';
 import type { AlertsStatus, HeldBack } from '../status/snapshot.ts';
 import { createDebug } from '../system/debug.ts';

@@ -1,6 +1,6 @@
 import type * as v from 'valibot';
-import { createEdgeLogger } from '../lib/edge-logger.ts';
 import { fields, recordOf, text } from '../lib/stored-fields.ts';
+import { createEdgeLogger } from '../logging/edge-logger.ts';
 import type { Log } from '../logging/logger.ts';
 import { eachEntry, openStateFile, writeStateFile } from '../system/state-file.ts';
 import { type DeliveryCounts, deliveryCountsSchema, NO_OUTCOMES, type Outcome } from './delivery.ts';

@@ -1,5 +1,5 @@
 import { type Address, formatAddress } from '../lib/address.ts';
-import { createEdgeLogger } from '../lib/edge-logger.ts';
+import { createEdgeLogger } from '../logging/edge-logger.ts';
 import { findPortOwner, formatPortOwner } from '../system/proc/port-owner.ts';
 import type { Sources } from './pages.ts';
 import { serveHttp } from './server.ts';

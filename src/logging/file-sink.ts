@@ -1,7 +1,7 @@
 import { appendFileSync, constants, mkdirSync, openSync } from 'node:fs';
 import { type FileHandle, mkdir, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { createEdgeLogger } from '../lib/edge-logger.ts';
+import { createEdgeLogger } from './edge-logger.ts';
 
 export type FileSinkEvent = 'failed' | 'recovered' | 'lines_lost';
 

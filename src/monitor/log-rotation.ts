@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { MONITOR_APP } from '../config/app-names.ts';
 import type { Config } from '../config/config.ts';
-import { createEdgeLogger } from '../lib/edge-logger.ts';
+import { createEdgeLogger } from '../logging/edge-logger.ts';
 import type { Log } from '../logging/logger.ts';
 import { listRotated, pruneRotated, rotateIfLarge } from '../logging/rotate.ts';
 import type { Pm2, Pm2View } from '../pm2/client.ts';

@@ -6,8 +6,8 @@
 import type { ProxyView } from '../alerting/policy/proxy-view.ts';
 import type { Config } from '../config/config.ts';
 import { detectMassFailure, isPausingRestarts, NO_MASS_FAILURE } from '../health/mass-failure.ts';
-import { createEdgeLogger } from '../lib/edge-logger.ts';
 import { createPeriodicTask } from '../lib/periodic-task.ts';
+import { createEdgeLogger } from '../logging/edge-logger.ts';
 import type { Log } from '../logging/logger.ts';
 import { openCounterStore } from '../metrics/counter-store.ts';
 import type { ProxyMetrics } from '../metrics/sample.ts';

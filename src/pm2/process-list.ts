@@ -1,5 +1,5 @@
 import { MONITOR_APP } from '../config/app-names.ts';
-import { createEdgeLogger } from '../lib/edge-logger.ts';
+import { createEdgeLogger } from '../logging/edge-logger.ts';
 import type { Log } from '../logging/logger.ts';
 import { PENDING, type Pm2, type Pm2View } from './client.ts';
 

@@ -1,4 +1,4 @@
-import { createEdgeLogger } from '../lib/edge-logger.ts';
+import { createEdgeLogger } from '../logging/edge-logger.ts';
 import type { Log } from '../logging/logger.ts';
 import type { Pm2View } from './client.ts';
 import { isNoDaemon, NO_DAEMON } from './rpc.ts';

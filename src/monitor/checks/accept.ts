@@ -50,11 +50,11 @@ export const createAcceptCheck = (heartbeat: Heartbeat, intervalMs: number): Acc
 /**
  * Checks whether a proxy accepts that cannot be asked, as it has no control socket. To the proxy the connection is that of a
  * client. Unknown where another process may hold the addresses.
- * @param pid the proxy's process
+ * @param pid the proxy's process; null: unknown, so that only addresses on which nobody listens say anything
  * @param addresses the addresses on which it is to listen
  */
 export const checkAcceptUnasked = async (
-  pid: number,
+  pid: number | null,
   addresses: readonly Address[],
   timeoutMs: number,
 ): Promise<AcceptResult> => {
@@ -62,14 +62,17 @@ export const checkAcceptUnasked = async (
   if (!first || addresses.some(isUnixSocket)) return NOT_CHECKED;
   const listenersOf = (address: Address) => ownListeners(address, performance.now());
   const address = addresses.find((candidate) =>
-    listenersOf(candidate)?.some(({ inode }) => holdsSocket(pid, inode)),
+    listenersOf(candidate)?.some(({ inode }) => pid !== null && holdsSocket(pid, inode)),
   );
   if (!address && addresses.some((candidate) => listenersOf(candidate)?.length)) return NOT_CHECKED;
   const target = address ?? first;
   const hasBacklog = (): boolean => backlogOf([target], performance.now()) > 0;
   const result = await probeBacklog(reachableAddress(target), hasBacklog, timeoutMs);
-  if (!result.ok)
-    return isOwnFailure(result) ? NOT_CHECKED : { state: 'failed', detail: result.error, address: target };
+  if (!result.ok) {
+    if (isOwnFailure(result)) return NOT_CHECKED;
+    // Without a process there is nothing that fails to accept.
+    return { state: 'failed', detail: pid === null ? null : result.error, address: target };
+  }
   return address ? { state: 'ok', detail: null, address } : NOT_CHECKED;
 };
 

@@ -80,10 +80,12 @@ export const createProxyChecks = (
       // The listening sockets of a proxy that PM2 is stopping are closed, or soon will be.
       const boundAddresses = status === 'stopping' ? [] : boundAddressesOf(report);
       const acceptResult =
-        state === 'unreachable' && listedPid !== null
+        state === 'unreachable'
           ? await checkAcceptUnasked(listedPid, listenAddressesOf(proxy), timeoutMs)
           : await acceptCheck.check(boundAddresses, isDoubtful, timeoutMs);
-      const isSilent = state === 'silent' || acceptResult.state === 'failed';
+      // Where no process is known, none is slow: nobody listens.
+      const isKnown = listedPid !== null || report !== null;
+      const isSilent = state === 'silent' || (acceptResult.state === 'failed' && isKnown);
       silentAt = isSilent ? (silentAt ?? performance.now()) : undefined;
       const isExcused = silentAt !== undefined && isStarved(performance.now() - silentAt);
       return {

@@ -77,10 +77,10 @@ describe('what is announced', () => {
     assert.deepEqual(alerts.until(10_000), ['down 6274']);
     alerts.set({ breaker: open });
     assert.deepEqual(alerts.until(20_000), ['gave_up 6274']);
-    alerts.set({ breaker: { ...open, openCount: 2, untriedCount: 0 } });
+    alerts.set({ breaker: { ...open, openCount: 2 } });
     assert.deepEqual(alerts.until(30_000), []);
     alerts.rise();
-    alerts.set({ breaker: { ...open, openCount: 0, untriedCount: 0 } });
+    alerts.set({ breaker: { ...open, openCount: 0 } });
     assert.deepEqual(alerts.until(40_000), ['recovered 6274']);
     alerts.set({ breaker: open, incident: incident(40_000, { alerted: false, cause: 'hung' }) });
     assert.deepEqual(alerts.until(50_000), ['gave_up 6274']);

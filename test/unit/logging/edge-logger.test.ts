@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createEdgeLogger } from '../../../src/lib/edge-logger.ts';
+import { createEdgeLogger } from '../../../src/logging/edge-logger.ts';
 
 const createRecorded = (repeatOnChange?: boolean) => {
   const lines: string[] = [];
