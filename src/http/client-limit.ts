@@ -3,10 +3,12 @@ import type { Socket } from 'node:net';
 
 /** A page for people, scrapers and health checks: more clients at once are a mistake, or an attack. */
 const MAX_CLIENTS = 100;
+/** Enough for a scraper and a person to learn that the files are short, and little of the reserve. */
+const MAX_CLIENTS_WHEN_SHORT = 4;
 
 /**
  * Serves at most MAX_CLIENTS at a time: for one more, the one that has been idle for the longest time makes room.
- * @param isShortOfFiles true: no further client is served
+ * @param isShortOfFiles true: at most MAX_CLIENTS_WHEN_SHORT are served
  */
 export const limitClients = (
   server: Server,
@@ -16,14 +18,20 @@ export const limitClients = (
   /** Every client, the one that has been idle for the longest time first. */
   const clients = new Set<Socket>();
   const busy = new Set<Socket>();
+  const makeRoom = (limit: number): boolean => {
+    for (const client of clients) {
+      if (clients.size < limit) break;
+      if (busy.has(client)) continue;
+      clients.delete(client);
+      client.destroy();
+    }
+    return clients.size < limit;
+  };
   server.on('connection', (socket: Socket) => {
-    const idle = clients.size < maxClients ? undefined : [...clients].find((client) => !busy.has(client));
-    if (isShortOfFiles() || (clients.size >= maxClients && !idle)) {
+    if (!makeRoom(isShortOfFiles() ? Math.min(MAX_CLIENTS_WHEN_SHORT, maxClients) : maxClients)) {
       socket.destroy();
       return;
     }
-    idle?.destroy();
-    if (idle) clients.delete(idle);
     clients.add(socket);
     socket.once('close', () => {
       clients.delete(socket);

@@ -14,7 +14,7 @@ export interface Sources {
   /** `monitor.allowedHosts` of the config. */
   readonly allowedHosts: readonly string[];
   readonly metrics: { readonly contentType: string; render(): Promise<string> };
-  /** True while this process is out of open files: no further client is served. Default: never. */
+  /** True while this process is at its limit of open files: few clients are served. Default: never. */
   isShortOfFiles?(): boolean;
 }
 

@@ -28,6 +28,23 @@ const problemUntil = (pm2Sandbox, kind) =>
     `the problem ${kind}`,
   );
 
+/** @param files the limit of the process's open files. @returns a function that restores it */
+const limitFiles = (pid, files) => {
+  const prlimit = (...args) => String(execFileSync('prlimit', ['--pid', String(pid), ...args])).trim();
+  const soft = prlimit('--nofile', '--noheadings', '--raw', '--output', 'SOFT');
+  prlimit(`--nofile=${files}:`);
+  return () => prlimit(`--nofile=${soft}:`);
+};
+
+/** Stops the target's process by a signal, and waits until another one serves. */
+const stopUntilReplaced = async (pm2Sandbox, before, target) => {
+  const { pid } = before.proxies.find(({ name }) => name === target.name);
+  signal(pid, 'SIGSTOP');
+  const isReplaced = ({ proxies }) =>
+    proxies.some((proxy) => proxy.name === target.name && proxy.state === 'up' && proxy.pid !== pid);
+  await statusUntil(pm2Sandbox, isReplaced, ANSWER_LIMIT_MS, 'another process');
+};
+
 const SAYS_SO = {
   text: 'says that PM2 does not supervise',
   holds: ({ after }) => after.monitor.problems.some(({ kind }) => kind === 'pm2_lost'),
@@ -149,12 +166,8 @@ export const SUPERVISOR_FAULTS = [
       const daemonPid = pm2Sandbox.pm2Pid();
       const pidFile = join(pm2Sandbox.folder, 'pm2/pm2.pid');
       rmSync(pidFile);
-      const { pid } = before.proxies.find(({ name }) => name === target.name);
       mark();
-      signal(pid, 'SIGSTOP');
-      const isReplaced = ({ proxies }) =>
-        proxies.some((proxy) => proxy.name === target.name && proxy.state === 'up' && proxy.pid !== pid);
-      await statusUntil(pm2Sandbox, isReplaced, ANSWER_LIMIT_MS, 'another process');
+      await stopUntilReplaced(pm2Sandbox, before, target);
       writeFileSync(pidFile, String(daemonPid));
     },
   },
@@ -181,21 +194,10 @@ export const SUPERVISOR_FAULTS = [
     restarts: 0,
     expected: [NO_RESTART, NONE_LOST, NO_ALERT],
     run: async ({ before, mark }) => {
-      const limit = (files) =>
-        execFileSync('prlimit', ['--pid', String(before.monitor.pid), `--nofile=${files}:`]);
-      const soft = execFileSync('prlimit', [
-        '--pid',
-        String(before.monitor.pid),
-        '--nofile',
-        '--noheadings',
-        '--raw',
-        '--output',
-        'SOFT',
-      ]);
+      const restore = limitFiles(before.monitor.pid, FEW_FILES);
       mark();
-      limit(FEW_FILES);
       await sleep(STOPPED_MS);
-      limit(String(soft).trim());
+      restore();
     },
   },
   {

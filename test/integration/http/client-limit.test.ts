@@ -5,14 +5,14 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { limitClients } from '../../../src/http/client-limit.ts';
 
-/** A server for two clients that answers /now at once, and another path when the test does. */
-const rig = async (t: TestContext, isShortOfFiles = () => false) => {
+/** A server for two clients, unless there may be more, that answers /now at once, and another path when the test does. */
+const rig = async (t: TestContext, isShortOfFiles = () => false, maxClients = 2) => {
   const waiting: ServerResponse[] = [];
   const server = createServer((request, response) => {
     if (request.url === '/now') response.end();
     else waiting.push(response);
   });
-  limitClients(server, isShortOfFiles, 2);
+  limitClients(server, isShortOfFiles, maxClients);
   await once(server.listen(0, '127.0.0.1'), 'listening');
   t.after(() => {
     server.closeAllConnections();
@@ -55,7 +55,9 @@ test('a client that waits for its answer keeps its place, and where all wait the
   await answered;
 });
 
-test('without files to spare no client is served', async (t) => {
-  const { open } = await rig(t, () => true);
+test('without files to spare only four are served', async (t) => {
+  const { open, ask, waiting } = await rig(t, () => true, 100);
+  for (const client of [await open(), await open(), await open(), await open()]) await ask(client, '/later');
   await once(await open(), 'close');
+  assert.equal(waiting.length, 4);
 });
