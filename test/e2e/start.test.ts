@@ -63,7 +63,7 @@ test('a proxy that does not come up is a failed start, and the others are starte
   assert.match(
     stdout,
     new RegExp(
-      `^✗ ${other} {2}two {2}DOWN \\(crash.*Why it die[sd]: npm run logs -- tcp-proxy-${other}$`,
+      `^✗ ${other} {2}two {2}DOWN \\(crash.*The reason may be in its log: npm run logs -- tcp-proxy-${other}$`,
       'm',
     ),
   );
