@@ -151,6 +151,35 @@ test('what changes while no monitor runs is announced by the next one', async ()
   assert.deepEqual(slack.tries, OUTAGE);
 });
 
+test('planned restarts of the monitor are no news: neither while all is well, nor in an outage, nor after it', async () => {
+  const desk = createDesk({ afterMs: 60_000 });
+  const slack = createChannel('slack');
+  const level = createLevel(desk.clock);
+  let notifier = desk.start([slack], [level]);
+  const restart = async (): Promise<void> => {
+    for (let count = 0; count < 4; count += 1) {
+      await notifier.stop();
+      await desk.clock.pass(1_000);
+      notifier = desk.start([slack], [level]);
+      await desk.clock.pass(9_000);
+    }
+  };
+  const tries: string[][] = [];
+  await restart();
+  desk.fall();
+  await restart();
+  tries.push([...slack.tries]);
+  await desk.clock.pass(30_000);
+  await restart();
+  tries.push([...slack.tries]);
+  desk.rise();
+  await restart();
+  tries.push([...slack.tries]);
+  assert.deepEqual(tries, [[], ['down 6274'], OUTAGE]);
+  const starts = level.tries.flatMap(({ alerts }) => alerts.map(({ startsAt }) => startsAt));
+  assert.equal(new Set(starts).size, 1);
+});
+
 test('a stop waits a moment for deliveries under way, and ignores an answer that comes later', async () => {
   const desk = createDesk();
   const slack = createChannel('slack');
