@@ -2,7 +2,9 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type * as v from 'valibot';
 import type { ProxyConfig } from '../config/config.ts';
+import { CRASH_LOOP } from '../health/decision-table.ts';
 import { createHealth, healthSchema } from '../health/state.ts';
+import { isWithin } from '../lib/duration.ts';
 import { count, fields, orNull, recordOf, text } from '../lib/stored-fields.ts';
 import { listFiles, readInteger, writeAtomic } from '../system/files.ts';
 import { isAlive } from '../system/proc/procfs.ts';
@@ -51,6 +53,32 @@ export const loadHealth = (
       ];
     }),
   );
+};
+
+/** The ports that have crashed so recently that a further crash may make a crash loop. It changes nothing, and never throws. */
+export const recentlyCrashedPorts = (path: string): readonly string[] => {
+  const now = Date.now();
+  const isRecent = (at: number): boolean => isWithin(at, now, CRASH_LOOP.windowMs);
+  const { ports } = readStateFile(path, healthFormat(now)).value;
+  return Object.keys(ports).filter((id) => ports[id]?.health.crashedAt.some(isRecent));
+};
+
+/**
+ * Forgets the crashes of these ports, so that those of a process that was replaced make no crash loop of its successor. Call
+ * it only while no monitor runs, since a monitor writes the file from its memory.
+ * @param onProblem see openStateFile (system/state-file.ts)
+ * @throws the system's error, such as ENOSPC
+ */
+export const forgetCrashes = (
+  path: string,
+  ids: readonly string[],
+  onProblem: (text: string) => void,
+): void => {
+  const { ports } = openStateFile(path, healthFormat(Date.now()), onProblem);
+  const forget = (id: string, record: ProxyRecord): ProxyRecord =>
+    ids.includes(id) ? { ...record, health: { ...record.health, crashedAt: [] } } : record;
+  const records = Object.entries(ports).map(([id, record]) => [id, forget(id, record)]);
+  writeStateFile(path, VERSION, { ports: Object.fromEntries(records) });
 };
 
 /**

@@ -10,8 +10,9 @@ import { freePort } from '../support/proxy/proxy-harness.ts';
 const rig = async (t: TestContext) => {
   const sandbox = openPm2Sandbox({ COLUMNS: '300' });
   const upstream = await openUpstream();
-  t.after(() => sandbox.close());
+  // First, since the sandbox throws for an app's error, and an open server would keep this process.
   t.after(() => upstream.close());
+  t.after(() => sandbox.close());
   const [served, other, nobody] = [await freePort(), await freePort(), await freePort()];
   sandbox.configure([
     { listen: `127.0.0.1:${served}`, upstream: `127.0.0.1:${upstream.port}`, label: 'one' },
@@ -76,6 +77,7 @@ test('a proxy that does not come up is a failed start, and the others are starte
 test('start and status name the process that holds the address of the HTTP, until it is free', async (t) => {
   const { sandbox, served, nobody } = await rig(t);
   const holder = await openUpstream();
+  t.after(() => holder.close());
   const address = `127.0.0.1:${holder.port}`;
   sandbox.configure([{ listen: `127.0.0.1:${served}`, upstream: `127.0.0.1:${nobody}` }], { http: address });
   const { code, stdout } = await sandbox.steadyport('start');
@@ -88,6 +90,38 @@ test('start and status name the process that holds the address of the HTTP, unti
   await sandbox.snapshotUntil(({ monitor }) => monitor?.http === `http://${address}`);
   assert.doesNotMatch((await sandbox.steadyport('status')).stdout, /no HTTP/);
 });
+
+test('a proxy that start replaces after a crash loop is judged by itself, and the other proxies stay', async (t) => {
+  const { sandbox, served, other, nobody } = await rig(t);
+  const upstream = await openUpstream();
+  t.after(() => upstream.close());
+  const configure = (drainMs: number): void =>
+    sandbox.configure([
+      { listen: `127.0.0.1:${served}`, upstream: `127.0.0.1:${upstream.port}`, label: 'one', drainMs },
+      { listen: `127.0.0.1:${other}`, upstream: `127.0.0.1:${nobody}`, label: 'two' },
+    ]);
+  configure(10_000);
+  assert.equal((await sandbox.steadyport('start')).code, 0);
+  const untouched = await sandbox.proxyUntil(other, ({ pid }) => pid !== null);
+  await crashUntilLoop(sandbox, served);
+  // It is mended now, and the monitor, which is replaced first, does not see that the process is told to end.
+  configure(5_000);
+  const { code, stdout } = await sandbox.steadyport('start');
+  assert.equal(code, 0, stdout);
+  assert.match(stdout, new RegExp(`^Starting: tcp-proxy-${served}, proxy-monitor\n✓ ${served} `, 'm'));
+  const { pid, restarts } = await sandbox.proxyUntil(other, ({ state }) => state === 'down');
+  assert.deepEqual([pid, restarts], [untouched.pid, untouched.restarts]);
+});
+
+const crashUntilLoop = async (sandbox: Pm2Sandbox, port: number): Promise<void> => {
+  for (let killedPid: number | null = null; ; ) {
+    const isNext = (pid: number | null): boolean => pid !== null && pid !== killedPid;
+    const { cause, pid } = await sandbox.proxyUntil(port, (proxy) => isNext(proxy.pid));
+    if (cause === 'crash_loop') return;
+    process.kill(Number(pid), 'SIGKILL');
+    killedPid = pid;
+  }
+};
 
 /** The proxy cannot make its folder where a file has that name. */
 const blockStart = ({ env }: Pm2Sandbox, port: number): void => {

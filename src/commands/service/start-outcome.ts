@@ -47,13 +47,18 @@ export const hasComeUp = (
     apps.every(isRunning) &&
     !isAnotherMonitor({ view, snapshot }) &&
     snapshot.monitor !== null &&
-    !snapshot.proxies.some(({ cause }) => cause === 'crashed' || cause === 'crash_loop')
+    !snapshot.proxies.some(isCrashing)
   );
 };
 
 /** True when the monitor that answers is not PM2's, which waits until that one leaves. */
 export const isAnotherMonitor = ({ view, snapshot: { monitor } }: Outcome): boolean =>
   monitor !== null && view.ok && monitor.pid !== view.apps.get(MONITOR_APP)?.pid;
+
+const isCrashing = ({ cause }: ProxyStatus): boolean => cause === 'crashed' || cause === 'crash_loop';
+
+/** True while a port still has the cause of the process before: the present one has not failed yet. */
+const isRecovering = (proxy: ProxyStatus): boolean => isCrashing(proxy) && proxy.failures.consecutive === 0;
 
 /** A monitor of another version is one that is about to be replaced. */
 const askVerdicts = async (settings: Settings): Promise<OfflineStatus | NoAnswer> => {
@@ -72,6 +77,9 @@ const askVerdicts = async (settings: Settings): Promise<OfflineStatus | NoAnswer
 const isEveryProxyDecided = (view: Pm2View, { snapshot, evidence }: OfflineStatus): boolean => {
   const pidOf = (name: string): number | null => (view.ok ? (view.apps.get(name)?.pid ?? null) : null);
   const isProxyDecided = (proxy: ProxyStatus): boolean =>
-    evidence[proxy.name]?.pid === pidOf(proxy.name) && proxy.state !== 'stopped' && isDecided(proxy);
+    evidence[proxy.name]?.pid === pidOf(proxy.name) &&
+    proxy.state !== 'stopped' &&
+    isDecided(proxy) &&
+    !isRecovering(proxy);
   return snapshot.monitor?.pid === pidOf(MONITOR_APP) && snapshot.proxies.every(isProxyDecided);
 };

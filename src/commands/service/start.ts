@@ -1,13 +1,16 @@
 import { join } from 'node:path';
 import { MONITOR_APP } from '../../config/app-names.ts';
+import type { Config } from '../../config/config.ts';
 import { requireConfig } from '../../config/load.ts';
 import { requireSecrets } from '../../config/load-secrets.ts';
 import { ROOT } from '../../config/project-root.ts';
 import type { Settings } from '../../config/settings.ts';
-import { listOwnApps, runPm2Command } from '../../pm2/client.ts';
+import { forgetCrashes, recentlyCrashedPorts } from '../../monitor/health-store.ts';
+import type { AppDefinition } from '../../pm2/apps.ts';
+import { listOwnApps, type Pm2App, runPm2Command } from '../../pm2/client.ts';
 import { definePm2Apps, REVISION } from '../../pm2/ecosystem.ts';
 import { renderBrief } from '../../status/render.ts';
-import { makeStateDir, requireFolder } from '../../system/state-dir.ts';
+import { makeStateDir, requireFolder, type StateDir } from '../../system/state-dir.ts';
 import { commandLine } from '../command-line.ts';
 import { columnsOf, paint, withOwnCommands } from '../terminal.ts';
 import { hasComeUp, isAnotherMonitor, type Outcome, waitForVerdicts } from './start-outcome.ts';
@@ -22,23 +25,20 @@ import { deleteApps } from './teardown.ts';
  */
 export const run = async (): Promise<number> => {
   const { config, settings } = requireConfig();
-  for (const warning of requireSecrets(settings).warnings) process.stderr.write(`steadyport: ${warning}\n`);
+  for (const warning of requireSecrets(settings).warnings) warn(warning);
   requireFolder('PM2_HOME', settings.pm2Home);
   const stateDir = makeStateDir(settings.stateDir);
   const apps = definePm2Apps(config, settings);
   const listedApps = await listOwnApps(settings.pm2Home, settings.configPath);
-  const isCurrent = (name: string): boolean => {
-    const listedApp = listedApps.get(name);
-    const expectedRevision = apps.find((app) => app.name === name)?.env[REVISION];
-    return (
-      listedApp?.statusText === 'online' &&
-      expectedRevision !== undefined &&
-      listedApp.env[REVISION] === expectedRevision
-    );
-  };
-  const outdated = new Map([...listedApps].filter(([name]) => !isCurrent(name)));
-  await deleteApps(settings.pm2Home, stateDir, outdated);
-  const namesToStart = apps.map(({ name }) => name).filter((name) => !isCurrent(name));
+  const outdated = new Set(apps.filter((app) => !isCurrent(app, listedApps.get(app.name))).map(nameOf));
+  const crashedIds = selectCrashed(config, stateDir, outdated);
+  // The monitor remembers the crashes of each proxy, so it is replaced with them.
+  if (crashedIds.length > 0) outdated.add(MONITOR_APP);
+  const names = apps.map(nameOf);
+  const isKept = (name: string): boolean => names.includes(name) && !outdated.has(name);
+  await deleteApps(settings.pm2Home, stateDir, new Map([...listedApps].filter(([name]) => !isKept(name))));
+  if (crashedIds.length > 0) forgetCrashes(stateDir.monitorStateFile, crashedIds, warn);
+  const namesToStart = names.filter((name) => outdated.has(name));
   if (namesToStart.length === 0) {
     process.stdout.write('Everything runs as configured; nothing was touched.\n');
   } else {
@@ -53,6 +53,26 @@ export const run = async (): Promise<number> => {
   const outcome = await waitForVerdicts(config, settings);
   process.stdout.write(withOwnCommands(renderOutcome(outcome, settings), settings));
   return hasComeUp(outcome, apps) ? 0 : 1;
+};
+
+const warn = (text: string): void => {
+  process.stderr.write(`steadyport: ${text}\n`);
+};
+
+const nameOf = ({ name }: AppDefinition): string => name;
+
+/** True when PM2 runs the app as it is configured now. */
+const isCurrent = ({ env }: AppDefinition, listed: Pm2App | undefined): boolean =>
+  listed?.statusText === 'online' && listed.env[REVISION] === env[REVISION];
+
+/** The ids of those proxies to be replaced whose processes have crashed of late. */
+const selectCrashed = (
+  { proxies }: Config,
+  { monitorStateFile }: StateDir,
+  outdated: ReadonlySet<string>,
+): readonly string[] => {
+  const crashed = recentlyCrashedPorts(monitorStateFile);
+  return proxies.filter(({ id, name }) => outdated.has(name) && crashed.includes(id)).map(({ id }) => id);
 };
 
 /** Of its own, since PM2's exit code for every failure is 1. */

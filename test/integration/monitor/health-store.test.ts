@@ -6,7 +6,12 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { type ProxyConfig, parseConfig } from '../../../src/config/config.ts';
 import { createHealth, type Health } from '../../../src/health/state.ts';
-import { loadHealth, saveHealth } from '../../../src/monitor/health-store.ts';
+import {
+  forgetCrashes,
+  loadHealth,
+  recentlyCrashedPorts,
+  saveHealth,
+} from '../../../src/monitor/health-store.ts';
 import { removeStalePidFile } from '../../../src/system/pid-file.ts';
 import { HAS_PROCFS } from '../../../src/system/proc/procfs.ts';
 import { makeStateDir, type StateDir } from '../../../src/system/state-dir.ts';
@@ -167,4 +172,19 @@ describe('a pid file', () => {
     assert.equal(removeStalePidFile(path, null), false);
     assert.equal(existsSync(path), true);
   });
+});
+
+test('the crashes of a port are forgotten, and nothing else', () => {
+  const now = Date.now();
+  const crashed = { ...HEALTH, crashedAt: [now - 2_000, now - 1_000] };
+  const stateDir = saved({ 6274: crashed, 6277: crashed, 6278: { ...HEALTH, crashedAt: [now - 200_000] } });
+  const path = stateDir.monitorStateFile;
+  assert.deepEqual(recentlyCrashedPorts(path), ['6274', '6277']);
+  const problems: string[] = [];
+  forgetCrashes(path, ['6274'], (text) => problems.push(text));
+  const records = loadHealth(path, proxies(6274, 6277));
+  const { graceEndsAt: _, ...health } = records.get('6274')?.health ?? assert.fail('no record');
+  assert.deepEqual({ ...health, graceEndsAt: HEALTH.graceEndsAt }, { ...HEALTH, crashedAt: [] });
+  assert.deepEqual(records.get('6277')?.health.crashedAt, crashed.crashedAt);
+  assert.deepEqual([recentlyCrashedPorts(path), problems], [['6277'], []]);
 });
