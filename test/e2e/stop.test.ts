@@ -236,7 +236,7 @@ describe('npm stop after PM2 was killed', SIDE_BY_SIDE, () => {
     t.after(() => other.close());
     assert.match((await other.steadyport('stop')).stdout, /^PM2 runs nothing of /);
     const { stdout } = await other.steadyport('uninstall');
-    assert.match(stdout, /not steadyport's or in use: monitor\.json, monitor\.sock, ports$/m);
+    assert.match(stdout, /not steadyport's or in use: (monitor-counts\.json, )?monitor\.json, monitor\.sock, ports$/m);
     assert.equal((await sandbox.proxyUntil(ports[0] ?? 0, isUp)).failures.total, 0);
   });
 });
@@ -287,7 +287,7 @@ describe('npm run uninstall', SIDE_BY_SIDE, () => {
     assert.deepEqual(names(join(sandbox.folder, 'pm2/dump.pm2')), []);
     assert.equal(existsSync(join(sandbox.folder, 'home')), false);
     assert.match(stdout, /^ {2}the line for logrotate in your crontab, if you put it there: crontab -e$/m);
-    assert.match(stdout, /^ {2}the PM2 daemon of .*, with nothing to run; end it with: pm2 kill$/m);
+    assert.match(stdout, /^ {2}the PM2 daemon of .*, with nothing to run; end it with: npx pm2 kill$/m);
     const again = await sandbox.steadyport('uninstall');
     assert.deepEqual([again.code, again.stderr], [0, '']);
   });
