@@ -16,7 +16,7 @@ import { createPm2 } from '../pm2/client.ts';
 import { findDaemon } from '../pm2/daemon.ts';
 import { definePm2Apps } from '../pm2/ecosystem.ts';
 import { createRestarter } from '../pm2/restart.ts';
-import { monitorProblems } from '../status/monitor-problem.ts';
+import { createProblemList, type MonitorProblem } from '../status/monitor-problem.ts';
 import { readinessProblem } from '../status/readiness.ts';
 import { SNAPSHOT_VERSION, type Snapshot } from '../status/snapshot.ts';
 import { createFileReserve } from '../system/file-reserve.ts';
@@ -53,7 +53,7 @@ const DEAD_MANS_SWITCH_INTERVAL_MS = 1_000;
 
 /** Builds the monitor with its alerts and its metrics, in the order in which they need each other. The checks begin here. */
 export const createMonitorApp = (deps: MonitorAppDeps): MonitorApp => {
-  const { config, settings, stateDir, controlSocket, log } = deps;
+  const { config, settings, stateDir, controlSocket, startedAt, log } = deps;
   const { http, allowedHosts } = config.monitor;
   const { secrets, errors, warnings } = readSecrets(settings);
   // A wrong URL turns off its channel only; the monitor goes on.
@@ -72,9 +72,13 @@ export const createMonitorApp = (deps: MonitorAppDeps): MonitorApp => {
     channels: createChannels(secrets, () => httpServer.url),
     log,
     proxies: monitor.alertViews,
-    monitor: () => ({ host: config.host, problems: monitor.status().problems }),
+    monitor: () => ({ host: config.host, startedAt, problems: monitor.status().problems }),
   });
-  const status = (): Snapshot => snapshotOf(deps, monitor, notifier, httpServer);
+  const listHttpProblems = createProblemList();
+  const status = (): Snapshot => {
+    const httpProblems = listHttpProblems({ no_http: describeHttpProblem(httpServer) });
+    return snapshotOf(deps, monitor, notifier, httpServer, httpProblems);
+  };
 
   return {
     start: async (requestStop) => {
@@ -115,6 +119,7 @@ const snapshotOf = (
   monitor: Monitor,
   notifier: Notifier,
   http: HttpStatus,
+  httpProblems: readonly MonitorProblem[],
 ): Snapshot => {
   const { proxies, ...monitorStatus } = monitor.status();
   return {
@@ -127,7 +132,7 @@ const snapshotOf = (
       startedAt,
       intervalMs: config.monitor.intervalMs,
       ...monitorStatus,
-      problems: [...monitorStatus.problems, ...monitorProblems({ no_http: describeHttpProblem(http) })],
+      problems: [...monitorStatus.problems, ...httpProblems],
       http: http.url,
       alerts: notifier.status(),
     },

@@ -17,7 +17,7 @@ import { createProcessList } from '../pm2/process-list.ts';
 import type { Restarter } from '../pm2/restart.ts';
 import { createSupervision } from '../pm2/supervision.ts';
 import type { EvidenceByProxy } from '../status/evidence.ts';
-import { monitorProblems } from '../status/monitor-problem.ts';
+import { createProblemList } from '../status/monitor-problem.ts';
 import type { MonitorStatus, ProxyStatus } from '../status/snapshot.ts';
 import { createFileReserve, type FileReserve, type FileSupply } from '../system/file-reserve.ts';
 import type { StateDir } from '../system/state-dir.ts';
@@ -121,6 +121,7 @@ export const startMonitor = ({
   const monitorsByName = new Map(proxyMonitors.map((proxyMonitor) => [proxyMonitor.name, proxyMonitor]));
   pm2.subscribe((event) => monitorsByName.get(event.app)?.onPm2Event(event));
   saver.save();
+  const listProblems = createProblemList();
   return {
     status: () => {
       return {
@@ -128,7 +129,7 @@ export const startMonitor = ({
         crashes: counters.monitorCrashes(),
         lastCheckAt: Math.min(...proxyMonitors.map((proxyMonitor) => proxyMonitor.lastCheckAt())),
         pm2Problem: processList.problem(),
-        problems: monitorProblems({
+        problems: listProblems({
           checks_fail: firstOf(proxyMonitors.map((proxyMonitor) => proxyMonitor.checkProblem())),
           pm2_lost: supervision?.problem() ?? null,
           ...files.problems(),

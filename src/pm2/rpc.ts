@@ -83,8 +83,8 @@ export const createPm2Rpc = (pm2Home: string): Pm2Rpc => {
   let opened: Promise<Connection> | undefined;
   let current: Connection | undefined;
 
-  const disconnect = (): void => {
-    void opened?.then(({ close }) => close()).catch(() => {});
+  const disconnect = (reason?: Error): void => {
+    void opened?.then(({ close }) => close(reason)).catch(() => {});
     opened = undefined;
     current = undefined;
   };
@@ -110,12 +110,12 @@ export const createPm2Rpc = (pm2Home: string): Pm2Rpc => {
           return (await opened).call(run);
         });
       } catch (error) {
-        if (error instanceof TimeoutError) disconnect();
+        if (error instanceof TimeoutError) disconnect(error);
         throw error;
       }
     },
     daemonPid: () => current?.daemonPid() ?? null,
-    disconnect,
+    disconnect: () => disconnect(),
   };
 };
 
@@ -124,7 +124,8 @@ interface Connection {
   /** Rejects with PM2's error, or when the connection closes. */
   call<T>(run: (api: Pm2Api, done: (error: unknown, value?: T) => void) => void): Promise<T>;
   daemonPid(): number | null;
-  close(): void;
+  /** @param reason what the calls that wait are rejected with. Default: that the connection was closed */
+  close(reason?: Error): void;
 }
 
 /** @throws {@link NO_DAEMON}, or why it is not known whether there is one */
@@ -145,8 +146,12 @@ const connect = async (pm2Home: string, onClose: () => void): Promise<Connection
     socket.once('socket error', (error) => reject(new Error('PM2 cannot be reached', { cause: error })));
   });
   const pending = new Set<(error: Error) => void>();
+  const rejectPending = (reason: Error): void => {
+    for (const reject of pending) reject(reason);
+    pending.clear();
+  };
   socket.once('close', () => {
-    for (const reject of pending) reject(new Error('PM2 closed the connection'));
+    rejectPending(new Error('PM2 closed the connection'));
     onClose();
   });
   let daemonPid: number | null = null;
@@ -164,7 +169,10 @@ const connect = async (pm2Home: string, onClose: () => void): Promise<Connection
       daemonPid ??= findDaemon(pm2Home);
       return daemonPid;
     },
-    close: () => socket.close(),
+    close: (reason) => {
+      if (reason) rejectPending(reason);
+      socket.close();
+    },
   };
 };
 

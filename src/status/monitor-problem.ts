@@ -56,16 +56,33 @@ export interface MonitorProblem {
   readonly kind: MonitorProblemKind;
   /** What is wrong, and what to do where that is known; without a full stop at the end. */
   readonly text: string;
+  /** When it was first seen without an end since, in wall-clock milliseconds. */
+  readonly since: number;
 }
 
-/** The list of the problems. @param texts the text of each kind; null, or none, for a problem that there is not */
-export const monitorProblems = (
-  texts: Readonly<Partial<Record<MonitorProblemKind, string | null>>>,
-): readonly MonitorProblem[] =>
-  (Object.keys(MONITOR_PROBLEM_KINDS) as MonitorProblemKind[]).flatMap((kind) => {
-    const text = texts[kind] ?? null;
-    return text === null ? [] : [{ kind, text }];
-  });
+/** The text of each kind of problem; null, or none, for a problem that there is not. */
+type ProblemTexts = Readonly<Partial<Record<MonitorProblemKind, string | null>>>;
+
+/**
+ * Creates a function that lists the problems, and remembers since when there has been each of them.
+ * @param now Default: the wall clock
+ */
+export const createProblemList = (
+  now: () => number = Date.now,
+): ((texts: ProblemTexts) => readonly MonitorProblem[]) => {
+  const sinceByKind = new Map<MonitorProblemKind, number>();
+  return (texts) =>
+    (Object.keys(MONITOR_PROBLEM_KINDS) as MonitorProblemKind[]).flatMap((kind) => {
+      const text = texts[kind] ?? null;
+      if (text === null) {
+        sinceByKind.delete(kind);
+        return [];
+      }
+      const since = sinceByKind.get(kind) ?? now();
+      sinceByKind.set(kind, since);
+      return [{ kind, text, since }];
+    });
+};
 
 /** A monitor whose process exists and does not answer; null: unknown. */
 export interface UnresponsiveMonitor {

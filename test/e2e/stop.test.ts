@@ -236,7 +236,10 @@ describe('npm stop after PM2 was killed', SIDE_BY_SIDE, () => {
     t.after(() => other.close());
     assert.match((await other.steadyport('stop')).stdout, /^PM2 runs nothing of /);
     const { stdout } = await other.steadyport('uninstall');
-    assert.match(stdout, /not steadyport's or in use: (monitor-counts\.json, )?monitor\.json, monitor\.sock, ports$/m);
+    assert.match(
+      stdout,
+      /not steadyport's or in use: (monitor-counts\.json, )?monitor\.json, monitor\.sock, ports$/m,
+    );
     assert.equal((await sandbox.proxyUntil(ports[0] ?? 0, isUp)).failures.total, 0);
   });
 });

@@ -21,7 +21,8 @@ import { diffAnnouncements, initialAnnouncements, skipWhileSilenced } from './in
 import { deferredSchema, NOTHING_DEFERRED, selectGroups } from './message-groups.ts';
 import { type Message, type Notification, subjectSeverity } from './notification.ts';
 import { problemNotification, removedNotification, solvedNotification } from './notifications.ts';
-import type { MonitorView, ProxyView } from './proxy-view.ts';
+import { problemPatienceMs } from './patience.ts';
+import { type MonitorView, NO_PROBLEMS, type ProxyView } from './proxy-view.ts';
 
 export const alertStateSchema = fields({
   ...activeAlertStateSchema.entries,
@@ -71,12 +72,12 @@ export const evaluate = (
   proxies: readonly ProxyView[],
   moment: Moment,
   policy: AlertPolicy,
-  monitor: MonitorView = { host: '', problems: [] },
+  monitor: MonitorView = NO_PROBLEMS,
 ): { readonly state: AlertState; readonly messages: readonly Message[] } => {
   const changes = [
     ...proxies.map((proxy) => diffProxy(previous, proxy, moment.now, policy)),
     ...diffRemoved(previous, proxies, moment.now),
-    diffMonitor(previous, monitor, moment.now),
+    diffMonitor(previous, monitor, moment.now, policy),
   ].map((change) => omitMinor(change, policy.minSeverity));
   const hasNotifications = changes.some(({ update }) => update.notifications.length > 0);
   const groupStartedAt = hasNotifications ? (previous.groupStartedAt ?? moment.now) : null;
@@ -159,14 +160,23 @@ const diffRemoved = (
     }));
 };
 
-/** Announces the problems of the monitor together, once more when others have come or gone, and the end of the last one. */
-const diffMonitor = (previous: AlertState, { host, problems }: MonitorView, now: number): ProxyChange => {
+/** Announces the problems of the monitor that have lasted together, once more when others have come or gone, and the end of the last one. */
+const diffMonitor = (
+  previous: AlertState,
+  { host, startedAt, problems: allProblems }: MonitorView,
+  now: number,
+  policy: AlertPolicy,
+): ProxyChange => {
   const announced = previous.proxies[MONITOR_APP] ?? initialAnnouncements({ health: createHealth(now) });
   const known = announced.outage?.notification ?? null;
+  const isRecent = (at: number): boolean => isWithin(at, now, problemPatienceMs(policy));
+  const problems = known === null ? allProblems.filter(({ since }) => !isRecent(since)) : allProblems;
   const current = problems.length === 0 ? null : problemNotification(problems, host, known?.startedAt ?? now);
   const change = { name: MONITOR_APP, announced };
   const isKnown = known?.summary === current?.summary;
-  if (isKnown || isSilenced(previous, now))
+  // A monitor that has just started has not yet seen what the one before it announced.
+  const isUnseen = known !== null && isRecent(startedAt);
+  if (isKnown || isUnseen || isSilenced(previous, now))
     return { ...change, update: { ...unchanged(announced), announced: known && announced } };
   if (current === null)
     return {

@@ -17,6 +17,10 @@ export const patienceMs = (
   return Math.max(causeMs, minAgeMs);
 };
 
+/** The time that a problem of the monitor itself must have lasted before it is announced, in milliseconds. */
+export const problemPatienceMs = ({ afterMs, ownFaultAfterMs, minAgeMs }: AnnouncementPolicy): number =>
+  Math.max(Math.min(afterMs, ownFaultAfterMs), minAgeMs);
+
 /** True while restarts of the port are given up: they did not help, and come after longer and longer pauses. */
 export const hasGivenUp = ({ health: { incident, breaker } }: ProxyView): boolean =>
   incident !== null && breaker.openCount > 0;

@@ -26,5 +26,9 @@ export interface ProxyView {
 /** The present facts about the monitor itself, as alerts need them. */
 export interface MonitorView {
   readonly host: string;
+  /** The start of the monitor, in wall-clock milliseconds. */
+  readonly startedAt: number;
   readonly problems: readonly MonitorProblem[];
 }
+
+export const NO_PROBLEMS: MonitorView = { host: '', startedAt: 0, problems: [] };

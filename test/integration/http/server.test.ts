@@ -83,7 +83,7 @@ test('/readyz says what is not ready', async (t) => {
   const { get } = await serve(t, () => snapshot);
   snapshot = {
     ...snapshot,
-    monitor: { ...MONITOR, problems: [{ kind: 'checks_fail', text: 'port 6274: a bug' }] },
+    monitor: { ...MONITOR, problems: [{ kind: 'checks_fail', text: 'port 6274: a bug', since: 1 }] },
   };
   assert.deepEqual(
     await get('/readyz'),

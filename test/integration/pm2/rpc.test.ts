@@ -85,6 +85,18 @@ test('a call that waits fails as soon as the connection closes, and launches not
   assert.equal(existsSync(join(home, 'pm2.log')), false);
 });
 
+test('a call that waits for a daemon that hangs fails with the time-out of another, and names it', async (t) => {
+  const { home, rpcSocket } = rig(t);
+  const daemon = createServer((socket) => socket.on('error', () => {})).listen(rpcSocket);
+  t.after(() => daemon.close());
+  await once(daemon, 'listening');
+  const pm2 = createPm2(home, 100);
+  t.after(() => pm2.close());
+  const restarting = assert.rejects(pm2.restart('app'), /^Error: PM2 did not answer within 100 ms$/);
+  assert.deepEqual(await pm2.list(), { ok: false, problem: 'PM2 did not answer within 100 ms' });
+  await restarting;
+});
+
 describe('the daemon is the process that listens on the socket', {
   skip: needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)'),
 }, () => {

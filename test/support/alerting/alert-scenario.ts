@@ -85,6 +85,8 @@ export interface AlertScenario {
   isQuiet: boolean;
   /** The problems of the monitor itself from now on. */
   problems: readonly MonitorProblem[];
+  /** The start of the monitor that evaluates from now on. */
+  monitorStartedAt: number;
   readonly messages: readonly Message[];
   now(): number;
 }
@@ -105,7 +107,7 @@ export const startAlertScenario = (
       ...views.get(port),
     }));
     const moment = { now: nowMs, isQuiet: scenario.isQuiet, runId: 'run' };
-    const monitor = { host: '', problems: scenario.problems };
+    const monitor = { host: '', startedAt: scenario.monitorStartedAt, problems: scenario.problems };
     const next = evaluate(scenario.state, proxies, moment, { ...POLICY, ...policy }, monitor);
     scenario.state = next.state;
     messages.push(...next.messages);
@@ -115,6 +117,7 @@ export const startAlertScenario = (
     state: INITIAL_ALERT_STATE,
     isQuiet: false,
     problems: [],
+    monitorStartedAt: 0,
     messages,
     now: () => nowMs,
     set: (change, port = 6274, view = {}) => {

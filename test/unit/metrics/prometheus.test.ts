@@ -75,7 +75,7 @@ const snapshot: Snapshot = {
     lastCheckAt: 2,
     crashes: 0,
     pm2Problem: null,
-    problems: [{ kind: 'checks_fail', text: 'port 7000: a bug' }],
+    problems: [{ kind: 'checks_fail', text: 'port 7000: a bug', since: 1 }],
     http: null,
     alerts: { ...NO_ALERTS, channels: [{ name: 'slack', waiting: 0, problem: null }] },
   },

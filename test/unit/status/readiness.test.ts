@@ -26,7 +26,7 @@ describe('the supervision', () => {
     ['has no ports', snapshotOf(), 'no ports'],
     [
       'has checks that fail',
-      withMonitor({ problems: [{ kind: 'checks_fail', text: 'port 6274: a bug' }] }),
+      withMonitor({ problems: [{ kind: 'checks_fail', text: 'port 6274: a bug', since: 1 }] }),
       'checks fail in the monitor itself: port 6274: a bug',
     ],
     [

@@ -320,7 +320,7 @@ test('the first line names the machine', () => {
 test('checks that fail in the monitor are in the first line, in a line of their own, and in the exit code', () => {
   const snapshot = {
     ...snapshotOf(proxyStatus({})),
-    monitor: { ...MONITOR, problems: [{ kind: 'checks_fail' as const, text: 'port 6274: a bug' }] },
+    monitor: { ...MONITOR, problems: [{ kind: 'checks_fail' as const, text: 'port 6274: a bug', since: 1 }] },
   };
   const lines = render(snapshot).split('\n');
   assert.equal(lines[0], 'Checks fail in the monitor. The port is up.');

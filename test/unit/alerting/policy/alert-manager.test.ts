@@ -133,8 +133,8 @@ describe('what is announced', () => {
   });
 
   describe('a problem of the monitor itself', () => {
-    const DISK_FULL = { kind: 'disk_full', text: '/home/a: ENOSPC; make room there' } as const;
-    const CHECKS_FAIL = { kind: 'checks_fail', text: 'port 6274: a bug' } as const;
+    const DISK_FULL = { kind: 'disk_full', text: '/home/a: ENOSPC; make room there', since: 0 } as const;
+    const CHECKS_FAIL = { kind: 'checks_fail', text: 'port 6274: a bug', since: 0 } as const;
 
     test('is announced once, with what to do, and so is its end', () => {
       const alerts = startAlertScenario();
@@ -160,6 +160,20 @@ describe('what is announced', () => {
         alerts.messages.at(-1)?.notifications[0]?.summary ?? '',
         /^Checks fail.*\. The disk is full$/,
       );
+    });
+
+    test('is announced when it has lasted, and is not over for a monitor that has just started', () => {
+      const alerts = startAlertScenario([], { afterMs: 60_000, ownFaultAfterMs: 15_000 });
+      alerts.problems = [{ ...DISK_FULL, since: alerts.now() }];
+      assert.deepEqual(alerts.until(14_000), []);
+      assert.deepEqual(alerts.until(60_000), ['problem monitor']);
+      alerts.monitorStartedAt = alerts.now();
+      alerts.problems = [];
+      assert.deepEqual(alerts.until(74_000), []);
+      alerts.problems = [{ ...DISK_FULL, since: alerts.now() }];
+      assert.deepEqual(alerts.until(120_000), []);
+      alerts.problems = [];
+      assert.deepEqual(alerts.until(180_000), ['solved monitor']);
     });
 
     test('that is over before its message is due is not announced, nor one in a silence', () => {
