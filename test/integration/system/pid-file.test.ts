@@ -17,7 +17,7 @@ test('a proxy that cannot write its pid file logs that, serves, and writes the f
   const socket = join(folder, 'app.sock');
   const pidFile = join(folder, 'home/ports/app.sock/pid');
   // A file cannot replace a folder, so the write fails as on a full disk.
-  mkdirSync(pidFile, { recursive: true });
+  mkdirSync(pidFile, { recursive: true, mode: 0o700 });
   const upstream = createServer((client) => client.end('served'));
   await once(upstream.listen(0, '127.0.0.1'), 'listening');
   after(() => upstream.close());
