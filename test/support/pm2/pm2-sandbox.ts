@@ -136,6 +136,8 @@ export const openUpstream = async (
   const server: Server = createServer((_, response) => response.end('the upstream'));
   // Zero: idle connections are never closed, however long a busy machine takes.
   server.keepAliveTimeout = 0;
+  // A test that fails before it closes it does not keep its process alive.
+  server.unref();
   await new Promise<void>((done, fail) => server.once('error', fail).listen(ownPort, host, () => done()));
   return {
     port: ownPort,
