@@ -121,6 +121,7 @@ const ANSWER_CODES: readonly string[] = ['ENOSYS', 'EREMOTEIO'];
 /** Nobody listens on the socket, or the connection has ended (connect(2), unix(7)). EAGAIN: its backlog is full. */
 const UNREACHABLE_CODES: readonly string[] = [
   'ENOENT',
+  'ENOTDIR',
   'ECONNREFUSED',
   'ECONNRESET',
   'EPIPE',

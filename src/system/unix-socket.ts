@@ -38,7 +38,7 @@ export const replaceStaleSocket = async <T>(path: string, listen: () => Promise<
 
 /**
  * Whether a process listens on the unix socket: `yes`, `no`, or the code of the error that leaves it open, such as EMFILE. Only
- * ECONNREFUSED or ENOENT proves that none does (connect(2)).
+ * ECONNREFUSED, ENOENT or ENOTDIR proves that none does (connect(2)).
  */
 export const askServed = (path: string): Promise<'yes' | 'no' | (string & {})> =>
   new Promise((resolve) => {
@@ -48,7 +48,7 @@ export const askServed = (path: string): Promise<'yes' | 'no' | (string & {})> =
       socket.destroy();
     });
     socket.once('error', ({ code = 'unknown error' }: NodeJS.ErrnoException) =>
-      resolve(code === 'ECONNREFUSED' || code === 'ENOENT' ? 'no' : code),
+      resolve(['ECONNREFUSED', 'ENOENT', 'ENOTDIR'].includes(code) ? 'no' : code),
     );
   });
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -55,6 +56,14 @@ test('a proxy that has gone is reported once, and then cannot be reached', {
   });
   await proxy.end('unexpected');
   assert.equal(await ended, 'unexpected');
+  assert.deepEqual(await beat(LIMIT_MS), { state: 'unreachable', report: null, responseMs: null });
+  close();
+});
+
+test('a control socket in place of whose folder there is a file cannot be reached', async () => {
+  const file = join(tempFolder(), 'ports');
+  writeFileSync(file, '');
+  const { beat, close } = createHeartbeat(join(file, 'control.sock'), () => {});
   assert.deepEqual(await beat(LIMIT_MS), { state: 'unreachable', report: null, responseMs: null });
   close();
 });
