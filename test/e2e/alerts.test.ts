@@ -87,8 +87,12 @@ test('a monitor that exits has stopped sending alerts before another one takes o
   const receiver = await openReceiver((response) => {
     firstResponse ??= response;
   });
+  const monitors: ChildProcess[] = [];
   const sandbox = openPm2Sandbox();
-  t.after(() => sandbox.close());
+  t.after(async () => {
+    for (const child of monitors) child.kill('SIGKILL');
+    await sandbox.close();
+  });
   sandbox.configure(
     [{ listen: `127.0.0.1:${await freePort()}`, upstream: '127.0.0.1:9' }],
     {},
@@ -97,7 +101,7 @@ test('a monitor that exits has stopped sending alerts before another one takes o
   writeFileSync(join(sandbox.folder, '.env'), `WEBHOOK_URL=${receiver.url}\n`, { mode: 0o600 });
   const monitor = (): ChildProcess => {
     const child = spawn(process.execPath, ['dist/cli.js', 'monitor'], { env: sandbox.env });
-    t.after(() => child.kill('SIGKILL'));
+    monitors.push(child);
     return child;
   };
   const first = monitor();

@@ -66,8 +66,8 @@ export const runProcess = async (files, { pattern, limitMs, stopsAtFailure = fal
   clearTimeout(killTimer);
   endWatch();
   running.delete(child);
-  // What its tests have started has had no chance to be cleaned up.
-  if (stopReason !== null) signalGroup(child, 'SIGKILL');
+  // What its tests have started, and have not ended.
+  signalGroup(child, 'SIGKILL');
 
   const { results, areComplete } = takeResults(child.pid);
   const hasFailed = results.some(({ outcome }) => outcome === 'failed');

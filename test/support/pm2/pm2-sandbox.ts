@@ -96,7 +96,8 @@ export const openPm2Sandbox = (
     close: async () => {
       await endDaemon(env.PM2_HOME);
       const errors = readErrors(join(folder, 'pm2', 'logs'));
-      rmSync(folder, { recursive: true, force: true });
+      // A monitor that a test has started by itself may still write there.
+      rmSync(folder, { recursive: true, force: true, maxRetries: 100, retryDelay: 10 });
       assert.equal(errors, '', 'no app wrote to stderr');
     },
   };
