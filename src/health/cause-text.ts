@@ -1,4 +1,4 @@
-import { npmCommand } from '../lib/command-lines.ts';
+import { npmCommand, pm2Command } from '../lib/command-lines.ts';
 import type { Cause, Remedy } from './types.ts';
 
 /** The texts of a cause: for the log, and for the status and the alerts. */
@@ -18,6 +18,8 @@ interface CauseContext {
   readonly place: string;
   /** The process that holds the port, when it is not the proxy. */
   readonly portOwner: string | null;
+  /** True when the proxy listens on the port that its upstream has on loopback. */
+  readonly sharesPort: boolean;
 }
 
 /**
@@ -34,6 +36,9 @@ export interface Explanation {
 }
 
 const KILLED_AND_RESTARTED = 'The monitor kills it and restarts it';
+/** For an application that wants every address, such as 0.0.0.0: the system refuses it while the proxy has some of them. */
+const adviceOnSharedPort = (name: string): string =>
+  `If it reports EADDRINUSE, let it listen on localhost only, or stop this proxy first: ${pm2Command('stop', name)}`;
 const LIMITS_ADVICE = 'If it needs that much, raise "limits" in the config';
 
 const CAUSE_TEXTS: Readonly<Record<Cause, CauseTexts>> = {
@@ -141,9 +146,9 @@ const CAUSE_TEXTS: Readonly<Record<Cause, CauseTexts>> = {
   },
   upstream_down: {
     logText: (upstream) => `has no upstream: ${upstream} does not answer`,
-    explain: ({ upstream }) => ({
+    explain: ({ name, upstream, sharesPort }) => ({
       what: `${upstream} does not answer`,
-      next: 'Start the application, or correct "upstream"; the proxy is fine',
+      next: `Start the application, or correct "upstream"; the proxy is fine${sharesPort ? `. ${adviceOnSharedPort(name)}` : ''}`,
       detail: 'replaces',
     }),
   },

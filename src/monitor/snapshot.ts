@@ -8,7 +8,7 @@ import type { Cause } from '../health/types.ts';
 import { schemeOf } from '../kinds/probes/registry.ts';
 import { formatAddress, ipFamily, isLoopback } from '../lib/address.ts';
 import { isRefusal } from '../lib/close-reason.ts';
-import { bindAddresses, formatListenSpec } from '../lib/listen-spec.ts';
+import { bindAddresses, formatListenSpec, sharesPort } from '../lib/listen-spec.ts';
 import { printable } from '../lib/printable.ts';
 import type { ProxyMetrics } from '../metrics/sample.ts';
 import type { ProxyReport } from '../proxy/report.ts';
@@ -73,6 +73,7 @@ export const describeProxy = (
     checkMs: checkReport?.probeMs ?? null,
     listenProblem: checkReport?.listenProblem ?? null,
     portOwner: portOwnerOf(checkReport),
+    sharesPort: sharesPort(proxy.listen, proxy.upstream),
     urls: urlsOf(
       proxy,
       report?.bindings.every((binding) => binding.state === 'not_needed')
@@ -88,7 +89,7 @@ const MAX_REASON_LENGTH = 500;
 
 /** Makes the view of a proxy for the alerts. */
 export const alertViewOf = (
-  { name, label, place, upstream, alerts }: ProxyConfig,
+  { name, label, place, listen, upstream, alerts }: ProxyConfig,
   health: Health,
   checkReport: CheckReport | undefined,
   ending: string | null,
@@ -103,6 +104,7 @@ export const alertViewOf = (
   afterMs: alerts.afterMs ?? null,
   detail: health.cause === null ? null : detailOf(health.cause, checkReport, ending),
   portOwner: portOwnerOf(checkReport),
+  sharesPort: sharesPort(listen, upstream),
   limits: Object.fromEntries(
     health.warnings.flatMap((cause) => {
       const text = checkReport?.explain(cause);

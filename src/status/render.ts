@@ -225,13 +225,13 @@ const renderIncident = (
 
 /** The cause and the next step in plain words; undefined when there is nothing to explain. */
 const explanationOf = (proxy: ProxyStatus): string | undefined => {
-  const { state, cause, detail, portOwner, name, upstream, port, pm2 } = proxy;
+  const { state, cause, detail, portOwner, sharesPort, name, upstream, port, pm2 } = proxy;
   if (state === 'stopped')
     return `start it again with: ${pm2 === 'stopped' ? pm2Command('start', name) : 'npm start'}`;
   const place = port === null ? 'the socket' : `port ${port}`;
   if (isUnmanaged(proxy)) return 'it does not run, and PM2 does not have it: npm start';
   if (cause === null) return undefined;
-  const explanation = explainCause(cause, { name, upstream, place, portOwner });
+  const explanation = explainCause(cause, { name, upstream, place, portOwner, sharesPort });
   const reason = explanation.detail === 'separate' ? explanation.what : describeReason(explanation, detail);
   return [reason, explanation.next].filter((part) => part !== null).join('. ');
 };

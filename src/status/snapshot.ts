@@ -131,6 +131,8 @@ export interface ProxyStatus {
   readonly listenProblem: string | null;
   /** The process that holds the port, when it is not the proxy. */
   readonly portOwner: string | null;
+  /** True when the proxy listens on the port that its upstream has on loopback. */
+  readonly sharesPort: boolean;
   /** The URLs to open from another machine. */
   readonly urls: readonly string[];
   /** True when a connection to a non-loopback address of this host is accepted; null when that was not checked. */

@@ -19,6 +19,8 @@ export interface ProxyView {
   readonly detail: string | null;
   /** The process that holds the port, when it is not the proxy. */
   readonly portOwner: string | null;
+  /** True when the proxy listens on the port that its upstream has on loopback. */
+  readonly sharesPort: boolean;
   /** The limits that only warn and are exceeded: a text for each cause. */
   readonly limits: Readonly<Partial<Record<Cause, string>>>;
 }

@@ -32,6 +32,7 @@ export const proxyViewOf = (health: Health, port = 6274): ProxyView => ({
   health,
   detail: null,
   portOwner: null,
+  sharesPort: true,
   limits: {},
 });
 

@@ -60,6 +60,7 @@ export const proxyStatus = (change: Partial<ProxyStatus>): ProxyStatus => {
     checkMs: null,
     listenProblem: null,
     portOwner: null,
+    sharesPort: true,
     urls: [`http://10.0.0.5:${port}`],
     answersOnOwnAddress: true,
     ...change,

@@ -13,6 +13,7 @@ const SUBJECT = {
   place: 'port 6274',
   upstream: 'localhost:6274',
   portOwner: null,
+  sharesPort: false,
 };
 
 type Subject = Parameters<typeof explainCause>[1];
@@ -111,6 +112,15 @@ describe('an advice', () => {
       const { what, next } = explainCause(cause, SUBJECT);
       for (const text of [what ?? '', next]) assert.doesNotMatch(text, /^[\w ]{1,20}: /, cause);
     }
+  });
+
+  test('on an upstream that is away has the cure of EADDRINUSE only where the proxy has the same port', () => {
+    const sharing = adviceFor('upstream_down', { ...SUBJECT, sharesPort: true });
+    assert.match(
+      sharing,
+      /; the proxy is fine\. If it reports EADDRINUSE, .*localhost only, or stop this proxy first: npx pm2 stop tcp-proxy-6274$/,
+    );
+    assert.doesNotMatch(adviceFor('upstream_down', SUBJECT), /EADDRINUSE/);
   });
 
   test('on a port in use names the process that has it', () => {

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseConfig } from '../../../src/config/config.ts';
+import { type ProxyConfig, parseConfig } from '../../../src/config/config.ts';
 import { addSample, NO_SAMPLES, usageOf } from '../../../src/health/resource-limits.ts';
 import { createHealth } from '../../../src/health/state.ts';
 import type { Cause } from '../../../src/health/types.ts';
 import { formatAddress, isLoopback } from '../../../src/lib/address.ts';
 import type { CheckReport } from '../../../src/monitor/checks/collect.ts';
-import { describeProxy } from '../../../src/monitor/snapshot.ts';
+import { alertViewOf, describeProxy } from '../../../src/monitor/snapshot.ts';
 import { createStatsCollector } from '../../../src/proxy/connection-stats.ts';
 import type { ProxyStatus } from '../../../src/status/snapshot.ts';
 import { localAddresses } from '../../../src/system/proc/network-interfaces.ts';
@@ -55,16 +55,19 @@ const REPORT: CheckReport = {
   checkedAddress: { host: '192.0.2.8', port: 6274 },
 };
 
+const proxyConfigOf = (extra: object): ProxyConfig => {
+  const proxies = [{ listen: '192.0.2.8:6274', upstream: 'localhost:6274', ...extra }];
+  const config = parseConfig({ proxies });
+  assert.ok(config.ok && config.config.proxies[0]);
+  return config.config.proxies[0];
+};
+
 const describe = (
   change: Partial<CheckReport> | null,
   recovery = { count: 3, lastMs: 5, totalMs: 10 },
   extra: object = {},
 ) => {
-  const proxies = [{ listen: '192.0.2.8:6274', upstream: 'localhost:6274', ...extra }];
-  const config = parseConfig({ proxies });
-  assert.ok(config.ok);
-  const [proxy] = config.config.proxies;
-  assert.ok(proxy);
+  const proxy = proxyConfigOf(extra);
   const health = { ...createHealth(1_761_902_000_000), recovery };
   return describeProxy(
     proxy,
@@ -105,6 +108,19 @@ test('what is bound is listed, and who holds the rest', () => {
   assert.equal(portOwner, 'pid 9 (vite)');
   assert.deepEqual(connections, { active: 1, total: 2 });
   assert.equal(engine, 'portable');
+});
+
+test('a port that the upstream has on loopback is shared, in the status and for the alerts', () => {
+  const sharesPort = (upstream: string): readonly boolean[] => {
+    const proxy = proxyConfigOf({ upstream });
+    const health = createHealth(0);
+    return [
+      describeProxy(proxy, health, undefined, { statusText: 'online', ending: null }, 3).sharesPort,
+      alertViewOf(proxy, health, undefined, null, 'devbox').sharesPort,
+    ];
+  };
+  assert.deepEqual(sharesPort('localhost:6274'), [true, true]);
+  assert.deepEqual(sharesPort('localhost:8080'), [false, false]);
 });
 
 test('an uptime is given once the port has been observed for ten minutes', () => {

@@ -9,7 +9,11 @@ import { NOW_MS, PLAIN, proxyStatus, snapshotOf } from '../../support/health/sta
 const render = (snapshot: Snapshot, columns = 200): string => renderBrief(snapshot, columns, PLAIN, NOW_MS);
 
 describe('each port has a line with the address to open, or with what is wrong and what to do', () => {
-  const upstreamDown = { cause: 'upstream_down', detail: 'nothing listens on localhost:6274' } as const;
+  const upstreamDown = {
+    cause: 'upstream_down',
+    sharesPort: false,
+    detail: 'nothing listens on localhost:6274',
+  } as const;
   const table: readonly [change: Partial<ProxyStatus>, line: string][] = [
     [{}, '✓ 6274  MCP Inspector Web UI  open http://10.0.0.5:6274  (answers)'],
     [
