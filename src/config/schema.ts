@@ -300,14 +300,14 @@ const flappingSchema = objectSchema({
   threshold: v.optional(
     countSchema(
       1,
-      'A port that goes down or is restarted more often than this within windowMs is announced once, as flapping',
+      'A port with more than this within windowMs is announced once, as flapping: outages that last long enough to be announced, and restarts of the proxy, however short',
     ),
     4,
   ),
   windowMs: v.optional(
     durationSchema(
       1_000,
-      'The time for which a failure counts, and for which the state must then stay the same; more than groupWaitMs',
+      'The time for which such an outage or restart counts, and for which the state must then stay the same; more than groupWaitMs',
     ),
     600_000,
   ),
