@@ -1,19 +1,34 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { closestWord } from '../lib/did-you-mean.ts';
 import { UsageError } from '../lib/usage-error.ts';
+import { CONFIG_VARIABLES } from './env-overrides.ts';
 import {
   configuredPrograms,
   configuredSecrets,
   misplacedSecrets,
   parseSecrets,
+  SECRET_VARIABLES,
   type Secrets,
 } from './secrets.ts';
 import { readDotEnv, type Settings } from './settings.ts';
 
+/** The variables that are read from `.env`. */
+export const DOT_ENV_VARIABLES: readonly string[] = [
+  ...CONFIG_VARIABLES,
+  'LOG_FORMAT',
+  'STEADYPORT_HOME',
+  ...SECRET_VARIABLES,
+];
+
+/** The part of a name that may be misspelt. It is small, since the variables of other programs may be in the same file. */
+const TOLERANCE = 1 / 5;
+
 /**
  * Reads the secrets of `.env`. Only the code that uses them reads them; they are not part of {@link Settings}.
  * @returns the secrets. `errors` are mistakes in them, and programs that cannot be run for now. `warnings` say that a secret
- * is stored where others can read it, or a program's path where they can change it. No message contains a secret's value
+ * is stored where others can read it, or a program's path where they can change it, or that a variable is probably misspelt.
+ * No message contains a secret's value
  * @throws UsageError when `.env` cannot be read
  */
 export const readSecrets = ({
@@ -24,13 +39,16 @@ export const readSecrets = ({
   readonly warnings: readonly string[];
 } => {
   const path = join(dirname(configPath), '.env');
-  const { secrets, errors: wrongValues } = parseSecrets(readDotEnv(dirname(configPath)));
+  const variables = readDotEnv(dirname(configPath));
+  const { secrets, errors: wrongValues } = parseSecrets(variables);
   const errors = [...wrongValues, ...describePrograms(secrets)];
   const warnings = misplacedSecrets(process.env).map(
     (name) => `${name} is not read from the environment, which PM2 shows in its list; write it into ${path}`,
   );
   const modeProblem = describeMode(path, secrets);
   if (modeProblem !== null) warnings.push(modeProblem);
+  for (const { name, meant } of misspeltVariables(Object.keys(variables)))
+    warnings.push(`${path}: ${name} is no variable of steadyport; did you mean ${meant}?`);
   return { secrets, errors: errors.map((error) => `${path}: ${error}`), warnings };
 };
 
@@ -44,6 +62,21 @@ export const requireSecrets = (settings: Settings) => {
   if (errors.length > 0) throw new UsageError(errors.join('\n'));
   return { secrets, warnings };
 };
+
+/**
+ * Finds the names in `.env` that are no variable of steadyport and were probably meant to be one: those that are close to one,
+ * and every `…_WEBHOOK_URL`, since an alert that is never sent is worse than a warning about another program's variable.
+ */
+export const misspeltVariables = (
+  names: readonly string[],
+): readonly { readonly name: string; readonly meant: string }[] =>
+  names
+    .filter((name) => !DOT_ENV_VARIABLES.includes(name))
+    .flatMap((name) => {
+      const closest = closestWord(name, DOT_ENV_VARIABLES, TOLERANCE);
+      const meant = closest ?? (name.endsWith('_WEBHOOK_URL') ? 'WEBHOOK_URL' : undefined);
+      return meant === undefined ? [] : [{ name, meant }];
+    });
 
 /** @returns what others may do with `.env` and should not; null when that is nothing */
 const describeMode = (path: string, secrets: Secrets): string | null => {

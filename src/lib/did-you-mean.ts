@@ -1,13 +1,20 @@
 /**
  * The word with the smallest edit distance to the input, in any case. Undefined when that distance is more than 2 and
- * more than a third of the word: then it is not what was meant.
+ * more than this part of the word: then it is not what was meant.
+ * @param tolerance a part of 1; default: a third
  */
-export const closestWord = (input: string, words: readonly string[]): string | undefined => {
+export const closestWord = (
+  input: string,
+  words: readonly string[],
+  tolerance = 1 / 3,
+): string | undefined => {
   const ranked = words
     .map((word) => ({ word, distance: editDistance(input.toLowerCase(), word.toLowerCase()) }))
     .sort((a, b) => a.distance - b.distance);
   const closest = ranked[0];
-  return closest && closest.distance <= Math.max(2, closest.word.length / 3) ? closest.word : undefined;
+  return closest && closest.distance <= Math.max(2, closest.word.length * tolerance)
+    ? closest.word
+    : undefined;
 };
 
 /** The Levenshtein distance; only one row of its table is kept at a time. */

@@ -115,6 +115,13 @@ describe('secrets are read from .env alone', () => {
       ],
     }));
 
+  test('a misspelt name is told, with the one that was probably meant, and other names are not', () =>
+    assert.deepEqual(read({}, 'SLACK_WEBHOK_URL=https://hooks.example/hidden\nDATABASE_URL=x\n', 0o600), {
+      uses: [],
+      errors: [],
+      warnings: ['FILE: SLACK_WEBHOK_URL is no variable of steadyport; did you mean SLACK_WEBHOOK_URL?'],
+    }));
+
   test('a file that others can read is told, with what to do', () =>
     assert.deepEqual(read({}, URLS, 0o640).warnings, [
       'FILE has secrets, and others can read it (mode 0640): chmod 600 FILE',
