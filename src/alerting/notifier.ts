@@ -86,9 +86,12 @@ export const startNotifier = (deps: NotifierDeps): Notifier => {
     },
     status: () => {
       const { silenceEndsAt } = store.read().alertState;
+      const views = deps.proxies();
       return {
         silenceEndsAt: silenceEndsAt > clock.now() ? silenceEndsAt : null,
-        heldBack: evaluator.heldBack(),
+        heldBack: audiences.flatMap((audience) =>
+          heldBackFrom(audience, announcedTo(store.read(), audience), views, clock.now()),
+        ),
         deferred: Math.max(
           ...audiences.map((audience) => countDeferred(announcedTo(store.read(), audience))),
         ),
@@ -113,8 +116,6 @@ interface EvaluatorDeps {
 interface Evaluator {
   evaluateNow(): void;
   evaluateSoon(): void;
-  /** What the last evaluation held back. */
-  heldBack(): readonly HeldBack[];
   stop(): void;
 }
 
@@ -129,7 +130,6 @@ const createEvaluator = (
     onFail: (error) => log('alerts_error', '⚠️  The alerts cannot be evaluated; trying again', { error }),
     onRecover: () => log('alerts_error_over', 'The alerts can be evaluated again'),
   });
-  let heldBack: readonly HeldBack[] = [];
   let isStopped = false;
   let lastEvaluatedAt = clock.now();
   let cancelTimer = (): void => {};
@@ -147,9 +147,6 @@ const createEvaluator = (
       file = { ...file, ...withAnnounced(file, audience, next.state), outbox };
     }
     store.update(file);
-    heldBack = audiences.flatMap((audience) =>
-      heldBackFrom(audience, announcedTo(file, audience), views, now),
-    );
   };
 
   const msUntilNext = (now: number): number => {
@@ -182,7 +179,6 @@ const createEvaluator = (
 
   return {
     evaluateNow,
-    heldBack: () => heldBack,
     evaluateSoon: () => evaluateIn(Math.max(0, DEBOUNCE_MS - Math.abs(clock.now() - lastEvaluatedAt))),
     stop: () => {
       isStopped = true;
