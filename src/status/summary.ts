@@ -1,5 +1,6 @@
 import { MONITOR_PROBLEM_KINDS, type MonitorProblem } from './monitor-problem.ts';
 import {
+  type AlertsStatus,
   type MonitorStatus,
   PM2_NOT_LISTED,
   PM2_NOT_REACHABLE,
@@ -55,11 +56,38 @@ export const isDecided = ({ state, failures, failureThreshold }: ProxyStatus): b
   }
 };
 
-/** The snapshot with only the proxies that match; undefined when none does. */
+/**
+ * The snapshot with only the proxies that match, what is held back of them, and the log without the lines that are about
+ * others alone; undefined when none matches.
+ */
 export const selectProxies = (snapshot: Snapshot, query: string): Snapshot | undefined => {
+  const { monitor, log } = snapshot;
   const proxies = snapshot.proxies.filter((proxy) => matchesQuery(proxy, query));
-  return proxies.length === 0 ? undefined : { ...snapshot, proxies };
+  const others = snapshot.proxies.filter((proxy) => !proxies.includes(proxy));
+  if (proxies.length === 0) return undefined;
+  return {
+    ...snapshot,
+    monitor: monitor && { ...monitor, alerts: selectAlerts(monitor.alerts, proxies) },
+    proxies,
+    log: log.filter((line) => mentionsAny(line, proxies) || !mentionsAny(line, others)),
+  };
 };
+
+/** A monitor of an earlier version does not say what it holds back. */
+const selectAlerts = (alerts: AlertsStatus, proxies: readonly ProxyStatus[]): AlertsStatus => ({
+  ...alerts,
+  heldBack: (alerts.heldBack ?? []).filter(({ proxy }) => proxies.some(({ name }) => name === proxy)),
+});
+
+/** True when a line of the log names one of the proxies: by its app, as "port 6274" or as "socket app.sock". */
+const mentionsAny = (line: string, proxies: readonly ProxyStatus[]): boolean =>
+  proxies.some(({ name, id, port }) =>
+    [name, `${port === null ? 'socket' : 'port'} ${id}`].some((text) => hasWords(line, text)),
+  );
+
+/** True when `text` is in the line, and no part of a longer name. */
+const hasWords = (line: string, text: string): boolean =>
+  new RegExp(`(?<![\\w.-])${text.replaceAll('.', '\\.')}(?![\\w-]|\\.\\w)`).test(line);
 
 /** True when the query is the proxy's PM2 app, its port or socket, or its label, in any case. */
 export const matchesQuery = (

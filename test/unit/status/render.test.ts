@@ -364,6 +364,44 @@ describe('a proxy is named by its app, its port or its label', () => {
         found?.proxies.map(({ port }) => port),
         ports,
       );
-      if (found) assert.equal(found.monitor, snapshot.monitor);
+      if (found) assert.deepEqual(found.monitor, snapshot.monitor);
     });
+});
+
+test('of a selected proxy there are its own lines of the log and its own alerts, and those of the monitor', () => {
+  const log = [
+    'Monitoring 6274, 62741 every 1000 ms',
+    'Proxy for port 6274 is not running (failure #1)',
+    'Proxy for port 62741 is not running (failure #1)',
+    'Restarting the proxy for port 62741. It held port 6274',
+    '{"event":"restart","proxy":"tcp-proxy-62741"}',
+    'Proxy for socket app.sock is healthy again',
+    'Proxy for socket app.sock.2 has no upstream: localhost:6274 does not answer',
+    'slack: HTTP 500; trying again',
+  ];
+  const socket = { name: 'unix-proxy-app.sock', id: 'app.sock', label: 'socket' };
+  const other = { name: 'unix-proxy-app.sock.2', id: 'app.sock.2', label: 'other' };
+  const sockets = [socket, other].map((names) => ({ ...proxyStatus(names), port: null }));
+  const proxies = [proxyStatus({}), proxyStatus({ port: 62_741 }), ...sockets];
+  const held = { reason: 'patience', since: NOW_MS, dueAt: null, channels: ['slack'] } as const;
+  const heldBack = [
+    { ...held, proxy: 'tcp-proxy-6274' },
+    { ...held, proxy: 'tcp-proxy-62741' },
+  ];
+  const monitor = { ...MONITOR, alerts: { ...NO_ALERTS, heldBack } };
+  const rowsFor = (query: string): readonly [string, readonly number[], readonly string[]] => {
+    const selected = selectProxies({ ...snapshotOf(...proxies), monitor, log }, query);
+    assert.ok(selected);
+    return [
+      query,
+      selected.log.map((line) => log.indexOf(line)),
+      (selected.monitor?.alerts.heldBack ?? []).map(({ proxy }) => proxy),
+    ];
+  };
+  assert.deepEqual(['6274', '62741', 'app.sock', 'app.sock.2'].map(rowsFor), [
+    ['6274', [0, 1, 3, 7], ['tcp-proxy-6274']],
+    ['62741', [0, 2, 3, 4, 7], ['tcp-proxy-62741']],
+    ['app.sock', [0, 5, 7], []],
+    ['app.sock.2', [0, 6, 7], []],
+  ]);
 });
