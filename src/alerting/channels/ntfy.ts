@@ -45,10 +45,11 @@ export const ntfyBody = (message: Message, { url }: Pick<RequestContext, 'url'>)
     ({ text }) => countJsonBytes(text),
   );
   const [first] = notifications;
-  const title = isSingle && first ? titleOf(first) : subjectOf(message);
+  const title =
+    isSingle && first ? titleOf(first, MAX_BYTES.title, format) : fit(subjectOf(message), MAX_BYTES.title);
   return {
     topic: topicOf(url),
-    title: fit(title, MAX_BYTES.title),
+    title,
     message: [
       ...shown.map(({ text }) => text),
       ...omittedLines(omitted, MAX_BYTES.omitted, format),

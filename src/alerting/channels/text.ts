@@ -38,7 +38,7 @@ export interface NotificationText {
 }
 
 /** The longest parts, in the unit of {@link Escaping.measure}. */
-const MAX_LENGTH = { title: 200, summary: 700, row: 400 };
+const MAX_LENGTH = { title: 200, titleInSubject: 120, summary: 700, row: 400 };
 
 /** Says what is wrong, since when, why, what was done and what to do. */
 export const formatNotification = (notification: Notification, format: TextFormat): NotificationText => {
@@ -54,7 +54,7 @@ export const formatNotification = (notification: Notification, format: TextForma
           text: `${format.formatTime(startedAt)}, ${format.formatTime(endedAt)} (${formatDuration(endedAt - startedAt)})`,
         };
   return {
-    title: escapeToFit(titleOf(notification), MAX_LENGTH.title, format),
+    title: titleOf(notification, MAX_LENGTH.title, format),
     summary: escapeToFit(summary, MAX_LENGTH.summary, format),
     rows: [
       ...(notification.kind === 'test' ? [] : [period]),
@@ -65,9 +65,20 @@ export const formatNotification = (notification: Notification, format: TextForma
   };
 };
 
-/** "🚨 Down on devbox: MCP Inspector Web UI (tcp-proxy-6274)" */
-export const titleOf = ({ kind, label, proxy, host }: Notification): string =>
-  `${headingOf(kind, host)}: ${label === '' || label === proxy ? proxy : `${label} (${proxy})`}`;
+/**
+ * "🚨 Down on devbox: MCP Inspector Web UI (tcp-proxy-6274)", escaped and cut to `maxLength`. Of a long one the label is cut, and
+ * the proxy's name stays.
+ */
+export const titleOf = (
+  { kind, label, proxy, host }: Notification,
+  maxLength: number,
+  format: Escaping,
+): string => {
+  const heading = headingOf(kind, host);
+  return label === '' || label === proxy
+    ? escapeToFit(`${heading}: ${proxy}`, maxLength, format)
+    : escapeToFit(`${heading}: ${label}`, maxLength, format, ` (${proxy})`);
+};
 
 const headingOf = (kind: NotificationKind, host: string): string =>
   host === '' ? HEADINGS[kind] : `${HEADINGS[kind]} on ${host}`;
@@ -75,7 +86,7 @@ const headingOf = (kind: NotificationKind, host: string): string =>
 /** The subject of a message, which says all of it in one line: "🚨 Down on devbox: 6274, 6277; ✅ Up again on devbox: 8080". */
 export const subjectOf = ({ notifications }: Message): string => {
   const [only, ...rest] = notifications;
-  if (only && rest.length === 0) return `${titleOf(only)}. ${only.summary}`;
+  if (only && rest.length === 0) return `${titleOf(only, MAX_LENGTH.titleInSubject, PLAIN)}. ${only.summary}`;
   const headings = [...new Set(notifications.map(({ kind, host }) => headingOf(kind, host)))];
   return headings
     .map(
@@ -129,22 +140,24 @@ export const selectGravest = <T>(
 };
 
 /**
- * Escapes `text` and cuts it to `maxLength`, with an ellipsis at its end. The cut is never inside a code point or an escape.
- * Line breaks and control characters become spaces.
+ * Escapes `text` and cuts it to `maxLength`, with an ellipsis where it was cut. The cut is never inside a code point or an
+ * escape. Line breaks and control characters become spaces.
+ * @param end follows the text, and is not cut. Default: nothing
  */
-export const escapeToFit = (text: string, maxLength: number, format: Escaping): string => {
+export const escapeToFit = (text: string, maxLength: number, format: Escaping, end = ''): string => {
   const { measure = countUtf16Units } = format;
   const clean = text.replace(/\p{Cs}/gu, '\ufffd').replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ');
-  const escaped = format.escape(clean);
+  const escapedEnd = format.escape(end);
+  const escaped = format.escape(clean) + escapedEnd;
   if (measure(escaped) <= maxLength) return escaped;
-  const maxKept = maxLength - measure('…');
+  const maxKept = maxLength - measure(`…${escapedEnd}`);
   let kept = '';
   for (const codePoint of clean) {
     const next = kept + format.escape(codePoint);
     if (measure(next) > maxKept) break;
     kept = next;
   }
-  return `${kept}…`;
+  return `${kept}…${escapedEnd}`;
 };
 
 /** Escapes the three characters that are markup between the tags of HTML. */

@@ -29,6 +29,9 @@ const DIRECT: Readonly<Partial<Record<ChannelName, (message: Message) => unknown
   command: (content) => webhookBody(content, null),
 };
 
+/** The channels that send a notification as data, without a title. */
+const DATA_ONLY: readonly ChannelName[] = ['webhook', 'command', 'alertmanager'];
+
 /** What the channel sends, as JSON. */
 const sentBy = (name: ChannelName, content: Message): string => {
   const sender = SENDERS[name];
@@ -53,6 +56,14 @@ for (const { name } of CHANNELS) {
     );
     assert.deepEqual(missing, []);
     assert.ok(SENDERS[name].delivers === 'state' || sent.includes('m-1'), `without its id: ${sent}`);
+  });
+
+  test(`${name}: a long label does not hide which port it is, nor what is wrong`, () => {
+    const about = notification({ label: '<検査官> & *x* '.repeat(200), host: 'h'.repeat(60) });
+    const sent = sentBy(name, message(about));
+    assert.ok(sent.includes(about.summary), sent);
+    const titles = sent.match(/🚨 Down on [^"]*?\(tcp\S*?6274\)/g) ?? [];
+    if (!DATA_ONLY.includes(name)) assert.notEqual(titles.length, 0, sent);
   });
 
   test(`${name}: sixty ports with long texts are what the receiver takes, or it is said how many more`, () => {
