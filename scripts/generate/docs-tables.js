@@ -9,6 +9,7 @@ export const makeDocsTables = () => ({
   ...makeConfigTables(),
   ...makeExamples(),
   channels: channelTable(),
+  'channel-names': channelNames(),
   metrics: metricTable(),
   commands: commandTable(),
   states: stateTable(),
@@ -25,6 +26,11 @@ const channelTable = () => {
     ['Variable', 'Such as', 'What is sent'],
     CHANNELS.map(({ variable, example, description }) => [code(variable), code(example), description]),
   );
+};
+
+const channelNames = () => {
+  const { CHANNELS } = loadSource('src/kinds/channels/registry.ts');
+  return `${CHANNELS.map(({ name }) => code(name)).join(', ')}\n`;
 };
 
 const metricTable = () => {
