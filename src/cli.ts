@@ -30,7 +30,16 @@ const main = async ([name, ...rest]: readonly string[]): Promise<number | undefi
 const readVersion = (): string =>
   JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version;
 
+/**
+ * Lets a command go on when nobody reads what it writes (`start | head -1`, or a PM2 daemon that has died): what it has begun
+ * must not be left half done. One that only goes on showing something ends itself.
+ */
+const outliveReaders = (): void => {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+};
+
 const start = async (): Promise<void> => {
+  outliveReaders();
   process.exitCode = UNFINISHED_EXIT_CODE;
   try {
     process.exitCode = (await main(process.argv.slice(2))) ?? 0;

@@ -1,7 +1,6 @@
 /**
  * Handles SIGINT and SIGTERM: the first one calls `finish` and then exits with 0, the second one exits at once with 1.
- * Call it before any client can connect: a signal that comes earlier ends the process without `finish`. It also keeps a
- * process that PM2 started alive when the PM2 daemon dies: the process's pipes and its IPC channel then end.
+ * Call it before any client can connect: a signal that comes earlier ends the process without `finish`.
  * @returns a function that shuts down as the first signal does, for other reasons to exit
  */
 export const shutDownOnSignal = (finish: () => Promise<void>): (() => void) => {
@@ -13,7 +12,6 @@ export const shutDownOnSignal = (finish: () => Promise<void>): (() => void) => {
   };
   const onSignal = (): void => (isShuttingDown ? process.exit(1) : shutDown());
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal);
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   return shutDown;
 };
 

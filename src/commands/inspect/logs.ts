@@ -27,8 +27,6 @@ export const run = async (args: ParsedArgs): Promise<number> => {
   const { config, settings } = requireConfig();
   warnOfKeptOptions('logs', ['lines', 'follow'], settings);
   const apps = selectApps(config, settings, args._[0]);
-  // `logs | head` closes the pipe early, which is no failure.
-  process.stdout.once('error', () => process.exit(0));
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(0));
 
   const sources = await openSources(settings, apps, maxLines);
@@ -36,6 +34,8 @@ export const run = async (args: ParsedArgs): Promise<number> => {
     process.stdout.write(renderLines(lines, apps, paint));
   };
   const shouldFollow = args['follow'] === true;
+  // Nobody reads any more, as in `logs -f | head`.
+  if (shouldFollow) process.stdout.once('error', () => process.exit(0));
   const tails = sources.map(({ file, ...origin }) =>
     addTimestamps([...file.tail, ...(shouldFollow ? [] : file.close())], origin, file.writtenAt ?? 0),
   );

@@ -21,8 +21,8 @@ const REFRESH_INTERVAL_MS = 1_000;
 export const run = async (args: ParsedArgs): Promise<number> => {
   const { config, settings } = requireConfig();
   warnOfKeptOptions('status', ['json', 'watch', 'evidence'], settings);
-  // `status | head` ends the pipe early.
-  process.stdout.once('error', () => process.exit(0));
+  // Nobody reads any more, as in `status --watch | head`.
+  if (args['watch']) process.stdout.once('error', () => process.exit(0));
   const [name] = args._;
   for (;;) {
     const { snapshot, text } = args['evidence']

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -140,6 +142,27 @@ describe('help that was asked for exits with 0, and help in place of a command w
     const { stdout } = await steadyport(['help']);
     for (const command of COMMANDS) assert.match(stdout, new RegExp(`^ {2}${command}( |$)`, 'm'));
   });
+});
+
+describe('a command whose output nobody reads does its work, and exits with its own code', () => {
+  const table: readonly [args: readonly string[], code: number][] = [
+    [['--help'], 0],
+    [['statsu'], 2],
+    [['check-config'], 0],
+    [['stop'], 0],
+    [['logs'], 1],
+    [['status'], 3],
+    [['status', '--watch'], 0],
+  ];
+  for (const [args, code] of table)
+    test(`${args.join(' ')}: ${code}`, async () => {
+      const program = spawn(process.execPath, ['dist/cli.js', ...args], {
+        env: { PATH: process.env['PATH'], ...ENV },
+      });
+      program.stdout.destroy();
+      program.stderr.destroy();
+      assert.deepEqual(await once(program, 'exit'), [code, null]);
+    });
 });
 
 test('check-config lists a valid config, a line for each proxy', async () => {
