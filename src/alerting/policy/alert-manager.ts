@@ -171,7 +171,10 @@ const diffMonitor = (
   const known = announced.outage?.notification ?? null;
   const isRecent = (at: number): boolean => isWithin(at, now, problemPatienceMs(policy));
   const problems = known === null ? allProblems.filter(({ since }) => !isRecent(since)) : allProblems;
-  const current = problems.length === 0 ? null : problemNotification(problems, host, known?.startedAt ?? now);
+  const current =
+    problems.length === 0
+      ? null
+      : problemNotification(problems, known?.host ?? host, known?.startedAt ?? now);
   const change = { name: MONITOR_APP, announced };
   const isKnown = known?.summary === current?.summary;
   // A monitor that has just started has not yet seen what the one before it announced.

@@ -8,6 +8,7 @@ import {
   type Update,
   unchanged,
 } from './announcement.ts';
+import type { Notification } from './notification.ts';
 import {
   downNotification,
   flappingNotification,
@@ -82,7 +83,7 @@ const announceRecovery: ApplyRule = (update, { proxy, now }) => {
   if (outage === null || incident?.startedAt === outage.notification.startedAt) return update;
   const past = history.findLast(({ startedAt }) => startedAt === outage.notification.startedAt) ?? null;
   const resolved = [...update.resolved, toResolvedAlert(outage.notification, past?.endedAt ?? now)];
-  const notification = recoveredNotification(proxy, outage.notification, past, now);
+  const notification = recoveredNotification(asAnnounced(proxy, outage), outage.notification, past, now);
   return announce({ ...update, resolved }, notification, { outage: null });
 };
 
@@ -143,7 +144,7 @@ const resolveFlapping: ApplyRule = (
   const resolved = [...update.resolved, toResolvedAlert(flapping.notification, now)];
   // A port that stays down is announced by the next rule.
   if (incident) return { ...update, resolved, announced: { ...update.announced, flapping: null } };
-  const notification = steadyNotification(proxy, flapping.notification, now, windowMs);
+  const notification = steadyNotification(asAnnounced(proxy, flapping), flapping.notification, now, windowMs);
   return announce({ ...update, resolved }, notification, { flapping: null });
 };
 
@@ -177,10 +178,11 @@ const announceGivenUp: ApplyRule = (update, { proxy }) => {
   const isGivenUp = hasGivenUp(proxy);
   if (isGivenUp === update.announced.isGivenUp) return update;
   const { incident } = proxy.health;
+  const { outage } = update.announced;
   // The rule before announces it in time, as given up.
-  if (isGivenUp && update.announced.outage === null) return update;
-  return isGivenUp && incident
-    ? announce(update, givenUpNotification(proxy, incident), { isGivenUp })
+  if (isGivenUp && outage === null) return update;
+  return isGivenUp && incident && outage
+    ? announce(update, givenUpNotification(asAnnounced(proxy, outage), incident), { isGivenUp })
     : { ...update, announced: { ...update.announced, isGivenUp } };
 };
 
@@ -196,7 +198,7 @@ const announceReminder: ApplyRule = (update, { proxy, now, policy: { repeatInter
   const repeated = { ...announcement, announcedAt: now };
   return announce(
     update,
-    reminderNotification(proxy, announcement.notification, now),
+    reminderNotification(asAnnounced(proxy, announcement), announcement.notification, now),
     outage ? { outage: repeated } : { flapping: repeated },
   );
 };
@@ -227,6 +229,14 @@ const announceWarnings: ApplyRule = (
     next,
   );
 };
+
+/**
+ * The proxy under the machine's name of an open alert. An alert keeps that until its end: receivers tell alerts apart by it.
+ */
+const asAnnounced = (
+  proxy: ProxyView,
+  { notification: { host } }: { readonly notification: Notification },
+): ProxyView => ({ ...proxy, host });
 
 /** Counts a failure once. The one that exceeds `flapping.threshold` is announced as flapping. */
 const recordFailure = (

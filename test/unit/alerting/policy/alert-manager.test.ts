@@ -233,6 +233,37 @@ describe('what is announced', () => {
     assert.match(recovered?.reason ?? '', /localhost:9999 does not answer/);
   });
 
+  test("an alert keeps the machine's name until its end, and the next one has the new name", () => {
+    const alerts = startAlertScenario([1, 2]);
+    for (let failure = 0; failure <= POLICY.flapping.threshold; failure += 1) {
+      alerts.restart(2);
+      alerts.until(alerts.now() + 10_000);
+    }
+    alerts.fall(1);
+    alerts.until(alerts.now() + 10_000);
+    const known = alerts.messages.length;
+    for (const port of [1, 2]) alerts.set({}, port, { host: 'renamed' });
+    const { breaker } = alerts.health();
+    alerts.set({ breaker: { ...breaker, openCount: 1 } }, 1);
+    alerts.until(alerts.now() + 5 * HOUR_MS);
+    alerts.rise(1);
+    alerts.set({ breaker }, 1);
+    alerts.until(alerts.now() + 10_000);
+    alerts.fall(1);
+    alerts.until(alerts.now() + 10_000);
+    const said = alerts.messages
+      .slice(known)
+      .flatMap(({ notifications }) => notifications)
+      .map(({ kind, proxy, host }) => `${kind} ${proxy} ${host}`);
+    assert.deepEqual(said, [
+      'gave_up tcp-proxy-1 devbox',
+      'steady tcp-proxy-2 devbox',
+      'reminder tcp-proxy-1 devbox',
+      'recovered tcp-proxy-1 devbox',
+      'down tcp-proxy-1 renamed',
+    ]);
+  });
+
   test('a port that the operator stops while it is down is announced as stopped', () => {
     const alerts = startAlertScenario();
     alerts.fall(6274, 'hung');
