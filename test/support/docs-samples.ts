@@ -54,8 +54,11 @@ export const SNAPSHOT: Snapshot = { ...snapshotOf(UP, DOWN), generatedAt: NOW, m
 /** The same status with one proxy, in another state. */
 export const snapshotIn = (state: ProxyState): Snapshot => ({ ...SNAPSHOT, proxies: [{ ...UP, state }] });
 
-/** The incident of the port that is down. */
-export const INCIDENT: Incident = incident(NOW - 3_700, { pid: 4712 });
+/** The time after which an outage of an application is announced, by the default `alerts.afterMs` and `alerts.groupWaitMs`. */
+const ANNOUNCED_AFTER_MS = 65_000;
+
+/** The incident of the port that is down, as old as one that is announced at {@link NOW}. */
+export const INCIDENT: Incident = incident(NOW - ANNOUNCED_AFTER_MS, { pid: 4712 });
 
 /** The port that is down, as the alerts see it. */
 export const VIEW: ProxyView = {
