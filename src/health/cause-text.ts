@@ -20,6 +20,8 @@ interface CauseContext {
   readonly portOwner: string | null;
   /** True when the proxy listens on the port that its upstream has on loopback. */
   readonly sharesPort: boolean;
+  /** What makes PM2 restart again what has died; null, or missing, while it does. */
+  readonly supervisionCure?: string | null;
 }
 
 /**
@@ -35,35 +37,41 @@ export interface Explanation {
   readonly detail: 'adds' | 'replaces' | 'separate';
 }
 
+/** What is done through PM2, or what to do first while PM2 does nothing. */
+const throughPm2 = (promise: string, { supervisionCure }: CauseContext): string =>
+  supervisionCure ? `Nothing restarts it until PM2 works again: ${supervisionCure}` : promise;
+
 const KILLED_AND_RESTARTED = 'The monitor kills it and restarts it';
 /** For an application that wants every address, such as 0.0.0.0: the system refuses it while the proxy has some of them. */
 const adviceOnSharedPort = (name: string): string =>
   `If it reports EADDRINUSE, let it listen on localhost only, or stop this proxy first: ${pm2Command('stop', name)}`;
+const SLOWLY_RESTARTED =
+  'PM2 restarts it ever more slowly, at most every 15 s; another restart would not help';
 const LIMITS_ADVICE = 'If it needs that much, raise "limits" in the config';
 
 const CAUSE_TEXTS: Readonly<Record<Cause, CauseTexts>> = {
   crashed: {
     logText: () => 'is not running',
-    explain: ({ name }) => ({
+    explain: (context) => ({
       what: 'the process is gone',
-      next: `PM2 and the monitor bring it back. The reason may be in its log: ${npmCommand('logs', name)}`,
+      next: `${throughPm2('PM2 and the monitor bring it back', context)}. The reason may be in its log: ${npmCommand('logs', context.name)}`,
       detail: 'adds',
     }),
   },
   crash_loop: {
     logText: () => 'crashes again and again',
-    explain: ({ name }) => ({
+    explain: (context) => ({
       what: 'the process dies again and again',
-      next: `PM2 restarts it ever more slowly, at most every 15 s; another restart would not help. The reason may be in its log: ${npmCommand('logs', name)}`,
+      next: `${throughPm2(SLOWLY_RESTARTED, context)}. The reason may be in its log: ${npmCommand('logs', context.name)}`,
       detail: 'adds',
     }),
   },
   stopped_by_signal: {
     logText: () => 'is not responding',
     note: 'the process is stopped (SIGSTOP, or a debugger)',
-    explain: () => ({
+    explain: (context) => ({
       what: 'the process is stopped by a signal',
-      next: KILLED_AND_RESTARTED,
+      next: throughPm2(KILLED_AND_RESTARTED, context),
       detail: 'separate',
     }),
   },
@@ -78,17 +86,17 @@ const CAUSE_TEXTS: Readonly<Record<Cause, CauseTexts>> = {
   },
   hung: {
     logText: () => 'is not responding',
-    explain: () => ({
+    explain: (context) => ({
       what: 'the process does not answer',
-      next: KILLED_AND_RESTARTED,
+      next: throughPm2(KILLED_AND_RESTARTED, context),
       detail: 'separate',
     }),
   },
   data_path_stuck: {
     logText: () => 'is not moving any bytes',
-    explain: () => ({
+    explain: (context) => ({
       what: 'the thread that moves the bytes does not answer',
-      next: KILLED_AND_RESTARTED,
+      next: throughPm2(KILLED_AND_RESTARTED, context),
       detail: 'separate',
     }),
   },
@@ -118,9 +126,9 @@ const CAUSE_TEXTS: Readonly<Record<Cause, CauseTexts>> = {
   },
   not_accepting: {
     logText: () => 'is not accepting connections',
-    explain: () => ({
+    explain: (context) => ({
       what: 'the proxy runs, and accepts no connections',
-      next: 'The monitor asks it to listen anew, then restarts it',
+      next: throughPm2('The monitor asks it to listen anew, then restarts it', context),
       detail: 'adds',
     }),
   },
@@ -163,9 +171,9 @@ const CAUSE_TEXTS: Readonly<Record<Cause, CauseTexts>> = {
   },
   forwarding_broken: {
     logText: (upstream) => `does not forward, though ${upstream} answers`,
-    explain: ({ upstream }) => ({
-      what: `${upstream} answers, but not through the proxy`,
-      next: 'The monitor restarts it',
+    explain: (context) => ({
+      what: `${context.upstream} answers, but not through the proxy`,
+      next: throughPm2('The monitor restarts it', context),
       detail: 'adds',
     }),
   },

@@ -118,9 +118,10 @@ export const MONITOR_METRICS: readonly MetricRow<MonitorSample>[] = [
   {
     name: 'pm2_supervises',
     type: 'gauge',
-    help: '0 when the PM2 daemon is dead, or is a new one that has none of the apps: nothing brings back what dies.',
+    help: '0 when the PM2 daemon is dead, hangs, or is a new one that has none of the apps: nothing brings back what dies.',
     labels: [],
-    read: ({ monitor }) => monitor && toFlag(!hasProblem(monitor, 'pm2_lost')),
+    read: ({ monitor }) =>
+      monitor && toFlag(!hasProblem(monitor, 'pm2_lost') && !hasProblem(monitor, 'pm2_hangs')),
   },
   {
     name: 'monitor_out_of_files',

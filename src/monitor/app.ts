@@ -16,7 +16,7 @@ import { createPm2 } from '../pm2/client.ts';
 import { findDaemon } from '../pm2/daemon.ts';
 import { definePm2Apps } from '../pm2/ecosystem.ts';
 import { createRestarter } from '../pm2/restart.ts';
-import { createProblemList, type MonitorProblem } from '../status/monitor-problem.ts';
+import { createProblemList, type MonitorProblem, type ProblemText } from '../status/monitor-problem.ts';
 import { readinessProblem } from '../status/readiness.ts';
 import { SNAPSHOT_VERSION, type Snapshot } from '../status/snapshot.ts';
 import { createFileReserve } from '../system/file-reserve.ts';
@@ -111,8 +111,8 @@ export const createMonitorApp = (deps: MonitorAppDeps): MonitorApp => {
 
 const NOT_SERVED: HttpStatus = { url: null, problem: null };
 
-const describeHttpProblem = ({ problem }: HttpStatus): string | null =>
-  problem === null ? null : `${problem}: end that, or change "monitor.http"`;
+const describeHttpProblem = ({ problem }: HttpStatus): ProblemText | null =>
+  problem === null ? null : { reason: problem, nextStep: 'end that, or change "monitor.http"' };
 
 const snapshotOf = (
   { config, startedAt, recentLines }: MonitorAppDeps,

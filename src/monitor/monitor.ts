@@ -6,6 +6,7 @@
 import type { ProxyView } from '../alerting/policy/proxy-view.ts';
 import type { Config } from '../config/config.ts';
 import { detectMassFailure, isPausingRestarts, NO_MASS_FAILURE } from '../health/mass-failure.ts';
+import { npmCommand } from '../lib/command-lines.ts';
 import { createPeriodicTask } from '../lib/periodic-task.ts';
 import { createEdgeLogger } from '../logging/edge-logger.ts';
 import type { Log } from '../logging/logger.ts';
@@ -17,7 +18,7 @@ import { createProcessList } from '../pm2/process-list.ts';
 import type { Restarter } from '../pm2/restart.ts';
 import { createSupervision } from '../pm2/supervision.ts';
 import type { EvidenceByProxy } from '../status/evidence.ts';
-import { createProblemList } from '../status/monitor-problem.ts';
+import { createProblemList, joinProblem, type ProblemText } from '../status/monitor-problem.ts';
 import type { MonitorStatus, ProxyStatus } from '../status/snapshot.ts';
 import { createFileReserve, type FileReserve, type FileSupply } from '../system/file-reserve.ts';
 import type { StateDir } from '../system/state-dir.ts';
@@ -130,15 +131,19 @@ export const startMonitor = ({
         lastCheckAt: Math.min(...proxyMonitors.map((proxyMonitor) => proxyMonitor.lastCheckAt())),
         pm2Problem: processList.problem(),
         problems: listProblems({
-          checks_fail: firstOf(proxyMonitors.map((proxyMonitor) => proxyMonitor.checkProblem())),
-          pm2_lost: supervision?.problem() ?? null,
+          checks_fail: firstCheckProblem(proxyMonitors.map((proxyMonitor) => proxyMonitor.checkProblem())),
+          ...supervision?.problems(),
           ...files.problems(),
           ...saver.problems(),
         }),
       };
     },
     evidence: () => Object.fromEntries(proxyMonitors.map(({ name, lastCheck }) => [name, lastCheck()])),
-    alertViews: () => proxyMonitors.map((proxyMonitor) => proxyMonitor.alertView()),
+    alertViews: () => {
+      const { pm2_lost, pm2_hangs } = supervision?.problems() ?? {};
+      const supervisionCure = (pm2_lost ?? pm2_hangs)?.nextStep ?? null;
+      return proxyMonitors.map((proxyMonitor) => proxyMonitor.alertView(supervisionCure));
+    },
     proxyMetrics: () => {
       const totalsById = counters.read();
       return proxyMonitors.flatMap(({ id, metrics }) => {
@@ -163,14 +168,19 @@ export const startMonitor = ({
   };
 };
 
-const firstOf = (problems: readonly (string | null)[]): string | null =>
-  problems.find((problem) => problem !== null) ?? null;
+/** The first of the errors of the monitor's own checks. */
+const firstCheckProblem = (problems: readonly (string | null)[]): ProblemText | null => {
+  const reason = problems.find((problem) => problem !== null);
+  return reason === undefined ? null : { reason, nextStep: CHECKS_FAIL_ADVICE };
+};
+
+const CHECKS_FAIL_ADVICE = `please report it, with the stack in its log: ${npmCommand('logs', 'monitor')}`;
 
 /** Saves the records of the ports. Until a save succeeds they are kept in memory only. */
 interface Saver {
   save(): void;
   /** Why the last save failed, as a problem of its kind; null for the others. */
-  problems(): Readonly<Record<'disk_full' | 'state_not_saved', string | null>>;
+  problems(): Readonly<Record<'disk_full' | 'state_not_saved', ProblemText | null>>;
   stop(): void;
 }
 
@@ -204,10 +214,13 @@ const createSaver = (saveNow: () => void, folder: string, log: Log): Saver => {
     save,
     problems: () => {
       const problem = writes.problem();
-      const remedy = isDiskFull ? 'make room there' : 'make that folder writable';
       const text =
-        problem &&
-        `${folder}: ${problem}; ${remedy}: until then failures, restarts and incidents are kept in memory only`;
+        problem === null
+          ? null
+          : {
+              reason: `${folder}: ${problem}; failures, restarts and incidents are kept in memory only`,
+              nextStep: isDiskFull ? `make room in ${folder}` : `make ${folder} writable`,
+            };
       return { disk_full: isDiskFull ? text : null, state_not_saved: isDiskFull ? null : text };
     },
     stop: task.stop,
@@ -232,20 +245,20 @@ const watchFiles = (reserve: FileReserve, log: Log, onChange: () => void) => {
     canLook: (): boolean => {
       supply = reserve.check();
       if (supply === 'ample') shortage.succeeded();
-      else shortage.failed(supply === 'in_use' ? IN_RESERVE : EXHAUSTED);
+      else shortage.failed(joinProblem(supply === 'in_use' ? IN_RESERVE : EXHAUSTED));
       return supply !== 'exhausted';
     },
     problems: () => ({
-      out_of_files: supply === 'exhausted' ? shortage.problem() : null,
-      short_of_files: supply === 'in_use' ? shortage.problem() : null,
+      out_of_files: supply === 'exhausted' ? EXHAUSTED : null,
+      short_of_files: supply === 'in_use' ? IN_RESERVE : null,
     }),
   };
 };
 
 const FILES_ADVICE =
   'raise its limit (ulimit -n, or LimitNOFILE of the service that starts PM2), then restart PM2';
-const IN_RESERVE = `it works with the files that it keeps in reserve; ${FILES_ADVICE}`;
-const EXHAUSTED = `it cannot look at the ports; ${FILES_ADVICE}`;
+const IN_RESERVE = { reason: 'it works with the files that it keeps in reserve', nextStep: FILES_ADVICE };
+const EXHAUSTED = { reason: 'it cannot look at the ports', nextStep: FILES_ADVICE };
 
 /** True while restarts are paused, because most ports fail at once. Logs once when that begins. */
 const createMassFailureDetector = (proxyMonitors: readonly ProxyMonitor[], log: Log): (() => boolean) => {

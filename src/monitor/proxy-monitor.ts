@@ -105,13 +105,14 @@ export class ProxyMonitor {
       this.#deps.monitor.failureThreshold,
     );
 
-  readonly alertView = (): ProxyView =>
+  readonly alertView = (supervisionCure: string | null): ProxyView =>
     alertViewOf(
       this.#proxy,
       this.health(),
       this.#lastCheck?.report,
       this.#debouncer.ending(this.health().incident),
       this.#deps.host,
+      supervisionCure,
     );
 
   readonly metrics = (): Omit<ProxyMetrics, 'totals'> =>

@@ -94,6 +94,7 @@ export const alertViewOf = (
   checkReport: CheckReport | undefined,
   ending: string | null,
   host: string,
+  supervisionCure: string | null,
 ): ProxyView => ({
   host,
   name,
@@ -105,6 +106,7 @@ export const alertViewOf = (
   detail: health.cause === null ? null : detailOf(health.cause, checkReport, ending),
   portOwner: portOwnerOf(checkReport),
   sharesPort: sharesPort(listen, upstream),
+  supervisionCure,
   limits: Object.fromEntries(
     health.warnings.flatMap((cause) => {
       const text = checkReport?.explain(cause);

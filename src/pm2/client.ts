@@ -9,13 +9,14 @@ import { join } from 'node:path';
 import type { Pm2Evidence } from '../health/types.ts';
 import { printable } from '../lib/printable.ts';
 import { UsageError } from '../lib/usage-error.ts';
+import { joinProblem } from '../status/monitor-problem.ts';
 import { createDebug } from '../system/debug.ts';
 import type { AppDefinition } from './apps.ts';
-import { describeSilentDaemon } from './daemon.ts';
+import { describeUnreachable, type UnreachableDaemon } from './daemon.ts';
 import { isAppOf } from './ecosystem.ts';
 import { createPm2EventBus, type Pm2Event, type Pm2EventBus } from './event-bus.ts';
 import type { LogPaths } from './log-paths.ts';
-import { createPm2Rpc, type ListedApp, NO_ANSWER, NO_DAEMON, type Pm2Api } from './rpc.ts';
+import { createPm2Rpc, type ListedApp, NO_DAEMON, type Pm2Api, UnreachableError } from './rpc.ts';
 
 /** PM2's list of apps at one moment, or the problem that kept it from being read. */
 export type Pm2View =
@@ -25,7 +26,12 @@ export type Pm2View =
       readonly daemonPid: number | null;
       readonly apps: ReadonlyMap<string, Pm2App>;
     }
-  | { readonly ok: false; readonly problem: string };
+  | {
+      readonly ok: false;
+      readonly problem: string;
+      /** The daemon, when there is one that cannot be asked. */
+      readonly unreachable?: UnreachableDaemon;
+    };
 
 /** The problem of a view while PM2 has not answered yet. */
 export const PENDING = 'it has not answered yet';
@@ -105,8 +111,11 @@ export const createPm2 = (pm2Home: string, listTimeoutMs = LIST_TIMEOUT_MS): Pm2
       return { ok: true, daemonPid, apps };
     } catch (error) {
       bus?.disconnect();
-      debug('list failed: %s', (error as Error).message);
-      return { ok: false, problem: (error as Error).message };
+      const { message: problem } = error as Error;
+      debug('list failed: %s', problem);
+      return error instanceof UnreachableError
+        ? { ok: false, problem, unreachable: error.daemon }
+        : { ok: false, problem };
     }
   };
   const runAction = (run: (api: Pm2Api, done: (error: unknown) => void) => void): Promise<void> =>
@@ -143,8 +152,9 @@ export const listOwnApps = async (
   const view = await pm2.list();
   pm2.close();
   if (!view.ok && view.problem !== NO_DAEMON) {
-    const cure = view.problem.startsWith(NO_ANSWER) ? describeSilentDaemon(pm2Home) : null;
-    throw new UsageError(`PM2's list could not be had: ${view.problem}${cure === null ? '' : `; ${cure}`}`);
+    const { problem, unreachable } = view;
+    const text = unreachable ? joinProblem(describeUnreachable(problem, unreachable)) : problem;
+    throw new UsageError(`PM2's list could not be had: ${text}`);
   }
   const apps = view.ok ? [...view.apps] : [];
   return new Map(apps.filter(([name, { env }]) => isAppOf(configPath, name, env)));

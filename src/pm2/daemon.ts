@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { ProblemText } from '../status/monitor-problem.ts';
 import { readInteger } from '../system/files.ts';
 import { holdsSocket, ownerOf } from '../system/proc/port-owner.ts';
 import { HAS_PROCFS, isAlive, readProcess, readProcFile } from '../system/proc/procfs.ts';
@@ -26,14 +27,33 @@ export const findCutOffDaemon = (pm2Home: string): number | null => {
   return owner ?? findDaemon(pm2Home);
 };
 
-/** Names the daemon that does not answer, with the cure; null when it cannot be determined. */
-export const describeSilentDaemon = (pm2Home: string): string | null => {
+/** A daemon that runs, and cannot be asked. */
+export interface UnreachableDaemon {
+  /** Null when it cannot be determined. */
+  readonly pid: number | null;
+  /** `silent`: it does not answer; `stopped`: nor can it, since a signal has stopped it; `cut_off`: its socket was removed. */
+  readonly fault: 'silent' | 'stopped' | 'cut_off';
+}
+
+/** Looks at the daemon that has not answered in time. */
+export const findSilentDaemon = (pm2Home: string): UnreachableDaemon => {
   const pid = findDaemon(pm2Home);
-  if (pid === null) return null;
-  const end = `kill -9 ${pid} and then npm start; what runs goes on serving until its successor takes over`;
-  return 'Tt'.includes(readProcess(pid)?.state ?? '-')
-    ? `its daemon (pid ${pid}) is stopped by a signal: kill -CONT ${pid}, or ${end}`
-    : `its daemon (pid ${pid}) hangs: ${end}`;
+  const isStopped = pid !== null && 'Tt'.includes(readProcess(pid)?.state ?? '-');
+  return { pid, fault: isStopped ? 'stopped' : 'silent' };
+};
+
+/** Names the daemon, and the cure. @param problem why it cannot be asked; of one that is cut off it has the pid */
+export const describeUnreachable = (problem: string, { pid, fault }: UnreachableDaemon): ProblemText => {
+  const end = `kill -9 ${pid ?? 'it'} and then npm start; what runs goes on serving until its successor takes over`;
+  const daemon = `${problem}; its daemon (pid ${pid ?? 'unknown'})`;
+  switch (fault) {
+    case 'silent':
+      return { reason: `${daemon} hangs`, nextStep: end };
+    case 'stopped':
+      return { reason: `${daemon} is stopped by a signal`, nextStep: `kill -CONT ${pid}, or ${end}` };
+    case 'cut_off':
+      return { reason: problem, nextStep: end };
+  }
 };
 
 /** The processes that listen on a socket that was bound to the path, whether or not its file is still there. */

@@ -1,7 +1,13 @@
 import { createRequire } from 'node:module';
 import { printable } from '../lib/printable.ts';
 import { askServed } from '../system/unix-socket.ts';
-import { findCutOffDaemon, findDaemon, rpcSocketOf } from './daemon.ts';
+import {
+  findCutOffDaemon,
+  findDaemon,
+  findSilentDaemon,
+  rpcSocketOf,
+  type UnreachableDaemon,
+} from './daemon.ts';
 
 /** The part of PM2's API class that is used here; the types that come with PM2 leave out `custom`. */
 export interface Pm2Api {
@@ -50,8 +56,8 @@ export interface ListedApp {
 /** Calls the PM2 daemon of one PM2_HOME over one connection. It never starts one. */
 export interface Pm2Rpc {
   /**
-   * Rejects with PM2's error, with {@link NO_DAEMON}, at once when the connection closes, or when no answer comes within
-   * `timeoutMs`.
+   * Rejects with PM2's error, with {@link NO_DAEMON}, at once when the connection closes, or with an {@link UnreachableError},
+   * also when no answer comes within `timeoutMs`.
    */
   call<T>(
     timeoutMs: number,
@@ -65,13 +71,16 @@ export interface Pm2Rpc {
 
 /** It is certain that no process listens on rpc.sock, and none has lost its file. */
 export const NO_DAEMON = 'the PM2 daemon is not running';
-/** The beginning of the problem where a daemon is there, and gives no answer. */
-export const NO_ANSWER = 'PM2 did not answer within';
-/** The beginning of the problem where the daemon's socket was removed. */
-const CUT_OFF = 'the PM2 daemon runs (pid';
 
-/** True for the problems that prove that no daemon can be reached. Others leave it open. */
-export const isNoDaemon = (problem: string): boolean => problem === NO_DAEMON || problem.startsWith(CUT_OFF);
+/** A daemon runs, and cannot be asked. */
+export class UnreachableError extends Error {
+  readonly daemon: UnreachableDaemon;
+
+  constructor(message: string, daemon: UnreachableDaemon) {
+    super(message);
+    this.daemon = daemon;
+  }
+}
 
 const require = createRequire(import.meta.url);
 
@@ -110,8 +119,10 @@ export const createPm2Rpc = (pm2Home: string): Pm2Rpc => {
           return (await opened).call(run);
         });
       } catch (error) {
-        if (error instanceof TimeoutError) disconnect(error);
-        throw error;
+        if (!(error instanceof TimeoutError)) throw error;
+        const unreachable = new UnreachableError(error.message, findSilentDaemon(pm2Home));
+        disconnect(unreachable);
+        throw unreachable;
       }
     },
     daemonPid: () => current?.daemonPid() ?? null,
@@ -131,7 +142,7 @@ interface Connection {
 /** @throws {@link NO_DAEMON}, or why it is not known whether there is one */
 const connect = async (pm2Home: string, onClose: () => void): Promise<Connection> => {
   const served = await askServed(rpcSocketOf(pm2Home));
-  if (served === 'no') throw new Error(describeAbsence(pm2Home));
+  if (served === 'no') throw absenceError(pm2Home);
   if (served !== 'yes') throw new Error(`PM2 cannot be asked (${served})`);
   const { custom: PmApi } = require('pm2') as { custom: new (options: { pm2_home: string }) => Pm2Api };
   const api = new PmApi({ pm2_home: pm2Home });
@@ -190,13 +201,11 @@ const disarm = (client: Pm2Client): void => {
 };
 
 /** A daemon whose socket was removed runs on, and a second one beside it would run every app twice. */
-const describeAbsence = (pm2Home: string): string => {
+const absenceError = (pm2Home: string): Error => {
   const pid = findCutOffDaemon(pm2Home);
-  if (pid === null) return NO_DAEMON;
-  return (
-    `${CUT_OFF} ${pid}), and its socket ${rpcSocketOf(pm2Home)} was removed: kill -9 ${pid} and then npm start; ` +
-    'what runs goes on serving until its successor takes over'
-  );
+  if (pid === null) return new Error(NO_DAEMON);
+  const problem = `the PM2 daemon runs (pid ${pid}), and its socket ${rpcSocketOf(pm2Home)} was removed`;
+  return new UnreachableError(problem, { pid, fault: 'cut_off' });
 };
 
 class TimeoutError extends Error {}
@@ -204,7 +213,10 @@ class TimeoutError extends Error {}
 const withTimeout = async <T>(timeoutMs: number, run: () => Promise<T>): Promise<T> => {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new TimeoutError(`${NO_ANSWER} ${timeoutMs} ms`)), timeoutMs);
+    timer = setTimeout(
+      () => reject(new TimeoutError(`PM2 did not answer within ${timeoutMs} ms`)),
+      timeoutMs,
+    );
   });
   try {
     return await Promise.race([run(), timeout]);

@@ -22,6 +22,11 @@ export const MONITOR_PROBLEM_KINDS = {
     label: 'PM2 does not supervise the ports',
     endsSupervision: true,
   },
+  pm2_hangs: {
+    headline: 'PM2 hangs.',
+    label: 'PM2 hangs',
+    endsSupervision: true,
+  },
   out_of_files: {
     headline: 'The monitor is out of open files.',
     label: 'the monitor is out of open files',
@@ -51,17 +56,26 @@ export const MONITOR_PROBLEM_KINDS = {
 
 export type MonitorProblemKind = keyof typeof MONITOR_PROBLEM_KINDS;
 
+/** What is wrong, and what to do; each without a full stop at the end. */
+export interface ProblemText {
+  readonly reason: string;
+  readonly nextStep: string;
+}
+
+/** "the PM2 daemon is not running: npm start" */
+export const joinProblem = ({ reason, nextStep }: ProblemText): string => `${reason}: ${nextStep}`;
+
 /** One problem of a monitor that answers. */
-export interface MonitorProblem {
+export interface MonitorProblem extends ProblemText {
   readonly kind: MonitorProblemKind;
-  /** What is wrong, and what to do where that is known; without a full stop at the end. */
+  /** Both in one. */
   readonly text: string;
   /** When it was first seen without an end since, in wall-clock milliseconds. */
   readonly since: number;
 }
 
 /** The text of each kind of problem; null, or none, for a problem that there is not. */
-type ProblemTexts = Readonly<Partial<Record<MonitorProblemKind, string | null>>>;
+type ProblemTexts = Readonly<Partial<Record<MonitorProblemKind, ProblemText | null>>>;
 
 /**
  * Creates a function that lists the problems, and remembers since when there has been each of them.
@@ -80,7 +94,7 @@ export const createProblemList = (
       }
       const since = sinceByKind.get(kind) ?? now();
       sinceByKind.set(kind, since);
-      return [{ kind, text, since }];
+      return [{ kind, text: joinProblem(text), reason: text.reason, nextStep: text.nextStep, since }];
     });
 };
 

@@ -6,7 +6,15 @@ import { formatDuration } from '../lib/duration.ts';
 import { MONITOR_PROBLEM_KINDS } from './monitor-problem.ts';
 import { describeRefusals } from './refusals.ts';
 import type { AlertsStatus, HeldBack, MonitorStatus, ProxyStatus, Snapshot } from './snapshot.ts';
-import { causeWordOf, headlineOf, isHealthy, isUnmanaged, plural, problemsOf } from './summary.ts';
+import {
+  causeWordOf,
+  headlineOf,
+  isHealthy,
+  isUnmanaged,
+  plural,
+  problemsOf,
+  supervisionCureOf,
+} from './summary.ts';
 import { truncate, wrap, wrapLine } from './text-layout.ts';
 
 /** Functions that colour text. Without colours they return it unchanged. */
@@ -26,7 +34,7 @@ export const renderStatus = (snapshot: Snapshot, columns: number, style: TextSty
   const blocks = [
     fit(headlineOf(snapshot)),
     ...proxies.map((proxy) =>
-      renderProxy(proxy, monitor !== null, now)
+      renderProxy(proxy, monitor, now)
         .flatMap(fit)
         .map((line, row) => styleLine(line, row, proxy, style)),
     ),
@@ -51,7 +59,9 @@ export const renderStatus = (snapshot: Snapshot, columns: number, style: TextSty
  */
 export const renderBrief = (snapshot: Snapshot, columns: number, style: TextStyle, now: number): string => {
   const lines = snapshot.proxies.flatMap((proxy) =>
-    renderBriefProxy(proxy, columns, now).map((line, row) => styleLine(line, row, proxy, style)),
+    renderBriefProxy(proxy, snapshot.monitor, columns, now).map((line, row) =>
+      styleLine(line, row, proxy, style),
+    ),
   );
   const monitorLines = (
     snapshot.monitor === null ? renderMonitorProblem(snapshot) : renderProblems(snapshot.monitor)
@@ -59,9 +69,14 @@ export const renderBrief = (snapshot: Snapshot, columns: number, style: TextStyl
   return `${[...lines, ...monitorLines].join('\n')}\n`;
 };
 
-const renderBriefProxy = (proxy: ProxyStatus, columns: number, now: number): string[] => {
+const renderBriefProxy = (
+  proxy: ProxyStatus,
+  monitor: MonitorStatus | null,
+  columns: number,
+  now: number,
+): string[] => {
   const { state, id, label } = proxy;
-  const explanation = explainState(proxy, now);
+  const explanation = explainState(proxy, monitor, now);
   const parts = [
     state === 'up' ? undefined : describeState(proxy),
     isHealthy(proxy) && state !== 'waiting' ? formatAddressToOpen(proxy) : undefined,
@@ -99,9 +114,10 @@ const styleLine = (line: string, row: number, proxy: ProxyStatus, style: TextSty
   return isHealthy(proxy) ? style.success(line) : style.error(line);
 };
 
-/** @param isWatched false without a monitor: a single check shows what is, and not since when */
-const renderProxy = (proxy: ProxyStatus, isWatched: boolean, now: number): string[] => {
+/** @param monitor null: a single check shows what is, and not since when */
+const renderProxy = (proxy: ProxyStatus, monitor: MonitorStatus | null, now: number): string[] => {
   const { restarts } = proxy;
+  const isWatched = monitor !== null;
   const lastIncident = proxy.incidents.at(-1);
   return [
     renderState(proxy) + (isWatched ? ` for ${formatDuration(Math.max(0, now - proxy.since))}` : ''),
@@ -114,7 +130,7 @@ const renderProxy = (proxy: ProxyStatus, isWatched: boolean, now: number): strin
     ...renderUrls(proxy),
     ...renderListenProblem(proxy),
     ...describeRefusals(proxy, now).map((text) => `    ! ${text}`),
-    ...renderExplanation(proxy, now),
+    ...renderExplanation(proxy, monitor, now),
   ];
 };
 
@@ -175,14 +191,14 @@ const answerLabelOf = ({ state, answersOnOwnAddress }: ProxyStatus): string => {
 const formatAddressToOpen = (proxy: ProxyStatus): string =>
   proxy.urls.length === 0 ? `listens on ${proxy.listen.join(', ')}` : `open ${formatUrls(proxy)}`;
 
-const renderExplanation = (proxy: ProxyStatus, now: number): string[] => {
-  const explanation = explainState(proxy, now);
+const renderExplanation = (proxy: ProxyStatus, monitor: MonitorStatus | null, now: number): string[] => {
+  const explanation = explainState(proxy, monitor, now);
   return explanation === undefined ? [] : [`    → ${explanation}`];
 };
 
 /** The explanation, and when the next restart is due. */
-const explainState = (proxy: ProxyStatus, now: number): string | undefined => {
-  const explanation = explanationOf(proxy);
+const explainState = (proxy: ProxyStatus, monitor: MonitorStatus | null, now: number): string | undefined => {
+  const explanation = explanationOf(proxy, monitor === null ? null : supervisionCureOf(problemsOf(monitor)));
   const { nextRestartAt } = proxy;
   if (explanation === undefined || nextRestartAt === null) return explanation;
   return `${explanation}; restarts did not help: next try in ${formatDuration(Math.max(0, nextRestartAt - now))}`;
@@ -224,14 +240,15 @@ const renderIncident = (
 };
 
 /** The cause and the next step in plain words; undefined when there is nothing to explain. */
-const explanationOf = (proxy: ProxyStatus): string | undefined => {
+const explanationOf = (proxy: ProxyStatus, supervisionCure: string | null): string | undefined => {
   const { state, cause, detail, portOwner, sharesPort, name, upstream, port, pm2 } = proxy;
   if (state === 'stopped')
     return `start it again with: ${pm2 === 'stopped' ? pm2Command('start', name) : 'npm start'}`;
   const place = port === null ? 'the socket' : `port ${port}`;
-  if (isUnmanaged(proxy)) return 'it does not run, and PM2 does not have it: npm start';
+  if (isUnmanaged(proxy) && supervisionCure === null)
+    return 'it does not run, and PM2 does not have it: npm start';
   if (cause === null) return undefined;
-  const explanation = explainCause(cause, { name, upstream, place, portOwner, sharesPort });
+  const explanation = explainCause(cause, { name, upstream, place, portOwner, sharesPort, supervisionCure });
   const reason = explanation.detail === 'separate' ? explanation.what : describeReason(explanation, detail);
   return [reason, explanation.next].filter((part) => part !== null).join('. ');
 };

@@ -23,6 +23,12 @@ const isSupervising = (monitor: MonitorStatus): boolean => supervisionProblemOf(
 export const supervisionProblemOf = (monitor: MonitorStatus): MonitorProblem | undefined =>
   problemsOf(monitor).find(({ kind }) => MONITOR_PROBLEM_KINDS[kind].endsSupervision);
 
+/** What makes PM2 restart again what has died; null while it does. */
+export const supervisionCureOf = (
+  problems: readonly Pick<MonitorProblem, 'kind' | 'nextStep'>[],
+): string | null =>
+  problems.find(({ kind }) => kind === 'pm2_lost' || kind === 'pm2_hangs')?.nextStep ?? null;
+
 /** The problems of the monitor itself. A monitor of an earlier version reports none. */
 export const problemsOf = ({
   problems,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import type { MonitorProblem } from '../../src/status/monitor-problem.ts';
 import type { ProxyStatus } from '../../src/status/snapshot.ts';
 import { HAS_PROCFS, isAlive } from '../../src/system/proc/procfs.ts';
 import { openPm2Sandbox, openUpstream, type Pm2Sandbox } from '../support/pm2/pm2-sandbox.ts';
@@ -84,10 +85,22 @@ describe("PM2's daemon", {
     assert.notEqual(after.pid, pid);
   });
 
-  test('that is stopped is named by start and stop, with the cure', async (t) => {
-    const { sandbox, daemon } = await run(t);
+  test('that is stopped is named by start, stop and the status, with the cure', async (t) => {
+    const { sandbox, port, daemon } = await run(t);
     process.kill(daemon, 'SIGSTOP');
     try {
+      const isHanging = ({ kind }: MonitorProblem): boolean => kind === 'pm2_hangs';
+      await sandbox.snapshotUntil(({ monitor }) => monitor?.problems.some(isHanging) ?? false);
+      const { pid } = await sandbox.proxyUntil(port, isUp);
+      process.kill(Number(pid), 'SIGKILL');
+      await sandbox.proxyUntil(port, ({ state }) => state === 'down');
+      const status = await sandbox.steadyport('status');
+      assert.equal(status.code, 1, status.stdout);
+      assert.match(status.stdout, /^.*PM2 hangs\. The port is down/);
+      assert.match(
+        status.stdout,
+        new RegExp(`Nothing restarts it.*: kill -CONT ${daemon}, or kill -9 ${daemon}`),
+      );
       for (const command of ['start', 'stop']) {
         const { code, stderr } = await sandbox.steadyport(command);
         assert.equal(code, 2, stderr);

@@ -17,7 +17,7 @@ export const downNotification = (
   ...createNotification(proxy, 'down', 'critical', cause, startedAt),
   summary: describeCause(cause, proxy),
   ...adviseFromCheck(proxy, cause),
-  actionTaken: describeRemedies(cause, actions),
+  actionTaken: describeRemedies(cause, actions, proxy),
 });
 
 export const givenUpNotification = (
@@ -27,7 +27,7 @@ export const givenUpNotification = (
   ...createNotification(proxy, 'gave_up', 'critical', cause, startedAt),
   summary: `Gave up on the proxy for ${proxy.place}: restarts did not help. It is tried again, after longer and longer pauses`,
   ...adviseFromCheck(proxy, cause),
-  actionTaken: describeRemedies(cause, actions),
+  actionTaken: describeRemedies(cause, actions, proxy),
 });
 
 export const warningNotification = (proxy: ProxyView, cause: Cause, now: number): Notification => ({
@@ -100,7 +100,7 @@ export const reminderNotification = (
     ...createNotification(proxy, 'reminder', isDown ? 'critical' : 'warning', cause, announced.startedAt),
     summary: `Still, after ${formatDuration(Math.max(0, now - announced.startedAt))}: ${summary}`,
     ...(cause === null ? {} : adviseFromCheck(proxy, cause)),
-    actionTaken: cause === null ? null : describeRemedies(cause, proxy.health.incident?.actions ?? []),
+    actionTaken: cause === null ? null : describeRemedies(cause, proxy.health.incident?.actions ?? [], proxy),
   };
 };
 
@@ -124,8 +124,8 @@ export const problemNotification = (
 ): Notification => ({
   ...createNotification({ ...MONITOR, host }, 'problem', 'warning', null, startedAt),
   summary: problems.map(({ kind }) => MONITOR_PROBLEM_KINDS[kind].headline.replace(/\.$/, '')).join('. '),
-  reason: problems.map(({ text }) => text).join('. '),
-  nextStep: 'See the status: npm run status',
+  reason: problems.map(({ reason }) => reason).join('. '),
+  nextStep: [...new Set(problems.map(({ nextStep }) => nextStep))].join('. '),
 });
 
 /** @param announced the notification of the problems that are over */
@@ -193,7 +193,7 @@ const resolvedNotification = (
   summary: `Proxy for ${proxy.place} ${describe(formatDuration(Math.max(0, endedAt - startedAt)))}`,
   // The config may have been corrected meanwhile: the incident was about the upstream of its beginning.
   reason: cause === null ? null : describeCause(cause, { ...proxy, upstream: upstream ?? proxy.upstream }),
-  actionTaken: cause === null ? null : describeRemedies(cause, actions),
+  actionTaken: cause === null ? null : describeRemedies(cause, actions, { supervisionCure: null }),
 });
 
 /** The ends of an incident other than a recovery. */
@@ -216,7 +216,11 @@ const advise = (
 };
 
 /** "asked to listen again, killed and restarted 3 times" */
-const describeRemedies = (cause: Cause, remedies: readonly Remedy[]): string | null => {
+const describeRemedies = (
+  cause: Cause,
+  remedies: readonly Remedy[],
+  { supervisionCure }: Pick<ProxyView, 'supervisionCure'>,
+): string | null => {
   if (!isProxyFault(cause) && remedies.length === 0)
     return 'Nothing, as a restart of the proxy would not help';
   const countOf = (remedy: Remedy): number => remedies.filter((applied) => applied === remedy).length;
@@ -224,5 +228,6 @@ const describeRemedies = (cause: Cause, remedies: readonly Remedy[]): string | n
     (remedy) => REMEDY_TEXTS[remedy] + (countOf(remedy) > 1 ? ` ${countOf(remedy)} times` : ''),
   );
   if (words.length > 0) return `It was ${words.join(', ')}`;
-  return cause === 'crashed' || cause === 'crash_loop' ? 'PM2 restarts it' : null;
+  if (cause !== 'crashed' && cause !== 'crash_loop') return null;
+  return supervisionCure === null ? 'PM2 restarts it' : 'Nothing, as PM2 restarts nothing at present';
 };

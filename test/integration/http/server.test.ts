@@ -5,7 +5,7 @@ import { hostname } from 'node:os';
 import { type TestContext, test } from 'node:test';
 import { serveHttp } from '../../../src/http/server.ts';
 import type { Snapshot } from '../../../src/status/snapshot.ts';
-import { MONITOR, proxyStatus, snapshotOf } from '../../support/health/status-samples.ts';
+import { MONITOR, problemOf, proxyStatus, snapshotOf } from '../../support/health/status-samples.ts';
 
 interface Answer {
   readonly status: number | undefined;
@@ -83,11 +83,11 @@ test('/readyz says what is not ready', async (t) => {
   const { get } = await serve(t, () => snapshot);
   snapshot = {
     ...snapshot,
-    monitor: { ...MONITOR, problems: [{ kind: 'checks_fail', text: 'port 6274: a bug', since: 1 }] },
+    monitor: { ...MONITOR, problems: [problemOf('checks_fail', 'port 6274: a bug', 'report it')] },
   };
   assert.deepEqual(
     await get('/readyz'),
-    json(503, { ok: false, problem: 'checks fail in the monitor itself: port 6274: a bug' }),
+    json(503, { ok: false, problem: 'checks fail in the monitor itself: port 6274: a bug: report it' }),
   );
   snapshot = snapshotOf(proxyStatus({ state: 'down', cause: 'hung' }));
   assert.deepEqual(await get('/readyz'), json(503, { ok: false, problem: 'down: 6274 (hung)' }));

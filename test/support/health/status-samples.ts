@@ -1,4 +1,5 @@
 import { NO_SAMPLES, usageOf } from '../../../src/health/resource-limits.ts';
+import type { MonitorProblem, MonitorProblemKind } from '../../../src/status/monitor-problem.ts';
 import type { TextStyle } from '../../../src/status/render.ts';
 import {
   type MonitorStatus,
@@ -12,6 +13,15 @@ export const NOW_MS = 1_761_902_000_000;
 
 /** A style without colours. */
 export const PLAIN: TextStyle = { success: (text) => text, error: (text) => text, dim: (text) => text };
+
+/** A problem of the monitor. */
+export const problemOf = (kind: MonitorProblemKind, reason: string, nextStep: string): MonitorProblem => ({
+  kind,
+  text: `${reason}: ${nextStep}`,
+  reason,
+  nextStep,
+  since: 1,
+});
 
 export const MONITOR: MonitorStatus = {
   pid: 77,

@@ -123,6 +123,13 @@ describe('an advice', () => {
     assert.doesNotMatch(adviceFor('upstream_down', SUBJECT), /EADDRINUSE/);
   });
 
+  test('promises no restart through PM2 while it restarts nothing', () => {
+    for (const cause of CAUSES) {
+      const advice = adviceFor(cause, { ...SUBJECT, supervisionCure: 'kill -CONT 4' });
+      assert.doesNotMatch(advice, /(PM2|[Tt]he monitor)[^.]* (restarts?|brings?) it/, cause);
+    }
+  });
+
   test('on a port in use names the process that has it', () => {
     const advice = adviceFor('port_in_use', { ...SUBJECT, portOwner: 'pid 42 (vite)' });
     assert.match(advice, /^port 6274 is held by pid 42 \(vite\)\|/);

@@ -6,6 +6,7 @@ import { createMetrics } from '../../../src/metrics/prometheus.ts';
 import type { ProxyMetrics } from '../../../src/metrics/sample.ts';
 import { createStatsCollector } from '../../../src/proxy/connection-stats.ts';
 import { NO_ALERTS, type Snapshot } from '../../../src/status/snapshot.ts';
+import { problemOf } from '../../support/health/status-samples.ts';
 import { needs, needsProgram } from '../../support/requirements.ts';
 
 const counter = createStatsCollector();
@@ -75,7 +76,10 @@ const snapshot: Snapshot = {
     lastCheckAt: 2,
     crashes: 0,
     pm2Problem: null,
-    problems: [{ kind: 'checks_fail', text: 'port 7000: a bug', since: 1 }],
+    problems: [
+      problemOf('checks_fail', 'port 7000: a bug', 'report it'),
+      problemOf('pm2_hangs', 'its daemon (pid 4) hangs', 'kill -9 4'),
+    ],
     http: null,
     alerts: { ...NO_ALERTS, channels: [{ name: 'slack', waiting: 0, problem: null }] },
   },
@@ -122,6 +126,8 @@ test('each quantity has its value, in base units', async () => {
     'config_last_reload_success_timestamp_seconds 1',
     'last_check_timestamp_seconds 0.002',
     'pm2_up 1',
+    'pm2_supervises 0',
+    'monitor_problem{problem="pm2_hangs"} 1',
     'monitor_problem{problem="checks_fail"} 1',
     'notifications_total{channel="slack",outcome="sent"} 3',
     'notifications_total{channel="slack",outcome="failed"} 2',

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { PROXY_STATES } from '../../../src/health/state.ts';
 import { readinessProblem } from '../../../src/status/readiness.ts';
 import type { MonitorStatus, Snapshot } from '../../../src/status/snapshot.ts';
-import { MONITOR, NOW_MS, proxyStatus, snapshotOf } from '../../support/health/status-samples.ts';
+import { MONITOR, NOW_MS, problemOf, proxyStatus, snapshotOf } from '../../support/health/status-samples.ts';
 
 const withMonitor = (change: Partial<MonitorStatus>): Snapshot => ({
   ...snapshotOf(proxyStatus({})),
@@ -26,8 +26,8 @@ describe('the supervision', () => {
     ['has no ports', snapshotOf(), 'no ports'],
     [
       'has checks that fail',
-      withMonitor({ problems: [{ kind: 'checks_fail', text: 'port 6274: a bug', since: 1 }] }),
-      'checks fail in the monitor itself: port 6274: a bug',
+      withMonitor({ problems: [problemOf('checks_fail', 'port 6274: a bug', 'report it')] }),
+      'checks fail in the monitor itself: port 6274: a bug: report it',
     ],
     [
       'has lost PM2',

@@ -14,7 +14,14 @@ import {
 } from '../../../src/status/snapshot.ts';
 import { exitCodeOf, selectProxies } from '../../../src/status/summary.ts';
 import { formatPortOwner } from '../../../src/system/proc/port-owner.ts';
-import { MONITOR, NOW_MS, PLAIN, proxyStatus, snapshotOf } from '../../support/health/status-samples.ts';
+import {
+  MONITOR,
+  NOW_MS,
+  PLAIN,
+  problemOf,
+  proxyStatus,
+  snapshotOf,
+} from '../../support/health/status-samples.ts';
 
 const render = (snapshot: Snapshot, columns = 120): string => renderStatus(snapshot, columns, PLAIN, NOW_MS);
 const first = (snapshot: Snapshot): string => render(snapshot).split('\n')[0] ?? '';
@@ -320,12 +327,41 @@ test('the first line names the machine', () => {
 test('checks that fail in the monitor are in the first line, in a line of their own, and in the exit code', () => {
   const snapshot = {
     ...snapshotOf(proxyStatus({})),
-    monitor: { ...MONITOR, problems: [{ kind: 'checks_fail' as const, text: 'port 6274: a bug', since: 1 }] },
+    monitor: { ...MONITOR, problems: [problemOf('checks_fail', 'port 6274: a bug', 'report it')] },
   };
   const lines = render(snapshot).split('\n');
   assert.equal(lines[0], 'Checks fail in the monitor. The port is up.');
-  assert.ok(lines.includes('! checks fail in the monitor itself  port 6274: a bug'));
+  assert.ok(lines.includes('! checks fail in the monitor itself  port 6274: a bug: report it'));
   assert.equal(exitCodeOf(snapshot), 1);
+});
+
+describe('a PM2 that hangs', () => {
+  const problems = [problemOf('pm2_hangs', 'its daemon (pid 4) hangs', 'kill -9 4 and then npm start')];
+  const snapshotWith = (change: Partial<ProxyStatus>): Snapshot => ({
+    ...snapshotOf(proxyStatus(change)),
+    monitor: { ...MONITOR, problems },
+  });
+
+  test('is in the first line, in a line of its own, and in the exit code', () => {
+    const lines = render(snapshotWith({})).split('\n');
+    assert.equal(lines[0], 'PM2 hangs. The port is up.');
+    assert.ok(lines.includes('! PM2 hangs  its daemon (pid 4) hangs: kill -9 4 and then npm start'));
+    assert.equal(exitCodeOf(snapshotWith({})), 1);
+  });
+
+  for (const change of [
+    { cause: 'crashed', pm2: 'cannot be asked' },
+    { cause: 'crashed', pm2: 'online' },
+    { cause: 'hung', pm2: 'cannot be asked' },
+  ] as const)
+    test(`restarts no port that is ${change.cause} (PM2 ${change.pm2})`, () => {
+      const snapshot = snapshotWith({ state: 'down', ...change });
+      const cure = /Nothing restarts it until PM2 works again: kill -9 4 and then npm start/;
+      for (const text of [render(snapshot), renderBrief(snapshot, 1_000, PLAIN, NOW_MS)]) {
+        assert.match(text, cure);
+        assert.doesNotMatch(text, /bring it back|The monitor kills/);
+      }
+    });
 });
 
 describe('the exit code', () => {

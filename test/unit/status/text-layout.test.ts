@@ -8,6 +8,7 @@ import {
   MONITOR,
   NOW_MS,
   PLAIN,
+  problemOf,
   proxyStatus,
   snapshotOf,
 } from '../../support/health/status-samples.ts';
@@ -39,9 +40,7 @@ test('a line that just fits is one line, and a longer one goes on in the next, i
 });
 
 test('nothing but the log is cut where the words fit, and nothing at all without a width', () => {
-  const problems = [
-    { kind: 'disk_full' as const, text: 'ENOSPC: no space left on device; make room', since: 1 },
-  ];
+  const problems = [problemOf('disk_full', 'ENOSPC: no space left on device', 'make room')];
   const alerts = {
     silenceEndsAt: null,
     heldBack: [],

@@ -12,6 +12,7 @@ import {
   startAlertScenario,
 } from '../../../support/alerting/alert-scenario.ts';
 import { startScenario, UPSTREAM_DOWN } from '../../../support/health/health-scenario.ts';
+import { problemOf } from '../../../support/health/status-samples.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -132,9 +133,21 @@ describe('what is announced', () => {
     for (const text of texts) assert.doesNotMatch(text, /^\w+: /);
   });
 
+  test('while PM2 restarts nothing, no restart is promised, and the cure is the next step', () => {
+    for (const cause of ['crashed', 'crash_loop', 'hung'] as const) {
+      const alerts = startAlertScenario();
+      alerts.set({}, 6274, { supervisionCure: 'kill -CONT 4' });
+      alerts.fall(6274, cause);
+      alerts.until(60_000);
+      const { nextStep, actionTaken } = alerts.messages[0]?.notifications[0] ?? {};
+      assert.match(nextStep ?? '', /^Nothing restarts it until PM2 works again: kill -CONT 4/);
+      assert.equal(actionTaken, cause === 'hung' ? null : 'Nothing, as PM2 restarts nothing at present');
+    }
+  });
+
   describe('a problem of the monitor itself', () => {
-    const DISK_FULL = { kind: 'disk_full', text: '/home/a: ENOSPC; make room there', since: 0 } as const;
-    const CHECKS_FAIL = { kind: 'checks_fail', text: 'port 6274: a bug', since: 0 } as const;
+    const DISK_FULL = { ...problemOf('disk_full', '/home/a: ENOSPC', 'make room there'), since: 0 };
+    const CHECKS_FAIL = { ...problemOf('checks_fail', 'port 6274: a bug', 'report it'), since: 0 };
 
     test('is announced once, with what to do, and so is its end', () => {
       const alerts = startAlertScenario();
@@ -143,7 +156,10 @@ describe('what is announced', () => {
       alerts.problems = [];
       assert.deepEqual(alerts.until(120_000), ['solved monitor']);
       const [problem, solved] = alerts.messages.flatMap(({ notifications }) => notifications);
-      assert.deepEqual([problem?.summary, problem?.reason], ['The disk is full', DISK_FULL.text]);
+      assert.deepEqual(
+        [problem?.summary, problem?.reason, problem?.nextStep],
+        ['The disk is full', '/home/a: ENOSPC', 'make room there'],
+      );
       assert.match(solved?.summary ?? '', /^It is over after \d.*: The disk is full$/);
       assert.equal(solved?.startedAt, problem?.startedAt);
     });
@@ -152,7 +168,7 @@ describe('what is announced', () => {
       const alerts = startAlertScenario();
       alerts.problems = [DISK_FULL];
       alerts.until(10_000);
-      alerts.problems = [{ ...DISK_FULL, text: 'in other words' }];
+      alerts.problems = [{ ...DISK_FULL, reason: 'in other words' }];
       assert.deepEqual(alerts.until(20_000), []);
       alerts.problems = [CHECKS_FAIL, DISK_FULL];
       assert.deepEqual(alerts.until(30_000), ['problem monitor']);
