@@ -82,7 +82,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   stop: {
     usage: 'stop',
     description: 'take the monitor and the proxies out of PM2',
-    exitCodes: { 0: 'nothing runs any more', 1: 'a process does not answer' },
+    exitCodes: { 0: 'nothing runs any more', 1: 'a process, or PM2, does not answer' },
     load: () => import('./service/stop.ts'),
   },
   uninstall: {

@@ -8,7 +8,6 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { Pm2Evidence } from '../health/types.ts';
 import { printable } from '../lib/printable.ts';
-import { UsageError } from '../lib/usage-error.ts';
 import { joinProblem } from '../status/monitor-problem.ts';
 import { createDebug } from '../system/debug.ts';
 import type { AppDefinition } from './apps.ts';
@@ -69,6 +68,9 @@ export interface Pm2CommandResult {
   /** What it wrote to stdout and stderr, in the order in which it came. */
   readonly output: string;
 }
+
+/** PM2 failed at what a command needs of it. */
+export class Pm2Failure extends Error {}
 
 /** Runs the command line of the PM2 that this project depends on. Rejects when it cannot be started. */
 export const runPm2Command = (args: readonly string[]): Promise<Pm2CommandResult> =>
@@ -142,7 +144,7 @@ export const createPm2 = (pm2Home: string, listTimeoutMs = LIST_TIMEOUT_MS): Pm2
 
 /**
  * The apps in PM2's list that were made from this config file; none when there is no daemon.
- * @throws UsageError when there is a daemon and it does not answer
+ * @throws Pm2Failure when there is a daemon and it does not answer
  */
 export const listOwnApps = async (
   pm2Home: string,
@@ -154,7 +156,7 @@ export const listOwnApps = async (
   if (!view.ok && view.problem !== NO_DAEMON) {
     const { problem, unreachable } = view;
     const text = unreachable ? joinProblem(describeUnreachable(problem, unreachable)) : problem;
-    throw new UsageError(`PM2's list could not be had: ${text}`);
+    throw new Pm2Failure(`PM2's list could not be had: ${text}`);
   }
   const apps = view.ok ? [...view.apps] : [];
   return new Map(apps.filter(([name, { env }]) => isAppOf(configPath, name, env)));

@@ -42,6 +42,9 @@ const run = async (t: TestContext): Promise<Running> => {
 
 const pidFileOf = ({ folder }: Pm2Sandbox): string => join(folder, 'pm2/pm2.pid');
 
+/** The exit codes of the commands when PM2 itself fails (docs/cli.md). */
+const EXIT_CODES = { start: 4, stop: 1, uninstall: 1 };
+
 /** Each test has a PM2 of its own, and waits most of the time. */
 describe("PM2's daemon", {
   concurrency: 2,
@@ -85,7 +88,7 @@ describe("PM2's daemon", {
     assert.notEqual(after.pid, pid);
   });
 
-  test('that is stopped is named by start, stop and the status, with the cure', async (t) => {
+  test('that is stopped is named by start, stop, uninstall and the status, with the cure', async (t) => {
     const { sandbox, port, daemon } = await run(t);
     process.kill(daemon, 'SIGSTOP');
     try {
@@ -101,9 +104,9 @@ describe("PM2's daemon", {
         status.stdout,
         new RegExp(`Nothing restarts it.*: kill -CONT ${daemon}, or kill -9 ${daemon}`),
       );
-      for (const command of ['start', 'stop']) {
+      for (const [command, exitCode] of Object.entries(EXIT_CODES)) {
         const { code, stderr } = await sandbox.steadyport(command);
-        assert.equal(code, 2, stderr);
+        assert.equal(code, exitCode, stderr);
         const cure = `\\(pid ${daemon}\\) is stopped by a signal: kill -CONT ${daemon}, or kill -9 ${daemon} and then npm start`;
         assert.match(stderr, new RegExp(cure));
       }
@@ -112,12 +115,12 @@ describe("PM2's daemon", {
     }
   });
 
-  test('that has lost its socket gets no second one beside it: start and stop say so, with the cure', async (t) => {
+  test('that has lost its socket gets no second one beside it: start, stop and uninstall say so, with the cure', async (t) => {
     const { sandbox, daemon } = await run(t);
     rmSync(join(sandbox.folder, 'pm2/rpc.sock'));
-    for (const command of ['start', 'stop']) {
+    for (const [command, exitCode] of Object.entries(EXIT_CODES)) {
       const { code, stderr } = await sandbox.steadyport(command);
-      assert.equal(code, 2, stderr);
+      assert.equal(code, exitCode, stderr);
       assert.match(
         stderr,
         new RegExp(`the PM2 daemon runs \\(pid ${daemon}\\), .*rpc\\.sock was removed: kill -9 ${daemon}`),

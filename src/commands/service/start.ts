@@ -13,6 +13,7 @@ import { renderBrief } from '../../status/render.ts';
 import { makeStateDir, requireFolder, type StateDir } from '../../system/state-dir.ts';
 import { commandLine } from '../command-line.ts';
 import { columnsOf, paint, withOwnCommands } from '../terminal.ts';
+import { withPm2Failure } from './pm2-failure.ts';
 import { hasComeUp, isAnotherMonitor, type Outcome, waitForVerdicts } from './start-outcome.ts';
 import { deleteApps } from './teardown.ts';
 
@@ -23,7 +24,9 @@ import { deleteApps } from './teardown.ts';
  * @returns 0 when the monitor and every proxy run. An upstream that is down, or a port that another process holds, is no
  * failed start: either may be mended in any order. 1 when one of them did not come up, 4 when PM2 itself failed.
  */
-export const run = async (): Promise<number> => {
+export const run = (): Promise<number> => withPm2Failure(PM2_FAILED, start);
+
+const start = async (): Promise<number> => {
   const { config, settings } = requireConfig();
   for (const warning of requireSecrets(settings).warnings) warn(warning);
   requireFolder('PM2_HOME', settings.pm2Home);

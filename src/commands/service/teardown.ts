@@ -2,8 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { MONITOR_APP, proxyIdOf } from '../../config/app-names.ts';
 import { type StopProgress, type StopSample, stoppingOf, trackStop } from '../../health/stop-deadline.ts';
 import { createHeartbeat } from '../../ipc/heartbeat.ts';
-import { UsageError } from '../../lib/usage-error.ts';
-import { createPm2, type Pm2App } from '../../pm2/client.ts';
+import { createPm2, type Pm2App, Pm2Failure } from '../../pm2/client.ts';
 import { killSameProcess } from '../../system/kill.ts';
 import { readProcessState } from '../../system/proc/process-state.ts';
 import { readProcess } from '../../system/proc/procfs.ts';
@@ -12,7 +11,7 @@ import type { StateDir } from '../../system/state-dir.ts';
 /**
  * Deletes apps from PM2's list, and prints each. The monitor goes first, or it would report that the proxies go. The proxies
  * go together, since each may take as long as its connections do. Without the monitor, this function kills what hangs.
- * @throws UsageError with PM2's message
+ * @throws Pm2Failure with PM2's message
  */
 export const deleteApps = async (
   pm2Home: string,
@@ -26,7 +25,7 @@ export const deleteApps = async (
     await pm2
       .delete(name)
       .catch((error: Error) => {
-        throw new UsageError(`${name} could not be taken out of PM2: ${error.message}`, { cause: error });
+        throw new Pm2Failure(`${name} could not be taken out of PM2: ${error.message}`, { cause: error });
       })
       .finally(() => {
         isDeleted = true;

@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import { createPm2, listOwnApps } from '../../../src/pm2/client.ts';
+import { createPm2, listOwnApps, Pm2Failure } from '../../../src/pm2/client.ts';
 import { HAS_PROCFS } from '../../../src/system/proc/procfs.ts';
 import { needs } from '../../support/requirements.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
@@ -55,7 +55,7 @@ describe('a PM2 that cannot be asked', () => {
     // A command names no cure for a daemon of which nothing is known.
     await assert.rejects(
       listOwnApps(home, ''),
-      /^UsageError: PM2's list could not be had: PM2 cannot be asked \(ELOOP\)$/,
+      new Pm2Failure("PM2's list could not be had: PM2 cannot be asked (ELOOP)"),
     );
     assert.deepEqual(readdirSync(home).sort(), ['pm2.pid', 'rpc.sock']);
   });
