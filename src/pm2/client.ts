@@ -144,18 +144,20 @@ export const createPm2 = (pm2Home: string, listTimeoutMs = LIST_TIMEOUT_MS): Pm2
 
 /**
  * The apps in PM2's list that were made from this config file; none when there is no daemon.
+ * @param command what is to be run again when a daemon that cannot be asked is gone
  * @throws Pm2Failure when there is a daemon and it does not answer
  */
 export const listOwnApps = async (
   pm2Home: string,
   configPath: string,
+  command: string,
 ): Promise<ReadonlyMap<string, Pm2App>> => {
   const pm2 = createPm2(pm2Home, COMMAND_LIST_TIMEOUT_MS);
   const view = await pm2.list();
   pm2.close();
   if (!view.ok && view.problem !== NO_DAEMON) {
     const { problem, unreachable } = view;
-    const text = unreachable ? joinProblem(describeUnreachable(problem, unreachable)) : problem;
+    const text = unreachable ? joinProblem(describeUnreachable(problem, unreachable, command)) : problem;
     throw new Pm2Failure(`PM2's list could not be had: ${text}`);
   }
   const apps = view.ok ? [...view.apps] : [];

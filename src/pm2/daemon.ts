@@ -42,9 +42,20 @@ export const findSilentDaemon = (pm2Home: string): UnreachableDaemon => {
   return { pid, fault: isStopped ? 'stopped' : 'silent' };
 };
 
-/** Names the daemon, and the cure. @param problem why it cannot be asked; of one that is cut off it has the pid */
-export const describeUnreachable = (problem: string, { pid, fault }: UnreachableDaemon): ProblemText => {
-  const end = `kill -9 ${pid ?? 'it'} and then npm start; what runs goes on serving until its successor takes over`;
+/** The command that makes a daemon run the apps, and what it does to those that run without one. */
+export const START = 'npm start; what runs goes on serving until its successor takes over';
+
+/**
+ * Names the daemon, and the cure.
+ * @param problem why it cannot be asked; of one that is cut off it has the pid
+ * @param command what is to be run when the daemon is gone
+ */
+export const describeUnreachable = (
+  problem: string,
+  { pid, fault }: UnreachableDaemon,
+  command: string,
+): ProblemText => {
+  const end = `kill -9 ${pid ?? 'it'} and then ${command}`;
   const daemon = `${problem}; its daemon (pid ${pid ?? 'unknown'})`;
   switch (fault) {
     case 'silent':

@@ -2,7 +2,7 @@ import { createEdgeLogger } from '../logging/edge-logger.ts';
 import type { Log } from '../logging/logger.ts';
 import { joinProblem, MONITOR_PROBLEM_KINDS, type ProblemText } from '../status/monitor-problem.ts';
 import type { Pm2View } from './client.ts';
-import { describeUnreachable } from './daemon.ts';
+import { describeUnreachable, START } from './daemon.ts';
 import { NO_DAEMON } from './rpc.ts';
 
 type LossKind = 'pm2_lost' | 'pm2_hangs';
@@ -87,7 +87,7 @@ const lossOf = (view: Pm2View, appNames: readonly string[]): Loss | 'unknown' | 
   const { problem, unreachable } = view;
   if (problem === NO_DAEMON) return loss('pm2_lost', problem, START);
   if (!unreachable) return 'unknown';
-  const { reason, nextStep } = describeUnreachable(problem, unreachable);
+  const { reason, nextStep } = describeUnreachable(problem, unreachable, START);
   if (unreachable.fault === 'cut_off') return loss('pm2_lost', reason, nextStep);
   return loss(
     'pm2_hangs',
@@ -96,8 +96,6 @@ const lossOf = (view: Pm2View, appNames: readonly string[]): Loss | 'unknown' | 
     unreachable.fault === 'silent' ? SILENCE_PATIENCE_MS : PATIENCE_MS,
   );
 };
-
-const START = 'npm start; what runs goes on serving until its successor takes over';
 
 const loss = (kind: LossKind, what: string, nextStep: string, patienceMs = PATIENCE_MS): Loss => ({
   kind,

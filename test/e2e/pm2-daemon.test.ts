@@ -44,6 +44,11 @@ const pidFileOf = ({ folder }: Pm2Sandbox): string => join(folder, 'pm2/pm2.pid'
 
 /** The exit codes of the commands when PM2 itself fails (docs/cli.md). */
 const EXIT_CODES = { start: 4, stop: 1, uninstall: 1 };
+const NPM_COMMANDS: Readonly<Record<string, string>> = {
+  start: 'npm start',
+  stop: 'npm stop',
+  uninstall: 'npm run uninstall',
+};
 
 /** Each test has a PM2 of its own, and waits most of the time. */
 describe("PM2's daemon", {
@@ -107,7 +112,7 @@ describe("PM2's daemon", {
       for (const [command, exitCode] of Object.entries(EXIT_CODES)) {
         const { code, stderr } = await sandbox.steadyport(command);
         assert.equal(code, exitCode, stderr);
-        const cure = `\\(pid ${daemon}\\) is stopped by a signal: kill -CONT ${daemon}, or kill -9 ${daemon} and then npm start`;
+        const cure = `\\(pid ${daemon}\\) is stopped by a signal: kill -CONT ${daemon}, or kill -9 ${daemon} and then ${NPM_COMMANDS[command]}`;
         assert.match(stderr, new RegExp(cure));
       }
     } finally {
@@ -123,7 +128,9 @@ describe("PM2's daemon", {
       assert.equal(code, exitCode, stderr);
       assert.match(
         stderr,
-        new RegExp(`the PM2 daemon runs \\(pid ${daemon}\\), .*rpc\\.sock was removed: kill -9 ${daemon}`),
+        new RegExp(
+          `the PM2 daemon runs \\(pid ${daemon}\\), .*rpc\\.sock was removed: kill -9 ${daemon} and then ${NPM_COMMANDS[command]}`,
+        ),
       );
     }
     assert.equal(readFileSync(pidFileOf(sandbox), 'utf8'), String(daemon));

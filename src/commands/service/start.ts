@@ -8,6 +8,7 @@ import type { Settings } from '../../config/settings.ts';
 import { forgetCrashes, recentlyCrashedPorts } from '../../monitor/health-store.ts';
 import type { AppDefinition } from '../../pm2/apps.ts';
 import { listOwnApps, type Pm2App, runPm2Command } from '../../pm2/client.ts';
+import { START } from '../../pm2/daemon.ts';
 import { definePm2Apps, REVISION } from '../../pm2/ecosystem.ts';
 import { renderBrief } from '../../status/render.ts';
 import { makeStateDir, requireFolder, type StateDir } from '../../system/state-dir.ts';
@@ -32,7 +33,7 @@ const start = async (): Promise<number> => {
   requireFolder('PM2_HOME', settings.pm2Home);
   const stateDir = makeStateDir(settings.stateDir);
   const apps = definePm2Apps(config, settings);
-  const listedApps = await listOwnApps(settings.pm2Home, settings.configPath);
+  const listedApps = await listOwnApps(settings.pm2Home, settings.configPath, START);
   const outdated = new Set(apps.filter((app) => !isCurrent(app, listedApps.get(app.name))).map(nameOf));
   const crashedIds = selectCrashed(config, stateDir, outdated);
   // The monitor remembers the crashes of each proxy, so it is replaced with them.

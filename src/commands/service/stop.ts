@@ -14,7 +14,7 @@ export const run = (): Promise<number> => withPm2Failure(1, stop);
 const stop = async (): Promise<number> => {
   const { pm2Home, configPath, stateDir: stateDirPath } = readSettings();
   const stateDir = locateStateDir(stateDirPath);
-  const apps = await listOwnApps(pm2Home, configPath);
+  const apps = await listOwnApps(pm2Home, configPath, 'npm stop');
   await deleteApps(pm2Home, stateDir, apps);
   const { exited, unresponsive } = await stopOrphans(stateDir, configPath);
   if (exited.length > 0)

@@ -4,7 +4,7 @@ import { MONITOR_APP } from '../../config/app-names.ts';
 import { requireConfig } from '../../config/load.ts';
 import { ROOT } from '../../config/project-root.ts';
 import { readSettings, type Settings } from '../../config/settings.ts';
-import { pm2Command } from '../../lib/command-lines.ts';
+import { npmCommand, pm2Command } from '../../lib/command-lines.ts';
 import { isUsageError } from '../../lib/usage-error.ts';
 import { SYSTEM_RULE, USER_RULE } from '../../logging/logrotate-rule.ts';
 import { createPm2, listOwnApps } from '../../pm2/client.ts';
@@ -23,7 +23,7 @@ export const run = (): Promise<number> => withPm2Failure(1, uninstall);
 const uninstall = async (): Promise<number> => {
   const settings = readSettings();
   const { pm2Home, stateDir, configPath } = settings;
-  const listedApps = await listOwnApps(pm2Home, configPath);
+  const listedApps = await listOwnApps(pm2Home, configPath, npmCommand('uninstall'));
   if ((await stop()) !== 0) {
     process.stderr.write('steadyport: nothing was removed, since not everything could be stopped\n');
     return 1;
