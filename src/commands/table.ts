@@ -74,7 +74,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     description: 'bring PM2 in line with the config; unchanged proxies keep their connections',
     exitCodes: {
       0: 'the proxies and the monitor run',
-      1: 'one of them did not come up',
+      1: 'one of them did not come up, or a proxy could bind no address',
       4: 'PM2 failed, and says why: it was not started, or did not take the apps',
     },
     load: () => import('./service/start.ts'),

@@ -129,11 +129,13 @@ const updateWarnings = (health: Health, evidence: Evidence, policy: HealthPolicy
 
 /**
  * True while a failure is expected and does not count: a young process does not answer or listen yet, or one that is
- * shutting down finishes its connections. A process that is stopped by a signal has no grace.
+ * shutting down finishes its connections. A process that is stopped by a signal has no grace, nor has an address that the system
+ * refuses to whichever process asks.
  */
 const isWithinGrace = (health: Health, { at, evidence }: CheckEvent, { cause }: FailingVerdict): boolean => {
   const isNotReadyYet =
-    cause === 'not_listening' || (cause === 'hung' && evidence.heartbeat === 'unreachable');
+    (cause === 'not_listening' && evidence.listening !== 'denied') ||
+    (cause === 'hung' && evidence.heartbeat === 'unreachable');
   const isExpectedToEnd = health.isShuttingDown && (cause === 'crashed' || isLoadSensitive(cause));
   const isNotListedYet = evidence.pm2 === 'missing' && health.incident === null;
   return hasGrace(health, at) && (isNotReadyYet || isExpectedToEnd || isNotListedYet);

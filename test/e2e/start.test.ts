@@ -74,6 +74,15 @@ test('a proxy that does not come up is a failed start, and the others are starte
   rmSync(errors);
 });
 
+test('an address that the system refuses is a failed start, with the reason and the cure', async (t) => {
+  const { sandbox, served, nobody } = await rig(t);
+  // TEST-NET-1: no machine has such an address (RFC 5737).
+  sandbox.configure([{ listen: `192.0.2.1:${served}`, upstream: `127.0.0.1:${nobody}` }]);
+  const { code, stdout } = await sandbox.steadyport('start');
+  assert.equal(code, 1, stdout);
+  assert.match(stdout, new RegExp(`^✗ ${served} .*DOWN \\(not_listening\\): .*see ip addr`, 'mi'));
+});
+
 test('start and status name the process that holds the address of the HTTP, until it is free', async (t) => {
   const { sandbox, served, nobody } = await rig(t);
   const holder = await openUpstream();

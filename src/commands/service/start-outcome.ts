@@ -36,7 +36,7 @@ export const waitForVerdicts = async (config: Config, settings: Settings): Promi
   }
 };
 
-/** True when PM2 runs every app, PM2's monitor answers, and no proxy crashes. */
+/** True when PM2 runs every app, PM2's monitor answers, and no proxy crashes or has no address to listen on. */
 export const hasComeUp = (
   { view, snapshot }: Outcome,
   apps: readonly { readonly name: string }[],
@@ -47,7 +47,7 @@ export const hasComeUp = (
     apps.every(isRunning) &&
     !isAnotherMonitor({ view, snapshot }) &&
     snapshot.monitor !== null &&
-    !snapshot.proxies.some(isCrashing)
+    !snapshot.proxies.some((proxy) => isCrashing(proxy) || proxy.cause === 'not_listening')
   );
 };
 

@@ -23,7 +23,8 @@ import { deleteApps } from './teardown.ts';
  * changed or do not run are started anew, and all others stay as they are (`pm2 start ecosystem.config.js` would restart
  * every app). It prints what works now, and what does not.
  * @returns 0 when the monitor and every proxy run. An upstream that is down, or a port that another process holds, is no
- * failed start: either may be mended in any order. 1 when one of them did not come up, 4 when PM2 itself failed.
+ * failed start: either may be mended in any order. 1 when one of them did not come up, or could bind no address; 4 when PM2 itself
+ * failed.
  */
 export const run = (): Promise<number> => withPm2Failure(PM2_FAILED, start);
 

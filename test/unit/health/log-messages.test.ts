@@ -30,17 +30,27 @@ test('the failure and the restart of a proxy are logged in the words of the old 
 
 describe('a proxy that the system refuses its addresses', () => {
   const listenProblem = '0.0.0.0:81 needs a privilege (EACCES)';
-  const checkDenied = (scenario: Scenario, at: number) =>
+  const checkDenied = (scenario: Scenario, at: number, pid = 100) =>
     describeActions(
       scenario.send({
         kind: 'check',
         at,
-        pid: 100,
+        pid,
         evidence: { ...WELL, listening: 'denied' },
         isProbed: true,
         listenProblem,
       }),
     );
+
+  test('is down at the threshold, although its process has just begun', () => {
+    const scenario = startScenario();
+    scenario.check(1_000, { process: 'gone', heartbeat: 'unreachable' });
+    const at = [2_000, 2_250, 2_500].map((now) => {
+      checkDenied(scenario, now, 101);
+      return scenario.health().state;
+    });
+    assert.equal(at.at(-1), 'down');
+  });
 
   test('is logged with the reason, alerted, never restarted, and stays down', () => {
     const scenario = startScenario();
