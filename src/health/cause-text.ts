@@ -20,6 +20,8 @@ interface CauseContext {
   readonly portOwner: string | null;
   /** True when the proxy listens on the port that its upstream has on loopback. */
   readonly sharesPort: boolean;
+  /** What to do about addresses that the system refuses; null, or missing, when nothing is known that would help. */
+  readonly listenAdvice?: string | null;
   /** What makes PM2 restart again what has died; null, or missing, while it does. */
   readonly supervisionCure?: string | null;
 }
@@ -102,17 +104,19 @@ const CAUSE_TEXTS: Readonly<Record<Cause, CauseTexts>> = {
   },
   not_listening: {
     logText: () => 'is not listening',
-    explain: ({ name }) => ({
+    explain: ({ name, listenAdvice }) => ({
       what: 'no address could be bound',
-      next: `The proxy tries again every 2 s. Its log says more: ${npmCommand('logs', name)}`,
+      next: listenAdvice
+        ? `${listenAdvice}. The proxy tries again every 2 s`
+        : `The proxy tries again every 2 s. Its log says more: ${npmCommand('logs', name)}`,
       detail: 'replaces',
     }),
   },
   port_in_use: {
     logText: () => 'cannot listen: the port is in use',
-    explain: ({ place, portOwner }) => ({
+    explain: ({ place, portOwner, listenAdvice }) => ({
       what: `${place} is held by ${portOwner ?? 'another process'}`,
-      next: 'Stop that process, or listen elsewhere; the proxy takes what is missing as soon as it is free',
+      next: `Stop that process, or listen elsewhere; the proxy takes what is missing as soon as it is free${listenAdvice ? `. ${listenAdvice}` : ''}`,
       detail: 'replaces',
     }),
   },

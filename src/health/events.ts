@@ -17,6 +17,8 @@ export interface CheckEvent {
   readonly isProbed: boolean;
   /** Why the proxy does not have all its addresses, for the log; null or left out: it has them, or that is not known. */
   readonly listenProblem?: string | null;
+  /** What to do about that, for the log; null or left out: nothing is known. */
+  readonly listenAdvice?: string | null;
 }
 
 /** Everything that changes the health of a port. Each event carries its time in wall-clock milliseconds. */

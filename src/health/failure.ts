@@ -1,16 +1,18 @@
 import { describeCause, describeFailure } from './cause-text.ts';
 import { isListenFault, isProxyFault } from './causes.ts';
 import { CRASH_LOOP } from './decision-table.ts';
-import { type Action, type HealthPolicy, logAction, type Transition } from './events.ts';
+import { type Action, type CheckEvent, type HealthPolicy, logAction, type Transition } from './events.ts';
 import { chooseRemedy } from './remedy.ts';
 import { type Health, type Incident, setState } from './state.ts';
 import type { FailingVerdict } from './types.ts';
+
+type ListenTexts = Pick<CheckEvent, 'listenProblem' | 'listenAdvice'>;
 
 /**
  * Counts and logs a failure, and chooses a remedy when one is due: at failure #1 or at the threshold, as the verdict
  * says.
  * @param isCrash its process has ended as well, which is counted by itself
- * @param listenProblem why it does not have all its addresses; null when it has them, or that is not known
+ * @param listening why it does not have all its addresses, and what to do. Default: it has them, or that is not known
  */
 export const onFailure = (
   previous: Health,
@@ -18,7 +20,7 @@ export const onFailure = (
   now: number,
   policy: HealthPolicy,
   isCrash: boolean,
-  listenProblem: string | null = null,
+  listening: ListenTexts = {},
 ): Transition => {
   const failures = countFailure(previous, verdict);
   const isRemedyDue = verdict.actAt === 'first_failure' || failures.consecutive >= policy.failureThreshold;
@@ -36,10 +38,7 @@ export const onFailure = (
     : { health: updated, actions: [] };
   return {
     health: transition.health,
-    actions: [
-      ...failureLogActions(failures, verdict, listenProblem, policy, shouldAlert),
-      ...transition.actions,
-    ],
+    actions: [...failureLogActions(failures, verdict, listening, policy, shouldAlert), ...transition.actions],
   };
 };
 
@@ -79,17 +78,19 @@ const updateIncident = (
 };
 
 /**
- * The line of the failure, and the alert of the incident; past the threshold only each LOG_EVERY-th failure has a line.
+ * The line of the failure, and the alert of the incident; past the threshold only each LOG_EVERY-th failure has a line, and only
+ * the first has the advice.
  */
 const failureLogActions = (
   { consecutive, sinceHealthy }: Health['failures'],
   { cause }: FailingVerdict,
-  listenProblem: string | null,
+  { listenProblem, listenAdvice }: ListenTexts,
   policy: HealthPolicy,
   shouldAlert: boolean,
 ): readonly Action[] => {
   const shouldLog = sinceHealthy <= policy.failureThreshold || sinceHealthy % LOG_EVERY === 0;
-  const reason = listenProblem !== null && isListenFault(cause) ? `: ${listenProblem}` : '';
+  const advice = sinceHealthy === 1 && listenAdvice ? `. ${listenAdvice}` : '';
+  const reason = listenProblem && isListenFault(cause) ? `: ${listenProblem}${advice}` : '';
   const failure = logAction('failure', `⚠️  ${describeFailure(cause, policy, consecutive)}${reason}`);
   const alert = logAction(
     'alert',

@@ -96,7 +96,7 @@ const applyVerdict = (
       if (isFoundByProbe(verdict.cause) && !event.isProbed) return { health, actions: [] };
       return isWithinGrace(health, event, verdict)
         ? { health: setState(health, 'starting', health.cause, event.at), actions: [] }
-        : onFailure(health, verdict, event.at, policy, hasCrashed(event.evidence), event.listenProblem);
+        : onFailure(health, verdict, event.at, policy, hasCrashed(event.evidence), event);
   }
 };
 

@@ -216,7 +216,7 @@ export class ProxyMonitor {
     this.#pm2StatusText = result.pm2StatusText ?? this.#pm2StatusText;
     if (daemonPid !== null) this.#store({ ...this.#record, daemonPid });
     if (report.isOutdated) return;
-    const { pid, evidence, isProbed, listenProblem } = report;
+    const { pid, evidence, isProbed, listenProblem, listenAdvice } = report;
     const isGivenUpAnew = evidence.pm2 === 'gave_up' && this.#lastCheck?.report.evidence.pm2 !== 'gave_up';
     this.#lastCheck = result;
     if (isProbed && evidence.upstream === 'ok') this.#upstreamOkAt = endedAt;
@@ -231,7 +231,8 @@ export class ProxyMonitor {
       // The check is left out then: it would count the same end once more.
       if (!isEndExplained(evidence.pm2)) return this.#apply({ kind: 'crash', at: processEndedAt });
     }
-    await this.#apply({ kind: 'check', at: endedAt, pid, evidence, isProbed, listenProblem });
+    const event = { at: endedAt, pid, evidence, isProbed, listenProblem, listenAdvice };
+    await this.#apply({ kind: 'check', ...event });
   };
 
   /** Leaves the end of a process, which may be a crash, to the first check that can know. */

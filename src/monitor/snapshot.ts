@@ -72,6 +72,7 @@ export const describeProxy = (
     refusals: refusalsOf(report),
     checkMs: checkReport?.probeMs ?? null,
     listenProblem: checkReport?.listenProblem ?? null,
+    listenAdvice: checkReport?.listenAdvice ?? null,
     portOwner: portOwnerOf(checkReport),
     sharesPort: sharesPort(proxy.listen, proxy.upstream),
     urls: urlsOf(
@@ -106,6 +107,7 @@ export const alertViewOf = (
   detail: health.cause === null ? null : detailOf(health.cause, checkReport, ending),
   portOwner: portOwnerOf(checkReport),
   sharesPort: sharesPort(listen, upstream),
+  listenAdvice: checkReport?.listenAdvice ?? null,
   supervisionCure,
   limits: Object.fromEntries(
     health.warnings.flatMap((cause) => {

@@ -144,8 +144,10 @@ const formatListen = ({ listen }: ProxyStatus): string => {
 };
 
 /** The addresses that are missing of a port; where they are its cause, the explanation has them. */
-const renderListenProblem = ({ cause, listenProblem }: ProxyStatus): string[] =>
-  listenProblem && !(cause && isListenFault(cause)) ? [`    ! ${listenProblem}`] : [];
+const renderListenProblem = ({ cause, listenProblem, listenAdvice }: ProxyStatus): string[] =>
+  listenProblem && !(cause && isListenFault(cause))
+    ? [`    ! ${listenProblem}${listenAdvice ? `. ${listenAdvice}` : ''}`]
+    : [];
 
 /** "DOWN (hung)" */
 const describeState = (proxy: ProxyStatus): string => {
@@ -241,14 +243,22 @@ const renderIncident = (
 
 /** The cause and the next step in plain words; undefined when there is nothing to explain. */
 const explanationOf = (proxy: ProxyStatus, supervisionCure: string | null): string | undefined => {
-  const { state, cause, detail, portOwner, sharesPort, name, upstream, port, pm2 } = proxy;
+  const { state, cause, detail, portOwner, listenAdvice, sharesPort, name, upstream, port, pm2 } = proxy;
   if (state === 'stopped')
     return `start it again with: ${pm2 === 'stopped' ? pm2Command('start', name) : 'npm start'}`;
   const place = port === null ? 'the socket' : `port ${port}`;
   if (isUnmanaged(proxy) && supervisionCure === null)
     return 'it does not run, and PM2 does not have it: npm start';
   if (cause === null) return undefined;
-  const explanation = explainCause(cause, { name, upstream, place, portOwner, sharesPort, supervisionCure });
+  const explanation = explainCause(cause, {
+    name,
+    upstream,
+    place,
+    portOwner,
+    sharesPort,
+    listenAdvice,
+    supervisionCure,
+  });
   const reason = explanation.detail === 'separate' ? explanation.what : describeReason(explanation, detail);
   return [reason, explanation.next].filter((part) => part !== null).join('. ');
 };

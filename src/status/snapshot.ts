@@ -129,6 +129,8 @@ export interface ProxyStatus {
   readonly checkMs: number | null;
   /** The addresses that the proxy does not have, why and whose they are, and those that it serves; null when it has all. */
   readonly listenProblem: string | null;
+  /** What to do about those that the system refuses; null when nothing is known that would help. */
+  readonly listenAdvice: string | null;
   /** The process that holds the port, when it is not the proxy. */
   readonly portOwner: string | null;
   /** True when the proxy listens on the port that its upstream has on loopback. */

@@ -297,7 +297,8 @@ describe('a separate installation', { concurrency: 3 }, () => {
     sandbox.configure([{ listen: `192.0.2.1:${port}`, upstream: `127.0.0.1:${upstream.port}` }]);
     await sandbox.pm2('start', ECOSYSTEM);
     const { pid, cause, detail } = await sandbox.proxyUntil(port, ({ state }) => state === 'down');
-    const reason = `192.0.2.1:${port} is not an address of this machine (EADDRNOTAVAIL): see ip addr, or correct "listen"`;
+    const reason = `192.0.2.1:${port} is not an address of this machine (EADDRNOTAVAIL)`;
+    const cure = 'See ip addr, or correct "listen"';
     assert.deepEqual([cause, detail], ['not_listening', reason]);
     await sandbox.checks(30);
     const later = await sandbox.proxyUntil(port, () => true);
@@ -305,8 +306,11 @@ describe('a separate installation', { concurrency: 3 }, () => {
     assert.deepEqual([later.incidents.length, later.incidents[0]?.actions], [1, []]);
     await sandbox.logUntil('proxy-monitor', /ALERT/);
     const log = sandbox.log('proxy-monitor');
-    assert.ok(log.includes(`Proxy for port ${port} is not listening (failure #1): ${reason}`), log);
-    assert.ok((await sandbox.steadyport('status')).stdout.replace(/\s+/g, ' ').includes(reason));
+    assert.ok(log.includes(`Proxy for port ${port} is not listening (failure #1): ${reason}. ${cure}`), log);
+    assert.equal(log.split(cure).length, 2, log);
+    assert.ok(
+      (await sandbox.steadyport('status')).stdout.replace(/\s+/g, ' ').includes(`${reason}. ${cure}. The`),
+    );
   });
 
   test('counts no failure for an optional upstream that is off', async (t) => {

@@ -21,6 +21,8 @@ export interface ProxyView {
   readonly portOwner: string | null;
   /** True when the proxy listens on the port that its upstream has on loopback. */
   readonly sharesPort: boolean;
+  /** What to do about addresses that the system refuses; null when nothing is known that would help. */
+  readonly listenAdvice: string | null;
   /** What makes PM2 restart again what has died; null while it does. */
   readonly supervisionCure: string | null;
   /** The limits that only warn and are exceeded: a text for each cause. */

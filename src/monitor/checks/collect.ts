@@ -14,7 +14,7 @@ import type { Address } from '../../lib/address.ts';
 import type { Pm2App } from '../../pm2/client.ts';
 import type { ProxyReport } from '../../proxy/report.ts';
 import { readProcessState } from '../../system/proc/process-state.ts';
-import { describeListenProblem, listeningState } from './listening.ts';
+import { adviseOnRefusals, describeListenProblem, listeningState } from './listening.ts';
 import { type CheckMode, createProxyChecks, type ProxyChecks } from './proxy.ts';
 import { createResourceSampler } from './resources.ts';
 import { createUpstreamCheck } from './upstream.ts';
@@ -37,6 +37,8 @@ export interface CheckReport {
   readonly detail: string | null;
   /** Why the proxy does not have all its addresses; null when it has them, or that is not known. */
   readonly listenProblem: string | null;
+  /** What to do about that; null when nothing is known that would help. */
+  readonly listenAdvice: string | null;
   /** The text of how far the limit of the cause is exceeded; null for a cause without a limit. */
   explain(cause: Cause): string | null;
   /** The address whose accepting was checked; null when none was. */
@@ -127,6 +129,7 @@ export const createEvidenceCollector = (
         resourceSample: sampler.latest(),
         detail: acceptResult.detail ?? upstreamResult.detail,
         listenProblem: proxyReport && describeListenProblem(proxyReport),
+        listenAdvice: proxyReport && adviseOnRefusals(proxyReport),
         explain: (cause) => describeUsage(cause, usage, proxy.limits),
         checkedAddress: acceptResult.address,
       };

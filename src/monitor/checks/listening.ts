@@ -27,10 +27,7 @@ const SHORTAGES: readonly string[] = ['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS'];
 const isDenied = ({ state, code }: Binding): boolean =>
   state === 'failed' && code !== null && !SHORTAGES.includes(code);
 
-/**
- * The addresses that the proxy does not have, each with the reason and the cure, and those that it serves nevertheless; null when
- * it has all that it needs.
- */
+/** The addresses that the proxy does not have, each with the reason, and those that it serves nevertheless; null when it has all that it needs. */
 export const describeListenProblem = ({ bindings }: ProxyReport): string | null => {
   const problems = bindings.flatMap((binding) => {
     if (binding.state === 'failed') return [describeRefusal(binding)];
@@ -46,17 +43,32 @@ export const describeListenProblem = ({ bindings }: ProxyReport): string | null 
 /** Ports below this need a privilege, unless net.ipv4.ip_unprivileged_port_start says otherwise (ip(7)). */
 const FIRST_UNPRIVILEGED_PORT = 1_024;
 
-const describeRefusal = ({ address, host, port, code }: Binding): string => {
-  if (code === 'EADDRNOTAVAIL')
-    return `${address} is not an address of this machine (${code}): see ip addr, or correct "listen"`;
+const describeRefusal = (binding: Binding): string => {
+  const { address, code } = binding;
+  if (code === 'EADDRNOTAVAIL') return `${address} is not an address of this machine (${code})`;
   if (code !== 'EACCES') return `${address} cannot be bound (${code})`;
-  if (isUnixSocket({ host, port })) return `${address} may not be made in its folder (${code})`;
-  return port < FIRST_UNPRIVILEGED_PORT
-    ? `${address} needs a privilege (${code}): take another port, or allow this one with ` +
-        `sudo sysctl net.ipv4.ip_unprivileged_port_start=${port}, or with ` +
-        `sudo setcap 'cap_net_bind_service=+ep' $(readlink -f $(which node))`
-    : `${address} is not permitted (${code})`;
+  if (isUnixSocket(binding)) return `${address} may not be made in its folder (${code})`;
+  return `${address} ${needsPrivilege(binding) ? 'needs a privilege' : 'is not permitted'} (${code})`;
 };
+
+/** What to do about the addresses that the system refuses, each advice once; null when nothing is known that would help. */
+export const adviseOnRefusals = ({ bindings }: ProxyReport): string | null => {
+  const refused = bindings.filter(({ state }) => state === 'failed');
+  const advice = new Set(refused.map(adviceOf).filter((text) => text !== null));
+  return advice.size === 0 ? null : [...advice].join('. ');
+};
+
+const adviceOf = (binding: Binding): string | null => {
+  if (binding.code === 'EADDRNOTAVAIL') return 'See ip addr, or correct "listen"';
+  if (!needsPrivilege(binding)) return null;
+  return (
+    `Take another port, or allow this one with sudo sysctl net.ipv4.ip_unprivileged_port_start=${binding.port}, ` +
+    "or with sudo setcap 'cap_net_bind_service=+ep' $(readlink -f $(which node))"
+  );
+};
+
+const needsPrivilege = (binding: Binding): boolean =>
+  binding.code === 'EACCES' && !isUnixSocket(binding) && binding.port < FIRST_UNPRIVILEGED_PORT;
 
 /**
  * The number of connections that wait to be accepted; NaN without /proc.

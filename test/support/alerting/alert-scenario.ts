@@ -33,6 +33,7 @@ export const proxyViewOf = (health: Health, port = 6274): ProxyView => ({
   detail: null,
   portOwner: null,
   sharesPort: true,
+  listenAdvice: null,
   supervisionCure: null,
   limits: {},
 });

@@ -69,6 +69,7 @@ export const proxyStatus = (change: Partial<ProxyStatus>): ProxyStatus => {
     refusals: { byReason: {}, lastNotAllowed: null },
     checkMs: null,
     listenProblem: null,
+    listenAdvice: null,
     portOwner: null,
     sharesPort: true,
     urls: [`http://10.0.0.5:${port}`],

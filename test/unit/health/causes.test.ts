@@ -130,6 +130,15 @@ describe('an advice', () => {
     }
   });
 
+  test('on addresses that the system refuses is what to do about them', () => {
+    const advice = { ...SUBJECT, listenAdvice: 'Take another port' };
+    assert.match(
+      adviceFor('not_listening', advice),
+      /\|Take another port\. The proxy tries again every 2 s$/,
+    );
+    assert.match(adviceFor('port_in_use', advice), /\|Stop that process.*\. Take another port$/);
+  });
+
   test('on a port in use names the process that has it', () => {
     const advice = adviceFor('port_in_use', { ...SUBJECT, portOwner: 'pid 42 (vite)' });
     assert.match(advice, /^port 6274 is held by pid 42 \(vite\)\|/);

@@ -39,6 +39,7 @@ describe('a proxy that the system refuses its addresses', () => {
         evidence: { ...WELL, listening: 'denied' },
         isProbed: true,
         listenProblem,
+        listenAdvice: 'Take another port',
       }),
     );
 
@@ -56,7 +57,7 @@ describe('a proxy that the system refuses its addresses', () => {
     const scenario = startScenario();
     const lines = [10_000, 10_250, 10_500].flatMap((at) => checkDenied(scenario, at));
     assert.deepEqual(lines, [
-      `⚠️  Proxy for port 6274 is not listening (failure #1): ${listenProblem}`,
+      `⚠️  Proxy for port 6274 is not listening (failure #1): ${listenProblem}. Take another port`,
       `⚠️  Proxy for port 6274 is not listening (failure #2): ${listenProblem}`,
       `⚠️  Proxy for port 6274 is not listening (failure #3): ${listenProblem}`,
       '🚨 ALERT: Proxy for port 6274 is not listening: 3 failures since it was last healthy',

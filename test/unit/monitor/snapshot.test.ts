@@ -52,6 +52,7 @@ const REPORT: CheckReport = {
   probeMs: 3,
   detail: 'said by a check',
   listenProblem: '192.0.2.7:6274 is held by pid 9',
+  listenAdvice: null,
   checkedAddress: { host: '192.0.2.8', port: 6274 },
 };
 

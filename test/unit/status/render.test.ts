@@ -207,6 +207,8 @@ test('an address that is missing has a line with its holder, beside any other ca
       .filter((line) => line.includes('pid 9'));
   assert.deepEqual(lineOf({}), [`    ! ${listenProblem}`]);
   assert.deepEqual(lineOf({ state: 'down', cause: 'hung' }), [`    ! ${listenProblem}`]);
+  const listenAdvice = 'See ip addr';
+  assert.deepEqual(lineOf({ listenAdvice }), [`    ! ${listenProblem}. ${listenAdvice}`]);
   const partly = { state: 'degraded', cause: 'port_in_use', detail: listenProblem } as const;
   assert.equal(lineOf(partly).length, 1);
   assert.ok(lineOf(partly)[0]?.startsWith(`    → ${listenProblem}. Stop that process`));

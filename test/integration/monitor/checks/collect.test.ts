@@ -317,7 +317,7 @@ type FakeReport = NonNullable<Parameters<typeof fakeProxy>[1]>['bindings'] & obj
 
 describe('an address that a proxy does not have is named with the reason and the cure', { skip }, () => {
   const owner = { pid: 9, command: 'python3 -m http.server', uid: 0 };
-  const problems: readonly (readonly [FakeReport[number], RegExp | null])[] = [
+  const problems: readonly (readonly [FakeReport[number], RegExp | null, advice?: RegExp])[] = [
     [bindingAt(81), null],
     [bindingAt(81, 'not_needed'), null],
     [bindingAt(6274, 'in_use'), /^127\.0\.0\.1:6274 is held by another process$/],
@@ -327,24 +327,43 @@ describe('an address that a proxy does not have is named with the reason and the
     ],
     [
       denied(81, 'EACCES'),
-      /^127\.0\.0\.1:81 needs a privilege \(EACCES\): .*another port.*ip_unprivileged_port_start=81.* setcap 'cap_net_bind/,
+      /^127\.0\.0\.1:81 needs a privilege \(EACCES\)$/,
+      /another port.*ip_unprivileged_port_start=81.* setcap 'cap_net_bind/,
     ],
     [denied(6274, 'EACCES'), /^127\.0\.0\.1:6274 is not permitted \(EACCES\)$/],
     [
       { ...denied(0, 'EACCES'), host: '/run/app.sock', address: 'unix:/run/app.sock' },
       /^unix:\/run\/app\.sock may not be made in its folder \(EACCES\)$/,
     ],
-    [denied(6274, 'EADDRNOTAVAIL'), /^127\.0\.0\.1:6274 is not an address of this machine .*: see ip addr/],
+    [
+      denied(6274, 'EADDRNOTAVAIL'),
+      /^127\.0\.0\.1:6274 is not an address of this machine \(EADDRNOTAVAIL\)$/,
+      /^See ip addr, or correct "listen"$/,
+    ],
     [denied(6274, 'EAFNOSUPPORT'), /^127\.0\.0\.1:6274 cannot be bound \(EAFNOSUPPORT\)$/],
   ];
-  for (const [binding, expected] of problems)
+  for (const [binding, expected, advice] of problems)
     test(`${binding.state} ${binding.port} ${binding.code ?? ''} ${binding.portOwner?.command ?? ''}`, async (t) => {
       const proxy = await fakeProxy(t, { bindings: [binding] });
       const { check } = rig(t, proxy.socket, await freePort());
-      const { listenProblem } = await check();
+      const { listenProblem, listenAdvice } = await check();
       if (expected === null) assert.equal(listenProblem, null);
       else assert.match(listenProblem ?? '', expected);
+      if (advice === undefined) assert.equal(listenAdvice, null);
+      else assert.match(listenAdvice ?? '', advice);
     });
+
+  test('and the cure is there once for two addresses', async (t) => {
+    const bindings = [denied(81, 'EACCES'), { ...denied(81, 'EACCES'), host: '::1', address: '[::1]:81' }];
+    const proxy = await fakeProxy(t, { bindings });
+    const { check } = rig(t, proxy.socket, await freePort());
+    const { listenProblem, listenAdvice } = await check();
+    assert.equal(
+      listenProblem,
+      '127.0.0.1:81 needs a privilege (EACCES); [::1]:81 needs a privilege (EACCES)',
+    );
+    assert.equal(listenAdvice?.match(/sysctl/g)?.length, 1);
+  });
 
   test('and beside those that it serves', async (t) => {
     const bindings = [
