@@ -132,7 +132,7 @@ export const problemNotification = (
 export const solvedNotification = (announced: Notification, now: number): Notification => ({
   ...createNotification({ ...MONITOR, host: announced.host }, 'solved', 'info', null, announced.startedAt),
   endedAt: now,
-  summary: `It is over after ${formatDuration(Math.max(0, now - announced.startedAt))}: ${announced.summary}`,
+  summary: `Over after ${formatDuration(Math.max(0, now - announced.startedAt))}. The problem was: ${announced.summary}`,
 });
 
 const MONITOR = { name: MONITOR_APP, label: 'steadyport' };

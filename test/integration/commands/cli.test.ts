@@ -258,7 +258,7 @@ describe('a wrong setting exits with 2 and without a stack trace', { concurrency
     [
       'a config that is not there',
       { ...ENV, STEADYPORT_CONFIG: '/nowhere.json' },
-      /^steadyport: \/nowhere\.json\n {2}the config file is .*\n$/,
+      /^steadyport: \/nowhere\.json\n {2}expected a config file here.*\n$/,
     ],
   ];
   for (const [name, env, message] of table)

@@ -38,7 +38,7 @@ describe('a config file that is no JSON is refused with the place of the mistake
   for (const { name, text, error } of NOT_JSON)
     test(name, () => {
       const path = writeConfig(text);
-      const message = `${path}\n  the config file is "${path}": ${error}`;
+      const message = `${path}\n  ${error}`;
       assert.throws(() => requireConfig(path), { name: 'UsageError', message });
     });
 });

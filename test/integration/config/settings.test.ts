@@ -207,11 +207,11 @@ describe('a file that cannot be read is the mistake of whoever named it', () => 
   const table: readonly [path: string, message: string][] = [
     [
       missing,
-      `${missing}\n  the config file is "${missing}": expected a config file here; see docs/configuration.md, or set STEADYPORT_CONFIG`,
+      `${missing}\n  expected a config file here; see docs/configuration.md, or set STEADYPORT_CONFIG`,
     ],
     [
       join(folder, 'sub'),
-      `${folder}/sub\n  the config file is "${folder}/sub": expected a file that can be read; EISDIR: illegal operation on a directory, read`,
+      `${folder}/sub\n  expected a file that can be read; EISDIR: illegal operation on a directory, read`,
     ],
     [
       join(folder, 'sub', 'x.json'),

@@ -160,7 +160,7 @@ describe('what is announced', () => {
         [problem?.summary, problem?.reason, problem?.nextStep],
         ['The disk is full', '/home/a: ENOSPC', 'make room there'],
       );
-      assert.match(solved?.summary ?? '', /^It is over after \d.*: The disk is full$/);
+      assert.match(solved?.summary ?? '', /^Over after \d[^:]*\. The problem was: The disk is full$/);
       assert.equal(solved?.startedAt, problem?.startedAt);
     });
 
