@@ -29,6 +29,8 @@ export const makeBuildOptions = (outdir = 'dist') => ({
     cli: 'src/cli.ts',
     'pm2/ecosystem': 'src/pm2/ecosystem.ts',
     ...Object.fromEntries(listCommands().map((name) => [name, `src/${name}.ts`])),
+    // For scripts/demo.js.
+    'system/lock': 'src/system/lock.ts',
     // The worker lies beside the commands that start it.
     'commands/run/worker': 'src/proxy/kernel/thread/worker.ts',
   },

@@ -1,8 +1,8 @@
 // `npm run demo [-- --inspector | --stop | COMMAND …]` shows steadyport at work, in a PM2_HOME and a STEADYPORT_HOME of its
 // own. COMMAND is one of steadyport's or `pm2`, and runs against the demo.
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { networkInterfaces, tmpdir, userInfo } from 'node:os';
@@ -13,7 +13,11 @@ import { fileURLToPath } from 'node:url';
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const FOLDER = join(tmpdir(), `steadyport-demo-${userInfo().uid}`);
 const CLI = join(ROOT, 'dist', 'cli.js');
-const PM2 = createRequire(import.meta.url).resolve('pm2/bin/pm2');
+const require = createRequire(import.meta.url);
+const PM2 = require.resolve('pm2/bin/pm2');
+const { findLockHolder, takeLock } = require('../dist/system/lock.js');
+/** Beside the folder, which each start removes. */
+const LOCK = `${FOLDER}.lock`;
 const INSPECTOR = '@modelcontextprotocol/inspector@1.0.3';
 const ENV = {
   ...process.env,
@@ -27,8 +31,18 @@ const TIMEOUT_MS = 60_000;
 const HTTP = '127.0.0.1:6270';
 
 const print = (text) => process.stdout.write(`${text}\n`);
-const pm2 = (...args) =>
-  execFileSync(process.execPath, [PM2, ...args], { env: ENV, stdio: ['ignore', 'pipe', 'inherit'] });
+/** Runs PM2's command line against the demo. What it prints matters only when it fails. */
+const pm2 = (args, env = ENV) => {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [PM2, ...args], {
+    env,
+    encoding: 'utf8',
+    timeout: TIMEOUT_MS,
+    killSignal: 'SIGKILL',
+  });
+  if (status === 0) return;
+  const problem = status === null ? `had not ended after ${TIMEOUT_MS / 1_000} s` : 'failed';
+  exit(1, `"pm2 ${args[0]}" ${problem}; npm run demo -- --stop ends the demo\n${stdout}${stderr}`);
+};
 const steadyport = (...args) => spawnSync(process.execPath, [CLI, ...args], { env: ENV, encoding: 'utf8' });
 const status = () => JSON.parse(steadyport('status', '--json').stdout);
 
@@ -37,16 +51,17 @@ const main = async ([option, ...rest]) => {
   if (option !== undefined && !option.startsWith('-')) return runInDemo(option, rest);
   if (option !== undefined && !['--stop', '--inspector'].includes(option))
     exit(2, `unknown option "${option}"; there is: --inspector, --stop, or a command such as status`);
+  holdLock();
   if (option !== '--stop' && isRunning())
     print('A demo runs already. It is ended, and a new one takes its place.\n');
-  stop();
+  await stop();
   if (option === '--stop') return print('The demo is stopped; nothing of it is left.');
   mkdirSync(FOLDER, { recursive: true, mode: 0o700 });
   const application = option === '--inspector' ? 'mcp-inspector' : 'demo-upstream';
   const proxies = option === '--inspector' ? startInspector(application) : await startUpstream(application);
   writeFileSync(ENV.STEADYPORT_CONFIG, JSON.stringify({ proxies, monitor: { http: HTTP } }, null, 2));
   print('\nPM2 starts the forwarders and the monitor.');
-  pm2('start', join(ROOT, 'ecosystem.config.js'));
+  pm2(['start', join(ROOT, 'ecosystem.config.js')]);
   await waitUntilAllUp();
   print(`\n${steadyport('status').stdout}`);
   const downtimeMs = await killFirstProxy();
@@ -103,16 +118,54 @@ const isRunning = () => existsSync(ENV.STEADYPORT_CONFIG);
 
 const pidFileOf = ({ id }) => join(ENV.STEADYPORT_HOME, 'ports', id, 'pid');
 
+/** Keeps every other start and stop of the demo away until this process ends. */
+const holdLock = () => {
+  const release = takeLock(LOCK);
+  if (release === undefined)
+    exit(1, `another one is being started or stopped (pid ${findLockHolder(LOCK)}); wait until that is done`);
+  process.once('exit', release);
+};
+
 /** Ends the demo's PM2 daemon with all its apps, which it finds by the demo's PM2_HOME, and removes the demo's folder. */
-const stop = () => {
-  spawnSync(process.execPath, [PM2, 'kill'], { env: ENV, stdio: 'ignore' });
+const stop = async () => {
+  if (existsSync(ENV.PM2_HOME))
+    spawnSync(process.execPath, [PM2, 'kill'], {
+      env: ENV,
+      stdio: 'ignore',
+      timeout: TIMEOUT_MS,
+      killSignal: 'SIGKILL',
+    });
+  // A daemon that has lost its socket cannot be reached; on SIGTERM it does the same (lib/Daemon.js of PM2).
+  for (const pid of listDaemons()) process.kill(Number(pid), 'SIGTERM');
+  for (const giveUpAt = Date.now() + TIMEOUT_MS; listDaemons().length > 0; await sleep(50))
+    if (Date.now() > giveUpAt)
+      exit(1, `its PM2 daemon does not end: kill -9 ${listDaemons().join(' ')}, and then the same again`);
   rmSync(FOLDER, { recursive: true, force: true });
+};
+
+/** The pids of the demo's PM2 daemons; none without /proc. The title shows a daemon, and the system may have cut its end. */
+const listDaemons = () =>
+  readProc('self', 'cmdline') === ''
+    ? []
+    : readdirSync('/proc').filter(
+        (pid) =>
+          /^PM2 v\S+: God Daemon/.test(readProc(pid, 'cmdline')) &&
+          readProc(pid, 'environ').split('\0').includes(`PM2_HOME=${ENV.PM2_HOME}`),
+      );
+
+/** The text of a process's file in /proc; empty when it cannot be read. */
+const readProc = (pid, name) => {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, 'utf8');
+  } catch {
+    return '';
+  }
 };
 
 /** Starts a small web application on two free ports of localhost only. @returns a proxy of the config for each */
 const startUpstream = async (name) => {
   const ports = [await freePort(), await freePort()];
-  pm2('start', fileURLToPath(import.meta.url), '--name', name, '--', '--serve', ...ports.map(String));
+  pm2(['start', fileURLToPath(import.meta.url), '--name', name, '--', '--serve', ...ports.map(String)]);
   print(
     `An application listens on localhost only: ${ports.map((port) => `127.0.0.1:${port}`).join(' and ')}`,
   );
@@ -139,8 +192,7 @@ const startInspector = (name) => {
     MCP_PROXY_AUTH_TOKEN: token,
     ALLOWED_ORIGINS: hosts.map((host) => `http://${host}:6274`).join(','),
   };
-  const args = ['start', 'npx', '--name', name, '--', '--yes', INSPECTOR];
-  execFileSync(process.execPath, [PM2, ...args], { env, stdio: ['ignore', 'ignore', 'inherit'] });
+  pm2(['start', 'npx', '--name', name, '--', '--yes', INSPECTOR], env);
   print(`The MCP Inspector (${INSPECTOR}) starts on localhost:6274 and :6277. Open it at:`);
   for (const host of hosts.slice(1)) print(`  http://${host}:6274/?MCP_PROXY_AUTH_TOKEN=${token}`);
   return [
@@ -166,7 +218,7 @@ const waitUntilAllUp = async () => {
     if (monitor && proxies.every(({ state }) => state === 'up')) return;
   }
   print(steadyport('status').stdout);
-  throw new Error(`not everything is up after ${TIMEOUT_MS / 1000} s; npm run demo -- --stop ends it`);
+  exit(1, `not everything is up after ${TIMEOUT_MS / 1_000} s; npm run demo -- --stop ends it`);
 };
 
 /** Kills the first proxy. @returns the milliseconds from the SIGKILL to the next answer on its port */
@@ -178,7 +230,7 @@ const killFirstProxy = async () => {
   const startedAt = performance.now();
   while (!(await answers(host, port))) {
     if (performance.now() - startedAt > TIMEOUT_MS)
-      throw new Error(`port ${port} did not come back; npm run demo -- --stop ends it`);
+      exit(1, `port ${port} did not come back; npm run demo -- --stop ends it`);
     await sleep(10);
   }
   const downtimeMs = Math.round(performance.now() - startedAt);

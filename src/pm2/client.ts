@@ -72,18 +72,33 @@ export interface Pm2CommandResult {
 /** PM2 failed at what a command needs of it. */
 export class Pm2Failure extends Error {}
 
-/** Runs the command line of the PM2 that this project depends on. Rejects when it cannot be started. */
-export const runPm2Command = (args: readonly string[]): Promise<Pm2CommandResult> =>
+/** PM2's command line waits for its daemon without an end. On a busy machine a start of many apps takes tens of seconds. */
+const COMMAND_TIMEOUT_MS = 120_000;
+
+/**
+ * Runs the command line of the PM2 that this project depends on. Rejects when it cannot be started.
+ * @param timeoutMs when it is killed; its exit code is then 1, and its output says so. Default: COMMAND_TIMEOUT_MS
+ */
+export const runPm2Command = (
+  args: readonly string[],
+  timeoutMs = COMMAND_TIMEOUT_MS,
+): Promise<Pm2CommandResult> =>
   new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [require.resolve('pm2/bin/pm2'), ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: timeoutMs,
+      killSignal: 'SIGKILL',
     });
     let output = '';
     for (const stream of [child.stdout, child.stderr])
       stream.setEncoding('utf8').on('data', (text: string) => {
         output += text;
       });
-    child.once('error', reject).once('close', (code) => resolve({ exitCode: code ?? 1, output }));
+    child.once('error', reject).once('close', (code) => {
+      if (child.killed)
+        output += `steadyport: "pm2 ${args[0]}" had not ended after ${timeoutMs / 1_000} s, and was killed; see pm2.log in PM2_HOME\n`;
+      resolve({ exitCode: code ?? 1, output });
+    });
   });
 
 const LIST_TIMEOUT_MS = 2_000;

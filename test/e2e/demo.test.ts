@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import { type TestContext, test } from 'node:test';
+import { readInteger } from '../../src/system/files.ts';
+import { takeLock } from '../../src/system/lock.ts';
+import { isAlive } from '../../src/system/proc/procfs.ts';
 import { createMonitorClient } from '../support/pm2/monitor-client.ts';
 import { tempFolder } from '../support/temp-dir.ts';
 
@@ -35,11 +39,11 @@ const startDemo = async (t: TestContext) => {
     commands.find(({ text }) => text.includes(word))?.line ?? assert.fail(`no command for "${word}"`);
   const [demoFolder = ''] = readdirSync(folder).filter((name) => name.startsWith('steadyport-demo'));
   const monitor = createMonitorClient(`${folder}/${demoFolder}/home`);
-  return { folder, env, run, commands, find, monitor };
+  return { folder, demoFolder, env, run, commands, find, monitor };
 };
 
 test('the demo shows a recovery, and each command that it prints does what it says', async (t) => {
-  const { folder, env, run, commands, find, monitor } = await startDemo(t);
+  const { folder, demoFolder, env, run, commands, find, monitor } = await startDemo(t);
   const { proxies } = (await monitor.ask()) ?? assert.fail('no monitor answers');
   const [{ id, pid } = assert.fail('no proxy')] = proxies;
   const isUp = ({ state }: { state: string }): boolean => state === 'up';
@@ -64,15 +68,35 @@ test('the demo shows a recovery, and each command that it prints does what it sa
   await monitor.proxyUntil(id, isUp);
 
   assert.match((await run('npm run demo')).output, /^A demo runs already\. It is ended, and a new one/m);
+  // A daemon whose socket was removed cannot be asked to end.
+  const daemon = readInteger(`${folder}/${demoFolder}/pm2/pm2.pid`) ?? assert.fail('no daemon');
+  rmSync(`${folder}/${demoFolder}/pm2/rpc.sock`);
   const end = await run(find('end it'));
   assert.deepEqual([end.code, commands.length], [0, http ? 10 : 9], end.output);
   assert.deepEqual(
     readdirSync(folder).filter((name) => name.startsWith('steadyport-demo')),
     [],
   );
+  assert.equal(isAlive(daemon), false);
   const none = await run('npm run demo -- status');
   assert.equal(none.code, 2);
   assert.match(none.output, /^demo: it does not run; start it with: npm run demo$/m);
+});
+
+test('while the demo is started or stopped, another start and stop of it do nothing', async (t) => {
+  const folder = tempFolder();
+  const path = `${folder}/steadyport-demo-${userInfo().uid}.lock`;
+  t.after(takeLock(path) ?? assert.fail('no lock'));
+  const env = { PATH: process.env['PATH'], HOME: folder, TMPDIR: folder };
+  const refusal = new RegExp(
+    `^demo: another one is being started or stopped \\(pid ${process.pid}\\); wait until that is done$`,
+    'm',
+  );
+  for (const command of ['npm run demo', 'npm run demo -- --stop']) {
+    const { code, output } = await runShell(command, env);
+    assert.equal(code, 1, output);
+    assert.match(output, refusal);
+  }
 });
 
 /** Runs a command that goes on, until it has printed the status twice. */

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { HAS_PROCFS } from '../../src/system/proc/procfs.ts';
+import { HAS_PROCFS, listProcFolder, readProcFile } from '../../src/system/proc/procfs.ts';
 import { type Outcome, openPm2Sandbox, openUpstream, type Pm2Sandbox } from '../support/pm2/pm2-sandbox.ts';
 import { freePort } from '../support/proxy/proxy-harness.ts';
+import { needs } from '../support/requirements.ts';
 
 /** One proxy with an upstream, and one without. */
 const rig = async (t: TestContext) => {
@@ -54,6 +55,30 @@ test('start says what works and where, and what does not and why, and an upstrea
   assert.match(third.stdout, new RegExp(`^Taken out .*\nStarting: tcp-proxy-${served}\n`));
   assert.deepEqual(portLines(third).slice(1), expected);
 });
+
+test('of two starts at once without a daemon one launches it, and the other finds that everything runs', {
+  skip: needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)'),
+}, async (t) => {
+  const { sandbox } = await rig(t);
+  t.after(() => {
+    for (const pid of daemonsOf(sandbox)) process.kill(pid, 'SIGKILL');
+  });
+  const outcomes = await Promise.all([sandbox.steadyport('start'), sandbox.steadyport('start')]);
+  for (const { code, stderr } of outcomes) assert.equal(code, 0, stderr);
+  const openings = outcomes.map(({ stdout }) => stdout.split(/[:;]/)[0]);
+  assert.deepEqual(openings.sort(), ['Everything runs as configured', 'Starting']);
+  assert.equal(daemonsOf(sandbox).length, 1);
+});
+
+/** The pids of the PM2 daemons of the sandbox. The title shows a daemon, and the system may have cut its end. */
+const daemonsOf = ({ env }: Pm2Sandbox): readonly number[] =>
+  listProcFolder('/proc')
+    .map(Number)
+    .filter(
+      (pid) =>
+        readProcFile(`/proc/${pid}/cmdline`)?.includes(': God Daemon (') &&
+        readProcFile(`/proc/${pid}/environ`)?.split('\0').includes(`PM2_HOME=${env['PM2_HOME']}`),
+    );
 
 test('a proxy that does not come up is a failed start, and the others are started', async (t) => {
   const { sandbox, served, other } = await rig(t);

@@ -14,6 +14,7 @@ import { renderBrief } from '../../status/render.ts';
 import { makeStateDir, requireFolder, type StateDir } from '../../system/state-dir.ts';
 import { commandLine } from '../command-line.ts';
 import { columnsOf, paint, withOwnCommands } from '../terminal.ts';
+import { runExclusively } from './exclusive.ts';
 import { withPm2Failure } from './pm2-failure.ts';
 import { hasComeUp, isAnotherMonitor, type Outcome, waitForVerdicts } from './start-outcome.ts';
 import { deleteApps } from './teardown.ts';
@@ -23,8 +24,8 @@ import { deleteApps } from './teardown.ts';
  * changed or do not run are started anew, and all others stay as they are (`pm2 start ecosystem.config.js` would restart
  * every app). It prints what works now, and what does not.
  * @returns 0 when the monitor and every proxy run. An upstream that is down, or a port that another process holds, is no
- * failed start: either may be mended in any order. 1 when one of them did not come up, or could bind no address; 4 when PM2 itself
- * failed.
+ * failed start: either may be mended in any order. 1 when one of them did not come up, or could bind no address, or when another
+ * command does not let this one begin; 4 when PM2 itself failed.
  */
 export const run = (): Promise<number> => withPm2Failure(PM2_FAILED, start);
 
@@ -33,6 +34,10 @@ const start = async (): Promise<number> => {
   for (const warning of requireSecrets(settings).warnings) warn(warning);
   requireFolder('PM2_HOME', settings.pm2Home);
   const stateDir = makeStateDir(settings.stateDir);
+  return runExclusively(settings.pm2Home, () => bringInLine(config, settings, stateDir));
+};
+
+const bringInLine = async (config: Config, settings: Settings, stateDir: StateDir): Promise<number> => {
   const apps = definePm2Apps(config, settings);
   const listedApps = await listOwnApps(settings.pm2Home, settings.configPath, START);
   const outdated = new Set(apps.filter((app) => !isCurrent(app, listedApps.get(app.name))).map(nameOf));

@@ -1,17 +1,20 @@
 import { readSettings } from '../../config/settings.ts';
 import { listOwnApps } from '../../pm2/client.ts';
 import { locateStateDir } from '../../system/state-dir.ts';
+import { runExclusively } from './exclusive.ts';
 import { stopOrphans } from './orphans.ts';
 import { withPm2Failure } from './pm2-failure.ts';
 import { deleteApps } from './teardown.ts';
 
 /**
  * `steadyport stop` stops the apps that PM2 has and the processes that have outlived their PM2 daemon.
- * @returns 1 when a process, or PM2, does not answer, otherwise 0
+ * @returns 1 when a process, or PM2, does not answer, or another command does not let this one begin, otherwise 0
  */
-export const run = (): Promise<number> => withPm2Failure(1, stop);
+export const run = (): Promise<number> =>
+  withPm2Failure(1, () => runExclusively(readSettings().pm2Home, stop));
 
-const stop = async (): Promise<number> => {
+/** The same, for a command that runs exclusively already. */
+export const stop = async (): Promise<number> => {
   const { pm2Home, configPath, stateDir: stateDirPath } = readSettings();
   const stateDir = locateStateDir(stateDirPath);
   const apps = await listOwnApps(pm2Home, configPath, 'npm stop');

@@ -11,17 +11,21 @@ import { createPm2, listOwnApps } from '../../pm2/client.ts';
 import { removeSavedApps } from '../../pm2/dump.ts';
 import { defaultLogPaths } from '../../pm2/log-paths.ts';
 import { locateStateDir, removeStateDir } from '../../system/state-dir.ts';
+import { runExclusively } from './exclusive.ts';
 import { withPm2Failure } from './pm2-failure.ts';
-import { run as stop } from './stop.ts';
+import { stop } from './stop.ts';
 
 /**
  * `steadyport uninstall` deletes the apps from PM2 and from its saved lists, and removes the state. It prints what remains.
- * @returns 1 when something could not be stopped or a saved list not changed, otherwise 0
+ * @returns 1 when something could not be stopped or a saved list not changed, or another command does not let this one begin,
+ * otherwise 0
  */
-export const run = (): Promise<number> => withPm2Failure(1, uninstall);
-
-const uninstall = async (): Promise<number> => {
+export const run = (): Promise<number> => {
   const settings = readSettings();
+  return withPm2Failure(1, () => runExclusively(settings.pm2Home, () => uninstall(settings)));
+};
+
+const uninstall = async (settings: Settings): Promise<number> => {
   const { pm2Home, stateDir, configPath } = settings;
   const listedApps = await listOwnApps(pm2Home, configPath, npmCommand('uninstall'));
   if ((await stop()) !== 0) {
