@@ -7,10 +7,11 @@ import { checkWithoutMonitor, type OfflineStatus } from '../monitor/offline-stat
 import type { EvidenceByProxy } from '../status/evidence.ts';
 import { SNAPSHOT_VERSION, type Snapshot } from '../status/snapshot.ts';
 import { locateStateDir } from '../system/state-dir.ts';
+import { isListening } from '../system/unix-socket.ts';
 
 const ANSWER_TIMEOUT_MS = 2_000;
 
-/** `none`: there is no monitor; `silent`: there is one, and it does not answer in time. */
+/** `none`: there is no monitor; `silent`: there is one, and it does not answer. */
 export type NoAnswer = 'none' | 'silent';
 
 export const isAnswer = <T extends object>(answer: T | NoAnswer): answer is T => typeof answer === 'object';
@@ -23,11 +24,9 @@ export const askMonitor = async <T extends object>(
   { stateDir }: Settings,
   ask: (client: ControlClient<MonitorProtocol>) => Promise<T>,
 ): Promise<T | NoAnswer> => {
+  const { monitorSocket } = locateStateDir(stateDir);
   try {
-    const client = await connectControl<MonitorProtocol>(
-      locateStateDir(stateDir).monitorSocket,
-      ANSWER_TIMEOUT_MS,
-    );
+    const client = await connectControl<MonitorProtocol>(monitorSocket, ANSWER_TIMEOUT_MS);
     try {
       return await ask(client);
     } finally {
@@ -35,8 +34,7 @@ export const askMonitor = async <T extends object>(
     }
   } catch (error) {
     if (isUsageError(error)) throw error;
-    // EAGAIN: so many clients wait for the monitor already that the kernel takes no more (connect(2)).
-    return ['ETIMEDOUT', 'EAGAIN'].includes((error as NodeJS.ErrnoException).code ?? '') ? 'silent' : 'none';
+    return (await isListening(monitorSocket)) ? 'silent' : 'none';
   }
 };
 

@@ -1,6 +1,7 @@
 import type { Evidence } from '../health/types.ts';
 import { isProxyReport, type ProxyReport } from '../proxy/report.ts';
 import { isOwnLimit } from '../system/own-limits.ts';
+import { isListening } from '../system/unix-socket.ts';
 import { type ConnectionEnd, type ControlClient, connectControl } from './client.ts';
 import type { ProxyProtocol } from './protocol.ts';
 
@@ -76,7 +77,7 @@ export const createHeartbeat = (
       } catch (error) {
         if (!isExplained(error)) onError(error);
         const isLate = performance.now() - startedAt > maxWaitMs + LATE_TOLERANCE_MS;
-        return { state: stateAfter(error, isLate), report: null, responseMs: null };
+        return { state: await stateAfter(error, isLate, socketPath), report: null, responseMs: null };
       }
       const report = isProxyReport(reply) ? reply : null;
       if (report) onReport(report);
@@ -103,9 +104,15 @@ export const createHeartbeat = (
 };
 
 /** The meaning of a question that failed. An error that is not explained is of the monitor, and no evidence against the proxy. */
-const stateAfter = (error: unknown, isLate: boolean): Evidence['heartbeat'] => {
+const stateAfter = async (
+  error: unknown,
+  isLate: boolean,
+  socketPath: string,
+): Promise<Evidence['heartbeat']> => {
   if (isTimeout(error)) return isLate ? 'unknown' : 'silent';
   if (ANSWER_CODES.includes(codeOf(error))) return 'ok';
+  // One that cuts its connections has too many, or ends just now.
+  if (ENDED_CODES.includes(codeOf(error)) && (await isListening(socketPath))) return 'unknown';
   return UNREACHABLE_CODES.includes(codeOf(error)) ? 'unreachable' : 'unknown';
 };
 
@@ -118,17 +125,19 @@ const isExplained = (error: unknown): boolean =>
 /** The answer is an error: the proxy answers, and nothing else is known of it. */
 const ANSWER_CODES: readonly string[] = ['ENOSYS', 'EREMOTEIO'];
 
-/** Nobody listens on the socket, or the connection has ended (connect(2), unix(7)). EAGAIN: its backlog is full. */
+/** The connection has ended without an answer (unix(7)). */
+const ENDED_CODES: readonly string[] = ['ECONNRESET', 'EPIPE'];
+
+/** Nobody listens on the socket, or the connection has ended (connect(2)). */
 const UNREACHABLE_CODES: readonly string[] = [
   'ENOENT',
   'ENOTDIR',
   'ECONNREFUSED',
-  'ECONNRESET',
-  'EPIPE',
   'ENOTSOCK',
-  'EAGAIN',
+  ...ENDED_CODES,
 ];
 
-const isTimeout = (error: unknown): boolean => codeOf(error) === 'ETIMEDOUT';
+/** EAGAIN: the proxy has accepted no client for so long that the kernel takes no more (connect(2)). */
+const isTimeout = (error: unknown): boolean => ['ETIMEDOUT', 'EAGAIN'].includes(codeOf(error));
 
 const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? '';

@@ -56,14 +56,13 @@ export const claimControlSocket = async (path: string, onTaken: () => void): Pro
 };
 
 const openControlSocket = async (path: string): Promise<ControlSocket> => {
+  /** Every client, the one that has asked nothing for the longest time first. */
   const sockets = new Set<Socket>();
+  const askers = new WeakSet<Socket>();
   let onSocket = (_: Socket): void => {};
   const listen = (): Promise<Server> =>
     listenAt(path, (socket) => {
-      if (sockets.size >= MAX_CLIENTS) {
-        socket.destroy();
-        return;
-      }
+      makeRoom(sockets, askers);
       sockets.add(socket);
       socket.on('close', () => sockets.delete(socket)).on('error', () => socket.destroy());
       onSocket(socket);
@@ -85,7 +84,11 @@ const openControlSocket = async (path: string): Promise<ControlSocket> => {
       let announcement = '';
       onSocket = (socket) => {
         if (announcement) socket.write(announcement);
-        onLine(socket, (line) => socket.write(answer(path, handlers, line)));
+        onLine(socket, (line) => {
+          askers.add(socket);
+          if (sockets.delete(socket)) sockets.add(socket);
+          socket.write(answer(path, handlers, line));
+        });
       };
       for (const socket of sockets) onSocket(socket);
       return {
@@ -108,8 +111,21 @@ const listenAt = async (path: string, onSocket: (socket: Socket) => void): Promi
   return server;
 };
 
-/** The monitor, and commands. More are refused, so that no client of the same user takes all open files. */
+/** The monitor, and commands. There are no more, so that no program of the same user takes all open files. */
 const MAX_CLIENTS = 100;
+
+/**
+ * Closes a client when there are MAX_CLIENTS, so that a new one is answered: the first that has never asked anything, or else the
+ * one that has asked nothing for the longest time. The monitor, which asks again and again, thus keeps its connection.
+ */
+const makeRoom = (clients: Set<Socket>, askers: WeakSet<Socket>): void => {
+  if (clients.size < MAX_CLIENTS) return;
+  const [idlest] = clients;
+  const leaver = [...clients].find((client) => !askers.has(client)) ?? idlest;
+  if (leaver === undefined) return;
+  clients.delete(leaver);
+  leaver.destroy();
+};
 
 const FILE_CHECK_INTERVAL_MS = 1_000;
 

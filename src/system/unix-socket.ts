@@ -55,6 +55,13 @@ export const askServed = (path: string): Promise<'yes' | 'no' | (string & {})> =
 /** True unless it is certain that no process listens on the unix socket. */
 export const isServed = async (path: string): Promise<boolean> => (await askServed(path)) !== 'no';
 
+/**
+ * True when it is certain that a process listens on the unix socket, whether or not it answers. EAGAIN: so many clients wait for it
+ * already that the kernel takes no more (connect(2)).
+ */
+export const isListening = async (path: string): Promise<boolean> =>
+  ['yes', 'EAGAIN'].includes(await askServed(path));
+
 /** True when the path is a socket file, served or stale. */
 export const isSocketFile = (path: string): boolean =>
   lstatSync(path, { throwIfNoEntry: false })?.isSocket() ?? false;

@@ -3,6 +3,7 @@ import { connectControl } from '../../ipc/client.ts';
 import type { OrphanProtocol } from '../../ipc/protocol.ts';
 import { readInteger } from '../../system/files.ts';
 import { listPortIds, type StateDir } from '../../system/state-dir.ts';
+import { isListening } from '../../system/unix-socket.ts';
 
 /** The time-out is generous, since on a busy machine an answer may take a second. */
 const ANSWER_TIMEOUT_MS = 3_000;
@@ -58,7 +59,7 @@ const stopOrphan = async (
   configPath: string,
 ): Promise<'exited' | 'silent' | 'stays' | 'none'> => {
   const client = await connectControl<OrphanProtocol>(socketPath, ANSWER_TIMEOUT_MS).catch(() => undefined);
-  if (!client) return 'none';
+  if (!client) return await silentOrNone(socketPath);
   try {
     if (!(await client.ask('leave_orphan', { configPath }, ANSWER_TIMEOUT_MS))) return 'stays';
     return await Promise.race([
@@ -66,8 +67,12 @@ const stopOrphan = async (
       sleep(EXIT_TIMEOUT_MS, 'silent' as const, { ref: false }),
     ]);
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPIPE' ? 'none' : 'silent';
+    return (error as NodeJS.ErrnoException).code === 'EPIPE' ? await silentOrNone(socketPath) : 'silent';
   } finally {
     client.close();
   }
 };
+
+/** The meaning of a connection that was refused or cut. */
+const silentOrNone = async (socketPath: string): Promise<'silent' | 'none'> =>
+  (await isListening(socketPath)) ? 'silent' : 'none';

@@ -124,6 +124,46 @@ test('a socket that somebody answers on is refused and goes on answering', async
   assert.equal(await (await open(t, path)).ask('echo', 'mine', LONG_MS), 'MINE');
 });
 
+describe('when there are as many clients as it takes, a new one is answered', () => {
+  const openMany = async (t: TestContext, path: string, count: number): Promise<ControlClient<Echo>[]> => {
+    const clients = [];
+    while (clients.length < count) clients.push(await open(t, path));
+    return clients;
+  };
+  const askAll = (clients: readonly ControlClient<Echo>[]): Promise<string[]> =>
+    Promise.all(clients.map((client) => client.ask('echo', 'b', LONG_MS)));
+
+  test('and the first that has never asked anything makes room', async (t) => {
+    const path = newPath();
+    await serve(t, path);
+    const asker = await open(t, path);
+    await asker.ask('echo', 'a', LONG_MS);
+    const [idle, ...others] = await openMany(t, path, 99);
+    const newcomer = await open(t, path);
+    assert.equal(await idle?.closed, 'unexpected');
+    const clients = [asker, ...others, newcomer];
+    assert.deepEqual(
+      await askAll(clients),
+      clients.map(() => 'B'),
+    );
+  });
+
+  test('and of those that all have asked the one that has asked nothing for the longest time makes room', async (t) => {
+    const path = newPath();
+    await serve(t, path);
+    const [first, second, ...others] = await openMany(t, path, 100);
+    assert.ok(first && second);
+    for (const client of [first, second, ...others, first]) await client.ask('echo', 'a', LONG_MS);
+    const newcomer = await open(t, path);
+    assert.equal(await second.closed, 'unexpected');
+    const clients = [first, ...others, newcomer];
+    assert.deepEqual(
+      await askAll(clients),
+      clients.map(() => 'B'),
+    );
+  });
+});
+
 test('where nobody serves, there is no such file', async () => {
   await assert.rejects(connectControl<Echo>(newPath(), LONG_MS), { code: 'ENOENT' });
 });

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { createHeartbeat } from '../../../src/ipc/heartbeat.ts';
 import { FIRST_REPORT, fakeProxy, muteProxy } from '../../support/proxy/fake-proxy.ts';
+import { needs } from '../../support/requirements.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 import { until } from '../../support/until.ts';
 
@@ -65,6 +66,31 @@ test('a control socket in place of whose folder there is a file cannot be reache
   writeFileSync(file, '');
   const { beat, close } = createHeartbeat(join(file, 'control.sock'), () => {});
   assert.deepEqual(await beat(LIMIT_MS), { state: 'unreachable', report: null, responseMs: null });
+  close();
+});
+
+test('a proxy that cuts the connection, and listens, is there, and more is not known', async (t) => {
+  const path = join(tempFolder(), 'control.sock');
+  const server = createServer((socket) => socket.destroy());
+  t.after(() => server.close());
+  await once(server.listen(path), 'listening');
+  const { beat, close } = createHeartbeat(path, () => {});
+  assert.equal((await beat(LIMIT_MS)).state, 'unknown');
+  close();
+});
+
+test('a proxy that has not accepted so many clients that the kernel takes no more is silent', {
+  skip: needs(process.platform === 'linux' ? undefined : 'needs the backlog of Linux'),
+}, async (t) => {
+  const path = join(tempFolder(), 'control.sock');
+  const server = createServer();
+  t.after(() => server.close());
+  await once(server.listen({ path, backlog: 1 }), 'listening');
+  // This process accepts none of them before the beat, which connects at once.
+  const waiting = [1, 2, 3].map(() => connect(path).on('error', () => {}));
+  t.after(() => waiting.map((socket) => socket.destroy()));
+  const { beat, close } = createHeartbeat(path, () => {});
+  assert.equal((await beat(LIMIT_MS)).state, 'silent');
   close();
 });
 
