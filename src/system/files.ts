@@ -78,5 +78,8 @@ export const readRegularFile = (path: string, maxBytes: number): string => {
 export const modifiedAt = (path: string): number | undefined =>
   statSync(path, { throwIfNoEntry: false })?.mtimeMs;
 
-/** Removes the file; a missing file is no error. */
-export const removeFile = (path: string): void => rmSync(path, { force: true });
+/**
+ * Removes the file, and a folder in its place with all that is in it: a name of ours is ours. A missing file is no error.
+ * @throws the system's error
+ */
+export const removeFile = (path: string): void => rmSync(path, { force: true, recursive: true });

@@ -114,8 +114,7 @@ const putAside = (path: string, keep: (target: string) => void): string => {
   try {
     const target = asidePath(path, new Date());
     keep(target);
-    removeOldest(dirname(path), basename(path));
-    return `The file as it was: ${target}`;
+    return [`The file as it was: ${target}`, ...removeOldest(dirname(path), basename(path))].join('. ');
   } catch (error) {
     return `The file could not be put aside: ${(error as Error).message}`;
   }
@@ -127,9 +126,20 @@ const asidePath = (path: string, now: Date): string => {
   return names.find((name) => !existsSync(name)) ?? dated;
 };
 
-const removeOldest = (folder: string, name: string): void => {
+/** @returns a sentence for each file that could not be removed; it stops no other removal */
+const removeOldest = (folder: string, name: string): readonly string[] => {
   const aside = listFiles(folder).filter((candidate) => candidate.startsWith(`${name}.bad-`));
-  for (const oldest of aside.sort().slice(0, -MAX_ASIDE)) removeFile(join(folder, oldest));
+  return aside
+    .sort()
+    .slice(0, -MAX_ASIDE)
+    .flatMap((oldest) => {
+      try {
+        removeFile(join(folder, oldest));
+        return [];
+      } catch (error) {
+        return [`An older one could not be removed: ${(error as Error).message}`];
+      }
+    });
 };
 
 type Path = readonly PropertyKey[];

@@ -112,6 +112,24 @@ test('of the files that were put aside the last five are kept', () => {
   assert.deepEqual(names.slice(0, 2), ['state.json.bad-20260106T000000Z', 'state.json.bad-20260107T000000Z']);
 });
 
+test('a folder in the place of the file is put aside, and removed with what is in it when it is the oldest', () => {
+  const path = join(tempFolder(), 'state.json');
+  const folder = join(path, '..');
+  mkdirSync(path);
+  writeFileSync(join(path, 'content'), '');
+  const lines: string[] = [];
+  const open = () => openStateFile(path, FORMAT, (line) => lines.push(line));
+  open();
+  for (let day = 1; day < 7; day += 1) writeFileSync(`${path}.bad-2099010${day}T000000Z`, '');
+  writeFileSync(path, 'no JSON');
+  open();
+  assert.deepEqual(
+    readdirSync(folder).sort(),
+    [2, 3, 4, 5, 6].map((day) => `state.json.bad-2099010${day}T000000Z`),
+  );
+  for (const line of lines) assert.match(line, /The file as it was: \S+$/);
+});
+
 test('a file that cannot be put aside is said so, and does not stop the reader', () => {
   const file = fileWith({});
   const lines: string[] = [];
