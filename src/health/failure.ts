@@ -56,12 +56,12 @@ const countFailure = ({ failures, incident }: Health, { cause }: FailingVerdict)
 const updateIncident = (
   { incident, pid }: Health,
   { cause }: FailingVerdict,
-  startedAt: number,
+  now: number,
   shouldAlert: boolean,
   upstream: string,
 ): Incident => {
   const current = incident ?? {
-    startedAt,
+    startedAt: now,
     pid,
     upstream,
     actions: [],
@@ -70,6 +70,7 @@ const updateIncident = (
   };
   return {
     ...current,
+    lastFailedAt: now,
     cause,
     recoveringSince: null,
     alerted: current.alerted || shouldAlert,

@@ -40,6 +40,11 @@ export type ProxyState = (typeof PROXY_STATES)[number];
 const incidentSchema = fields({
   /** The first failure. */
   startedAt: instant,
+  /**
+   * The last failure: the outage is known to have lasted until then, also when no monitor ran after it. Null when an earlier
+   * version stored it.
+   */
+  lastFailedAt: withDefault(orNull(instant), null),
   /** The process at that time; another one at the end shows that the proxy was restarted. */
   pid: orNull(processId),
   /** The upstream at that time, since the config may be corrected before the end; null when an earlier version stored it. */
@@ -61,6 +66,8 @@ export type Incident = v.InferOutput<typeof incidentSchema>;
 
 const pastIncidentSchema = fields({
   startedAt: instant,
+  /** See {@link Incident}. */
+  lastFailedAt: withDefault(orNull(instant), null),
   endedAt: instant,
   /** The upstream at its beginning; null when an earlier version stored it. */
   upstream: withDefault(orNull(text), null),
@@ -213,9 +220,10 @@ export const onNewProcess = (previous: Health, pid: number, now: number): Health
 
 /** Moves the incident into the history. */
 export const closeIncident = (health: Health, incident: Incident, endedAt: number): Health => {
-  const { startedAt, upstream, cause, actions, alerted } = incident;
+  const { startedAt, lastFailedAt, upstream, cause, actions, alerted } = incident;
   const pastIncident: PastIncident = {
     startedAt,
+    lastFailedAt,
     endedAt,
     upstream,
     cause,

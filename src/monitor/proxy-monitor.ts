@@ -60,6 +60,8 @@ export class ProxyMonitor {
   readonly #recovery: Recovery;
   readonly #debouncer: EventDebouncer;
   readonly #schedule: Schedule;
+  /** The failures that earlier runs of the monitor have counted. */
+  readonly #failuresBefore: number;
   #record: ProxyRecord;
   #lastCheck: CheckResult | undefined;
   #lastCheckAt = Date.now();
@@ -82,6 +84,7 @@ export class ProxyMonitor {
     this.#proxy = proxy;
     this.#deps = deps;
     this.#record = deps.record ?? { health: createHealth(Date.now()), daemonPid: null };
+    this.#failuresBefore = this.#record.health.failures.total;
     this.#collector = createEvidenceCollector(proxy, deps.monitor, deps.files.socket);
     this.#checkRunner = createCheckRunner(proxy, deps, this.#collector);
     this.#recovery = createRecovery(proxy, { ...deps, relisten: this.#collector.relisten });
@@ -110,6 +113,7 @@ export class ProxyMonitor {
       this.#proxy,
       this.health(),
       this.#lastCheck?.report,
+      this.#failuresBefore,
       this.#debouncer.ending(this.health().incident),
       this.#deps.host,
       supervisionCure,

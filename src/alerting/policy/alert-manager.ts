@@ -136,8 +136,12 @@ const omitMinor = (change: ProxyChange, minSeverity: Severity): ProxyChange => (
 
 const isSilenced = ({ silenceEndsAt }: AlertState, now: number): boolean => silenceEndsAt > now;
 
+/** A port that this monitor has not checked yet keeps its announced state, also that it has none. */
 const diffProxy = (previous: AlertState, proxy: ProxyView, now: number, policy: AlertPolicy): ProxyChange => {
-  const announced = previous.proxies[proxy.name] ?? initialAnnouncements(proxy);
+  const known = previous.proxies[proxy.name] ?? null;
+  const announced = known ?? initialAnnouncements(proxy);
+  if (!proxy.isChecked)
+    return { name: proxy.name, announced, update: { ...unchanged(announced), announced: known } };
   const update = isSilenced(previous, now)
     ? unchanged(skipWhileSilenced(announced, proxy, now, policy))
     : diffAnnouncements(announced, proxy, now, policy);

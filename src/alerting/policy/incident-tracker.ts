@@ -1,3 +1,4 @@
+import type { Health, PastIncident } from '../../health/state.ts';
 import type { Cause } from '../../health/types.ts';
 import { isWithin } from '../../lib/duration.ts';
 import {
@@ -74,14 +75,35 @@ interface RuleContext {
 type ApplyRule = (update: Update, context: RuleContext) => Update;
 
 /**
+ * The incident that ended the announced outage; null when the history has none. Where the record of the port began anew in the
+ * outage, the first incident of the new one is the rest of it.
+ */
+const endOfOutage = ({ outage }: AnnouncedState, { history }: Health): PastIncident | null => {
+  if (outage === null) return null;
+  const { startedAt } = outage.notification;
+  return (
+    history.findLast((past) => past.startedAt === startedAt) ??
+    history.find((past) => past.startedAt > startedAt) ??
+    null
+  );
+};
+
+/** True while nothing shows that an outage is over: the port fails or starts, or its record has just begun anew. */
+const mayGoOn = ({ incident, state }: Health): boolean =>
+  incident !== null || state === 'starting' || state === 'down';
+
+/**
  * Announces the end of the announced outage. It is the first rule: people must hear of the end of an outage before the start of
- * the next one.
+ * the next one. An outage of which the record no longer knows anything goes on until a check is good.
  */
 const announceRecovery: ApplyRule = (update, { proxy, now }) => {
   const { outage } = update.announced;
-  const { incident, history } = proxy.health;
-  if (outage === null || incident?.startedAt === outage.notification.startedAt) return update;
-  const past = history.findLast(({ startedAt }) => startedAt === outage.notification.startedAt) ?? null;
+  if (outage === null) return update;
+  const { startedAt } = outage.notification;
+  if (proxy.health.incident?.startedAt === startedAt) return update;
+  const end = endOfOutage(update.announced, proxy.health);
+  if (end === null && mayGoOn(proxy.health)) return update;
+  const past = end && { ...end, startedAt };
   const resolved = [...update.resolved, toResolvedAlert(outage.notification, past?.endedAt ?? now)];
   const notification = recoveredNotification(asAnnounced(proxy, outage), outage.notification, past, now);
   return announce({ ...update, resolved }, notification, { outage: null });
@@ -96,10 +118,9 @@ const announcePastIncidents: ApplyRule = (update, context) => {
   const { proxy, previous, policy } = context;
   const { history, state } = proxy.health;
   const { lastHandledStartedAt } = update.announced;
+  const endOfAnnounced = endOfOutage(previous, proxy.health);
   const lastHandledIndex = history.findLastIndex(({ startedAt }) => startedAt === lastHandledStartedAt);
-  const unannounced = history
-    .slice(lastHandledIndex + 1)
-    .filter(({ startedAt }) => startedAt !== previous.outage?.notification.startedAt);
+  const unannounced = history.slice(lastHandledIndex + 1).filter((past) => past !== endOfAnnounced);
   let next: Update = {
     ...update,
     announced: {
@@ -110,7 +131,7 @@ const announcePastIncidents: ApplyRule = (update, context) => {
   for (const past of unannounced) {
     const isRestart = past.hasNewProcess && state !== 'stopped';
     if (!past.alerted && !isRestart) continue;
-    const lastedMs = past.endedAt - past.startedAt;
+    const lastedMs = (past.lastFailedAt ?? past.endedAt) - past.startedAt;
     const isLong = lastedMs >= patienceMs(proxy, past.cause, policy);
     if (isLong || isRestart) next = recordFailure(next, past, context);
     const isHeld = next.announced.flapping !== null && lastedMs < policy.flapping.afterMs;
@@ -136,9 +157,10 @@ const resolveFlapping: ApplyRule = (
   },
 ) => {
   const { flapping } = update.announced;
-  const { incident, history } = proxy.health;
-  const steadySince = incident ? incident.startedAt : history.at(-1)?.endedAt;
-  const isSteady = steadySince === undefined || !isWithin(steadySince, now, windowMs);
+  const { incident, history, firstCheckAt } = proxy.health;
+  // A record without a history has begun anew: what was before it is not known.
+  const steadySince = incident?.startedAt ?? history.at(-1)?.endedAt ?? firstCheckAt;
+  const isSteady = !isWithin(steadySince, now, windowMs);
   const isPending = incident !== null && !incident.alerted;
   if (!flapping || isPending || !isSteady) return update;
   const resolved = [...update.resolved, toResolvedAlert(flapping.notification, now)];

@@ -40,7 +40,10 @@ const waitMs = (
   return Math.max(patienceMs(proxy, cause, policy), isFlapping ? policy.flapping.afterMs : 0);
 };
 
-/** True when people are to hear of the incident now. */
+/**
+ * True when people are to hear of the incident now: this run of the monitor has seen it, and checks have seen it for long
+ * enough. Time in which no monitor ran counts only between two checks that fail.
+ */
 export const isNews = (
   proxy: ProxyView,
   incident: Incident,
@@ -48,8 +51,9 @@ export const isNews = (
   now: number,
   policy: AnnouncementPolicy,
 ): boolean => {
+  const { startedAt, lastFailedAt } = incident;
   const ms = waitMs(proxy, incident, isFlapping, policy);
-  return ms !== null && !isWithin(incident.startedAt, now, ms);
+  return ms !== null && proxy.hasFailed && !isWithin(startedAt, lastFailedAt ?? now, ms);
 };
 
 /** What is known of a port and not announced; null when that is nothing. */

@@ -15,6 +15,10 @@ export interface ProxyView {
   /** Its own time that an outage lasts before it is announced, in milliseconds; null: that of the policy. */
   readonly afterMs: number | null;
   readonly health: Health;
+  /** False before the first check of this run of the monitor: then `health` is only what an earlier run has left. */
+  readonly isChecked: boolean;
+  /** True when a check of this run of the monitor has failed. */
+  readonly hasFailed: boolean;
   /** The result of the failed check, or the way in which the process ended. */
   readonly detail: string | null;
   /** The process that holds the port, when it is not the proxy. */

@@ -151,6 +151,35 @@ test('what changes while no monitor runs is announced by the next one', async ()
   assert.deepEqual(slack.tries, OUTAGE);
 });
 
+test('a monitor that starts announces nothing of a port, neither a beginning nor an end, before it has checked it', async () => {
+  const desk = createDesk();
+  const slack = createChannel('slack');
+  const level = createLevel(desk.clock);
+  let isChecked = true;
+  const start = () => desk.start([slack], [level], desk.path, (view) => ({ ...view, isChecked }));
+  const tries: string[][] = [];
+  for (const change of [desk.fall, desk.rise]) {
+    const first = start();
+    await desk.clock.pass(10_000);
+    await first.stop();
+    isChecked = false;
+    change();
+    const next = start();
+    await desk.clock.pass(MINUTE_MS);
+    tries.push([...slack.tries]);
+    isChecked = true;
+    await desk.clock.pass(10_000);
+    tries.push([...slack.tries]);
+    await next.stop();
+  }
+  assert.deepEqual(tries, [[], ['down 6274'], ['down 6274'], OUTAGE]);
+  assert.deepEqual(
+    new Set(level.tries.map(({ alerts }) => alerts.length)),
+    new Set([1]),
+    'Alertmanager hears of it from its beginning to its end',
+  );
+});
+
 test('planned restarts of the monitor are no news: neither while all is well, nor in an outage, nor after it', async () => {
   const desk = createDesk({ afterMs: 60_000 });
   const slack = createChannel('slack');

@@ -64,7 +64,7 @@ const useHealth = async (path: string): Promise<void> => {
       records.set(proxy.id, { ...record, health });
       const status = describeProxy(proxy, health, undefined, PM2, monitor.failureThreshold);
       assert.ok(renderStatus(snapshotOf(status), 120, PLAIN, Date.now()).includes(proxy.id));
-      assert.equal(alertViewOf(proxy, health, undefined, null, 'devbox', null).health, health);
+      assert.equal(alertViewOf(proxy, health, undefined, 0, null, 'devbox', null).health, health);
     }
   saveHealth(stateDir, records);
   const counters = openCounterStore(join(tempFolder(), 'counts.json'), IDS, assert.fail).read();

@@ -34,6 +34,7 @@ const HEALTH: Health = {
   recovery: { count: 2, lastMs: 300, totalMs: 900 },
   incident: {
     startedAt: 7,
+    lastFailedAt: 9,
     pid: 41,
     upstream: null,
     cause: 'hung',

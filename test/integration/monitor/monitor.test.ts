@@ -4,7 +4,9 @@ import { mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, symlinkSync, w
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { parseConfig } from '../../../src/config/config.ts';
+import { createHealth } from '../../../src/health/state.ts';
 import type { Log } from '../../../src/logging/logger.ts';
+import { saveHealth } from '../../../src/monitor/health-store.ts';
 import { type Monitor, startMonitor } from '../../../src/monitor/monitor.ts';
 import type { Pm2 } from '../../../src/pm2/client.ts';
 import type { MonitorProblem } from '../../../src/status/monitor-problem.ts';
@@ -70,6 +72,18 @@ test('any other reason for which the state cannot be saved is one, too, and is t
   assert.match(problem.text, /EISDIR/);
   rmdirSync(path);
   await untilSaved();
+});
+
+test('what an earlier monitor has left is no knowledge of this one until it has checked the port', async (t) => {
+  const stateDir = makeStateDir(join(tempFolder(), 'home'), '6274');
+  const failures = { consecutive: 3, sinceHealthy: 3, total: 7 };
+  const health = { ...createHealth(0), state: 'down', failures } as const;
+  saveHealth(stateDir, new Map([['6274', { health, daemonPid: null }]]));
+  const monitor = start(stateDir);
+  t.after(() => monitor.stop());
+  const [view] = monitor.alertViews();
+  assert.deepEqual([view?.health.failures, view?.isChecked, view?.hasFailed], [failures, false, false]);
+  await until(() => monitor.alertViews()[0]?.isChecked === true, 'the first check');
 });
 
 test('a monitor that starts removes the drafts of processes that are no more, and nothing else', async (t) => {

@@ -30,6 +30,8 @@ export const proxyViewOf = (health: Health, port = 6274): ProxyView => ({
   upstream: `localhost:${port}`,
   afterMs: null,
   health,
+  isChecked: true,
+  hasFailed: true,
   detail: null,
   portOwner: null,
   sharesPort: true,
@@ -40,6 +42,7 @@ export const proxyViewOf = (health: Health, port = 6274): ProxyView => ({
 
 export const incident = (startedAt: number, change: Partial<Incident> = {}): Incident => ({
   startedAt,
+  lastFailedAt: null,
   pid: 100,
   upstream: 'localhost:6274',
   cause: 'upstream_down',
@@ -56,6 +59,7 @@ export const past = (
   change: Partial<PastIncident> = {},
 ): PastIncident => ({
   startedAt,
+  lastFailedAt: null,
   endedAt,
   upstream: 'localhost:6274',
   cause: 'upstream_down',

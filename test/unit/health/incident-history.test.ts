@@ -28,6 +28,7 @@ describe('an incident that is over', () => {
     assert.deepEqual(history, [
       {
         startedAt: 10_000,
+        lastFailedAt: 15_000,
         endedAt: 16_000,
         upstream: 'localhost:6274',
         cause: 'hung',
@@ -46,6 +47,7 @@ describe('an incident that is over', () => {
     assert.deepEqual(scenario.health().history, [
       {
         startedAt: 10_000,
+        lastFailedAt: 10_000,
         endedAt: 12_000,
         upstream: 'localhost:6274',
         cause: 'crashed',

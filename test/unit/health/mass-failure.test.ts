@@ -10,6 +10,7 @@ const failing = (cause: Cause): Health => ({
   cause,
   incident: {
     startedAt: 0,
+    lastFailedAt: 0,
     pid: 1,
     upstream: null,
     cause,

@@ -79,6 +79,7 @@ test('how a process ended is said of its own incident only', (t) => {
   const { emit, pass, debouncer } = rig(t);
   const incident = (startedAt: number): Incident => ({
     startedAt,
+    lastFailedAt: startedAt,
     pid: 1,
     upstream: null,
     cause: 'crashed',

@@ -117,7 +117,7 @@ test('a port that the upstream has on loopback is shared, in the status and for 
     const health = createHealth(0);
     return [
       describeProxy(proxy, health, undefined, { statusText: 'online', ending: null }, 3).sharesPort,
-      alertViewOf(proxy, health, undefined, null, 'devbox', null).sharesPort,
+      alertViewOf(proxy, health, undefined, 0, null, 'devbox', null).sharesPort,
     ];
   };
   assert.deepEqual(sharesPort('localhost:6274'), [true, true]);

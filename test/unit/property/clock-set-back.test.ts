@@ -61,6 +61,7 @@ describe('a clock that is set back does not delay', () => {
   test('restarts after a mass failure', () => {
     const incident = {
       startedAt: HOUR_MS,
+      lastFailedAt: HOUR_MS,
       pid: 1,
       upstream: null,
       actions: [],
