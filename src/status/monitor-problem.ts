@@ -6,6 +6,8 @@ interface ProblemKind {
   readonly headline: string;
   /** The beginning of the problem's own line in the status. */
   readonly label: string;
+  /** What it concerns. Problems of several kinds that concern the same are one problem, which changes its kind. */
+  readonly concerns: string;
   /** True when the ports are not supervised while it lasts, so that the status is not healthy, whatever is known of them. */
   readonly endsSupervision: boolean;
 }
@@ -15,41 +17,49 @@ export const MONITOR_PROBLEM_KINDS = {
   checks_fail: {
     headline: 'Checks fail in the monitor.',
     label: 'checks fail in the monitor itself',
+    concerns: 'checks',
     endsSupervision: true,
   },
   pm2_lost: {
     headline: 'PM2 does not supervise the ports.',
     label: 'PM2 does not supervise the ports',
+    concerns: 'PM2',
     endsSupervision: true,
   },
   pm2_hangs: {
     headline: 'PM2 hangs.',
     label: 'PM2 hangs',
+    concerns: 'PM2',
     endsSupervision: true,
   },
   out_of_files: {
     headline: 'The monitor is out of open files.',
     label: 'the monitor is out of open files',
+    concerns: 'open files',
     endsSupervision: true,
   },
   short_of_files: {
     headline: 'The monitor is short of open files.',
     label: 'the monitor is at its limit of open files',
+    concerns: 'open files',
     endsSupervision: false,
   },
   disk_full: {
     headline: 'The disk is full.',
     label: 'the disk is full',
+    concerns: 'disk',
     endsSupervision: false,
   },
   state_not_saved: {
     headline: 'The monitor cannot save its state.',
     label: 'the state cannot be saved',
+    concerns: 'disk',
     endsSupervision: false,
   },
   no_http: {
     headline: "The monitor's HTTP is not served.",
     label: 'no HTTP of the monitor',
+    concerns: 'HTTP',
     endsSupervision: false,
   },
 } as const satisfies Readonly<Record<string, ProblemKind>>;
@@ -84,18 +94,20 @@ type ProblemTexts = Readonly<Partial<Record<MonitorProblemKind, ProblemText | nu
 export const createProblemList = (
   now: () => number = Date.now,
 ): ((texts: ProblemTexts) => readonly MonitorProblem[]) => {
-  const sinceByKind = new Map<MonitorProblemKind, number>();
-  return (texts) =>
-    (Object.keys(MONITOR_PROBLEM_KINDS) as MonitorProblemKind[]).flatMap((kind) => {
+  let sinceByConcern: ReadonlyMap<string, number> = new Map();
+  return (texts) => {
+    const problems = (Object.keys(MONITOR_PROBLEM_KINDS) as MonitorProblemKind[]).flatMap((kind) => {
       const text = texts[kind] ?? null;
-      if (text === null) {
-        sinceByKind.delete(kind);
-        return [];
-      }
-      const since = sinceByKind.get(kind) ?? now();
-      sinceByKind.set(kind, since);
-      return [{ kind, text: joinProblem(text), reason: text.reason, nextStep: text.nextStep, since }];
+      const since = sinceByConcern.get(MONITOR_PROBLEM_KINDS[kind].concerns) ?? now();
+      return text === null
+        ? []
+        : [{ kind, text: joinProblem(text), reason: text.reason, nextStep: text.nextStep, since }];
     });
+    sinceByConcern = new Map(
+      problems.map(({ kind, since }) => [MONITOR_PROBLEM_KINDS[kind].concerns, since]),
+    );
+    return problems;
+  };
 };
 
 /** A monitor whose process exists and does not answer; null: unknown. */

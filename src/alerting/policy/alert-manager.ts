@@ -9,6 +9,7 @@ import { createHealth } from '../../health/state.ts';
 import { isAtLeast, type Severity } from '../../kinds/channels/severity.ts';
 import { isWithin } from '../../lib/duration.ts';
 import { count, fields, instant, orNull } from '../../lib/stored-fields.ts';
+import { MONITOR_PROBLEM_KINDS, type MonitorProblem } from '../../status/monitor-problem.ts';
 import { activeAlertStateSchema, activeAlertsOf, addResolved, resolveAll } from './active-alerts.ts';
 import {
   type AnnouncedState,
@@ -164,28 +165,29 @@ const diffRemoved = (
     }));
 };
 
-/** Announces the problems of the monitor that have lasted together, once more when others have come or gone, and the end of the last one. */
+/**
+ * Announces the problems of the monitor that have lasted, together: anew when one joins them that concerns something else, and
+ * their end when the last one is over.
+ */
 const diffMonitor = (
   previous: AlertState,
-  { host, startedAt, problems: allProblems }: MonitorView,
+  { host, startedAt, problems }: MonitorView,
   now: number,
   policy: AlertPolicy,
 ): ProxyChange => {
   const announced = previous.proxies[MONITOR_APP] ?? initialAnnouncements({ health: createHealth(now) });
   const known = announced.outage?.notification ?? null;
   const isRecent = (at: number): boolean => isWithin(at, now, problemPatienceMs(policy));
-  const problems = known === null ? allProblems.filter(({ since }) => !isRecent(since)) : allProblems;
-  const current =
-    problems.length === 0
-      ? null
-      : problemNotification(problems, known?.host ?? host, known?.startedAt ?? now);
-  const change = { name: MONITOR_APP, announced };
-  const isKnown = known?.summary === current?.summary;
+  const isAnnounced = ({ kind }: MonitorProblem): boolean =>
+    announced.concerns.includes(MONITOR_PROBLEM_KINDS[kind].concerns);
+  const current = problems.filter((problem) => isAnnounced(problem) || !isRecent(problem.since));
+  const isNew = current.some((problem) => !isAnnounced(problem));
   // A monitor that has just started has not yet seen what the one before it announced.
-  const isUnseen = known !== null && isRecent(startedAt);
-  if (isKnown || isUnseen || isSilenced(previous, now))
+  const isOver = known !== null && current.length === 0 && !isRecent(startedAt);
+  const change = { name: MONITOR_APP, announced };
+  if (isSilenced(previous, now) || (!isNew && !isOver))
     return { ...change, update: { ...unchanged(announced), announced: known && announced } };
-  if (current === null)
+  if (isOver)
     return {
       ...change,
       update: {
@@ -196,8 +198,10 @@ const diffMonitor = (
         resolved: resolveAll(announced, now),
       },
     };
-  const outage = { notification: current, announcedAt: now };
-  return { ...change, update: announce(unchanged(announced), current, { outage }) };
+  const notification = problemNotification(current, known?.host ?? host, known?.startedAt ?? now);
+  const concerns = [...new Set(current.map(({ kind }) => MONITOR_PROBLEM_KINDS[kind].concerns))];
+  const changes = { outage: { notification, announcedAt: now }, concerns };
+  return { ...change, update: announce(unchanged(announced), notification, changes) };
 };
 
 const onProxyRemoved = (announced: AnnouncedState, now: number): ProxyUpdate => ({
@@ -236,8 +240,13 @@ const buildMessages = (
   };
 };
 
-/** Critical notifications, and recoveries of announced outages, are never delayed. */
-const bypassesQuietHours = ({ severity, proxy, startedAt }: Notification, { proxies }: AlertState): boolean =>
-  severity === 'critical' || proxies[proxy]?.outage?.notification.startedAt === startedAt;
+/** Critical notifications, and what is said of an outage that was announced as critical, are never delayed. */
+const bypassesQuietHours = (
+  { severity, proxy, startedAt }: Notification,
+  { proxies }: AlertState,
+): boolean => {
+  const known = proxies[proxy]?.outage?.notification;
+  return severity === 'critical' || (known?.severity === 'critical' && known.startedAt === startedAt);
+};
 
 const isEqual = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);

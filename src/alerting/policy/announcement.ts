@@ -1,7 +1,7 @@
 import type * as v from 'valibot';
 import { causeSchema } from '../../health/types.ts';
 import type { Severity } from '../../kinds/channels/severity.ts';
-import { fields, flag, instant, listOf, orNull } from '../../lib/stored-fields.ts';
+import { fields, flag, instant, listOf, orNull, text, withDefault } from '../../lib/stored-fields.ts';
 import { type ActiveAlert, type Notification, notificationSchema } from './notification.ts';
 
 const announcementSchema = fields({
@@ -21,6 +21,8 @@ export const announcedStateSchema = fields({
   isGivenUp: flag,
   /** The announced warnings. One that has ended is remembered for `flapping.windowMs`: it may only have paused. */
   warnings: listOf(fields({ cause: causeSchema, endedAt: orNull(instant) })),
+  /** What the announced problems of the monitor itself concern; for a port there is nothing. */
+  concerns: withDefault(listOf(text), []),
 });
 
 /** The announcements of a port. Instants are wall-clock milliseconds. */

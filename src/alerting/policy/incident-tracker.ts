@@ -27,6 +27,7 @@ import type { ProxyView } from './proxy-view.ts';
 /** The announced state of a new port: its past incidents count as handled. */
 export const initialAnnouncements = ({ health }: Pick<ProxyView, 'health'>): AnnouncedState => ({
   outage: null,
+  concerns: [],
   flapping: null,
   failedAt: [],
   lastHandledStartedAt: health.history.at(-1)?.startedAt ?? null,

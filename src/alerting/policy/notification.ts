@@ -51,7 +51,13 @@ export type Notification = v.InferOutput<typeof notificationSchema>;
  * of one waits for the other.
  */
 export const subjectSeverity = ({ kind, severity }: Notification): Severity =>
-  kind === 'recovered' ? 'critical' : kind === 'steady' ? 'warning' : severity;
+  SUBJECT_SEVERITIES[kind] ?? severity;
+
+const SUBJECT_SEVERITIES: Readonly<Partial<Record<NotificationKind, Severity>>> = {
+  recovered: 'critical',
+  steady: 'warning',
+  solved: 'warning',
+};
 
 export const messageSchema = fields({
   /** The same in every try, so that a receiver can recognize a duplicate. */

@@ -178,6 +178,27 @@ describe('what is announced', () => {
       );
     });
 
+    test('that changes its kind and concerns the same is not announced again', () => {
+      const alerts = startAlertScenario([]);
+      alerts.problems = [{ ...DISK_FULL, kind: 'out_of_files' }];
+      assert.deepEqual(alerts.until(10_000), ['problem monitor']);
+      alerts.problems = [{ ...DISK_FULL, kind: 'short_of_files' }];
+      assert.deepEqual(alerts.until(20_000), []);
+      alerts.problems = [];
+      assert.deepEqual(alerts.until(30_000), ['solved monitor']);
+    });
+
+    test('and its end are heard by the same channels, and wait for the end of the quiet hours together', () => {
+      const alerts = startAlertScenario([], { minSeverity: 'warning' });
+      alerts.isQuiet = true;
+      alerts.problems = [DISK_FULL];
+      assert.deepEqual(alerts.until(10_000), []);
+      alerts.problems = [];
+      assert.deepEqual(alerts.until(20_000), []);
+      alerts.isQuiet = false;
+      assert.deepEqual(alerts.until(30_000), ['problem monitor + solved monitor']);
+    });
+
     test('is announced when it has lasted, and is not over for a monitor that has just started', () => {
       const alerts = startAlertScenario([], { afterMs: 60_000, ownFaultAfterMs: 15_000 });
       alerts.problems = [{ ...DISK_FULL, since: alerts.now() }];
