@@ -75,14 +75,19 @@ const monitorProblemTable = () => {
   const { MONITOR_PROBLEM_KINDS } = loadSource('src/status/monitor-problem.ts');
   return table(
     ['Kind', 'The first line of the status', 'The ports meanwhile'],
-    Object.entries(MONITOR_PROBLEM_KINDS).map(([kind, { headline, endsSupervision }]) => [
+    Object.entries(MONITOR_PROBLEM_KINDS).map(([kind, { headline, ports }]) => [
       code(kind),
       headline,
-      endsSupervision
-        ? 'are not supervised: the exit code is 1, `/readyz` answers 503'
-        : 'are watched as usual',
+      PORTS_MEANWHILE[ports],
     ]),
   );
+};
+
+const NOT_SUPERVISED = 'the exit code is 1, `/readyz` answers 503';
+const PORTS_MEANWHILE = {
+  watched: 'are watched as usual',
+  unsupervised: `are not supervised: ${NOT_SUPERVISED}`,
+  unseen: `are not seen, and the status has what was seen last: ${NOT_SUPERVISED}`,
 };
 
 const causeTable = () => {

@@ -20,7 +20,7 @@ import { createSupervision } from '../pm2/supervision.ts';
 import type { EvidenceByProxy } from '../status/evidence.ts';
 import { createProblemList, joinProblem, type ProblemText } from '../status/monitor-problem.ts';
 import type { MonitorStatus, ProxyStatus } from '../status/snapshot.ts';
-import { createFileReserve, type FileReserve, type FileSupply } from '../system/file-reserve.ts';
+import { createFileReserve, type FileReserve } from '../system/file-reserve.ts';
 import type { StateDir } from '../system/state-dir.ts';
 import { loadHealth, removeAllDrafts, saveHealth } from './health-store.ts';
 import { createLogRotation } from './log-rotation.ts';
@@ -93,8 +93,9 @@ export const startMonitor = ({
   const processList = createProcessList(pm2, log, () => notify('superseded'), supervision?.observe);
   const listPm2 = () => processList.get(MAX_LIST_AGE_MS);
   const rotation = createLogRotation({ config, stateDir, pm2, listPm2, log });
-  const files = watchFiles(reserve, log, () => notify('changed'));
   const proxyMonitors: ProxyMonitor[] = [];
+  const couldLook = () => proxyMonitors.every((proxyMonitor) => proxyMonitor.couldLook());
+  const files = watchFiles(reserve, couldLook, log, () => notify('changed'));
   const sharedDeps = {
     host: config.host,
     monitor: config.monitor,
@@ -102,6 +103,7 @@ export const startMonitor = ({
     log,
     listPm2: processList.get,
     canLook: files.canLook,
+    onChecked: files.update,
     restartsPaused: createMassFailureDetector(proxyMonitors, log),
   };
   for (const proxy of config.proxies) {
@@ -227,9 +229,12 @@ const createSaver = (saveNow: () => void, folder: string, log: Log): Saver => {
   };
 };
 
-/** Asks the reserve before and after each look. Logs when it is given up, when that is not enough, and when it is there again. */
-const watchFiles = (reserve: FileReserve, log: Log, onChange: () => void) => {
-  let supply: FileSupply = 'ample';
+/**
+ * Asks the reserve before and after each look. Logs when it is given up, when that is not enough, and when it is there again.
+ * @param couldLook false while there is a port at which the last check could not look. Several looks at a time need more files
+ *   than one, so the files are enough only when there was a look at each port
+ */
+const watchFiles = (reserve: FileReserve, couldLook: () => boolean, log: Log, onChange: () => void) => {
   const shortage = createEdgeLogger({
     onFail: (problem) => {
       log('out_of_files', `⚠️  The monitor is out of open files: ${problem}`);
@@ -241,17 +246,18 @@ const watchFiles = (reserve: FileReserve, log: Log, onChange: () => void) => {
     },
     repeatOnChange: true,
   });
+  const fail = (problem: ProblemText): void => shortage.failed(joinProblem(problem));
+  const textOf = (problem: ProblemText): ProblemText | null =>
+    shortage.problem() === joinProblem(problem) ? problem : null;
   return {
-    canLook: (): boolean => {
-      supply = reserve.check();
-      if (supply === 'ample') shortage.succeeded();
-      else shortage.failed(joinProblem(supply === 'in_use' ? IN_RESERVE : EXHAUSTED));
-      return supply !== 'exhausted';
+    canLook: (): boolean => reserve.check() !== 'exhausted',
+    /** To be called after each check. */
+    update: (): void => {
+      if (!couldLook()) fail(EXHAUSTED);
+      else if (reserve.supply() === 'ample') shortage.succeeded();
+      else fail(IN_RESERVE);
     },
-    problems: () => ({
-      out_of_files: supply === 'exhausted' ? EXHAUSTED : null,
-      short_of_files: supply === 'in_use' ? IN_RESERVE : null,
-    }),
+    problems: () => ({ out_of_files: textOf(EXHAUSTED), short_of_files: textOf(IN_RESERVE) }),
   };
 };
 

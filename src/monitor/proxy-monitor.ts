@@ -38,6 +38,8 @@ export interface ProxyMonitorDeps extends Omit<RecoveryDeps, 'relisten'>, CheckR
   restartsPaused(): boolean;
   /** Called with the proxy's report on itself, at each check and at its end. */
   onReport(report: ProxyReport): void;
+  /** Called after each check, before what follows from it. Default: nothing is. */
+  onChecked?(): void;
   /** Called with each new record, which the callee stores. */
   onChange(record: ProxyRecord): void;
 }
@@ -136,7 +138,10 @@ export class ProxyMonitor {
   readonly lastCheck = (): CheckDetails | null =>
     this.#lastCheck ? describeCheck(this.#proxy, this.health(), this.#lastCheck) : null;
 
-  /** The end of the last check, in wall-clock milliseconds. */
+  /** False when the last check had too few open files to look. */
+  readonly couldLook = (): boolean => this.#lastCheck?.report.evidence.monitor !== 'out_of_files';
+
+  /** The end of the last check that could look, in wall-clock milliseconds. */
   readonly lastCheckAt = (): number => this.#lastCheckAt;
 
   /** Checks at once, including the upstream. */
@@ -216,13 +221,14 @@ export class ProxyMonitor {
   readonly #onCheck = async (result: CheckResult, processEndedAt: number | null): Promise<void> => {
     if (this.#isStopped) return;
     const { report, endedAt, daemonPid } = result;
-    this.#lastCheckAt = endedAt;
+    if (report.evidence.monitor !== 'out_of_files') this.#lastCheckAt = endedAt;
     this.#pm2StatusText = result.pm2StatusText ?? this.#pm2StatusText;
     if (daemonPid !== null) this.#store({ ...this.#record, daemonPid });
     if (report.isOutdated) return;
     const { pid, evidence, isProbed, listenProblem, listenAdvice } = report;
     const isGivenUpAnew = evidence.pm2 === 'gave_up' && this.#lastCheck?.report.evidence.pm2 !== 'gave_up';
     this.#lastCheck = result;
+    this.#deps.onChecked?.();
     if (isProbed && evidence.upstream === 'ok') this.#upstreamOkAt = endedAt;
     if (removeStalePidFile(this.#deps.files.pidFile, pid))
       this.#deps.log('stale_pid', `Stale PID file found for ${this.#proxy.place}, removing...`, {

@@ -8,8 +8,11 @@ interface ProblemKind {
   readonly label: string;
   /** What it concerns. Problems of several kinds that concern the same are one problem, which changes its kind. */
   readonly concerns: string;
-  /** True when the ports are not supervised while it lasts, so that the status is not healthy, whatever is known of them. */
-  readonly endsSupervision: boolean;
+  /**
+   * The ports while it lasts. `unsupervised`: what is known of them is true, and the status is not healthy all the same.
+   * `unseen`: that too, and what is known of them is what was seen last.
+   */
+  readonly ports: 'watched' | 'unsupervised' | 'unseen';
 }
 
 /** The kinds of problems that a monitor which answers has with itself, or with what it needs; the gravest first. */
@@ -18,49 +21,49 @@ export const MONITOR_PROBLEM_KINDS = {
     headline: 'Checks fail in the monitor.',
     label: 'checks fail in the monitor itself',
     concerns: 'checks',
-    endsSupervision: true,
+    ports: 'unseen',
   },
   pm2_lost: {
     headline: 'PM2 does not supervise the ports.',
     label: 'PM2 does not supervise the ports',
     concerns: 'PM2',
-    endsSupervision: true,
+    ports: 'unsupervised',
   },
   pm2_hangs: {
     headline: 'PM2 hangs.',
     label: 'PM2 hangs',
     concerns: 'PM2',
-    endsSupervision: true,
+    ports: 'unsupervised',
   },
   out_of_files: {
     headline: 'The monitor is out of open files.',
     label: 'the monitor is out of open files',
     concerns: 'open files',
-    endsSupervision: true,
+    ports: 'unseen',
   },
   short_of_files: {
     headline: 'The monitor is short of open files.',
     label: 'the monitor is at its limit of open files',
     concerns: 'open files',
-    endsSupervision: false,
+    ports: 'watched',
   },
   disk_full: {
     headline: 'The disk is full.',
     label: 'the disk is full',
     concerns: 'disk',
-    endsSupervision: false,
+    ports: 'watched',
   },
   state_not_saved: {
     headline: 'The monitor cannot save its state.',
     label: 'the state cannot be saved',
     concerns: 'disk',
-    endsSupervision: false,
+    ports: 'watched',
   },
   no_http: {
     headline: "The monitor's HTTP is not served.",
     label: 'no HTTP of the monitor',
     concerns: 'HTTP',
-    endsSupervision: false,
+    ports: 'watched',
   },
 } as const satisfies Readonly<Record<string, ProblemKind>>;
 

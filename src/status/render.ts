@@ -14,6 +14,7 @@ import {
   plural,
   problemsOf,
   supervisionCureOf,
+  unseenMsOf,
 } from './summary.ts';
 import { truncate, wrap, wrapLine } from './text-layout.ts';
 
@@ -34,7 +35,7 @@ export const renderStatus = (snapshot: Snapshot, columns: number, style: TextSty
   const blocks = [
     fit(headlineOf(snapshot)),
     ...proxies.map((proxy) =>
-      renderProxy(proxy, monitor, now)
+      renderProxy(proxy, snapshot, now)
         .flatMap(fit)
         .map((line, row) => styleLine(line, row, proxy, style)),
     ),
@@ -114,13 +115,12 @@ const styleLine = (line: string, row: number, proxy: ProxyStatus, style: TextSty
   return isHealthy(proxy) ? style.success(line) : style.error(line);
 };
 
-/** @param monitor null: a single check shows what is, and not since when */
-const renderProxy = (proxy: ProxyStatus, monitor: MonitorStatus | null, now: number): string[] => {
+const renderProxy = (proxy: ProxyStatus, snapshot: Snapshot, now: number): string[] => {
   const { restarts } = proxy;
-  const isWatched = monitor !== null;
+  const isWatched = snapshot.monitor !== null;
   const lastIncident = proxy.incidents.at(-1);
   return [
-    renderState(proxy) + (isWatched ? ` for ${formatDuration(Math.max(0, now - proxy.since))}` : ''),
+    renderState(proxy) + renderAge(proxy, snapshot, now),
     `    ${formatListen(proxy)} → ${proxy.upstream}`,
     `    ${proxy.name}  pid ${proxy.pid ?? '-'}  PM2 ${proxy.pm2}${formatEngine(proxy)}  restarts: ${restarts.crash} crash, ${restarts.forced} forced`,
     `    ${formatFailures(proxy)}  connections ${formatConnections(proxy)}`,
@@ -130,12 +130,19 @@ const renderProxy = (proxy: ProxyStatus, monitor: MonitorStatus | null, now: num
     ...renderUrls(proxy),
     ...renderListenProblem(proxy),
     ...describeRefusals(proxy, now).map((text) => `    ! ${text}`),
-    ...renderExplanation(proxy, monitor, now),
+    ...renderExplanation(proxy, snapshot.monitor, now),
   ];
 };
 
 const renderState = (proxy: ProxyStatus): string =>
   `${STATE_SYMBOLS[proxy.state]} ${proxy.id}  ${proxy.label}  ${describeState(proxy)}`;
+
+/** Without a monitor a single check shows what is, and not since when; one that cannot look knows neither. */
+const renderAge = ({ since }: ProxyStatus, snapshot: Snapshot, now: number): string => {
+  if (snapshot.monitor === null) return '';
+  if (unseenMsOf(snapshot) !== null) return ' when last seen';
+  return ` for ${formatDuration(Math.max(0, now - since))}`;
+};
 
 /** Sockets for IPv6 are bound IPv6-only, which who wrote `[::]` may not expect. */
 const formatListen = ({ listen }: ProxyStatus): string => {

@@ -38,6 +38,7 @@ export interface MonitorStatus {
   /** The ends of monitors that nobody had asked to leave; kept over restarts. */
   readonly crashes: number;
   readonly intervalMs: number;
+  /** The last look at the port that was checked the longest ago. A check that could not look does not count. */
   readonly lastCheckAt: number;
   /** The reason why PM2's list is not available; null when it is. */
   readonly pm2Problem: string | null;

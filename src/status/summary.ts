@@ -1,3 +1,4 @@
+import { formatDuration } from '../lib/duration.ts';
 import { MONITOR_PROBLEM_KINDS, type MonitorProblem } from './monitor-problem.ts';
 import {
   type AlertsStatus,
@@ -21,7 +22,13 @@ const isSupervising = (monitor: MonitorStatus): boolean => supervisionProblemOf(
 
 /** The gravest problem for which the ports are not watched; undefined when they are. */
 export const supervisionProblemOf = (monitor: MonitorStatus): MonitorProblem | undefined =>
-  problemsOf(monitor).find(({ kind }) => MONITOR_PROBLEM_KINDS[kind].endsSupervision);
+  problemsOf(monitor).find(({ kind }) => MONITOR_PROBLEM_KINDS[kind].ports !== 'watched');
+
+/** How long ago the port that was checked the longest ago was seen, while the monitor cannot look; null while it can. */
+export const unseenMsOf = ({ monitor, generatedAt }: Snapshot): number | null =>
+  monitor !== null && problemsOf(monitor).some(({ kind }) => MONITOR_PROBLEM_KINDS[kind].ports === 'unseen')
+    ? Math.max(0, generatedAt - monitor.lastCheckAt)
+    : null;
 
 /** What makes PM2 restart again what has died; null while it does. */
 export const supervisionCureOf = (
@@ -103,12 +110,16 @@ export const matchesQuery = (
 
 /** The status in one line: "devbox: All 3 ports are up.", or how many are not, and why; after what is wrong with the monitor. */
 export const headlineOf = (snapshot: Snapshot): string => {
-  const message = [...monitorMessagesOf(snapshot), ...portMessagesOf(snapshot.proxies)].join(' ');
+  const message = [...monitorMessagesOf(snapshot), ...portMessagesOf(snapshot)].join(' ');
   // A monitor of an earlier version does not name its host.
   return snapshot.host ? `${snapshot.host}: ${message}` : message;
 };
 
-const portMessagesOf = (proxies: readonly ProxyStatus[]): readonly string[] => {
+const portMessagesOf = (snapshot: Snapshot): readonly string[] => {
+  const { proxies } = snapshot;
+  const unseenMs = unseenMsOf(snapshot);
+  const seen = unseenMs === null ? '' : ` when last seen ${formatDuration(unseenMs)} ago`;
+  const subject = (count: number): string => subjectOf(count, proxies.length, unseenMs !== null);
   const waiting = proxies.filter(({ state }) => state === 'waiting');
   const unhealthy = proxies.filter((proxy) => !isHealthy(proxy));
   const upCount = proxies.length - waiting.length - unhealthy.length;
@@ -117,17 +128,18 @@ const portMessagesOf = (proxies: readonly ProxyStatus[]): readonly string[] => {
   const waitingIds = waiting.map(({ id }) => id).join(', ');
   return [
     ...(proxies.length === 0 ? ['There is no port.'] : []),
-    ...(unhealthy.length > 0 ? [`${subjectOf(unhealthy.length, proxies.length)} ${word}: ${reasons}.`] : []),
-    ...(unhealthy.length === 0 && upCount > 0 ? [`${subjectOf(upCount, proxies.length)} up.`] : []),
+    ...(unhealthy.length > 0 ? [`${subject(unhealthy.length)} ${word}${seen}: ${reasons}.`] : []),
+    ...(unhealthy.length === 0 && upCount > 0 ? [`${subject(upCount)} up${seen}.`] : []),
     ...(waiting.length > 0 ? [`Waiting for an optional upstream: ${waitingIds}.`] : []),
   ];
 };
 
-/** "The port is", "Both ports are", "All 3 ports are", "1 of 2 ports is" */
-const subjectOf = (count: number, total: number): string => {
-  if (total === 1) return 'The port is';
-  if (count < total) return `${count} of ${total} ports ${plural(count, 'is', 'are')}`;
-  return total === 2 ? 'Both ports are' : `All ${total} ports are`;
+/** "The port is", "Both ports are", "All 3 ports are", "1 of 2 ports is"; of the past with "was" and "were" */
+const subjectOf = (count: number, total: number, isPast: boolean): string => {
+  const [one, many] = isPast ? ['was', 'were'] : ['is', 'are'];
+  if (total === 1) return `The port ${one}`;
+  if (count < total) return `${count} of ${total} ports ${plural(count, one, many)}`;
+  return `${total === 2 ? 'Both' : `All ${total}`} ports ${many}`;
 };
 
 const monitorMessagesOf = ({ monitor, monitorProblem }: Snapshot): readonly string[] => {

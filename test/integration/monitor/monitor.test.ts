@@ -10,6 +10,7 @@ import { saveHealth } from '../../../src/monitor/health-store.ts';
 import { type Monitor, startMonitor } from '../../../src/monitor/monitor.ts';
 import type { Pm2 } from '../../../src/pm2/client.ts';
 import type { MonitorProblem } from '../../../src/status/monitor-problem.ts';
+import type { FileReserve, FileSupply } from '../../../src/system/file-reserve.ts';
 import { makeStateDir, type StateDir } from '../../../src/system/state-dir.ts';
 import { startChild } from '../../support/child-process.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
@@ -27,10 +28,19 @@ const NO_PM2: Pm2 = {
   close: () => {},
 };
 
-const start = (stateDir: StateDir, log: Log = () => {}): Monitor => {
+const start = (stateDir: StateDir, log: Log = () => {}, reserve?: FileReserve): Monitor => {
   const parsed = parseConfig({ proxies: [{ listen: '6274', upstream: 'localhost:6274' }] });
   assert.ok(parsed.ok);
-  return startMonitor({ config: parsed.config, apps: [], stateDir, pm2: NO_PM2, restart: never, log });
+  const { config } = parsed;
+  return startMonitor({
+    config,
+    apps: [],
+    stateDir,
+    pm2: NO_PM2,
+    restart: never,
+    log,
+    ...(reserve && { reserve }),
+  });
 };
 
 /** Starts a monitor, and makes it impossible to save its state. @returns what it said when a save failed, and of the end of that */
@@ -114,4 +124,41 @@ test('a monitor that starts removes the drafts of processes that are no more, an
       `folder.${dead.pid}`,
     ].sort(),
   );
+});
+
+test('a check that had too few files to look is no look, and the files are enough only when there was one', async (t) => {
+  const lines: string[] = [];
+  const log: Log = (event, text) => {
+    if (/files/.test(event)) lines.push(text);
+  };
+  let checks = 0;
+  // The supply before each look and the one after it.
+  let supplies: readonly FileSupply[] = ['exhausted', 'in_use'];
+  const supply = (): FileSupply => supplies[checks % 2] ?? 'ample';
+  const check = (): FileSupply => {
+    checks += 1;
+    return supply();
+  };
+  const monitor = start(makeStateDir(join(tempFolder(), 'home'), '6274'), log, { check, supply });
+  t.after(() => monitor.stop());
+  const kinds = (): readonly string[] => monitor.status().problems.map(({ kind }) => kind);
+  const untilChecks = async (count: number): Promise<void> => {
+    const before = checks;
+    await until(() => {
+      monitor.checkNow();
+      return checks > before + count;
+    }, 'checks');
+  };
+  const { lastCheckAt } = monitor.status();
+  await untilChecks(4);
+  assert.equal(monitor.status().lastCheckAt, lastCheckAt);
+  assert.deepEqual(kinds(), ['out_of_files']);
+  assert.equal(lines.length, 1);
+  assert.match(lines[0] ?? '', /it cannot look at the ports/);
+  supplies = ['in_use', 'in_use'];
+  await until(() => kinds().join() === 'short_of_files', 'a look with the reserve');
+  assert.notEqual(monitor.status().lastCheckAt, lastCheckAt);
+  supplies = [];
+  await until(() => kinds().length === 0, 'the end of the shortage');
+  assert.match(lines.at(-1) ?? '', /has open files again/);
 });

@@ -332,7 +332,8 @@ test('checks that fail in the monitor are in the first line, in a line of their 
     monitor: { ...MONITOR, problems: [problemOf('checks_fail', 'port 6274: a bug', 'report it')] },
   };
   const lines = render(snapshot).split('\n');
-  assert.equal(lines[0], 'Checks fail in the monitor. The port is up.');
+  assert.equal(lines[0], 'Checks fail in the monitor. The port was up when last seen 300 ms ago.');
+  assert.ok(lines.includes('✓ 6274  MCP Inspector Web UI  up when last seen'));
   assert.ok(lines.includes('! checks fail in the monitor itself  port 6274: a bug: report it'));
   assert.equal(exitCodeOf(snapshot), 1);
 });
@@ -364,6 +365,22 @@ describe('a PM2 that hangs', () => {
         assert.doesNotMatch(text, /bring it back|The monitor kills/);
       }
     });
+});
+
+test('what a monitor out of open files says of the ports is what it saw last', () => {
+  const problems = [problemOf('out_of_files', 'it cannot look at the ports', 'raise its limit')];
+  const blind = (...proxies: readonly ProxyStatus[]): string =>
+    first({ ...snapshotOf(...proxies), monitor: { ...MONITOR, problems, lastCheckAt: NOW_MS - 40_000 } });
+  const up = proxyStatus({});
+  const down = proxyStatus({ port: 6277, state: 'down', cause: 'upstream_down' });
+  assert.equal(
+    blind(up, up, up),
+    'The monitor is out of open files. All 3 ports were up when last seen 40.0 s ago.',
+  );
+  assert.equal(
+    blind(up, down),
+    'The monitor is out of open files. 1 of 2 ports was down when last seen 40.0 s ago: 6277 upstream_down.',
+  );
 });
 
 describe('the exit code', () => {
