@@ -76,12 +76,26 @@ function parseOptions() {
     const limit = parsed.values['limit-minutes'];
     if (!(Number(limit) > 0 && Number(limit) <= MAX_LIMIT_MINUTES))
       throw new Error(`--limit-minutes is ${limit}: expected a number above 0, at most ${MAX_LIMIT_MINUTES}`);
+    toRegExp(parsed.values.grep ?? '');
     if (!parsed.values.help) return parsed;
     console.log(HELP);
     process.exit(0);
   } catch (error) {
-    console.error(`${error.message}\n\n${HELP}`);
+    console.error(`${error.message}. The options: npm test -- --help`);
     process.exit(2);
+  }
+}
+
+/**
+ * The pattern as Node.js reads it: `/PATTERN/FLAGS`, or a pattern without flags.
+ * https://github.com/nodejs/node/blob/v20.20.2/lib/internal/test_runner/utils.js (convertStringToRegExp)
+ */
+function toRegExp(text) {
+  const [, pattern = text, flags = ''] = /^\/(.*)\/([a-z]*)$/.exec(text) ?? [];
+  try {
+    return new RegExp(pattern, flags);
+  } catch (error) {
+    throw new Error(`--grep is ${text}: expected a regular expression; ${error.message}`);
   }
 }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { test } from 'node:test';
@@ -229,6 +229,22 @@ test('a change concerns the tests that reach the file, run the built program, or
   assert.deepEqual(concerned('test/unit/w.test.ts'), ['unit/w.test.ts', meta]);
   assert.deepEqual(concerned('scripts/dev.js'), ['e2e/dev.test.ts', meta]);
   assert.deepEqual(concerned('test/support/else.ts'), [meta]);
+});
+
+test('a pattern that is no regular expression is refused in one line, before anything is built', () => {
+  const run = (pattern: string) =>
+    spawnSync(process.execPath, [join(process.cwd(), 'test/run.js'), '--grep', pattern, 'no such file'], {
+      encoding: 'utf8',
+    });
+  for (const pattern of ['(', '/(/i', '/a/x']) {
+    const { status, stderr } = run(pattern);
+    assert.equal(status, 2);
+    assert.match(
+      stderr,
+      /^--grep is \S+: expected a regular expression; .*\. The options: npm test -- --help\n$/,
+    );
+  }
+  for (const pattern of ['/a/i', 'a/i', '\\(']) assert.match(run(pattern).stderr, /^No test file has/);
 });
 
 test('--watch outlives a syntax error, and goes on with the next change', async (t) => {
