@@ -1,10 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { printable } from '../lib/printable.ts';
 import { UsageError } from '../lib/usage-error.ts';
 import { type Config, parseConfig } from './config.ts';
 import { type ParsedText, parseConfigText } from './config-text.ts';
 import { formatConfigError } from './errors.ts';
-import { readSettings, type Settings } from './settings.ts';
+import { readSettings, readTextFile, type Settings } from './settings.ts';
 
 /**
  * Reads and checks the config, and returns it with the settings it was read with. A file that cannot be read or parsed is a mistake,
@@ -28,7 +27,7 @@ const createError = ({ configPath }: Settings, mistakes: readonly string[]): Usa
 
 const readConfigFile = (path: string): ParsedText => {
   try {
-    return parseConfigText(readFileSync(path, 'utf8'));
+    return parseConfigText(readTextFile(path));
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const problem =

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { parse } from 'dotenv';
@@ -105,12 +105,22 @@ export const pruneProcessEnv = (): void => {
  */
 export const readDotEnv = (folder: string): Record<string, string> => {
   try {
-    return parse(readFileSync(join(folder, '.env')));
+    return parse(readTextFile(join(folder, '.env')));
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') return {};
     throw new UsageError(`${join(folder, '.env')} cannot be read: ${message}`, { cause: error });
   }
+};
+
+/**
+ * Reads a regular file, or one that a link leads to. Of others there is no end to wait for: of a FIFO that nobody writes into,
+ * or of a device; and what came through a pipe would be gone when the next process reads the config.
+ * @throws the system's error, or that it is no regular file
+ */
+export const readTextFile = (path: string): string => {
+  if (!statSync(path).isFile()) throw new Error('it is no regular file');
+  return readFileSync(path, 'utf8');
 };
 
 const parsePositiveInteger = (text: string | undefined): number | undefined => {

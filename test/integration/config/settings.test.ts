@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -8,6 +9,7 @@ import { readSecrets } from '../../../src/config/load-secrets.ts';
 import { configuredSecrets } from '../../../src/config/secrets.ts';
 import { pruneProcessEnv, readSettings, type Settings } from '../../../src/config/settings.ts';
 import { UsageError } from '../../../src/lib/usage-error.ts';
+import { steadyport } from '../../support/cli.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 
 type Env = Readonly<Record<string, string>>;
@@ -200,6 +202,24 @@ test('a script of another package is not taken for one of this package', () => {
   assert.equal(isNpmScript({ npm_package_name: 'steadyport' }), false);
 });
 
+test('a FIFO that nobody writes into is refused as config and as .env, and a link to a file is read', async () => {
+  const path = place('CHECK_INTERVAL_MS=3000\n');
+  const folder = tempFolder();
+  const fifo = join(folder, 'fifo.json');
+  execFileSync('mkfifo', [fifo]);
+  const refused = await steadyport(['check-config', fifo]);
+  assert.deepEqual([refused.code, refused.stdout], [2, '']);
+  assert.match(refused.stderr, /fifo\.json\n {2}expected a file that can be read; it is no regular file\n$/);
+  const link = join(folder, 'steadyport.json');
+  symlinkSync(path, link);
+  symlinkSync(join(path, '..', '.env'), join(folder, '.env'));
+  assert.equal(within({}, () => requireConfig(link)).value.config.monitor.intervalMs, 3_000);
+  rmSync(join(folder, '.env'));
+  renameSync(fifo, join(folder, '.env'));
+  const { code, stderr } = await steadyport(['check-config', link]);
+  assert.deepEqual([code, stderr], [2, `steadyport: ${folder}/.env cannot be read: it is no regular file\n`]);
+});
+
 describe('a file that cannot be read is the mistake of whoever named it', () => {
   const folder = tempFolder();
   mkdirSync(join(folder, 'sub', '.env'), { recursive: true });
@@ -209,14 +229,9 @@ describe('a file that cannot be read is the mistake of whoever named it', () => 
       missing,
       `${missing}\n  expected a config file here; see docs/configuration.md, or set STEADYPORT_CONFIG`,
     ],
-    [
-      join(folder, 'sub'),
-      `${folder}/sub\n  expected a file that can be read; EISDIR: illegal operation on a directory, read`,
-    ],
-    [
-      join(folder, 'sub', 'x.json'),
-      `${folder}/sub/.env cannot be read: EISDIR: illegal operation on a directory, read`,
-    ],
+    [join(folder, 'sub'), `${folder}/sub\n  expected a file that can be read; it is no regular file`],
+    ['/dev/zero', '/dev/zero\n  expected a file that can be read; it is no regular file'],
+    [join(folder, 'sub', 'x.json'), `${folder}/sub/.env cannot be read: it is no regular file`],
   ];
   for (const [path, message] of table)
     test(message.replaceAll(folder, ''), () => {
