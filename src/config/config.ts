@@ -85,8 +85,6 @@ export const parseConfig = (file: unknown, variables: ConfigVariables = {}): Con
   return { ok: true, config: deepFreeze(config) };
 };
 
-const MAX_LABEL_LENGTH = 200;
-
 const toProxyConfig = ({ probe, label, ...rest }: v.InferOutput<typeof proxySchema>): ProxyConfig => {
   const id = listenerName(rest.listen);
   const isSocket = rest.listen.port === 0;
@@ -96,7 +94,7 @@ const toProxyConfig = ({ probe, label, ...rest }: v.InferOutput<typeof proxySche
     name: proxyAppName(id, isSocket),
     id,
     place,
-    label: printable(label ?? place, MAX_LABEL_LENGTH),
+    label: printable(label ?? place),
     probe: probe ?? { type: isLoopback(rest.upstream.host) ? 'listen' : 'tcp' },
   };
 };

@@ -16,10 +16,19 @@ export type DescribePath = (path: Path) => string;
 
 /** Describes the mistake: "proxies[0].holdMs is -1: expected whole milliseconds, 0 to 2147483647" */
 export const formatConfigError = ({ path, value, problem }: ConfigError): string => {
-  const text = value === undefined ? 'missing' : JSON.stringify(value);
+  const text = formatValue(value);
   const shortened = text.length > MAX_VALUE_LENGTH ? `${text.slice(0, MAX_VALUE_LENGTH)}…` : text;
   return printable(`${path} is ${shortened}: ${problem}`);
 };
+
+/** The value as JSON; a number that is too large for one, such as 1e999, as Infinity: JSON would have null for it. */
+const formatValue = (value: unknown): string => {
+  if (value === undefined) return 'missing';
+  return typeof value === 'number' ? String(value) : JSON.stringify(value, nameInfinity);
+};
+
+const nameInfinity = (_key: string, value: unknown): unknown =>
+  value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY ? String(value) : value;
 
 const MAX_VALUE_LENGTH = 200;
 
@@ -80,21 +89,21 @@ const describeUnknownKeys = (parentPath: Path, places: Places, describePath: Des
   const known = Object.keys(entriesOf(schemaAt(places.slice(0, -1)), parent));
   return Object.keys(parent)
     .filter((key) => !known.includes(key))
-    .map((key) => {
-      const renamed = RENAMED[key];
-      const guess = closestWord(key, known);
-      const hint =
-        renamed !== undefined && known.includes(renamed)
-          ? `it is now called "${renamed}"`
-          : guess
-            ? `did you mean "${guess}"?`
-            : `known here: ${known.join(', ')}`;
-      return {
-        path: describePath([...parentPath, key]),
-        value: parent[key],
-        problem: `unknown key; ${hint}`,
-      };
-    });
+    .map((key) => ({
+      path: describePath([...parentPath, key]),
+      value: parent[key],
+      // A guess takes time, and only the first mistakes are shown.
+      get problem() {
+        return `unknown key; ${hintFor(key, known)}`;
+      },
+    }));
+};
+
+const hintFor = (key: string, known: readonly string[]): string => {
+  const renamed = RENAMED[key];
+  if (renamed !== undefined && known.includes(renamed)) return `it is now called "${renamed}"`;
+  const guess = closestWord(key, known);
+  return guess ? `did you mean "${guess}"?` : `known here: ${known.join(', ')}`;
 };
 
 type Places = readonly { readonly key: unknown; readonly input: unknown }[];

@@ -9,21 +9,32 @@ import { readSettings, readTextFile, type Settings } from './settings.ts';
  * Reads and checks the config, and returns it with the settings it was read with. A file that cannot be read or parsed is a mistake,
  * too.
  * @param configPath as in {@link readSettings}
- * @throws UsageError that names every mistake
+ * @throws UsageError that names every mistake, or the first MAX_SHOWN of them and how many more there are
  */
 export const requireConfig = (
   configPath?: string,
 ): { readonly config: Config; readonly settings: Settings } => {
   const settings = readSettings(configPath);
   const parsed = readConfigFile(settings.configPath);
-  if (!parsed.ok) throw createError(settings, parsed.problems);
+  if (!parsed.ok) throw createError(settings, parsed.problems, String);
   const result = parseConfig(parsed.value, settings.variables);
-  if (!result.ok) throw createError(settings, result.errors.map(formatConfigError));
+  if (!result.ok) throw createError(settings, result.errors, formatConfigError);
   return { config: result.config, settings };
 };
 
-const createError = ({ configPath }: Settings, mistakes: readonly string[]): UsageError =>
-  new UsageError([configPath, ...mistakes.map((mistake) => `  ${printable(mistake)}`)].join('\n'));
+/** A broken file may have a mistake for each of its keys. */
+const MAX_SHOWN = 50;
+
+const createError = <T>(
+  { configPath }: Settings,
+  mistakes: readonly T[],
+  describe: (mistake: T) => string,
+): UsageError => {
+  const omitted = mistakes.length - MAX_SHOWN;
+  const lines = mistakes.slice(0, MAX_SHOWN).map((mistake) => printable(describe(mistake)));
+  if (omitted > 0) lines.push(`… and ${omitted} more`);
+  return new UsageError([configPath, ...lines.map((line) => `  ${line}`)].join('\n'));
+};
 
 const readConfigFile = (path: string): ParsedText => {
   try {

@@ -99,8 +99,11 @@ const limitsSchema = objectSchema({
 export const proxySchema = objectSchema(
   {
     label: v.optional(
-      textSchema(
-        'The purpose of the port, for people; default: "port" and its number, or "socket" and its name',
+      v.pipe(
+        textSchema(
+          'The purpose of the port, for people, in at most 200 characters; default: "port" and its number, or "socket" and its name',
+        ),
+        v.maxLength(200, 'a text of at most 200 characters'),
       ),
     ),
     listen: parsedTextSchema(parseListenSpec, EXPECTED.listen, `The address for clients: ${LISTEN}`),

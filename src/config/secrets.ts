@@ -80,10 +80,13 @@ export const parseSecrets = (
 /** @returns what would be right; null when the value can be used */
 const checkValue = ({ check = checkHttpUrl, isList }: SecretVariable, value: string): string | null => {
   if (!isList) return check(value);
-  const expected = splitList(value).map((part) => check(part));
-  const firstWrong = expected.find((part) => part !== null);
-  if (firstWrong === undefined) return expected.length > 0 ? null : 'at least one value';
-  return expected.length > 1 ? `${firstWrong} in each part of the list` : firstWrong;
+  const parts = splitList(value);
+  if (parts.length === 0) return 'at least one value';
+  const firstWrong = parts.map((part) => check(part)).find((expected) => expected !== null);
+  if (firstWrong !== undefined)
+    return parts.length > 1 ? `${firstWrong} in each part of the list` : firstWrong;
+  const urls = parts.map((part) => new URL(part).href);
+  return new Set(urls).size < urls.length ? 'each address once' : null;
 };
 
 const splitList = (value: string): readonly string[] => value.split(/[\s,]+/).filter((part) => part !== '');

@@ -13,7 +13,7 @@ export interface ChannelKind {
    * @returns what would be right, such as "an http or https URL"; null when the value can be used
    */
   check?(value: string): string | null;
-  /** The value may be several, with commas or spaces between them: each is a receiver of its own. Default: it is one. */
+  /** The value may be several, with commas or spaces between them: each is a URL, and a receiver of its own. Default: it is one. */
   readonly isList?: true;
   /** The value is the path of a program, which is no secret and must be executable. Default: it is a URL. */
   readonly isProgram?: true;

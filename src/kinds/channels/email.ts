@@ -1,3 +1,4 @@
+import { isPrintable } from '../../lib/printable.ts';
 import type { ChannelKind } from './channel-kind.ts';
 
 /** The parts of an EMAIL_URL that are in its query. */
@@ -38,8 +39,9 @@ export const email = {
     const { from, to } = emailAddressesOf(url);
     if (!ADDRESS.test(from) || queryOf(url).getAll('from').length > 1)
       return 'one address as "from" in its query';
-    return to.length > 0 && to.every((address) => ADDRESS.test(address))
-      ? null
-      : 'one address or several, with commas between them, as "to" in its query';
+    if (to.length === 0 || !to.every((address) => ADDRESS.test(address)))
+      return 'one address or several, with commas between them, as "to" in its query';
+    // A line break would begin another header (RFC 5322, 2.2).
+    return [from, ...to].every(isPrintable) ? null : 'names and addresses without control characters';
   },
 } as const satisfies ChannelKind;

@@ -43,6 +43,23 @@ describe('a config file that is no JSON is refused with the place of the mistake
     });
 });
 
+test('of very many mistakes the first fifty are shown, and the rest is counted', () => {
+  const proxy = { listen: '6274', upstream: 'localhost:6274' };
+  const keys = Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [`key${index}`, 1]));
+  for (const [config, count] of [
+    [{ proxies: [proxy], ...keys }, 10_000],
+    [{ proxies: Array.from({ length: 10_000 }, () => proxy) }, 9_999],
+  ] as const)
+    assert.throws(
+      () => requireConfig(writeConfig(JSON.stringify(config))),
+      ({ message }: Error) => {
+        const lines = message.split('\n');
+        assert.deepEqual([lines.length, lines.at(-1)], [52, `  … and ${count - 50} more`]);
+        return true;
+      },
+    );
+});
+
 describe('check-config shows every mistake and exits with 2', () => {
   const cases = [
     ['of the file', 'several at once'],

@@ -51,6 +51,7 @@ describe('a list with a part that cannot be used is a mistake as a whole', () =>
     ['http://a:9093,hidden', 'an http or https URL in each part of the list'],
     ['hidden', 'an http or https URL'],
     [' , ', 'at least one value'],
+    ['http://hidden:9093,http://b:9093 http://HIDDEN:9093/', 'each address once'],
   ];
   for (const [value, expected] of table)
     test(JSON.stringify(value), () => {

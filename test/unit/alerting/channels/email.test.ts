@@ -108,6 +108,7 @@ describe('EMAIL_URL', () => {
   const url = 'an smtp or smtps URL with a host';
   const from = 'one address as "from" in its query';
   const to = 'one address or several, with commas between them, as "to" in its query';
+  const control = 'names and addresses without control characters';
   const table: readonly [value: string, expected: string][] = [
     ['ops@example.org', url],
     ['https://mail.example.org/?from=a@b.c&to=d@e.f', url],
@@ -121,6 +122,9 @@ describe('EMAIL_URL', () => {
     ['smtp://h/?from=a@b.c&to=d', to],
     ['smtp://h/?from=a@b.c&to=d@e.f,', to],
     ['smtp://h/?from=a@b.c&to=d@e.f%0d%0aBcc:%20x@y.z', to],
+    ['smtp://h/?from=A%0d%0aX-Y:%20z%20<a@b.c>&to=d@e.f', control],
+    ['smtp://h/?from=a@b.c&to=D%0aE%20<d@e.f>', control],
+    ['smtp://h/?from=a%01@b.c&to=d@e.f', control],
   ];
   for (const [value, expected] of table)
     test(`${value} is wrong`, () => {
