@@ -1,8 +1,9 @@
+import { existsSync } from 'node:fs';
 import type * as v from 'valibot';
 import { fields, recordOf, text } from '../lib/stored-fields.ts';
 import { createEdgeLogger } from '../logging/edge-logger.ts';
 import type { Log } from '../logging/logger.ts';
-import { eachEntry, openStateFile, writeStateFile } from '../system/state-file.ts';
+import { eachEntry, isRemoved, openStateFile, writeStateFile } from '../system/state-file.ts';
 import { type DeliveryCounts, deliveryCountsSchema, NO_OUTCOMES, type Outcome } from './delivery.ts';
 import { alertStateSchema, INITIAL_ALERT_STATE } from './policy/alert-manager.ts';
 import { EMPTY_QUEUE, outboxSchema } from './policy/delivery-queue.ts';
@@ -35,8 +36,8 @@ export const ALERTS_FORMAT = {
 export interface AlertStore {
   read(): AlertFile;
   /**
-   * Writes the file before it returns. A disk that is full is logged once, and the change is kept in memory; the next update
-   * writes it.
+   * Writes the file before it returns, also without a change when somebody has removed it. A disk that is full is logged once,
+   * and the change is kept in memory; the next update writes it.
    */
   update(change: Partial<AlertFile>): void;
 }
@@ -47,9 +48,11 @@ export const openAlertStore = (path: string, log: Log): AlertStore => {
   const writes = createEdgeLogger({
     onFail: (problem) => log('alerts_write_failed', `Cannot keep the alerts: ${problem}`),
   });
+  let isStored = existsSync(path);
   const save = (): void => {
     try {
       writeStateFile(path, ALERTS_FORMAT.version, file);
+      isStored = true;
       writes.succeeded();
     } catch (error) {
       writes.failed((error as Error).message);
@@ -60,7 +63,7 @@ export const openAlertStore = (path: string, log: Log): AlertStore => {
     update: (change) => {
       const keys = Object.keys(change) as (keyof AlertFile)[];
       const hasChanged = keys.some((key) => change[key] !== file[key]);
-      const isUnsaved = writes.problem() !== null;
+      const isUnsaved = writes.problem() !== null || (isStored && isRemoved(path));
       file = { ...file, ...change };
       if (hasChanged || isUnsaved) save();
     },

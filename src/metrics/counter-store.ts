@@ -1,6 +1,6 @@
 import { count, fields, flag, recordOf, text } from '../lib/stored-fields.ts';
 import type { ProxyReport } from '../proxy/report.ts';
-import { eachEntry, openStateFile, writeStateFile } from '../system/state-file.ts';
+import { eachEntry, isRemoved, openStateFile, writeStateFile } from '../system/state-file.ts';
 import {
   addReport,
   type CounterTotals,
@@ -20,6 +20,8 @@ export interface CounterStore {
   read(): ReadonlyMap<string, Totals>;
   /** The ends of monitors that nobody had asked to leave: they crashed, were killed, or the machine went down. */
   monitorCrashes(): number;
+  /** Writes the file anew when somebody has removed it. */
+  keep(): void;
   /** Saves the counts. Call it when this monitor leaves as it was asked to: without it, its end counts as a crash. */
   close(): void;
 }
@@ -77,6 +79,9 @@ export const openCounterStore = (
       return new Map([...counters].map(([id, counterTotals]) => [id, totalsOf(counterTotals)]));
     },
     monitorCrashes: () => crashes,
+    keep: () => {
+      if (isRemoved(path)) save(true);
+    },
     close: () => save(false),
   };
 };

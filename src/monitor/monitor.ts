@@ -3,6 +3,7 @@
  * and the reducer (health/) to the recovery, and app.ts adds the alerts, the metrics and the servers.
  */
 
+import { existsSync } from 'node:fs';
 import type { ProxyView } from '../alerting/policy/proxy-view.ts';
 import type { Config } from '../config/config.ts';
 import { detectMassFailure, isPausingRestarts, NO_MASS_FAILURE } from '../health/mass-failure.ts';
@@ -22,6 +23,7 @@ import { createProblemList, joinProblem, type ProblemText } from '../status/moni
 import type { MonitorStatus, ProxyStatus } from '../status/snapshot.ts';
 import { createFileReserve, type FileReserve } from '../system/file-reserve.ts';
 import type { StateDir } from '../system/state-dir.ts';
+import { isRemoved } from '../system/state-file.ts';
 import { loadHealth, removeAllDrafts, saveHealth } from './health-store.ts';
 import { createLogRotation } from './log-rotation.ts';
 import { ProxyMonitor, type ProxyMonitorDeps } from './proxy-monitor.ts';
@@ -70,6 +72,9 @@ export interface MonitorDeps {
 /** The maximum age of PM2's list where it need not be new. */
 const MAX_LIST_AGE_MS = 5_000;
 
+/** A state file that was removed, as by a cleaner of old files, is missing for this long. */
+const KEEP_INTERVAL_MS = 1_000;
+
 /** Starts a ProxyMonitor for each proxy of the config, each with a schedule of its own, so that none waits for another. */
 export const startMonitor = ({
   config,
@@ -85,9 +90,18 @@ export const startMonitor = ({
   removeAllDrafts(stateDir);
   const ids = config.proxies.map(({ id }) => id);
   const onStateProblem = (problem: string): void => log('state_put_aside', problem);
+  if (isForgetful(stateDir, ids))
+    log('state_missing', `⚠️  ${stateDir.monitorStateFile} is missing: what was known of the ports is lost`);
   const records = loadHealth(stateDir.monitorStateFile, config.proxies, onStateProblem);
   const saver = createSaver(() => saveHealth(stateDir, records), stateDir.path, log);
   const counters = openCounterStore(stateDir.countsFile, ids, onStateProblem);
+  const keeper = createPeriodicTask({
+    run: async () => {
+      if (isRemoved(stateDir.monitorStateFile)) saver.save();
+      counters.keep();
+    },
+    intervalMs: () => KEEP_INTERVAL_MS,
+  });
   const appNames = apps.map(({ name }) => name);
   const supervision = isUnderPm2 ? createSupervision(appNames, log, () => notify('changed')) : undefined;
   const processList = createProcessList(pm2, log, () => notify('superseded'), supervision?.observe);
@@ -161,6 +175,7 @@ export const startMonitor = ({
       notify = onEvent;
     },
     stop: () => {
+      keeper.stop();
       counters.close();
       saver.stop();
       for (const proxyMonitor of proxyMonitors) proxyMonitor.stop();
@@ -169,6 +184,10 @@ export const startMonitor = ({
     },
   };
 };
+
+/** True when a monitor has run here, which alone writes `failures`, and its memory was removed. */
+const isForgetful = ({ monitorStateFile, portFiles }: StateDir, ids: readonly string[]): boolean =>
+  !existsSync(monitorStateFile) && ids.some((id) => existsSync(portFiles(id).failuresFile));
 
 /** The first of the errors of the monitor's own checks. */
 const firstCheckProblem = (problems: readonly (string | null)[]): ProblemText | null => {

@@ -98,6 +98,9 @@ export const openStateFile = <T extends object>(
   return value;
 };
 
+/** True when somebody has removed the file, but not its folder, so that it can be written anew. */
+export const isRemoved = (path: string): boolean => !existsSync(path) && existsSync(dirname(path));
+
 /**
  * Writes a JSON state file as a whole or not at all.
  * @throws the system's error, such as ENOSPC, and a RangeError for a file that would not be read again

@@ -151,6 +151,23 @@ test('what changes while no monitor runs is announced by the next one', async ()
   assert.deepEqual(slack.tries, OUTAGE);
 });
 
+test('a file that is removed is written anew, though nothing changes', async () => {
+  const desk = createDesk();
+  const slack = createChannel('slack');
+  const first = desk.start([slack]);
+  desk.fall();
+  await desk.clock.pass(MINUTE_MS);
+  rmSync(desk.path);
+  await desk.clock.pass(10_000);
+  assert.ok(existsSync(desk.path));
+  await first.stop();
+  desk.start([slack]);
+  await desk.clock.pass(10_000);
+  desk.rise();
+  await desk.clock.pass(MINUTE_MS);
+  assert.deepEqual(slack.tries, OUTAGE);
+});
+
 test('a monitor that starts announces nothing of a port, neither a beginning nor an end, before it has checked it', async () => {
   const desk = createDesk();
   const slack = createChannel('slack');

@@ -1,16 +1,25 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { parseConfig } from '../../../src/config/config.ts';
 import { createHealth } from '../../../src/health/state.ts';
 import type { Log } from '../../../src/logging/logger.ts';
 import { saveHealth } from '../../../src/monitor/health-store.ts';
-import { type Monitor, startMonitor } from '../../../src/monitor/monitor.ts';
+import { type Monitor, type MonitorDeps, startMonitor } from '../../../src/monitor/monitor.ts';
 import type { Pm2 } from '../../../src/pm2/client.ts';
 import type { MonitorProblem } from '../../../src/status/monitor-problem.ts';
-import type { FileReserve, FileSupply } from '../../../src/system/file-reserve.ts';
+import type { FileSupply } from '../../../src/system/file-reserve.ts';
 import { makeStateDir, type StateDir } from '../../../src/system/state-dir.ts';
 import { startChild } from '../../support/child-process.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
@@ -28,18 +37,17 @@ const NO_PM2: Pm2 = {
   close: () => {},
 };
 
-const start = (stateDir: StateDir, log: Log = () => {}, reserve?: FileReserve): Monitor => {
+const start = (stateDir: StateDir, log: Log = () => {}, deps: Partial<MonitorDeps> = {}): Monitor => {
   const parsed = parseConfig({ proxies: [{ listen: '6274', upstream: 'localhost:6274' }] });
   assert.ok(parsed.ok);
-  const { config } = parsed;
   return startMonitor({
-    config,
+    config: parsed.config,
     apps: [],
     stateDir,
     pm2: NO_PM2,
     restart: never,
     log,
-    ...(reserve && { reserve }),
+    ...deps,
   });
 };
 
@@ -96,6 +104,33 @@ test('what an earlier monitor has left is no knowledge of this one until it has 
   await until(() => monitor.alertViews()[0]?.isChecked === true, 'the first check');
 });
 
+test('a state file that is removed under a monitor is written anew, though nothing changes', async (t) => {
+  const stateDir = makeStateDir(join(tempFolder(), 'home'), '6274');
+  // Without open files no check finds anything.
+  const noFiles = (): FileSupply => 'exhausted';
+  const monitor = start(stateDir, () => {}, { reserve: { check: noFiles, supply: noFiles } });
+  t.after(() => monitor.stop());
+  // The counts first: a monitor saves the rest of its state once more just after its start.
+  for (const path of [stateDir.countsFile, stateDir.monitorStateFile]) {
+    rmSync(path);
+    await until(() => existsSync(path), path);
+    assert.match(readFileSync(path, 'utf8'), /"6274"/);
+  }
+});
+
+test('a monitor whose memory was removed says so, and a first one does not', () => {
+  const stateDir = makeStateDir(join(tempFolder(), 'home'), '6274');
+  const eventsOfStart = (): readonly string[] => {
+    const events: string[] = [];
+    start(stateDir, (event) => events.push(event)).stop();
+    return events.filter((event) => event === 'state_missing');
+  };
+  const first = eventsOfStart();
+  const next = eventsOfStart();
+  rmSync(stateDir.monitorStateFile);
+  assert.deepEqual([first, next, eventsOfStart()], [[], [], ['state_missing']]);
+});
+
 test('a monitor that starts removes the drafts of processes that are no more, and nothing else', async (t) => {
   const dead = startChild(t, 'true', []);
   await once(dead, 'exit');
@@ -139,7 +174,9 @@ test('a check that had too few files to look is no look, and the files are enoug
     checks += 1;
     return supply();
   };
-  const monitor = start(makeStateDir(join(tempFolder(), 'home'), '6274'), log, { check, supply });
+  const monitor = start(makeStateDir(join(tempFolder(), 'home'), '6274'), log, {
+    reserve: { check, supply },
+  });
   t.after(() => monitor.stop());
   const kinds = (): readonly string[] => monitor.status().problems.map(({ kind }) => kind);
   const untilChecks = async (count: number): Promise<void> => {
