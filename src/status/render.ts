@@ -5,7 +5,14 @@ import { pm2Command } from '../lib/command-lines.ts';
 import { formatDuration } from '../lib/duration.ts';
 import { MONITOR_PROBLEM_KINDS } from './monitor-problem.ts';
 import { describeRefusals } from './refusals.ts';
-import type { AlertsStatus, HeldBack, MonitorStatus, ProxyStatus, Snapshot } from './snapshot.ts';
+import {
+  type AlertsStatus,
+  type HeldBack,
+  type MonitorStatus,
+  PM2_NOT_LISTED,
+  type ProxyStatus,
+  type Snapshot,
+} from './snapshot.ts';
 import {
   causeWordOf,
   headlineOf,
@@ -255,7 +262,9 @@ const explanationOf = (proxy: ProxyStatus, supervisionCure: string | null): stri
     return `start it again with: ${pm2 === 'stopped' ? pm2Command('start', name) : 'npm start'}`;
   const place = port === null ? 'the socket' : `port ${port}`;
   if (isUnmanaged(proxy) && supervisionCure === null)
-    return 'it does not run, and PM2 does not have it: npm start';
+    return pm2 === PM2_NOT_LISTED
+      ? 'it does not run, and PM2 does not have it: npm start'
+      : 'it does not run, and PM2 cannot be reached: npm start, which starts it or says what is wrong with PM2';
   if (cause === null) return undefined;
   const explanation = explainCause(cause, {
     name,

@@ -93,7 +93,10 @@ test('a port answers from elsewhere only while it is up: to accept is no answer 
 });
 
 describe('a process that PM2 does not have is not called crashed, as nobody saw it crash', () => {
-  for (const pm2 of ['not in the list', 'not reachable'])
+  for (const [pm2, reason] of [
+    ['not in the list', 'PM2 does not have it: npm start'],
+    ['not reachable', 'PM2 cannot be reached: npm start, which starts it or says what is wrong with PM2'],
+  ] as const)
     test(pm2, () => {
       const snapshot = snapshotOf(proxyStatus({ state: 'down', cause: 'crashed', pm2 }));
       const texts = [
@@ -106,6 +109,7 @@ describe('a process that PM2 does not have is not called crashed, as nobody saw 
         assert.match(text, /\(not running\)/);
       }
       assert.equal(first(snapshot), 'The port is down: 6274 not running.');
+      assert.ok(texts[1]?.includes(`it does not run, and ${reason}\n`), texts[1]);
     });
   test('but one that PM2 has is', () => {
     const snapshot = snapshotOf(proxyStatus({ state: 'down', cause: 'crashed', pm2: 'errored' }));
