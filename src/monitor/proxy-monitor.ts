@@ -47,6 +47,13 @@ export interface ProxyMonitorDeps extends Omit<RecoveryDeps, 'relisten'>, CheckR
 /** An event that arrives between the checks, and is not the result of one. */
 type ProxyEvent = CollectorEvent | { readonly kind: 'pm2'; readonly event: Pm2Event };
 
+/** The end of a connection, with which the process has most likely ended, too. */
+interface ProcessEnd {
+  readonly at: number;
+  /** The process by the check before; null: unknown. */
+  readonly pid: number | null;
+}
+
 /**
  * Monitors one proxy, and owns its record. The schedule runs a check, the check runner and the evidence collector gather the
  * evidence, and the result comes back as data. It is stored and reduced to actions here, which the recovery executes. An
@@ -72,7 +79,7 @@ export class ProxyMonitor {
   /** The app's latest status by PM2, in words. */
   #pm2StatusText = 'unknown';
   /** When the process ended without a word, until PM2's list of later shows whether it crashed (wall-clock milliseconds). */
-  #undecidedEndAt: number | null = null;
+  #undecidedEnd: ProcessEnd | null = null;
   /** True when the next check was requested, so that it is urgent. */
   #isCheckRequested = false;
   #isStopped = false;
@@ -166,7 +173,7 @@ export class ProxyMonitor {
   };
 
   readonly #isUrgent = (): boolean =>
-    this.#undecidedEndAt !== null ||
+    this.#undecidedEnd !== null ||
     needsFastChecks(this.health()) ||
     (this.#lastCheck?.report.evidence.stopping ?? 'no') !== 'no';
 
@@ -178,9 +185,9 @@ export class ProxyMonitor {
       await this.#debouncer.whenStable();
       // In the middle of a restart PM2 lists the app as stopped by an operator.
       const listNotBefore = Math.max(this.#recovery.lastActionAt(), this.#debouncer.stableAt());
-      const endedAt = this.#undecidedEndAt;
+      const end = this.#undecidedEnd;
       const result = await this.#checkRunner.check({ ...mode, isUrgent }, this.#record, listNotBefore);
-      await this.#onCheck(result, endedAt);
+      await this.#onCheck(result, end);
     } catch (error) {
       this.#onError(error);
     }
@@ -216,9 +223,9 @@ export class ProxyMonitor {
 
   /**
    * Stores the result of a check, and settles when the actions that follow from it are done.
-   * @param processEndedAt the end of a process that this check is to decide on; null: there is none
+   * @param end the end of a process that this check is to decide on; null: there is none
    */
-  readonly #onCheck = async (result: CheckResult, processEndedAt: number | null): Promise<void> => {
+  readonly #onCheck = async (result: CheckResult, end: ProcessEnd | null): Promise<void> => {
     if (this.#isStopped) return;
     const { report, endedAt, daemonPid } = result;
     if (report.evidence.monitor !== 'out_of_files') this.#lastCheckAt = endedAt;
@@ -234,12 +241,14 @@ export class ProxyMonitor {
       this.#deps.log('stale_pid', `Stale PID file found for ${this.#proxy.place}, removing...`, {
         proxy: this.#proxy.name,
       });
-    if (processEndedAt === null && isGivenUpAnew) return this.#onEnd();
-    if (processEndedAt !== null) {
+    if (end === null && isGivenUpAnew) return this.#onEnd();
+    if (end !== null) {
       if (result.pm2StatusText === null) return;
-      this.#undecidedEndAt = null;
+      this.#undecidedEnd = null;
       // The check is left out then: it would count the same end once more.
-      if (!isEndExplained(evidence.pm2)) return this.#apply({ kind: 'crash', at: processEndedAt });
+      // A process that still answers has closed a connection, to make room for another client.
+      const isAlive = evidence.heartbeat === 'ok' && pid !== null && pid === end.pid;
+      if (!isAlive && !isEndExplained(evidence.pm2)) return this.#apply({ kind: 'crash', at: end.at });
     }
     const event = { at: endedAt, pid, evidence, isProbed, listenProblem, listenAdvice };
     await this.#apply({ kind: 'check', ...event });
@@ -247,7 +256,7 @@ export class ProxyMonitor {
 
   /** Leaves the end of a process, which may be a crash, to the first check that can know. */
   readonly #onEnd = (): void => {
-    this.#undecidedEndAt ??= Date.now();
+    this.#undecidedEnd ??= { at: Date.now(), pid: this.#lastCheck?.report.pid ?? null };
     this.#schedule.runIn(this.#debouncer.onEnd());
   };
 

@@ -195,6 +195,16 @@ describe('a proxy that ends without a word', { skip }, () => {
     assert.equal(countsOf(running).crash, 1);
   });
 
+  test('has not crashed when it answers over the next connection', async (t) => {
+    const running = await runUp(t);
+    const { proxyMonitor, proxy } = running;
+    const lastCheckAt = proxyMonitor.lastCheckAt();
+    await proxy.end('unexpected');
+    await proxy.serveAgain();
+    await until(() => proxyMonitor.lastCheckAt() > lastCheckAt, 'the next check');
+    assert.deepEqual([countsOf(running), proxyMonitor.health().state], [NOTHING, 'up']);
+  });
+
   test('has crashed, when PM2 does not answer, and not before it is known that it does not', async (t) => {
     const running = await runUp(t);
     const { proxyMonitor, proxy, scene, notBefore } = running;

@@ -3,7 +3,7 @@ import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
-import type { ProxyProtocol } from '../../../src/ipc/protocol.ts';
+import type { Handlers, ProxyProtocol } from '../../../src/ipc/protocol.ts';
 import { serveControl } from '../../../src/ipc/server.ts';
 import { createStatsCollector } from '../../../src/proxy/connection-stats.ts';
 import type { Binding, ProxyReport } from '../../../src/proxy/report.ts';
@@ -19,6 +19,8 @@ export interface FakeProxy {
   announceShutdown(): void;
   /** Ends it: 'announced' announces its shutdown first, 'unexpected' does not. */
   end(how: 'announced' | 'unexpected'): Promise<void>;
+  /** Serves its control socket after its end again, as the same process. */
+  serveAgain(): Promise<void>;
 }
 
 /** The report of a proxy that has served no client yet. */
@@ -52,7 +54,7 @@ export const fakeProxy = async (t: TestContext, change: Partial<ProxyReport> = {
     asked.push(name);
     return null;
   };
-  const control = await serveControl<ProxyProtocol>(socket, {
+  const handlers: Handlers<ProxyProtocol> = {
     report: () => {
       asked.push('report');
       return report;
@@ -62,7 +64,8 @@ export const fakeProxy = async (t: TestContext, change: Partial<ProxyReport> = {
     leave_orphan: () => false,
     listen_again: recorded('listen_again'),
     expect_check: recorded('expect_check'),
-  });
+  };
+  let control = await serveControl<ProxyProtocol>(socket, handlers);
   t.after(() => control.close());
   return {
     socket,
@@ -74,6 +77,9 @@ export const fakeProxy = async (t: TestContext, change: Partial<ProxyReport> = {
     end: async (how) => {
       if (how === 'announced') control.announce('leaving');
       await control.close(how === 'announced' ? report : undefined);
+    },
+    serveAgain: async () => {
+      control = await serveControl<ProxyProtocol>(socket, handlers);
     },
   };
 };
