@@ -112,7 +112,7 @@ export const createMonitorApp = (deps: MonitorAppDeps): MonitorApp => {
 const NOT_SERVED: HttpStatus = { url: null, problem: null };
 
 const describeHttpProblem = ({ problem }: HttpStatus): ProblemText | null =>
-  problem === null ? null : { reason: problem, nextStep: 'end that, or change "monitor.http"' };
+  problem === null ? null : { reason: problem, nextStep: 'free the address, or change "monitor.http"' };
 
 const snapshotOf = (
   { config, startedAt, recentLines }: MonitorAppDeps,

@@ -103,7 +103,7 @@ export const alertViewOf = (
   label,
   place,
   health,
-  isChecked: checkReport !== undefined,
+  isChecked: checkReport?.evidence.monitor === 'in_time',
   hasFailed: health.failures.total > failuresBefore,
   upstream: formatAddress(upstream),
   afterMs: alerts.afterMs ?? null,

@@ -9,7 +9,7 @@ const MAX_CHECK_DELAY_MS = 10_000;
 /**
  * Why this machine does not serve what is wanted of it; null when it does. The supervision must work, and no port may be down.
  * A port that the operator has stopped is not wanted, and one that waits for an optional application is not down.
- * `/readyz` fails, and the heartbeat is not sent, while there is such a problem.
+ * `/readyz` fails, and the dead man's switch gets nothing, while there is such a problem.
  */
 export const readinessProblem = (snapshot: Snapshot): string | null =>
   supervisionProblem(snapshot) ?? portsProblem(snapshot);

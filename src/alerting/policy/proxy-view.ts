@@ -15,7 +15,7 @@ export interface ProxyView {
   /** Its own time that an outage lasts before it is announced, in milliseconds; null: that of the policy. */
   readonly afterMs: number | null;
   readonly health: Health;
-  /** False before the first check of this run of the monitor: then `health` is only what an earlier run has left. */
+  /** False while no check of this run of the monitor could look: then `health` is only what an earlier one has left. */
   readonly isChecked: boolean;
   /** True when a check of this run of the monitor has failed. */
   readonly hasFailed: boolean;

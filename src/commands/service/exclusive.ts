@@ -4,8 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createDebug } from '../../system/debug.ts';
 import { findLockHolder, takeLock } from '../../system/lock.ts';
 
-/** Longer than a start or a stop takes on a machine that is busy. */
-const MAX_WAIT_MS = 60_000;
+/** Longer than a start takes whose PM2 command is killed at its time limit (pm2/client.ts). */
+const MAX_WAIT_MS = 150_000;
 const RETRY_INTERVAL_MS = 100;
 
 const debug = createDebug('pm2');

@@ -1,6 +1,7 @@
 import type { Evidence } from '../../health/types.ts';
 import { type Address, ipFamily, isUnixSocket } from '../../lib/address.ts';
 import type { Binding, ProxyReport } from '../../proxy/report.ts';
+import { isOwnLimit } from '../../system/own-limits.ts';
 import { formatPortOwner } from '../../system/proc/port-owner.ts';
 import { findListeners, type Listener } from '../../system/proc/socket-table.ts';
 import { SHARED_TABLE_MS } from '../probes/listen.ts';
@@ -20,12 +21,9 @@ export const listeningState = (
   return report.bindings.some(isDenied) ? 'denied' : 'none';
 };
 
-/** With these the process has too little of something, which the next process may have (bind(2), socket(2), listen(2)). */
-const SHORTAGES: readonly string[] = ['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS'];
-
-/** True when the system refuses the address to whichever process asks. */
+/** True when the system refuses the address to whichever process asks. What this one lacks, the next one may have. */
 const isDenied = ({ state, code }: Binding): boolean =>
-  state === 'failed' && code !== null && !SHORTAGES.includes(code);
+  state === 'failed' && code !== null && !isOwnLimit(code);
 
 /** The addresses that the proxy does not have, each with the reason, and those that it serves nevertheless; null when it has all that it needs. */
 export const describeListenProblem = ({ bindings }: ProxyReport): string | null => {
