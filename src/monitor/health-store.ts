@@ -64,8 +64,8 @@ export const recentlyCrashedPorts = (path: string): readonly string[] => {
 };
 
 /**
- * Forgets the crashes of these ports, so that those of a process that was replaced make no crash loop of its successor. Call
- * it only while no monitor runs, since a monitor writes the file from its memory.
+ * Forgets the crashes of these ports and their failures in a row, so that those of a process that was replaced make no crash
+ * loop, and no verdict, of its successor. Call it only while no monitor runs, since a monitor writes the file from its memory.
  * @param onProblem see openStateFile (system/state-file.ts)
  * @throws the system's error, such as ENOSPC
  */
@@ -75,8 +75,14 @@ export const forgetCrashes = (
   onProblem: (text: string) => void,
 ): void => {
   const { ports } = openStateFile(path, healthFormat(Date.now()), onProblem);
-  const forget = (id: string, record: ProxyRecord): ProxyRecord =>
-    ids.includes(id) ? { ...record, health: { ...record.health, crashedAt: [] } } : record;
+  const forget = (id: string, record: ProxyRecord): ProxyRecord => {
+    if (!ids.includes(id)) return record;
+    const { health } = record;
+    return {
+      ...record,
+      health: { ...health, crashedAt: [], failures: { ...health.failures, consecutive: 0 } },
+    };
+  };
   const records = Object.entries(ports).map(([id, record]) => [id, forget(id, record)]);
   writeStateFile(path, VERSION, { ports: Object.fromEntries(records) });
 };

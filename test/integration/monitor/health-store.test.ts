@@ -185,7 +185,8 @@ test('the crashes of a port are forgotten, and nothing else', () => {
   forgetCrashes(path, ['6274'], (text) => problems.push(text));
   const records = loadHealth(path, proxies(6274, 6277));
   const { graceEndsAt: _, ...health } = records.get('6274')?.health ?? assert.fail('no record');
-  assert.deepEqual({ ...health, graceEndsAt: HEALTH.graceEndsAt }, { ...HEALTH, crashedAt: [] });
+  const failures = { ...HEALTH.failures, consecutive: 0 };
+  assert.deepEqual({ ...health, graceEndsAt: HEALTH.graceEndsAt }, { ...HEALTH, crashedAt: [], failures });
   assert.deepEqual(records.get('6277')?.health.crashedAt, crashed.crashedAt);
   assert.deepEqual([recentlyCrashedPorts(path), problems], [['6277'], []]);
 });
