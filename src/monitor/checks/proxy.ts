@@ -7,7 +7,7 @@ import type { Binding, ProxyReport } from '../../proxy/report.ts';
 import { createStarvationDetector } from '../../system/proc/cpu-starvation.ts';
 import { localAddresses } from '../../system/proc/network-interfaces.ts';
 import { readProcessState } from '../../system/proc/process-state.ts';
-import { readProcess } from '../../system/proc/procfs.ts';
+import { processStartedAt, readProcess } from '../../system/proc/procfs.ts';
 import { type AcceptResult, checkAcceptUnasked, createAcceptCheck } from './accept.ts';
 import { quickCheck } from './quick.ts';
 
@@ -80,7 +80,7 @@ export const createProxyChecks = (
       // The listening sockets of a proxy that PM2 is stopping are closed, or soon will be.
       const boundAddresses = status === 'stopping' ? [] : boundAddressesOf(report);
       const acceptResult =
-        state === 'unreachable'
+        state === 'unreachable' && !hasJustStarted(listedPid)
           ? await checkAcceptUnasked(listedPid, listenAddressesOf(proxy), timeoutMs)
           : await acceptCheck.check(boundAddresses, isDoubtful, timeoutMs);
       // Where no process is known, none is slow: nobody listens.
@@ -107,6 +107,12 @@ export const createProxyChecks = (
 /** True when no process can answer, so that a wait is useless: none runs, or it is stopped by a signal. */
 const isUnableToAnswer = (status: Pm2Evidence, pid: number | null): boolean =>
   ['deleted', 'stopped', 'gave_up'].includes(status) || readProcessState(pid) === 'stopped';
+
+/** A proxy listens before it has its control socket; for as long it is not disturbed by a connection that it takes for a client's. */
+const START_MS = 3_000;
+
+const hasJustStarted = (pid: number | null): boolean =>
+  pid !== null && Math.abs(Date.now() - (processStartedAt(pid) ?? 0)) < START_MS;
 
 const listenAddressesOf = ({ listen, upstream }: Pick<ProxyConfig, 'listen' | 'upstream'>) =>
   bindAddresses(listen, upstream, localAddresses());

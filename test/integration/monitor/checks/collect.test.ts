@@ -7,7 +7,7 @@ import { describe, type TestContext, test } from 'node:test';
 import { type MonitorConfig, parseConfig } from '../../../../src/config/config.ts';
 import type { Evidence, Pm2Evidence } from '../../../../src/health/types.ts';
 import { type CheckReport, createEvidenceCollector } from '../../../../src/monitor/checks/collect.ts';
-import { HAS_PROCFS, readProcess } from '../../../../src/system/proc/procfs.ts';
+import { HAS_PROCFS, processStartedAt, readProcess } from '../../../../src/system/proc/procfs.ts';
 import { findListeners } from '../../../../src/system/proc/socket-table.ts';
 import { startChild } from '../../../support/child-process.ts';
 import { bindingAt, type FakeProxy, fakeProxy } from '../../../support/proxy/fake-proxy.ts';
@@ -145,6 +145,16 @@ describe('the control socket', { skip }, () => {
     await until(async () => String(await accepts(process.pid)) === 'unreachable,unknown,ok');
     const { pid } = startChild(t, 'sleep', ['1000']);
     assert.deepEqual(await accepts(pid), ['unreachable', 'unknown', 'unknown']);
+  });
+
+  test('that is not there yet: a process that has just started gets no connection', async (t) => {
+    const { check } = rig(t, join(tempFolder(), 'control.sock'), await freePort());
+    const { pid } = startChild(t, 'sleep', ['1000']);
+    const acceptsNow = async () => some(await check({ pid, answers: false }), 'accepts')[0];
+    const first = await acceptsNow();
+    const ageMs = Date.now() - (processStartedAt(pid) ?? 0);
+    assert.ok(first === 'unknown' || ageMs >= 3_000, `${first} after ${ageMs} ms`);
+    await until(async () => (await acceptsNow()) === 'failed', 'a connection that nobody takes');
   });
 
   test('that nobody answers on is silent', async (t) => {
