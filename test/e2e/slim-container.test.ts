@@ -97,8 +97,8 @@ describe('in a slim container, as nobody, with nothing but node, npm and sh', { 
 
   test('npm start brings it up again beside the zombies, with the counters as they were', async () => {
     const { failures, restarts } = await container.proxyUntil(port, ({ state }) => state === 'down');
-    const { code, stderr } = await container.run('npm', 'start');
-    assert.equal(code, 0, stderr);
+    const { code, stdout, stderr } = await container.run('npm', 'start');
+    assert.equal(code, 0, stdout + stderr);
     const back = await container.proxyUntil(port, (now) => isUp(now) && now.pm2 === 'online');
     assert.ok(back.failures.total >= failures.total);
     assert.deepEqual(back.restarts, restarts);

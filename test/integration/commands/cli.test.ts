@@ -253,7 +253,7 @@ describe('a wrong setting exits with 2 and without a stack trace', { concurrency
     [
       'a .env that is no file',
       { ...ENV, STEADYPORT_CONFIG: join(place, 'x.json') },
-      /^steadyport: .*\.env cannot be read: EISDIR.*\n$/,
+      /^steadyport: .*\.env cannot be read: it is no regular file\n$/,
     ],
     [
       'a config that is not there',
