@@ -154,7 +154,7 @@ test("the operator's actions are noticed at once, not only at the next check", {
   await sandbox.proxyUntil(port, ({ state }) => state === 'up');
   // PM2 may have been too busy to answer at the first check.
   await until(async () => {
-    await sandbox.pm2('trigger', 'proxy-monitor', 'check-now');
+    await sandbox.trigger('check-now');
     return (await sandbox.ask())?.proxies.some(isIn('up', 'online'));
   }, 'an answer of PM2');
   await until(() => countBusClients(sandbox) > 0, "the monitor's connection to the bus");
