@@ -128,7 +128,7 @@ const holdLock = () => {
 
 /** Ends the demo's PM2 daemon with all its apps, which it finds by the demo's PM2_HOME, and removes the demo's folder. */
 const stop = async () => {
-  if (existsSync(ENV.PM2_HOME))
+  if (existsSync(join(ENV.PM2_HOME, 'rpc.sock')))
     spawnSync(process.execPath, [PM2, 'kill'], {
       env: ENV,
       stdio: 'ignore',
