@@ -9,9 +9,9 @@ import { alertStateSchema, INITIAL_ALERT_STATE } from './policy/alert-manager.ts
 import { EMPTY_QUEUE, outboxSchema } from './policy/delivery-queue.ts';
 
 const fileSchema = fields({
-  /** What was announced to the channels without settings of their own. */
+  /** The announcements to the channels that have no settings of their own. */
   alertState: alertStateSchema,
-  /** What was announced to each kind of channel with settings of its own. */
+  /** The announcements to each kind of channel that has settings of its own. */
   ownStates: recordOf(alertStateSchema, text),
   outbox: outboxSchema,
   counts: deliveryCountsSchema,

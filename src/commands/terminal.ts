@@ -7,6 +7,11 @@ import type { TextStyle } from '../status/render.ts';
 export const columnsOf = ({ columns }: Settings): number =>
   columns ?? process.stdout.columns ?? Number.POSITIVE_INFINITY;
 
+/** Writes a line to stderr that names this program. */
+export const warn = (text: string): void => {
+  process.stderr.write(`steadyport: ${text}\n`);
+};
+
 /** Colours where stdout is a terminal, and plain text elsewhere. */
 export const paint: TextStyle = { success: colours.green, error: colours.red, dim: colours.dim };
 

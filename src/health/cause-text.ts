@@ -20,9 +20,9 @@ interface CauseContext {
   readonly portOwner: string | null;
   /** True when the proxy listens on the port that its upstream has on loopback. */
   readonly sharesPort: boolean;
-  /** What to do about addresses that the system refuses; null, or missing, when nothing is known that would help. */
+  /** The advice on addresses that the system refuses; null, or missing, when there is none. */
   readonly listenAdvice?: string | null;
-  /** What makes PM2 restart again what has died; null, or missing, while it does. */
+  /** The step after which PM2 restarts what dies; null, or missing, while PM2 does so already. */
   readonly supervisionCure?: string | null;
 }
 

@@ -72,7 +72,7 @@ export const createMonitorApp = (deps: MonitorAppDeps): MonitorApp => {
     channels: createChannels(secrets, () => httpServer.url),
     log,
     proxies: monitor.alertViews,
-    monitor: () => ({ host: config.host, startedAt, problems: monitor.status().problems }),
+    monitor: () => ({ host: config.host, startedAt, problems: monitor.problems() }),
   });
   const listHttpProblems = createProblemList();
   const status = (): Snapshot => {

@@ -19,8 +19,14 @@ import { createProcessList } from '../pm2/process-list.ts';
 import type { Restarter } from '../pm2/restart.ts';
 import { createSupervision } from '../pm2/supervision.ts';
 import type { EvidenceByProxy } from '../status/evidence.ts';
-import { createProblemList, joinProblem, type ProblemText } from '../status/monitor-problem.ts';
+import {
+  createProblemList,
+  joinProblem,
+  type MonitorProblem,
+  type ProblemText,
+} from '../status/monitor-problem.ts';
 import type { MonitorStatus, ProxyStatus } from '../status/snapshot.ts';
+import { supervisionCureOf } from '../status/summary.ts';
 import { createFileReserve, type FileReserve } from '../system/file-reserve.ts';
 import type { StateDir } from '../system/state-dir.ts';
 import { isRemoved } from '../system/state-file.ts';
@@ -36,6 +42,8 @@ export interface Monitor {
   >;
   /** The evidence of each proxy's last check. */
   evidence(): EvidenceByProxy;
+  /** What is wrong with the monitor itself, or with what it needs. */
+  problems(): readonly MonitorProblem[];
   /** The facts for the alerts. */
   alertViews(): readonly ProxyView[];
   /** The facts for the metrics. The counts in them are stored before they are returned. */
@@ -139,6 +147,13 @@ export const startMonitor = ({
   pm2.subscribe((event) => monitorsByName.get(event.app)?.onPm2Event(event));
   saver.save();
   const listProblems = createProblemList();
+  const problems = () =>
+    listProblems({
+      checks_fail: firstCheckProblem(proxyMonitors.map((proxyMonitor) => proxyMonitor.checkProblem())),
+      ...supervision?.problems(),
+      ...files.problems(),
+      ...saver.problems(),
+    });
   return {
     status: () => {
       return {
@@ -146,18 +161,13 @@ export const startMonitor = ({
         crashes: counters.monitorCrashes(),
         lastCheckAt: Math.min(...proxyMonitors.map((proxyMonitor) => proxyMonitor.lastCheckAt())),
         pm2Problem: processList.problem(),
-        problems: listProblems({
-          checks_fail: firstCheckProblem(proxyMonitors.map((proxyMonitor) => proxyMonitor.checkProblem())),
-          ...supervision?.problems(),
-          ...files.problems(),
-          ...saver.problems(),
-        }),
+        problems: problems(),
       };
     },
     evidence: () => Object.fromEntries(proxyMonitors.map(({ name, lastCheck }) => [name, lastCheck()])),
+    problems,
     alertViews: () => {
-      const { pm2_lost, pm2_hangs } = supervision?.problems() ?? {};
-      const supervisionCure = (pm2_lost ?? pm2_hangs)?.nextStep ?? null;
+      const supervisionCure = supervisionCureOf(problems());
       return proxyMonitors.map((proxyMonitor) => proxyMonitor.alertView(supervisionCure));
     },
     proxyMetrics: () => {

@@ -30,7 +30,7 @@ export const unseenMsOf = ({ monitor, generatedAt }: Snapshot): number | null =>
     ? Math.max(0, generatedAt - monitor.lastCheckAt)
     : null;
 
-/** What makes PM2 restart again what has died; null while it does. */
+/** The step after which PM2 restarts what dies; null while PM2 does so already. */
 export const supervisionCureOf = (
   problems: readonly Pick<MonitorProblem, 'kind' | 'nextStep'>[],
 ): string | null =>

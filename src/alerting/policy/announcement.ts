@@ -21,7 +21,7 @@ export const announcedStateSchema = fields({
   isGivenUp: flag,
   /** The announced warnings. One that has ended is remembered for `flapping.windowMs`: it may only have paused. */
   warnings: listOf(fields({ cause: causeSchema, endedAt: orNull(instant) })),
-  /** What the announced problems of the monitor itself concern; for a port there is nothing. */
+  /** The concerns of the announced problems of the monitor itself (MONITOR_PROBLEM_KINDS); none for a port. */
   concerns: withDefault(listOf(text), []),
 });
 

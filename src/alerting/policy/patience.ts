@@ -56,7 +56,7 @@ export const isNews = (
   return ms !== null && proxy.hasFailed && !isWithin(startedAt, lastFailedAt ?? now, ms);
 };
 
-/** What is known of a port and not announced; null when that is nothing. */
+/** The outage or the flapping of a port that is held back; null when nothing is. */
 export const heldBackOf = (
   { outage, flapping }: Pick<AnnouncedState, 'outage' | 'flapping'>,
   proxy: ProxyView,

@@ -25,9 +25,9 @@ export interface ProxyView {
   readonly portOwner: string | null;
   /** True when the proxy listens on the port that its upstream has on loopback. */
   readonly sharesPort: boolean;
-  /** What to do about addresses that the system refuses; null when nothing is known that would help. */
+  /** The advice on addresses that the system refuses; null when there is none. */
   readonly listenAdvice: string | null;
-  /** What makes PM2 restart again what has died; null while it does. */
+  /** The step after which PM2 restarts what dies; null while PM2 does so already. */
   readonly supervisionCure: string | null;
   /** The limits that only warn and are exceeded: a text for each cause. */
   readonly limits: Readonly<Partial<Record<Cause, string>>>;

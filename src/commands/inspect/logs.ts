@@ -14,6 +14,7 @@ import { defaultLogPaths } from '../../pm2/log-paths.ts';
 import { matchesQuery } from '../../status/summary.ts';
 import { locateStateDir } from '../../system/state-dir.ts';
 import { warnOfKeptOptions } from '../npm-options.ts';
+import { warn } from '../terminal.ts';
 
 const DEFAULT_LINES = '20';
 const POLL_INTERVAL_MS = 200;
@@ -34,7 +35,7 @@ export const run = async (args: ParsedArgs): Promise<number> => {
     process.stdout.write(renderLines(lines, apps, paint));
   };
   const shouldFollow = args['follow'] === true;
-  // Nobody reads any more, as in `logs -f | head`.
+  // `logs -f | head` ends when head does.
   if (shouldFollow) process.stdout.once('error', () => process.exit(0));
   const tails = sources.map(({ file, ...origin }) =>
     addTimestamps([...file.tail, ...(shouldFollow ? [] : file.close())], origin, file.writtenAt ?? 0),
@@ -118,10 +119,6 @@ const openOrWarn = (path: string, maxLines: number): LogFile | undefined => {
     warn(`a log cannot be read: ${(error as Error).message}`);
     return undefined;
   }
-};
-
-const warn = (text: string): void => {
-  process.stderr.write(`steadyport: ${text}\n`);
 };
 
 const COLOURS = [colours.cyan, colours.magenta, colours.yellow, colours.blue, colours.green];

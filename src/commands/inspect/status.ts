@@ -21,7 +21,7 @@ const REFRESH_INTERVAL_MS = 1_000;
 export const run = async (args: ParsedArgs): Promise<number> => {
   const { config, settings } = requireConfig();
   warnOfKeptOptions('status', ['json', 'watch', 'evidence'], settings);
-  // Nobody reads any more, as in `status --watch | head`.
+  // `status --watch | head` ends when head does.
   if (args['watch']) process.stdout.once('error', () => process.exit(0));
   const [name] = args._;
   for (;;) {

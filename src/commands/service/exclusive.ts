@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createDebug } from '../../system/debug.ts';
 import { findLockHolder, takeLock } from '../../system/lock.ts';
+import { warn } from '../terminal.ts';
 
 /** Longer than a start takes whose PM2 command is killed at its time limit (pm2/client.ts). */
 const MAX_WAIT_MS = 150_000;
@@ -54,8 +55,4 @@ const tryLock = (path: string): (() => void) | undefined => {
     debug('%s: goes on without the lock: %s', path, (error as Error).message);
     return NOTHING_TO_RELEASE;
   }
-};
-
-const warn = (text: string): void => {
-  process.stderr.write(`steadyport: ${text}\n`);
 };

@@ -13,7 +13,7 @@ import { definePm2Apps, REVISION } from '../../pm2/ecosystem.ts';
 import { renderBrief } from '../../status/render.ts';
 import { makeStateDir, requireFolder, type StateDir } from '../../system/state-dir.ts';
 import { commandLine } from '../command-line.ts';
-import { columnsOf, paint, withOwnCommands } from '../terminal.ts';
+import { columnsOf, paint, warn, withOwnCommands } from '../terminal.ts';
 import { runExclusively } from './exclusive.ts';
 import { withPm2Failure } from './pm2-failure.ts';
 import { hasComeUp, isAnotherMonitor, type Outcome, waitForVerdicts } from './start-outcome.ts';
@@ -63,10 +63,6 @@ const bringInLine = async (config: Config, settings: Settings, stateDir: StateDi
   const outcome = await waitForVerdicts(config, settings);
   process.stdout.write(withOwnCommands(renderOutcome(outcome, settings), settings));
   return hasComeUp(outcome, apps) ? 0 : 1;
-};
-
-const warn = (text: string): void => {
-  process.stderr.write(`steadyport: ${text}\n`);
 };
 
 const nameOf = ({ name }: AppDefinition): string => name;
