@@ -24,6 +24,7 @@ const ENV = {
   PM2_HOME: join(FOLDER, 'pm2'),
   STEADYPORT_HOME: join(FOLDER, 'home'),
   STEADYPORT_CONFIG: join(FOLDER, 'steadyport.json'),
+  STEADYPORT_PROJECT: 'default',
   // The commands that the status names are to act on the demo.
   STEADYPORT_COMMAND_PREFIX: 'npm run demo --',
 };

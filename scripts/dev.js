@@ -24,6 +24,7 @@ const OWN_ENV = {
   PM2_HOME: join(FOLDER, 'pm2'),
   STEADYPORT_HOME: join(FOLDER, 'home'),
   STEADYPORT_CONFIG: CONFIG,
+  STEADYPORT_PROJECT: 'default',
 };
 const ENV = { ...process.env, ...OWN_ENV };
 const MONITOR = 'proxy-monitor';

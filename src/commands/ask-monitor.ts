@@ -21,10 +21,10 @@ export const isAnswer = <T extends object>(answer: T | NoAnswer): answer is T =>
  * @throws UsageError with what to do, for a monitor of another version
  */
 export const askMonitor = async <T extends object>(
-  { stateDir }: Settings,
+  { project }: Settings,
   ask: (client: ControlClient<MonitorProtocol>) => Promise<T>,
 ): Promise<T | NoAnswer> => {
-  const { monitorSocket } = locateStateDir(stateDir);
+  const { monitorSocket } = locateStateDir(project.stateDir);
   try {
     const client = await connectControl<MonitorProtocol>(monitorSocket, ANSWER_TIMEOUT_MS);
     try {
@@ -72,4 +72,4 @@ const otherVersion = (): UsageError =>
 
 /** Makes the status and the evidence without the monitor, which gave no answer. */
 export const checkOffline = (config: Config, settings: Settings, answer: NoAnswer): Promise<OfflineStatus> =>
-  checkWithoutMonitor(config, locateStateDir(settings.stateDir), settings.pm2Home, answer === 'silent');
+  checkWithoutMonitor(config, settings.project, settings.pm2Home, answer === 'silent');

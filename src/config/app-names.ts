@@ -1,5 +1,16 @@
-/** The names of steadyport's PM2 apps: `proxy-monitor`, and `tcp-proxy-<port>` or `unix-proxy-<file name>` for a proxy. */
+/** The project of the config beside ecosystem.config.js. */
+export const DEFAULT_PROJECT = 'default';
+
+/** The monitor's app of the default project. */
 export const MONITOR_APP = 'proxy-monitor';
+
+/**
+ * The names of steadyport's PM2 apps: `proxy-monitor` or `proxy-monitor-<project>` for the monitor, and `tcp-proxy-<port>` or
+ * `unix-proxy-<file name>` for a proxy.
+ * @param project the project's name
+ */
+export const monitorAppOf = (project: string): string =>
+  project === DEFAULT_PROJECT ? MONITOR_APP : `${MONITOR_APP}-${project}`;
 
 /** The title of the monitor's process, for ps and top. PM2 gives each of its apps the same one: "node /…/dist/cli.js". */
 export const MONITOR_TITLE = 'steadyport: monitor';
@@ -18,7 +29,8 @@ export const proxyIdOf = (app: string): string | undefined => {
 };
 
 /** True for a name that steadyport gives; another program's app may have such a name too. */
-export const isSteadyportName = (app: string): boolean => app === MONITOR_APP || proxyIdOf(app) !== undefined;
+export const isSteadyportName = (app: string): boolean =>
+  /^proxy-monitor(?:-[a-z0-9][a-z0-9.-]*)?$/.test(app) || proxyIdOf(app) !== undefined;
 
 /**
  * An app's name in the names of PM2's files (lib/Common.js of PM2). PM2 makes "_" a "-", so two apps whose names differ

@@ -18,6 +18,7 @@ export const DOT_ENV_VARIABLES: readonly string[] = [
   ...CONFIG_VARIABLES,
   'LOG_FORMAT',
   'STEADYPORT_HOME',
+  'STEADYPORT_PROJECT',
   ...SECRET_VARIABLES,
 ];
 

@@ -6,6 +6,7 @@ import { probeSchema } from '../kinds/probes/registry.ts';
 import { type Address, ipFamily, parseAddress, parseHost } from '../lib/address.ts';
 import { parseListenSpec } from '../lib/listen-spec.ts';
 import { OPEN_FILES_RESTART_PERCENT } from './defaults.ts';
+import { isProjectName, PROJECT_NAME } from './project/project.ts';
 
 const LISTEN =
   '"6274" (every non-loopback address), "IP:PORT", "[IPv6]:PORT", "localhost:PORT", "external:PORT" or ' +
@@ -16,6 +17,7 @@ const UPSTREAM =
 /** The valid values, as every message and steadyport.schema.json describe them. */
 const EXPECTED = {
   host: 'a name of letters, digits, ".", "-" and "_", at most 253, such as "devbox"',
+  project: PROJECT_NAME,
   proxies: 'a list such as [{"listen": "6274", "upstream": "localhost:6274"}]',
   proxy: 'an object such as {"listen": "6274", "upstream": "localhost:6274"}',
   listen: `a text: ${LISTEN}`,
@@ -433,6 +435,16 @@ export const configSchema = objectSchema({
       v.string(EXPECTED.host),
       v.regex(/^[\w.-]{1,253}$/, EXPECTED.host),
       v.description("The machine's name in alerts, in the status and in the metrics; default: its host name"),
+    ),
+  ),
+  project: v.optional(
+    v.pipe(
+      v.string(EXPECTED.project),
+      v.check(isProjectName, EXPECTED.project),
+      v.description(
+        'The name under which its apps, its state and its monitor are kept apart from those of other configs; default: ' +
+          '"default" beside ecosystem.config.js, otherwise the name of its folder',
+      ),
     ),
   ),
   proxies: v.pipe(

@@ -4,6 +4,8 @@ import { dirname, join, resolve } from 'node:path';
 import { parse } from 'dotenv';
 import { UsageError } from '../lib/usage-error.ts';
 import { CONFIG_VARIABLES, type ConfigVariables } from './env-overrides.ts';
+import { findProject, type Project } from './project/project.ts';
+import { realPath } from './project/real-path.ts';
 import { ROOT } from './project-root.ts';
 
 /** The variables that reach the PM2 apps. Every other variable of the caller stays out, since PM2 shows them in its list. */
@@ -11,6 +13,7 @@ const INHERITED_VARIABLES = [
   ...CONFIG_VARIABLES,
   'STEADYPORT_CONFIG',
   'STEADYPORT_HOME',
+  'STEADYPORT_PROJECT',
   'LOG_FORMAT',
   'STEADYPORT_DEBUG',
   'PM2_HOME',
@@ -24,8 +27,10 @@ const INHERITED_VARIABLES = [
 /** The settings from the environment and `.env`. Only the room config reads process.env. */
 export interface Settings {
   readonly configPath: string;
-  /** STEADYPORT_HOME, the folder of sockets and state. Default: ~/.steadyport. */
-  readonly stateDir: string;
+  /** STEADYPORT_HOME, the folder of the state of all projects of this user, without links. Default: ~/.steadyport. */
+  readonly home: string;
+  /** Whose apps, state and monitor these are. */
+  readonly project: Project;
   /** PM2_HOME. Default: ~/.pm2. */
   readonly pm2Home: string;
   /** LOG_FORMAT. Default: text. */
@@ -43,7 +48,7 @@ export interface Settings {
    */
   readonly commandPrefix: string | undefined;
   /** The environment for the PM2 apps, without secrets. */
-  readonly appEnv: Readonly<Record<string, string>>;
+  readonly appEnv: Readonly<Record<string, string>> & ReturnType<typeof identityEnv>;
 }
 
 /**
@@ -52,15 +57,26 @@ export interface Settings {
  */
 export const readSettings = (configPath?: string): Settings => {
   const env = process.env;
-  const path = resolve(configPath ?? (env['STEADYPORT_CONFIG'] || join(ROOT, 'steadyport.json')));
+  const defaultConfigPath = join(ROOT, 'steadyport.json');
+  const path = resolve(configPath ?? (env['STEADYPORT_CONFIG'] || defaultConfigPath));
   const dotEnv = readDotEnv(dirname(path));
   const get = (name: string): string | undefined => env[name] || dotEnv[name] || undefined;
-  const stateDir = env['STEADYPORT_HOME']
-    ? resolve(env['STEADYPORT_HOME'])
-    : resolve(dirname(path), dotEnv['STEADYPORT_HOME'] || join(homedir(), '.steadyport'));
+  const home = realPath(
+    env['STEADYPORT_HOME']
+      ? resolve(env['STEADYPORT_HOME'])
+      : resolve(dirname(path), dotEnv['STEADYPORT_HOME'] || join(homedir(), '.steadyport')),
+  );
+  const project = findProject({
+    home,
+    configPath: path,
+    defaultConfigPath,
+    override: get('STEADYPORT_PROJECT'),
+    readConfig: () => readTextFile(path),
+  });
   return {
     configPath: path,
-    stateDir,
+    home,
+    project,
     pm2Home: resolve(env['PM2_HOME'] || join(homedir(), '.pm2')),
     logFormat: get('LOG_FORMAT') === 'json' ? 'json' : 'text',
     variables: Object.fromEntries(CONFIG_VARIABLES.map((name) => [name, get(name)])),
@@ -68,9 +84,15 @@ export const readSettings = (configPath?: string): Settings => {
     columns: parsePositiveInteger(env['COLUMNS']),
     isNpmScript: env['npm_lifecycle_event'] !== undefined && env['npm_package_name'] === 'steadyport',
     commandPrefix: env['STEADYPORT_COMMAND_PREFIX'] || undefined,
-    appEnv: { ...inheritedEnv(), STEADYPORT_CONFIG: path, STEADYPORT_HOME: stateDir },
+    appEnv: { ...inheritedEnv(), STEADYPORT_CONFIG: path, ...identityEnv(home, project) },
   };
 };
+
+/** The variables that say whose an app is. PM2's list shows them. */
+const identityEnv = (home: string, { name }: Project) => ({
+  STEADYPORT_HOME: home,
+  STEADYPORT_PROJECT: name,
+});
 
 /** The part of this process's environment that has no secret: for the PM2 apps, and for the program of ALERT_COMMAND. */
 export const inheritedEnv = (): Readonly<Record<string, string>> =>

@@ -45,7 +45,7 @@ export interface OrphanProtocol {
    * Asks the process to exit if PM2 started it for this config and PM2's daemon has gone since. The reply is true when
    * that is so.
    */
-  leave_orphan: { ask: { configPath: string }; reply: boolean };
+  leave_orphan: { ask: null; reply: boolean };
 }
 
 export type Protocol<P> = { [A in keyof P]: { ask: unknown; reply: unknown } };

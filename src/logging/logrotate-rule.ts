@@ -20,12 +20,12 @@ interface OwnedFolder {
  * line, which logrotate(8) requires for them.
  * @throws UsageError for a path that cannot be written in a rule
  */
-export const createRule = (stateDir: OwnedFolder, pm2Home: OwnedFolder): string => {
+export const createRule = (home: OwnedFolder, pm2Home: OwnedFolder): string => {
   const template = readFileSync(join(ROOT, 'logrotate/steadyport'), 'utf8');
   const blocks = template.slice(template.indexOf('\n\n')).split(/(?=^# )/m);
   return [`# Written by npm run install:logrotate in ${ROOT}.`, ...blocks]
     .map((block) => {
-      const { owner } = block.includes('~/.pm2') ? pm2Home : stateDir;
+      const { owner } = block.includes('~/.pm2') ? pm2Home : home;
       const su = owner
         ? `{\n    su ${readName('passwd', owner.uid)} ${readName('group', owner.gid)}\n`
         : '{\n';
@@ -33,7 +33,7 @@ export const createRule = (stateDir: OwnedFolder, pm2Home: OwnedFolder): string 
     })
     .join('')
     .replace(/~\/\.steadyport(\S*)/g, (_, pattern: string) =>
-      quotePath('STEADYPORT_HOME', stateDir.path, pattern),
+      quotePath('STEADYPORT_HOME', home.path, pattern),
     )
     .replace(/~\/\.pm2(\S*)/g, (_, pattern: string) => quotePath('PM2_HOME', pm2Home.path, pattern));
 };

@@ -63,16 +63,26 @@ export const createMonitorApp = (deps: MonitorAppDeps): MonitorApp => {
   const apps = definePm2Apps(config, settings);
   let httpServer = NOT_SERVED;
   const reserve = createFileReserve();
-  const { isUnderPm2 } = settings;
+  const { isUnderPm2, project } = settings;
   const restarter = createRestarter(pm2);
-  const monitor = startMonitor({ config, apps, stateDir, pm2, restart: restarter, log, isUnderPm2, reserve });
+  const monitor = startMonitor({
+    config,
+    monitorApp: project.monitorApp,
+    apps,
+    stateDir,
+    pm2,
+    restart: restarter,
+    log,
+    isUnderPm2,
+    reserve,
+  });
   const notifier = startNotifier({
     path: stateDir.alertsFile,
     config: config.alerts,
     channels: createChannels(secrets, () => httpServer.url),
     log,
     proxies: monitor.alertViews,
-    monitor: () => ({ host: config.host, startedAt, problems: monitor.problems() }),
+    monitor: () => ({ app: project.monitorApp, host: config.host, startedAt, problems: monitor.problems() }),
   });
   const listHttpProblems = createProblemList();
   const status = (): Snapshot => {
@@ -115,7 +125,7 @@ const describeHttpProblem = ({ problem }: HttpStatus): ProblemText | null =>
   problem === null ? null : { reason: problem, nextStep: 'free the address, or change "monitor.http"' };
 
 const snapshotOf = (
-  { config, startedAt, recentLines }: MonitorAppDeps,
+  { config, settings, startedAt, recentLines }: MonitorAppDeps,
   monitor: Monitor,
   notifier: Notifier,
   http: HttpStatus,
@@ -125,6 +135,7 @@ const snapshotOf = (
   return {
     version: SNAPSHOT_VERSION,
     host: config.host,
+    project: settings.project.name,
     generatedAt: Date.now(),
     monitor: {
       pid: process.pid,

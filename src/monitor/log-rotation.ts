@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { MONITOR_APP } from '../config/app-names.ts';
 import type { Config } from '../config/config.ts';
 import { createEdgeLogger } from '../logging/edge-logger.ts';
 import type { Log } from '../logging/logger.ts';
@@ -18,7 +17,9 @@ export interface LogRotation {
 }
 
 interface LogRotationDeps {
-  readonly config: Pick<Config, 'proxies' | 'logs'>;
+  readonly config: Pick<Config, 'logs'>;
+  /** The PM2 apps whose logs these are. */
+  readonly appNames: readonly string[];
   readonly stateDir: Pick<StateDir, 'logsFolder'>;
   readonly pm2: Pick<Pm2, 'reloadLogs'>;
   listPm2(): Promise<Pm2View>;
@@ -29,9 +30,15 @@ interface LogRotationDeps {
  * Limits the size of the logs where no logrotate does: the logs of the connections, and what PM2 writes of our own apps. The
  * limit is higher than that of logrotate/steadyport, which therefore comes first where it runs. `maxBytes` 0: no rotation.
  */
-export const createLogRotation = ({ config, stateDir, pm2, listPm2, log }: LogRotationDeps): LogRotation => {
+export const createLogRotation = ({
+  config,
+  appNames,
+  stateDir,
+  pm2,
+  listPm2,
+  log,
+}: LogRotationDeps): LogRotation => {
   const { maxBytes, maxFiles } = config.logs;
-  const apps = [...config.proxies.map(({ name }) => name), MONITOR_APP];
   let isReloadDue = false;
   const edge = createEdgeLogger({
     onFail: (problem) => log('log_rotation_failed', `Cannot rotate the logs: ${problem}`),
@@ -62,7 +69,7 @@ export const createLogRotation = ({ config, stateDir, pm2, listPm2, log }: LogRo
   const rotatePm2 = async (): Promise<void> => {
     const view = await listPm2();
     if (!view.ok) return;
-    const paths = new Set(apps.flatMap((app) => Object.values(view.apps.get(app)?.logs ?? {})));
+    const paths = new Set(appNames.flatMap((app) => Object.values(view.apps.get(app)?.logs ?? {})));
     const duePaths = [...paths].filter((path) => {
       const isRotated = rotateIfLarge(path, maxBytes, new Date());
       if (isRotated || (isUntidied(path) && isNotReopened(path))) isReloadDue = true;

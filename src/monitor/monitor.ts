@@ -65,6 +65,8 @@ export type MonitorEvent = 'changed' | 'superseded';
 
 export interface MonitorDeps {
   readonly config: Config;
+  /** The monitor's PM2 app. */
+  readonly monitorApp: string;
   /** The apps of ecosystem.config.js. */
   readonly apps: readonly AppDefinition[];
   readonly stateDir: StateDir;
@@ -86,6 +88,7 @@ const KEEP_INTERVAL_MS = 1_000;
 /** Starts a ProxyMonitor for each proxy of the config, each with a schedule of its own, so that none waits for another. */
 export const startMonitor = ({
   config,
+  monitorApp,
   apps,
   stateDir,
   pm2,
@@ -112,9 +115,15 @@ export const startMonitor = ({
   });
   const appNames = apps.map(({ name }) => name);
   const supervision = isUnderPm2 ? createSupervision(appNames, log, () => notify('changed')) : undefined;
-  const processList = createProcessList(pm2, log, () => notify('superseded'), supervision?.observe);
+  const processList = createProcessList(
+    pm2,
+    log,
+    monitorApp,
+    () => notify('superseded'),
+    supervision?.observe,
+  );
   const listPm2 = () => processList.get(MAX_LIST_AGE_MS);
-  const rotation = createLogRotation({ config, stateDir, pm2, listPm2, log });
+  const rotation = createLogRotation({ config, appNames, stateDir, pm2, listPm2, log });
   const proxyMonitors: ProxyMonitor[] = [];
   const couldLook = () => proxyMonitors.every((proxyMonitor) => proxyMonitor.couldLook());
   const files = watchFiles(reserve, couldLook, log, () => notify('changed'));

@@ -1,5 +1,5 @@
-import { MONITOR_APP } from '../config/app-names.ts';
 import type { Config, ProxyConfig } from '../config/config.ts';
+import type { Project } from '../config/project/project.ts';
 import { reduce } from '../health/reducer.ts';
 import { createHealth } from '../health/state.ts';
 import { createPm2, type Pm2View } from '../pm2/client.ts';
@@ -9,7 +9,7 @@ import { PM2_NOT_REACHABLE, type ProxyStatus, SNAPSHOT_VERSION, type Snapshot } 
 import { ownerOf } from '../system/proc/port-owner.ts';
 import { readProcess } from '../system/proc/procfs.ts';
 import { findUnixListener } from '../system/proc/socket-table.ts';
-import type { StateDir } from '../system/state-dir.ts';
+import { locateStateDir, type StateDir } from '../system/state-dir.ts';
 import { createCheckRunner } from './check-runner.ts';
 import { createEvidenceCollector } from './checks/collect.ts';
 import { loadHealth, type ProxyRecord } from './health-store.ts';
@@ -28,10 +28,11 @@ export interface OfflineStatus {
  */
 export const checkWithoutMonitor = async (
   config: Config,
-  stateDir: StateDir,
+  project: Project,
   pm2Home: string,
   isSilent: boolean,
 ): Promise<OfflineStatus> => {
+  const stateDir = locateStateDir(project.stateDir);
   const pm2 = createPm2(pm2Home);
   const view = await pm2.list();
   pm2.close();
@@ -42,8 +43,10 @@ export const checkWithoutMonitor = async (
       return checkOnce(proxy, config, stateDir.portFiles(proxy.id).socket, record, view);
     }),
   );
-  const listedPid = view.ok ? view.apps.get(MONITOR_APP)?.pid : undefined;
-  const monitorProblem = isSilent ? describeMonitorProblem(findMonitor(stateDir, listedPid ?? null)) : null;
+  const listedPid = view.ok ? view.apps.get(project.monitorApp)?.pid : undefined;
+  const monitorProblem = isSilent
+    ? describeMonitorProblem({ app: project.monitorApp, ...findMonitor(stateDir, listedPid ?? null) })
+    : null;
   const proxies = results.map(({ status }) => status);
   return {
     snapshot: {
@@ -51,6 +54,7 @@ export const checkWithoutMonitor = async (
       host: config.host,
       generatedAt: Date.now(),
       monitor: null,
+      project: project.name,
       monitorProblem,
       proxies,
       log: [],
@@ -90,7 +94,10 @@ const checkOnce = async (
 };
 
 /** Finds the process that owns the monitor's socket. Where that cannot be read it is the one that PM2 lists. */
-const findMonitor = ({ monitorSocket }: StateDir, listedPid: number | null): UnresponsiveMonitor => {
+const findMonitor = (
+  { monitorSocket }: StateDir,
+  listedPid: number | null,
+): Omit<UnresponsiveMonitor, 'app'> => {
   const socket = findUnixListener(monitorSocket);
   const pid = (socket && ownerOf(socket).pid) ?? listedPid;
   return { pid, state: (pid === null ? undefined : readProcess(pid)?.state) ?? null };

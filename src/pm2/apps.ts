@@ -1,5 +1,8 @@
-import { MONITOR_APP } from '../config/app-names.ts';
 import type { Config, ProxyConfig } from '../config/config.ts';
+import type { Project } from '../config/project/project.ts';
+
+/** The variables of an app's environment that say whose it is. */
+export type Owner = Readonly<Record<'STEADYPORT_HOME' | 'STEADYPORT_PROJECT', string>>;
 
 /** One app as PM2 takes it from an ecosystem file; docs/decisions.md: ADR-0015 has the reasons for the settings. */
 export interface AppDefinition {
@@ -7,29 +10,30 @@ export interface AppDefinition {
   readonly script: string;
   readonly args: readonly string[];
   readonly cwd: string;
-  readonly env: Readonly<Record<string, string>>;
+  /** It says whose the app is, too. */
+  readonly env: Owner & Readonly<Record<string, string>>;
   readonly [setting: string]: unknown;
 }
 
 /**
  * The PM2 apps of a config. The monitor comes last, so that it finds the proxies running.
- * @param root the project's folder
+ * @param root the folder of the program
  * @param env the environment of every app
  */
 export const defineApps = (
   config: Config,
   root: string,
-  env: Readonly<Record<string, string>>,
-): readonly AppDefinition[] => [
-  ...config.proxies.map((proxy) => defineProxy(proxy, root, env)),
-  { ...commonSettings(root, env), name: MONITOR_APP, args: ['monitor'], kill_timeout: 2_000 },
-];
+  project: Project,
+  env: AppDefinition['env'],
+): readonly AppDefinition[] => {
+  const { namespace, monitorApp } = project;
+  return [
+    ...config.proxies.map((proxy) => ({ ...defineProxy(proxy, root, env), namespace })),
+    { ...commonSettings(root, env), namespace, name: monitorApp, args: ['monitor'], kill_timeout: 2_000 },
+  ];
+};
 
-const defineProxy = (
-  proxy: ProxyConfig,
-  root: string,
-  env: Readonly<Record<string, string>>,
-): AppDefinition => ({
+const defineProxy = (proxy: ProxyConfig, root: string, env: AppDefinition['env']): AppDefinition => ({
   ...commonSettings(root, { ...env, ...LOW_MEMORY_ENV }),
   name: proxy.name,
   args: ['run', proxy.name],
@@ -41,7 +45,7 @@ const defineProxy = (
 const LOW_MEMORY_ENV = { MALLOC_ARENA_MAX: '1' };
 const LOW_MEMORY_OPTIONS = ['--max-semi-space-size=1'];
 
-const commonSettings = (root: string, env: Readonly<Record<string, string>>) => ({
+const commonSettings = (root: string, env: AppDefinition['env']) => ({
   script: `${root}/dist/cli.js`.replace('//', '/'),
   cwd: root,
   exec_mode: 'fork',

@@ -10,7 +10,7 @@ import type { Pm2Evidence } from '../health/types.ts';
 import { printable } from '../lib/printable.ts';
 import { joinProblem } from '../status/monitor-problem.ts';
 import { createDebug } from '../system/debug.ts';
-import type { AppDefinition } from './apps.ts';
+import type { AppDefinition, Owner } from './apps.ts';
 import { describeUnreachable, type UnreachableDaemon } from './daemon.ts';
 import { isAppOf } from './ecosystem.ts';
 import { createPm2EventBus, type Pm2Event, type Pm2EventBus } from './event-bus.ts';
@@ -158,13 +158,13 @@ export const createPm2 = (pm2Home: string, listTimeoutMs = LIST_TIMEOUT_MS): Pm2
 };
 
 /**
- * The apps in PM2's list that were made from this config file; none when there is no daemon.
+ * The apps of this owner in PM2's list; none when there is no daemon.
  * @param command what is to be run again when a daemon that cannot be asked is gone
  * @throws Pm2Failure when there is a daemon and it does not answer
  */
 export const listOwnApps = async (
   pm2Home: string,
-  configPath: string,
+  owner: Owner,
   command: string,
 ): Promise<ReadonlyMap<string, Pm2App>> => {
   const pm2 = createPm2(pm2Home, COMMAND_LIST_TIMEOUT_MS);
@@ -176,7 +176,7 @@ export const listOwnApps = async (
     throw new Pm2Failure(`PM2's list could not be had: ${text}`);
   }
   const apps = view.ok ? [...view.apps] : [];
-  return new Map(apps.filter(([name, { env }]) => isAppOf(configPath, name, env)));
+  return new Map(apps.filter(([name, { env }]) => isAppOf(owner, name, env)));
 };
 
 const MAX_STATUS_LENGTH = 40;

@@ -8,7 +8,7 @@ import { dotEnvModifiedAt, readSecrets } from '../config/load-secrets.ts';
 import { ROOT } from '../config/project-root.ts';
 import { pruneProcessEnv, type Settings } from '../config/settings.ts';
 import { isUsageError } from '../lib/usage-error.ts';
-import { type AppDefinition, defineApps } from './apps.ts';
+import { type AppDefinition, defineApps, type Owner } from './apps.ts';
 
 /**
  * The apps that ecosystem.config.js exports. A broken config ends the process with its errors and exit code 2, since PM2
@@ -34,28 +34,31 @@ export const ecosystemApps = (): readonly AppDefinition[] => {
 export const REVISION = 'STEADYPORT_REVISION';
 
 /**
- * True when an app of PM2's list was made from this config file. The variable alone proves nothing: PM2 passes a shell's
- * whole environment on to any app that is started there, so the name counts too.
+ * True when an app of PM2's list is one of this owner's: of the same project of the same home. The variables alone prove
+ * nothing: PM2 passes a shell's whole environment on to any app that is started there, so the name counts too.
  */
 export const isAppOf = (
-  configPath: string | undefined,
+  owner: Owner,
   name: string,
   env: Readonly<Record<string, unknown>> | undefined,
 ): boolean =>
-  isSteadyportName(name) && env?.[REVISION] !== undefined && env['STEADYPORT_CONFIG'] === configPath;
+  isSteadyportName(name) &&
+  env?.[REVISION] !== undefined &&
+  env['STEADYPORT_HOME'] === owner.STEADYPORT_HOME &&
+  env['STEADYPORT_PROJECT'] === owner.STEADYPORT_PROJECT;
 
 /**
  * The apps of the config, each with its {@link REVISION}. What a proxy's alerts are is the monitor's affair alone. The monitor's revision includes the time at which `.env` was last
  * changed and not a digest of the secrets: PM2's list would show the digest, and anybody could test guesses against it.
  */
 export const definePm2Apps = (config: Config, settings: Settings): readonly AppDefinition[] => {
-  const { appEnv, configPath, stateDir, logFormat } = settings;
+  const { appEnv, project, configPath, logFormat } = settings;
   const codeDigest = digest(compiledFiles().map((path) => readFileSync(path, 'utf8')));
-  return defineApps(config, ROOT, appEnv).map((app) => {
+  return defineApps(config, ROOT, project, appEnv).map((app) => {
     const proxy = config.proxies.find(({ name }) => name === app.name);
     const relevantConfig = proxy ? forwardingOf(proxy) : [config, dotEnvModifiedAt(settings)];
     const { env, ...definition } = app;
-    const revision = digest([codeDigest, relevantConfig, definition, configPath, stateDir, logFormat]);
+    const revision = digest([codeDigest, relevantConfig, definition, project, configPath, logFormat]);
     return { ...app, env: { ...env, [REVISION]: revision } };
   });
 };

@@ -1,4 +1,3 @@
-import { MONITOR_APP } from '../config/app-names.ts';
 import { createEdgeLogger } from '../logging/edge-logger.ts';
 import type { Log } from '../logging/logger.ts';
 import { PENDING, type Pm2, type Pm2View } from './client.ts';
@@ -21,12 +20,14 @@ const MAX_WAIT_MS = 300;
 const STALE_AFTER_MS = 5_000;
 
 /**
+ * @param monitorApp the monitor's PM2 app
  * @param onSuperseded called when PM2 runs another process as the monitor
  * @param onView called with each answer of PM2, and with each problem. Default: nobody is told
  */
 export const createProcessList = (
   pm2: Pick<Pm2, 'list'>,
   log: Log,
+  monitorApp: string,
   onSuperseded: () => void,
   onView: (view: Pm2View) => void = () => {},
 ): ProcessList => {
@@ -46,7 +47,7 @@ export const createProcessList = (
     pending = undefined;
     if (view.ok) availability.succeeded();
     else availability.failed(view.problem);
-    if (isSuperseded(view)) onSuperseded();
+    if (isSuperseded(view, monitorApp)) onSuperseded();
     onView(view);
     return view;
   };
@@ -78,8 +79,8 @@ export const createProcessList = (
   };
 };
 
-const isSuperseded = (view: Pm2View): boolean => {
-  const listedMonitor = view.ok ? view.apps.get(MONITOR_APP) : undefined;
+const isSuperseded = (view: Pm2View, monitorApp: string): boolean => {
+  const listedMonitor = view.ok ? view.apps.get(monitorApp) : undefined;
   const isRunning = listedMonitor?.status === 'online' || listedMonitor?.status === 'launching';
   return isRunning && listedMonitor.pid !== null && listedMonitor.pid !== process.pid;
 };

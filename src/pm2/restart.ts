@@ -65,10 +65,7 @@ const killStopping = async (pm2: Pm2, { name, env }: AppDefinition, pid: number 
   const view = await pm2.list();
   if (!view.ok) throw new UntriedError(view.problem);
   const listed = view.apps.get(name);
-  const isTarget =
-    listed?.status === 'stopping' &&
-    listed.pid === pid &&
-    isAppOf(env['STEADYPORT_CONFIG'], name, listed.env);
+  const isTarget = listed?.status === 'stopping' && listed.pid === pid && isAppOf(env, name, listed.env);
   if (isTarget && pid !== null && processInfo) killSameProcess(pid, processInfo.startTicks);
 };
 

@@ -1,4 +1,3 @@
-import { MONITOR_APP } from '../config/app-names.ts';
 import { pm2Command } from '../lib/command-lines.ts';
 
 interface ProblemKind {
@@ -115,14 +114,16 @@ export const createProblemList = (
 
 /** A monitor whose process exists and does not answer; null: unknown. */
 export interface UnresponsiveMonitor {
+  /** Its PM2 app. */
+  readonly app: string;
   readonly pid: number | null;
   /** The state letter of proc_pid_stat(5). */
   readonly state: string | null;
 }
 
 /** Describes the problem of the monitor, and the next step. */
-export const describeMonitorProblem = ({ pid, state }: UnresponsiveMonitor): string => {
-  const restartCommand = pm2Command('restart', MONITOR_APP);
+export const describeMonitorProblem = ({ app, pid, state }: UnresponsiveMonitor): string => {
+  const restartCommand = pm2Command('restart', app);
   if (pid === null || state === null) return `it is there, and does not answer: ${restartCommand}`;
   const subject = `the monitor's process ${pid}`;
   if (state === 'T' || state === 't')

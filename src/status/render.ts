@@ -1,3 +1,4 @@
+import { monitorAppOf } from '../config/app-names.ts';
 import { describeReason, explainCause } from '../health/cause-text.ts';
 import { isListenFault } from '../health/causes.ts';
 import type { ProxyState } from '../health/state.ts';
@@ -37,7 +38,7 @@ export interface TextStyle {
  * that are longer, are cut.
  */
 export const renderStatus = (snapshot: Snapshot, columns: number, style: TextStyle, now: number): string => {
-  const { monitor, proxies, log } = snapshot;
+  const { project, monitor, proxies, log } = snapshot;
   const fit = (line: string): string[] => wrapLine(line, columns).map((part) => truncate(part, columns));
   const blocks = [
     fit(headlineOf(snapshot)),
@@ -47,7 +48,11 @@ export const renderStatus = (snapshot: Snapshot, columns: number, style: TextSty
         .map((line, row) => styleLine(line, row, proxy, style)),
     ),
     (monitor
-      ? [renderMonitor(monitor, now), ...renderProblems(monitor), ...renderAlerts(monitor.alerts, now)]
+      ? [
+          renderMonitor(monitorAppOf(project), monitor, now),
+          ...renderProblems(monitor),
+          ...renderAlerts(monitor.alerts, now),
+        ]
       : renderMonitorProblem(snapshot)
     ).flatMap(fit),
     log.length > 0
@@ -280,10 +285,11 @@ const explanationOf = (proxy: ProxyStatus, supervisionCure: string | null): stri
 };
 
 const renderMonitor = (
+  app: string,
   { pid, intervalMs, lastCheckAt, pm2Problem, http }: MonitorStatus,
   now: number,
 ): string =>
-  `✓ proxy-monitor  pid ${pid}  checks every ${formatDuration(intervalMs)}, last ${formatDuration(Math.max(0, now - lastCheckAt))} ago` +
+  `✓ ${app}  pid ${pid}  checks every ${formatDuration(intervalMs)}, last ${formatDuration(Math.max(0, now - lastCheckAt))} ago` +
   `${http ? `  ${http}` : ''}${pm2Problem ? `  PM2: ${pm2Problem}` : ''}`;
 
 const renderProblems = (monitor: MonitorStatus): string[] =>
@@ -319,8 +325,8 @@ const renderHeldBack = ({ proxy, reason, dueAt, channels }: HeldBack, now: numbe
   return `! alerts  ${subject}: ${due} (${channels.join(', ')})`;
 };
 
-const renderMonitorProblem = ({ monitorProblem }: Snapshot): string[] => {
+const renderMonitorProblem = ({ project, monitorProblem }: Snapshot): string[] => {
   const problem = monitorProblem === null ? 'not reachable' : 'does not answer';
   const nextStep = monitorProblem ?? 'start it with: npm start';
-  return [`✗ proxy-monitor  ${problem}. This is from PM2 and one check`, `    → ${nextStep}`];
+  return [`✗ ${monitorAppOf(project)}  ${problem}. This is from PM2 and one check`, `    → ${nextStep}`];
 };

@@ -21,6 +21,8 @@ export interface Snapshot {
   readonly version: typeof SNAPSHOT_VERSION;
   /** The machine's name. */
   readonly host: string;
+  /** The project's name; `default` for the config of the checkout. */
+  readonly project: string;
   readonly generatedAt: number;
   /** Null when the monitor could not be reached. */
   readonly monitor: MonitorStatus | null;

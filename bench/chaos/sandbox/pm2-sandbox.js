@@ -56,6 +56,7 @@ export const envIn = (folder) => ({
   PM2_HOME: join(folder, 'pm2'),
   STEADYPORT_HOME: join(folder, 'home'),
   STEADYPORT_CONFIG: join(folder, 'steadyport.json'),
+  STEADYPORT_PROJECT: 'default',
 });
 
 /** Empties the logs. PM2 appends, so that a truncated file continues at its new end. */

@@ -4,7 +4,6 @@
  */
 
 import type * as v from 'valibot';
-import { MONITOR_APP } from '../../config/app-names.ts';
 import { createHealth } from '../../health/state.ts';
 import { isAtLeast, type Severity } from '../../kinds/channels/severity.ts';
 import { isWithin } from '../../lib/duration.ts';
@@ -77,7 +76,7 @@ export const evaluate = (
 ): { readonly state: AlertState; readonly messages: readonly Message[] } => {
   const changes = [
     ...proxies.map((proxy) => diffProxy(previous, proxy, moment.now, policy)),
-    ...diffRemoved(previous, proxies, moment.now),
+    ...diffRemoved(previous, [...proxies.map(({ name }) => name), monitor.app], moment.now),
     diffMonitor(previous, monitor, moment.now, policy),
   ].map((change) => omitMinor(change, policy.minSeverity));
   const hasNotifications = changes.some(({ update }) => update.notifications.length > 0);
@@ -149,13 +148,9 @@ const diffProxy = (previous: AlertState, proxy: ProxyView, now: number, policy: 
   return { name: proxy.name, announced, update };
 };
 
-/** Ends the alerts of the ports that were taken out of the config. */
-const diffRemoved = (
-  previous: AlertState,
-  proxies: readonly ProxyView[],
-  now: number,
-): readonly ProxyChange[] => {
-  const names = new Set([...proxies.map(({ name }) => name), MONITOR_APP]);
+/** Ends the alerts of the ports that were taken out of the config. @param apps those that remain */
+const diffRemoved = (previous: AlertState, apps: readonly string[], now: number): readonly ProxyChange[] => {
+  const names = new Set(apps);
   return Object.entries(previous.proxies)
     .filter(([name]) => !names.has(name))
     .map(([name, announced]) => ({
@@ -171,11 +166,11 @@ const diffRemoved = (
  */
 const diffMonitor = (
   previous: AlertState,
-  { host, startedAt, problems }: MonitorView,
+  { app, host, startedAt, problems }: MonitorView,
   now: number,
   policy: AlertPolicy,
 ): ProxyChange => {
-  const announced = previous.proxies[MONITOR_APP] ?? initialAnnouncements({ health: createHealth(now) });
+  const announced = previous.proxies[app] ?? initialAnnouncements({ health: createHealth(now) });
   const known = announced.outage?.notification ?? null;
   const isRecent = (at: number): boolean => isWithin(at, now, problemPatienceMs(policy));
   const isAnnounced = ({ kind }: MonitorProblem): boolean =>
@@ -184,7 +179,7 @@ const diffMonitor = (
   const isNew = current.some((problem) => !isAnnounced(problem));
   // A monitor that has just started has not yet seen what the one before it announced.
   const isOver = known !== null && current.length === 0 && !isRecent(startedAt);
-  const change = { name: MONITOR_APP, announced };
+  const change = { name: app, announced };
   if (isSilenced(previous, now) || (!isNew && !isOver))
     return { ...change, update: { ...unchanged(announced), announced: known && announced } };
   if (isOver)
@@ -198,7 +193,11 @@ const diffMonitor = (
         resolved: resolveAll(announced, now),
       },
     };
-  const notification = problemNotification(current, known?.host ?? host, known?.startedAt ?? now);
+  const notification = problemNotification(
+    current,
+    { app, host: known?.host ?? host },
+    known?.startedAt ?? now,
+  );
   const concerns = [...new Set(current.map(({ kind }) => MONITOR_PROBLEM_KINDS[kind].concerns))];
   const changes = { outage: { notification, announcedAt: now }, concerns };
   return { ...change, update: announce(unchanged(announced), notification, changes) };

@@ -24,7 +24,7 @@ export type NotificationKind = v.InferOutput<typeof kindSchema>;
 export const notificationSchema = fields({
   kind: kindSchema,
   severity: oneOf(SEVERITIES),
-  /** The PM2 app's name, `tcp-proxy-<port>`; `proxy-monitor` for what concerns the machine. */
+  /** The PM2 app's name, `tcp-proxy-<port>`; the monitor's for what concerns the machine. */
   proxy: text,
   label: text,
   /** The machine's name. */

@@ -8,7 +8,7 @@ import { formatDuration } from '../../lib/duration.ts';
 import { MONITOR_PROBLEM_KINDS, type MonitorProblem } from '../../status/monitor-problem.ts';
 import type { AnnouncementPolicy } from './announcement.ts';
 import type { Notification } from './notification.ts';
-import type { ProxyView } from './proxy-view.ts';
+import type { MonitorView, ProxyView } from './proxy-view.ts';
 
 export const downNotification = (
   proxy: ProxyView,
@@ -119,10 +119,10 @@ export const removedNotification = (announced: Notification, now: number): Notif
 /** @param problems of the monitor itself; at least one */
 export const problemNotification = (
   problems: readonly MonitorProblem[],
-  host: string,
+  { app, host }: Pick<MonitorView, 'app' | 'host'>,
   startedAt: number,
 ): Notification => ({
-  ...createNotification({ ...MONITOR, host }, 'problem', 'warning', null, startedAt),
+  ...createNotification({ name: app, label: 'steadyport', host }, 'problem', 'warning', null, startedAt),
   summary: problems.map(({ kind }) => MONITOR_PROBLEM_KINDS[kind].headline.replace(/\.$/, '')).join('. '),
   reason: problems.map(({ reason }) => reason).join('. '),
   nextStep: [...new Set(problems.map(({ nextStep }) => nextStep))].join('. '),
@@ -130,12 +130,10 @@ export const problemNotification = (
 
 /** @param announced the notification of the problems that are over */
 export const solvedNotification = (announced: Notification, now: number): Notification => ({
-  ...createNotification({ ...MONITOR, host: announced.host }, 'solved', 'info', null, announced.startedAt),
+  ...createNotification({ ...announced, name: announced.proxy }, 'solved', 'info', null, announced.startedAt),
   endedAt: now,
   summary: `Over after ${formatDuration(Math.max(0, now - announced.startedAt))}. The problem was: ${announced.summary}`,
 });
-
-const MONITOR = { name: MONITOR_APP, label: 'steadyport' };
 
 /** Stands for notifications that were too many to be kept. @param summary such as "41 messages could not be delivered" */
 export const foldedNotification = (

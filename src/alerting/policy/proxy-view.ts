@@ -1,3 +1,4 @@
+import { MONITOR_APP } from '../../config/app-names.ts';
 import type { Health } from '../../health/state.ts';
 import type { Cause } from '../../health/types.ts';
 import type { MonitorProblem } from '../../status/monitor-problem.ts';
@@ -35,10 +36,12 @@ export interface ProxyView {
 
 /** The present facts about the monitor itself, as alerts need them. */
 export interface MonitorView {
+  /** Its PM2 app: two monitors of one machine are two senders. */
+  readonly app: string;
   readonly host: string;
   /** The start of the monitor, in wall-clock milliseconds. */
   readonly startedAt: number;
   readonly problems: readonly MonitorProblem[];
 }
 
-export const NO_PROBLEMS: MonitorView = { host: '', startedAt: 0, problems: [] };
+export const NO_PROBLEMS: MonitorView = { app: MONITOR_APP, host: '', startedAt: 0, problems: [] };

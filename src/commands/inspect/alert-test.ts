@@ -4,7 +4,6 @@ import type { Channels } from '../../alerting/channels/channel.ts';
 import { createChannels } from '../../alerting/channels/registry.ts';
 import type { Delivery } from '../../alerting/delivery.ts';
 import type { Notification } from '../../alerting/policy/notification.ts';
-import { MONITOR_APP } from '../../config/app-names.ts';
 import { requireConfig } from '../../config/load.ts';
 import { requireSecrets } from '../../config/load-secrets.ts';
 import { CHANNELS } from '../../kinds/channels/registry.ts';
@@ -26,7 +25,9 @@ export const run = async (): Promise<number> => {
     const dotEnvPath = join(dirname(settings.configPath), '.env');
     throw new UsageError(`no channel for alerts; write one into ${dotEnvPath}: ${listVariables()}`);
   }
-  return reportDeliveries(sendTest({ eventChannels, stateChannels }, config.host));
+  return reportDeliveries(
+    sendTest({ eventChannels, stateChannels }, settings.project.monitorApp, config.host),
+  );
 };
 
 /** "SLACK_WEBHOOK_URL, DISCORD_WEBHOOK_URL or ALERTMANAGER_URL" */
@@ -39,9 +40,13 @@ interface PendingDelivery {
 }
 
 /** Sends the test to all channels at the same time. */
-const sendTest = ({ eventChannels, stateChannels }: Channels, host: string): readonly PendingDelivery[] => {
+const sendTest = (
+  { eventChannels, stateChannels }: Channels,
+  app: string,
+  host: string,
+): readonly PendingDelivery[] => {
   const now = Date.now();
-  const notification = createTestNotification(host, now);
+  const notification = createTestNotification(app, host, now);
   const message = { id: randomUUID(), createdAt: now, notifications: [notification] };
   const alert = { notification, startsAt: now, endsAt: now + TEST_DURATION_MS };
   const { signal } = new AbortController();
@@ -62,10 +67,10 @@ const reportDeliveries = async (pending: readonly PendingDelivery[]): Promise<0 
   return exitCode;
 };
 
-const createTestNotification = (host: string, now: number): Notification => ({
+const createTestNotification = (app: string, host: string, now: number): Notification => ({
   kind: 'test',
   severity: 'info',
-  proxy: MONITOR_APP,
+  proxy: app,
   label: 'steadyport',
   host,
   cause: null,

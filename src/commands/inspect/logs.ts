@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ParsedArgs } from 'minimist';
 import colours from 'picocolors';
-import { MONITOR_APP } from '../../config/app-names.ts';
 import type { Config } from '../../config/config.ts';
 import { requireConfig } from '../../config/load.ts';
 import type { Settings } from '../../config/settings.ts';
@@ -61,19 +60,19 @@ const parseLineCount = (typed: unknown): number => {
 /** The apps that a name, a port or a label means; all when none is given. @throws UsageError when nothing matches */
 const selectApps = (
   { proxies }: Config,
-  { isNpmScript }: Settings,
+  { isNpmScript, project: { monitorApp } }: Settings,
   requestedName: string | undefined,
 ): readonly string[] => {
-  const apps = [...proxies.map(({ name }) => name), MONITOR_APP];
+  const apps = [...proxies.map(({ name }) => name), monitorApp];
   if (requestedName === undefined) return apps;
-  const isMonitor = [MONITOR_APP, 'monitor'].includes(requestedName.toLowerCase());
+  const isMonitor = [monitorApp, 'monitor'].includes(requestedName.toLowerCase());
   const matchingNames = proxies.filter((proxy) => matchesQuery(proxy, requestedName)).map(({ name }) => name);
   if (!isMonitor && matchingNames.length === 0) {
     // npm takes the -n of `npm run logs -n 30`, and passes on the 30.
     const hint = isNpmScript ? `; options come after "--": ${npmCommand('logs', '-n', '30')}` : '';
     throw new UsageError(`no app "${requestedName}"; there is: ${apps.join(', ')}${hint}`);
   }
-  return [...matchingNames, ...(isMonitor ? [MONITOR_APP] : [])];
+  return [...matchingNames, ...(isMonitor ? [monitorApp] : [])];
 };
 
 interface Source extends Pick<LogLine, 'app' | 'isError'> {
@@ -85,7 +84,7 @@ interface Source extends Pick<LogLine, 'app' | 'isError'> {
  * stderr about an app without a log.
  */
 const openSources = async (
-  { pm2Home, stateDir: stateDirPath }: Pick<Settings, 'pm2Home' | 'stateDir'>,
+  { pm2Home, project }: Settings,
   apps: readonly string[],
   maxLines: number,
 ): Promise<readonly Source[]> => {
@@ -93,7 +92,7 @@ const openSources = async (
   const view = await pm2.list();
   pm2.close();
   if (!view.ok) warn(`${view.problem}, and nothing is written to the logs meanwhile`);
-  const stateDir = locateStateDir(stateDirPath);
+  const stateDir = locateStateDir(project.stateDir);
   const sources: Source[] = [];
   for (const app of apps) {
     // An app whose out and err are one file has one entry, which counts as its output.
@@ -106,7 +105,8 @@ const openSources = async (
       if (file) sources.push({ app, isError, file });
       if (file?.writtenAt === null && !isError) warn(`${app} has no log: there is no file ${path}`);
     }
-    const accessLog = app === MONITOR_APP ? undefined : openOrWarn(stateDir.accessLogFile(app), maxLines);
+    const accessLog =
+      app === project.monitorApp ? undefined : openOrWarn(stateDir.accessLogFile(app), maxLines);
     if (accessLog) sources.push({ app, isError: false, file: accessLog });
   }
   return sources;

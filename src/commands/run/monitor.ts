@@ -13,7 +13,7 @@ export const run = async (): Promise<undefined> => {
   const startedAt = Date.now();
   process.title = MONITOR_TITLE;
   const { config, settings } = requireConfig();
-  const stateDir = makeStateDir(settings.stateDir);
+  const stateDir = makeStateDir(settings.project.stateDir);
   const { recent, write } = recentLines(MAX_RECENT_LINES);
   const log = createLog(settings.logFormat, write);
   // `steadyport stop` asks every monitor that answers to leave, and one that waits for the socket does not answer.

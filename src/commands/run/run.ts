@@ -27,7 +27,7 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
   const proxyConfig: ForwardingConfig | undefined = config.proxies.find(({ name }) => name === args._[0]);
   if (!proxyConfig) throw new UsageError(`${settings.configPath} has no proxy "${args._[0]}"`);
   process.title = proxyTitle(proxyConfig.id);
-  const stateDir = makeStateDir(settings.stateDir, proxyConfig.id);
+  const stateDir = makeStateDir(settings.project.stateDir, proxyConfig.id);
   const { socket, pidFile } = stateDir.portFiles(proxyConfig.id);
   // Read before the predecessor is asked to leave, since it removes the file when it ends.
   const predecessorPid = readInteger(pidFile);

@@ -14,17 +14,17 @@ const LOGROTATE_PATHS = ['/usr/sbin/logrotate', '/usr/bin/logrotate', '/sbin/log
  * have it run.
  */
 export const run = async (args: ParsedArgs): Promise<number> => {
-  const { stateDir, pm2Home } = readSettings();
+  const { home, pm2Home } = readSettings();
   const isRoot = process.getuid?.() === 0;
   const rule = createRule(
-    requireOwnedFolder('STEADYPORT_HOME', stateDir, isRoot),
+    requireOwnedFolder('STEADYPORT_HOME', home, isRoot),
     requireOwnedFolder('PM2_HOME', pm2Home, isRoot),
   );
   if (args['print'] === true) {
     process.stdout.write(rule);
     return 0;
   }
-  const path = parseTarget(args['to']) ?? (isRoot ? SYSTEM_RULE : join(stateDir, USER_RULE));
+  const path = parseTarget(args['to']) ?? (isRoot ? SYSTEM_RULE : join(home, USER_RULE));
   const isInstalled = readText(path) === rule;
   if (!isInstalled) writeRule(path, rule);
   const program = LOGROTATE_PATHS.find((candidate) => existsSync(candidate));
@@ -35,7 +35,7 @@ export const run = async (args: ParsedArgs): Promise<number> => {
       : []),
     ...(path === SYSTEM_RULE
       ? ROOT_INSTRUCTIONS
-      : userInstructions(program ?? 'logrotate', path, join(stateDir, USER_STATE))),
+      : userInstructions(program ?? 'logrotate', path, join(home, USER_STATE))),
   ];
   process.stdout.write(`${lines.join('\n')}\n`);
   return 0;

@@ -25,10 +25,10 @@ interface Candidate {
 }
 
 /**
- * Asks the processes of this config that have lost their PM2 daemon to exit: the monitor first, then the proxies. No PM2
+ * Asks the processes of a project that have lost their PM2 daemon to exit: the monitor first, then the proxies. No PM2
  * daemon knows them any more. Processes that another PM2 daemon runs with the same STEADYPORT_HOME stay.
  */
-export const stopOrphans = async (stateDir: StateDir, configPath: string): Promise<StoppedOrphans> => {
+export const stopOrphans = async (stateDir: StateDir): Promise<StoppedOrphans> => {
   const ports = listPortIds(stateDir.path).map((id) => ({
     processName: `the proxy for ${id}`,
     ...stateDir.portFiles(id),
@@ -41,7 +41,7 @@ export const stopOrphans = async (stateDir: StateDir, configPath: string): Promi
   const ask = async ({ processName, socket, pidFile }: Candidate) => ({
     processName,
     pid: pidFile === undefined ? undefined : readInteger(pidFile),
-    answer: await stopOrphan(socket, configPath),
+    answer: await stopOrphan(socket),
   });
   const answers = [await ask(monitor), ...(await Promise.all(ports.map(ask)))];
   return {
@@ -52,16 +52,13 @@ export const stopOrphans = async (stateDir: StateDir, configPath: string): Promi
 
 /**
  * Asks one process to exit. @returns `exited`: it has exited; `silent`: it does not answer or does not exit; `stays`: it has
- * a PM2 daemon or another config; `none`: nobody listens on the socket
+ * a PM2 daemon; `none`: nobody listens on the socket
  */
-const stopOrphan = async (
-  socketPath: string,
-  configPath: string,
-): Promise<'exited' | 'silent' | 'stays' | 'none'> => {
+const stopOrphan = async (socketPath: string): Promise<'exited' | 'silent' | 'stays' | 'none'> => {
   const client = await connectControl<OrphanProtocol>(socketPath, ANSWER_TIMEOUT_MS).catch(() => undefined);
   if (!client) return await silentOrNone(socketPath);
   try {
-    if (!(await client.ask('leave_orphan', { configPath }, ANSWER_TIMEOUT_MS))) return 'stays';
+    if (!(await client.ask('leave_orphan', null, ANSWER_TIMEOUT_MS))) return 'stays';
     return await Promise.race([
       client.closed.then(() => 'exited' as const),
       sleep(EXIT_TIMEOUT_MS, 'silent' as const, { ref: false }),

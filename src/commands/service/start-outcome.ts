@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MONITOR_APP } from '../../config/app-names.ts';
 import type { Config } from '../../config/config.ts';
+import type { Project } from '../../config/project/project.ts';
 import type { Settings } from '../../config/settings.ts';
 import { isUsageError } from '../../lib/usage-error.ts';
 import type { OfflineStatus } from '../../monitor/offline-status.ts';
@@ -26,7 +26,8 @@ export const waitForVerdicts = async (config: Config, settings: Settings): Promi
     for (const startedAt = performance.now(); ; await sleep(ASK_INTERVAL_MS)) {
       const view = await pm2.list();
       const answer = await askVerdicts(settings);
-      if (isAnswer(answer) && isEveryProxyDecided(view, answer)) return { view, snapshot: answer.snapshot };
+      if (isAnswer(answer) && isEveryProxyDecided(view, settings.project, answer))
+        return { view, snapshot: answer.snapshot };
       if (performance.now() - startedAt < MAX_WAIT_MS) continue;
       const { snapshot } = isAnswer(answer) ? answer : await checkOffline(config, settings, answer);
       return { view, snapshot };
@@ -39,21 +40,24 @@ export const waitForVerdicts = async (config: Config, settings: Settings): Promi
 /** True when PM2 runs every app, PM2's monitor answers, and no proxy crashes or has no address to listen on. */
 export const hasComeUp = (
   { view, snapshot }: Outcome,
+  project: Project,
   apps: readonly { readonly name: string }[],
 ): boolean => {
   const isRunning = ({ name }: { readonly name: string }): boolean =>
     view.ok && view.apps.get(name)?.statusText === 'online';
   return (
     apps.every(isRunning) &&
-    !isAnotherMonitor({ view, snapshot }) &&
+    !isAnotherMonitor({ view, snapshot }, project) &&
     snapshot.monitor !== null &&
     !snapshot.proxies.some((proxy) => isCrashing(proxy) || proxy.cause === 'not_listening')
   );
 };
 
 /** True when the monitor that answers is not PM2's, which waits until that one leaves. */
-export const isAnotherMonitor = ({ view, snapshot: { monitor } }: Outcome): boolean =>
-  monitor !== null && view.ok && monitor.pid !== view.apps.get(MONITOR_APP)?.pid;
+export const isAnotherMonitor = (
+  { view, snapshot: { monitor } }: Outcome,
+  { monitorApp }: Project,
+): boolean => monitor !== null && view.ok && monitor.pid !== view.apps.get(monitorApp)?.pid;
 
 const isCrashing = ({ cause }: ProxyStatus): boolean => cause === 'crashed' || cause === 'crash_loop';
 
@@ -74,12 +78,16 @@ const askVerdicts = async (settings: Settings): Promise<OfflineStatus | NoAnswer
  * True when PM2's monitor answers, and has checked the processes that PM2 has now and not those before them. A proxy that
  * is stopped for the monitor was checked by PM2's list from before the start.
  */
-const isEveryProxyDecided = (view: Pm2View, { snapshot, evidence }: OfflineStatus): boolean => {
+const isEveryProxyDecided = (
+  view: Pm2View,
+  { monitorApp }: Project,
+  { snapshot, evidence }: OfflineStatus,
+): boolean => {
   const pidOf = (name: string): number | null => (view.ok ? (view.apps.get(name)?.pid ?? null) : null);
   const isProxyDecided = (proxy: ProxyStatus): boolean =>
     evidence[proxy.name]?.pid === pidOf(proxy.name) &&
     proxy.state !== 'stopped' &&
     isDecided(proxy) &&
     !isRecovering(proxy);
-  return snapshot.monitor?.pid === pidOf(MONITOR_APP) && snapshot.proxies.every(isProxyDecided);
+  return snapshot.monitor?.pid === pidOf(monitorApp) && snapshot.proxies.every(isProxyDecided);
 };

@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { MONITOR_APP } from '../../config/app-names.ts';
 import type { Config } from '../../config/config.ts';
 import { requireConfig } from '../../config/load.ts';
 import { requireSecrets } from '../../config/load-secrets.ts';
@@ -33,20 +32,26 @@ const start = async (): Promise<number> => {
   const { config, settings } = requireConfig();
   for (const warning of requireSecrets(settings).warnings) warn(warning);
   requireFolder('PM2_HOME', settings.pm2Home);
-  const stateDir = makeStateDir(settings.stateDir);
+  const stateDir = makeStateDir(settings.project.stateDir);
   return runExclusively(settings.pm2Home, () => bringInLine(config, settings, stateDir));
 };
 
 const bringInLine = async (config: Config, settings: Settings, stateDir: StateDir): Promise<number> => {
   const apps = definePm2Apps(config, settings);
-  const listedApps = await listOwnApps(settings.pm2Home, settings.configPath, START);
+  const { pm2Home, project, appEnv } = settings;
+  const listedApps = await listOwnApps(pm2Home, appEnv, START);
   const outdated = new Set(apps.filter((app) => !isCurrent(app, listedApps.get(app.name))).map(nameOf));
   const crashedIds = selectCrashed(config, stateDir, outdated);
   // The monitor remembers the crashes of each proxy, so it is replaced with them.
-  if (crashedIds.length > 0) outdated.add(MONITOR_APP);
+  if (crashedIds.length > 0) outdated.add(project.monitorApp);
   const names = apps.map(nameOf);
   const isKept = (name: string): boolean => names.includes(name) && !outdated.has(name);
-  await deleteApps(settings.pm2Home, stateDir, new Map([...listedApps].filter(([name]) => !isKept(name))));
+  await deleteApps(
+    pm2Home,
+    stateDir,
+    project.monitorApp,
+    new Map([...listedApps].filter(([name]) => !isKept(name))),
+  );
   if (crashedIds.length > 0) forgetCrashes(stateDir.monitorStateFile, crashedIds, warn);
   const namesToStart = names.filter((name) => outdated.has(name));
   if (namesToStart.length === 0) {
@@ -62,7 +67,7 @@ const bringInLine = async (config: Config, settings: Settings, stateDir: StateDi
   }
   const outcome = await waitForVerdicts(config, settings);
   process.stdout.write(withOwnCommands(renderOutcome(outcome, settings), settings));
-  return hasComeUp(outcome, apps) ? 0 : 1;
+  return hasComeUp(outcome, project, apps) ? 0 : 1;
 };
 
 const nameOf = ({ name }: AppDefinition): string => name;
@@ -92,8 +97,8 @@ const renderOutcome = (outcome: Outcome, settings: Settings): string => {
       ? { ...snapshot, monitorProblem: `it did not come up; see why: ${logsOfMonitor}` }
       : snapshot;
   const brief = renderBrief(shown, columnsOf(settings), paint, Date.now());
-  const waiting = isAnotherMonitor(outcome)
-    ? `! ${MONITOR_APP}  waits until another monitor leaves, pid ${snapshot.monitor?.pid}: ${logsOfMonitor}\n`
+  const waiting = isAnotherMonitor(outcome, settings.project)
+    ? `! ${settings.project.monitorApp}  waits until another monitor leaves, pid ${snapshot.monitor?.pid}: ${logsOfMonitor}\n`
     : '';
   return `${brief}${waiting}\nNext: ${commandLine(settings, 'status')}  or  ${commandLine(settings, 'logs')}\n`;
 };

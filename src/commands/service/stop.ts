@@ -15,11 +15,11 @@ export const run = (): Promise<number> =>
 
 /** The same, for a command that runs exclusively already. */
 export const stop = async (): Promise<number> => {
-  const { pm2Home, configPath, stateDir: stateDirPath } = readSettings();
-  const stateDir = locateStateDir(stateDirPath);
-  const apps = await listOwnApps(pm2Home, configPath, 'npm stop');
-  await deleteApps(pm2Home, stateDir, apps);
-  const { exited, unresponsive } = await stopOrphans(stateDir, configPath);
+  const { pm2Home, project, configPath, appEnv } = readSettings();
+  const stateDir = locateStateDir(project.stateDir);
+  const apps = await listOwnApps(pm2Home, appEnv, 'npm stop');
+  await deleteApps(pm2Home, stateDir, project.monitorApp, apps);
+  const { exited, unresponsive } = await stopOrphans(stateDir);
   if (exited.length > 0)
     process.stdout.write(`Stopped what had lost its PM2 daemon: ${exited.join(', ')}.\n`);
   for (const { processName, pid } of unresponsive) {

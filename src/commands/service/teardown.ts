@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MONITOR_APP, proxyIdOf } from '../../config/app-names.ts';
+import { proxyIdOf } from '../../config/app-names.ts';
 import { type StopProgress, type StopSample, stoppingOf, trackStop } from '../../health/stop-deadline.ts';
 import { createHeartbeat } from '../../ipc/heartbeat.ts';
 import { createPm2, type Pm2App, Pm2Failure } from '../../pm2/client.ts';
@@ -16,12 +16,17 @@ import type { StateDir } from '../../system/state-dir.ts';
 export const deleteApps = async (
   pm2Home: string,
   stateDir: StateDir,
+  monitorApp: string,
   apps: ReadonlyMap<string, Pm2App>,
 ): Promise<void> => {
   const pm2 = createPm2(pm2Home);
   const deleteApp = async ([name, { pid }]: readonly [string, Pm2App]): Promise<void> => {
     let isDeleted = false;
-    const killing = killIfOverdue(pid, socketOf(stateDir, name), () => isDeleted);
+    const killing = killIfOverdue(
+      pid,
+      name === monitorApp ? stateDir.monitorSocket : socketOf(stateDir, name),
+      () => isDeleted,
+    );
     await pm2
       .delete(name)
       .catch((error: Error) => {
@@ -34,15 +39,15 @@ export const deleteApps = async (
     process.stdout.write(`Taken out of PM2: ${name}${note}\n`);
   };
   try {
-    for (const app of apps) if (app[0] === MONITOR_APP) await deleteApp(app);
-    await Promise.all([...apps].filter(([name]) => name !== MONITOR_APP).map(deleteApp));
+    for (const app of apps) if (app[0] === monitorApp) await deleteApp(app);
+    await Promise.all([...apps].filter(([name]) => name !== monitorApp).map(deleteApp));
   } finally {
     pm2.close();
   }
 };
 
 const socketOf = (stateDir: StateDir, name: string): string =>
-  name === MONITOR_APP ? stateDir.monitorSocket : stateDir.portFiles(proxyIdOf(name) ?? name).socket;
+  stateDir.portFiles(proxyIdOf(name) ?? name).socket;
 
 /** The first check comes when PM2 has sent its SIGINT. All ports must be closed 2 s after the command. */
 const CHECK_INTERVAL_MS = 100;

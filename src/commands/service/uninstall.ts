@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { MONITOR_APP } from '../../config/app-names.ts';
 import { requireConfig } from '../../config/load.ts';
+import type { Project } from '../../config/project/project.ts';
 import { ROOT } from '../../config/project-root.ts';
 import { readSettings, type Settings } from '../../config/settings.ts';
 import { npmCommand, pm2Command } from '../../lib/command-lines.ts';
@@ -26,13 +26,14 @@ export const run = (): Promise<number> => {
 };
 
 const uninstall = async (settings: Settings): Promise<number> => {
-  const { pm2Home, stateDir, configPath } = settings;
-  const listedApps = await listOwnApps(pm2Home, configPath, npmCommand('uninstall'));
+  const { pm2Home, project, appEnv } = settings;
+  const { stateDir } = project;
+  const listedApps = await listOwnApps(pm2Home, appEnv, npmCommand('uninstall'));
   if ((await stop()) !== 0) {
     process.stderr.write('steadyport: nothing was removed, since not everything could be stopped\n');
     return 1;
   }
-  const { names, problems } = removeSavedApps(pm2Home, configPath);
+  const { names, problems } = removeSavedApps(pm2Home, appEnv);
   const hadUserRule = existsSync(join(stateDir, USER_RULE));
   const accessLogsFolder = locateStateDir(stateDir).logsFolder;
   const remainingFiles = (await removeStateDir(stateDir)).filter(
@@ -40,7 +41,7 @@ const uninstall = async (settings: Settings): Promise<number> => {
   );
   for (const problem of problems) process.stderr.write(`steadyport: ${problem}\n`);
 
-  const appNames = new Set([...listedApps.keys(), ...names, ...configuredApps()]);
+  const appNames = new Set([...listedApps.keys(), ...names, ...configuredApps(project)]);
   const appLogPaths = [...appNames].flatMap((name) =>
     Object.values(listedApps.get(name)?.logs ?? defaultLogPaths(pm2Home, name)),
   );
@@ -57,7 +58,7 @@ const uninstall = async (settings: Settings): Promise<number> => {
 };
 
 const describeFiles = (
-  { configPath, stateDir }: Settings,
+  { configPath, project: { stateDir } }: Settings,
   remainingFiles: readonly string[],
   logPaths: readonly string[],
   hadUserRule: boolean,
@@ -72,9 +73,9 @@ const describeFiles = (
 };
 
 /** The apps of the config; none when the config is broken, since a broken config must not prevent the removal. */
-const configuredApps = (): readonly string[] => {
+const configuredApps = ({ monitorApp }: Project): readonly string[] => {
   try {
-    return [...requireConfig().config.proxies.map(({ name }) => name), MONITOR_APP];
+    return [...requireConfig().config.proxies.map(({ name }) => name), monitorApp];
   } catch (error) {
     if (isUsageError(error)) return [];
     throw error;

@@ -24,7 +24,12 @@ const runWith = (dotEnv: string, command: string, env: Readonly<Record<string, s
   const file = join(folder, '.env');
   writeFileSync(file, dotEnv);
   chmodSync(file, 0o600);
-  const run = steadyport([command], { STEADYPORT_CONFIG: config, HOME: folder, ...env });
+  const run = steadyport([command], {
+    STEADYPORT_CONFIG: config,
+    STEADYPORT_PROJECT: 'default',
+    HOME: folder,
+    ...env,
+  });
   return run.then((outcome) => ({ ...outcome, stderr: outcome.stderr.replaceAll(file, 'FILE') }));
 };
 

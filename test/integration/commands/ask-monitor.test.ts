@@ -4,10 +4,11 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { askMonitor, askStatus } from '../../../src/commands/ask-monitor.ts';
+import { projectOf } from '../../../src/config/project/project.ts';
 import { readSettings } from '../../../src/config/settings.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 
-const settingsOf = (stateDir: string) => ({ ...readSettings(), stateDir });
+const settingsOf = (stateDir: string) => ({ ...readSettings(), project: projectOf(stateDir, 'default') });
 
 test('a monitor that cuts the connection is there, and does not answer', async (t) => {
   const stateDir = tempFolder();

@@ -33,6 +33,7 @@ writeFileSync(
 );
 const ENV = {
   STEADYPORT_CONFIG: configPath,
+  STEADYPORT_PROJECT: 'default',
   STEADYPORT_HOME: join(folder, 'home'),
   PM2_HOME: join(folder, 'pm2'),
   HOME: folder,

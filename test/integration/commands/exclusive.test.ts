@@ -22,6 +22,7 @@ for (const command of ['start', 'stop', 'uninstall'])
         PM2_HOME: pm2Home,
         STEADYPORT_HOME: join(folder, 'home'),
         STEADYPORT_CONFIG: config,
+        STEADYPORT_PROJECT: 'default',
       },
     });
     t.after(() => child.kill('SIGKILL'));

@@ -32,6 +32,7 @@ describe('ps tells the processes apart', { skip, concurrency: true }, () => {
             PATH: process.env['PATH'] ?? '',
             HOME: folder,
             STEADYPORT_CONFIG: join(folder, 'steadyport.json'),
+            STEADYPORT_PROJECT: 'default',
             STEADYPORT_HOME: join(folder, 'home'),
             PM2_HOME: join(folder, 'pm2'),
           },

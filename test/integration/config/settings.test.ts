@@ -40,7 +40,8 @@ const place = (dotEnv?: string, monitor: object = {}): string => {
 };
 const settings = (env: Env, dotEnv?: string): Settings & { readonly folder: string } => {
   const path = place(dotEnv);
-  return { ...within(env, () => readSettings(path)).value, folder: join(path, '..') };
+  const read = () => readSettings(path);
+  return { ...within({ STEADYPORT_PROJECT: 'default', ...env }, read).value, folder: join(path, '..') };
 };
 
 describe('the environment goes before .env, .env before the file, the file before the default', () => {
@@ -159,6 +160,7 @@ test('the apps get what they need of the environment, and no secret', () => {
     CHECK_INTERVAL_MS: '5000',
     STEADYPORT_CONFIG: configPath,
     STEADYPORT_HOME: '/srv/sp',
+    STEADYPORT_PROJECT: 'default',
     PATH: '/bin',
     HOME: '/h',
     TZ: 'UTC',
@@ -181,10 +183,10 @@ test('the config file is the argument, else STEADYPORT_CONFIG', () => {
 });
 
 test('the folders are those of the environment, of .env, or below the home folder', () => {
-  assert.equal(settings({ STEADYPORT_HOME: '/a' }, 'STEADYPORT_HOME=/b\n').stateDir, '/a');
-  assert.equal(settings({}, 'STEADYPORT_HOME=/b\n').stateDir, '/b');
-  const { stateDir, pm2Home } = settings({ HOME: homedir() });
-  assert.deepEqual([stateDir, pm2Home], [join(homedir(), '.steadyport'), join(homedir(), '.pm2')]);
+  assert.equal(settings({ STEADYPORT_HOME: '/a' }, 'STEADYPORT_HOME=/b\n').home, '/a');
+  assert.equal(settings({}, 'STEADYPORT_HOME=/b\n').home, '/b');
+  const { home, pm2Home } = settings({ HOME: homedir() });
+  assert.deepEqual([home, pm2Home], [join(homedir(), '.steadyport'), join(homedir(), '.pm2')]);
   assert.equal(settings({ PM2_HOME: '/c' }).pm2Home, '/c');
 });
 

@@ -34,6 +34,7 @@ const open = (t: { after(end: () => void): void }, logs: object = { maxBytes: 10
   let isFailing = false;
   const rotation = createLogRotation({
     config: parsed.config,
+    appNames: ['tcp-proxy-6274', 'proxy-monitor'],
     stateDir: { logsFolder: own },
     pm2: {
       reloadLogs: async () => {

@@ -42,6 +42,7 @@ const start = (stateDir: StateDir, log: Log = () => {}, deps: Partial<MonitorDep
   assert.ok(parsed.ok);
   return startMonitor({
     config: parsed.config,
+    monitorApp: 'proxy-monitor',
     apps: [],
     stateDir,
     pm2: NO_PM2,

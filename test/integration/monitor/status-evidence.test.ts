@@ -28,7 +28,12 @@ const openRig = async (label = 'an application') => {
       monitor: { http: false },
     }),
   );
-  const env = { STEADYPORT_CONFIG: config, STEADYPORT_HOME: home, PM2_HOME: join(folder, 'pm2') };
+  const env = {
+    STEADYPORT_CONFIG: config,
+    STEADYPORT_HOME: home,
+    STEADYPORT_PROJECT: 'default',
+    PM2_HOME: join(folder, 'pm2'),
+  };
   return {
     env,
     upstreamPort,

@@ -13,22 +13,22 @@ import { describe, test } from 'node:test';
 import { removeSavedApps } from '../../../src/pm2/dump.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 
-const CONFIG = '/x/steadyport.json';
-const own = (name: string, config = CONFIG): object => ({
+const OWNER = { STEADYPORT_HOME: '/h', STEADYPORT_PROJECT: 'default' };
+const own = (name: string, owner: object = {}): object => ({
   name,
-  env: { STEADYPORT_CONFIG: config, STEADYPORT_REVISION: 'r' },
+  env: { ...OWNER, STEADYPORT_REVISION: 'r', ...owner },
 });
-const shop = { name: 'shop', env: { STEADYPORT_CONFIG: CONFIG } };
+const shop = { name: 'shop', env: OWNER };
+const OTHERS = [
+  own('tcp-proxy-1', { STEADYPORT_PROJECT: 'work' }),
+  own('tcp-proxy-3', { STEADYPORT_HOME: '/other' }),
+];
 const nameless = { pm_exec_path: '/x' };
 
 describe('the saved lists of PM2', () => {
   const table: readonly [name: string, before: readonly object[], after: readonly object[]][] = [
-    ['lose the apps of this config', [own('tcp-proxy-1'), own('proxy-monitor')], []],
-    [
-      'keep those of another config',
-      [own('tcp-proxy-1', '/y.json'), own('tcp-proxy-2')],
-      [own('tcp-proxy-1', '/y.json')],
-    ],
+    ['lose the apps of this project', [own('tcp-proxy-1'), own('proxy-monitor')], []],
+    ['keep those of another project, and of another home', [...OTHERS, own('tcp-proxy-2')], OTHERS],
     ['keep those of others, in their order', [shop, own('unix-proxy-a.sock'), nameless], [shop, nameless]],
     ['may be empty', [], []],
   ];
@@ -39,7 +39,7 @@ describe('the saved lists of PM2', () => {
         const path = join(folder, list);
         writeFileSync(path, JSON.stringify(before));
         chmodSync(path, 0o640);
-        const { names, problems } = removeSavedApps(folder, CONFIG);
+        const { names, problems } = removeSavedApps(folder, OWNER);
         assert.deepEqual(JSON.parse(readFileSync(path, 'utf8')), after);
         assert.deepEqual([names.length, problems], [before.length - after.length, []]);
         assert.deepEqual([statSync(path).mode & 0o777, readdirSync(folder)], [0o640, [list]]);
@@ -47,7 +47,7 @@ describe('the saved lists of PM2', () => {
 
   test('may be missing', () => {
     const folder = tempFolder();
-    assert.deepEqual(removeSavedApps(join(folder, 'none'), CONFIG), { names: [], problems: [] });
+    assert.deepEqual(removeSavedApps(join(folder, 'none'), OWNER), { names: [], problems: [] });
     assert.equal(existsSync(join(folder, 'none')), false);
   });
 
@@ -55,7 +55,7 @@ describe('the saved lists of PM2', () => {
     const folder = tempFolder();
     writeFileSync(join(folder, 'real'), JSON.stringify([own('tcp-proxy-1'), shop]));
     symlinkSync('real', join(folder, 'dump.pm2'));
-    assert.deepEqual(removeSavedApps(folder, CONFIG).names, ['tcp-proxy-1']);
+    assert.deepEqual(removeSavedApps(folder, OWNER).names, ['tcp-proxy-1']);
     assert.deepEqual(JSON.parse(readFileSync(join(folder, 'real'), 'utf8')), [shop]);
   });
 
@@ -68,7 +68,7 @@ describe('the saved lists of PM2', () => {
       const folder = tempFolder();
       writeFileSync(join(folder, 'dump.pm2'), text);
       writeFileSync(join(folder, 'dump.pm2.bak'), JSON.stringify([own('tcp-proxy-1')]));
-      const { names, problems } = removeSavedApps(folder, CONFIG);
+      const { names, problems } = removeSavedApps(folder, OWNER);
       assert.deepEqual([names, problems.length], [['tcp-proxy-1'], 1]);
       assert.match(problems[0] ?? '', problem);
       assert.equal(readFileSync(join(folder, 'dump.pm2'), 'utf8'), text);

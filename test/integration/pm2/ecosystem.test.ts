@@ -14,7 +14,10 @@ const changedBy = (change: object): readonly string[] => {
   const revisions = (first: object) => {
     writeFileSync(
       configPath,
-      JSON.stringify({ proxies: [first, { listen: '6277', upstream: 'localhost:6277' }] }),
+      JSON.stringify({
+        project: 'default',
+        proxies: [first, { listen: '6277', upstream: 'localhost:6277' }],
+      }),
     );
     const { config, settings } = requireConfig(configPath);
     return new Map(definePm2Apps(config, settings).map(({ name, env }) => [name, env[REVISION]]));

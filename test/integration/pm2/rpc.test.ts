@@ -54,7 +54,7 @@ describe('a PM2 that cannot be asked', () => {
     await assert.rejects(pm2.restart('app'), /^Error: PM2 cannot be asked \(ELOOP\)$/);
     // A command names no cure for a daemon of which nothing is known.
     await assert.rejects(
-      listOwnApps(home, '', 'npm stop'),
+      listOwnApps(home, { STEADYPORT_HOME: '/h', STEADYPORT_PROJECT: 'default' }, 'npm stop'),
       new Pm2Failure("PM2's list could not be had: PM2 cannot be asked (ELOOP)"),
     );
     assert.deepEqual(readdirSync(home).sort(), ['pm2.pid', 'rpc.sock']);

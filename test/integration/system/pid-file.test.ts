@@ -26,7 +26,12 @@ test('a proxy that cannot write its pid file logs that, serves, and writes the f
   writeFileSync(config, JSON.stringify({ proxies }));
 
   const proxy = spawn(process.execPath, [join(process.cwd(), 'dist/cli.js'), 'run', 'unix-proxy-app.sock'], {
-    env: { STEADYPORT_CONFIG: config, STEADYPORT_HOME: join(folder, 'home'), LOG_FORMAT: 'json' },
+    env: {
+      STEADYPORT_CONFIG: config,
+      STEADYPORT_HOME: join(folder, 'home'),
+      STEADYPORT_PROJECT: 'default',
+      LOG_FORMAT: 'json',
+    },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   after(() => proxy.kill('SIGKILL'));

@@ -9,6 +9,7 @@ import { connectControl } from '../../../src/ipc/client.ts';
 import type { ProxyProtocol } from '../../../src/ipc/protocol.ts';
 import { dial, echo, freePort, readBytes, serve } from '../../support/proxy/proxy-harness.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
+import { until } from '../../support/until.ts';
 
 test('a proxy that is ordered to leave, twice, has released its port and lets its connections finish', {
   timeout: 60_000,
@@ -20,7 +21,7 @@ test('a proxy that is ordered to leave, twice, has released its port and lets it
   const proxies = [{ listen: `127.0.0.1:${port}`, upstream: `127.0.0.1:${upstream.port}` }];
   writeFileSync(config, JSON.stringify({ proxies }));
   const proxy = spawn(process.execPath, ['dist/cli.js', 'run', `tcp-proxy-${port}`], {
-    env: { STEADYPORT_CONFIG: config, STEADYPORT_HOME: join(folder, 'home') },
+    env: { STEADYPORT_CONFIG: config, STEADYPORT_HOME: join(folder, 'home'), STEADYPORT_PROJECT: 'default' },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   t.after(() => proxy.kill('SIGKILL'));
@@ -31,7 +32,10 @@ test('a proxy that is ordered to leave, twice, has released its port and lets it
   await readBytes(client, 6);
 
   const socket = join(folder, `home/ports/${port}/control.sock`);
-  const control = await untilServed(socket);
+  const control = await until(
+    () => connectControl<ProxyProtocol>(socket, 60_000).catch(() => undefined),
+    `a control socket at ${socket}`,
+  );
   for (let order = 1; order <= 2; order += 1) {
     await control.ask('leave', null, 60_000);
     const [error] = (await once(dial(t, { host: '127.0.0.1', port }), 'error')) as [NodeJS.ErrnoException];
@@ -42,11 +46,3 @@ test('a proxy that is ordered to leave, twice, has released its port and lets it
   client.end();
   assert.deepEqual(await once(proxy, 'exit'), [0, null]);
 });
-
-const untilServed = async (socket: string) => {
-  for (;;) {
-    const client = await connectControl<ProxyProtocol>(socket, 60_000).catch(() => undefined);
-    if (client) return client;
-    await new Promise((done) => setImmediate(done));
-  }
-};

@@ -5,7 +5,7 @@ import {
   INITIAL_ALERT_STATE,
 } from '../../../src/alerting/policy/alert-manager.ts';
 import type { Message, Notification } from '../../../src/alerting/policy/notification.ts';
-import type { ProxyView } from '../../../src/alerting/policy/proxy-view.ts';
+import { NO_PROBLEMS, type ProxyView } from '../../../src/alerting/policy/proxy-view.ts';
 import { createHealth, type Health, type Incident, type PastIncident } from '../../../src/health/state.ts';
 import type { Cause } from '../../../src/health/types.ts';
 import type { MonitorProblem } from '../../../src/status/monitor-problem.ts';
@@ -114,7 +114,11 @@ export const startAlertScenario = (
       ...views.get(port),
     }));
     const moment = { now: nowMs, isQuiet: scenario.isQuiet, runId: 'run' };
-    const monitor = { host: '', startedAt: scenario.monitorStartedAt, problems: scenario.problems };
+    const monitor = {
+      ...NO_PROBLEMS,
+      startedAt: scenario.monitorStartedAt,
+      problems: scenario.problems,
+    };
     const next = evaluate(scenario.state, proxies, moment, { ...POLICY, ...policy }, monitor);
     scenario.state = next.state;
     messages.push(...next.messages);

@@ -161,6 +161,7 @@ const nobodyPrefix = (image: Image, home: string): readonly string[] => [
   `HOME=${home}`,
   'NODE_ENV=production',
   `STEADYPORT_CONFIG=${configOf(home)}`,
+  'STEADYPORT_PROJECT=default',
   'npm_config_update_notifier=false',
 ];
 

@@ -81,6 +81,7 @@ export const proxyStatus = (change: Partial<ProxyStatus>): ProxyStatus => {
 export const snapshotOf = (...proxies: readonly ProxyStatus[]): Snapshot => ({
   version: SNAPSHOT_VERSION,
   host: '',
+  project: 'default',
   generatedAt: NOW_MS,
   monitor: MONITOR,
   monitorProblem: null,

@@ -60,6 +60,7 @@ export const openPm2Sandbox = (
     PM2_HOME: join(folder, 'pm2'),
     STEADYPORT_HOME: join(folder, 'home'),
     STEADYPORT_CONFIG: config,
+    STEADYPORT_PROJECT: 'default',
     NO_COLOR: '1',
     ...extraEnv,
   };

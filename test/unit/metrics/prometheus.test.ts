@@ -64,6 +64,7 @@ const downProxy: ProxyMetrics = {
 const snapshot: Snapshot = {
   version: 2,
   host: 'devbox',
+  project: 'default',
   generatedAt: 3,
   monitorProblem: null,
   proxies: [],

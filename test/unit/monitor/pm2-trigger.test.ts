@@ -8,6 +8,7 @@ const proxy = proxyStatus({ port: 7000, state: 'down', cause: 'hung', checkMs: 4
 const snapshot: Snapshot = {
   version: 2,
   host: '',
+  project: 'default',
   generatedAt: NOW_MS,
   monitor: MONITOR,
   monitorProblem: null,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseConfig } from '../../../src/config/config.ts';
+import { projectOf } from '../../../src/config/project/project.ts';
 import { defineApps } from '../../../src/pm2/apps.ts';
 
 const proxies = [
@@ -8,10 +9,12 @@ const proxies = [
   { listen: '6274', upstream: 'localhost:6274' },
 ];
 
+const OWNER = { STEADYPORT_HOME: '/h', STEADYPORT_PROJECT: 'default' };
+
 const define = (root: string) => {
   const result = parseConfig({ proxies });
   assert.ok(result.ok);
-  return defineApps(result.config, root, { STEADYPORT_HOME: '/h' });
+  return defineApps(result.config, root, projectOf('/h', 'default'), OWNER);
 };
 
 test('there is an app for each proxy, and the monitor comes last', () => {
@@ -37,7 +40,7 @@ test('every app runs the same script with the given environment, and a proxy wit
     for (const { script, env, ...app } of define(root)) {
       assert.equal(script, '/srv/dist/cli.js');
       const lowMemory = app.name === 'proxy-monitor' ? {} : { MALLOC_ARENA_MAX: '1' };
-      assert.deepEqual(env, { STEADYPORT_HOME: '/h', ...lowMemory });
+      assert.deepEqual(env, { ...OWNER, ...lowMemory });
       assert.deepEqual([app['filter_env'], app['exec_mode']], [[''], 'fork']);
     }
 });

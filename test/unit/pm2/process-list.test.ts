@@ -24,6 +24,7 @@ const slowPm2 = (t: TestContext) => {
   const list = createProcessList(
     pm2,
     (_, text) => lines.push(text),
+    'proxy-monitor',
     () => {
       superseded += 1;
     },

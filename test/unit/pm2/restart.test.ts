@@ -180,7 +180,7 @@ const replace = async (t: TestContext, pid: number, startTicks: number): Promise
 describe('killing an app that PM2 is stopping', {
   skip: needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)'),
 }, () => {
-  const OURS = { STEADYPORT_CONFIG: '/etc/steadyport.json', STEADYPORT_REVISION: '0' };
+  const OURS = { STEADYPORT_HOME: '/h', STEADYPORT_PROJECT: 'default', STEADYPORT_REVISION: '0' };
   const app = { name: NAME, env: OURS } as unknown as AppDefinition;
   const table: Readonly<Record<string, readonly [view: (pid: number) => Pm2View, isKilled: boolean]>> = {
     'and still stops': [(pid) => listed('stopping', pid, OURS), true],
@@ -188,11 +188,8 @@ describe('killing an app that PM2 is stopping', {
     'and that runs again': [(pid) => listed('online', pid, OURS), false],
     'and that is another process by now': [(pid) => listed('stopping', pid + 1, OURS), false],
     'and that is deleted': [() => listed(), false],
-    'of another config': [
-      (pid) => listed('stopping', pid, { ...OURS, STEADYPORT_CONFIG: '/srv/steadyport.json' }),
-      false,
-    ],
-    'of no config': [(pid) => listed('stopping', pid), false],
+    'of another project': [(pid) => listed('stopping', pid, { ...OURS, STEADYPORT_PROJECT: 'work' }), false],
+    'of no project': [(pid) => listed('stopping', pid), false],
   };
   for (const [name, [view, isKilled]] of Object.entries(table))
     test(`${name}: ${isKilled ? 'killed' : 'left alone'}`, async (t) => {

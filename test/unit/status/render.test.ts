@@ -305,7 +305,8 @@ describe('a monitor that does not answer: what is wrong, and what to do', () => 
     [null, null, 'it is there, and does not answer: npx pm2 restart proxy-monitor'],
   ];
   for (const [pid, state, text] of table)
-    test(`pid ${pid}, state ${state}`, () => assert.equal(describeMonitorProblem({ pid, state }), text));
+    test(`pid ${pid}, state ${state}`, () =>
+      assert.equal(describeMonitorProblem({ app: 'proxy-monitor', pid, state }), text));
 
   test('in the table, whole, and in its first line', () => {
     const [, , text = ''] = table[0] ?? [];
