@@ -113,7 +113,8 @@ export const startMonitor = ({
     },
     intervalMs: () => KEEP_INTERVAL_MS,
   });
-  const appNames = apps.map(({ name }) => name);
+  const appsByName = new Map(apps.map((app) => [app.name, app]));
+  const appNames = [...appsByName.keys()];
   const supervision = isUnderPm2 ? createSupervision(appNames, log, () => notify('changed')) : undefined;
   const processList = createProcessList(
     pm2,
@@ -140,7 +141,7 @@ export const startMonitor = ({
   for (const proxy of config.proxies) {
     const deps: ProxyMonitorDeps = {
       ...sharedDeps,
-      app: apps.find(({ name }) => name === proxy.name),
+      app: appsByName.get(proxy.name),
       files: stateDir.portFiles(proxy.id),
       record: records.get(proxy.id),
       onReport: (report) => counters.add(proxy.id, report),

@@ -54,8 +54,9 @@ export const isAppOf = (
 export const definePm2Apps = (config: Config, settings: Settings): readonly AppDefinition[] => {
   const { appEnv, project, configPath, logFormat } = settings;
   const codeDigest = digest(compiledFiles().map((path) => readFileSync(path, 'utf8')));
+  const proxiesByName = new Map(config.proxies.map((proxy) => [proxy.name, proxy]));
   return defineApps(config, ROOT, project, appEnv).map((app) => {
-    const proxy = config.proxies.find(({ name }) => name === app.name);
+    const proxy = proxiesByName.get(app.name);
     const relevantConfig = proxy ? forwardingOf(proxy) : [config, dotEnvModifiedAt(settings)];
     const { env, ...definition } = app;
     const revision = digest([codeDigest, relevantConfig, definition, project, configPath, logFormat]);

@@ -58,3 +58,30 @@ describe('what is the affair of the monitor starts only the monitor anew', () =>
 test('a config that is written anew, and says the same, changes nothing', () => {
   assert.deepEqual(changedBy({ label: 'port 6274' }), []);
 });
+
+test('the apps are in the order of the config, and each proxy is looked at a few times, however many there are', () => {
+  const configPath = join(tempFolder(), 'steadyport.json');
+  const ports = Array.from({ length: 200 }, (_, index) => String(7000 + ((index * 7) % 200)));
+  writeFileSync(
+    configPath,
+    JSON.stringify({ proxies: ports.map((port) => ({ listen: port, upstream: 'localhost:1' })) }),
+  );
+  const { config, settings } = requireConfig(configPath);
+  let reads = 0;
+  const proxies = config.proxies.map((proxy) => {
+    const counted = { ...proxy };
+    return Object.defineProperty(counted, 'name', {
+      enumerable: true,
+      get: () => {
+        reads += 1;
+        return proxy.name;
+      },
+    });
+  });
+  const apps = definePm2Apps({ ...config, proxies }, settings);
+  assert.deepEqual(
+    apps.map(({ name }) => name),
+    [...ports.map((port) => `tcp-proxy-${port}`), settings.project.monitorApp],
+  );
+  assert.ok(reads <= 10 * ports.length, `${reads} reads of the names of ${ports.length} proxies`);
+});
