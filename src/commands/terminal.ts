@@ -3,9 +3,12 @@ import type { Settings } from '../config/settings.ts';
 import { prefixCommands } from '../lib/command-lines.ts';
 import type { TextStyle } from '../status/render.ts';
 
-/** The columns of a line: COLUMNS, or those of the terminal; where there is neither, lines may be of any length. */
-export const columnsOf = ({ columns }: Settings): number =>
-  columns ?? process.stdout.columns ?? Number.POSITIVE_INFINITY;
+/**
+ * The columns of a line: COLUMNS, or those of the terminal; where there is neither, lines may be of any length. A terminal without
+ * a size, as that of `docker exec -t` or of `ssh -tt` from cron, reports 0 columns (ioctl_tty(2), TIOCGWINSZ).
+ */
+export const columnsOf = ({ columns }: Pick<Settings, 'columns'>): number =>
+  columns ?? (process.stdout.columns > 0 ? process.stdout.columns : Number.POSITIVE_INFINITY);
 
 /** Writes a line to stderr that names this program. */
 export const warn = (text: string): void => {
