@@ -53,9 +53,11 @@ export const readSecrets = ({
   return { secrets, errors: errors.map((error) => `${path}: ${error}`), warnings };
 };
 
-/** The time of the last write to `.env`, in wall-clock milliseconds; 0 when there is none. */
-export const dotEnvModifiedAt = ({ configPath }: Settings): number =>
-  statSync(join(dirname(configPath), '.env'), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+/** The time of the last write to `.env`, in wall-clock milliseconds; 0 when there is none, or a device in its place. */
+export const dotEnvModifiedAt = ({ configPath }: Settings): number => {
+  const stats = statSync(join(dirname(configPath), '.env'), { throwIfNoEntry: false });
+  return stats?.isFile() ? stats.mtimeMs : 0;
+};
 
 /** {@link readSecrets} for the commands that need every secret to be right. @throws UsageError that names every mistake */
 export const requireSecrets = (settings: Settings) => {

@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { devNull, homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { parse } from 'dotenv';
 import { UsageError } from '../lib/usage-error.ts';
@@ -121,18 +121,26 @@ export const pruneProcessEnv = (): void => {
 };
 
 /**
- * Reads `.env` of a folder; empty when there is none. It uses dotenv's `parse`, since `config()` would put the secrets into
+ * Reads `.env` of a folder; empty when there is none, and when /dev/null stands in its place: so containers hide a file
+ * (`-v /dev/null:/app/.env`). It uses dotenv's `parse`, since `config()` would put the secrets into
  * process.env, which PM2 copies.
  * @throws UsageError when the file cannot be read
  */
 export const readDotEnv = (folder: string): Record<string, string> => {
+  const path = join(folder, '.env');
   try {
-    return parse(readTextFile(join(folder, '.env')));
+    return isNullDevice(path) ? {} : parse(readTextFile(path));
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') return {};
-    throw new UsageError(`${join(folder, '.env')} cannot be read: ${message}`, { cause: error });
+    throw new UsageError(`${path} cannot be read: ${message}`, { cause: error });
   }
+};
+
+/** True for /dev/null under any name, as a link to it or a mount of it has. @throws the system's error */
+const isNullDevice = (path: string): boolean => {
+  const stats = statSync(path);
+  return stats.isCharacterDevice() && stats.rdev === statSync(devNull).rdev;
 };
 
 /**

@@ -5,7 +5,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { requireConfig } from '../../../src/config/load.ts';
-import { readSecrets } from '../../../src/config/load-secrets.ts';
+import { dotEnvModifiedAt, readSecrets } from '../../../src/config/load-secrets.ts';
 import { configuredSecrets } from '../../../src/config/secrets.ts';
 import { pruneProcessEnv, readSettings, type Settings } from '../../../src/config/settings.ts';
 import { UsageError } from '../../../src/lib/usage-error.ts';
@@ -220,6 +220,20 @@ test('a FIFO that nobody writes into is refused as config and as .env, and a lin
   renameSync(fifo, join(folder, '.env'));
   const { code, stderr } = await steadyport(['check-config', link]);
   assert.deepEqual([code, stderr], [2, `steadyport: ${folder}/.env cannot be read: it is no regular file\n`]);
+});
+
+test('/dev/null in the place of .env is none, and another device is refused', () => {
+  const path = place();
+  const dotEnv = join(path, '..', '.env');
+  symlinkSync('/dev/null', dotEnv);
+  const { settings } = within({}, () => requireConfig(path)).value;
+  assert.equal(dotEnvModifiedAt(settings), 0);
+  assert.deepEqual(configuredSecrets(within({}, () => readSecrets(settings)).value.secrets), []);
+  rmSync(dotEnv);
+  symlinkSync('/dev/zero', dotEnv);
+  assert.throws(() => within({}, () => readSettings(path)), {
+    message: `${dotEnv} cannot be read: it is no regular file`,
+  });
 });
 
 describe('a file that cannot be read is the mistake of whoever named it', () => {
