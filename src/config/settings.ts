@@ -77,7 +77,7 @@ export const readSettings = (configPath?: string): Settings => {
     configPath: path,
     home,
     project,
-    pm2Home: resolve(env['PM2_HOME'] || join(homedir(), '.pm2')),
+    pm2Home: locatePm2Home(),
     logFormat: get('LOG_FORMAT') === 'json' ? 'json' : 'text',
     variables: Object.fromEntries(CONFIG_VARIABLES.map((name) => [name, get(name)])),
     isUnderPm2: env['pm_id'] !== undefined,
@@ -94,14 +94,26 @@ const identityEnv = (home: string, { name }: Project) => ({
   STEADYPORT_PROJECT: name,
 });
 
+/** PM2_HOME, absolute and without a slash at its end. Default: ~/.pm2. */
+const locatePm2Home = (): string => resolve(process.env['PM2_HOME'] || join(homedir(), '.pm2'));
+
+/** PM2_HOME where it is set, absolute: the daemon, and the apps, have another working directory than the caller. */
+const pm2HomeEnv = (): Readonly<Record<string, string>> =>
+  process.env['PM2_HOME'] ? { PM2_HOME: locatePm2Home() } : {};
+
+/** The environment for PM2's command line: that of this process. */
+export const pm2CommandEnv = (): NodeJS.ProcessEnv => ({ ...process.env, ...pm2HomeEnv() });
+
 /** The part of this process's environment that has no secret: for the PM2 apps, and for the program of ALERT_COMMAND. */
-export const inheritedEnv = (): Readonly<Record<string, string>> =>
-  Object.fromEntries(
+export const inheritedEnv = (): Readonly<Record<string, string>> => ({
+  ...Object.fromEntries(
     INHERITED_VARIABLES.flatMap((name) => {
       const value = process.env[name];
       return value === undefined ? [] : [[name, value]];
     }),
-  );
+  ),
+  ...pm2HomeEnv(),
+});
 
 /**
  * Those of the options that npm has taken for its own: it makes a variable of each that stands before a "--"

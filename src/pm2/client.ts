@@ -6,6 +6,7 @@
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { pm2CommandEnv } from '../config/settings.ts';
 import type { Pm2Evidence } from '../health/types.ts';
 import { printable } from '../lib/printable.ts';
 import { joinProblem } from '../status/monitor-problem.ts';
@@ -86,6 +87,7 @@ export const runPm2Command = (
   new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [require.resolve('pm2/bin/pm2'), ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
+      env: pm2CommandEnv(),
       timeout: timeoutMs,
       killSignal: 'SIGKILL',
     });
@@ -112,6 +114,7 @@ const ACTION_TIMEOUT_MS = 30_000;
 
 /**
  * A client of PM2. Each call goes to the daemon that runs at that moment, which may be another one than before.
+ * @throws UsageError when no daemon can have this PM2_HOME (requireShortPm2Home of daemon.ts)
  * @param listTimeoutMs how long `list` waits for the answer. Default: LIST_TIMEOUT_MS
  */
 export const createPm2 = (pm2Home: string, listTimeoutMs = LIST_TIMEOUT_MS): Pm2 => {

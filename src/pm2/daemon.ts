@@ -1,12 +1,22 @@
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ProblemText } from '../status/monitor-problem.ts';
 import { readInteger } from '../system/files.ts';
 import { holdsSocket, ownerOf } from '../system/proc/port-owner.ts';
 import { HAS_PROCFS, isAlive, readProcess, readProcFile } from '../system/proc/procfs.ts';
 import { findUnixListeners } from '../system/proc/socket-table.ts';
+import { requireSocketPath } from '../system/unix-socket.ts';
 
 /** The socket on which the PM2 daemon of a PM2_HOME takes calls. */
 export const rpcSocketOf = (pm2Home: string): string => join(pm2Home, 'rpc.sock');
+
+/**
+ * PM2 waits for ever for a daemon that cannot make its sockets, `rpc.sock` and `pub.sock` (paths.js of PM2).
+ * @throws UsageError when the path of a PM2_HOME is too long for them ({@link requireSocketPath})
+ */
+export const requireShortPm2Home = (pm2Home: string): void => {
+  requireSocketPath('PM2_HOME', pm2Home, rpcSocketOf(pm2Home));
+};
 
 /**
  * The pid of the daemon behind rpc.sock; null when it cannot be determined. `pm2.pid` is only the place to look first: it may
@@ -82,5 +92,11 @@ const ownersOf = (path: string, hint: number | undefined): readonly number[] =>
 const isDaemonOf = (pid: number, pm2Home: string): boolean => {
   if (!HAS_PROCFS) return isAlive(pid);
   const [, home] = /^PM2 v\S+: God Daemon \(([^)\0]+)/.exec(readProcFile(`/proc/${pid}/cmdline`) ?? '') ?? [];
-  return home !== undefined && pm2Home.startsWith(home) && isAlive(pid);
+  return home !== undefined && (pm2Home.startsWith(home) || isSameFolder(pm2Home, home)) && isAlive(pid);
+};
+
+/** True for two names of one folder, such as that of a link to it, or one with a slash at its end. */
+const isSameFolder = (path: string, other: string): boolean => {
+  const [stats, otherStats] = [path, other].map((each) => statSync(each, { throwIfNoEntry: false }));
+  return stats !== undefined && stats.dev === otherStats?.dev && stats.ino === otherStats.ino;
 };

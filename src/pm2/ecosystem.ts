@@ -9,6 +9,7 @@ import { ROOT } from '../config/project-root.ts';
 import { pruneProcessEnv, type Settings } from '../config/settings.ts';
 import { isUsageError } from '../lib/usage-error.ts';
 import { type AppDefinition, defineApps, type Owner } from './apps.ts';
+import { requireShortPm2Home } from './daemon.ts';
 
 /**
  * The apps that ecosystem.config.js exports. A broken config ends the process with its errors and exit code 2, since PM2
@@ -19,6 +20,7 @@ import { type AppDefinition, defineApps, type Owner } from './apps.ts';
 export const ecosystemApps = (): readonly AppDefinition[] => {
   try {
     const { config, settings } = requireConfig();
+    requireShortPm2Home(settings.pm2Home);
     const { errors, warnings } = readSecrets(settings);
     for (const problem of [...errors, ...warnings]) process.stderr.write(`steadyport: ${problem}\n`);
     pruneProcessEnv();

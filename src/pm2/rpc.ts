@@ -5,6 +5,7 @@ import {
   findCutOffDaemon,
   findDaemon,
   findSilentDaemon,
+  requireShortPm2Home,
   rpcSocketOf,
   type UnreachableDaemon,
 } from './daemon.ts';
@@ -87,8 +88,10 @@ const require = createRequire(import.meta.url);
 /**
  * PM2's API without its traps (docs/decisions.md: ADR-0015). It connects only to a daemon that runs, and every call has a
  * time-out. After a time-out or the daemon's death it drops the connection, since PM2 would queue calls and replay them.
+ * @throws UsageError when no daemon can have this PM2_HOME ({@link requireShortPm2Home})
  */
 export const createPm2Rpc = (pm2Home: string): Pm2Rpc => {
+  requireShortPm2Home(pm2Home);
   let opened: Promise<Connection> | undefined;
   let current: Connection | undefined;
 

@@ -1,10 +1,9 @@
 import { accessSync, constants, mkdirSync, rmdirSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { MAX_SOCKET_PATH_BYTES } from '../lib/address.ts';
+import { basename, dirname, join } from 'node:path';
 import { UsageError } from '../lib/usage-error.ts';
 import { listFiles, removeFile, writeAtomic } from './files.ts';
 import { isAlive } from './proc/procfs.ts';
-import { isServed } from './unix-socket.ts';
+import { isServed, requireSocketPath } from './unix-socket.ts';
 
 /** The paths in the state directory (STEADYPORT_HOME, mode 0700). Only its owner can talk to the proxies. */
 export interface StateDir {
@@ -25,16 +24,11 @@ export interface StateDir {
 
 /**
  * Returns the paths in the state directory, and makes nothing.
- * @throws UsageError when the paths of the sockets would be too long for the system (MAX_SOCKET_PATH_BYTES)
+ * @throws UsageError when the paths of the sockets would be too long for the system ({@link requireSocketPath})
  */
 export const locateStateDir = (path: string): StateDir => {
-  const requireShortPath = (socket: string): string => {
-    if (Buffer.byteLength(socket) <= MAX_SOCKET_PATH_BYTES) return socket;
-    throw new UsageError(
-      `STEADYPORT_HOME is ${JSON.stringify(path)}: expected a shorter path; the sockets in it ` +
-        `(${socket}) may have at most ${MAX_SOCKET_PATH_BYTES} bytes`,
-    );
-  };
+  const requireShortPath = (socket: string): string =>
+    requireSocketPath('STEADYPORT_HOME', homeOf(path), socket);
   const portsFolder = portsFolderOf(path);
   const portFolder = (id: string): string => join(portsFolder, id);
   requireShortPath(join(portFolder('65535'), 'control.sock'));
@@ -57,6 +51,10 @@ export const locateStateDir = (path: string): StateDir => {
     },
   };
 };
+
+/** The STEADYPORT_HOME of a state directory, for a message: that of a project is `projects/NAME` in it. */
+const homeOf = (path: string): string =>
+  basename(dirname(path)) === 'projects' ? dirname(dirname(path)) : path;
 
 const portsFolderOf = (path: string): string => join(path, 'ports');
 

@@ -1,5 +1,7 @@
 import { lstatSync, unlinkSync } from 'node:fs';
 import { connect, type ListenOptions, type Server } from 'node:net';
+import { MAX_SOCKET_PATH_BYTES } from '../lib/address.ts';
+import { UsageError } from '../lib/usage-error.ts';
 
 /**
  * Listens on a unix socket. A stale socket file, on which no process listens, is replaced.
@@ -65,3 +67,18 @@ export const isListening = async (path: string): Promise<boolean> =>
 /** True when the path is a socket file, served or stale. */
 export const isSocketFile = (path: string): boolean =>
   lstatSync(path, { throwIfNoEntry: false })?.isSocket() ?? false;
+
+/**
+ * @param variable the environment variable that names the folder, for the message
+ * @param socket the path of a socket in the folder
+ * @returns the path of the socket
+ * @throws UsageError when it is longer than the system takes (MAX_SOCKET_PATH_BYTES); it says what length the folder may have
+ */
+export const requireSocketPath = (variable: string, folder: string, socket: string): string => {
+  const [bytes, socketBytes] = [Buffer.byteLength(folder), Buffer.byteLength(socket)];
+  if (socketBytes <= MAX_SOCKET_PATH_BYTES) return socket;
+  throw new UsageError(
+    `${variable} is ${JSON.stringify(folder)}: expected a path of at most ${MAX_SOCKET_PATH_BYTES - (socketBytes - bytes)} bytes, ` +
+      `and it has ${bytes}; a socket in it (${socket}) may have at most ${MAX_SOCKET_PATH_BYTES}`,
+  );
+};

@@ -3,6 +3,7 @@ import { requireConfig } from '../../config/load.ts';
 import { claimControlSocket } from '../../ipc/server.ts';
 import { createLog, recentLines } from '../../logging/logger.ts';
 import { createMonitorApp } from '../../monitor/app.ts';
+import { requireShortPm2Home } from '../../pm2/daemon.ts';
 import { exitWithPm2, shutDownOnSignal } from '../../system/shutdown.ts';
 import { makeStateDir } from '../../system/state-dir.ts';
 
@@ -13,6 +14,7 @@ export const run = async (): Promise<undefined> => {
   const startedAt = Date.now();
   process.title = MONITOR_TITLE;
   const { config, settings } = requireConfig();
+  requireShortPm2Home(settings.pm2Home);
   const stateDir = makeStateDir(settings.project.stateDir);
   const { recent, write } = recentLines(MAX_RECENT_LINES);
   const log = createLog(settings.logFormat, write);

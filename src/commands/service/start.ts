@@ -7,7 +7,7 @@ import type { Settings } from '../../config/settings.ts';
 import { forgetCrashes, recentlyCrashedPorts } from '../../monitor/health-store.ts';
 import type { AppDefinition } from '../../pm2/apps.ts';
 import { listOwnApps, type Pm2App, runPm2Command } from '../../pm2/client.ts';
-import { START } from '../../pm2/daemon.ts';
+import { requireShortPm2Home, START } from '../../pm2/daemon.ts';
 import { definePm2Apps, REVISION } from '../../pm2/ecosystem.ts';
 import { renderBrief } from '../../status/render.ts';
 import { makeStateDir, requireFolder, type StateDir } from '../../system/state-dir.ts';
@@ -31,6 +31,7 @@ export const run = (): Promise<number> => withPm2Failure(PM2_FAILED, start);
 const start = async (): Promise<number> => {
   const { config, settings } = requireConfig();
   for (const warning of requireSecrets(settings).warnings) warn(warning);
+  requireShortPm2Home(settings.pm2Home);
   requireFolder('PM2_HOME', settings.pm2Home);
   const stateDir = makeStateDir(settings.project.stateDir);
   return runExclusively(settings.pm2Home, () => bringInLine(config, settings, stateDir));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { steadyport } from '../../support/cli.ts';
@@ -241,6 +241,23 @@ describe('an option that npm has kept for itself is named, with what to type', {
   });
 });
 
+describe('a PM2_HOME that is too long for its sockets is refused at once', { concurrency: 2 }, () => {
+  const folder = tempFolder();
+  const pm2Home = `${folder}/${'x'.repeat(119 - folder.length)}`;
+  const config = join(folder, 'steadyport.json');
+  const proxies = [{ listen: '26274', upstream: 'localhost:26274' }];
+  writeFileSync(config, JSON.stringify({ proxies, monitor: { http: false } }));
+  const env = { STEADYPORT_HOME: join(folder, 'home'), STEADYPORT_CONFIG: config, PM2_HOME: pm2Home };
+  const message =
+    `steadyport: PM2_HOME is "${pm2Home}": expected a path of at most 98 bytes, and it has 120; ` +
+    `a socket in it (${pm2Home}/rpc.sock) may have at most 107\n`;
+  for (const name of ['start', 'stop', 'status', 'uninstall', 'logs', 'monitor'])
+    test(name, async () => {
+      assert.deepEqual(await steadyport([name], env), { code: 2, stdout: '', stderr: message });
+      assert.equal(existsSync(pm2Home), false);
+    });
+});
+
 describe('a wrong setting exits with 2 and without a stack trace', { concurrency: 4 }, () => {
   const place = join(folder, 'with-a-folder-as-env');
   mkdirSync(join(place, '.env'), { recursive: true });
@@ -249,7 +266,7 @@ describe('a wrong setting exits with 2 and without a stack trace', { concurrency
     [
       'a home that is too long',
       { ...ENV, STEADYPORT_HOME: long },
-      /^steadyport: STEADYPORT_HOME is ".*": expected a shorter path; .*\n$/,
+      /^steadyport: STEADYPORT_HOME is ".*": expected a path of at most \d+ bytes, and it has 121; .*\n$/,
     ],
     [
       'a .env that is no file',

@@ -7,7 +7,7 @@ import { describe, test } from 'node:test';
 import { requireConfig } from '../../../src/config/load.ts';
 import { dotEnvModifiedAt, readSecrets } from '../../../src/config/load-secrets.ts';
 import { configuredSecrets } from '../../../src/config/secrets.ts';
-import { pruneProcessEnv, readSettings, type Settings } from '../../../src/config/settings.ts';
+import { pm2CommandEnv, pruneProcessEnv, readSettings, type Settings } from '../../../src/config/settings.ts';
 import { UsageError } from '../../../src/lib/usage-error.ts';
 import { steadyport } from '../../support/cli.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
@@ -188,6 +188,22 @@ test('the folders are those of the environment, of .env, or below the home folde
   const { home, pm2Home } = settings({ HOME: homedir() });
   assert.deepEqual([home, pm2Home], [join(homedir(), '.steadyport'), join(homedir(), '.pm2')]);
   assert.equal(settings({ PM2_HOME: '/c' }).pm2Home, '/c');
+});
+
+test('PM2_HOME reaches the apps and the pm2 command absolute, since they have another working directory', () => {
+  for (const [given, expected] of [
+    ['of-the-caller', join(process.cwd(), 'of-the-caller')],
+    ['/p/', '/p'],
+  ] as const) {
+    const { pm2Home, appEnv } = settings({ PM2_HOME: given });
+    const commandEnv = within({ PM2_HOME: given, A: 'b' }, pm2CommandEnv).value;
+    assert.deepEqual(
+      [pm2Home, appEnv['PM2_HOME'], commandEnv],
+      [expected, expected, { PM2_HOME: expected, A: 'b' }],
+    );
+  }
+  assert.equal(settings({}).appEnv['PM2_HOME'], undefined);
+  assert.deepEqual(within({ A: 'b' }, pm2CommandEnv).value, { A: 'b' });
 });
 
 test('the rest of the environment is read once, and nonsense is none', () => {

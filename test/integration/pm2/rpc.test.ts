@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -6,6 +7,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { createPm2, listOwnApps, Pm2Failure } from '../../../src/pm2/client.ts';
+import { findDaemon } from '../../../src/pm2/daemon.ts';
 import { HAS_PROCFS } from '../../../src/system/proc/procfs.ts';
 import { needs } from '../../support/requirements.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
@@ -123,4 +125,24 @@ describe('the daemon is the process that listens on the socket', {
       unreachable: { pid: process.pid, fault: 'cut_off' },
     });
   });
+});
+
+test('a daemon is known by its title although its PM2_HOME has another name', {
+  skip: needs(HAS_PROCFS ? undefined : 'needs /proc'),
+}, async (t) => {
+  const { home, pidFile } = rig(t);
+  const link = join(tempFolder(), 'link');
+  symlinkSync(home, link);
+  for (const [name, isOwn] of [
+    [link, true],
+    [`${home}/`, true],
+    [tempFolder(), false],
+  ] as const) {
+    const argv0 = `PM2 v7.0.4: God Daemon (${name})`;
+    const child = spawn(process.execPath, ['-e', 'console.log(); setInterval(() => {}, 1e6)'], { argv0 });
+    t.after(() => child.kill());
+    await once(child.stdout, 'data');
+    writeFileSync(pidFile, String(child.pid));
+    assert.equal(findDaemon(home), isOwn ? child.pid : null, name);
+  }
 });

@@ -124,10 +124,21 @@ test('a path that is too long for the sockets is refused, in bytes', () => {
       (error: Error) =>
         error instanceof UsageError &&
         error.message ===
-          `STEADYPORT_HOME is "${path}éé": expected a shorter path; the sockets in it ` +
-            `(${path}éé/ports/65535/control.sock) may have at most 107 bytes`,
+          `STEADYPORT_HOME is "${path}éé": expected a path of at most ${longest} bytes, and it has ` +
+            `${Buffer.byteLength(path) + 4}; a socket in it (${path}éé/ports/65535/control.sock) may have at most 107`,
     );
   }
+});
+
+test('the folder of a project counts in the length that STEADYPORT_HOME may have', () => {
+  const longest = 107 - '/projects/web/ports/65535/control.sock'.length;
+  const home = `/${'x'.repeat(longest - 1)}`;
+  assert.equal(locateStateDir(`${home}/projects/web`).path, `${home}/projects/web`);
+  assert.throws(() => locateStateDir(`${home}x/projects/web`), {
+    message:
+      `STEADYPORT_HOME is "${home}x": expected a path of at most ${longest} bytes, and it has ${longest + 1}; ` +
+      `a socket in it (${home}x/projects/web/ports/65535/control.sock) may have at most 107`,
+  });
 });
 
 test('a file is replaced as a whole, for its owner only, and no draft is left', () => {
