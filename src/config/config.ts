@@ -65,7 +65,7 @@ export type ConfigResult =
 
 /**
  * Checks the parsed steadyport.json with the variables applied over it.
- * The variable `PROXIES` replaces the list of proxies; an entry of the file for the same port keeps its other keys.
+ * The variable `PROXIES` adds to the list of proxies, and overrides the addresses of an entry for the same port.
  * @returns a frozen config, or every mistake at once
  */
 export const parseConfig = (file: unknown, variables: ConfigVariables = {}): ConfigResult => {
@@ -78,12 +78,15 @@ export const parseConfig = (file: unknown, variables: ConfigVariables = {}): Con
     : parsed.issues.flatMap((issue) => describeIssue(issue, overlay.describePath));
   const errors = [...overlay.errors, ...issues, ...checkCrossFieldRules(overlay, parsed)];
   if (!parsed.success || errors.length > 0)
-    // PROXIES makes an empty list only of items that each have an error already: "the list is empty" would add nothing.
-    return { ok: false, errors: errors.filter(({ path }) => !(variables.PROXIES && path === 'proxies')) };
+    // PROXIES leaves a list empty only when its items each have an error already: "the list is empty" would add nothing.
+    return { ok: false, errors: variables.PROXIES ? errors.filter(isNotEmptyList) : errors };
   const { host = hostname(), proxies, monitor, alerts, logs } = parsed.output;
   const config: Config = { host, proxies: proxies.map(toProxyConfig), monitor, alerts, logs };
   return { ok: true, config: deepFreeze(config) };
 };
+
+const isNotEmptyList = ({ path, value }: ConfigError): boolean =>
+  !(path === 'proxies' && Array.isArray(value) && value.length === 0);
 
 const toProxyConfig = ({ probe, label, ...rest }: v.InferOutput<typeof proxySchema>): ProxyConfig => {
   const id = listenerName(rest.listen);

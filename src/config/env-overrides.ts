@@ -11,7 +11,11 @@ export const CONFIG_VARIABLES = [
   'FAILURE_THRESHOLD',
   'RESTART_THRESHOLD',
 ] as const;
-export type ConfigVariables = { readonly [name in (typeof CONFIG_VARIABLES)[number]]?: string | undefined };
+export interface ConfigVariables
+  extends Partial<Record<(typeof CONFIG_VARIABLES)[number], string | undefined>> {
+  /** PROXIES of `.env` where the environment has one, too, which goes over it: neither closes what the other names. */
+  readonly dotEnvProxies?: string | undefined;
+}
 
 /** The config file with the variables applied over it, not yet checked by the schema. */
 export interface Overlay {
@@ -46,63 +50,101 @@ export const applyVariables = (file: Record<string, unknown>, variables: ConfigV
   applyNumber('CHECK_INTERVAL_MS', 'intervalMs');
   if (!applyNumber('FAILURE_THRESHOLD', 'failureThreshold'))
     applyNumber('RESTART_THRESHOLD', 'failureThreshold');
-  if (!variables.PROXIES)
+  const lists = proxyListsOf(variables);
+  if (lists.length === 0)
     return { input, errors, describePath: (path) => variableNames.get(formatPath(path)) ?? formatPath(path) };
-  const entries = parseProxiesVariable(variables.PROXIES, file['proxies'], errors);
-  input['proxies'] = entries.map(({ value }) => value);
+  const { proxies: fileProxies = [] } = file;
+  // What is no list is a mistake in the file, which the schema reports.
+  const fileEntries: readonly ProxyEntry[] = Array.isArray(fileProxies)
+    ? fileProxies.map((value: unknown) => ({ value, origin: null }))
+    : [];
+  const entries = lists.reduce((merged, list) => applyProxyList(merged, list, errors), fileEntries);
+  if (Array.isArray(fileProxies)) input['proxies'] = entries.map(({ value }) => value);
   const describePath: DescribePath = (path) => {
-    const [section, index, key, ...rest] = path;
-    const entry = section === 'proxies' ? entries[Number(index)] : undefined;
-    if (!entry || key === undefined) return variableNames.get(formatPath(path)) ?? formatPath(path);
-    return key === 'listen' || key === 'upstream'
-      ? formatPath(['PROXIES', entry.itemIndex, key])
-      : formatPath(['proxies', entry.fileIndex, key, ...rest]);
+    const [section, index, key] = path;
+    const origin = section === 'proxies' ? entries[Number(index)]?.origin : null;
+    return origin && (key === 'listen' || key === 'upstream')
+      ? `${origin}.${key}`
+      : (variableNames.get(formatPath(path)) ?? formatPath(path));
   };
   return { input, errors, describePath };
 };
 
-/** One item of PROXIES. */
+/** PROXIES of one source, and its name in messages. */
+interface ProxyList {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** The lists of PROXIES, in the order in which they are applied. */
+const proxyListsOf = ({ PROXIES, dotEnvProxies }: ConfigVariables): readonly ProxyList[] => [
+  ...(dotEnvProxies ? [{ name: '.env: PROXIES', text: dotEnvProxies }] : []),
+  ...(PROXIES ? [{ name: 'PROXIES', text: PROXIES }] : []),
+];
+
+/** One entry of the list of proxies. */
 interface ProxyEntry {
-  /** The item's index in the variable. */
-  readonly itemIndex: number;
-  /** The index of the file's entry for the same port, which gives the other keys; -1 when there is none. */
-  readonly fileIndex: number;
-  readonly value: Record<string, unknown>;
+  readonly value: unknown;
+  /** The item of PROXIES that its addresses come from, such as "PROXIES[0]"; null for an entry of the file. */
+  readonly origin: string | null;
 }
 
 /**
- * Parses "6274:localhost:6274,[::1]:7000:127.0.0.1:7001". Each item is applied over the file's entry for the same port.
+ * Applies "6274:localhost:6274,[::1]:7000:127.0.0.1:7001" over the entries: an item replaces the addresses of the entry for the
+ * same port, and keeps its other keys; where there is none, it is added at the end. An entry that no item names stays. A
+ * second item for one port is added, which the rules of the
+ * config then refuse.
  * @param errors receives the items that cannot be parsed
  */
-const parseProxiesVariable = (
-  variable: string,
-  fileProxies: unknown,
+const applyProxyList = (
+  entries: readonly ProxyEntry[],
+  { name, text: list }: ProxyList,
   errors: ConfigError[],
 ): readonly ProxyEntry[] => {
-  const fileEntries: unknown[] = Array.isArray(fileProxies) ? fileProxies : [];
-  const fileIndexes = new Map<string, number>();
-  for (const [index, proxy] of fileEntries.entries()) {
-    const name = isRecord(proxy) ? parseListenName(String(proxy['listen'])) : undefined;
-    if (name !== undefined && !fileIndexes.has(name)) fileIndexes.set(name, index);
-  }
-  return variable.split(',').flatMap((text, itemIndex) => {
-    const match = /^\s*(?<listen>.+?):(?<host>[^:[\]]+|\[[^\]]+\]):(?<port>\d+)\s*$/.exec(text)?.groups;
-    const listen = match && parseListenSpec(match['listen'] ?? '');
-    const host = parseHost(match?.['host']?.replace(/^\[|\]$/g, '') ?? '');
-    const port = parsePort(match?.['port'] ?? '');
-    if (!match || !listen || host === undefined || port === undefined) {
+  const merged = [...entries];
+  const indexes = indexByListener(entries);
+  for (const [itemIndex, text] of list.split(',').entries()) {
+    const origin = `${name}[${itemIndex}]`;
+    const item = parseItem(text);
+    if (!item) {
       errors.push({
-        path: `PROXIES[${itemIndex}]`,
+        path: origin,
         value: text,
         problem: 'expected LISTEN:HOST:PORT, such as "6274:localhost:6274"; ports are 1 to 65535',
       });
-      return [];
+      continue;
     }
-    const fileIndex = fileIndexes.get(listenerName(listen)) ?? -1;
-    const fileEntry = fileEntries[fileIndex];
-    const overrides = { listen: match['listen'], upstream: formatAddress({ host, port }) };
-    return [{ itemIndex, fileIndex, value: { ...(isRecord(fileEntry) ? fileEntry : {}), ...overrides } }];
-  });
+    const { id, ...addresses } = item;
+    const index = indexes.get(id) ?? merged.length;
+    indexes.delete(id);
+    const value = merged[index]?.value;
+    merged[index] = { value: { ...(isRecord(value) ? value : {}), ...addresses }, origin };
+  }
+  return merged;
+};
+
+/** The index of the entry for each listener. */
+const indexByListener = (entries: readonly ProxyEntry[]): Map<string, number> => {
+  const indexes = new Map<string, number>();
+  for (const [index, { value }] of entries.entries()) {
+    const id = isRecord(value) ? parseListenName(String(value['listen'])) : undefined;
+    if (id !== undefined && !indexes.has(id)) indexes.set(id, index);
+  }
+  return indexes;
+};
+
+/** One item of PROXIES; undefined when it cannot be parsed. */
+const parseItem = (
+  text: string,
+): { readonly id: string; readonly listen: string; readonly upstream: string } | undefined => {
+  const match = /^\s*(?<listen>.+?):(?<host>[^:[\]]+|\[[^\]]+\]):(?<port>\d+)\s*$/.exec(text)?.groups;
+  const listen = match?.['listen'] ?? '';
+  const id = parseListenName(listen);
+  const host = parseHost(match?.['host']?.replace(/^\[|\]$/g, '') ?? '');
+  const port = parsePort(match?.['port'] ?? '');
+  return id === undefined || host === undefined || port === undefined
+    ? undefined
+    : { id, listen, upstream: formatAddress({ host, port }) };
 };
 
 const parseListenName = (text: string): string | undefined => {

@@ -79,7 +79,10 @@ export const readSettings = (configPath?: string): Settings => {
     project,
     pm2Home: locatePm2Home(),
     logFormat: get('LOG_FORMAT') === 'json' ? 'json' : 'text',
-    variables: Object.fromEntries(CONFIG_VARIABLES.map((name) => [name, get(name)])),
+    variables: {
+      ...Object.fromEntries(CONFIG_VARIABLES.map((name) => [name, get(name)])),
+      ...(env['PROXIES'] && dotEnv['PROXIES'] && { dotEnvProxies: dotEnv['PROXIES'] }),
+    },
     isUnderPm2: env['pm_id'] !== undefined,
     columns: parsePositiveInteger(env['COLUMNS']),
     isNpmScript: env['npm_lifecycle_event'] !== undefined && env['npm_package_name'] === 'steadyport',

@@ -67,8 +67,8 @@ describe('the environment goes before .env, .env before the file, the file befor
     });
 
   for (const [env, ports] of [
-    [{}, [7001, 7002]],
-    [{ PROXIES: '8001:localhost:8001' }, [8001]],
+    [{}, [6274, 7001, 7002]],
+    [{ PROXIES: '8001:localhost:8001' }, [6274, 7001, 7002, 8001]],
   ] as const)
     test(`PROXIES of ${env.PROXIES === undefined ? '.env' : 'the environment'}`, () => {
       const path = place('PROXIES=7001:localhost:7001,7002:localhost:7002\n');

@@ -20,11 +20,18 @@ const parse = (variables: ConfigVariables, file: unknown = FILE): Config => {
   return result.config;
 };
 
-test('PROXIES replaces the list of ports, and the file keeps their other keys', () => {
-  const { proxies } = parse({ PROXIES: '6277:10.0.0.2:80,7000:db.internal:5432' });
+test('PROXIES adds ports and overrides the addresses of others, and closes none', () => {
+  const { proxies } = parse({ PROXIES: '7000:db.internal:5432,6277:10.0.0.2:80' });
   assert.deepEqual(
     proxies.map(({ id, label, holdMs, probe, upstream }) => ({ id, label, holdMs, probe, upstream })),
     [
+      {
+        id: '6274',
+        label: 'UI',
+        holdMs: 10_000,
+        probe: { type: 'listen' },
+        upstream: { host: 'localhost', port: 6274 },
+      },
       {
         id: '6277',
         label: 'MCP',
@@ -39,6 +46,23 @@ test('PROXIES replaces the list of ports, and the file keeps their other keys', 
         probe: { type: 'tcp' },
         upstream: { host: 'db.internal', port: 5432 },
       },
+    ],
+  );
+});
+
+test('PROXIES of the environment goes over that of .env, and closes nothing of it', () => {
+  const { proxies } = parse({
+    dotEnvProxies: '7000:localhost:1,7001:localhost:1',
+    PROXIES: '7001:localhost:2,7002:localhost:2',
+  });
+  assert.deepEqual(
+    proxies.map(({ id, upstream }) => [id, upstream.port]),
+    [
+      ['6274', 6274],
+      ['6277', 6277],
+      ['7000', 1],
+      ['7001', 2],
+      ['7002', 2],
     ],
   );
 });
