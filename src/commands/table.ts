@@ -40,7 +40,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     flags: ['json', 'watch', 'evidence'],
     maxArguments: 1,
     exitCodes: {
-      0: 'all ports are up; the states waiting and not_needed count as up',
+      0: 'all ports are up; the states waiting and not_needed count as up, and disabled ports do not count',
       1: 'a port is in another state',
       3: 'the monitor does not answer; the status is then from PM2 and one check',
     },

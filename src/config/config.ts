@@ -23,10 +23,10 @@ import {
 } from './schema.ts';
 
 /** One proxy. Durations are milliseconds; 0 means "at once" for holdMs and drainMs, and "never" for the time-outs. */
-export interface ProxyConfig extends Omit<v.InferOutput<typeof proxySchema>, 'probe' | 'label'> {
+export interface ProxyConfig extends Omit<v.InferOutput<typeof proxySchema>, 'probe' | 'label' | 'enabled'> {
   /** The name of the PM2 app: `tcp-proxy-<port>` or `unix-proxy-<file name>`. */
   readonly name: string;
-  /** "6274", or the file name of the unix socket. Unique among the proxies. */
+  /** "6274", or the file name of the unix socket. Unique among the proxies that are enabled. */
   readonly id: string;
   /** The listener in words: "port 6274" or "socket app.sock". */
   readonly place: string;
@@ -53,7 +53,10 @@ export type LogsConfig = v.InferOutput<typeof logsSchema>;
 export interface Config {
   /** The machine's name for people. */
   readonly host: string;
+  /** The proxies that are enabled, in the order of the file; empty when all are disabled. */
   readonly proxies: readonly ProxyConfig[];
+  /** The proxies with `"enabled": false`: they are shown, and nothing else. */
+  readonly disabled: readonly ProxyConfig[];
   readonly monitor: MonitorConfig;
   readonly alerts: AlertsConfig;
   readonly logs: LogsConfig;
@@ -81,14 +84,21 @@ export const parseConfig = (file: unknown, variables: ConfigVariables = {}): Con
     // PROXIES leaves a list empty only when its items each have an error already: "the list is empty" would add nothing.
     return { ok: false, errors: variables.PROXIES ? errors.filter(isNotEmptyList) : errors };
   const { host = hostname(), proxies, monitor, alerts, logs } = parsed.output;
-  const config: Config = { host, proxies: proxies.map(toProxyConfig), monitor, alerts, logs };
+  const select = (isEnabled: boolean): readonly ProxyConfig[] =>
+    proxies.filter(({ enabled }) => enabled === isEnabled).map(toProxyConfig);
+  const config: Config = { host, proxies: select(true), disabled: select(false), monitor, alerts, logs };
   return { ok: true, config: deepFreeze(config) };
 };
 
 const isNotEmptyList = ({ path, value }: ConfigError): boolean =>
   !(path === 'proxies' && Array.isArray(value) && value.length === 0);
 
-const toProxyConfig = ({ probe, label, ...rest }: v.InferOutput<typeof proxySchema>): ProxyConfig => {
+const toProxyConfig = ({
+  probe,
+  label,
+  enabled: _enabled,
+  ...rest
+}: v.InferOutput<typeof proxySchema>): ProxyConfig => {
   const id = listenerName(rest.listen);
   const isSocket = rest.listen.port === 0;
   const place = `${isSocket ? 'socket' : 'port'} ${id}`;

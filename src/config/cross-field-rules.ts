@@ -57,7 +57,7 @@ interface ValidValues {
     readonly quietHours?: Partial<AlertsValues['quietHours']>;
   };
 }
-type ProxyAddresses = Partial<Pick<ConfigValues['proxies'][number], 'listen' | 'upstream'>>;
+type ProxyAddresses = Partial<Pick<ConfigValues['proxies'][number], 'listen' | 'upstream' | 'enabled'>>;
 
 const validValues = ({ output, issues = [] }: ParsedInput): ValidValues => {
   const valid = structuredClone({ output });
@@ -133,8 +133,10 @@ const checkPorts = (
   input: Record<string, unknown>,
   describePath: DescribePath,
 ): ConfigError[] => {
-  const firstById = indexByName(proxies, String);
-  const firstByPm2Name = indexByName(proxies, pm2FileName);
+  // A proxy that is disabled has no port, no app and no files: what it names is free for others.
+  const enabledProxies = proxies.map((proxy) => (proxy?.enabled === false ? undefined : proxy));
+  const firstById = indexByName(enabledProxies, String);
+  const firstByPm2Name = indexByName(enabledProxies, pm2FileName);
   return proxies.flatMap((proxy, index) => {
     const { listen, upstream } = proxy ?? {};
     if (!listen) return [];
@@ -143,9 +145,12 @@ const checkPorts = (
       const path = ['proxies', index, key];
       errors.push({ path: describePath(path), value: path.reduce<unknown>(valueAt, input), problem });
     };
-    const nameProblem = checkName(listen, index, firstById, firstByPm2Name, describePath);
+    const isEnabled = enabledProxies[index] !== undefined;
+    const nameProblem = isEnabled
+      ? checkName(listen, index, firstById, firstByPm2Name, describePath)
+      : undefined;
     if (nameProblem !== undefined) report('listen', nameProblem);
-    if (http && http.port === listen.port)
+    if (isEnabled && http && http.port === listen.port)
       report('listen', `expected another port than that of monitor.http, ${formatHttp(input)}`);
     if (upstream && isSelfConnect(listen, upstream))
       report(

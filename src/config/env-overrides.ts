@@ -91,9 +91,9 @@ interface ProxyEntry {
 
 /**
  * Applies "6274:localhost:6274,[::1]:7000:127.0.0.1:7001" over the entries: an item replaces the addresses of the entry for the
- * same port, and keeps its other keys; where there is none, it is added at the end. An entry that no item names stays. A
- * second item for one port is added, which the rules of the
- * config then refuse.
+ * same port, and keeps its other keys; where there is none, it is added at the end. An entry that no item names stays. Of several
+ * entries for one port the first that is enabled is meant; one that is disabled stays so. A second item for one port is added, which
+ * the rules of the config then refuse.
  * @param errors receives the items that cannot be parsed
  */
 const applyProxyList = (
@@ -123,12 +123,18 @@ const applyProxyList = (
   return merged;
 };
 
-/** The index of the entry for each listener. */
+/** The index of the entry for each listener: of the first that is enabled, or else of the first. */
 const indexByListener = (entries: readonly ProxyEntry[]): Map<string, number> => {
   const indexes = new Map<string, number>();
+  const isDisabled = (index: number | undefined): boolean => {
+    const value = index === undefined ? undefined : entries[index]?.value;
+    return isRecord(value) && value['enabled'] === false;
+  };
   for (const [index, { value }] of entries.entries()) {
     const id = isRecord(value) ? parseListenName(String(value['listen'])) : undefined;
-    if (id !== undefined && !indexes.has(id)) indexes.set(id, index);
+    if (id === undefined) continue;
+    const first = indexes.get(id);
+    if (first === undefined || (isDisabled(first) && !isDisabled(index))) indexes.set(id, index);
   }
   return indexes;
 };

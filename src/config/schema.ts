@@ -110,6 +110,15 @@ export const proxySchema = objectSchema(
     ),
     listen: parsedTextSchema(parseListenSpec, EXPECTED.listen, `The address for clients: ${LISTEN}`),
     upstream: parsedTextSchema(parseAddress, EXPECTED.upstream, `The address to forward to: ${UPSTREAM}`),
+    enabled: v.optional(
+      v.pipe(
+        v.boolean('true or false'),
+        v.description(
+          'False: the port stays closed, and is free for others; the entry is checked all the same',
+        ),
+      ),
+      true,
+    ),
     probe: v.optional(
       v.pipe(
         probeSchema,

@@ -24,6 +24,7 @@ import { readProcessUsage } from '../system/proc/process-usage.ts';
 import type { StateDir } from '../system/state-dir.ts';
 import { type Monitor, startMonitor } from './monitor.ts';
 import { servePm2Tools } from './pm2-io.ts';
+import { describeDisabled } from './snapshot.ts';
 
 export interface MonitorAppDeps {
   readonly config: Config;
@@ -149,6 +150,7 @@ const snapshotOf = (
     },
     monitorProblem: null,
     proxies,
+    disabled: config.disabled.map(describeDisabled),
     log: recentLines,
   };
 };

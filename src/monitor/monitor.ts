@@ -169,7 +169,7 @@ export const startMonitor = ({
       return {
         proxies: proxyMonitors.map((proxyMonitor) => proxyMonitor.status()),
         crashes: counters.monitorCrashes(),
-        lastCheckAt: Math.min(...proxyMonitors.map((proxyMonitor) => proxyMonitor.lastCheckAt())),
+        lastCheckAt: lastCheckOf(proxyMonitors),
         pm2Problem: processList.problem(),
         problems: problems(),
       };
@@ -204,6 +204,12 @@ export const startMonitor = ({
     },
   };
 };
+
+/** The last look at the port that was checked the longest ago; now where all are disabled, since none is left unseen. */
+const lastCheckOf = (proxyMonitors: readonly ProxyMonitor[]): number =>
+  proxyMonitors.length === 0
+    ? Date.now()
+    : Math.min(...proxyMonitors.map((proxyMonitor) => proxyMonitor.lastCheckAt()));
 
 /** True when a monitor has run here, which alone writes `failures`, and its memory was removed. */
 const isForgetful = ({ monitorStateFile, portFiles }: StateDir, ids: readonly string[]): boolean =>

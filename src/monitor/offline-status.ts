@@ -14,7 +14,7 @@ import { createCheckRunner } from './check-runner.ts';
 import { createEvidenceCollector } from './checks/collect.ts';
 import { loadHealth, type ProxyRecord } from './health-store.ts';
 import { healthPolicyOf } from './proxy-monitor.ts';
-import { describeCheck, describeProxy } from './snapshot.ts';
+import { describeCheck, describeDisabled, describeProxy } from './snapshot.ts';
 
 export interface OfflineStatus {
   readonly snapshot: Snapshot;
@@ -57,6 +57,7 @@ export const checkWithoutMonitor = async (
       project: project.name,
       monitorProblem,
       proxies,
+      disabled: config.disabled.map(describeDisabled),
       log: [],
     },
     evidence: Object.fromEntries(results.map(({ status, check }) => [status.name, check])),

@@ -13,7 +13,7 @@ import { printable } from '../lib/printable.ts';
 import type { ProxyMetrics } from '../metrics/sample.ts';
 import type { ProxyReport } from '../proxy/report.ts';
 import type { CheckDetails } from '../status/evidence.ts';
-import type { ProxyStatus } from '../status/snapshot.ts';
+import type { DisabledProxy, ProxyStatus } from '../status/snapshot.ts';
 import { localAddresses } from '../system/proc/network-interfaces.ts';
 import { formatPortOwner } from '../system/proc/port-owner.ts';
 import type { CheckResult } from './check-runner.ts';
@@ -25,6 +25,16 @@ interface Pm2Description {
   /** The end of the process; null when PM2 did not report it. */
   readonly ending: string | null;
 }
+
+export const describeDisabled = ({ name, id, listen, label }: ProxyConfig): DisabledProxy => ({
+  name,
+  id,
+  port: portOf(listen),
+  label,
+});
+
+/** Null for a unix socket. */
+const portOf = ({ port }: ProxyConfig['listen']): number | null => port || null;
 
 /** Makes the status of a proxy. Without a check report it contains only the facts of the config and the record. */
 export const describeProxy = (
@@ -41,7 +51,7 @@ export const describeProxy = (
   return {
     name: proxy.name,
     id: proxy.id,
-    port: proxy.listen.port || null,
+    port: portOf(proxy.listen),
     label: proxy.label,
     listen: boundAddresses.length > 0 ? boundAddresses.map(formatAddress) : [formatListenSpec(proxy.listen)],
     upstream: formatAddress(proxy.upstream),

@@ -3,7 +3,7 @@ import type { Evidence } from '../health/types.ts';
 import { formatDuration } from '../lib/duration.ts';
 import { describeRefusals } from './refusals.ts';
 import type { ProxyStatus, Snapshot } from './snapshot.ts';
-import { causeWordOf } from './summary.ts';
+import { causeWordOf, disabledOf } from './summary.ts';
 import { wrap } from './text-layout.ts';
 
 /** The evidence of a proxy's last check. Times are wall-clock milliseconds, durations are milliseconds. */
@@ -39,11 +39,8 @@ export const withEvidence = (snapshot: Snapshot, evidence: EvidenceByProxy): Sna
 });
 
 /** Renders the evidence for people: a block for each proxy, a value a line, wrapped at `columns`. */
-export const renderEvidence = (
-  { proxies, monitor, monitorProblem }: SnapshotWithEvidence,
-  columns: number,
-  now: number,
-): string => {
+export const renderEvidence = (snapshot: SnapshotWithEvidence, columns: number, now: number): string => {
+  const { proxies, monitor, monitorProblem } = snapshot;
   const problem = monitorProblem === null ? '' : ` The monitor is there: ${monitorProblem}`;
   const source = monitor === null ? `No monitor answers. This is from one check just now.${problem}\n\n` : '';
   const blocks = proxies.map((proxy) => {
@@ -56,7 +53,8 @@ export const renderEvidence = (
     ];
     return [`${id}  ${label}  ${verdict}`, ...rows.flatMap((row) => renderRow(row, columns))].join('\n');
   });
-  return `${source}${blocks.join('\n\n')}\n`;
+  const disabledBlocks = disabledOf(snapshot).map(({ id, label }) => `${id}  ${label}  disabled`);
+  return `${source}${[...blocks, ...disabledBlocks].join('\n\n')}\n`;
 };
 
 type Row = readonly [label: string, value: string];

@@ -8,6 +8,7 @@ import { MONITOR_PROBLEM_KINDS } from './monitor-problem.ts';
 import { describeRefusals } from './refusals.ts';
 import {
   type AlertsStatus,
+  type DisabledProxy,
   type HeldBack,
   type MonitorStatus,
   PM2_NOT_LISTED,
@@ -16,6 +17,7 @@ import {
 } from './snapshot.ts';
 import {
   causeWordOf,
+  disabledOf,
   headlineOf,
   isHealthy,
   isUnmanaged,
@@ -47,6 +49,7 @@ export const renderStatus = (snapshot: Snapshot, columns: number, style: TextSty
         .flatMap(fit)
         .map((line, row) => styleLine(line, row, proxy, style)),
     ),
+    disabledOf(snapshot).map(renderDisabled).flatMap(fit),
     (monitor
       ? [
           renderMonitor(monitorAppOf(project), monitor, now),
@@ -79,8 +82,13 @@ export const renderBrief = (snapshot: Snapshot, columns: number, style: TextStyl
   const monitorLines = (
     snapshot.monitor === null ? renderMonitorProblem(snapshot) : renderProblems(snapshot.monitor)
   ).flatMap((line) => wrapLine(line, columns));
-  return `${[...lines, ...monitorLines].join('\n')}\n`;
+  const disabledLines = disabledOf(snapshot)
+    .map(renderDisabled)
+    .flatMap((line) => wrapLine(line, columns));
+  return `${[...lines, ...disabledLines, ...monitorLines].join('\n')}\n`;
 };
+
+const renderDisabled = ({ id, label }: DisabledProxy): string => `- ${id}  ${label}  disabled in the config`;
 
 const renderBriefProxy = (
   proxy: ProxyStatus,

@@ -29,9 +29,14 @@ export interface Snapshot {
   /** The problem of a monitor that exists and does not answer, and the next step; null otherwise. */
   readonly monitorProblem: string | null;
   readonly proxies: readonly ProxyStatus[];
+  /** The ports that the config disables. Nothing is wanted of them, so that they count nowhere. */
+  readonly disabled: readonly DisabledProxy[];
   /** The last lines of the monitor's log, oldest first. */
   readonly log: readonly string[];
 }
+
+/** A proxy with `"enabled": false`. */
+export type DisabledProxy = Pick<ProxyStatus, 'name' | 'id' | 'port' | 'label'>;
 
 export interface MonitorStatus {
   readonly pid: number;

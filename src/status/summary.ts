@@ -2,6 +2,7 @@ import { formatDuration } from '../lib/duration.ts';
 import { MONITOR_PROBLEM_KINDS, type MonitorProblem } from './monitor-problem.ts';
 import {
   type AlertsStatus,
+  type DisabledProxy,
   type MonitorStatus,
   PM2_NOT_LISTED,
   PM2_NOT_REACHABLE,
@@ -10,13 +11,22 @@ import {
 } from './snapshot.ts';
 
 /**
- * 0: all are up (an optional proxy may wait, a proxy that is not needed counts as up), and the monitor watches them; 1:
- * anything else; 3: no monitor.
+ * 0: all are up (an optional proxy may wait, a proxy that is not needed counts as up, and one that is disabled does not count), and
+ * the monitor watches them; 1: anything else; 3: no monitor.
  */
-export const exitCodeOf = ({ monitor, proxies }: Snapshot): 0 | 1 | 3 => {
+export const exitCodeOf = (snapshot: Snapshot): 0 | 1 | 3 => {
+  const { monitor, proxies } = snapshot;
   if (monitor === null) return 3;
-  return proxies.length > 0 && proxies.every(isHealthy) && isSupervising(monitor) ? 0 : 1;
+  return hasPorts(snapshot) && proxies.every(isHealthy) && isSupervising(monitor) ? 0 : 1;
 };
+
+/** The ports that are disabled. A monitor of an earlier version reports none. */
+export const disabledOf = ({ disabled }: Partial<Pick<Snapshot, 'disabled'>>): readonly DisabledProxy[] =>
+  disabled ?? [];
+
+/** True when there is a port, be it disabled. */
+export const hasPorts = (snapshot: Snapshot): boolean =>
+  snapshot.proxies.length + disabledOf(snapshot).length > 0;
 
 const isSupervising = (monitor: MonitorStatus): boolean => supervisionProblemOf(monitor) === undefined;
 
@@ -70,18 +80,20 @@ export const isDecided = ({ state, failures, failureThreshold }: ProxyStatus): b
 };
 
 /**
- * The snapshot with only the proxies that match, what is held back of them, and the log without the lines that are about
+ * The snapshot with only the proxies that match, disabled ones too, what is held back of them, and the log without the lines that are about
  * others alone; undefined when none matches.
  */
 export const selectProxies = (snapshot: Snapshot, query: string): Snapshot | undefined => {
   const { monitor, log } = snapshot;
   const proxies = snapshot.proxies.filter((proxy) => matchesQuery(proxy, query));
+  const disabled = disabledOf(snapshot).filter((proxy) => matchesQuery(proxy, query));
   const others = snapshot.proxies.filter((proxy) => !proxies.includes(proxy));
-  if (proxies.length === 0) return undefined;
+  if (proxies.length + disabled.length === 0) return undefined;
   return {
     ...snapshot,
     monitor: monitor && { ...monitor, alerts: selectAlerts(monitor.alerts, proxies) },
     proxies,
+    disabled,
     log: log.filter((line) => mentionsAny(line, proxies) || !mentionsAny(line, others)),
   };
 };
@@ -120,6 +132,7 @@ const portMessagesOf = (snapshot: Snapshot): readonly string[] => {
   const unseenMs = unseenMsOf(snapshot);
   const seen = unseenMs === null ? '' : ` when last seen ${formatDuration(unseenMs)} ago`;
   const subject = (count: number): string => subjectOf(count, proxies.length, unseenMs !== null);
+  const disabled = disabledOf(snapshot);
   const waiting = proxies.filter(({ state }) => state === 'waiting');
   const unhealthy = proxies.filter((proxy) => !isHealthy(proxy));
   const upCount = proxies.length - waiting.length - unhealthy.length;
@@ -127,10 +140,11 @@ const portMessagesOf = (snapshot: Snapshot): readonly string[] => {
   const word = unhealthy.every(({ state }) => state === 'down') ? 'down' : 'not up';
   const waitingIds = waiting.map(({ id }) => id).join(', ');
   return [
-    ...(proxies.length === 0 ? ['There is no port.'] : []),
+    ...(hasPorts(snapshot) ? [] : ['There is no port.']),
     ...(unhealthy.length > 0 ? [`${subject(unhealthy.length)} ${word}${seen}: ${reasons}.`] : []),
     ...(unhealthy.length === 0 && upCount > 0 ? [`${subject(upCount)} up${seen}.`] : []),
     ...(waiting.length > 0 ? [`Waiting for an optional upstream: ${waitingIds}.`] : []),
+    ...(disabled.length > 0 ? [`Disabled: ${disabled.map(({ id }) => id).join(', ')}.`] : []),
   ];
 };
 

@@ -56,6 +56,47 @@ test('start says what works and where, and what does not and why, and an upstrea
   assert.deepEqual(portLines(third).slice(1), expected);
 });
 
+test('a port that is disabled is closed by start, and left to others, and no command calls it a fault', async (t) => {
+  const { sandbox, served, other } = await rig(t);
+  const free = await freePort();
+  const entry = {
+    listen: `127.0.0.1:${served}`,
+    upstream: `127.0.0.1:${free}`,
+    label: 'one',
+    optional: true,
+  };
+  const otherEntry = { listen: `127.0.0.1:${other}`, upstream: `127.0.0.1:${free}`, optional: true };
+  sandbox.configure([entry, otherEntry]);
+  assert.equal((await sandbox.steadyport('start')).code, 0);
+  sandbox.configure([{ ...entry, enabled: false }, otherEntry]);
+  const started = await sandbox.steadyport('start');
+  assert.deepEqual([started.code, started.stderr], [0, '']);
+  assert.match(started.stdout, new RegExp(`^Taken out of PM2: tcp-proxy-${served}$`, 'm'));
+  assert.match(started.stdout, new RegExp(`^- ${served}  one  disabled in the config$`, 'm'));
+  // Nobody else could listen there while the proxy does.
+  const squatter = await openUpstream(served);
+  t.after(() => squatter.close());
+  const text = await sandbox.steadyport('status');
+  assert.equal(text.code, 0);
+  assert.match(text.stdout, new RegExp(`Disabled: ${served}\\.\n`));
+  const { proxies, disabled } = await sandbox.status();
+  assert.deepEqual(
+    [proxies.map(({ id }) => id), disabled],
+    [[String(other)], [{ name: `tcp-proxy-${served}`, id: String(served), port: served, label: 'one' }]],
+  );
+  assert.equal((await sandbox.steadyport('status', 'one')).code, 0);
+  const checked = await sandbox.steadyport('check-config');
+  assert.match(checked.stdout, new RegExp(`^  tcp-proxy-${served}  .*  one  \\(disabled\\)$`, 'm'));
+  assert.doesNotMatch((await sandbox.pm2('ls')).stdout, new RegExp(`tcp-proxy-${served}`));
+
+  sandbox.configure([entry, otherEntry].map((each) => ({ ...each, enabled: false })));
+  const last = await sandbox.steadyport('start');
+  assert.deepEqual([last.code, last.stderr], [0, '']);
+  const none = await sandbox.status();
+  assert.deepEqual([none.proxies, none.disabled.length, typeof none.monitor?.lastCheckAt], [[], 2, 'number']);
+  assert.equal((await sandbox.steadyport('status')).code, 0);
+});
+
 test('of two starts at once without a daemon one launches it, and the other finds that everything runs', {
   skip: needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)'),
 }, async (t) => {

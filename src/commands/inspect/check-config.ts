@@ -1,4 +1,5 @@
 import type { ParsedArgs } from 'minimist';
+import type { ProxyConfig } from '../../config/config.ts';
 import { requireConfig } from '../../config/load.ts';
 import { readSecrets } from '../../config/load-secrets.ts';
 import { configuredSecrets } from '../../config/secrets.ts';
@@ -14,10 +15,10 @@ import { isUsageError, UsageError } from '../../lib/usage-error.ts';
 export const run = async (args: ParsedArgs): Promise<number> => {
   const { secrets, errors, warnings } = readSecrets(readSettings(args._[0]));
   const { config, settings } = requireAll(args._[0], errors);
-  const lines = config.proxies.map(
-    ({ name, label, listen, upstream }) =>
-      `${name}  ${formatListenSpec(listen)} → ${formatAddress(upstream)}  ${label}`,
-  );
+  const lines = [
+    ...config.proxies.map(describeProxy),
+    ...config.disabled.map((proxy) => `${describeProxy(proxy)}  (disabled)`),
+  ];
   const channels = configuredSecrets(secrets).filter((name) => name !== 'heartbeat');
   lines.push(channels.length === 0 ? 'no alerts but in the log' : `alerts: ${channels.join(', ')}`);
   if (secrets.heartbeat !== null) lines.push('a heartbeat while all is well');
@@ -25,6 +26,9 @@ export const run = async (args: ParsedArgs): Promise<number> => {
   for (const warning of warnings) process.stderr.write(`steadyport: ${warning}\n`);
   return 0;
 };
+
+const describeProxy = ({ name, label, listen, upstream }: ProxyConfig): string =>
+  `${name}  ${formatListenSpec(listen)} → ${formatAddress(upstream)}  ${label}`;
 
 /** @throws UsageError that names every mistake of the config and then those of `.env` */
 const requireAll = (path: string | undefined, errors: readonly string[]) => {

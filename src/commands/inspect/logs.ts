@@ -57,22 +57,24 @@ const parseLineCount = (typed: unknown): number => {
   throw new UsageError(`--lines is ${JSON.stringify(typed)}: expected a whole number`);
 };
 
-/** The apps that a name, a port or a label means; all when none is given. @throws UsageError when nothing matches */
+/** The apps that a name, a port or a label means, disabled ones too; all that are enabled when none is given. @throws UsageError when nothing matches */
 const selectApps = (
-  { proxies }: Config,
+  { proxies, disabled }: Config,
   { isNpmScript, project: { monitorApp } }: Settings,
   requestedName: string | undefined,
 ): readonly string[] => {
   const apps = [...proxies.map(({ name }) => name), monitorApp];
   if (requestedName === undefined) return apps;
   const isMonitor = [monitorApp, 'monitor'].includes(requestedName.toLowerCase());
-  const matchingNames = proxies.filter((proxy) => matchesQuery(proxy, requestedName)).map(({ name }) => name);
+  const matchingNames = [...proxies, ...disabled]
+    .filter((proxy) => matchesQuery(proxy, requestedName))
+    .map(({ name }) => name);
   if (!isMonitor && matchingNames.length === 0) {
     // npm takes the -n of `npm run logs -n 30`, and passes on the 30.
     const hint = isNpmScript ? `; options come after "--": ${npmCommand('logs', '-n', '30')}` : '';
     throw new UsageError(`no app "${requestedName}"; there is: ${apps.join(', ')}${hint}`);
   }
-  return [...matchingNames, ...(isMonitor ? [monitorApp] : [])];
+  return [...new Set(matchingNames), ...(isMonitor ? [monitorApp] : [])];
 };
 
 interface Source extends Pick<LogLine, 'app' | 'isError'> {

@@ -1,4 +1,5 @@
 import { MONITOR_TITLE } from '../../config/app-names.ts';
+import type { Config } from '../../config/config.ts';
 import { requireConfig } from '../../config/load.ts';
 import { claimControlSocket } from '../../ipc/server.ts';
 import { createLog, recentLines } from '../../logging/logger.ts';
@@ -35,7 +36,13 @@ export const run = async (): Promise<undefined> => {
   });
   const shutDown = shutDownOnSignal(app.stop);
   await app.start(shutDown);
-  const ports = config.proxies.map(({ id }) => id).join(', ');
-  log('monitor_started', `Monitoring ${ports} every ${config.monitor.intervalMs} ms`);
+  log('monitor_started', describeStart(config));
   process.send?.('ready');
+};
+
+/** "Monitoring 6274, 6277 every 1000 ms; disabled: 6280" */
+const describeStart = ({ proxies, disabled, monitor }: Config): string => {
+  const list = (ports: Config['proxies']): string => ports.map(({ id }) => id).join(', ');
+  const disabledNote = disabled.length > 0 ? `; disabled: ${list(disabled)}` : '';
+  return `Monitoring ${list(proxies) || 'no port'} every ${monitor.intervalMs} ms${disabledNote}`;
 };

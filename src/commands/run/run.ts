@@ -25,7 +25,14 @@ import { makeStateDir } from '../../system/state-dir.ts';
 export const run = async (args: ParsedArgs): Promise<undefined> => {
   const { config, settings } = requireConfig();
   const proxyConfig: ForwardingConfig | undefined = config.proxies.find(({ name }) => name === args._[0]);
-  if (!proxyConfig) throw new UsageError(`${settings.configPath} has no proxy "${args._[0]}"`);
+  if (!proxyConfig) {
+    const isDisabled = config.disabled.some(({ name }) => name === args._[0]);
+    const problem = isDisabled ? 'disables the' : 'has no';
+    // PM2 may have it in its saved list, and starts it at boot.
+    throw new UsageError(
+      `${settings.configPath} ${problem} proxy "${args._[0]}"; take it out of PM2 with: npm start`,
+    );
+  }
   process.title = proxyTitle(proxyConfig.id);
   const stateDir = makeStateDir(settings.project.stateDir, proxyConfig.id);
   const { socket, pidFile } = stateDir.portFiles(proxyConfig.id);

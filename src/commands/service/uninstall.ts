@@ -75,7 +75,8 @@ const describeFiles = (
 /** The apps of the config; none when the config is broken, since a broken config must not prevent the removal. */
 const configuredApps = ({ monitorApp }: Project): readonly string[] => {
   try {
-    return [...requireConfig().config.proxies.map(({ name }) => name), monitorApp];
+    const { proxies, disabled } = requireConfig().config;
+    return [...[...proxies, ...disabled].map(({ name }) => name), monitorApp];
   } catch (error) {
     if (isUsageError(error)) return [];
     throw error;

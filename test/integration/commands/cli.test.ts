@@ -28,6 +28,7 @@ writeFileSync(
     proxies: [
       { listen: '6274', upstream: 'localhost:6274', label: 'UI' },
       { listen: '0.0.0.0:6277', upstream: '[0::1]:6277' },
+      { listen: '6279', upstream: 'localhost:6279', enabled: false },
     ],
   }),
 );
@@ -72,7 +73,11 @@ describe('a mistake on the command line exits with 2 and says what is expected',
     [['logs', '-n', '5', '-n', '6'], '--lines is ["5","6"]: expected a whole number'],
     [['logs', '--folow'], 'unknown option "--folow" of "logs"; did you mean "--follow"?'],
     [['logs', '6274', '6277'], 'unexpected argument "6277"; expected: logs [NAME] [-n LINES] [-f]'],
-    [['run', 'tcp-proxy-1'], `${configPath} has no proxy "tcp-proxy-1"`],
+    [['run', 'tcp-proxy-1'], `${configPath} has no proxy "tcp-proxy-1"; take it out of PM2 with: npm start`],
+    [
+      ['run', 'tcp-proxy-6279'],
+      `${configPath} disables the proxy "tcp-proxy-6279"; take it out of PM2 with: npm start`,
+    ],
     [['proxy'], `expected: ${proxyUsage}, such as: proxy 6274 localhost 6274; or <listen> unix:/PATH`],
     [
       ['proxy', '6274', 'localhost'],
@@ -166,13 +171,14 @@ describe('a command whose output nobody reads does its work, and exits with its 
     });
 });
 
-test('check-config lists a valid config, a line for each proxy', async () => {
+test('check-config lists a valid config, a line for each proxy, and which is disabled', async () => {
   const expected = {
     code: 0,
     stdout:
       `${configPath} is valid:\n` +
       '  tcp-proxy-6274  6274 → localhost:6274  UI\n' +
       '  tcp-proxy-6277  0.0.0.0:6277 → [::1]:6277  port 6277\n' +
+      '  tcp-proxy-6279  6279 → localhost:6279  port 6279  (disabled)\n' +
       '  no alerts but in the log\n',
     stderr: '',
   };
@@ -187,7 +193,7 @@ test('check-config names the channels for alerts, and the heartbeat only where t
   writeFileSync(path, readFileSync(configPath, 'utf8'));
   const linesWith = async (dotEnv: string): Promise<readonly string[]> => {
     writeFileSync(join(place, '.env'), dotEnv, { mode: 0o600 });
-    return (await steadyport(['check-config', path])).stdout.trimEnd().split('\n').slice(3);
+    return (await steadyport(['check-config', path])).stdout.trimEnd().split('\n').slice(4);
   };
   const slack = 'SLACK_WEBHOOK_URL=https://hooks.slack.com/services/T/B/X\n';
   const heartbeat = 'HEARTBEAT_URL=https://hc-ping.com/x\n';

@@ -200,3 +200,17 @@ test('a check that had too few files to look is no look, and the files are enoug
   await until(() => kinds().length === 0, 'the end of the shortage');
   assert.match(lines.at(-1) ?? '', /has open files again/);
 });
+
+test('with every port disabled there is nothing to check, and the last check is of now', (t) => {
+  const parsed = parseConfig({
+    proxies: [{ listen: '6274', upstream: 'localhost:6274', enabled: false }],
+  });
+  assert.ok(parsed.ok);
+  const { config } = parsed;
+  const before = Date.now();
+  const monitor = start(makeStateDir(join(tempFolder(), 'home')), () => {}, { config });
+  t.after(() => monitor.stop());
+  const { proxies, lastCheckAt, problems } = monitor.status();
+  assert.deepEqual([proxies, problems, monitor.alertViews(), monitor.proxyMetrics()], [[], [], [], []]);
+  assert.ok(lastCheckAt >= before && lastCheckAt <= Date.now(), String(lastCheckAt));
+});

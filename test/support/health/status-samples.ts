@@ -2,6 +2,7 @@ import { NO_SAMPLES, usageOf } from '../../../src/health/resource-limits.ts';
 import type { MonitorProblem, MonitorProblemKind } from '../../../src/status/monitor-problem.ts';
 import type { TextStyle } from '../../../src/status/render.ts';
 import {
+  type DisabledProxy,
   type MonitorStatus,
   NO_ALERTS,
   type ProxyStatus,
@@ -78,6 +79,8 @@ export const proxyStatus = (change: Partial<ProxyStatus>): ProxyStatus => {
   };
 };
 
+export const DISABLED: DisabledProxy = { name: 'tcp-proxy-6280', id: '6280', port: 6280, label: 'Debugger' };
+
 export const snapshotOf = (...proxies: readonly ProxyStatus[]): Snapshot => ({
   version: SNAPSHOT_VERSION,
   host: '',
@@ -86,6 +89,7 @@ export const snapshotOf = (...proxies: readonly ProxyStatus[]): Snapshot => ({
   monitor: MONITOR,
   monitorProblem: null,
   proxies,
+  disabled: [],
   log: [],
 });
 

@@ -58,6 +58,7 @@ test('two addresses are enough: every other key has its default', () => {
       http: { host: '127.0.0.1', port: 6270 },
       allowedHosts: [],
     },
+    disabled: [],
     host: hostname(),
     alerts: {
       afterMs: 60_000,
@@ -209,4 +210,42 @@ test('a value that is a page long is cut in its message', () => {
     result.errors.map(formatConfigError).join('\n'),
     /^proxies\[0\]\.label is \["x",.{190,200}…: expected a text$/,
   );
+});
+
+describe('a proxy with "enabled": false', () => {
+  const OFF = { ...MCP, enabled: false };
+  const names = ({ proxies, disabled }: Config) =>
+    [proxies, disabled].map((list) => list.map(({ name }) => name));
+
+  test('is no proxy of the config, and all may be so', () => {
+    const config = parse({ proxies: [OFF, UI] });
+    assert.deepEqual(names(config), [['tcp-proxy-6274'], ['tcp-proxy-6277']]);
+    assert.equal('enabled' in (config.proxies[0] ?? {}), false);
+    assert.deepEqual(names(parse({ proxies: [OFF] })), [[], ['tcp-proxy-6277']]);
+  });
+
+  test('leaves its port to others, to the page of the monitor too', () => {
+    const config = { proxies: [OFF, { ...OFF, upstream: 'localhost:1' }, UI, { ...MCP, enabled: true }] };
+    assert.deepEqual(names(parse(config)), [
+      ['tcp-proxy-6274', 'tcp-proxy-6277'],
+      ['tcp-proxy-6277', 'tcp-proxy-6277'],
+    ]);
+    const ofPage = { listen: '6270', upstream: 'localhost:6270', enabled: false };
+    assert.deepEqual(names(parse({ proxies: [UI, ofPage] }))[1], ['tcp-proxy-6270']);
+  });
+
+  test('stays so when PROXIES names its port, unless another entry has it', () => {
+    const variables = { PROXIES: '6277:localhost:1' };
+    const off = parse({ proxies: [UI, OFF] }, variables);
+    assert.deepEqual(names(off), [['tcp-proxy-6274'], ['tcp-proxy-6277']]);
+    const other = parse({ proxies: [OFF, MCP, UI] }, variables);
+    assert.deepEqual(
+      [...other.proxies, ...other.disabled].map(({ id, upstream }) => [id, upstream.port]),
+      [
+        ['6277', 1],
+        ['6274', 6274],
+        ['6277', 6277],
+      ],
+    );
+  });
 });

@@ -68,6 +68,7 @@ const snapshot: Snapshot = {
   generatedAt: 3,
   monitorProblem: null,
   proxies: [],
+  disabled: [],
   log: [],
   monitor: {
     pid: 8,

@@ -13,6 +13,7 @@ const snapshot: Snapshot = {
   monitor: MONITOR,
   monitorProblem: null,
   proxies: [proxy],
+  disabled: [],
   log: [],
 };
 const IDLE: MonitorControls = {

@@ -3,7 +3,14 @@ import { describe, test } from 'node:test';
 import { PROXY_STATES } from '../../../src/health/state.ts';
 import { readinessProblem } from '../../../src/status/readiness.ts';
 import type { MonitorStatus, Snapshot } from '../../../src/status/snapshot.ts';
-import { MONITOR, NOW_MS, problemOf, proxyStatus, snapshotOf } from '../../support/health/status-samples.ts';
+import {
+  DISABLED,
+  MONITOR,
+  NOW_MS,
+  problemOf,
+  proxyStatus,
+  snapshotOf,
+} from '../../support/health/status-samples.ts';
 
 const withMonitor = (change: Partial<MonitorStatus>): Snapshot => ({
   ...snapshotOf(proxyStatus({})),
@@ -24,6 +31,7 @@ describe('the supervision', () => {
     ['works', withMonitor({}), null],
     ['has no monitor', { ...withMonitor({}), monitor: null }, 'no monitor'],
     ['has no ports', snapshotOf(), 'no ports'],
+    ['has only ports that are disabled', { ...snapshotOf(), disabled: [DISABLED] }, null],
     [
       'has checks that fail',
       withMonitor({ problems: [problemOf('checks_fail', 'port 6274: a bug', 'report it')] }),

@@ -4,7 +4,7 @@ import type { ProxyState } from '../../../src/health/state.ts';
 import { renderBrief } from '../../../src/status/render.ts';
 import type { ProxyStatus, Snapshot } from '../../../src/status/snapshot.ts';
 import { isDecided } from '../../../src/status/summary.ts';
-import { NOW_MS, PLAIN, proxyStatus, snapshotOf } from '../../support/health/status-samples.ts';
+import { DISABLED, NOW_MS, PLAIN, proxyStatus, snapshotOf } from '../../support/health/status-samples.ts';
 
 const render = (snapshot: Snapshot, columns = 200): string => renderBrief(snapshot, columns, PLAIN, NOW_MS);
 
@@ -80,4 +80,12 @@ describe('a state is a verdict when no further check is needed to confirm it', (
       const failures = { consecutive, sinceHealthy: consecutive, total: consecutive };
       assert.equal(isDecided(proxyStatus({ state, failures })), isExpected);
     });
+});
+
+test('a port that is disabled has a line of its own', () => {
+  const snapshot = { ...snapshotOf(proxyStatus({})), disabled: [DISABLED] };
+  assert.equal(
+    render(snapshot),
+    '✓ 6274  MCP Inspector Web UI  open http://10.0.0.5:6274  (answers)\n- 6280  Debugger  disabled in the config\n',
+  );
 });

@@ -15,6 +15,7 @@ import {
 import { exitCodeOf, selectProxies } from '../../../src/status/summary.ts';
 import { formatPortOwner } from '../../../src/system/proc/port-owner.ts';
 import {
+  DISABLED,
   MONITOR,
   NOW_MS,
   PLAIN,
@@ -464,4 +465,40 @@ test('of a selected proxy there are its own lines of the log and its own alerts,
     ['app.sock', [0, 5, 7], []],
     ['app.sock.2', [0, 6, 7], []],
   ]);
+});
+
+describe('a port that is disabled', () => {
+  const withDisabled = (...proxies: readonly ProxyStatus[]): Snapshot => ({
+    ...snapshotOf(...proxies),
+    disabled: [DISABLED],
+  });
+
+  test('is shown, and is no fault', () => {
+    const snapshot = withDisabled(proxyStatus({}));
+    assert.equal(first(snapshot), 'The port is up. Disabled: 6280.');
+    assert.match(render(snapshot), /^- 6280 {2}Debugger {2}disabled in the config$/m);
+    assert.equal(exitCodeOf(snapshot), 0);
+    assert.equal(exitCodeOf(withDisabled(proxyStatus({ state: 'down', cause: 'hung' }))), 1);
+  });
+
+  test('may be the only one, and be asked for', () => {
+    assert.equal(first(withDisabled()), 'Disabled: 6280.');
+    assert.equal(exitCodeOf(withDisabled()), 0);
+    assert.equal(exitCodeOf({ ...withDisabled(), monitor: null }), 3);
+    const selected = selectProxies(withDisabled(proxyStatus({})), 'debugger');
+    assert.deepEqual([selected?.proxies, selected?.disabled], [[], [DISABLED]]);
+    assert.deepEqual(selectProxies(withDisabled(proxyStatus({})), '6274')?.disabled, []);
+  });
+
+  test('has no evidence', () =>
+    assert.match(
+      renderEvidence(withEvidence(withDisabled(), {}), 80, NOW_MS),
+      /^6280 {2}Debugger {2}disabled\n$/,
+    ));
+
+  test('is not known to a monitor of an earlier version', () => {
+    const { disabled: _, ...earlier } = snapshotOf(proxyStatus({}));
+    assert.equal(first(earlier as Snapshot), 'The port is up.');
+    assert.equal(exitCodeOf(earlier as Snapshot), 0);
+  });
 });
