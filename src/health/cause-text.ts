@@ -22,6 +22,10 @@ interface CauseContext {
   readonly sharesPort: boolean;
   /** The advice on addresses that the system refuses; null, or missing, when there is none. */
   readonly listenAdvice?: string | null;
+  /** What to do so that PM2 can start it; null, or missing, when nothing is known. */
+  readonly startAdvice?: string | null;
+  /** The cause's detail; null, or missing, when there is none. */
+  readonly detail?: string | null;
   /** The step after which PM2 restarts what dies; null, or missing, while PM2 does so already. */
   readonly supervisionCure?: string | null;
 }
@@ -49,6 +53,12 @@ const adviceOnSharedPort = (name: string): string =>
   `If it reports EADDRINUSE, let it listen on localhost only, or stop this proxy first: ${pm2Command('stop', name)}`;
 const SLOWLY_RESTARTED =
   'PM2 restarts it ever more slowly, at most every 15 s; another restart would not help';
+/** Who is killed by SIGKILL writes no reason into its log. */
+const whereIsReason = ({ name, detail }: CauseContext): string =>
+  detail === 'killed by SIGKILL'
+    ? 'Somebody killed it, or the system did for want of memory (see dmesg)'
+    : `The reason may be in its log: ${npmCommand('logs', name)}`;
+const TRIED_AGAIN = `The monitor tries again, ever more slowly. The reason may be in PM2's own log: ${pm2Command('logs', 'PM2')}`;
 const LIMITS_ADVICE = 'If it needs that much, raise "limits" in the config';
 
 const CAUSE_TEXTS: Readonly<Record<Cause, CauseTexts>> = {
@@ -56,7 +66,7 @@ const CAUSE_TEXTS: Readonly<Record<Cause, CauseTexts>> = {
     logText: () => 'is not running',
     explain: (context) => ({
       what: 'the process is gone',
-      next: `${throughPm2('PM2 and the monitor bring it back', context)}. The reason may be in its log: ${npmCommand('logs', context.name)}`,
+      next: `${throughPm2('PM2 and the monitor bring it back', context)}. ${whereIsReason(context)}`,
       detail: 'adds',
     }),
   },
@@ -64,7 +74,15 @@ const CAUSE_TEXTS: Readonly<Record<Cause, CauseTexts>> = {
     logText: () => 'crashes again and again',
     explain: (context) => ({
       what: 'the process dies again and again',
-      next: `${throughPm2(SLOWLY_RESTARTED, context)}. The reason may be in its log: ${npmCommand('logs', context.name)}`,
+      next: `${throughPm2(SLOWLY_RESTARTED, context)}. ${whereIsReason(context)}`,
+      detail: 'adds',
+    }),
+  },
+  cannot_start: {
+    logText: () => 'cannot be started',
+    explain: (context) => ({
+      what: 'PM2 cannot start it',
+      next: throughPm2(context.startAdvice ?? TRIED_AGAIN, context),
       detail: 'adds',
     }),
   },

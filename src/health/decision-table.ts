@@ -73,6 +73,20 @@ export const DECISION_TABLE: readonly DecisionRow[] = [
   },
   {
     finding:
+      'it does not run, and what PM2 needs to start it does not exist, or may not be used: its interpreter, script, folder or log',
+    matches: ({ startFiles, heartbeat }) => startFiles === 'missing' && heartbeat !== 'ok',
+    verdict: failingVerdict('cannot_start', [], 'first_failure'),
+    why: 'no start would help until that is mended; the monitor then starts it at once',
+  },
+  {
+    finding:
+      'PM2 could not start its process ("online" or "launching" without a pid, or "waiting restart" for more than 20 s)',
+    matches: ({ pm2, heartbeat }) => pm2 === 'start_failed' && heartbeat !== 'ok',
+    verdict: failingVerdict('cannot_start', ['start'], 'first_failure'),
+    why: 'PM2 does not notice, and does not try again',
+  },
+  {
+    finding:
       'PM2 gave it up ("errored", or "waiting restart" with pid 0), or does not list it and it does not answer',
     matches: ({ pm2, heartbeat }) => pm2 === 'gave_up' || (pm2 === 'missing' && heartbeat !== 'ok'),
     verdict: failingVerdict('crashed', ['start'], 'first_failure'),

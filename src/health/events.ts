@@ -19,6 +19,10 @@ export interface CheckEvent {
   readonly listenProblem?: string | null;
   /** What to do about that, for the log; null or left out: nothing is known. */
   readonly listenAdvice?: string | null;
+  /** Why PM2 cannot start the process, for the log; null or left out: nothing is known. */
+  readonly startProblem?: string | null;
+  /** What to do about that, for the log; null or left out: nothing is known. */
+  readonly startAdvice?: string | null;
 }
 
 /** Everything that changes the health of a port. Each event carries its time in wall-clock milliseconds. */

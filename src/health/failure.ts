@@ -6,13 +6,13 @@ import { chooseRemedy } from './remedy.ts';
 import { type Health, type Incident, setState } from './state.ts';
 import type { FailingVerdict } from './types.ts';
 
-type ListenTexts = Pick<CheckEvent, 'listenProblem' | 'listenAdvice'>;
+type ReasonTexts = Pick<CheckEvent, 'listenProblem' | 'listenAdvice' | 'startProblem' | 'startAdvice'>;
 
 /**
  * Counts and logs a failure, and chooses a remedy when one is due: at failure #1 or at the threshold, as the verdict
  * says.
  * @param isCrash its process has ended as well, which is counted by itself
- * @param listening why it does not have all its addresses, and what to do. Default: it has them, or that is not known
+ * @param reasons why it does not have all its addresses, or cannot be started, and what to do. Default: nothing is known
  */
 export const onFailure = (
   previous: Health,
@@ -20,7 +20,7 @@ export const onFailure = (
   now: number,
   policy: HealthPolicy,
   isCrash: boolean,
-  listening: ListenTexts = {},
+  reasons: ReasonTexts = {},
 ): Transition => {
   const failures = countFailure(previous, verdict);
   const isRemedyDue = verdict.actAt === 'first_failure' || failures.consecutive >= policy.failureThreshold;
@@ -38,7 +38,10 @@ export const onFailure = (
     : { health: updated, actions: [] };
   return {
     health: transition.health,
-    actions: [...failureLogActions(failures, verdict, listening, policy, shouldAlert), ...transition.actions],
+    actions: [
+      ...failureLogActions(previous, failures, verdict, reasons, policy, shouldAlert),
+      ...transition.actions,
+    ],
   };
 };
 
@@ -80,24 +83,34 @@ const updateIncident = (
 
 /**
  * The line of the failure, and the alert of the incident; past the threshold only each LOG_EVERY-th failure has a line, and only
- * the first has the advice.
+ * the first of a cause has the advice.
  */
 const failureLogActions = (
+  { incident }: Health,
   { consecutive, sinceHealthy }: Health['failures'],
   { cause }: FailingVerdict,
-  { listenProblem, listenAdvice }: ListenTexts,
+  reasons: ReasonTexts,
   policy: HealthPolicy,
   shouldAlert: boolean,
 ): readonly Action[] => {
   const shouldLog = sinceHealthy <= policy.failureThreshold || sinceHealthy % LOG_EVERY === 0;
-  const advice = sinceHealthy === 1 && listenAdvice ? `. ${listenAdvice}` : '';
-  const reason = listenProblem && isListenFault(cause) ? `: ${listenProblem}${advice}` : '';
+  const { problem, advice } = reasonOf(cause, reasons);
+  const parts = [problem, incident?.cause === cause ? null : advice].filter((part) => part != null);
+  const reason = problem ? `: ${parts.join('. ')}` : '';
   const failure = logAction('failure', `⚠️  ${describeFailure(cause, policy, consecutive)}${reason}`);
   const alert = logAction(
     'alert',
     `🚨 ALERT: ${describeCause(cause, policy)}: ${sinceHealthy} failures since it was last healthy`,
   );
   return [...(shouldLog ? [failure] : []), ...(shouldAlert ? [alert] : [])];
+};
+
+const reasonOf = (
+  cause: FailingVerdict['cause'],
+  { listenProblem, listenAdvice, startProblem, startAdvice }: ReasonTexts,
+) => {
+  if (cause === 'cannot_start') return { problem: startProblem, advice: startAdvice };
+  return isListenFault(cause) ? { problem: listenProblem, advice: listenAdvice } : {};
 };
 
 const LOG_EVERY = 60;

@@ -100,9 +100,12 @@ const applyVerdict = (
   }
 };
 
-/** True when the proxy's process has ended. In a crash loop, a process that runs for a moment has not crashed yet. */
+/**
+ * True when the proxy's process has ended, whether or not PM2 can start the next one. In a crash loop, a process that runs for a
+ * moment has not crashed yet.
+ */
 const hasCrashed = (evidence: CheckEvidence): boolean =>
-  judge({ ...evidence, crashes: 'few' }, false).cause === 'crashed';
+  judge({ ...evidence, startFiles: 'unknown', crashes: 'few' }, false).cause === 'crashed';
 
 export const isCrashLoop = ({ crashedAt, processSeenAt }: Health, now: number): boolean =>
   crashedAt.filter((at) => isWithin(at, now, CRASH_LOOP.windowMs)).length >= CRASH_LOOP.threshold &&

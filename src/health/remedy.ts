@@ -22,6 +22,7 @@
  * - A limit is off, is one that only warns, or was exceeded for too short a time: health/resource-limits.ts
  *
  * The failure has no remedy (health/decision-table.ts):
+ * - What PM2 needs to start it is missing (`cannot_start`).
  * - The upstream is at fault (`upstream_down`, `upstream_unhealthy`).
  * - Another process holds the port (`port_in_use`), or the system refuses it (`not_listening`).
  * - It crashes again and again (`crash_loop`), or PM2 restarts it by itself (`crashed`); health/reducer.ts for a crash

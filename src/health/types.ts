@@ -20,6 +20,11 @@ export type Pm2Evidence =
   | 'deleted'
   /** PM2 restarts the app at the end of its restart delay. */
   | 'waiting_restart'
+  /**
+   * PM2 could not start the process, and does not try again: "online" or "launching" without a pid, or "waiting restart" for longer
+   * than any restart delay (monitor/checks/pm2.ts).
+   */
+  | 'start_failed'
   /** PM2 will not restart the app: it is "errored", or a "waiting restart" with pid 0, which never comes to an end. */
   | 'gave_up'
   /** The app is not in the list, and this PM2 daemon never had it. */
@@ -44,6 +49,11 @@ export interface Evidence {
   readonly pm2: Pm2Evidence;
   /** The progress of a stop by PM2; `no`: there is none. `overdue`: the process will not exit by itself (stop-deadline.ts). */
   readonly stopping: 'no' | 'in_time' | 'overdue';
+  /**
+   * What PM2 needs to start the process: the interpreter, the script, the working folder and the log. `missing`: one does not exist, or may
+   * not be used. `unknown`: not looked at, as a process runs, or could not be looked at.
+   */
+  readonly startFiles: 'ok' | 'missing' | 'unknown';
   /** `loop`: it crashes again and again (CRASH_LOOP in decision-table.ts). Counted in the health, not measured. */
   readonly crashes: 'few' | 'loop';
   /** The process by /proc. `stopped`: by SIGSTOP or a debugger. `uninterruptible`: in a system call that no signal ends. */
@@ -82,6 +92,8 @@ const CAUSES = [
   'crashed',
   /** The process crashes again and again (CRASH_LOOP in decision-table.ts). */
   'crash_loop',
+  /** PM2 cannot start the process. */
+  'cannot_start',
   /** The process is stopped by a signal: SIGSTOP, or a debugger. */
   'stopped_by_signal',
   /** The process does not answer, and waits for the kernel (state D). */

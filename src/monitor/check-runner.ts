@@ -2,7 +2,7 @@ import type { MonitorConfig, ProxyConfig } from '../config/config.ts';
 import type { ProcessList } from '../pm2/process-list.ts';
 import { createDebug } from '../system/debug.ts';
 import type { CheckReport, EvidenceCollector } from './checks/collect.ts';
-import { pm2EvidenceOf, pm2StatusTextOf } from './checks/pm2.ts';
+import { createRestartWait, pm2EvidenceOf, pm2StatusTextOf } from './checks/pm2.ts';
 import type { CheckMode } from './checks/proxy.ts';
 import type { ProxyRecord } from './health-store.ts';
 
@@ -39,28 +39,37 @@ export const createCheckRunner = (
   proxy: ProxyConfig,
   { monitor, listPm2, canLook = () => true }: CheckRunnerDeps,
   collector: EvidenceCollector,
-): CheckRunner => ({
-  check: async (mode, record, listNotBefore) => {
-    const startedAt = Date.now();
-    debug('%s: begins %j', proxy.name, mode);
-    const maxAgeMs = (mode.isUrgent ? monitor.fastIntervalMs : monitor.intervalMs) / 2;
-    const view = await listPm2(maxAgeMs, listNotBefore);
-    const app = view.ok ? view.apps.get(proxy.name) : undefined;
-    const couldLook = canLook();
-    const looked = await collector.collect({ status: pm2EvidenceOf(view, app, record), app }, mode);
-    const report = couldLook && canLook() ? looked : withoutFiles(looked);
-    const endedAt = Date.now();
-    const { evidence, isProbed, pid, detail } = report;
-    debug('%s: ends after %d ms %j', proxy.name, endedAt - startedAt, { pid, isProbed, detail, ...evidence });
-    return {
-      startedAt,
-      endedAt,
-      report,
-      daemonPid: view.ok && app ? view.daemonPid : null,
-      pm2StatusText: pm2StatusTextOf(view, app),
-    };
-  },
-});
+): CheckRunner => {
+  const restartWait = createRestartWait();
+  return {
+    check: async (mode, record, listNotBefore) => {
+      const startedAt = Date.now();
+      debug('%s: begins %j', proxy.name, mode);
+      const maxAgeMs = (mode.isUrgent ? monitor.fastIntervalMs : monitor.intervalMs) / 2;
+      const view = await listPm2(maxAgeMs, listNotBefore);
+      const app = view.ok ? view.apps.get(proxy.name) : undefined;
+      const couldLook = canLook();
+      const status = restartWait(pm2EvidenceOf(view, app, record), app?.pid ?? null);
+      const looked = await collector.collect({ status, app }, mode);
+      const report = couldLook && canLook() ? looked : withoutFiles(looked);
+      const endedAt = Date.now();
+      const { evidence, isProbed, pid, detail } = report;
+      debug('%s: ends after %d ms %j', proxy.name, endedAt - startedAt, {
+        pid,
+        isProbed,
+        detail,
+        ...evidence,
+      });
+      return {
+        startedAt,
+        endedAt,
+        report,
+        daemonPid: view.ok && app ? view.daemonPid : null,
+        pm2StatusText: pm2StatusTextOf(view, app),
+      };
+    },
+  };
+};
 
 const withoutFiles = (report: CheckReport): CheckReport => ({
   ...report,

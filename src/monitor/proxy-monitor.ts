@@ -232,7 +232,7 @@ export class ProxyMonitor {
     this.#pm2StatusText = result.pm2StatusText ?? this.#pm2StatusText;
     if (daemonPid !== null) this.#store({ ...this.#record, daemonPid });
     if (report.isOutdated) return;
-    const { pid, evidence, isProbed, listenProblem, listenAdvice } = report;
+    const { pid, evidence, isProbed } = report;
     const isGivenUpAnew = evidence.pm2 === 'gave_up' && this.#lastCheck?.report.evidence.pm2 !== 'gave_up';
     this.#lastCheck = result;
     this.#deps.onChecked?.();
@@ -250,8 +250,9 @@ export class ProxyMonitor {
       const isAlive = evidence.heartbeat === 'ok' && pid !== null && pid === end.pid;
       if (!isAlive && !isEndExplained(evidence.pm2)) return this.#apply({ kind: 'crash', at: end.at });
     }
-    const event = { at: endedAt, pid, evidence, isProbed, listenProblem, listenAdvice };
-    await this.#apply({ kind: 'check', ...event });
+    const { listenProblem, listenAdvice, startProblem, startAdvice } = report;
+    const texts = { listenProblem, listenAdvice, startProblem, startAdvice };
+    await this.#apply({ kind: 'check', at: endedAt, pid, evidence, isProbed, ...texts });
   };
 
   /** Leaves the end of a process, which may be a crash, to the first check that can know. */

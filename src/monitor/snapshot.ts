@@ -83,6 +83,7 @@ export const describeProxy = (
     checkMs: checkReport?.probeMs ?? null,
     listenProblem: checkReport?.listenProblem ?? null,
     listenAdvice: checkReport?.listenAdvice ?? null,
+    startAdvice: checkReport?.startAdvice ?? null,
     portOwner: portOwnerOf(checkReport),
     sharesPort: sharesPort(proxy.listen, proxy.upstream),
     urls: urlsOf(
@@ -121,6 +122,7 @@ export const alertViewOf = (
   portOwner: portOwnerOf(checkReport),
   sharesPort: sharesPort(listen, upstream),
   listenAdvice: checkReport?.listenAdvice ?? null,
+  startAdvice: checkReport?.startAdvice ?? null,
   supervisionCure,
   limits: Object.fromEntries(
     health.warnings.flatMap((cause) => {
@@ -199,6 +201,7 @@ const detailOf = (
   ending: string | null,
 ): string | null => {
   if (cause === 'crashed' || cause === 'crash_loop') return ending;
+  if (cause === 'cannot_start') return checkReport?.startProblem ?? null;
   if (isListenFault(cause)) return checkReport?.listenProblem ?? null;
   return checkReport?.explain(cause) ?? checkReport?.detail ?? null;
 };

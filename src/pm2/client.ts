@@ -15,6 +15,7 @@ import type { AppDefinition, Owner } from './apps.ts';
 import { describeUnreachable, type UnreachableDaemon } from './daemon.ts';
 import { isAppOf } from './ecosystem.ts';
 import { createPm2EventBus, type Pm2Event, type Pm2EventBus } from './event-bus.ts';
+import { type LaunchSettings, launchSettingsOf } from './launch.ts';
 import type { LogPaths } from './log-paths.ts';
 import { createPm2Rpc, type ListedApp, NO_DAEMON, type Pm2Api, UnreachableError } from './rpc.ts';
 
@@ -43,6 +44,8 @@ export interface Pm2App {
   readonly statusText: string;
   /** The files that PM2 writes the app's output to; missing when PM2 does not name them. */
   readonly logs?: LogPaths;
+  /** What PM2 starts its process with; missing when PM2 does not name it. */
+  readonly launch?: LaunchSettings;
   readonly env: Readonly<Record<string, unknown>>;
 }
 
@@ -126,7 +129,7 @@ export const createPm2 = (pm2Home: string, listTimeoutMs = LIST_TIMEOUT_MS): Pm2
       const listedApps = await rpc.call<readonly ListedApp[]>(listTimeoutMs, (api, done) => api.list(done));
       const daemonPid = rpc.daemonPid();
       bus?.connectTo(daemonPid);
-      const apps = new Map(listedApps.map((app) => [app.name ?? '', describeApp(app)]));
+      const apps = new Map(listedApps.map((app) => [app.name ?? '', describeApp(app, pm2Home)]));
       debug('list: %d apps of daemon %s', apps.size, daemonPid);
       return { ok: true, daemonPid, apps };
     } catch (error) {
@@ -184,21 +187,31 @@ export const listOwnApps = async (
 
 const MAX_STATUS_LENGTH = 40;
 
-const describeApp = ({ pid, pm2_env }: ListedApp): Pm2App => {
-  const statusText = printable(pm2_env?.status ?? 'unknown', MAX_STATUS_LENGTH);
-  const { pm_out_log_path: out, pm_err_log_path: err, env = {} } = pm2_env ?? {};
+const describeApp = ({ pid, pm2_env = {} }: ListedApp, pm2Home: string): Pm2App => {
+  const statusText = printable(pm2_env.status ?? 'unknown', MAX_STATUS_LENGTH);
+  const { pm_out_log_path: out, pm_err_log_path: err, env = {} } = pm2_env;
   const logs = out !== undefined && err !== undefined ? { logs: { out, err } } : {};
-  return { pid: pid || null, statusText, status: evidenceOf(statusText, pid ?? 0), ...logs, env };
+  const launch = launchSettingsOf(pm2_env, pm2Home);
+  return {
+    pid: pid || null,
+    statusText,
+    status: evidenceOf(statusText, pid ?? 0),
+    ...logs,
+    ...(launch ? { launch } : {}),
+    env,
+  };
 };
 
 /**
  * PM2's status as evidence. A "waiting restart" without a pid is a restart that will never come, since PM2 has scheduled
- * none (no restart_task in its lib/God.js).
+ * none (no restart_task in its lib/God.js). A process that could not be spawned has no pid, and PM2 does not notice that: it is
+ * "launching", and after listen_timeout "online" (docs/decisions.md: ADR-0048).
  */
 const evidenceOf = (statusText: string, pid: number): Pm2Evidence => {
   switch (statusText) {
     case 'online':
     case 'launching':
+      return pid === 0 ? 'start_failed' : statusText;
     case 'stopping':
     case 'stopped':
       return statusText;

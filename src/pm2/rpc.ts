@@ -9,6 +9,7 @@ import {
   rpcSocketOf,
   type UnreachableDaemon,
 } from './daemon.ts';
+import type { ListedLaunch } from './launch.ts';
 
 /** The part of PM2's API class that is used here; the types that come with PM2 leave out `custom`. */
 export interface Pm2Api {
@@ -46,7 +47,7 @@ interface AxonSocket {
 export interface ListedApp {
   readonly name?: string;
   readonly pid?: number;
-  readonly pm2_env?: {
+  readonly pm2_env?: ListedLaunch & {
     readonly status?: string;
     readonly pm_out_log_path?: string;
     readonly pm_err_log_path?: string;

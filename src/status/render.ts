@@ -270,7 +270,8 @@ const renderIncident = (
 
 /** The cause and the next step in plain words; undefined when there is nothing to explain. */
 const explanationOf = (proxy: ProxyStatus, supervisionCure: string | null): string | undefined => {
-  const { state, cause, detail, portOwner, listenAdvice, sharesPort, name, upstream, port, pm2 } = proxy;
+  const { state, cause, detail, portOwner, listenAdvice, startAdvice = null, sharesPort } = proxy;
+  const { name, upstream, port, pm2 } = proxy;
   if (state === 'stopped')
     return `start it again with: ${pm2 === 'stopped' ? pm2Command('start', name) : 'npm start'}`;
   const place = port === null ? 'the socket' : `port ${port}`;
@@ -286,6 +287,8 @@ const explanationOf = (proxy: ProxyStatus, supervisionCure: string | null): stri
     portOwner,
     sharesPort,
     listenAdvice,
+    startAdvice,
+    detail,
     supervisionCure,
   });
   const reason = explanation.detail === 'separate' ? explanation.what : describeReason(explanation, detail);

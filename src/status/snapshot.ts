@@ -101,7 +101,7 @@ export interface ProxyStatus {
   readonly state: ProxyState;
   readonly cause: Cause | null;
   readonly since: number;
-  /** The result of the failed check, or the way in which the process ended. */
+  /** The result of the failed check, the way in which the process ended, or why PM2 cannot start it. */
   readonly detail: string | null;
   readonly pid: number | null;
   readonly pm2: string;
@@ -141,6 +141,8 @@ export interface ProxyStatus {
   readonly listenAdvice: string | null;
   /** The process that holds the port, when it is not the proxy. */
   readonly portOwner: string | null;
+  /** What to do so that PM2 can start its process; null while it runs, and when nothing is known. Monitors of earlier versions do not have it. */
+  readonly startAdvice?: string | null;
   /** True when the proxy listens on the port that its upstream has on loopback. */
   readonly sharesPort: boolean;
   /** The URLs to open from another machine. */

@@ -209,7 +209,7 @@ const advise = (
   cause: Cause,
   detail: string | null,
 ): Pick<Notification, 'reason' | 'nextStep'> => {
-  const explanation = explainCause(cause, proxy);
+  const explanation = explainCause(cause, { ...proxy, detail });
   return { reason: describeReason(explanation, detail), nextStep: explanation.next };
 };
 
@@ -225,6 +225,7 @@ const describeRemedies = (
   const words = [...new Set(remedies)].map(
     (remedy) => REMEDY_TEXTS[remedy] + (countOf(remedy) > 1 ? ` ${countOf(remedy)} times` : ''),
   );
+  if (cause === 'cannot_start' && words.length === 0) return 'Nothing, as it cannot be started';
   if (words.length > 0) return `It was ${words.join(', ')}`;
   if (cause !== 'crashed' && cause !== 'crash_loop') return null;
   return supervisionCure === null ? 'PM2 restarts it' : 'Nothing, as PM2 restarts nothing at present';

@@ -20,7 +20,7 @@ export interface ProxyView {
   readonly isChecked: boolean;
   /** True when a check of this run of the monitor has failed. */
   readonly hasFailed: boolean;
-  /** The result of the failed check, or the way in which the process ended. */
+  /** The result of the failed check, the way in which the process ended, or why PM2 cannot start it. */
   readonly detail: string | null;
   /** The process that holds the port, when it is not the proxy. */
   readonly portOwner: string | null;
@@ -28,6 +28,8 @@ export interface ProxyView {
   readonly sharesPort: boolean;
   /** The advice on addresses that the system refuses; null when there is none. */
   readonly listenAdvice: string | null;
+  /** What to do so that PM2 can start its process; null when there is nothing to say. */
+  readonly startAdvice: string | null;
   /** The step after which PM2 restarts what dies; null while PM2 does so already. */
   readonly supervisionCure: string | null;
   /** The limits that only warn and are exceeded: a text for each cause. */

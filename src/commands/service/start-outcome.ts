@@ -44,7 +44,7 @@ export const hasComeUp = (
   apps: readonly { readonly name: string }[],
 ): boolean => {
   const isRunning = ({ name }: { readonly name: string }): boolean =>
-    view.ok && view.apps.get(name)?.statusText === 'online';
+    view.ok && view.apps.get(name)?.status === 'online';
   return (
     apps.every(isRunning) &&
     !isAnotherMonitor({ view, snapshot }, project) &&
@@ -59,7 +59,8 @@ export const isAnotherMonitor = (
   { monitorApp }: Project,
 ): boolean => monitor !== null && view.ok && monitor.pid !== view.apps.get(monitorApp)?.pid;
 
-const isCrashing = ({ cause }: ProxyStatus): boolean => cause === 'crashed' || cause === 'crash_loop';
+const isCrashing = ({ cause }: ProxyStatus): boolean =>
+  cause === 'crashed' || cause === 'crash_loop' || cause === 'cannot_start';
 
 /** True while a port still has the cause of the process before: the present one has not failed yet. */
 const isRecovering = (proxy: ProxyStatus): boolean => isCrashing(proxy) && proxy.failures.consecutive === 0;

@@ -75,7 +75,7 @@ const nameOf = ({ name }: AppDefinition): string => name;
 
 /** True when PM2 runs the app as it is configured now. */
 const isCurrent = ({ env }: AppDefinition, listed: Pm2App | undefined): boolean =>
-  listed?.statusText === 'online' && listed.env[REVISION] === env[REVISION];
+  listed?.status === 'online' && listed.env[REVISION] === env[REVISION];
 
 /** The ids of those proxies to be replaced whose processes have crashed of late. */
 const selectCrashed = (

@@ -17,6 +17,7 @@ import { readProcessState } from '../../system/proc/process-state.ts';
 import { adviseOnRefusals, describeListenProblem, listeningState } from './listening.ts';
 import { type CheckMode, createProxyChecks, type ProxyChecks } from './proxy.ts';
 import { createResourceSampler } from './resources.ts';
+import { createStartCheck } from './start.ts';
 import { createUpstreamCheck } from './upstream.ts';
 
 /** Everything that one check of a proxy found out. */
@@ -33,12 +34,16 @@ export interface CheckReport {
   readonly probeMs: number | null;
   /** The latest sample of the process; null before the first. */
   readonly resourceSample: ResourceSample | null;
-  /** Why the last check of accepting failed, or else that of the upstream; null when neither failed. */
+  /** Why PM2 cannot start it, or else why the last check of accepting failed, or that of the upstream; null when none failed. */
   readonly detail: string | null;
   /** Why the proxy does not have all its addresses; null when it has them, or that is not known. */
   readonly listenProblem: string | null;
   /** What to do about that; null when nothing is known that would help. */
   readonly listenAdvice: string | null;
+  /** Why PM2 cannot start the process; null while it runs, and when nothing is known. */
+  readonly startProblem: string | null;
+  /** What to do about that; null when nothing is known that would help. */
+  readonly startAdvice: string | null;
   /** The text of how far the limit of the cause is exceeded; null for a cause without a limit. */
   explain(cause: Cause): string | null;
   /** The address whose accepting was checked; null when none was. */
@@ -90,6 +95,7 @@ export const createEvidenceCollector = (
   const proxyChecks = createProxyChecks(proxy, heartbeat, monitor);
   const upstream = createUpstreamCheck(proxy, monitor, heartbeat, () => notify({ kind: 'probe_ended' }));
   const sampler = createResourceSampler(proxy.limits);
+  const checkStart = createStartCheck(proxy.name);
 
   return {
     collect: async ({ status, app }, mode) => {
@@ -107,11 +113,13 @@ export const createEvidenceCollector = (
       };
       const stopSample = { ...processEvidence, pid, at: performance.now() };
       stopProgress = trackStop(stopProgress, stopSample);
+      const start = checkStart(status, app, processEvidence);
       const usage = sampler.usage();
       return {
         evidence: {
           monitor: mode.isLate ? 'late' : 'in_time',
           ...processEvidence,
+          startFiles: start.startFiles,
           stopping: stoppingOf(stopProgress, stopSample),
           dataPath: proxyReport?.dataPath ?? 'unknown',
           listening: listeningState(proxyReport, boundAddresses),
@@ -127,9 +135,11 @@ export const createEvidenceCollector = (
         usage,
         probeMs: upstreamResult.probeMs,
         resourceSample: sampler.latest(),
-        detail: acceptResult.detail ?? upstreamResult.detail,
+        detail: start.problem ?? acceptResult.detail ?? upstreamResult.detail,
         listenProblem: proxyReport && describeListenProblem(proxyReport),
         listenAdvice: proxyReport && adviseOnRefusals(proxyReport),
+        startProblem: start.problem,
+        startAdvice: start.advice,
         explain: (cause) => describeUsage(cause, usage, proxy.limits),
         checkedAddress: acceptResult.address,
       };

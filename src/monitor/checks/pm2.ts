@@ -20,6 +20,27 @@ export const pm2EvidenceOf = (
   return daemonPid === view.daemonPid ? 'deleted' : 'missing';
 };
 
+/** PM2's restart delay is at most 15 s (handleExit in lib/God.js of PM2); a busy daemon takes a little longer. */
+const MAX_RESTART_WAIT_MS = 20_000;
+
+/**
+ * Finds out that PM2 has forgotten a restart: it does when the attempt fails before there is a process, as for want of memory. Its
+ * list then shows "waiting restart", and the process before, for ever.
+ * @param now a monotonic clock, in milliseconds. Default: performance.now
+ * @returns a function that takes the app's state of each list, and gives it, or `start_failed` when it waits for too long
+ */
+export const createRestartWait = (now = (): number => performance.now()) => {
+  let waiting: { readonly pid: number | null; readonly since: number } | undefined;
+  return (status: Pm2Evidence, pid: number | null): Pm2Evidence => {
+    if (status !== 'waiting_restart') {
+      waiting = undefined;
+      return status;
+    }
+    if (waiting?.pid !== pid) waiting = { pid, since: now() };
+    return now() - waiting.since > MAX_RESTART_WAIT_MS ? 'start_failed' : status;
+  };
+};
+
 /** The app's status by PM2, in words; null while PM2's answer is pending. */
 export const pm2StatusTextOf = (view: Pm2View, listed: Pm2App | undefined): string | null => {
   if (view.ok) return listed?.statusText ?? PM2_NOT_LISTED;

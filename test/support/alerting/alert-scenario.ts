@@ -36,6 +36,7 @@ export const proxyViewOf = (health: Health, port = 6274): ProxyView => ({
   portOwner: null,
   sharesPort: true,
   listenAdvice: null,
+  startAdvice: null,
   supervisionCure: null,
   limits: {},
 });

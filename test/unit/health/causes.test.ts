@@ -35,6 +35,7 @@ const TEXTS: Readonly<Record<Cause, readonly [log: string, note: string, advice:
     '',
     /another restart would not help.*npm run logs -- tcp-proxy-6274$/,
   ],
+  cannot_start: ['cannot be started', '', /^PM2 cannot start it\|The monitor tries again.*npx pm2 logs PM2$/],
   stopped_by_signal: [
     'is not responding',
     ': the process is stopped (SIGSTOP, or a debugger)',
@@ -126,7 +127,7 @@ describe('an advice', () => {
   test('promises no restart through PM2 while it restarts nothing', () => {
     for (const cause of CAUSES) {
       const advice = adviceFor(cause, { ...SUBJECT, supervisionCure: 'kill -CONT 4' });
-      assert.doesNotMatch(advice, /(PM2|[Tt]he monitor)[^.]* (restarts?|brings?) it/, cause);
+      assert.doesNotMatch(advice, /(PM2|[Tt]he monitor)[^.|]* (restarts?|brings?) it/, cause);
     }
   });
 

@@ -191,3 +191,67 @@ test('a duration is short: milliseconds, seconds with one decimal, minutes', () 
   const texts = [0, 999, 1_000, 2_549, 89_999, 90_000, 3_600_000].map(formatDuration);
   assert.deepEqual(texts, ['0 ms', '999 ms', '1.0 s', '2.5 s', '90.0 s', '2 min', '60 min']);
 });
+
+describe('a proxy that PM2 cannot start', () => {
+  const startProblem = 'its interpreter /opt/node does not exist';
+  const startAdvice = 'npm start';
+  const checkAt = (scenario: Scenario, at: number, evidence: Partial<Evidence>, pid: number | null = null) =>
+    describeActions(
+      scenario.send({
+        kind: 'check',
+        at,
+        pid,
+        evidence: { ...WELL, heartbeat: 'unreachable', ...evidence },
+        isProbed: true,
+        startProblem,
+        startAdvice,
+      }),
+    );
+
+  test('is logged with what is missing, once with the advice, and is started only when that is there again', () => {
+    const scenario = startScenario();
+    scenario.send({ kind: 'crash', at: 10_000 });
+    const missing = { pm2: 'start_failed', process: 'unknown', startFiles: 'missing' } as const;
+    const lines = [10_250, 10_500, 10_750].flatMap((at) => checkAt(scenario, at, missing));
+    assert.deepEqual(lines, [
+      `⚠️  Proxy for port 6274 cannot be started (failure #2): ${startProblem}. ${startAdvice}`,
+      `⚠️  Proxy for port 6274 cannot be started (failure #3): ${startProblem}`,
+      '🚨 ALERT: Proxy for port 6274 cannot be started: 3 failures since it was last healthy',
+    ]);
+    const restartsOf = (at: number, evidence: Partial<Evidence>) =>
+      checkAt(scenario, at, evidence).filter((line) => line.startsWith('restart '));
+    for (let at = 11_000; at < 600_000; at += 1_000) assert.deepEqual(restartsOf(at, missing), []);
+    assert.equal(scenario.health().state, 'down');
+    assert.deepEqual(restartsOf(600_000, { ...missing, startFiles: 'ok' }), ['restart start cannot_start']);
+  });
+
+  test('is started again ever more slowly while its start fails', () => {
+    const scenario = startScenario();
+    const failed = { pm2: 'start_failed', process: 'unknown', startFiles: 'ok' } as const;
+    const startedAt: number[] = [];
+    for (let at = 10_000; at < 130_000; at += 1_000) {
+      if (!checkAt(scenario, at, failed).some((line) => line.startsWith('restart '))) continue;
+      startedAt.push(at);
+      scenario.send({ kind: 'remedy_done', at, remedy: 'start', error: null });
+    }
+    const pauses = startedAt.slice(1).map((at, index) => at - (startedAt[index] ?? 0));
+    assert.ok(startedAt[0] === 10_000 && pauses.length >= 2 && pauses.length < 12, String(startedAt));
+    assert.deepEqual(
+      [...pauses].sort((a, b) => a - b),
+      pauses,
+    );
+  });
+
+  test('counts the crash of the process before once, whichever check finds it', () => {
+    const scenario = startScenario();
+    checkAt(scenario, 10_000, { pm2: 'waiting_restart', process: 'gone', startFiles: 'missing' }, 100);
+    checkAt(scenario, 10_250, { pm2: 'start_failed', process: 'unknown', startFiles: 'missing' });
+    assert.deepEqual(scenario.health().restarts, { crash: 1, forced: 0 });
+  });
+
+  test('whose successor of another daemon serves is up', () => {
+    const scenario = startScenario();
+    checkAt(scenario, 10_000, { pm2: 'start_failed', startFiles: 'missing', heartbeat: 'ok' }, 101);
+    assert.equal(scenario.health().state, 'up');
+  });
+});

@@ -32,6 +32,30 @@ const EXAMPLES: readonly Example[] = [
   [{ pm2: 'stopping' }, 'neutral stopped'],
   [{ pm2: 'stopping', stopping: 'in_time' }, 'neutral stopped'],
   [{ pm2: 'deleted' }, 'neutral stopped'],
+  [
+    { pm2: 'start_failed', startFiles: 'missing', heartbeat: 'unreachable' },
+    'failing cannot_start: none, first_failure',
+  ],
+  [
+    { pm2: 'waiting_restart', startFiles: 'missing', heartbeat: 'unreachable' },
+    'failing cannot_start: none, first_failure',
+  ],
+  [
+    { pm2: 'gave_up', startFiles: 'missing', heartbeat: 'unknown' },
+    'failing cannot_start: none, first_failure',
+  ],
+  [
+    { crashes: 'loop', startFiles: 'missing', heartbeat: 'unreachable' },
+    'failing cannot_start: none, first_failure',
+  ],
+  [
+    { pm2: 'start_failed', startFiles: 'ok', heartbeat: 'unreachable' },
+    'failing cannot_start: start, first_failure',
+  ],
+  [
+    { pm2: 'start_failed', crashes: 'loop', heartbeat: 'unknown' },
+    'failing cannot_start: start, first_failure',
+  ],
   [{ pm2: 'gave_up' }, 'failing crashed: start, first_failure'],
   [{ pm2: 'missing', heartbeat: 'unreachable' }, 'failing crashed: start, first_failure'],
   [{ pm2: 'missing', heartbeat: 'unknown' }, 'failing crashed: start, first_failure'],
@@ -67,6 +91,7 @@ const EXAMPLES: readonly Example[] = [
   [{ listening: 'some' }, 'failing port_in_use: none, threshold, degraded'],
   [{ openFiles: 'warn', memory: 'growing', cpu: 'warn', lag: 'warn' }, 'healthy up'],
   [{ pm2: 'missing', heartbeat: 'ok' }, 'healthy up'],
+  [{ pm2: 'start_failed', startFiles: 'missing', heartbeat: 'ok' }, 'healthy up'],
   [{ pm2: 'unknown' }, 'healthy up'],
   [{ process: 'uninterruptible', heartbeat: 'ok' }, 'healthy up'],
   [{}, 'healthy up'],

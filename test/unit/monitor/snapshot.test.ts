@@ -53,6 +53,8 @@ const REPORT: CheckReport = {
   detail: 'said by a check',
   listenProblem: '192.0.2.7:6274 is held by pid 9',
   listenAdvice: null,
+  startProblem: null,
+  startAdvice: null,
   checkedAddress: { host: '192.0.2.8', port: 6274 },
 };
 

@@ -43,12 +43,13 @@ test('without a fault nothing fails, however much is unknown', () => {
 
 test('to know less is no failure, unless the missing evidence was an excuse', () => {
   // These excuse a failure: a stop by the operator, a port that is not needed, and an answer of a proxy that PM2 does
-  // not list.
+  // not list, or cannot start.
   const isExcuse = (evidence: Evidence, kind: keyof Evidence): boolean =>
     kind === 'monitor' ||
     (kind === 'pm2' && evidence.pm2 !== 'online') ||
     (kind === 'listening' && evidence.listening === 'not_needed') ||
-    (kind === 'heartbeat' && evidence.pm2 === 'missing');
+    (kind === 'heartbeat' &&
+      (evidence.pm2 === 'missing' || evidence.pm2 === 'start_failed' || evidence.startFiles === 'missing'));
   fc.assert(
     fc.property(anyEvidence(), fc.constantFrom(...KINDS), (evidence, kind) => {
       if (kind === 'crashes' || isExcuse(evidence, kind)) return;

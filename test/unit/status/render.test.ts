@@ -175,6 +175,7 @@ describe('each state has its symbol and its label', () => {
 describe('what is broken says why and what to do next', () => {
   const table: Readonly<Record<Cause, string>> = {
     crashed: 'npm run logs -- tcp-proxy-6274',
+    cannot_start: 'PM2 cannot start it (ECONNREFUSED). The monitor tries again',
     hung: 'the process does not answer',
     port_in_use: 'ECONNREFUSED. Stop that process, or listen elsewhere',
     not_listening:

@@ -95,6 +95,7 @@ describe('a proxy that is well', { skip }, () => {
       monitor: 'in_time',
       pm2: 'online',
       stopping: 'no',
+      startFiles: 'unknown',
       process: 'alive',
       heartbeat: 'ok',
       dataPath: 'unknown',

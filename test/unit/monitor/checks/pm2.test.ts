@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { createHealth, type ProxyState } from '../../../../src/health/state.ts';
 import type { Pm2Evidence } from '../../../../src/health/types.ts';
-import { pm2EvidenceOf } from '../../../../src/monitor/checks/pm2.ts';
+import { createRestartWait, pm2EvidenceOf } from '../../../../src/monitor/checks/pm2.ts';
 import type { ProxyRecord } from '../../../../src/monitor/health-store.ts';
 import type { Pm2App } from '../../../../src/pm2/client.ts';
 
@@ -45,4 +45,20 @@ test('an app that a daemon of unknown pid does not list is unknown, and one that
     ['up', 'down', 'stopped'].map((state) => evidenceOf(state as ProxyState)),
     ['unknown', 'unknown', 'deleted'],
   );
+});
+
+test('a restart that PM2 has forgotten is a failed start, and one that fails again and again is not', () => {
+  let now = 0;
+  const wait = createRestartWait(() => now);
+  const statusAt = (at: number, pid: number, status: Pm2Evidence = 'waiting_restart'): Pm2Evidence => {
+    now = at;
+    return wait(status, pid);
+  };
+  assert.equal(statusAt(0, 100), 'waiting_restart');
+  assert.equal(statusAt(20_000, 100), 'waiting_restart');
+  assert.equal(statusAt(20_001, 100), 'start_failed');
+  assert.equal(statusAt(30_000, 101), 'waiting_restart');
+  assert.equal(statusAt(50_001, 102), 'waiting_restart');
+  assert.equal(statusAt(60_000, 102, 'launching'), 'launching');
+  assert.equal(statusAt(70_002, 102), 'waiting_restart');
 });
