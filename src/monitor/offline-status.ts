@@ -2,16 +2,18 @@ import type { Config, ProxyConfig } from '../config/config.ts';
 import type { Project } from '../config/project/project.ts';
 import { reduce } from '../health/reducer.ts';
 import { createHealth } from '../health/state.ts';
-import { createPm2, type Pm2View } from '../pm2/client.ts';
+import { createPm2, type Pm2App, type Pm2View } from '../pm2/client.ts';
 import type { CheckDetails, EvidenceByProxy } from '../status/evidence.ts';
 import { describeMonitorProblem, type UnresponsiveMonitor } from '../status/monitor-problem.ts';
 import { PM2_NOT_REACHABLE, type ProxyStatus, SNAPSHOT_VERSION, type Snapshot } from '../status/snapshot.ts';
 import { ownerOf } from '../system/proc/port-owner.ts';
+import { readProcessState } from '../system/proc/process-state.ts';
 import { readProcess } from '../system/proc/procfs.ts';
 import { findUnixListener } from '../system/proc/socket-table.ts';
 import { locateStateDir, type StateDir } from '../system/state-dir.ts';
 import { createCheckRunner } from './check-runner.ts';
 import { createEvidenceCollector } from './checks/collect.ts';
+import { createStartCheck } from './checks/start.ts';
 import { loadHealth, type ProxyRecord } from './health-store.ts';
 import { healthPolicyOf } from './proxy-monitor.ts';
 import { describeCheck, describeDisabled, describeProxy } from './snapshot.ts';
@@ -43,9 +45,12 @@ export const checkWithoutMonitor = async (
       return checkOnce(proxy, config, stateDir.portFiles(proxy.id).socket, record, view);
     }),
   );
-  const listedPid = view.ok ? view.apps.get(project.monitorApp)?.pid : undefined;
+  const listedMonitor = view.ok ? view.apps.get(project.monitorApp) : undefined;
   const monitorProblem = isSilent
-    ? describeMonitorProblem({ app: project.monitorApp, ...findMonitor(stateDir, listedPid ?? null) })
+    ? describeMonitorProblem({
+        app: project.monitorApp,
+        ...findMonitor(stateDir, listedMonitor?.pid ?? null),
+      })
     : null;
   const proxies = results.map(({ status }) => status);
   return {
@@ -56,12 +61,19 @@ export const checkWithoutMonitor = async (
       monitor: null,
       project: project.name,
       monitorProblem,
+      monitorStartProblem: isSilent ? null : findMonitorStartProblem(project, listedMonitor),
       proxies,
       disabled: config.disabled.map(describeDisabled),
       log: [],
     },
     evidence: Object.fromEntries(results.map(({ status, check }) => [status.name, check])),
   };
+};
+
+const findMonitorStartProblem = ({ monitorApp }: Project, listed: Pm2App | undefined): string | null => {
+  if (!listed) return null;
+  const evidence = { process: readProcessState(listed.pid), heartbeat: 'unreachable' } as const;
+  return createStartCheck(monitorApp)(listed.status, listed, evidence).problem;
 };
 
 /** Checks one proxy. One check decides, because no second one confirms it, and there is no grace period. */

@@ -336,8 +336,9 @@ const renderHeldBack = ({ proxy, reason, dueAt, channels }: HeldBack, now: numbe
   return `! alerts  ${subject}: ${due} (${channels.join(', ')})`;
 };
 
-const renderMonitorProblem = ({ project, monitorProblem }: Snapshot): string[] => {
+const renderMonitorProblem = ({ project, monitorProblem, monitorStartProblem }: Snapshot): string[] => {
   const problem = monitorProblem === null ? 'not reachable' : 'does not answer';
-  const nextStep = monitorProblem ?? 'start it with: npm start';
+  const cannotStart = monitorStartProblem ? `PM2 cannot start it (${monitorStartProblem}); ` : '';
+  const nextStep = monitorProblem ?? `${cannotStart}start it with: npm start`;
   return [`✗ ${monitorAppOf(project)}  ${problem}. This is from PM2 and one check`, `    → ${nextStep}`];
 };

@@ -28,6 +28,8 @@ export interface Snapshot {
   readonly monitor: MonitorStatus | null;
   /** The problem of a monitor that exists and does not answer, and the next step; null otherwise. */
   readonly monitorProblem: string | null;
+  /** Why PM2 cannot start a monitor that is not there; null, or missing, when nothing is known. */
+  readonly monitorStartProblem?: string | null;
   readonly proxies: readonly ProxyStatus[];
   /** The ports that the config disables. Nothing is wanted of them, so that they count nowhere. */
   readonly disabled: readonly DisabledProxy[];
@@ -139,10 +141,10 @@ export interface ProxyStatus {
   readonly listenProblem: string | null;
   /** What to do about those that the system refuses; null when nothing is known that would help. */
   readonly listenAdvice: string | null;
-  /** The process that holds the port, when it is not the proxy. */
-  readonly portOwner: string | null;
   /** What to do so that PM2 can start its process; null while it runs, and when nothing is known. Monitors of earlier versions do not have it. */
   readonly startAdvice?: string | null;
+  /** The process that holds the port, when it is not the proxy. */
+  readonly portOwner: string | null;
   /** True when the proxy listens on the port that its upstream has on loopback. */
   readonly sharesPort: boolean;
   /** The URLs to open from another machine. */

@@ -205,6 +205,38 @@ describe('what is broken says why and what to do next', () => {
     });
 });
 
+test('an app that PM2 cannot start says what is missing, and what to do', () => {
+  const detail = 'its interpreter /opt/node does not exist';
+  const startAdvice = 'npm start. The monitor starts it as soon as that is mended';
+  const rendered = render(
+    snapshotOf(proxyStatus({ state: 'down', cause: 'cannot_start', detail, startAdvice })),
+    300,
+  );
+  assert.ok(rendered.includes(`    → PM2 cannot start it (${detail}). ${startAdvice}\n`), rendered);
+  assert.match(rendered.split('\n')[0] ?? '', /6274 cannot_start/);
+});
+
+test('a monitor that PM2 cannot start says why', () => {
+  const away = { ...snapshotOf(proxyStatus({})), monitor: null };
+  const monitorStartProblem = 'its interpreter /opt/node does not exist';
+  const nextStepOf = (snapshot: Snapshot): string | undefined =>
+    render(snapshot, 300)
+      .split('\n')
+      .find((line) => line.endsWith('npm start'));
+  assert.equal(nextStepOf(away), '    → start it with: npm start');
+  assert.equal(
+    nextStepOf({ ...away, monitorStartProblem }),
+    `    → PM2 cannot start it (${monitorStartProblem}); start it with: npm start`,
+  );
+});
+
+test('a process that was killed by SIGKILL has written no reason into its log', () => {
+  const lineOf = (detail: string): string =>
+    render(snapshotOf(proxyStatus({ state: 'down', cause: 'crashed', detail })), 300);
+  assert.match(lineOf('killed by SIGKILL'), /\(killed by SIGKILL\).*want of memory \(see dmesg\)\n/);
+  assert.match(lineOf('exited with code 3'), /reason may be in its log: npm run logs/);
+});
+
 test('an address that is missing has a line with its holder, beside any other cause and while the port is up', () => {
   const listenProblem = '0.0.0.0:6274 is held by pid 9 (vite); the proxy serves [::]:6274';
   const lineOf = (change: Partial<ProxyStatus>): readonly string[] =>
