@@ -145,6 +145,20 @@ describe('what is announced', () => {
     }
   });
 
+  test('an app that PM2 cannot start has what is missing as the reason, and nothing as what was done', () => {
+    const detail = 'its interpreter /opt/node does not exist';
+    const startAdvice = 'npm start';
+    const alerts = startAlertScenario();
+    alerts.set({}, 6274, { detail, startAdvice });
+    alerts.fall(6274, 'cannot_start');
+    alerts.until(60_000);
+    const { reason, nextStep, actionTaken } = alerts.messages[0]?.notifications[0] ?? {};
+    assert.deepEqual(
+      [reason, nextStep, actionTaken],
+      [`PM2 cannot start it (${detail})`, startAdvice, 'Nothing, as it cannot be started'],
+    );
+  });
+
   describe('a problem of the monitor itself', () => {
     const DISK_FULL = { ...problemOf('disk_full', '/home/a: ENOSPC', 'make room there'), since: 0 };
     const CHECKS_FAIL = { ...problemOf('checks_fail', 'port 6274: a bug', 'report it'), since: 0 };
