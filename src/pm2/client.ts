@@ -42,6 +42,8 @@ export interface Pm2App {
   readonly status: Pm2Evidence;
   /** The status as PM2 writes it, such as "waiting restart". */
   readonly statusText: string;
+  /** Another text for each process that PM2 has begun to launch; missing in a list of no daemon. */
+  readonly generation?: string;
   /** The files that PM2 writes the app's output to; missing when PM2 does not name them. */
   readonly logs?: LogPaths;
   /** What PM2 starts its process with; missing when PM2 does not name it. */
@@ -54,8 +56,11 @@ export interface Pm2 {
   list(): Promise<Pm2View>;
   /** The actions reject with PM2's error, or without an answer within ACTION_TIMEOUT_MS. */
   start(app: AppDefinition): Promise<void>;
+  /** Not for an app that PM2 is launching, which is to be stopped first: PM2 would run it twice (docs/decisions.md: ADR-0015). */
   restart(name: string): Promise<void>;
+  /** Stops it for good, also while PM2 is launching it. */
   stop(name: string): Promise<void>;
+  /** Deletes it for good, also while PM2 is launching it. Rejects when PM2 has launched it again each time. */
   delete(name: string): Promise<void>;
   /** Makes the daemon reopen the log files of all apps by their names. */
   reloadLogs(): Promise<void>;
@@ -114,6 +119,8 @@ const COMMAND_LIST_TIMEOUT_MS = 10_000;
  * longer drain may time out.
  */
 const ACTION_TIMEOUT_MS = 30_000;
+/** PM2 waits longer before each restart, so that one is cancelled soon. */
+const MAX_STOP_ATTEMPTS = 10;
 
 /**
  * A client of PM2. Each call goes to the daemon that runs at that moment, which may be another one than before.
@@ -143,13 +150,41 @@ export const createPm2 = (pm2Home: string, listTimeoutMs = LIST_TIMEOUT_MS): Pm2
   };
   const runAction = (run: (api: Pm2Api, done: (error: unknown) => void) => void): Promise<void> =>
     rpc.call<void>(ACTION_TIMEOUT_MS, run);
+  const stopOnce = (name: string): Promise<void> => runAction((api, done) => api.stop(name, done));
+  const findApp = async (name: string): Promise<Pm2App | undefined> => {
+    const view = await list();
+    return view.ok ? view.apps.get(name) : undefined;
+  };
+  /**
+   * A stop makes PM2 plan a restart of an app that it was launching, and the next stop cancels that restart, unless it has begun
+   * meanwhile: then that process is stopped next. So the last stop is one that has found what the one before it has left.
+   */
+  const stop = async (name: string): Promise<void> => {
+    let generation: string | undefined;
+    for (let attempt = 1; attempt <= MAX_STOP_ATTEMPTS; attempt += 1) {
+      await stopOnce(name);
+      const app = await findApp(name);
+      if (app === undefined || (app.status === 'stopped' && app.generation === generation)) return;
+      generation = app.status === 'stopped' ? app.generation : undefined;
+    }
+    throw new Error(`PM2 has launched ${name} again each of ${MAX_STOP_ATTEMPTS} times`);
+  };
+  /** A process whose launch had begun before the last stop may come after the app was deleted, and bring it back. */
+  const deleteForGood = async (name: string): Promise<void> => {
+    for (let attempt = 1; attempt <= MAX_STOP_ATTEMPTS; attempt += 1) {
+      await stop(name);
+      await runAction((api, done) => api.delete(name, done));
+      if ((await findApp(name)) === undefined) return;
+    }
+    throw new Error(`PM2 has launched ${name} again each of ${MAX_STOP_ATTEMPTS} times`);
+  };
 
   return {
     list,
     start: (app) => runAction((api, done) => api.start({ ...app }, done)),
     restart: (name) => runAction((api, done) => api.restart(name, done)),
-    stop: (name) => runAction((api, done) => api.stop(name, done)),
-    delete: (name) => runAction((api, done) => api.delete(name, done)),
+    stop,
+    delete: deleteForGood,
     reloadLogs: () => runAction((api, done) => api.reloadLogs(done)),
     subscribe: (onEvent) => {
       bus?.disconnect();
@@ -189,13 +224,15 @@ const MAX_STATUS_LENGTH = 40;
 
 const describeApp = ({ pid, pm2_env = {} }: ListedApp, pm2Home: string): Pm2App => {
   const statusText = printable(pm2_env.status ?? 'unknown', MAX_STATUS_LENGTH);
-  const { pm_out_log_path: out, pm_err_log_path: err, env = {} } = pm2_env;
+  const { pm_out_log_path: out, pm_err_log_path: err, restart_time, pm_uptime, env = {} } = pm2_env;
   const logs = out !== undefined && err !== undefined ? { logs: { out, err } } : {};
   const launch = launchSettingsOf(pm2_env, pm2Home);
   return {
     pid: pid || null,
     statusText,
     status: evidenceOf(statusText, pid ?? 0),
+    // The first is counted when a restart begins, and the second is of the process that came of it.
+    generation: `${restart_time} ${pm_uptime}`,
     ...logs,
     ...(launch ? { launch } : {}),
     env,

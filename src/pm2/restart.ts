@@ -35,13 +35,20 @@ export const createRestarter =
     // A daemon that hangs would restart the app whenever it wakes up, in whatever state the port is by then.
     const view = await pm2.list();
     if (!view.ok) throw new UntriedError(view.problem);
-    if (isStoppedByOperator(view.apps.get(app.name))) throw new Error('it was stopped meanwhile');
+    const listed = view.apps.get(app.name);
+    if (isStoppedByOperator(listed)) throw new Error('it was stopped meanwhile');
     const processInfo = pid === null ? undefined : readProcess(pid);
-    const restarting = pm2.restart(app.name);
+    const restarting = restartListed(pm2, app.name, listed);
     if (remedy === 'force_restart' && pid !== null && processInfo)
       setTimeout(() => killSameProcess(pid, processInfo.startTicks), SIGKILL_AFTER_MS);
     await restarting.catch((error: Error) => acceptReplacement(pm2, app.name, pid, error));
   };
+
+/** Stops the app first while PM2 is launching it: a restart would make PM2 run it twice (docs/decisions.md: ADR-0015). */
+const restartListed = async (pm2: Pm2, name: string, listed: Pm2App | undefined): Promise<void> => {
+  if (listed?.status === 'launching') await pm2.stop(name);
+  await pm2.restart(name);
+};
 
 /** True when the operator has stopped the app since the check that asked for the remedy. */
 const isStoppedByOperator = (listed: Pm2App | undefined): boolean =>

@@ -49,6 +49,10 @@ export interface ListedApp {
   readonly pid?: number;
   readonly pm2_env?: ListedLaunch & {
     readonly status?: string;
+    /** How often PM2 has restarted it. */
+    readonly restart_time?: number;
+    /** When PM2 has launched its process, in wall-clock milliseconds. */
+    readonly pm_uptime?: number;
     readonly pm_out_log_path?: string;
     readonly pm_err_log_path?: string;
     readonly env?: Record<string, unknown>;

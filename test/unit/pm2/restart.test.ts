@@ -125,6 +125,15 @@ describe('an app that the operator stops between the check and the remedy stays 
       });
 });
 
+describe('an app that PM2 is launching is stopped before it is restarted', () => {
+  for (const remedy of ['restart', 'force_restart'] as const)
+    test(remedy, async () => {
+      const { calls, restart } = fakePm2([listed('launching', null)]);
+      await restart(remedy, APP, null);
+      assert.deepEqual(calls, ['stop', 'restart']);
+    });
+});
+
 describe('a restart that PM2 rejects', () => {
   const now: readonly [view: Pm2View, isReplaced: boolean][] = [
     [listed('online', 200), true],
