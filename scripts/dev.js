@@ -220,14 +220,23 @@ const followLogs = (lines) => {
 const restart = async (names) => {
   const startedAt = performance.now();
   const runPm2 = (action) => run([PM2, action, ECOSYSTEM, '--only', names.join(',')]);
-  let result = await runPm2('start');
-  if (result.code !== 0) {
-    // PM2 does not restart an app that has crashed and waits for its next start, until it was stopped.
-    await runPm2('stop');
-    result = await runPm2('start');
+  // PM2 does not restart an app that has crashed and waits for its next start, and runs one twice that it is launching:
+  // `start` takes both out first. It leaves those alone that run, with their old code.
+  if (!(await areOnline(names))) {
+    await startAll();
+    if (!hasComeUp) return;
   }
+  const result = await runPm2('start');
   if (result.code === 0) print(`restarted ${names.join(', ')} in ${millisecondsSince(startedAt)} ms`);
   else print(`cannot restart ${names.join(', ')}:\n${result.output}`);
+};
+
+/** True when PM2 has these apps as online, and is launching none of them. */
+const areOnline = async (names) => {
+  const { code, stdout } = await run([PM2, 'jlist']);
+  if (code !== 0) return false;
+  const online = JSON.parse(stdout).filter(({ pm2_env }) => pm2_env.status === 'online');
+  return names.every((name) => online.some((app) => app.name === name));
 };
 
 const onConfigChange = async (path) => {

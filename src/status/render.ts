@@ -74,19 +74,29 @@ export const renderStatus = (snapshot: Snapshot, columns: number, style: TextSty
  * and one for each of its problems.
  */
 export const renderBrief = (snapshot: Snapshot, columns: number, style: TextStyle, now: number): string => {
-  const lines = snapshot.proxies.flatMap((proxy) =>
-    renderBriefProxy(proxy, snapshot.monitor, columns, now).map((line, row) =>
-      styleLine(line, row, proxy, style),
-    ),
-  );
   const monitorLines = (
     snapshot.monitor === null ? renderMonitorProblem(snapshot) : renderProblems(snapshot.monitor)
   ).flatMap((line) => wrapLine(line, columns));
   const disabledLines = disabledOf(snapshot)
     .map(renderDisabled)
     .flatMap((line) => wrapLine(line, columns));
-  return `${[...lines, ...disabledLines, ...monitorLines].join('\n')}\n`;
+  const others = [...disabledLines, ...monitorLines].map((line) => `${line}\n`);
+  return `${renderBriefProxies(snapshot, columns, style, now)}${others.join('')}`;
 };
+
+/** The lines of the proxies alone; empty when there is none. */
+export const renderBriefProxies = (
+  { proxies, monitor }: Pick<Snapshot, 'proxies' | 'monitor'>,
+  columns: number,
+  style: TextStyle,
+  now: number,
+): string =>
+  proxies
+    .flatMap((proxy) =>
+      renderBriefProxy(proxy, monitor, columns, now).map((line, row) => styleLine(line, row, proxy, style)),
+    )
+    .map((line) => `${line}\n`)
+    .join('');
 
 const renderDisabled = ({ id, label }: DisabledProxy): string => `- ${id}  ${label}  disabled in the config`;
 

@@ -4,7 +4,8 @@ import type { Project } from '../../config/project/project.ts';
 import type { Settings } from '../../config/settings.ts';
 import { isUsageError } from '../../lib/usage-error.ts';
 import type { OfflineStatus } from '../../monitor/offline-status.ts';
-import { createPm2, type Pm2View } from '../../pm2/client.ts';
+import { createPm2, type Pm2App, type Pm2View } from '../../pm2/client.ts';
+import { NO_DAEMON } from '../../pm2/rpc.ts';
 import type { ProxyStatus, Snapshot } from '../../status/snapshot.ts';
 import { isDecided } from '../../status/summary.ts';
 import { askMonitor, askStatusAndEvidence, checkOffline, isAnswer, type NoAnswer } from '../ask-monitor.ts';
@@ -12,34 +13,68 @@ import { askMonitor, askStatusAndEvidence, checkOffline, isAnswer, type NoAnswer
 /** What runs after the start. */
 export interface Outcome {
   readonly view: Pm2View;
+  /** A proxy that is still starting is `starting` here, whatever was known of the process before. */
   readonly snapshot: Snapshot;
+  /** The apps of whose present process nothing is decided yet. */
+  readonly starting: readonly string[];
 }
 
-/** A probe without an answer takes twice the default `probeTimeoutMs`. After this time the status says what is known. */
-const MAX_WAIT_MS = 5_000;
+/** The time for a verdict on an app that runs and fails. After it, what is known of the app is said. */
+const VERDICT_WAIT_MS = 5_000;
+/** The time for an app that is still starting. A busy machine takes longer to start it, which is no failure. */
+export const START_WAIT_MS = 30_000;
 const ASK_INTERVAL_MS = 50;
 
-/** Asks PM2 and the monitor until there is a verdict on every proxy as it runs now, or until MAX_WAIT_MS have passed. */
-export const waitForVerdicts = async (config: Config, settings: Settings): Promise<Outcome> => {
+/**
+ * Asks PM2 and the monitor until there is a verdict on every proxy as it runs now: for up to VERDICT_WAIT_MS, and for up to
+ * START_WAIT_MS while an app is still starting.
+ * @param onLongWait called once when VERDICT_WAIT_MS have passed and an app is still starting, with what is known by then
+ */
+export const waitForVerdicts = async (
+  config: Config,
+  settings: Settings,
+  onLongWait: (outcome: Outcome) => void,
+): Promise<Outcome> => {
+  const { monitorApp } = settings.project;
+  const names = [...config.proxies.map(({ name }) => name), monitorApp];
   const pm2 = createPm2(settings.pm2Home);
+  let isLongWait = false;
   try {
     for (const startedAt = performance.now(); ; await sleep(ASK_INTERVAL_MS)) {
       const view = await pm2.list();
       const answer = await askVerdicts(settings);
-      if (isAnswer(answer) && isEveryProxyDecided(view, settings.project, answer))
-        return { view, snapshot: answer.snapshot };
-      if (performance.now() - startedAt < MAX_WAIT_MS) continue;
-      const { snapshot } = isAnswer(answer) ? answer : await checkOffline(config, settings, answer);
-      return { view, snapshot };
+      const makeOutcome = async (starting: readonly string[]): Promise<Outcome> => {
+        const { snapshot } = isAnswer(answer) ? answer : await checkOffline(config, settings, answer);
+        return { view, snapshot: withStarting(snapshot, starting), starting };
+      };
+      const progress = names.map((name) => ({ name, progress: progressOf(name, monitorApp, view, answer) }));
+      if (progress.every((app) => app.progress === 'decided')) return makeOutcome([]);
+      const waitedMs = performance.now() - startedAt;
+      if (waitedMs < VERDICT_WAIT_MS) continue;
+      const starting = progress.filter((app) => app.progress === 'starting').map(({ name }) => name);
+      if (starting.length === 0 || waitedMs >= START_WAIT_MS) return makeOutcome(starting);
+      if (!isLongWait) onLongWait(await makeOutcome(starting));
+      isLongWait = true;
     }
   } finally {
     pm2.close();
   }
 };
 
-/** True when PM2 runs every app, PM2's monitor answers, and no proxy crashes or has no address to listen on. */
+/** Replaces what is known of the processes before those that are still starting. */
+const withStarting = (snapshot: Snapshot, starting: readonly string[]): Snapshot => ({
+  ...snapshot,
+  proxies: snapshot.proxies.map((proxy) =>
+    starting.includes(proxy.name) ? { ...proxy, state: 'starting', cause: null } : proxy,
+  ),
+});
+
+/**
+ * True when PM2 runs every app, PM2's monitor answers, none is still starting, and no proxy crashes or has no address to
+ * listen on.
+ */
 export const hasComeUp = (
-  { view, snapshot }: Outcome,
+  { view, snapshot, starting }: Outcome,
   project: Project,
   apps: readonly { readonly name: string }[],
 ): boolean => {
@@ -47,6 +82,7 @@ export const hasComeUp = (
     view.ok && view.apps.get(name)?.status === 'online';
   return (
     apps.every(isRunning) &&
+    starting.length === 0 &&
     !isAnotherMonitor({ view, snapshot }, project) &&
     snapshot.monitor !== null &&
     !snapshot.proxies.some((proxy) => isCrashing(proxy) || proxy.cause === 'not_listening')
@@ -55,7 +91,7 @@ export const hasComeUp = (
 
 /** True when the monitor that answers is not PM2's, which waits until that one leaves. */
 export const isAnotherMonitor = (
-  { view, snapshot: { monitor } }: Outcome,
+  { view, snapshot: { monitor } }: Pick<Outcome, 'view' | 'snapshot'>,
   { monitorApp }: Project,
 ): boolean => monitor !== null && view.ok && monitor.pid !== view.apps.get(monitorApp)?.pid;
 
@@ -76,19 +112,39 @@ const askVerdicts = async (settings: Settings): Promise<OfflineStatus | NoAnswer
 };
 
 /**
- * True when PM2's monitor answers, and has checked the processes that PM2 has now and not those before them. A proxy that
- * is stopped for the monitor was checked by PM2's list from before the start.
+ * How far the start of an app is. `decided`: it is the monitor, and answers, or the monitor has checked the process that PM2 has
+ * now, and not those before it. `starting`: PM2 is launching it, or runs a process of which nothing is decided yet, or PM2's
+ * list could not be had. `final`: more time would show nothing else, as of an app that does not run, or crashes again and
+ * again, and where no monitor of PM2's comes to check it.
  */
-const isEveryProxyDecided = (
+export type Progress = 'decided' | 'starting' | 'final';
+
+export const progressOf = (
+  name: string,
+  monitorApp: string,
   view: Pm2View,
-  { monitorApp }: Project,
-  { snapshot, evidence }: OfflineStatus,
-): boolean => {
-  const pidOf = (name: string): number | null => (view.ok ? (view.apps.get(name)?.pid ?? null) : null);
-  const isProxyDecided = (proxy: ProxyStatus): boolean =>
-    evidence[proxy.name]?.pid === pidOf(proxy.name) &&
-    proxy.state !== 'stopped' &&
-    isDecided(proxy) &&
-    !isRecovering(proxy);
-  return snapshot.monitor?.pid === pidOf(monitorApp) && snapshot.proxies.every(isProxyDecided);
+  answer: OfflineStatus | NoAnswer,
+): Progress => {
+  if (!view.ok) return view.problem === NO_DAEMON ? 'final' : 'starting';
+  const monitor = monitorProgressOf(view.apps.get(monitorApp), answer);
+  if (name === monitorApp) return monitor;
+  const app = view.apps.get(name);
+  if (!isAnswer(answer) || monitor !== 'decided') return hasProcess(app) ? monitor : 'final';
+  const proxy = answer.snapshot.proxies.find((each) => each.name === name);
+  if (!proxy) return 'final';
+  if (answer.evidence[name]?.pid === (app?.pid ?? null) && isProxyDecided(proxy)) return 'decided';
+  return hasProcess(app) && (!isCrashing(proxy) || isRecovering(proxy)) ? 'starting' : 'final';
 };
+
+const monitorProgressOf = (app: Pm2App | undefined, answer: OfflineStatus | NoAnswer): Progress => {
+  if (!isAnswer(answer)) return hasProcess(app) ? 'starting' : 'final';
+  return answer.snapshot.monitor?.pid === app?.pid ? 'decided' : 'final';
+};
+
+/** True when PM2 has a process of the app. */
+const hasProcess = (app: Pm2App | undefined): boolean =>
+  app?.status === 'online' || app?.status === 'launching';
+
+/** A proxy that is stopped for the monitor was checked by PM2's list from before the start. */
+const isProxyDecided = (proxy: ProxyStatus): boolean =>
+  proxy.state !== 'stopped' && isDecided(proxy) && !isRecovering(proxy);

@@ -9,21 +9,28 @@ import type { AppDefinition } from '../../pm2/apps.ts';
 import { listOwnApps, type Pm2App, runPm2Command } from '../../pm2/client.ts';
 import { requireShortPm2Home, START } from '../../pm2/daemon.ts';
 import { definePm2Apps, REVISION } from '../../pm2/ecosystem.ts';
-import { renderBrief } from '../../status/render.ts';
+import { renderBrief, renderBriefProxies } from '../../status/render.ts';
 import { makeStateDir, requireFolder, type StateDir } from '../../system/state-dir.ts';
 import { commandLine } from '../command-line.ts';
 import { columnsOf, paint, warn, withOwnCommands } from '../terminal.ts';
 import { runExclusively } from './exclusive.ts';
 import { withPm2Failure } from './pm2-failure.ts';
-import { hasComeUp, isAnotherMonitor, type Outcome, waitForVerdicts } from './start-outcome.ts';
+import {
+  hasComeUp,
+  isAnotherMonitor,
+  type Outcome,
+  START_WAIT_MS,
+  waitForVerdicts,
+} from './start-outcome.ts';
 import { deleteApps } from './teardown.ts';
 
 /**
  * `steadyport start` brings PM2 in line with the config. Apps that are no longer in the config are deleted, apps that have
  * changed or do not run are started anew, and all others stay as they are (`pm2 start ecosystem.config.js` would restart
  * every app). It prints what works now, and what does not.
+ * A start on a busy machine is waited for; what is still starting after 30 s is said to be so.
  * @returns 0 when the monitor and every proxy run. An upstream that is down, or a port that another process holds, is no
- * failed start: either may be mended in any order. 1 when one of them did not come up, or could bind no address, or when another
+ * failed start: either may be mended in any order. 1 when one of them did not come up in time, or could bind no address, or when another
  * command does not let this one begin; 4 when PM2 itself failed.
  */
 export const run = (): Promise<number> => withPm2Failure(PM2_FAILED, start);
@@ -66,8 +73,13 @@ const bringInLine = async (config: Config, settings: Settings, stateDir: StateDi
       return PM2_FAILED;
     }
   }
-  const outcome = await waitForVerdicts(config, settings);
-  process.stdout.write(withOwnCommands(renderOutcome(outcome, settings), settings));
+  const print = (text: string): boolean => process.stdout.write(withOwnCommands(text, settings));
+  let printed: readonly string[] = [];
+  const outcome = await waitForVerdicts(config, settings, (first) => {
+    printed = names.filter((name) => !first.starting.includes(name));
+    print(renderFirst(first, settings));
+  });
+  print(renderOutcome(outcome, printed, settings));
   return hasComeUp(outcome, project, apps) ? 0 : 1;
 };
 
@@ -90,16 +102,33 @@ const selectCrashed = (
 /** Of its own, since PM2's exit code for every failure is 1. */
 const PM2_FAILED = 4;
 
-const renderOutcome = (outcome: Outcome, settings: Settings): string => {
-  const { snapshot } = outcome;
+/** What is known while some apps are still starting, and which these are. */
+const renderFirst = ({ snapshot, starting }: Outcome, settings: Settings): string => {
+  const proxies = snapshot.proxies.filter(({ name }) => !starting.includes(name));
+  const waiting = `Still starting, for which this waits up to ${START_WAIT_MS / 1_000} s: ${starting.join(', ')}`;
+  return `${renderBriefProxies({ ...snapshot, proxies }, columnsOf(settings), paint, Date.now())}${waiting}\n`;
+};
+
+/** @param printed the apps that {@link renderFirst} has shown */
+const renderOutcome = (outcome: Outcome, printed: readonly string[], settings: Settings): string => {
+  const { starting, snapshot } = outcome;
   const logsOfMonitor = commandLine(settings, 'logs', 'monitor');
-  const shown =
+  const monitorState = starting.includes(settings.project.monitorApp)
+    ? 'is still starting'
+    : 'did not come up';
+  const proxies = snapshot.proxies.filter(({ name }) => !printed.includes(name));
+  const monitorProblem =
     snapshot.monitor === null && snapshot.monitorProblem === null
-      ? { ...snapshot, monitorProblem: `it did not come up; see why: ${logsOfMonitor}` }
-      : snapshot;
+      ? `it ${monitorState}; see why: ${logsOfMonitor}`
+      : snapshot.monitorProblem;
+  const shown = { ...snapshot, proxies, monitorProblem };
   const brief = renderBrief(shown, columnsOf(settings), paint, Date.now());
   const waiting = isAnotherMonitor(outcome, settings.project)
     ? `! ${settings.project.monitorApp}  waits until another monitor leaves, pid ${snapshot.monitor?.pid}: ${logsOfMonitor}\n`
     : '';
-  return `${brief}${waiting}\nNext: ${commandLine(settings, 'status')}  or  ${commandLine(settings, 'logs')}\n`;
+  const undecided =
+    starting.length > 0
+      ? `! Not decided after ${START_WAIT_MS / 1_000} s: ${starting.join(', ')}; the status shows how it goes on\n`
+      : '';
+  return `${brief}${waiting}${undecided}\nNext: ${commandLine(settings, 'status')}  or  ${commandLine(settings, 'logs')}\n`;
 };
