@@ -154,7 +154,12 @@ export const startMonitor = ({
     proxyMonitors.push(new ProxyMonitor(proxy, deps));
   }
   const monitorsByName = new Map(proxyMonitors.map((proxyMonitor) => [proxyMonitor.name, proxyMonitor]));
-  pm2.subscribe((event) => monitorsByName.get(event.app)?.onPm2Event(event));
+  pm2.subscribe(
+    (event) => monitorsByName.get(event.app)?.onPm2Event(event),
+    () => {
+      for (const proxyMonitor of proxyMonitors) proxyMonitor.onPm2Connected();
+    },
+  );
   saver.save();
   const listProblems = createProblemList();
   const problems = () =>

@@ -166,6 +166,9 @@ export class ProxyMonitor {
 
   readonly onPm2Event = (event: Pm2Event): void => this.#onEvent({ kind: 'pm2', event });
 
+  /** An event that was missed, such as the start of an app that the list did not have yet, leaves that list out of date. */
+  readonly onPm2Connected = (): void => this.onPm2Event({ app: this.name, event: 'connect', ending: null });
+
   readonly stop = (): void => {
     this.#isStopped = true;
     this.#schedule.stop();

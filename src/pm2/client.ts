@@ -64,8 +64,11 @@ export interface Pm2 {
   delete(name: string): Promise<void>;
   /** Makes the daemon reopen the log files of all apps by their names. */
   reloadLogs(): Promise<void>;
-  /** Delivers PM2's own events, from the next `list` on and while a daemon answers. A second call replaces the callback. */
-  subscribe(onEvent: (event: Pm2Event) => void): void;
+  /**
+   * Delivers PM2's own events, from the next `list` on and while a daemon answers. A second call replaces the callbacks.
+   * @param onConnect called each time when events come from then on: what happened before was not heard. Default: nobody is told
+   */
+  subscribe(onEvent: (event: Pm2Event) => void, onConnect?: () => void): void;
   close(): void;
 }
 
@@ -186,9 +189,9 @@ export const createPm2 = (pm2Home: string, listTimeoutMs = LIST_TIMEOUT_MS): Pm2
     stop,
     delete: deleteForGood,
     reloadLogs: () => runAction((api, done) => api.reloadLogs(done)),
-    subscribe: (onEvent) => {
+    subscribe: (onEvent, onConnect) => {
       bus?.disconnect();
-      bus = createPm2EventBus(join(pm2Home, 'pub.sock'), onEvent);
+      bus = createPm2EventBus(join(pm2Home, 'pub.sock'), onEvent, onConnect);
     },
     close: () => {
       bus?.disconnect();

@@ -33,8 +33,13 @@ const PAUSE_MS = 60_000;
  * Reads PM2's bus directly, without PM2's `launchBus` (docs/decisions.md: ADR-0022). It starts no daemon, connects only in
  * `connectTo`, and keeps no process alive.
  * @param path `pub.sock` of PM2_HOME
+ * @param onConnect called when it has connected: what happened until then was not heard. Default: nobody is told
  */
-export const createPm2EventBus = (path: string, onEvent: (event: Pm2Event) => void): Pm2EventBus => {
+export const createPm2EventBus = (
+  path: string,
+  onEvent: (event: Pm2Event) => void,
+  onConnect = (): void => {},
+): Pm2EventBus => {
   let socket: Socket | undefined;
   let connectedPid: number | null = null;
   let resumeAt = Number.NEGATIVE_INFINITY;
@@ -55,6 +60,9 @@ export const createPm2EventBus = (path: string, onEvent: (event: Pm2Event) => vo
       if (event && socket === newSocket) onEvent(event);
     });
     const isOverRate = createRateMeter(MAX_BYTES_PER_SECOND);
+    newSocket.on('connect', () => {
+      if (socket === newSocket) onConnect();
+    });
     newSocket.on('data', (chunk) => {
       decode(chunk);
       if (!isOverRate(chunk.length)) return;

@@ -17,8 +17,9 @@ import { createHealth } from '../../../src/health/state.ts';
 import type { Log } from '../../../src/logging/logger.ts';
 import { saveHealth } from '../../../src/monitor/health-store.ts';
 import { type Monitor, type MonitorDeps, startMonitor } from '../../../src/monitor/monitor.ts';
-import type { Pm2 } from '../../../src/pm2/client.ts';
+import type { Pm2, Pm2App } from '../../../src/pm2/client.ts';
 import type { MonitorProblem } from '../../../src/status/monitor-problem.ts';
+import { PM2_NOT_LISTED } from '../../../src/status/snapshot.ts';
 import type { FileSupply } from '../../../src/system/file-reserve.ts';
 import { makeStateDir, type StateDir } from '../../../src/system/state-dir.ts';
 import { startChild } from '../../support/child-process.ts';
@@ -37,8 +38,13 @@ const NO_PM2: Pm2 = {
   close: () => {},
 };
 
-const start = (stateDir: StateDir, log: Log = () => {}, deps: Partial<MonitorDeps> = {}): Monitor => {
-  const parsed = parseConfig({ proxies: [{ listen: '6274', upstream: 'localhost:6274' }] });
+const start = (
+  stateDir: StateDir,
+  log: Log = () => {},
+  deps: Partial<MonitorDeps> = {},
+  monitor: object = {},
+): Monitor => {
+  const parsed = parseConfig({ proxies: [{ listen: '6274', upstream: 'localhost:6274' }], monitor });
   assert.ok(parsed.ok);
   return startMonitor({
     config: parsed.config,
@@ -160,6 +166,30 @@ test('a monitor that starts removes the drafts of processes that are no more, an
       `folder.${dead.pid}`,
     ].sort(),
   );
+});
+
+test("a start that PM2's bus did not tell, since it was not connected yet, is found as soon as it is", async (t) => {
+  const stateDir = makeStateDir(join(tempFolder(), 'home'), '6274');
+  const health = { ...createHealth(Date.now()), state: 'stopped' as const };
+  saveHealth(stateDir, new Map([['6274', { health, daemonPid: 1 }]]));
+  const online = { pid: process.pid, status: 'online', statusText: 'online', env: {} } as const;
+  let apps: ReadonlyMap<string, Pm2App> = new Map();
+  let onConnect = (): void => {};
+  const pm2: Pm2 = {
+    ...NO_PM2,
+    list: async () => ({ ok: true, daemonPid: 1, apps }),
+    subscribe: (_, connected = () => {}) => {
+      onConnect = connected;
+    },
+  };
+  // No other check comes while the test waits.
+  const monitor = start(stateDir, undefined, { pm2 }, { intervalMs: 3_600_000 });
+  t.after(() => monitor.stop());
+  const pm2Status = (): string | undefined => monitor.status().proxies[0]?.pm2;
+  await until(() => pm2Status() === PM2_NOT_LISTED, 'the first check');
+  apps = new Map([['tcp-proxy-6274', online]]);
+  onConnect();
+  await until(() => pm2Status() === 'online', 'a check by a new list');
 });
 
 test('a check that had too few files to look is no look, and the files are enough only when there was one', async (t) => {

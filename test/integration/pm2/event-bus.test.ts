@@ -25,7 +25,11 @@ const rig = async (t: TestContext) => {
     await once(daemon.close(), 'close');
   };
   const events: Pm2Event[] = [];
-  const bus = createPm2EventBus(path, (received) => events.push(received));
+  let connects = 0;
+  const onConnect = (): void => {
+    connects += 1;
+  };
+  const bus = createPm2EventBus(path, (received) => events.push(received), onConnect);
   t.after(async () => {
     bus.disconnect();
     if (daemon?.listening) await close();
@@ -35,12 +39,27 @@ const rig = async (t: TestContext) => {
   };
   const hasListeners = (count: number): Promise<boolean> =>
     until(() => listeners.length === count, `${count} connections`);
-  return { bus, events, send, open, close, listeners, hasListeners };
+  return { bus, events, send, open, close, listeners, hasListeners, connects: () => connects };
 };
 
 const event = (name: string, eventName: string, code?: number): Buffer =>
   frame('process:event', { event: eventName, process: { name, exit_code: code } });
 const line = (text: string): Buffer => frame('log:PM2', { data: `${text}\n` });
+
+test('each connection is told, since what happened before it was not heard', async (t) => {
+  const { bus, connects, open, close, hasListeners } = await rig(t);
+  const hasConnected = (count: number): Promise<boolean> =>
+    until(() => {
+      bus.connectTo(1);
+      return connects() === count;
+    }, `${count} connections`);
+  await open();
+  await hasConnected(1);
+  await hasListeners(1);
+  await close();
+  await open();
+  await hasConnected(2);
+});
 
 test('events say what happened to an app, and how its process ended', async (t) => {
   const { bus, events, send, open, hasListeners } = await rig(t);
