@@ -18,8 +18,12 @@ export interface ProxyProtocol extends OrphanProtocol {
   report: { ask: null; reply: ProxyReport };
   /** A heartbeat without a report: only that an answer comes matters. */
   pulse: { ask: null; reply: null };
-  /** Asks the proxy to shut down, because a successor needs its port. */
-  leave: { ask: null; reply: null };
+  /**
+   * Asks the proxy to shut down, because a successor needs its port. It replies false, and stays, while a PM2 daemon supervises
+   * it: that daemon would start it anew, and the two would take the port from each other without an end. Proxies of earlier
+   * versions always shut down, and reply null.
+   */
+  leave: { ask: null; reply: boolean | null };
   /** Asks the proxy to close its listening sockets and to open them anew. */
   listen_again: { ask: null; reply: null };
   /**
@@ -39,8 +43,23 @@ export interface MonitorProtocol extends OrphanProtocol {
   evidence: { ask: null; reply: EvidenceByProxy };
 }
 
-/** The ask that the monitor and the proxies both answer. */
+/** The PM2 daemon that supervises a process. */
+export interface Supervisor {
+  readonly pid: number;
+  /** Its PM2_HOME. */
+  readonly home: string;
+}
+
+export interface Identity {
+  readonly pid: number;
+  /** Null for a process that was started by hand, or has outlived its daemon. */
+  readonly supervisor: Supervisor | null;
+}
+
+/** The asks that the monitor and the proxies both answer. */
 export interface OrphanProtocol {
+  /** Asks who answers. Processes of earlier versions do not know this ask. */
+  identify: { ask: null; reply: Identity };
   /**
    * Asks the process to exit if PM2 started it for this config and PM2's daemon has gone since. The reply is true when
    * that is so.

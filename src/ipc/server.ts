@@ -7,7 +7,8 @@ import { createDebug } from '../system/debug.ts';
 import { isServed, listenOnUnixSocket } from '../system/unix-socket.ts';
 import { connectControl } from './client.ts';
 import { frame, onLine } from './framing.ts';
-import { type Handlers, type Protocol, UNKNOWN_ASK } from './protocol.ts';
+import { type Holder, identify } from './identity.ts';
+import { type Handlers, type OrphanProtocol, type Protocol, UNKNOWN_ASK } from './protocol.ts';
 
 export interface ControlServer {
   /** Sends the event to every client that is connected, and to each client that connects later. */
@@ -35,22 +36,30 @@ export const serveControl = async <P extends Protocol<P>>(
   handlers: Handlers<P>,
 ): Promise<ControlServer> => (await openControlSocket(path)).serve(handlers);
 
-/** Works like {@link serveControl}, but waits while another process answers on `path`; `onTaken` is then called once. */
+/** Works like {@link serveControl}, but waits as {@link claimControlSocket} does. */
 export const serveControlWhenFree = async <P extends Protocol<P>>(
   path: string,
   handlers: Handlers<P>,
-  onTaken: () => void,
+  onTaken: (holder: Holder) => void,
 ): Promise<ControlServer> => (await claimControlSocket(path, onTaken)).serve(handlers);
 
-/** Opens the socket as soon as no other process answers on `path`. `onTaken` is called once, when one does. */
-export const claimControlSocket = async (path: string, onTaken: () => void): Promise<ControlSocket> => {
-  for (let attempts = 0; ; attempts += 1) {
+/** Opens the socket as soon as no other process answers on `path`. `onTaken` is called with each process that does. */
+export const claimControlSocket = async (
+  path: string,
+  onTaken: (holder: Holder) => void,
+): Promise<ControlSocket> => {
+  let known: Holder | undefined;
+  const onHolder = (holder: Holder): void => {
+    if (known === undefined || holder.pid !== known.pid) onTaken(holder);
+    known = holder;
+  };
+  let isNew = true;
+  for (;;) {
     try {
       return await openControlSocket(path);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-      if (attempts === 0) onTaken();
-      await waitUntilFree(path);
+      isNew = await waitUntilFree(path, isNew ? onHolder : undefined);
     }
   }
 };
@@ -198,13 +207,22 @@ const answer = (path: string, handlers: object, line: string): string => {
 /**
  * Waits until the owner of the socket has gone. An owner that cannot be asked, or whose file is gone, is tried again
  * after {@link TAKEN_RETRY_MS}.
+ * @param onHolder called with the owner. Default: it is not asked who it is
+ * @returns true when the owner has gone, false when it is still there
  */
-const waitUntilFree = async (path: string): Promise<void> => {
+const waitUntilFree = async (path: string, onHolder?: (holder: Holder) => void): Promise<boolean> => {
+  let isWaiting = true;
   const timeout = sleep(TAKEN_RETRY_MS);
-  const owner = await connectControl(path, TAKEN_RETRY_MS).catch(() => undefined);
-  const released = owner?.closed.then(() => sleep(FREED_PAUSE_MS));
-  await Promise.race([released ?? timeout, timeout]);
+  const owner = await connectControl<OrphanProtocol>(path, TAKEN_RETRY_MS).catch(() => undefined);
+  if (onHolder)
+    void identify(path, owner).then((holder) => {
+      if (isWaiting) onHolder(holder);
+    });
+  const released = owner?.closed.then(() => sleep(FREED_PAUSE_MS, true));
+  const isReleased = await Promise.race([released ?? timeout, timeout]);
+  isWaiting = false;
   owner?.close();
+  return isReleased === true;
 };
 
 const TAKEN_RETRY_MS = 2_000;

@@ -7,6 +7,7 @@ import { VERSION } from '../config/project-root.ts';
 import type { Settings } from '../config/settings.ts';
 import { type HttpStatus, serveWithRetry } from '../http/listen-with-retry.ts';
 import type { Sources } from '../http/pages.ts';
+import { identityOf } from '../ipc/identity.ts';
 import { createOrphanHandler } from '../ipc/orphan.ts';
 import type { MonitorProtocol } from '../ipc/protocol.ts';
 import type { ControlSocket } from '../ipc/server.ts';
@@ -97,6 +98,7 @@ export const createMonitorApp = (deps: MonitorAppDeps): MonitorApp => {
       controlSocket.serve<MonitorProtocol>({
         status,
         evidence: monitor.evidence,
+        identify: () => identityOf(settings),
         leave_orphan: createOrphanHandler(settings, requestStop),
       });
       const hasChannels = notifier.status().channels.length > 0;

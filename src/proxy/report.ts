@@ -83,6 +83,8 @@ const reportSchema = fields({
   connections: fields({ ...engineCountsSchema.entries, ...connectionStatsSchema.entries }),
   /** The last client that the allow list refused; null while there is none. Proxies of earlier versions do not report it. */
   lastNotAllowed: v.optional(orNull(refusedClientSchema)),
+  /** The PM2 daemon that supervises the proxy; null when there is none. Proxies of earlier versions do not report it. */
+  supervisor: v.optional(orNull(fields({ pid: processId, home: text }))),
   /** User and system time of this process since its start, all threads, in milliseconds. */
   cpuMs: count,
 });

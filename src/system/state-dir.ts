@@ -19,7 +19,15 @@ export interface StateDir {
   /** @param app the `name` of the ProxyConfig (config/config.ts) */
   accessLogFile(app: string): string;
   /** @param id the `id` of the ProxyConfig (config/config.ts) */
-  portFiles(id: string): { readonly socket: string; readonly pidFile: string; readonly failuresFile: string };
+  portFiles(id: string): PortFiles;
+}
+
+interface PortFiles {
+  readonly socket: string;
+  readonly pidFile: string;
+  readonly failuresFile: string;
+  /** The lock (lock.ts) of the process that is about to take the port. */
+  readonly lock: string;
 }
 
 /**
@@ -47,6 +55,7 @@ export const locateStateDir = (path: string): StateDir => {
         socket: requireShortPath(join(folder, 'control.sock')),
         pidFile: join(folder, 'pid'),
         failuresFile: join(folder, 'failures'),
+        lock: join(folder, 'lock'),
       };
     },
   };
@@ -142,8 +151,12 @@ export const listPortIds = (path: string): readonly string[] => listFiles(portsF
 export const removeStateDir = async (path: string): Promise<readonly string[]> => {
   const stateDir = locateStateDir(path);
   for (const { socket } of listPortIds(path).map(stateDir.portFiles))
-    if (!(await isServed(socket)))
-      removeMatching(dirname(socket), /^(control\.sock|(pid|failures)(\.\d+)?)$/);
+    if (!(await isServed(socket))) {
+      const folder = dirname(socket);
+      for (const name of listFiles(folder))
+        if (/^lock(\.\d+)?$/.test(name)) removeMatching(join(folder, name), /^\d+$/);
+      removeMatching(folder, /^(control\.sock|(pid|failures)(\.\d+)?)$/);
+    }
   removeMatching(stateDir.portsFolder);
   if (!(await isServed(stateDir.monitorSocket)))
     removeMatching(

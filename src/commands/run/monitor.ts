@@ -1,6 +1,7 @@
 import { MONITOR_TITLE } from '../../config/app-names.ts';
 import type { Config } from '../../config/config.ts';
 import { requireConfig } from '../../config/load.ts';
+import { cureOfCopies, describeHolder, type Holder, supervisorOf } from '../../ipc/identity.ts';
 import { claimControlSocket } from '../../ipc/server.ts';
 import { createLog, recentLines } from '../../logging/logger.ts';
 import { createMonitorApp } from '../../monitor/app.ts';
@@ -21,9 +22,17 @@ export const run = async (): Promise<undefined> => {
   const log = createLog(settings.logFormat, write);
   // `steadyport stop` asks every monitor that answers to leave, and one that waits for the socket does not answer.
   const keepRunning = exitWithPm2();
-  const controlSocket = await claimControlSocket(stateDir.monitorSocket, () =>
-    log('another_monitor', `Another monitor answers on ${stateDir.monitorSocket}; waiting for it to leave`),
-  );
+  const onTaken = (holder: Holder): void => {
+    // PM2 need not wait: this monitor is as ready as it can be.
+    process.send?.('ready');
+    const own = supervisorOf(settings);
+    const text = `Another monitor answers on ${stateDir.monitorSocket}: ${describeHolder(holder, own)}`;
+    log(
+      'another_monitor',
+      `${text}; waiting for it to leave; ${cureOfCopies(settings.project.monitorApp, holder, own)}`,
+    );
+  };
+  const controlSocket = await claimControlSocket(stateDir.monitorSocket, onTaken);
   keepRunning();
   const app = createMonitorApp({
     config,

@@ -1,13 +1,12 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { ParsedArgs } from 'minimist';
 import { proxyTitle } from '../../config/app-names.ts';
 import type { ForwardingConfig } from '../../config/config.ts';
 import { requireConfig } from '../../config/load.ts';
 import type { Settings } from '../../config/settings.ts';
 import { PM2_DRAIN_MS } from '../../health/stop-deadline.ts';
-import { connectControl } from '../../ipc/client.ts';
+import { cureOfCopies, describeHolder, identityOf, supervisorOf } from '../../ipc/identity.ts';
 import { createOrphanHandler } from '../../ipc/orphan.ts';
 import type { ProxyProtocol } from '../../ipc/protocol.ts';
 import { type ControlServer, serveControlWhenFree } from '../../ipc/server.ts';
@@ -20,37 +19,44 @@ import { chooseEngine } from '../../proxy/select-engine.ts';
 import { readInteger, removeFile, writeAtomic } from '../../system/files.ts';
 import { exitWithFailure, exitWithPm2, shutDownOnSignal } from '../../system/shutdown.ts';
 import { makeStateDir } from '../../system/state-dir.ts';
+import { awaitTurn, type StandbyCallbacks } from './turn.ts';
 
-/** `steadyport run tcp-proxy-<port>` runs one proxy of the config, with its control socket and pid file. */
+/**
+ * `steadyport run tcp-proxy-<port>` runs one proxy of the config, with its control socket and pid file.
+ * @throws UsageError when the config has no such proxy
+ */
 export const run = async (args: ParsedArgs): Promise<undefined> => {
   const { config, settings } = requireConfig();
-  const proxyConfig: ForwardingConfig | undefined = config.proxies.find(({ name }) => name === args._[0]);
+  const [name = ''] = args._;
+  const proxyConfig: ForwardingConfig | undefined = config.proxies.find((proxy) => proxy.name === name);
   if (!proxyConfig) {
-    const isDisabled = config.disabled.some(({ name }) => name === args._[0]);
+    const isDisabled = config.disabled.some((proxy) => proxy.name === name);
     const problem = isDisabled ? 'disables the' : 'has no';
     // PM2 may have it in its saved list, and starts it at boot.
     throw new UsageError(
-      `${settings.configPath} ${problem} proxy "${args._[0]}"; take it out of PM2 with: npm start`,
+      `${settings.configPath} ${problem} proxy "${name}"; take it out of PM2 with: npm start`,
     );
   }
   process.title = proxyTitle(proxyConfig.id);
   const stateDir = makeStateDir(settings.project.stateDir, proxyConfig.id);
-  const { socket, pidFile } = stateDir.portFiles(proxyConfig.id);
-  // Read before the predecessor is asked to leave, since it removes the file when it ends.
-  const predecessorPid = readInteger(pidFile);
+  const files = stateDir.portFiles(proxyConfig.id);
+  const { socket, pidFile } = files;
   const log = createLog(settings.logFormat);
+  const turn = await awaitTurn(files, createStandby(proxyConfig, settings, log));
+  const { predecessor } = turn;
   // PM2 loses lines when its logs are rotated, so the connections have a log of their own. By hand, all goes to stdout.
   const accessLog = settings.isUnderPm2
     ? openAccessLog(stateDir.accessLogFile(proxyConfig.name), proxyConfig.id, log)
     : undefined;
-  const predecessor = await replacePredecessor(socket);
   const starting = startProxy(proxyConfig, chooseEngine(proxyConfig.engine), log, exitWithFailure, {
     accessLog: accessLog && createLog(settings.logFormat, accessLog.write),
   });
   let startedProxy: RunningProxy | undefined;
   let controlServer: ControlServer | undefined;
   let pidFileTimer: NodeJS.Timeout | undefined;
+  let isLeaving = false;
   const shutDown = shutDownOnSignal(async () => {
+    isLeaving = true;
     // Without an await where possible: a process that asks this one to leave must find the port free at the answer.
     const proxy = startedProxy ?? (await starting);
     clearInterval(pidFileTimer);
@@ -64,7 +70,7 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
   const proxy = await starting;
   startedProxy = proxy;
   if (predecessor) {
-    logReplacement(log, proxyConfig.id, predecessorPid, predecessor.askedAt);
+    logReplacement(log, proxyConfig.id, predecessor.pid, predecessor.askedAt);
     await predecessor.exited;
   }
   // `steadyport stop` asks every process that answers. A process that still waits for its control socket does not answer,
@@ -72,9 +78,14 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
   const keepRunning = exitWithPm2(() => !proxy.report().bindings.some(({ state }) => state === 'bound'));
   controlServer = await serveControlWhenFree<ProxyProtocol>(
     socket,
-    createHandlers(proxy, settings, shutDown),
-    () => log('another_proxy', `Another process answers on ${socket}; waiting for it to leave`),
+    createHandlers(proxy, settings, shutDown, () => isLeaving || supervisorOf(settings) === null),
+    (holder) =>
+      log(
+        'another_proxy',
+        `Another process answers on ${socket}: ${describeHolder(holder, supervisorOf(settings))}; waiting for it to leave`,
+      ),
   );
+  turn.done();
   keepRunning();
   pidFileTimer = keepPidFile(pidFile, createPidFileLogger(log, proxyConfig.id, pidFile));
   process.send?.('ready');
@@ -84,18 +95,47 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
 const drainTimeMs = ({ drainMs }: ForwardingConfig, { isUnderPm2 }: Settings): number =>
   isUnderPm2 ? Math.min(drainMs, PM2_DRAIN_MS) : drainMs;
 
+/**
+ * What a copy does that waits beside the process with the port. It reports to PM2 that it is ready, so that PM2 does not wait,
+ * and it ends with PM2: nobody supervises it any more then, and it serves nobody.
+ */
+const createStandby = ({ id, name }: ForwardingConfig, settings: Settings, log: Log): StandbyCallbacks => {
+  let keepRunning = (): void => {};
+  return {
+    onStandby: (holder) => {
+      const own = supervisorOf(settings);
+      keepRunning = exitWithPm2();
+      process.send?.('ready');
+      const text = `${id}: stands by, since ${describeHolder(holder, own)} has the port; it takes over when that one ends`;
+      log('standby', `${text}; ${cureOfCopies(name, holder, own)}`, { proxy: name, holder: holder.pid });
+    },
+    onStandbyEnd: ({ pid }) => {
+      keepRunning();
+      log('standby_ended', `${id}: pid ${pid ?? 'unknown'}, which had the port, leaves`, { proxy: name });
+    },
+  };
+};
+
 const openAccessLog = (path: string, id: string, log: Log): FileSink => {
   log('access_log_opened', `${id}: connections are logged in ${path}`, { path });
   return openFileSink(path, (event, message) => log(`access_log_${event}`, `${id}: ${message}`, { path }));
 };
 
 /** The control protocol of a running proxy. */
-const createHandlers = (proxy: RunningProxy, settings: Settings, shutDown: () => void) => ({
-  report: proxy.report,
+const createHandlers = (
+  proxy: RunningProxy,
+  settings: Settings,
+  shutDown: () => void,
+  mayLeave: () => boolean,
+) => ({
+  report: () => ({ ...proxy.report(), supervisor: supervisorOf(settings) }),
+  identify: () => identityOf(settings),
   pulse: () => null,
+  // One that was started by hand leaves, too: PM2 would bring back its successor, and nobody brings back such a one.
   leave: () => {
-    shutDown();
-    return null;
+    const leaves = mayLeave();
+    if (leaves) shutDown();
+    return leaves;
   },
   listen_again: () => {
     proxy.relisten();
@@ -132,34 +172,7 @@ const keepPidFile = (path: string, availability: EdgeLogger): NodeJS.Timeout => 
   }, PID_FILE_CHECK_MS).unref();
 };
 
-interface Predecessor {
-  /** The instant at which it was asked to exit, in milliseconds of performance.now(). */
-  readonly askedAt: number;
-  /** Resolves when it has ended, or after PM2_DRAIN_MS and ANSWER_TIMEOUT_MS. */
-  readonly exited: Promise<unknown>;
-}
-
-const ANSWER_TIMEOUT_MS = 1_000;
-
-/**
- * Asks a process that outlived its PM2 daemon to leave, so that the process that PM2 knows can serve the port. When it
- * answers, it has closed its listening sockets; it may then finish its connections until `exited`.
- * @returns undefined when nobody answers on the socket
- */
-const replacePredecessor = async (socketPath: string): Promise<Predecessor | undefined> => {
-  try {
-    const predecessor = await connectControl<ProxyProtocol>(socketPath, ANSWER_TIMEOUT_MS);
-    const askedAt = performance.now();
-    await predecessor.ask('leave', null, ANSWER_TIMEOUT_MS);
-    const exited = Promise.race([predecessor.closed, sleep(PM2_DRAIN_MS + ANSWER_TIMEOUT_MS)]);
-    return { askedAt, exited: exited.finally(() => predecessor.close()) };
-  } catch {
-    // There is no predecessor, or it does not answer; if it holds the port, binding the port reports it.
-    return undefined;
-  }
-};
-
-const logReplacement = (log: Log, id: string, pid: number | undefined, askedAt: number): void => {
+const logReplacement = (log: Log, id: string, pid: number | null, askedAt: number): void => {
   const awayMs = Math.round(performance.now() - askedAt);
   log(
     'predecessor_replaced',

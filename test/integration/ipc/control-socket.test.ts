@@ -5,7 +5,10 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { type ControlClient, connectControl } from '../../../src/ipc/client.ts';
-import { type ControlServer, serveControl } from '../../../src/ipc/server.ts';
+import type { OrphanProtocol } from '../../../src/ipc/protocol.ts';
+import { type ControlServer, claimControlSocket, serveControl } from '../../../src/ipc/server.ts';
+import { HAS_PROCFS } from '../../../src/system/proc/procfs.ts';
+import { needs } from '../../support/requirements.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 import { until } from '../../support/until.ts';
 
@@ -209,4 +212,33 @@ describe('a socket whose file is removed', () => {
     assert.equal(statSync(path).ino, ino);
     assert.equal(await (await open(t, path)).ask('echo', 'a', LONG_MS), 'aa');
   });
+});
+
+test('who waits for a socket is told once who has it, and gets it when that one ends', async (t) => {
+  const path = newPath();
+  const identity = { pid: 7, supervisor: { pid: 5, home: '/pm2' } };
+  const handlers = { identify: () => identity, leave_orphan: () => false };
+  const owner = await serveControl<OrphanProtocol>(path, handlers);
+  t.after(() => owner.close());
+  const holders: unknown[] = [];
+  const claiming = claimControlSocket(path, (holder) => holders.push(holder));
+  t.after(async () => (await claiming).close());
+  await until(() => holders.length > 0);
+  await owner.close();
+  await claiming;
+  assert.deepEqual(holders, [identity]);
+});
+
+test('who waits for a socket whose owner does not say who it is knows its pid all the same', {
+  skip: needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)'),
+}, async (t) => {
+  const path = newPath();
+  const owner = await serve(t, path);
+  const holders: unknown[] = [];
+  const claiming = claimControlSocket(path, (holder) => holders.push(holder));
+  t.after(async () => (await claiming).close());
+  await until(() => holders.length > 0);
+  await owner.close();
+  await claiming;
+  assert.deepEqual(holders, [{ pid: process.pid, supervisor: null }]);
 });

@@ -58,7 +58,12 @@ const rig = async (t: TestContext, proxy: FakeProxy, { intervalMs = 50 } = {}) =
     host: 'devbox',
     monitor: parsed.config.monitor,
     app: { name: config.name } as AppDefinition,
-    files: { socket: proxy.socket, pidFile: `${proxy.socket}.pid`, failuresFile: `${proxy.socket}.failures` },
+    files: {
+      socket: proxy.socket,
+      pidFile: `${proxy.socket}.pid`,
+      failuresFile: `${proxy.socket}.failures`,
+      lock: `${proxy.socket}.lock`,
+    },
     record: { health: createHealth(Date.now()), daemonPid: null },
     restart: async (remedy, _, pid, daemonPid) => {
       remedies.push([remedy, pid, daemonPid]);

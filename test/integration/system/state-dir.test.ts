@@ -28,6 +28,7 @@ test('everything of a port is in a folder of its own', () => {
     socket: '/x/ports/6274/control.sock',
     pidFile: '/x/ports/6274/pid',
     failuresFile: '/x/ports/6274/failures',
+    lock: '/x/ports/6274/lock',
   });
   assert.deepEqual(
     [stateDir.monitorSocket, stateDir.monitorStateFile],

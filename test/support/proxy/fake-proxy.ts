@@ -59,6 +59,7 @@ export const fakeProxy = async (t: TestContext, change: Partial<ProxyReport> = {
       asked.push('report');
       return report;
     },
+    identify: () => ({ pid: process.pid, supervisor: null }),
     pulse: recorded('pulse'),
     leave: recorded('leave'),
     leave_orphan: () => false,
