@@ -7,9 +7,9 @@ import { VERSION } from '../config/project-root.ts';
 import type { Settings } from '../config/settings.ts';
 import { type HttpStatus, serveWithRetry } from '../http/listen-with-retry.ts';
 import type { Sources } from '../http/pages.ts';
-import { identityOf } from '../ipc/identity.ts';
+import { identityOf, supervisorOf } from '../ipc/identity.ts';
 import { createOrphanHandler } from '../ipc/orphan.ts';
-import type { MonitorProtocol } from '../ipc/protocol.ts';
+import type { MonitorProtocol, Supervisor } from '../ipc/protocol.ts';
 import type { ControlSocket } from '../ipc/server.ts';
 import type { Log } from '../logging/logger.ts';
 import { createMetrics } from '../metrics/prometheus.ts';
@@ -67,6 +67,7 @@ export const createMonitorApp = (deps: MonitorAppDeps): MonitorApp => {
   const reserve = createFileReserve();
   const { isUnderPm2, project } = settings;
   const restarter = createRestarter(pm2);
+  const supervisor = (): Supervisor | null => supervisorOf(settings);
   const monitor = startMonitor({
     config,
     monitorApp: project.monitorApp,
@@ -76,6 +77,7 @@ export const createMonitorApp = (deps: MonitorAppDeps): MonitorApp => {
     restart: restarter,
     log,
     isUnderPm2,
+    supervisor,
     reserve,
   });
   const notifier = startNotifier({
@@ -143,6 +145,7 @@ const snapshotOf = (
     monitor: {
       pid: process.pid,
       version: VERSION,
+      supervisor: supervisorOf(settings),
       startedAt,
       intervalMs: config.monitor.intervalMs,
       ...monitorStatus,

@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs';
 import type { ProxyView } from '../alerting/policy/proxy-view.ts';
 import type { Config } from '../config/config.ts';
 import { detectMassFailure, isPausingRestarts, NO_MASS_FAILURE } from '../health/mass-failure.ts';
+import type { Supervisor } from '../ipc/protocol.ts';
 import { npmCommand } from '../lib/command-lines.ts';
 import { createPeriodicTask } from '../lib/periodic-task.ts';
 import { createEdgeLogger } from '../logging/edge-logger.ts';
@@ -14,10 +15,11 @@ import type { Log } from '../logging/logger.ts';
 import { openCounterStore } from '../metrics/counter-store.ts';
 import type { ProxyMetrics } from '../metrics/sample.ts';
 import type { AppDefinition } from '../pm2/apps.ts';
-import type { Pm2 } from '../pm2/client.ts';
+import { countInstances, type Pm2, type Pm2View } from '../pm2/client.ts';
 import { createProcessList } from '../pm2/process-list.ts';
 import type { Restarter } from '../pm2/restart.ts';
 import { createSupervision } from '../pm2/supervision.ts';
+import { describeCopies } from '../status/copies.ts';
 import type { EvidenceByProxy } from '../status/evidence.ts';
 import {
   createProblemList,
@@ -75,6 +77,8 @@ export interface MonitorDeps {
   readonly log: Log;
   /** True when PM2 runs this monitor, so that a PM2 without its apps is a problem. Default: false. */
   readonly isUnderPm2?: boolean;
+  /** The PM2 daemon of this monitor. Default: it has none. */
+  supervisor?(): Supervisor | null;
   /** Default: a reserve of its own. */
   readonly reserve?: FileReserve;
 }
@@ -95,6 +99,7 @@ export const startMonitor = ({
   restart,
   log,
   isUnderPm2 = false,
+  supervisor = () => null,
   reserve = createFileReserve(),
 }: MonitorDeps): Monitor => {
   let notify = (_: MonitorEvent): void => {};
@@ -116,12 +121,16 @@ export const startMonitor = ({
   const appsByName = new Map(apps.map((app) => [app.name, app]));
   const appNames = [...appsByName.keys()];
   const supervision = isUnderPm2 ? createSupervision(appNames, log, () => notify('changed')) : undefined;
+  const copies = createCopyWatch(appNames, log, () => notify('changed'));
   const processList = createProcessList(
     pm2,
     log,
     monitorApp,
     () => notify('superseded'),
-    supervision?.observe,
+    (view) => {
+      supervision?.observe(view);
+      copies.observe(view, supervisor(), proxyMonitors);
+    },
   );
   const listPm2 = () => processList.get(MAX_LIST_AGE_MS);
   const rotation = createLogRotation({ config, appNames, stateDir, pm2, listPm2, log });
@@ -166,6 +175,7 @@ export const startMonitor = ({
     listProblems({
       checks_fail: firstCheckProblem(proxyMonitors.map((proxyMonitor) => proxyMonitor.checkProblem())),
       ...supervision?.problems(),
+      copies: copies.problem(),
       ...files.problems(),
       ...saver.problems(),
     });
@@ -215,6 +225,44 @@ const lastCheckOf = (proxyMonitors: readonly ProxyMonitor[]): number =>
   proxyMonitors.length === 0
     ? Date.now()
     : Math.min(...proxyMonitors.map((proxyMonitor) => proxyMonitor.lastCheckAt()));
+
+/**
+ * Logs when an app runs more than once, and when each runs once again.
+ * @param appNames the apps of the config
+ */
+const createCopyWatch = (appNames: readonly string[], log: Log, onChange: () => void) => {
+  let current: ProblemText | null = null;
+  const edges = createEdgeLogger({
+    onFail: (problem) => {
+      log('copies', `⚠️  An app runs more than once: ${problem}`);
+      onChange();
+    },
+    onRecover: () => {
+      log('copies_ended', 'Each app runs once again');
+      onChange();
+    },
+    repeatOnChange: true,
+  });
+  return {
+    observe: (view: Pm2View, own: Supervisor | null, proxies: readonly ProxyMonitor[]): void => {
+      if (!view.ok) return;
+      current = describeCopies(
+        new Map(
+          appNames.map((name) => {
+            const app = view.apps.get(name);
+            return [name, app ? countInstances(app) : 0];
+          }),
+        ),
+        new Map(proxies.map(({ name, reporter }) => [name, reporter()])),
+        own,
+      );
+      if (current === null) edges.succeeded();
+      else edges.failed(joinProblem(current));
+    },
+    /** What PM2 cannot be asked about goes on. */
+    problem: (): ProblemText | null => current,
+  };
+};
 
 /** True when a monitor has run here, which alone writes `failures`, and its memory was removed. */
 const isForgetful = ({ monitorStateFile, portFiles }: StateDir, ids: readonly string[]): boolean =>

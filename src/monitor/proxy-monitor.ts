@@ -10,6 +10,7 @@ import { formatAddress } from '../lib/address.ts';
 import type { ProxyMetrics } from '../metrics/sample.ts';
 import type { Pm2Event } from '../pm2/event-bus.ts';
 import type { ProxyReport } from '../proxy/report.ts';
+import type { Reporter } from '../status/copies.ts';
 import type { CheckDetails } from '../status/evidence.ts';
 import type { ProxyStatus } from '../status/snapshot.ts';
 import { removeStalePidFile } from '../system/pid-file.ts';
@@ -127,6 +128,9 @@ export class ProxyMonitor {
       this.#deps.host,
       supervisionCure,
     );
+
+  /** The process that reported in the last check; null when none did. */
+  readonly reporter = (): Reporter | null => this.#lastCheck?.report.proxyReport ?? null;
 
   readonly metrics = (): Omit<ProxyMetrics, 'totals'> =>
     proxyMetricsOf(

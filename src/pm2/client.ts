@@ -49,7 +49,12 @@ export interface Pm2App {
   /** What PM2 starts its process with; missing when PM2 does not name it. */
   readonly launch?: LaunchSettings;
   readonly env: Readonly<Record<string, unknown>>;
+  /** The other apps that PM2 has under the same name, as after `pm2 scale`; missing when there is none. This one runs if any does. */
+  readonly copies?: readonly Pm2App[];
 }
+
+/** How many apps PM2 has under the name. */
+export const countInstances = ({ copies = [] }: Pm2App): number => 1 + copies.length;
 
 export interface Pm2 {
   /** Reads PM2's list within the time-out of {@link createPm2}. It never starts a daemon and never rejects. */
@@ -139,7 +144,7 @@ export const createPm2 = (pm2Home: string, listTimeoutMs = LIST_TIMEOUT_MS): Pm2
       const listedApps = await rpc.call<readonly ListedApp[]>(listTimeoutMs, (api, done) => api.list(done));
       const daemonPid = rpc.daemonPid();
       bus?.connectTo(daemonPid);
-      const apps = new Map(listedApps.map((app) => [app.name ?? '', describeApp(app, pm2Home)]));
+      const apps = byName(listedApps, pm2Home);
       debug('list: %d apps of daemon %s', apps.size, daemonPid);
       return { ok: true, daemonPid, apps };
     } catch (error) {
@@ -224,6 +229,24 @@ export const listOwnApps = async (
 };
 
 const MAX_STATUS_LENGTH = 40;
+
+const byName = (listedApps: readonly ListedApp[], pm2Home: string): ReadonlyMap<string, Pm2App> => {
+  const apps = new Map<string, Pm2App>();
+  for (const listed of listedApps) {
+    const name = listed.name ?? '';
+    const app = describeApp(listed, pm2Home);
+    const known = apps.get(name);
+    apps.set(name, known ? joinInstances(known, app) : app);
+  }
+  return apps;
+};
+
+const joinInstances = ({ copies = [], ...known }: Pm2App, next: Pm2App): Pm2App =>
+  !isRunning(known) && isRunning(next)
+    ? { ...next, copies: [known, ...copies] }
+    : { ...known, copies: [...copies, next] };
+
+const isRunning = ({ status }: Pm2App): boolean => status === 'online' || status === 'launching';
 
 const describeApp = ({ pid, pm2_env = {} }: ListedApp, pm2Home: string): Pm2App => {
   const statusText = printable(pm2_env.status ?? 'unknown', MAX_STATUS_LENGTH);

@@ -1,6 +1,6 @@
 import { createEdgeLogger } from '../logging/edge-logger.ts';
 import type { Log } from '../logging/logger.ts';
-import { PENDING, type Pm2, type Pm2View } from './client.ts';
+import { PENDING, type Pm2, type Pm2App, type Pm2View } from './client.ts';
 
 /** PM2's list, shared by all proxies: callers at the same time share one request. */
 export interface ProcessList {
@@ -21,7 +21,7 @@ const STALE_AFTER_MS = 5_000;
 
 /**
  * @param monitorApp the monitor's PM2 app
- * @param onSuperseded called when PM2 runs another process as the monitor
+ * @param onSuperseded called when PM2 runs other processes as the monitor, and not this one
  * @param onView called with each answer of PM2, and with each problem. Default: nobody is told
  */
 export const createProcessList = (
@@ -79,8 +79,12 @@ export const createProcessList = (
   };
 };
 
+/** Of two monitors that PM2 runs, as after `pm2 scale`, the one without the control socket waits, and neither is superseded. */
+const hasProcess = ({ pid, copies = [] }: Pm2App, wanted: number): boolean =>
+  pid === wanted || copies.some((copy) => copy.pid === wanted);
+
 const isSuperseded = (view: Pm2View, monitorApp: string): boolean => {
   const listedMonitor = view.ok ? view.apps.get(monitorApp) : undefined;
   const isRunning = listedMonitor?.status === 'online' || listedMonitor?.status === 'launching';
-  return isRunning && listedMonitor.pid !== null && listedMonitor.pid !== process.pid;
+  return isRunning && listedMonitor.pid !== null && !hasProcess(listedMonitor, process.pid);
 };

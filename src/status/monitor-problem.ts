@@ -58,6 +58,12 @@ export const MONITOR_PROBLEM_KINDS = {
     concerns: 'disk',
     ports: 'watched',
   },
+  copies: {
+    headline: 'An app runs more than once.',
+    label: 'an app runs more than once',
+    concerns: 'copies',
+    ports: 'watched',
+  },
   no_http: {
     headline: "The monitor's HTTP is not served.",
     label: 'no HTTP of the monitor',

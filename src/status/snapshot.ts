@@ -43,6 +43,8 @@ export type DisabledProxy = Pick<ProxyStatus, 'name' | 'id' | 'port' | 'label'>;
 export interface MonitorStatus {
   readonly pid: number;
   readonly version: string;
+  /** The PM2 daemon that supervises the monitor; null when there is none. Monitors of earlier versions do not report it. */
+  readonly supervisor?: { readonly pid: number; readonly home: string } | null;
   readonly startedAt: number;
   /** The ends of monitors that nobody had asked to leave; kept over restarts. */
   readonly crashes: number;

@@ -380,8 +380,8 @@ export const MUTANTS = [
   },
   {
     file: 'src/pm2/process-list.ts',
-    find: 'listedMonitor.pid !== null && listedMonitor.pid !== process.pid',
-    replace: 'listedMonitor.pid !== process.pid',
+    find: 'listedMonitor.pid !== null && !hasProcess(listedMonitor, process.pid)',
+    replace: '!hasProcess(listedMonitor, process.pid)',
     tests: ['unit/pm2/'],
   },
   {

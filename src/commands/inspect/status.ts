@@ -10,6 +10,7 @@ import type { Snapshot } from '../../status/snapshot.ts';
 import { exitCodeOf, selectProxies } from '../../status/summary.ts';
 import { askMonitor, askStatus, askStatusAndEvidence, checkOffline, isAnswer } from '../ask-monitor.ts';
 import { warnOfKeptOptions } from '../npm-options.ts';
+import { withOtherPm2 } from '../other-pm2.ts';
 import { columnsOf, paint, withOwnCommands } from '../terminal.ts';
 
 const REFRESH_INTERVAL_MS = 1_000;
@@ -44,7 +45,7 @@ interface Output {
 const readStatus = async (config: Config, settings: Settings, name: string | undefined): Promise<Output> => {
   const answer = await askMonitor(settings, askStatus);
   const fullSnapshot = isAnswer(answer) ? answer : (await checkOffline(config, settings, answer)).snapshot;
-  const snapshot = selectOrThrow(fullSnapshot, name);
+  const snapshot = selectOrThrow(withOtherPm2(fullSnapshot, settings), name);
   return { snapshot, text: () => renderStatus(snapshot, columnsOf(settings), paint, Date.now()) };
 };
 
@@ -57,7 +58,7 @@ const readEvidence = async (
   const { snapshot: fullSnapshot, evidence } = isAnswer(answer)
     ? answer
     : await checkOffline(config, settings, answer);
-  const snapshot = withEvidence(selectOrThrow(fullSnapshot, name), evidence);
+  const snapshot = withEvidence(selectOrThrow(withOtherPm2(fullSnapshot, settings), name), evidence);
   return { snapshot, text: () => renderEvidence(snapshot, columnsOf(settings), Date.now()) };
 };
 

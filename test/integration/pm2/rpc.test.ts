@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import { createPm2, listOwnApps, Pm2Failure } from '../../../src/pm2/client.ts';
+import { countInstances, createPm2, listOwnApps, Pm2Failure } from '../../../src/pm2/client.ts';
 import { findDaemon } from '../../../src/pm2/daemon.ts';
 import { HAS_PROCFS } from '../../../src/system/proc/procfs.ts';
 import { needs } from '../../support/requirements.ts';
@@ -34,11 +34,11 @@ const rig = (t: TestContext) => {
   return { home, pm2, rpcSocket: join(home, 'rpc.sock'), pidFile: join(home, 'pm2.pid') };
 };
 
-/** A daemon in this process that has no apps. */
-const openDaemon = async (t: TestContext, path: string): Promise<void> => {
+/** A daemon in this process. @param apps as PM2 lists them; default: none */
+const openDaemon = async (t: TestContext, path: string, apps: readonly object[] = []): Promise<void> => {
   const socket = axon.socket('rep');
   new RpcServer(socket).expose({
-    getMonitorData: (_: object, done: (error: null, apps: readonly object[]) => void) => done(null, []),
+    getMonitorData: (_: object, done: (error: null, apps: readonly object[]) => void) => done(null, apps),
   });
   await new Promise<void>((resolve) => {
     socket.once('bind', resolve);
@@ -145,4 +145,24 @@ test('a daemon is known by its title although its PM2_HOME has another name', {
     writeFileSync(pidFile, String(child.pid));
     assert.equal(findDaemon(home), isOwn ? child.pid : null, name);
   }
+});
+
+test('several apps of one name are one, with the others beside it, and it is one that runs', async (t) => {
+  const { pm2, rpcSocket } = rig(t);
+  const listed = (name: string, pid: number, status: string) => ({ name, pid, pm2_env: { status, env: {} } });
+  await openDaemon(t, rpcSocket, [
+    listed('a', 0, 'stopped'),
+    listed('b', 5, 'online'),
+    listed('a', 7, 'online'),
+    listed('a', 8, 'launching'),
+  ]);
+  const view = await pm2.list();
+  const a = view.ok ? view.apps.get('a') : undefined;
+  assert.deepEqual([a?.pid, a?.copies?.map(({ pid }) => pid)], [7, [null, 8]]);
+  const b = view.ok ? view.apps.get('b') : undefined;
+  assert.deepEqual([b?.pid, b?.copies], [5, undefined]);
+  assert.deepEqual(
+    [a, b].map((app) => app && countInstances(app)),
+    [3, 1],
+  );
 });

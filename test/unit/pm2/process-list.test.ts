@@ -164,3 +164,18 @@ describe('another monitor in the list', () => {
       assert.equal(superseded(), isSuperseded ? 1 : 0);
     });
 });
+
+test('of two monitors of one PM2 neither supersedes the other', async (t) => {
+  const app = { status: 'online', statusText: 'online', env: {} } as const;
+  for (const pids of [
+    [process.pid, process.pid + 1],
+    [process.pid + 1, process.pid],
+  ] as const) {
+    const { list, superseded, answer } = slowPm2(t);
+    void list.get(ANY_AGE);
+    const listed = { ...app, pid: pids[0], copies: [{ ...app, pid: pids[1] }] };
+    await answer(0, { ok: true, daemonPid: 1, apps: new Map([[MONITOR_APP, listed]]) });
+    assert.equal(superseded(), 0);
+    t.mock.timers.reset();
+  }
+});
