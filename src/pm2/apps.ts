@@ -16,6 +16,12 @@ export interface AppDefinition {
 }
 
 /**
+ * The exit code with which an app ends for good, since a next start would find the same: EX_CONFIG of sysexits.h. PM2 then shows
+ * it as "waiting restart" without a pid, and starts it only when it is told to (lib/God.js of PM2: handleExit).
+ */
+export const STOP_EXIT_CODE = 78;
+
+/**
  * The PM2 apps of a config. The monitor comes last, so that it finds the proxies running.
  * @param root the folder of the program
  * @param env the environment of every app
@@ -61,5 +67,6 @@ const commonSettings = (root: string, env: AppDefinition['env']) => ({
   kill_retry_time: 10,
   exp_backoff_restart_delay: 100,
   max_restarts: 1_000_000_000,
+  stop_exit_codes: [STOP_EXIT_CODE],
   merge_logs: true,
 });

@@ -6,6 +6,7 @@ import { describe, type TestContext, test } from 'node:test';
 import type { ProxyStatus } from '../../src/status/snapshot.ts';
 import { ECOSYSTEM, openPm2Sandbox, openUpstream, type Pm2Sandbox } from '../support/pm2/pm2-sandbox.ts';
 import { freePort } from '../support/proxy/proxy-harness.ts';
+import { until } from '../support/until.ts';
 
 const isUp = ({ state }: ProxyStatus): boolean => state === 'up';
 
@@ -178,5 +179,19 @@ describe('of two processes for one port', { concurrency: 2 }, () => {
     await sandbox.snapshotUntil(({ monitor }) => monitor?.pid === standby?.pid);
     await sandbox.checks(10);
     assert.deepEqual(await restartsOf(sandbox, 'proxy-monitor'), [1, 0]);
+  });
+
+  test('an app whose port the config no longer has ends once, and says why', async (t) => {
+    const running = await run(t, 2);
+    const { sandbox, ports } = running;
+    const [kept = 0, gone = 0] = ports;
+    const app = `tcp-proxy-${gone}`;
+    configure(running, [kept]);
+    await sandbox.pm2('restart', 'proxy-monitor', app);
+    await sandbox.logUntil(app, /has no proxy/);
+    await sandbox.checks(20);
+    await until(async () => (await list(sandbox, app))[0]?.pid === 0, 'the end of the app');
+    assert.deepEqual(await restartsOf(sandbox, app), [1]);
+    assert.equal(sandbox.log(app).match(/has no proxy/g)?.length, 1);
   });
 });

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { ParsedArgs } from 'minimist';
 import { proxyTitle } from '../../config/app-names.ts';
-import type { ForwardingConfig } from '../../config/config.ts';
+import type { Config, ForwardingConfig } from '../../config/config.ts';
 import { requireConfig } from '../../config/load.ts';
 import type { Settings } from '../../config/settings.ts';
 import { PM2_DRAIN_MS } from '../../health/stop-deadline.ts';
@@ -14,6 +14,7 @@ import { UsageError } from '../../lib/usage-error.ts';
 import { createEdgeLogger, type EdgeLogger } from '../../logging/edge-logger.ts';
 import { type FileSink, openFileSink } from '../../logging/file-sink.ts';
 import { createLog, type Log } from '../../logging/logger.ts';
+import { STOP_EXIT_CODE } from '../../pm2/apps.ts';
 import { type RunningProxy, startProxy } from '../../proxy/proxy.ts';
 import { chooseEngine } from '../../proxy/select-engine.ts';
 import { readInteger, removeFile, writeAtomic } from '../../system/files.ts';
@@ -23,20 +24,14 @@ import { awaitTurn, type StandbyCallbacks } from './turn.ts';
 
 /**
  * `steadyport run tcp-proxy-<port>` runs one proxy of the config, with its control socket and pid file.
- * @throws UsageError when the config has no such proxy
+ * @returns STOP_EXIT_CODE under PM2 when the config has no such proxy
+ * @throws UsageError in that case without PM2
  */
-export const run = async (args: ParsedArgs): Promise<undefined> => {
+export const run = async (args: ParsedArgs): Promise<number | undefined> => {
   const { config, settings } = requireConfig();
   const [name = ''] = args._;
   const proxyConfig: ForwardingConfig | undefined = config.proxies.find((proxy) => proxy.name === name);
-  if (!proxyConfig) {
-    const isDisabled = config.disabled.some((proxy) => proxy.name === name);
-    const problem = isDisabled ? 'disables the' : 'has no';
-    // PM2 may have it in its saved list, and starts it at boot.
-    throw new UsageError(
-      `${settings.configPath} ${problem} proxy "${name}"; take it out of PM2 with: npm start`,
-    );
-  }
+  if (!proxyConfig) return stopForGood(name, config, settings);
   process.title = proxyTitle(proxyConfig.id);
   const stateDir = makeStateDir(settings.project.stateDir, proxyConfig.id);
   const files = stateDir.portFiles(proxyConfig.id);
@@ -89,11 +84,26 @@ export const run = async (args: ParsedArgs): Promise<undefined> => {
   keepRunning();
   pidFileTimer = keepPidFile(pidFile, createPidFileLogger(log, proxyConfig.id, pidFile));
   process.send?.('ready');
+  return undefined;
 };
 
 /** Under PM2 a proxy drains for at most PM2_DRAIN_MS, since nobody takes its port over meanwhile. */
 const drainTimeMs = ({ drainMs }: ForwardingConfig, { isUnderPm2 }: Settings): number =>
   isUnderPm2 ? Math.min(drainMs, PM2_DRAIN_MS) : drainMs;
+
+/**
+ * Says why, once. A next start would find the same config, and PM2 does not start it again (stop_exit_codes in pm2/apps.ts). PM2
+ * may have it in its saved list, and starts it at boot.
+ */
+const stopForGood = (name: string, { disabled }: Config, settings: Settings): number => {
+  const isDisabled = disabled.some((proxy) => proxy.name === name);
+  const problem = isDisabled ? 'disables the proxy' : 'has no proxy';
+  const message = `${settings.configPath} ${problem} "${name}"; take it out of PM2 with: npm start`;
+  if (!settings.isUnderPm2) throw new UsageError(message);
+  const log = createLog(settings.logFormat);
+  log('not_configured', `${message}; it is not started again`, { proxy: name });
+  return STOP_EXIT_CODE;
+};
 
 /**
  * What a copy does that waits beside the process with the port. It reports to PM2 that it is ready, so that PM2 does not wait,

@@ -162,3 +162,16 @@ test('a proxy of an earlier version, which does not say who it is, is named all 
   await second.untilReady();
   assert.ok(second.hasLogged(`taken over from pid ${process.pid}, which PM2 no longer has`));
 });
+
+test('an app whose port the config does not have ends for good under PM2, and says why', async (t) => {
+  const { folder, start } = await rig(t);
+  writeFileSync(
+    join(folder, 'steadyport.json'),
+    JSON.stringify({ proxies: [{ listen: '9', upstream: 'localhost:9' }] }),
+  );
+  const app = start();
+  assert.equal(await app.untilExit(), '78');
+  await until(() => app.hasLogged('steadyport.json has no proxy "tcp-proxy-'));
+  const byHand = start({});
+  assert.equal(await byHand.untilExit(), '2');
+});
