@@ -1,6 +1,6 @@
 // `npm run build` makes dist/ from src/. Each program and each command is one file, with the small packages in it, and
 // CommonJS: a proxy then starts sooner, and takes less memory, than with a file for each module (docs/decisions.md: ADR-0012).
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { build } from 'esbuild';
 
 /** The table of the commands; it loads a command's file with import() when the command runs. */
@@ -50,4 +50,17 @@ export const makeBuildOptions = (outdir = 'dist') => ({
   logLevel: 'warning',
 });
 
-if (import.meta.main ?? process.argv[1] === import.meta.filename) await build(makeBuildOptions());
+/** Builds beside dist/ and puts that in its place, so that whoever starts meanwhile finds the old build or the new one, and no part. */
+const buildDist = async () => {
+  const [draft, old] = [`dist.new-${process.pid}`, `dist.old-${process.pid}`];
+  try {
+    await build(makeBuildOptions(draft));
+    rmSync(old, { recursive: true, force: true });
+    if (existsSync('dist')) renameSync('dist', old);
+    renameSync(draft, 'dist');
+  } finally {
+    for (const folder of [draft, old]) rmSync(folder, { recursive: true, force: true });
+  }
+};
+
+if (import.meta.main ?? process.argv[1] === import.meta.filename) await buildDist();
