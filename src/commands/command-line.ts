@@ -18,5 +18,9 @@ export const commandLine = (
 /** This program as it is called in this folder: "steadyport" where it is on the PATH, otherwise "node dist/cli.js". */
 export const programName = (): string => {
   const program = process.argv[1] ?? 'steadyport';
-  return basename(program) === 'steadyport' ? 'steadyport' : `node ${relative('', program)}`;
+  return basename(program) === 'steadyport' ? 'steadyport' : `node ${quoteForShell(relative('', program))}`;
 };
+
+/** A path with a space, or anything else that may mean something to a shell, in single quotes. */
+const quoteForShell = (path: string): string =>
+  /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;

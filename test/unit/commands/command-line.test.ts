@@ -13,6 +13,10 @@ test('the next command is written as this one was typed', (t) => {
   };
   assert.equal(lineOf('dist/cli.js', true), 'npm run logs -- monitor');
   assert.equal(lineOf(`${process.cwd()}/dist/cli.js`, false), 'node dist/cli.js logs monitor');
+  assert.equal(
+    lineOf(`${process.cwd()}/my own/it's/cli.js`, false),
+    String.raw`node 'my own/it'\''s/cli.js' logs monitor`,
+  );
   assert.equal(lineOf('/usr/local/bin/steadyport', false), 'steadyport logs monitor');
   assert.equal(lineOf('dist/cli.js', true, 'npm run demo --'), 'npm run demo -- logs monitor');
 });
