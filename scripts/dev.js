@@ -60,6 +60,8 @@ const main = async () => {
   mkdirSync(FOLDER, { mode: 0o700 });
   writeFileSync(PID_FILE, `${process.pid}\n`);
   for (const file of ['ecosystem.config.js', 'package.json']) cpSync(join(ROOT, file), join(FOLDER, file));
+  // PM2 runs what is in .dev/, and not a copy of it (src/release).
+  writeFileSync(join(FOLDER, 'release.json'), '');
   const stopping = new Promise((stop) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, stop);
   });

@@ -13,6 +13,7 @@ export const FLOORS = [
   { room: 'diagnosis', isPure: true, packages: [] },
   { room: 'status', isPure: true, packages: [] },
   { room: 'system', isPure: false, packages: ['valibot'] },
+  { room: 'release', isPure: false, packages: [] },
   { room: 'logging', isPure: false, packages: [] },
   { room: 'keeper', isPure: false, packages: [] },
   { room: 'proxy', isPure: false, packages: ['valibot'] },

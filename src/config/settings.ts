@@ -104,19 +104,28 @@ const locatePm2Home = (): string => resolve(process.env['PM2_HOME'] || join(home
 const pm2HomeEnv = (): Readonly<Record<string, string>> =>
   process.env['PM2_HOME'] ? { PM2_HOME: locatePm2Home() } : {};
 
-/** The environment for PM2's command line: that of this process. */
-export const pm2CommandEnv = (): NodeJS.ProcessEnv => ({ ...process.env, ...pm2HomeEnv() });
+/** The environment for PM2's command line: that of this process, with other values for some variables. */
+export const pm2CommandEnv = (variables: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv => ({
+  ...process.env,
+  ...pm2HomeEnv(),
+  ...variables,
+});
 
 /** The part of this process's environment that has no secret: for the PM2 apps, and for the program of ALERT_COMMAND. */
-export const inheritedEnv = (): Readonly<Record<string, string>> => ({
-  ...Object.fromEntries(
-    INHERITED_VARIABLES.flatMap((name) => {
-      const value = process.env[name];
-      return value === undefined ? [] : [[name, value]];
-    }),
-  ),
-  ...pm2HomeEnv(),
-});
+export const inheritedEnv = (): Readonly<Record<string, string>> => {
+  const { NODE_EXTRA_CA_CERTS } = process.env;
+  return {
+    ...Object.fromEntries(
+      INHERITED_VARIABLES.flatMap((name) => {
+        const value = process.env[name];
+        return value === undefined ? [] : [[name, value]];
+      }),
+    ),
+    ...pm2HomeEnv(),
+    // A path: see pm2HomeEnv.
+    ...(NODE_EXTRA_CA_CERTS && { NODE_EXTRA_CA_CERTS: resolve(NODE_EXTRA_CA_CERTS) }),
+  };
+};
 
 /**
  * Those of the options that npm has taken for its own: it makes a variable of each that stands before a "--"

@@ -17,6 +17,7 @@ import { createPm2 } from '../pm2/client.ts';
 import { findDaemon } from '../pm2/daemon.ts';
 import { definePm2Apps } from '../pm2/ecosystem.ts';
 import { createRestarter } from '../pm2/restart.ts';
+import { locateRelease } from '../release/release.ts';
 import { createProblemList, type MonitorProblem, type ProblemText } from '../status/monitor-problem.ts';
 import { readinessProblem } from '../status/readiness.ts';
 import { SNAPSHOT_VERSION, type Snapshot } from '../status/snapshot.ts';
@@ -62,7 +63,7 @@ export const createMonitorApp = (deps: MonitorAppDeps): MonitorApp => {
   for (const problem of [...errors, ...warnings]) log('secrets', problem);
   const deadMansSwitch = secrets.heartbeat && createDeadMansSwitch(createPing(secrets.heartbeat), log);
   const pm2 = createPm2(settings.pm2Home);
-  const apps = definePm2Apps(config, settings);
+  const apps = definePm2Apps(config, settings, locateRelease(settings.home));
   let httpServer = NOT_SERVED;
   const reserve = createFileReserve();
   const { isUnderPm2, project } = settings;

@@ -7,6 +7,7 @@ export type Owner = Readonly<Record<'STEADYPORT_HOME' | 'STEADYPORT_PROJECT', st
 /** One app as PM2 takes it from an ecosystem file; docs/decisions.md: ADR-0015 has the reasons for the settings. */
 export interface AppDefinition {
   readonly name: string;
+  /** From `cwd`: PM2 takes a script with a space in its path for a command of the shell (verifyConfs in its lib/Common.js). */
   readonly script: string;
   readonly args: readonly string[];
   readonly cwd: string;
@@ -23,7 +24,7 @@ export const STOP_EXIT_CODE = 78;
 
 /**
  * The PM2 apps of a config. The monitor comes last, so that it finds the proxies running.
- * @param root the folder of the program
+ * @param root the folder of the release (src/release)
  * @param env the environment of every app
  */
 export const defineApps = (
@@ -52,7 +53,7 @@ const LOW_MEMORY_ENV = { MALLOC_ARENA_MAX: '1' };
 const LOW_MEMORY_OPTIONS = ['--max-semi-space-size=1'];
 
 const commonSettings = (root: string, env: AppDefinition['env']) => ({
-  script: `${root}/dist/cli.js`.replace('//', '/'),
+  script: 'dist/cli.js',
   cwd: root,
   exec_mode: 'fork',
   // The empty text is a part of every variable's name, so this filters out the caller's whole environment; `true` has no

@@ -77,7 +77,6 @@ export interface Pm2 {
   close(): void;
 }
 
-const require = createRequire(import.meta.url);
 const debug = createDebug('pm2');
 
 export interface Pm2CommandResult {
@@ -93,17 +92,24 @@ export class Pm2Failure extends Error {}
 const COMMAND_TIMEOUT_MS = 120_000;
 
 /**
- * Runs the command line of the PM2 that this project depends on. Rejects when it cannot be started.
+ * Runs the command line of a release's PM2, in the release's folder: a daemon that it launches is of that package and keeps that
+ * folder. Rejects when it cannot be started.
+ * @param folder the folder of the release
+ * @param variables of its environment, beside those of this process
  * @param timeoutMs when it is killed; its exit code is then 1, and its output says so. Default: COMMAND_TIMEOUT_MS
  */
 export const runPm2Command = (
+  folder: string,
   args: readonly string[],
+  variables: Readonly<Record<string, string>> = {},
   timeoutMs = COMMAND_TIMEOUT_MS,
 ): Promise<Pm2CommandResult> =>
   new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [require.resolve('pm2/bin/pm2'), ...args], {
+    const program = createRequire(join(folder, 'package.json')).resolve('pm2/bin/pm2');
+    const child = spawn(process.execPath, [program, ...args], {
+      cwd: folder,
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: pm2CommandEnv(),
+      env: pm2CommandEnv(variables),
       timeout: timeoutMs,
       killSignal: 'SIGKILL',
     });
@@ -121,7 +127,7 @@ export const runPm2Command = (
 
 const LIST_TIMEOUT_MS = 2_000;
 /** A command that changes something fails without the list, so it is more patient, as on a machine that is busy. */
-const COMMAND_LIST_TIMEOUT_MS = 10_000;
+export const COMMAND_LIST_TIMEOUT_MS = 10_000;
 /**
  * Longer than kill_timeout and listen_timeout of one app together, with the default drainMs. An action on an app with a
  * longer drain may time out.

@@ -1,4 +1,4 @@
-import { readFileSync, realpathSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Owner } from './apps.ts';
 import { isAppOf } from './ecosystem.ts';
@@ -28,20 +28,48 @@ export const removeSavedApps = (
   return { names: [...names], problems };
 };
 
+/**
+ * The texts of PM2's saved lists; none without a list.
+ * @throws the system's error when one cannot be read
+ */
+export const readSavedLists = (pm2Home: string): readonly string[] =>
+  DUMP_FILES.map((name) => join(pm2Home, name))
+    .filter((path) => existsSync(path))
+    .map((path) => readFileSync(path, 'utf8'));
+
+/** The folders of this owner's apps in the list that PM2 starts at boot; none without a list, or with one that is broken. */
+export const listSavedFolders = (pm2Home: string, owner: Owner): readonly string[] => {
+  try {
+    return readOwnApps(join(pm2Home, 'dump.pm2'), owner).ownApps.map(({ pm_cwd }) => pm_cwd ?? '');
+  } catch {
+    return [];
+  }
+};
+
 interface SavedApp {
   readonly name: string;
+  readonly pm_cwd?: string;
   readonly env?: Readonly<Record<string, unknown>>;
 }
 
 const removeFromDump = (dumpPath: string, owner: Owner): readonly string[] => {
   const path = realpathSync(dumpPath);
-  const apps: unknown = JSON.parse(readFileSync(path, 'utf8'));
-  if (!Array.isArray(apps)) throw new Error('expected a list of apps');
-  const ownApps = (apps as SavedApp[]).filter(({ name, env }) => isAppOf(owner, name, env));
+  const { apps, ownApps } = readOwnApps(path, owner);
   if (ownApps.length === 0) return [];
   const draftPath = `${path}.steadyport`;
-  const otherApps = (apps as SavedApp[]).filter((app) => !ownApps.includes(app));
+  const otherApps = apps.filter((app) => !ownApps.includes(app));
   writeFileSync(draftPath, JSON.stringify(otherApps, null, 2), { mode: statSync(path).mode });
   renameSync(draftPath, path);
   return ownApps.map(({ name }) => name);
+};
+
+/** @throws the system's error, or that the file holds no list */
+const readOwnApps = (
+  path: string,
+  owner: Owner,
+): { readonly apps: readonly SavedApp[]; readonly ownApps: readonly SavedApp[] } => {
+  const apps: unknown = JSON.parse(readFileSync(path, 'utf8'));
+  if (!Array.isArray(apps)) throw new Error('expected a list of apps');
+  const ownApps = (apps as SavedApp[]).filter(({ name, env }) => isAppOf(owner, name, env));
+  return { apps: apps as SavedApp[], ownApps };
 };

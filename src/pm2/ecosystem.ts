@@ -1,6 +1,4 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { isSteadyportName } from '../config/app-names.ts';
 import { type Config, forwardingOf } from '../config/config.ts';
 import { requireConfig } from '../config/load.ts';
@@ -8,6 +6,7 @@ import { dotEnvModifiedAt, readSecrets } from '../config/load-secrets.ts';
 import { ROOT } from '../config/project-root.ts';
 import { pruneProcessEnv, type Settings } from '../config/settings.ts';
 import { isUsageError } from '../lib/usage-error.ts';
+import { makeRelease, type Release } from '../release/release.ts';
 import { type AppDefinition, defineApps, type Owner } from './apps.ts';
 import { requireShortPm2Home } from './daemon.ts';
 
@@ -24,13 +23,25 @@ export const ecosystemApps = (): readonly AppDefinition[] => {
     const { errors, warnings } = readSecrets(settings);
     for (const problem of [...errors, ...warnings]) process.stderr.write(`steadyport: ${problem}\n`);
     pruneProcessEnv();
-    return definePm2Apps(config, settings);
+    return definePm2Apps(config, settings, releaseFor(settings));
   } catch (error) {
     if (!isUsageError(error)) throw error;
     process.stderr.write(`steadyport: ${error.message}\n`);
     process.exit(2);
   }
 };
+
+/** PM2's commands that take only the names of the apps from an ecosystem file (bin/pm2, actionFromJson in its lib/API.js). */
+const COMMANDS_WITHOUT_RELEASE = ['stop', 'delete', 'del'];
+
+/**
+ * The release for the command of PM2 that loads the ecosystem file. What ends the apps needs none, and must not fail where none
+ * can be made.
+ */
+const releaseFor = ({ home }: Settings): Release =>
+  process.argv.some((word) => COMMANDS_WITHOUT_RELEASE.includes(word))
+    ? { folder: ROOT, hash: '' }
+    : makeRelease(home);
 
 /** A variable of each app's environment. Its value changes whenever what the app uses of the config, its settings or the code change. */
 export const REVISION = 'STEADYPORT_REVISION';
@@ -53,24 +64,21 @@ export const isAppOf = (
  * The apps of the config, each with its {@link REVISION}. What a proxy's alerts are is the monitor's affair alone. The monitor's revision includes the time at which `.env` was last
  * changed and not a digest of the secrets: PM2's list would show the digest, and anybody could test guesses against it.
  */
-export const definePm2Apps = (config: Config, settings: Settings): readonly AppDefinition[] => {
+export const definePm2Apps = (
+  config: Config,
+  settings: Settings,
+  release: Release,
+): readonly AppDefinition[] => {
   const { appEnv, project, configPath, logFormat } = settings;
-  const codeDigest = digest(compiledFiles().map((path) => readFileSync(path, 'utf8')));
   const proxiesByName = new Map(config.proxies.map((proxy) => [proxy.name, proxy]));
-  return defineApps(config, ROOT, project, appEnv).map((app) => {
+  return defineApps(config, release.folder, project, appEnv).map((app) => {
     const proxy = proxiesByName.get(app.name);
     const relevantConfig = proxy ? forwardingOf(proxy) : [config, dotEnvModifiedAt(settings)];
     const { env, ...definition } = app;
-    const revision = digest([codeDigest, relevantConfig, definition, project, configPath, logFormat]);
+    const revision = digest([release.hash, relevantConfig, definition, project, configPath, logFormat]);
     return { ...app, env: { ...env, [REVISION]: revision } };
   });
 };
 
 const digest = (value: unknown): string =>
   createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16);
-
-const compiledFiles = (): string[] =>
-  readdirSync(join(ROOT, 'dist'), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.js'))
-    .sort()
-    .map((name) => join(ROOT, 'dist', name));

@@ -11,6 +11,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmdirSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -83,3 +84,12 @@ export const modifiedAt = (path: string): number | undefined =>
  * @throws the system's error
  */
 export const removeFile = (path: string): void => rmSync(path, { force: true, recursive: true });
+
+/** Removes the folder if it is there and empty. */
+export const removeEmptyFolder = (path: string): void => {
+  try {
+    rmdirSync(path);
+  } catch {
+    // It is not empty, or does not exist.
+  }
+};

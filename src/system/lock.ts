@@ -1,6 +1,6 @@
-import { mkdirSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { listFiles, readInteger, removeFile } from './files.ts';
+import { listFiles, readInteger, removeEmptyFolder, removeFile } from './files.ts';
 import { removeStalePidFile } from './pid-file.ts';
 
 /**
@@ -26,6 +26,7 @@ export const takeLock = (path: string): (() => void) | undefined => {
   }
   return () => {
     removeFile(join(path, name));
+    // It is not empty when another process has taken the lock since.
     removeEmptyFolder(path);
   };
 };
@@ -41,12 +42,4 @@ export const findLockHolder = (path: string): number | undefined => {
     removeFile(file);
   }
   return undefined;
-};
-
-const removeEmptyFolder = (path: string): void => {
-  try {
-    rmdirSync(path);
-  } catch {
-    // Another process has taken the lock since.
-  }
 };

@@ -1,7 +1,7 @@
-import { accessSync, constants, mkdirSync, rmdirSync, statSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { UsageError } from '../lib/usage-error.ts';
-import { listFiles, removeFile, writeAtomic } from './files.ts';
+import { listFiles, removeEmptyFolder, removeFile, writeAtomic } from './files.ts';
 import { isAlive } from './proc/procfs.ts';
 import { isServed, requireSocketPath } from './unix-socket.ts';
 
@@ -169,11 +169,7 @@ export const removeStateDir = async (path: string): Promise<readonly string[]> =
 /** Removes the files whose names match, then the folder if it is empty. Default: no file matches. */
 const removeMatching = (folder: string, pattern?: RegExp): void => {
   for (const name of listFiles(folder)) if (pattern?.test(name)) removeFile(join(folder, name));
-  try {
-    rmdirSync(folder);
-  } catch {
-    // The folder is not empty, or does not exist.
-  }
+  removeEmptyFolder(folder);
 };
 
 /** Removes the temporary files of processes that were killed in the middle of {@link writeAtomic}. */

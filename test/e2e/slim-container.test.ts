@@ -125,9 +125,12 @@ describe('in a slim container, as nobody, with nothing but node, npm and sh', { 
     const { code, stderr } = await container.run('npm', 'run', '-s', 'uninstall');
     assert.deepEqual([code, stderr], [0, '']);
     assert.equal(await refuses(port), true);
-    assert.deepEqual(readdirSync(file('')), ['logs']);
+    // The PM2 daemon runs from a release.
+    assert.deepEqual(readdirSync(file('')), ['logs', 'releases']);
     assert.deepEqual(JSON.parse(readFileSync(join(container.home, '.pm2/dump.pm2'), 'utf8')), []);
     assert.equal((await container.run('node', 'node_modules/pm2/bin/pm2', 'kill')).code, 0);
+    assert.equal((await container.run('npm', 'run', '-s', 'uninstall')).code, 0);
+    assert.deepEqual(readdirSync(file('')), ['logs']);
   });
 });
 

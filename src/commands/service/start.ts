@@ -2,19 +2,20 @@ import { join } from 'node:path';
 import type { Config } from '../../config/config.ts';
 import { requireConfig } from '../../config/load.ts';
 import { requireSecrets } from '../../config/load-secrets.ts';
-import { ROOT } from '../../config/project-root.ts';
 import type { Settings } from '../../config/settings.ts';
 import { forgetCrashes, recentlyCrashedPorts } from '../../monitor/health-store.ts';
 import type { AppDefinition } from '../../pm2/apps.ts';
 import { listOwnApps, type Pm2App, runPm2Command } from '../../pm2/client.ts';
 import { requireShortPm2Home, START } from '../../pm2/daemon.ts';
 import { definePm2Apps, REVISION } from '../../pm2/ecosystem.ts';
+import { makeRelease } from '../../release/release.ts';
 import { renderBrief, renderBriefProxies } from '../../status/render.ts';
 import { makeStateDir, requireFolder, type StateDir } from '../../system/state-dir.ts';
 import { commandLine } from '../command-line.ts';
 import { columnsOf, paint, warn, withOwnCommands } from '../terminal.ts';
 import { runExclusively } from './exclusive.ts';
 import { withPm2Failure } from './pm2-failure.ts';
+import { describeSavedApps, removeOldReleases } from './releases.ts';
 import {
   hasComeUp,
   isAnotherMonitor,
@@ -45,8 +46,9 @@ const start = async (): Promise<number> => {
 };
 
 const bringInLine = async (config: Config, settings: Settings, stateDir: StateDir): Promise<number> => {
-  const apps = definePm2Apps(config, settings);
-  const { pm2Home, project, appEnv } = settings;
+  const { pm2Home, project, appEnv, home } = settings;
+  const release = makeRelease(home);
+  const apps = definePm2Apps(config, settings, release);
   const listedApps = await listOwnApps(pm2Home, appEnv, START);
   const outdated = new Set(apps.filter((app) => !isCurrent(app, listedApps.get(app.name))).map(nameOf));
   const crashedIds = selectCrashed(config, stateDir, outdated);
@@ -66,8 +68,8 @@ const bringInLine = async (config: Config, settings: Settings, stateDir: StateDi
     process.stdout.write('Everything runs as configured; nothing was touched.\n');
   } else {
     process.stdout.write(`Starting: ${namesToStart.join(', ')}\n`);
-    const args = ['start', join(ROOT, 'ecosystem.config.js'), '--only', namesToStart.join(',')];
-    const { exitCode, output } = await runPm2Command(args);
+    const args = ['start', join(release.folder, 'ecosystem.config.js'), '--only', namesToStart.join(',')];
+    const { exitCode, output } = await runPm2Command(release.folder, args, settings.appEnv);
     if (exitCode !== 0) {
       process.stderr.write(output);
       return PM2_FAILED;
@@ -79,15 +81,16 @@ const bringInLine = async (config: Config, settings: Settings, stateDir: StateDi
     printed = names.filter((name) => !first.starting.includes(name));
     print(renderFirst(first, settings));
   });
-  print(renderOutcome(outcome, printed, settings));
+  print(`${renderOutcome(outcome, printed, settings)}${describeSavedApps(settings, release)}`);
+  await removeOldReleases(settings, release);
   return hasComeUp(outcome, project, apps) ? 0 : 1;
 };
 
 const nameOf = ({ name }: AppDefinition): string => name;
 
 /** True when PM2 runs the app as it is configured now. */
-const isCurrent = ({ env }: AppDefinition, listed: Pm2App | undefined): boolean =>
-  listed?.status === 'online' && listed.env[REVISION] === env[REVISION];
+const isCurrent = ({ env, cwd }: AppDefinition, listed: Pm2App | undefined): boolean =>
+  listed?.status === 'online' && listed.env[REVISION] === env[REVISION] && listed.launch?.folder === cwd;
 
 /** The ids of those proxies to be replaced whose processes have crashed of late. */
 const selectCrashed = (

@@ -10,9 +10,11 @@ import { SYSTEM_RULE, USER_RULE } from '../../logging/logrotate-rule.ts';
 import { createPm2, listOwnApps } from '../../pm2/client.ts';
 import { removeSavedApps } from '../../pm2/dump.ts';
 import { defaultLogPaths } from '../../pm2/log-paths.ts';
+import { releasesFolder } from '../../release/release.ts';
 import { locateStateDir, removeStateDir } from '../../system/state-dir.ts';
 import { runExclusively } from './exclusive.ts';
 import { withPm2Failure } from './pm2-failure.ts';
+import { removeReleases } from './releases.ts';
 import { stop } from './stop.ts';
 
 /**
@@ -26,7 +28,7 @@ export const run = (): Promise<number> => {
 };
 
 const uninstall = async (settings: Settings): Promise<number> => {
-  const { pm2Home, project, appEnv } = settings;
+  const { pm2Home, home, project, appEnv } = settings;
   const { stateDir } = project;
   const listedApps = await listOwnApps(pm2Home, appEnv, npmCommand('uninstall'));
   if ((await stop()) !== 0) {
@@ -35,9 +37,11 @@ const uninstall = async (settings: Settings): Promise<number> => {
   }
   const { names, problems } = removeSavedApps(pm2Home, appEnv);
   const hadUserRule = existsSync(join(stateDir, USER_RULE));
+  const releases = releasesFolder(home);
   const accessLogsFolder = locateStateDir(stateDir).logsFolder;
+  const users = await removeReleases(settings);
   const remainingFiles = (await removeStateDir(stateDir)).filter(
-    (name) => name !== basename(accessLogsFolder),
+    (name) => ![accessLogsFolder, releases].map((path) => basename(path)).includes(name),
   );
   for (const problem of problems) process.stderr.write(`steadyport: ${problem}\n`);
 
@@ -50,6 +54,7 @@ const uninstall = async (settings: Settings): Promise<number> => {
   process.stdout.write(`Removed: the PM2 apps${savedNote}, and the state in ${stateDir}.\nWhat remains:\n`);
   const remains = [
     ...describeFiles(settings, remainingFiles, logPaths, hadUserRule),
+    ...describeReleases(settings, users),
     ...(await describeDaemon(settings)),
     `PM2's start at boot, if you set that up; undo it with: ${pm2Command('unstartup')}`,
   ];
@@ -70,6 +75,14 @@ const describeFiles = (
   if (existsSync(SYSTEM_RULE)) lines.push(`logrotate's rule; remove it with: rm ${SYSTEM_RULE}`);
   if (hadUserRule) lines.push('the line for logrotate in your crontab, if you put it there: crontab -e');
   return lines;
+};
+
+/** @param users the pids of the processes that run from a release */
+const describeReleases = ({ home }: Settings, users: readonly number[]): readonly string[] => {
+  const releases = releasesFolder(home);
+  if (!existsSync(releases)) return [];
+  const use = users.length > 0 ? `from which pid ${users.join(', ')} runs` : "which PM2's lists name";
+  return [`a copy of the code, ${use}; when nothing needs it any more: rm -r ${releases}`];
 };
 
 /** The apps of the config; none when the config is broken, since a broken config must not prevent the removal. */

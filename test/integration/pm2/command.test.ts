@@ -13,7 +13,7 @@ test("PM2's command line is killed when its daemon never answers, and its output
   await once(daemon, 'listening');
   process.env['PM2_HOME'] = pm2Home;
   t.after(() => delete process.env['PM2_HOME']);
-  const { exitCode, output } = await runPm2Command(['list'], 2_000);
+  const { exitCode, output } = await runPm2Command(process.cwd(), ['list'], {}, 2_000);
   assert.equal(exitCode, 1);
   assert.match(
     output,

@@ -20,7 +20,12 @@ const changedBy = (change: object): readonly string[] => {
       }),
     );
     const { config, settings } = requireConfig(configPath);
-    return new Map(definePm2Apps(config, settings).map(({ name, env }) => [name, env[REVISION]]));
+    return new Map(
+      definePm2Apps(config, settings, { folder: '/r', hash: '0' }).map(({ name, env }) => [
+        name,
+        env[REVISION],
+      ]),
+    );
   };
   const before = revisions(FIRST);
   const after = revisions({ ...FIRST, ...change });
@@ -78,7 +83,7 @@ test('the apps are in the order of the config, and each proxy is looked at a few
       },
     });
   });
-  const apps = definePm2Apps({ ...config, proxies }, settings);
+  const apps = definePm2Apps({ ...config, proxies }, settings, { folder: '/r', hash: '0' });
   assert.deepEqual(
     apps.map(({ name }) => name),
     [...ports.map((port) => `tcp-proxy-${port}`), settings.project.monitorApp],

@@ -37,6 +37,8 @@ export interface Pm2Sandbox extends MonitorClient {
    */
   trigger(...action: string[]): Promise<string>;
   steadyport(...args: string[]): Promise<Outcome>;
+  /** Runs a program of Node.js in the sandbox, such as the command line of another copy of the project. */
+  run(script: string, ...args: string[]): Promise<Outcome>;
   /** Runs `steadyport status --json`, which finds the state without the monitor too. */
   status(): Promise<Snapshot>;
   /** What PM2 has written so far of an app's output. It comes a moment later than what the app did before or after it. */
@@ -87,6 +89,7 @@ export const openPm2Sandbox = (
     tryPm2: (...args) => run(pm2Bin, args),
     trigger: async (...action) => (await run(pm2Bin, ['trigger', 'proxy-monitor', ...action], 20_000)).stdout,
     steadyport,
+    run: (script, ...args) => run(script, args),
     status,
     ...createMonitorClient(env.STEADYPORT_HOME),
     log,

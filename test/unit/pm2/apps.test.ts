@@ -36,11 +36,10 @@ test('PM2 waits a second longer than the proxy drains before it kills it', () =>
 });
 
 test('every app runs the same script with the given environment, and a proxy with its memory settings', () => {
-  for (const root of ['/srv', '/srv/'])
-    for (const { script, env, ...app } of define(root)) {
-      assert.equal(script, '/srv/dist/cli.js');
-      const lowMemory = app.name === 'proxy-monitor' ? {} : { MALLOC_ARENA_MAX: '1' };
-      assert.deepEqual(env, { ...OWNER, ...lowMemory });
-      assert.deepEqual([app['filter_env'], app['exec_mode']], [[''], 'fork']);
-    }
+  for (const { script, cwd, env, ...app } of define('/srv/a folder')) {
+    assert.deepEqual([cwd, script], ['/srv/a folder', 'dist/cli.js']);
+    const lowMemory = app.name === 'proxy-monitor' ? {} : { MALLOC_ARENA_MAX: '1' };
+    assert.deepEqual(env, { ...OWNER, ...lowMemory });
+    assert.deepEqual([app['filter_env'], app['exec_mode']], [[''], 'fork']);
+  }
 });
