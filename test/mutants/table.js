@@ -483,7 +483,7 @@ export const MUTANTS = [
   },
   {
     file: 'src/status/summary.ts',
-    find: 'proxies.length > 0 && proxies.every(isHealthy)',
+    find: 'hasPorts(snapshot) && proxies.every(isHealthy)',
     replace: 'proxies.every(isHealthy)',
     tests: ['status/', 'http/', 'commands/'],
   },
