@@ -38,6 +38,8 @@ export interface Settings {
   readonly variables: ConfigVariables;
   /** True in a process that PM2 started. It drains for at most PM2_DRAIN_MS after SIGINT. */
   readonly isUnderPm2: boolean;
+  /** `pm_id`, the number of the app in PM2's list; null in a process that PM2 did not start. */
+  readonly pm2Id: string | null;
   /** COLUMNS, the width of the terminal; undefined when it is no positive integer. */
   readonly columns: number | undefined;
   /** True when a script of this package's package.json runs this process, such as `npm start`. Another package's is none. */
@@ -84,6 +86,7 @@ export const readSettings = (configPath?: string): Settings => {
       ...(env['PROXIES'] && dotEnv['PROXIES'] && { dotEnvProxies: dotEnv['PROXIES'] }),
     },
     isUnderPm2: env['pm_id'] !== undefined,
+    pm2Id: env['pm_id'] ?? null,
     columns: parsePositiveInteger(env['COLUMNS']),
     isNpmScript: env['npm_lifecycle_event'] !== undefined && env['npm_package_name'] === 'steadyport',
     commandPrefix: env['STEADYPORT_COMMAND_PREFIX'] || undefined,

@@ -12,8 +12,8 @@ export type Holder = Pick<Identity, 'supervisor'> & { readonly pid: number | nul
  * The PM2 daemon that supervises this process; null when it has none: it was started by hand, or has outlived its daemon, with
  * which its IPC channel ends. PM2 starts an app as a child of the daemon.
  */
-export const supervisorOf = ({ isUnderPm2, pm2Home }: Settings): Supervisor | null =>
-  isUnderPm2 && process.connected ? { pid: process.ppid, home: pm2Home } : null;
+export const supervisorOf = ({ pm2Id, pm2Home }: Settings): Supervisor | null =>
+  pm2Id !== null && process.connected ? { pid: process.ppid, home: pm2Home, appId: pm2Id } : null;
 
 export const identityOf = (settings: Settings): Identity => ({
   pid: process.pid,
@@ -35,6 +35,17 @@ export const identify = async (
   const socket = findUnixListener(socketPath);
   return { pid: socket ? ownerOf(socket).pid : null, supervisor: null };
 };
+
+/**
+ * True when a process is to leave for its successor: no daemon supervises it, or its daemon has lost it. PM2 runs one process for
+ * each number of its list, so one with the same number replaces it there.
+ */
+export const leavesFor = (own: Supervisor | null, successor: Supervisor | null): boolean =>
+  own === null ||
+  (successor !== null &&
+    successor.pid === own.pid &&
+    successor.appId !== undefined &&
+    successor.appId === own.appId);
 
 /** "pid 812 of this PM2", "pid 812 of the PM2 in /home/ann/.pm2 (its daemon is pid 800)" @param own this process's daemon */
 export const describeHolder = ({ pid, supervisor }: Holder, own: Supervisor | null): string => {

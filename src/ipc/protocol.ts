@@ -20,10 +20,11 @@ export interface ProxyProtocol extends OrphanProtocol {
   pulse: { ask: null; reply: null };
   /**
    * Asks the proxy to shut down, because a successor needs its port. It replies false, and stays, while a PM2 daemon supervises
-   * it: that daemon would start it anew, and the two would take the port from each other without an end. Proxies of earlier
-   * versions always shut down, and reply null.
+   * it: that daemon would start it anew, and the two would take the port from each other without an end. A successor under the
+   * same number in the list of the same daemon shows that this daemon has lost it (docs/decisions.md: ADR-0049). Proxies of
+   * earlier versions always shut down, and reply null.
    */
-  leave: { ask: null; reply: boolean | null };
+  leave: { ask: { successor: Supervisor | null } | null; reply: boolean | null };
   /** Asks the proxy to close its listening sockets and to open them anew. */
   listen_again: { ask: null; reply: null };
   /**
@@ -48,6 +49,8 @@ export interface Supervisor {
   readonly pid: number;
   /** Its PM2_HOME. */
   readonly home: string;
+  /** The process's number in PM2's list, which no other process has there. Processes of earlier versions do not tell it. */
+  readonly appId?: string | undefined;
 }
 
 export interface Identity {

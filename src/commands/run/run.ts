@@ -6,9 +6,9 @@ import type { Config, ForwardingConfig } from '../../config/config.ts';
 import { requireConfig } from '../../config/load.ts';
 import type { Settings } from '../../config/settings.ts';
 import { PM2_DRAIN_MS } from '../../health/stop-deadline.ts';
-import { cureOfCopies, describeHolder, identityOf, supervisorOf } from '../../ipc/identity.ts';
+import { cureOfCopies, describeHolder, identityOf, leavesFor, supervisorOf } from '../../ipc/identity.ts';
 import { createOrphanHandler } from '../../ipc/orphan.ts';
-import type { ProxyProtocol } from '../../ipc/protocol.ts';
+import type { ProxyProtocol, Supervisor } from '../../ipc/protocol.ts';
 import { type ControlServer, serveControlWhenFree } from '../../ipc/server.ts';
 import { UsageError } from '../../lib/usage-error.ts';
 import { createEdgeLogger, type EdgeLogger } from '../../logging/edge-logger.ts';
@@ -37,7 +37,11 @@ export const run = async (args: ParsedArgs): Promise<number | undefined> => {
   const files = stateDir.portFiles(proxyConfig.id);
   const { socket, pidFile } = files;
   const log = createLog(settings.logFormat);
-  const turn = await awaitTurn(files, createStandby(proxyConfig, settings, log));
+  const turn = await awaitTurn(
+    files,
+    () => supervisorOf(settings),
+    createStandby(proxyConfig, settings, log),
+  );
   const { predecessor } = turn;
   // PM2 loses lines when its logs are rotated, so the connections have a log of their own. By hand, all goes to stdout.
   const accessLog = settings.isUnderPm2
@@ -73,7 +77,12 @@ export const run = async (args: ParsedArgs): Promise<number | undefined> => {
   const keepRunning = exitWithPm2(() => !proxy.report().bindings.some(({ state }) => state === 'bound'));
   controlServer = await serveControlWhenFree<ProxyProtocol>(
     socket,
-    createHandlers(proxy, settings, shutDown, () => isLeaving || supervisorOf(settings) === null),
+    createHandlers(
+      proxy,
+      settings,
+      shutDown,
+      (successor) => isLeaving || leavesFor(supervisorOf(settings), successor),
+    ),
     (holder) =>
       log(
         'another_proxy',
@@ -136,16 +145,16 @@ const createHandlers = (
   proxy: RunningProxy,
   settings: Settings,
   shutDown: () => void,
-  mayLeave: () => boolean,
+  leaves: (successor: Supervisor | null) => boolean,
 ) => ({
   report: () => ({ ...proxy.report(), supervisor: supervisorOf(settings) }),
   identify: () => identityOf(settings),
   pulse: () => null,
   // One that was started by hand leaves, too: PM2 would bring back its successor, and nobody brings back such a one.
-  leave: () => {
-    const leaves = mayLeave();
-    if (leaves) shutDown();
-    return leaves;
+  leave: (request: ProxyProtocol['leave']['ask']) => {
+    const isToLeave = leaves(request?.successor ?? null);
+    if (isToLeave) shutDown();
+    return isToLeave;
   },
   listen_again: () => {
     proxy.relisten();

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { PM2_DRAIN_MS } from '../../health/stop-deadline.ts';
 import { type ControlClient, connectControl } from '../../ipc/client.ts';
 import { type Holder, identify } from '../../ipc/identity.ts';
-import type { ProxyProtocol } from '../../ipc/protocol.ts';
+import type { ProxyProtocol, Supervisor } from '../../ipc/protocol.ts';
 import { readInteger } from '../../system/files.ts';
 import { takeLock } from '../../system/lock.ts';
 import type { StateDir } from '../../system/state-dir.ts';
@@ -40,14 +40,16 @@ const RETRY_PAUSE_MS = 20;
  * Waits until this process may take the port. Whoever answers on the control socket is asked to leave. One that stays, since a
  * PM2 daemon supervises it, is left alone until it ends; this process then tries again at once. Of several that try, the one
  * with the lock does: otherwise one of them might get the port, and another the control socket.
+ * @param supervisor the PM2 daemon of this process, at that moment
  */
 export const awaitTurn = async (
   files: ReturnType<StateDir['portFiles']>,
+  supervisor: () => Supervisor | null,
   { onStandby, onStandbyEnd }: StandbyCallbacks,
 ): Promise<Turn> => {
   for (;;) {
     const release = await waitForLock(files.lock);
-    const found = await askToLeave(files);
+    const found = await askToLeave(files, supervisor());
     if (found === undefined || 'exited' in found) return { predecessor: found, done: release };
     release();
     const { client, holder } = found;
@@ -69,10 +71,10 @@ interface Staying {
  * its connections until `exited`.
  * @returns undefined when nobody answers
  */
-const askToLeave = async ({
-  socket,
-  pidFile,
-}: ReturnType<StateDir['portFiles']>): Promise<Predecessor | Staying | undefined> => {
+const askToLeave = async (
+  { socket, pidFile }: ReturnType<StateDir['portFiles']>,
+  successor: Supervisor | null,
+): Promise<Predecessor | Staying | undefined> => {
   // Read before it is asked to leave, since it removes the file when it ends.
   const notedPid = readInteger(pidFile) ?? null;
   let client: ControlClient<ProxyProtocol> | undefined;
@@ -81,7 +83,7 @@ const askToLeave = async ({
     const identity = await identify(socket, client);
     const holder = { ...identity, pid: identity.pid ?? notedPid };
     const askedAt = performance.now();
-    if ((await client.ask('leave', null, ANSWER_TIMEOUT_MS)) === false) return { holder, client };
+    if ((await client.ask('leave', { successor }, ANSWER_TIMEOUT_MS)) === false) return { holder, client };
     const exited = Promise.race([client.closed, sleep(PM2_DRAIN_MS + ANSWER_TIMEOUT_MS)]);
     return { pid: holder.pid, askedAt, exited: exited.finally(() => client?.close()) };
   } catch {

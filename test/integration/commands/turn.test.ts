@@ -34,8 +34,9 @@ const rig = async (t: TestContext) => {
   const proxies = [{ listen: `127.0.0.1:${port}`, upstream: `127.0.0.1:${upstream.port}` }];
   writeFileSync(config, JSON.stringify({ proxies }));
   const portFolder = join(folder, `home/ports/${port}`);
+  const nextId = Array.from({ length: 9 }, (_, id) => String(id)).values();
   /** @param settings `pm_id` makes it an app of a PM2 daemon, which this process is: an app is its child, with an IPC channel */
-  const start = (settings: NodeJS.ProcessEnv = { pm_id: '0' }): Proxy => {
+  const start = (settings: NodeJS.ProcessEnv = { pm_id: nextId.next().value }): Proxy => {
     const child = fork('dist/cli.js', ['run', `tcp-proxy-${port}`], {
       env: {
         STEADYPORT_CONFIG: config,
@@ -97,11 +98,22 @@ test('a proxy that PM2 supervises stays, and another one stands by, ready, and s
   await until(async () => (await ownerPid()) === second.pid);
   assert.ok(second.hasLogged(`pid ${first.pid}, which had the port, leaves`));
   await talk(t, port);
-  const third = start({ pm_id: '1', PM2_HOME: join(folder, 'other') });
+  const third = start({ pm_id: '9', PM2_HOME: join(folder, 'other') });
   await third.untilReady();
   await until(() => third.hasLogged(`stands by, since pid ${second.pid}`));
   third.child.kill('SIGINT');
   assert.equal(await third.untilExit(), 'SIGINT');
+});
+
+test('a proxy that its PM2 has lost leaves for the one that PM2 runs under its number', async (t) => {
+  const { start, ownerPid } = await rig(t);
+  const lost = start({ pm_id: '7' });
+  await lost.untilReady();
+  const listed = start({ pm_id: '7' });
+  await listed.untilReady();
+  assert.ok(listed.hasLogged(`taken over from pid ${lost.pid}`));
+  assert.equal(await lost.untilExit(), '0');
+  assert.equal(await ownerPid(), listed.pid);
 });
 
 test('a proxy that stands by ends with its PM2', async (t) => {
