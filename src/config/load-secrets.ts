@@ -1,7 +1,7 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { closestWord } from '../lib/did-you-mean.ts';
-import { UsageError } from '../lib/usage-error.ts';
+import { isUsageError, UsageError } from '../lib/usage-error.ts';
 import { CONFIG_VARIABLES } from './env-overrides.ts';
 import {
   configuredPrograms,
@@ -53,10 +53,27 @@ export const readSecrets = ({
   return { secrets, errors: errors.map((error) => `${path}: ${error}`), warnings };
 };
 
-/** The time of the last write to `.env`, in wall-clock milliseconds; 0 when there is none, or a device in its place. */
+/** {@link readSecrets} for a process that must run in any case: without secrets, and with an error, when `.env` cannot be read. */
+export const readSecretsOrNone = (settings: Settings): ReturnType<typeof readSecrets> => {
+  try {
+    return readSecrets(settings);
+  } catch (error) {
+    if (!isUsageError(error)) throw error;
+    return { secrets: parseSecrets({}).secrets, errors: [error.message], warnings: [] };
+  }
+};
+
+/**
+ * The time of the last write to `.env`, in wall-clock milliseconds; 0 when there is none, a device in its place, or it cannot be
+ * looked at.
+ */
 export const dotEnvModifiedAt = ({ configPath }: Settings): number => {
-  const stats = statSync(join(dirname(configPath), '.env'), { throwIfNoEntry: false });
-  return stats?.isFile() ? stats.mtimeMs : 0;
+  try {
+    const stats = statSync(join(dirname(configPath), '.env'));
+    return stats.isFile() ? stats.mtimeMs : 0;
+  } catch {
+    return 0;
+  }
 };
 
 /** {@link readSecrets} for the commands that need every secret to be right. @throws UsageError that names every mistake */

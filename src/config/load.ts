@@ -3,7 +3,18 @@ import { UsageError } from '../lib/usage-error.ts';
 import { type Config, parseConfig } from './config.ts';
 import { type ParsedText, parseConfigText } from './config-text.ts';
 import { formatConfigError } from './errors.ts';
+import { isRecord } from './schema.ts';
 import { readSettings, readTextFile, type Settings } from './settings.ts';
+
+/** A config that is right, and what it was made from. */
+export interface LoadedConfig {
+  readonly config: Config;
+  readonly settings: Settings;
+  /** The text of the file. */
+  readonly text: string;
+  /** True when the file or a variable gives `host`; otherwise it is the host name. */
+  readonly hasHost: boolean;
+}
 
 /**
  * Reads and checks the config, and returns it with the settings it was read with. A file that cannot be read or parsed is a mistake,
@@ -11,15 +22,21 @@ import { readSettings, readTextFile, type Settings } from './settings.ts';
  * @param configPath as in {@link readSettings}
  * @throws UsageError that names every mistake, or the first MAX_SHOWN of them and how many more there are
  */
-export const requireConfig = (
-  configPath?: string,
-): { readonly config: Config; readonly settings: Settings } => {
-  const settings = readSettings(configPath);
-  const parsed = readConfigFile(settings.configPath);
+export const requireConfig = (configPath?: string): LoadedConfig => loadConfig(readSettings(configPath));
+
+/** {@link requireConfig} of settings that have been read. */
+export const loadConfig = (settings: Settings): LoadedConfig => {
+  const { text, parsed } = readConfigFile(settings.configPath);
   if (!parsed.ok) throw createError(settings, parsed.problems, String);
   const result = parseConfig(parsed.value, settings.variables);
   if (!result.ok) throw createError(settings, result.errors, formatConfigError);
-  return { config: result.config, settings };
+  const hasHost = isRecord(parsed.value) && parsed.value['host'] !== undefined;
+  return {
+    config: result.config,
+    settings,
+    text,
+    hasHost: hasHost || Boolean(settings.variables.STEADYPORT_HOST),
+  };
 };
 
 /** A broken file may have a mistake for each of its keys. */
@@ -36,15 +53,16 @@ const createError = <T>(
   return new UsageError([configPath, ...lines.map((line) => `  ${line}`)].join('\n'));
 };
 
-const readConfigFile = (path: string): ParsedText => {
+const readConfigFile = (path: string): { readonly text: string; readonly parsed: ParsedText } => {
   try {
-    return parseConfigText(readTextFile(path));
+    const text = readTextFile(path);
+    return { text, parsed: parseConfigText(text) };
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const problem =
       code === 'ENOENT'
         ? 'expected a config file here; see docs/configuration.md, or set STEADYPORT_CONFIG'
         : `expected a file that can be read; ${message}`;
-    return { ok: false, problems: [problem] };
+    return { text: '', parsed: { ok: false, problems: [problem] } };
   }
 };

@@ -4,54 +4,12 @@ import { dirname, join, resolve } from 'node:path';
 import { parse } from 'dotenv';
 import { UsageError } from '../lib/usage-error.ts';
 import { CONFIG_VARIABLES, type ConfigVariables } from './env-overrides.ts';
-import { findProject, type Project } from './project/project.ts';
+import { completeSettings, type Settings } from './project/environment.ts';
+import { findProject } from './project/project.ts';
 import { realPath } from './project/real-path.ts';
 import { ROOT } from './project-root.ts';
 
-/** The variables that reach the PM2 apps. Every other variable of the caller stays out, since PM2 shows them in its list. */
-const INHERITED_VARIABLES = [
-  ...CONFIG_VARIABLES,
-  'STEADYPORT_CONFIG',
-  'STEADYPORT_HOME',
-  'STEADYPORT_PROJECT',
-  'LOG_FORMAT',
-  'STEADYPORT_DEBUG',
-  'PM2_HOME',
-  'PATH',
-  'HOME',
-  'TZ',
-  'LANG',
-  'NODE_EXTRA_CA_CERTS',
-];
-
-/** The settings from the environment and `.env`. Only the room config reads process.env. */
-export interface Settings {
-  readonly configPath: string;
-  /** STEADYPORT_HOME, the folder of the state of all projects of this user, without links. Default: ~/.steadyport. */
-  readonly home: string;
-  /** Whose apps, state and monitor these are. */
-  readonly project: Project;
-  /** PM2_HOME. Default: ~/.pm2. */
-  readonly pm2Home: string;
-  /** LOG_FORMAT. Default: text. */
-  readonly logFormat: 'text' | 'json';
-  readonly variables: ConfigVariables;
-  /** True in a process that PM2 started. It drains for at most PM2_DRAIN_MS after SIGINT. */
-  readonly isUnderPm2: boolean;
-  /** `pm_id`, the number of the app in PM2's list; null in a process that PM2 did not start. */
-  readonly pm2Id: string | null;
-  /** COLUMNS, the width of the terminal; undefined when it is no positive integer. */
-  readonly columns: number | undefined;
-  /** True when a script of this package's package.json runs this process, such as `npm start`. Another package's is none. */
-  readonly isNpmScript: boolean;
-  /**
-   * STEADYPORT_COMMAND_PREFIX, which the demo sets: what stands before each command that a text names, such as
-   * "npm run demo --". Undefined elsewhere.
-   */
-  readonly commandPrefix: string | undefined;
-  /** The environment for the PM2 apps, without secrets. */
-  readonly appEnv: Readonly<Record<string, string>> & ReturnType<typeof identityEnv>;
-}
+export type { Settings };
 
 /**
  * Reads the settings. The environment takes precedence over `.env` beside the config file, and `.env` over the default.
@@ -62,7 +20,6 @@ export const readSettings = (configPath?: string): Settings => {
   const defaultConfigPath = join(ROOT, 'steadyport.json');
   const path = resolve(configPath ?? (env['STEADYPORT_CONFIG'] || defaultConfigPath));
   const dotEnv = readDotEnv(dirname(path));
-  const get = (name: string): string | undefined => env[name] || dotEnv[name] || undefined;
   const home = realPath(
     env['STEADYPORT_HOME']
       ? resolve(env['STEADYPORT_HOME'])
@@ -72,63 +29,44 @@ export const readSettings = (configPath?: string): Settings => {
     home,
     configPath: path,
     defaultConfigPath,
-    override: get('STEADYPORT_PROJECT'),
+    override: pick(env, dotEnv, 'STEADYPORT_PROJECT'),
     readConfig: () => readTextFile(path),
   });
-  return {
+  return completeSettings({
     configPath: path,
     home,
     project,
-    pm2Home: locatePm2Home(),
-    logFormat: get('LOG_FORMAT') === 'json' ? 'json' : 'text',
-    variables: {
-      ...Object.fromEntries(CONFIG_VARIABLES.map((name) => [name, get(name)])),
-      ...(env['PROXIES'] && dotEnv['PROXIES'] && { dotEnvProxies: dotEnv['PROXIES'] }),
-    },
-    isUnderPm2: env['pm_id'] !== undefined,
-    pm2Id: env['pm_id'] ?? null,
-    columns: parsePositiveInteger(env['COLUMNS']),
-    isNpmScript: env['npm_lifecycle_event'] !== undefined && env['npm_package_name'] === 'steadyport',
-    commandPrefix: env['STEADYPORT_COMMAND_PREFIX'] || undefined,
-    appEnv: { ...inheritedEnv(), STEADYPORT_CONFIG: path, ...identityEnv(home, project) },
-  };
+    logFormat: logFormatOf(env, dotEnv),
+    variables: variablesOf(env, dotEnv),
+  });
 };
 
-/** The variables that say whose an app is. PM2's list shows them. */
-const identityEnv = (home: string, { name }: Project) => ({
-  STEADYPORT_HOME: home,
-  STEADYPORT_PROJECT: name,
+type Variables = Readonly<Record<string, string | undefined>>;
+
+const pick = (env: Variables, dotEnv: Variables, name: string): string | undefined =>
+  env[name] || dotEnv[name] || undefined;
+
+/** LOG_FORMAT of the environment, otherwise of `.env`. */
+export const logFormatOf = (env: Variables, dotEnv: Variables): Settings['logFormat'] =>
+  pick(env, dotEnv, 'LOG_FORMAT') === 'json' ? 'json' : 'text';
+
+/** The variables that change the config: those of the environment, otherwise those of `.env`. */
+export const variablesOf = (env: Variables, dotEnv: Variables): ConfigVariables => ({
+  ...Object.fromEntries(CONFIG_VARIABLES.map((name) => [name, pick(env, dotEnv, name)])),
+  ...(env['PROXIES'] && dotEnv['PROXIES'] && { dotEnvProxies: dotEnv['PROXIES'] }),
 });
 
-/** PM2_HOME, absolute and without a slash at its end. Default: ~/.pm2. */
-const locatePm2Home = (): string => resolve(process.env['PM2_HOME'] || join(homedir(), '.pm2'));
-
-/** PM2_HOME where it is set, absolute: the daemon, and the apps, have another working directory than the caller. */
-const pm2HomeEnv = (): Readonly<Record<string, string>> =>
-  process.env['PM2_HOME'] ? { PM2_HOME: locatePm2Home() } : {};
-
-/** The environment for PM2's command line: that of this process, with other values for some variables. */
-export const pm2CommandEnv = (variables: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv => ({
-  ...process.env,
-  ...pm2HomeEnv(),
-  ...variables,
-});
-
-/** The part of this process's environment that has no secret: for the PM2 apps, and for the program of ALERT_COMMAND. */
-export const inheritedEnv = (): Readonly<Record<string, string>> => {
-  const { NODE_EXTRA_CA_CERTS } = process.env;
-  return {
-    ...Object.fromEntries(
-      INHERITED_VARIABLES.flatMap((name) => {
-        const value = process.env[name];
-        return value === undefined ? [] : [[name, value]];
-      }),
-    ),
-    ...pm2HomeEnv(),
-    // A path: see pm2HomeEnv.
-    ...(NODE_EXTRA_CA_CERTS && { NODE_EXTRA_CA_CERTS: resolve(NODE_EXTRA_CA_CERTS) }),
-  };
+/** The variables of the environment that change what is accepted. */
+const ACCEPTED_VARIABLES = [...CONFIG_VARIABLES, 'LOG_FORMAT'] as const;
+export type AcceptedVariables = {
+  readonly [name in (typeof ACCEPTED_VARIABLES)[number]]?: string | undefined;
 };
+
+/** Those of the environment of this process that change the config, or the form of the log; those of `.env` are not in it. */
+export const acceptedVariables = (): AcceptedVariables =>
+  Object.fromEntries(
+    ACCEPTED_VARIABLES.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])),
+  );
 
 /**
  * Those of the options that npm has taken for its own: it makes a variable of each that stands before a "--"
@@ -138,15 +76,6 @@ export const optionsOfNpm = (names: readonly string[]): readonly string[] =>
   names.filter((name) => process.env[`npm_config_${name}`]);
 
 /**
- * Deletes the variables from process.env that must not reach the PM2 apps; ecosystemApps in pm2/ecosystem.ts has the
- * reason. Only the environment of the PM2 command line is cut down: a program that uses PM2's API keeps its own.
- */
-export const pruneProcessEnv = (): void => {
-  if (process.env['PM2_PROGRAMMATIC'] !== undefined) return;
-  for (const name of Object.keys(process.env))
-    if (!INHERITED_VARIABLES.includes(name) && !name.startsWith('PM2_')) delete process.env[name];
-};
-
 /**
  * Reads `.env` of a folder; empty when there is none, and when /dev/null stands in its place: so containers hide a file
  * (`-v /dev/null:/app/.env`). It uses dotenv's `parse`, since `config()` would put the secrets into
@@ -178,9 +107,4 @@ const isNullDevice = (path: string): boolean => {
 export const readTextFile = (path: string): string => {
   if (!statSync(path).isFile()) throw new Error('it is no regular file');
   return readFileSync(path, 'utf8');
-};
-
-const parsePositiveInteger = (text: string | undefined): number | undefined => {
-  const number = Number(text);
-  return Number.isInteger(number) && number > 0 ? number : undefined;
 };

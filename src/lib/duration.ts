@@ -12,3 +12,11 @@ export const formatDuration = (durationMs: number): string =>
  */
 export const isWithin = (since: number, now: number, windowMs: number): boolean =>
   Math.abs(now - since) < windowMs;
+
+/** A moment for people, to the minute, in local time: "2026-11-30 12:03". @param at wall-clock milliseconds */
+export const formatMinute = (at: number): string => {
+  const date = new Date(at);
+  const twoDigits = (number: number): string => String(number).padStart(2, '0');
+  const day = `${date.getFullYear()}-${twoDigits(date.getMonth() + 1)}-${twoDigits(date.getDate())}`;
+  return `${day} ${twoDigits(date.getHours())}:${twoDigits(date.getMinutes())}`;
+};

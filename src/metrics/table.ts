@@ -95,6 +95,14 @@ export const MONITOR_METRICS: readonly MetricRow<MonitorSample>[] = [
     read: ({ monitor }) => toSeconds(monitor?.startedAt),
   },
   {
+    name: 'config_stale',
+    type: 'gauge',
+    help: '1 when the config was edited since and not applied, or has mistakes: what runs goes on with the accepted one.',
+    labels: [],
+    read: ({ monitor }) =>
+      monitor && toFlag(hasProblem(monitor, 'config_not_applied') || hasProblem(monitor, 'config_broken')),
+  },
+  {
     name: 'monitor_crashes_total',
     type: 'counter',
     help: 'Ends of monitors that nobody had asked to leave: crashes, kills, and ends of the machine.',

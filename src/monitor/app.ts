@@ -2,7 +2,9 @@ import { createChannels } from '../alerting/channels/registry.ts';
 import { createDeadMansSwitch, createPing, type DeadMansSwitch } from '../alerting/dead-mans-switch.ts';
 import { type Notifier, startNotifier } from '../alerting/notifier.ts';
 import type { Config } from '../config/config.ts';
-import { readSecrets } from '../config/load-secrets.ts';
+import { readSecretsOrNone } from '../config/load-secrets.ts';
+import { type AcceptedConfig, acceptedFile } from '../config/project/accepted.ts';
+import { findDrift, readSourcesState } from '../config/project/drift.ts';
 import { VERSION } from '../config/project-root.ts';
 import type { Settings } from '../config/settings.ts';
 import { type HttpStatus, serveWithRetry } from '../http/listen-with-retry.ts';
@@ -11,6 +13,8 @@ import { identityOf, supervisorOf } from '../ipc/identity.ts';
 import { createOrphanHandler } from '../ipc/orphan.ts';
 import type { MonitorProtocol, Supervisor } from '../ipc/protocol.ts';
 import type { ControlSocket } from '../ipc/server.ts';
+import { createPeriodicTask } from '../lib/periodic-task.ts';
+import { createEdgeLogger } from '../logging/edge-logger.ts';
 import type { Log } from '../logging/logger.ts';
 import { createMetrics } from '../metrics/prometheus.ts';
 import { createPm2 } from '../pm2/client.ts';
@@ -18,12 +22,20 @@ import { findDaemon } from '../pm2/daemon.ts';
 import { definePm2Apps } from '../pm2/ecosystem.ts';
 import { createRestarter } from '../pm2/restart.ts';
 import { locateRelease } from '../release/release.ts';
-import { createProblemList, type MonitorProblem, type ProblemText } from '../status/monitor-problem.ts';
+import { describeDrift } from '../status/config-drift.ts';
+import {
+  createProblemList,
+  joinProblem,
+  type MonitorProblem,
+  type ProblemText,
+} from '../status/monitor-problem.ts';
 import { readinessProblem } from '../status/readiness.ts';
 import { SNAPSHOT_VERSION, type Snapshot } from '../status/snapshot.ts';
 import { createFileReserve } from '../system/file-reserve.ts';
+import { readText, writeAtomic } from '../system/files.ts';
 import { readProcessUsage } from '../system/proc/process-usage.ts';
 import type { StateDir } from '../system/state-dir.ts';
+import { isRemoved } from '../system/state-file.ts';
 import { type Monitor, startMonitor } from './monitor.ts';
 import { servePm2Tools } from './pm2-io.ts';
 import { describeDisabled } from './snapshot.ts';
@@ -31,6 +43,8 @@ import { describeDisabled } from './snapshot.ts';
 export interface MonitorAppDeps {
   readonly config: Config;
   readonly settings: Settings;
+  /** What was accepted, and is the config; null when the config is the file's. */
+  readonly accepted: AcceptedConfig | null;
   readonly stateDir: StateDir;
   /** The monitor's control socket. Only the monitor that owns it checks, alerts and writes the state. */
   readonly controlSocket: ControlSocket;
@@ -56,9 +70,9 @@ const DEAD_MANS_SWITCH_INTERVAL_MS = 1_000;
 
 /** Builds the monitor with its alerts and its metrics, in the order in which they need each other. The checks begin here. */
 export const createMonitorApp = (deps: MonitorAppDeps): MonitorApp => {
-  const { config, settings, stateDir, controlSocket, startedAt, log } = deps;
+  const { config, settings, accepted, stateDir, controlSocket, startedAt, log } = deps;
   const { http, allowedHosts } = config.monitor;
-  const { secrets, errors, warnings } = readSecrets(settings);
+  const { secrets, errors, warnings } = readSecretsOrNone(settings);
   // A wrong URL turns off its channel only; the monitor goes on.
   for (const problem of [...errors, ...warnings]) log('secrets', problem);
   const deadMansSwitch = secrets.heartbeat && createDeadMansSwitch(createPing(secrets.heartbeat), log);
@@ -89,10 +103,13 @@ export const createMonitorApp = (deps: MonitorAppDeps): MonitorApp => {
     proxies: monitor.alertViews,
     monitor: () => ({ app: project.monitorApp, host: config.host, startedAt, problems: monitor.problems() }),
   });
-  const listHttpProblems = createProblemList();
+  const configWatch = accepted && watchConfig(accepted, settings, stateDir, log);
+  // Nobody is told of these, as of the monitor's problems: they concern no port.
+  const listMinorProblems = createProblemList();
   const status = (): Snapshot => {
-    const httpProblems = listHttpProblems({ no_http: describeHttpProblem(httpServer) });
-    return snapshotOf(deps, monitor, notifier, httpServer, httpProblems);
+    const noHttp = { no_http: describeHttpProblem(httpServer) };
+    const minorProblems = listMinorProblems({ ...configWatch?.problems(), ...noHttp });
+    return snapshotOf(deps, monitor, notifier, httpServer, minorProblems);
   };
 
   return {
@@ -117,6 +134,7 @@ export const createMonitorApp = (deps: MonitorAppDeps): MonitorApp => {
     },
     stop: async () => {
       monitor.stop();
+      configWatch?.stop();
       deadMansSwitch?.stop();
       await notifier.stop();
       // The socket is closed last: another monitor, which waits for it, would send the same and write the same files.
@@ -130,12 +148,53 @@ const NOT_SERVED: HttpStatus = { url: null, problem: null };
 const describeHttpProblem = ({ problem }: HttpStatus): ProblemText | null =>
   problem === null ? null : { reason: problem, nextStep: 'free the address, or change "monitor.http"' };
 
+/** The interval at which the config file and `.env` are looked at. They are read when they have changed. */
+const CONFIG_CHECK_INTERVAL_MS = 2_000;
+
+/** Looks whether the config was edited since it was accepted. Logs once when that begins, or changes, and once when it is over. */
+const watchConfig = (accepted: AcceptedConfig, settings: Settings, { path }: StateDir, log: Log) => {
+  const keepAccepted = createAcceptedKeeper(acceptedFile(path));
+  const edits = createEdgeLogger({
+    onFail: (problem) => log('config_stale', `⚠️  ${problem}`),
+    onRecover: () => log('config_current', 'The config is again what runs'),
+    repeatOnChange: true,
+  });
+  let found: ReturnType<typeof describeDrift> | null = null;
+  let lastState: string | undefined;
+  const look = async (): Promise<void> => {
+    keepAccepted();
+    // Looked at without waiting: a file system that hangs must not stop the checks.
+    const state = await readSourcesState(settings);
+    if (state === lastState) return;
+    lastState = state;
+    const drift = findDrift(accepted, settings);
+    found = drift && describeDrift(drift);
+    if (found === null) edits.succeeded();
+    else edits.failed(joinProblem(found));
+  };
+  const { stop } = createPeriodicTask({ run: look, intervalMs: () => CONFIG_CHECK_INTERVAL_MS });
+  return { problems: () => (found === null ? {} : { [found.kind]: found }), stop };
+};
+
+/** Writes the accepted config anew where somebody has removed it, as a cleaner of old files does: what runs depends on it. */
+const createAcceptedKeeper = (path: string): (() => void) => {
+  const text = readText(path);
+  return () => {
+    if (text === undefined || !isRemoved(path)) return;
+    try {
+      writeAtomic(path, text);
+    } catch {
+      // The next look tries again, and why nothing can be written is said of the state of the ports.
+    }
+  };
+};
+
 const snapshotOf = (
   { config, settings, startedAt, recentLines }: MonitorAppDeps,
   monitor: Monitor,
   notifier: Notifier,
   http: HttpStatus,
-  httpProblems: readonly MonitorProblem[],
+  minorProblems: readonly MonitorProblem[],
 ): Snapshot => {
   const { proxies, ...monitorStatus } = monitor.status();
   return {
@@ -150,7 +209,7 @@ const snapshotOf = (
       startedAt,
       intervalMs: config.monitor.intervalMs,
       ...monitorStatus,
-      problems: [...monitorStatus.problems, ...httpProblems],
+      problems: [...monitorStatus.problems, ...minorProblems],
       http: http.url,
       alerts: notifier.status(),
     },

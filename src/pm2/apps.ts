@@ -26,17 +26,25 @@ export const STOP_EXIT_CODE = 78;
  * The PM2 apps of a config. The monitor comes last, so that it finds the proxies running.
  * @param root the folder of the release (src/release)
  * @param env the environment of every app
+ * @param configPath the config file. The monitor looks whether it was edited since, and reads `.env` beside it
  */
 export const defineApps = (
   config: Config,
   root: string,
   project: Project,
   env: AppDefinition['env'],
+  configPath: string,
 ): readonly AppDefinition[] => {
   const { namespace, monitorApp } = project;
   return [
     ...config.proxies.map((proxy) => ({ ...defineProxy(proxy, root, env), namespace })),
-    { ...commonSettings(root, env), namespace, name: monitorApp, args: ['monitor'], kill_timeout: 2_000 },
+    {
+      ...commonSettings(root, { ...env, STEADYPORT_CONFIG: configPath }),
+      namespace,
+      name: monitorApp,
+      args: ['monitor'],
+      kill_timeout: 2_000,
+    },
   ];
 };
 

@@ -6,7 +6,7 @@
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { pm2CommandEnv } from '../config/settings.ts';
+import { pm2CommandEnv } from '../config/project/environment.ts';
 import type { Pm2Evidence } from '../health/types.ts';
 import { printable } from '../lib/printable.ts';
 import { joinProblem } from '../status/monitor-problem.ts';

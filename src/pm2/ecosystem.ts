@@ -1,29 +1,34 @@
 import { createHash } from 'node:crypto';
+import { basename } from 'node:path';
 import { isSteadyportName } from '../config/app-names.ts';
 import { type Config, forwardingOf } from '../config/config.ts';
-import { requireConfig } from '../config/load.ts';
+import { type LoadedConfig, requireConfig } from '../config/load.ts';
 import { dotEnvModifiedAt, readSecrets } from '../config/load-secrets.ts';
+import { readAccepted } from '../config/project/accepted.ts';
+import { findOwner, pruneProcessEnv, type Settings, usesAccepted } from '../config/project/environment.ts';
+import { settingsOf } from '../config/project/running.ts';
 import { ROOT } from '../config/project-root.ts';
-import { pruneProcessEnv, type Settings } from '../config/settings.ts';
+import { readSettings } from '../config/settings.ts';
 import { isUsageError } from '../lib/usage-error.ts';
 import { makeRelease, type Release } from '../release/release.ts';
+import { acceptConfig } from '../system/accept-config.ts';
 import { type AppDefinition, defineApps, type Owner } from './apps.ts';
 import { requireShortPm2Home } from './daemon.ts';
 
 /**
- * The apps that ecosystem.config.js exports. A broken config ends the process with its errors and exit code 2, since PM2
- * would show an exception with its own stack. When the apps exist already, PM2 restarts them with the caller's whole
+ * The apps that ecosystem.config.js exports, for what PM2 is to do with them: a start accepts the config, and what only ends
+ * the apps takes those of the accepted one, so that a broken config keeps nobody from it. A broken config ends the process with
+ * its errors and exit code 2, since PM2 would show an exception with its own stack. When the apps exist already, PM2 restarts them with the caller's whole
  * environment and ignores `filter_env`; so inside the PM2 command line the environment is cut down to what may reach them.
  * A mistake in a URL for alerts is only reported: it keeps no port down.
  */
 export const ecosystemApps = (): readonly AppDefinition[] => {
   try {
-    const { config, settings } = requireConfig();
-    requireShortPm2Home(settings.pm2Home);
-    const { errors, warnings } = readSecrets(settings);
-    for (const problem of [...errors, ...warnings]) process.stderr.write(`steadyport: ${problem}\n`);
+    const isEnd = endsApps(process.argv);
+    const { config, settings } = isEnd || usesAccepted() ? requireAccepted() : acceptFile();
     pruneProcessEnv();
-    return definePm2Apps(config, settings, releaseFor(settings));
+    // What ends the apps needs no release, and must not fail where none can be made.
+    return definePm2Apps(config, settings, isEnd ? { folder: ROOT, hash: '' } : makeRelease(settings.home));
   } catch (error) {
     if (!isUsageError(error)) throw error;
     process.stderr.write(`steadyport: ${error.message}\n`);
@@ -31,17 +36,39 @@ export const ecosystemApps = (): readonly AppDefinition[] => {
   }
 };
 
-/** PM2's commands that take only the names of the apps from an ecosystem file (bin/pm2, actionFromJson in its lib/API.js). */
-const COMMANDS_WITHOUT_RELEASE = ['stop', 'delete', 'del'];
+/** The commands of PM2 that take only the names of the apps from an ecosystem file (actionFromJson in its lib/API.js). */
+const ENDING_COMMANDS = ['stop', 'delete', 'del'];
+/** The options of PM2 without a value that may stand before its command (lib/binaries/CLI.js). */
+const PM2_FLAGS = ['-s', '--silent', '-m', '--mini-list', '-f', '--force', '--no-color'];
 
 /**
- * The release for the command of PM2 that loads the ecosystem file. What ends the apps needs none, and must not fail where none
- * can be made.
+ * True in a `pm2 stop` or `pm2 delete`. Whatever else loads the ecosystem file, such as a program that uses PM2's API, counts
+ * as a start.
+ * @param argv process.argv
  */
-const releaseFor = ({ home }: Settings): Release =>
-  process.argv.some((word) => COMMANDS_WITHOUT_RELEASE.includes(word))
-    ? { folder: ROOT, hash: '' }
-    : makeRelease(home);
+export const endsApps = ([, program = '', ...words]: readonly string[]): boolean => {
+  const command = words.find((word) => !PM2_FLAGS.includes(word));
+  return basename(program) === 'pm2' && command !== undefined && ENDING_COMMANDS.includes(command);
+};
+
+/** The accepted config, or else the file's. Nothing is accepted. */
+const requireAccepted = (): Pick<LoadedConfig, 'config' | 'settings'> => {
+  const owner = findOwner() ?? readSettings();
+  const reading = readAccepted(owner.project.stateDir);
+  if (reading.kind !== 'ok') return requireConfig();
+  const { accepted } = reading;
+  return { config: accepted.config, settings: settingsOf(accepted, owner) };
+};
+
+/** The file's config, which is accepted with that. */
+const acceptFile = (): LoadedConfig => {
+  const loaded = requireConfig();
+  requireShortPm2Home(loaded.settings.pm2Home);
+  const { errors, warnings } = readSecrets(loaded.settings);
+  for (const problem of [...errors, ...warnings]) process.stderr.write(`steadyport: ${problem}\n`);
+  acceptConfig(loaded);
+  return loaded;
+};
 
 /** A variable of each app's environment. Its value changes whenever what the app uses of the config, its settings or the code change. */
 export const REVISION = 'STEADYPORT_REVISION';
@@ -61,8 +88,9 @@ export const isAppOf = (
   env['STEADYPORT_PROJECT'] === owner.STEADYPORT_PROJECT;
 
 /**
- * The apps of the config, each with its {@link REVISION}. What a proxy's alerts are is the monitor's affair alone. The monitor's revision includes the time at which `.env` was last
- * changed and not a digest of the secrets: PM2's list would show the digest, and anybody could test guesses against it.
+ * The apps of the config, each with its {@link REVISION}. What a proxy's alerts are is the monitor's affair alone, and so is
+ * where the config lies. The monitor's revision includes the time at which `.env` was last changed and not a digest of the
+ * secrets: PM2's list would show the digest, and anybody could test guesses against it.
  */
 export const definePm2Apps = (
   config: Config,
@@ -71,11 +99,11 @@ export const definePm2Apps = (
 ): readonly AppDefinition[] => {
   const { appEnv, project, configPath, logFormat } = settings;
   const proxiesByName = new Map(config.proxies.map((proxy) => [proxy.name, proxy]));
-  return defineApps(config, release.folder, project, appEnv).map((app) => {
+  return defineApps(config, release.folder, project, appEnv, configPath).map((app) => {
     const proxy = proxiesByName.get(app.name);
-    const relevantConfig = proxy ? forwardingOf(proxy) : [config, dotEnvModifiedAt(settings)];
+    const relevantConfig = proxy ? forwardingOf(proxy) : [config, dotEnvModifiedAt(settings), configPath];
     const { env, ...definition } = app;
-    const revision = digest([release.hash, relevantConfig, definition, project, configPath, logFormat]);
+    const revision = digest([release.hash, relevantConfig, definition, project, logFormat]);
     return { ...app, env: { ...env, [REVISION]: revision } };
   });
 };

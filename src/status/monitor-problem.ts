@@ -58,6 +58,18 @@ export const MONITOR_PROBLEM_KINDS = {
     concerns: 'disk',
     ports: 'watched',
   },
+  config_broken: {
+    headline: 'The config has mistakes.',
+    label: 'the config has mistakes',
+    concerns: 'config',
+    ports: 'watched',
+  },
+  config_not_applied: {
+    headline: 'The config was edited and not applied.',
+    label: 'the config is not applied',
+    concerns: 'config',
+    ports: 'watched',
+  },
   copies: {
     headline: 'An app runs more than once.',
     label: 'an app runs more than once',

@@ -161,7 +161,7 @@ export const removeStateDir = async (path: string): Promise<readonly string[]> =
   if (!(await isServed(stateDir.monitorSocket)))
     removeMatching(
       path,
-      /^(monitor\.sock|(monitor|monitor-counts|alerts)\.json(\.\d+|\.bad(-[\dTZ-]+)?)?|logrotate\.(conf|state))$/,
+      /^(monitor\.sock|(monitor|monitor-counts|alerts|accepted)\.json(\.\d+|\.bad(-[\dTZ-]+)?)?|logrotate\.(conf|state))$/,
     );
   return listFiles(path);
 };
@@ -175,7 +175,9 @@ const removeMatching = (folder: string, pattern?: RegExp): void => {
 /** Removes the temporary files of processes that were killed in the middle of {@link writeAtomic}. */
 export const removeTempFiles = (folder: string): void => {
   for (const name of listFiles(folder)) {
-    const pid = Number(/^(?:monitor(?:-counts)?\.json|alerts\.json|failures|pid)\.(\d+)$/.exec(name)?.[1]);
+    const pid = Number(
+      /^(?:(?:monitor(?:-counts)?|alerts|accepted)\.json|failures|pid)\.(\d+)$/.exec(name)?.[1],
+    );
     if (pid === process.pid || (pid > 0 && !isAlive(pid))) removeFile(join(folder, name));
   }
 };

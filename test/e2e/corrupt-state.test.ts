@@ -95,6 +95,7 @@ test('whatever is in the place of a state file: no proxy is restarted, the page 
     ],
     ['monitor.json', (path) => writeFileSync(path, '{"version":3,"po')],
     ['monitor.json', (path) => void execFileSync('mkfifo', [path])],
+    ['accepted.json', (path) => writeFileSync(path, '{"version":1,"acc')],
   ];
   for (const [at, [file, put]] of cases.entries()) {
     contents[file] = read(file);
@@ -121,5 +122,9 @@ test('whatever is in the place of a state file: no proxy is restarted, the page 
   await sandbox.logUntil(
     'proxy-monitor',
     /monitor\.json cannot be used, and begins anew: it is no regular file/,
+  );
+  await sandbox.logUntil(
+    'proxy-monitor',
+    /accepted\.json cannot be used: .*; the config file is used instead/,
   );
 });

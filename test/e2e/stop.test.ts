@@ -242,7 +242,7 @@ describe('npm stop after PM2 was killed', SIDE_BY_SIDE, () => {
     const { stdout } = await other.steadyport('uninstall');
     assert.match(
       stdout,
-      /not steadyport's or in use: (monitor-counts\.json, )?monitor\.json, monitor\.sock, ports$/m,
+      /not steadyport's or in use: accepted\.json, (monitor-counts\.json, )?monitor\.json, monitor\.sock, ports$/m,
     );
     assert.equal((await sandbox.proxyUntil(ports[0] ?? 0, isUp)).failures.total, 0);
   });

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { inheritedEnv } from '../../config/settings.ts';
+import { programEnv } from '../../config/project/environment.ts';
 import type { Delivery } from '../delivery.ts';
 import { ATTEMPT_TIMEOUT_MS, attemptDelivery, failure } from '../delivery-attempt.ts';
 import { cutQuote } from '../delivery-errors.ts';
@@ -48,7 +48,7 @@ export const runProgram = (
     const child = spawn(path, [], {
       cwd: '/',
       detached: true,
-      env: { ...inheritedEnv(), ...commandVariables(message) },
+      env: { ...programEnv(), ...commandVariables(message) },
       stdio: ['pipe', 'ignore', 'pipe'],
     });
     let stderr = '';

@@ -4,8 +4,9 @@ import type { Channels } from '../../alerting/channels/channel.ts';
 import { createChannels } from '../../alerting/channels/registry.ts';
 import type { Delivery } from '../../alerting/delivery.ts';
 import type { Notification } from '../../alerting/policy/notification.ts';
-import { requireConfig } from '../../config/load.ts';
 import { requireSecrets } from '../../config/load-secrets.ts';
+import { requireRunningConfig } from '../../config/project/running.ts';
+import { readSettings } from '../../config/settings.ts';
 import { CHANNELS } from '../../kinds/channels/registry.ts';
 import { UsageError } from '../../lib/usage-error.ts';
 
@@ -17,7 +18,8 @@ const TEST_DURATION_MS = 60_000;
  * config is wrong.
  */
 export const run = async (): Promise<number> => {
-  const { config, settings } = requireConfig();
+  const settings = readSettings();
+  const { config } = await requireRunningConfig(settings);
   const { secrets, warnings } = requireSecrets(settings);
   for (const warning of warnings) process.stderr.write(`steadyport: ${warning}\n`);
   const { eventChannels, stateChannels } = createChannels(secrets);

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ParsedArgs } from 'minimist';
 import colours from 'picocolors';
 import type { Config } from '../../config/config.ts';
-import { requireConfig } from '../../config/load.ts';
-import type { Settings } from '../../config/settings.ts';
+import { requireRunningConfig } from '../../config/project/running.ts';
+import { readSettings, type Settings } from '../../config/settings.ts';
 import { npmCommand } from '../../lib/command-lines.ts';
 import { UsageError } from '../../lib/usage-error.ts';
 import { addTimestamps, type LogLine, type LogPaint, mergeLines, renderLines } from '../../logging/merge.ts';
@@ -12,6 +12,7 @@ import { createPm2 } from '../../pm2/client.ts';
 import { defaultLogPaths } from '../../pm2/log-paths.ts';
 import { matchesQuery } from '../../status/summary.ts';
 import { locateStateDir } from '../../system/state-dir.ts';
+import { warnOfBrokenConfig } from '../config-drift.ts';
 import { warnOfKeptOptions } from '../npm-options.ts';
 import { warn } from '../terminal.ts';
 
@@ -24,7 +25,9 @@ const POLL_INTERVAL_MS = 200;
  */
 export const run = async (args: ParsedArgs): Promise<number> => {
   const maxLines = parseLineCount(args['lines'] ?? DEFAULT_LINES);
-  const { config, settings } = requireConfig();
+  const settings = readSettings();
+  const { config } = await requireRunningConfig(settings);
+  warnOfBrokenConfig(settings);
   warnOfKeptOptions('logs', ['lines', 'follow'], settings);
   const apps = selectApps(config, settings, args._[0]);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(0));

@@ -1,6 +1,6 @@
 import { MONITOR_TITLE } from '../../config/app-names.ts';
 import type { Config } from '../../config/config.ts';
-import { requireConfig } from '../../config/load.ts';
+import { requireOwnConfig } from '../../config/project/running.ts';
 import { cureOfCopies, describeHolder, type Holder, supervisorOf } from '../../ipc/identity.ts';
 import { claimControlSocket } from '../../ipc/server.ts';
 import { createLog, recentLines } from '../../logging/logger.ts';
@@ -15,11 +15,12 @@ const MAX_RECENT_LINES = 10;
 export const run = async (): Promise<undefined> => {
   const startedAt = Date.now();
   process.title = MONITOR_TITLE;
-  const { config, settings } = requireConfig();
+  const { config, settings, accepted, problem } = await requireOwnConfig();
   requireShortPm2Home(settings.pm2Home);
   const stateDir = makeStateDir(settings.project.stateDir);
   const { recent, write } = recentLines(MAX_RECENT_LINES);
   const log = createLog(settings.logFormat, write);
+  if (problem !== null) log('accepted_config', `⚠️  ${problem}`);
   // `steadyport stop` asks every monitor that answers to leave, and one that waits for the socket does not answer.
   const keepRunning = exitWithPm2();
   const onTaken = (holder: Holder): void => {
@@ -37,6 +38,7 @@ export const run = async (): Promise<undefined> => {
   const app = createMonitorApp({
     config,
     settings,
+    accepted,
     stateDir,
     controlSocket,
     log,

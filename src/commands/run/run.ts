@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import type { ParsedArgs } from 'minimist';
 import { proxyTitle } from '../../config/app-names.ts';
 import type { Config, ForwardingConfig } from '../../config/config.ts';
-import { requireConfig } from '../../config/load.ts';
+import { requireOwnConfig } from '../../config/project/running.ts';
 import type { Settings } from '../../config/settings.ts';
 import { PM2_DRAIN_MS } from '../../health/stop-deadline.ts';
 import { cureOfCopies, describeHolder, identityOf, leavesFor, supervisorOf } from '../../ipc/identity.ts';
@@ -28,7 +28,7 @@ import { awaitTurn, type StandbyCallbacks } from './turn.ts';
  * @throws UsageError in that case without PM2
  */
 export const run = async (args: ParsedArgs): Promise<number | undefined> => {
-  const { config, settings } = requireConfig();
+  const { config, settings, problem } = await requireOwnConfig();
   const [name = ''] = args._;
   const proxyConfig: ForwardingConfig | undefined = config.proxies.find((proxy) => proxy.name === name);
   if (!proxyConfig) return stopForGood(name, config, settings);
@@ -37,6 +37,7 @@ export const run = async (args: ParsedArgs): Promise<number | undefined> => {
   const files = stateDir.portFiles(proxyConfig.id);
   const { socket, pidFile } = files;
   const log = createLog(settings.logFormat);
+  if (problem !== null) log('accepted_config', `⚠️  ${problem}`);
   const turn = await awaitTurn(
     files,
     () => supervisorOf(settings),

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import type { Config } from '../../config/config.ts';
-import { requireConfig } from '../../config/load.ts';
+import { type LoadedConfig, requireConfig } from '../../config/load.ts';
 import { requireSecrets } from '../../config/load-secrets.ts';
-import type { Settings } from '../../config/settings.ts';
+import { type Settings, USE_ACCEPTED } from '../../config/project/environment.ts';
 import { forgetCrashes, recentlyCrashedPorts } from '../../monitor/health-store.ts';
 import type { AppDefinition } from '../../pm2/apps.ts';
 import { listOwnApps, type Pm2App, runPm2Command } from '../../pm2/client.ts';
@@ -10,6 +10,7 @@ import { requireShortPm2Home, START } from '../../pm2/daemon.ts';
 import { definePm2Apps, REVISION } from '../../pm2/ecosystem.ts';
 import { makeRelease } from '../../release/release.ts';
 import { renderBrief, renderBriefProxies } from '../../status/render.ts';
+import { acceptConfig } from '../../system/accept-config.ts';
 import { makeStateDir, requireFolder, type StateDir } from '../../system/state-dir.ts';
 import { commandLine } from '../command-line.ts';
 import { columnsOf, paint, warn, withOwnCommands } from '../terminal.ts';
@@ -37,15 +38,17 @@ import { deleteApps } from './teardown.ts';
 export const run = (): Promise<number> => withPm2Failure(PM2_FAILED, start);
 
 const start = async (): Promise<number> => {
-  const { config, settings } = requireConfig();
+  const loaded = requireConfig();
+  const { settings } = loaded;
   for (const warning of requireSecrets(settings).warnings) warn(warning);
   requireShortPm2Home(settings.pm2Home);
   requireFolder('PM2_HOME', settings.pm2Home);
   const stateDir = makeStateDir(settings.project.stateDir);
-  return runExclusively(settings.pm2Home, () => bringInLine(config, settings, stateDir));
+  return runExclusively(settings.pm2Home, () => bringInLine(loaded, stateDir));
 };
 
-const bringInLine = async (config: Config, settings: Settings, stateDir: StateDir): Promise<number> => {
+const bringInLine = async (loaded: LoadedConfig, stateDir: StateDir): Promise<number> => {
+  const { config, settings } = loaded;
   const { pm2Home, project, appEnv, home } = settings;
   const release = makeRelease(home);
   const apps = definePm2Apps(config, settings, release);
@@ -55,6 +58,8 @@ const bringInLine = async (config: Config, settings: Settings, stateDir: StateDi
   // The monitor remembers the crashes of each proxy, so it is replaced with them.
   if (crashedIds.length > 0) outdated.add(project.monitorApp);
   const names = apps.map(nameOf);
+  // From here on PM2 brings back by the new config what dies.
+  acceptConfig(loaded);
   const isKept = (name: string): boolean => names.includes(name) && !outdated.has(name);
   await deleteApps(
     pm2Home,
@@ -69,7 +74,8 @@ const bringInLine = async (config: Config, settings: Settings, stateDir: StateDi
   } else {
     process.stdout.write(`Starting: ${namesToStart.join(', ')}\n`);
     const args = ['start', join(release.folder, 'ecosystem.config.js'), '--only', namesToStart.join(',')];
-    const { exitCode, output } = await runPm2Command(release.folder, args, settings.appEnv);
+    const variables = { ...appEnv, ...USE_ACCEPTED };
+    const { exitCode, output } = await runPm2Command(release.folder, args, variables);
     if (exitCode !== 0) {
       process.stderr.write(output);
       return PM2_FAILED;

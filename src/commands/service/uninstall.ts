@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { requireConfig } from '../../config/load.ts';
-import type { Project } from '../../config/project/project.ts';
+import type { Config } from '../../config/config.ts';
+import { loadConfig } from '../../config/load.ts';
+import { readAccepted } from '../../config/project/accepted.ts';
 import { ROOT } from '../../config/project-root.ts';
 import { readSettings, type Settings } from '../../config/settings.ts';
 import { npmCommand, pm2Command } from '../../lib/command-lines.ts';
@@ -30,6 +31,7 @@ export const run = (): Promise<number> => {
 const uninstall = async (settings: Settings): Promise<number> => {
   const { pm2Home, home, project, appEnv } = settings;
   const { stateDir } = project;
+  const configured = configuredApps(settings);
   const listedApps = await listOwnApps(pm2Home, appEnv, npmCommand('uninstall'));
   if ((await stop()) !== 0) {
     process.stderr.write('steadyport: nothing was removed, since not everything could be stopped\n');
@@ -45,7 +47,7 @@ const uninstall = async (settings: Settings): Promise<number> => {
   );
   for (const problem of problems) process.stderr.write(`steadyport: ${problem}\n`);
 
-  const appNames = new Set([...listedApps.keys(), ...names, ...configuredApps(project)]);
+  const appNames = new Set([...listedApps.keys(), ...names, ...configured]);
   const appLogPaths = [...appNames].flatMap((name) =>
     Object.values(listedApps.get(name)?.logs ?? defaultLogPaths(pm2Home, name)),
   );
@@ -85,11 +87,20 @@ const describeReleases = ({ home }: Settings, users: readonly number[]): readonl
   return [`a copy of the code, ${use}; when nothing needs it any more: rm -r ${releases}`];
 };
 
-/** The apps of the config; none when the config is broken, since a broken config must not prevent the removal. */
-const configuredApps = ({ monitorApp }: Project): readonly string[] => {
+/** The monitor, and the proxies of the accepted config and of the file; a broken file must not prevent the removal. */
+const configuredApps = (settings: Settings): readonly string[] => {
+  const { stateDir, monitorApp } = settings.project;
+  const reading = readAccepted(stateDir);
+  const configs = [...(reading.kind === 'ok' ? [reading.accepted.config] : []), ...readFile(settings)];
+  return [
+    ...configs.flatMap(({ proxies, disabled }) => [...proxies, ...disabled].map(({ name }) => name)),
+    monitorApp,
+  ];
+};
+
+const readFile = (settings: Settings): readonly Config[] => {
   try {
-    const { proxies, disabled } = requireConfig().config;
-    return [...[...proxies, ...disabled].map(({ name }) => name), monitorApp];
+    return [loadConfig(settings).config];
   } catch (error) {
     if (isUsageError(error)) return [];
     throw error;

@@ -1,44 +1,19 @@
 /**
  * The folder project: what belongs to whom. A project is a config with its state directory, its PM2 namespace and its monitor.
- * project.ts finds the name, record.ts reads what a project has written down of itself.
+ * project.ts finds the name, identity.ts has what follows from it, record.ts reads what a project has written down of itself.
+ * accepted.ts has the config that the last start accepted, and running.ts gives it to what runs.
  */
 
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { isRecord } from '../../lib/stored-fields.ts';
 import { UsageError } from '../../lib/usage-error.ts';
-import { DEFAULT_PROJECT, monitorAppOf } from '../app-names.ts';
+import { DEFAULT_PROJECT } from '../app-names.ts';
 import { parseConfigText } from '../config-text.ts';
+import { isProjectName, PROJECT_NAME, type Project, projectOf } from './identity.ts';
 import { realPath } from './real-path.ts';
 import { listProjectRecords } from './record.ts';
 
-/** Who owns the apps, the state and the monitor of one config. */
-export interface Project {
-  /** `default`, or a name as {@link PROJECT_NAME} describes it. */
-  readonly name: string;
-  /** PM2's namespace of the apps: `steadyport` or `steadyport-NAME`. */
-  readonly namespace: string;
-  /** The monitor's PM2 app: `proxy-monitor` or `proxy-monitor-NAME`. */
-  readonly monitorApp: string;
-  /** The directory of its state: STEADYPORT_HOME for the default one, otherwise `STEADYPORT_HOME/projects/NAME`. */
-  readonly stateDir: string;
-}
-
-/** What a name may be. PM2's file names have no "_", and a socket's path in the state directory has no room for a long one. */
-export const PROJECT_NAME = 'a name of a-z, 0-9, "." and "-", at most 32, such as "work"';
-const PROJECT_NAME_PATTERN = /^[a-z0-9][a-z0-9.-]{0,31}$/;
-
-export const isProjectName = (text: string): boolean => PROJECT_NAME_PATTERN.test(text);
-
-/** @param home STEADYPORT_HOME */
-export const projectOf = (home: string, name: string): Project => {
-  const isDefault = name === DEFAULT_PROJECT;
-  return {
-    name,
-    namespace: isDefault ? 'steadyport' : `steadyport-${name}`,
-    monitorApp: monitorAppOf(name),
-    stateDir: isDefault ? home : join(home, 'projects', name),
-  };
-};
+export { isProjectName, PROJECT_NAME, type Project, projectOf };
 
 /** A config file whose project is to be found. */
 export interface ProjectQuery {
@@ -67,14 +42,16 @@ export const findProject = (query: ProjectQuery): Project => {
   return projectOf(home, name);
 };
 
-/** The `project` of the config; undefined when it has none, or when it cannot be read: others say what is wrong with it. */
-const nameInConfig = ({ configPath, readConfig }: ProjectQuery): string | undefined => {
+/**
+ * The `project` of the config; undefined when it has none, or one that is no name, or cannot be read: who needs the config
+ * says what is wrong with it, and a stop does not need it.
+ */
+const nameInConfig = ({ readConfig }: ProjectQuery): string | undefined => {
   try {
     const parsed = parseConfigText(readConfig());
     const name = parsed.ok && isRecord(parsed.value) ? parsed.value['project'] : undefined;
-    return typeof name === 'string' ? requireName(`${configPath}: project`, name) : undefined;
-  } catch (error) {
-    if (error instanceof UsageError) throw error;
+    return typeof name === 'string' && isProjectName(name) ? name : undefined;
+  } catch {
     return undefined;
   }
 };

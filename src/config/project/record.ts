@@ -20,7 +20,7 @@ export type ProjectRecord = v.InferOutput<typeof projectRecordSchema>;
 export const projectRecordFile = (stateDir: string): string => join(stateDir, 'project.json');
 
 /** The record of a project; undefined when it was never started, and for a file that is none. It never throws. */
-const readProjectRecord = (stateDir: string): ProjectRecord | undefined => {
+export const readProjectRecord = (stateDir: string): ProjectRecord | undefined => {
   const path = projectRecordFile(stateDir);
   try {
     if (!statSync(path).isFile()) return undefined;

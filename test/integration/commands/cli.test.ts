@@ -280,8 +280,8 @@ describe('a wrong setting exits with 2 and without a stack trace', { concurrency
       /^steadyport: .*\.env cannot be read: it is no regular file\n$/,
     ],
     [
-      'a config that is not there',
-      { ...ENV, STEADYPORT_CONFIG: '/nowhere.json' },
+      'a config that is not there, where nothing was accepted',
+      { ...ENV, STEADYPORT_CONFIG: '/nowhere.json', STEADYPORT_HOME: join(folder, 'new-home') },
       /^steadyport: \/nowhere\.json\n {2}expected a config file here.*\n$/,
     ],
   ];

@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { requireConfig } from '../../../src/config/load.ts';
 import { dotEnvModifiedAt, readSecrets } from '../../../src/config/load-secrets.ts';
+import { pm2CommandEnv, pruneProcessEnv } from '../../../src/config/project/environment.ts';
 import { configuredSecrets } from '../../../src/config/secrets.ts';
-import { pm2CommandEnv, pruneProcessEnv, readSettings, type Settings } from '../../../src/config/settings.ts';
+import { readSettings, type Settings } from '../../../src/config/settings.ts';
 import { UsageError } from '../../../src/lib/usage-error.ts';
 import { steadyport } from '../../support/cli.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
@@ -153,12 +154,11 @@ describe('secrets are read from .env alone', () => {
     ));
 });
 
-test('the apps get what they need of the environment, and no secret', () => {
-  const env = { PATH: '/bin', HOME: '/h', TZ: 'UTC', CHECK_INTERVAL_MS: '5000', AWS_SECRET: 's', npm_x: 'y' };
-  const { appEnv, configPath } = settings(env, 'STEADYPORT_HOME=/srv/sp\n');
+test('the apps get what they need of the environment: no secret, and nothing of what the accepted config is made from', () => {
+  const config = { CHECK_INTERVAL_MS: '5000', PROXIES: '6275:localhost:6275', LOG_FORMAT: 'json' };
+  const env = { PATH: '/bin', HOME: '/h', TZ: 'UTC', AWS_SECRET: 's', npm_x: 'y', ...config };
+  const { appEnv } = settings(env, 'STEADYPORT_HOME=/srv/sp\n');
   assert.deepEqual(appEnv, {
-    CHECK_INTERVAL_MS: '5000',
-    STEADYPORT_CONFIG: configPath,
     STEADYPORT_HOME: '/srv/sp',
     STEADYPORT_PROJECT: 'default',
     PATH: '/bin',

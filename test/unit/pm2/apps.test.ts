@@ -14,7 +14,7 @@ const OWNER = { STEADYPORT_HOME: '/h', STEADYPORT_PROJECT: 'default' };
 const define = (root: string) => {
   const result = parseConfig({ proxies });
   assert.ok(result.ok);
-  return defineApps(result.config, root, projectOf('/h', 'default'), OWNER);
+  return defineApps(result.config, root, projectOf('/h', 'default'), OWNER, '/c/steadyport.json');
 };
 
 test('there is an app for each proxy, and the monitor comes last', () => {
@@ -35,11 +35,12 @@ test('PM2 waits a second longer than the proxy drains before it kills it', () =>
   );
 });
 
-test('every app runs the same script with the given environment, and a proxy with its memory settings', () => {
+test('every app runs the same script with the given environment, a proxy with its memory settings, the monitor with the config', () => {
   for (const { script, cwd, env, ...app } of define('/srv/a folder')) {
     assert.deepEqual([cwd, script], ['/srv/a folder', 'dist/cli.js']);
-    const lowMemory = app.name === 'proxy-monitor' ? {} : { MALLOC_ARENA_MAX: '1' };
-    assert.deepEqual(env, { ...OWNER, ...lowMemory });
+    const ofItsOwn =
+      app.name === 'proxy-monitor' ? { STEADYPORT_CONFIG: '/c/steadyport.json' } : { MALLOC_ARENA_MAX: '1' };
+    assert.deepEqual(env, { ...OWNER, ...ofItsOwn });
     assert.deepEqual([app['filter_env'], app['exec_mode']], [[''], 'fork']);
   }
 });

@@ -1,0 +1,29 @@
+import type { ConfigDrift } from '../config/project/drift.ts';
+import { npmCommand } from '../lib/command-lines.ts';
+import { formatMinute } from '../lib/duration.ts';
+import type { MonitorProblemKind, ProblemText } from './monitor-problem.ts';
+
+/** Says what was edited and when, what differs, and how to apply it, or to see the mistakes. */
+export const describeDrift = (
+  drift: ConfigDrift,
+): ProblemText & { readonly kind: Extract<MonitorProblemKind, `config_${string}`> } => {
+  const { file, editedAt, acceptedAt } = drift;
+  const when = editedAt === null ? '' : ` at ${formatMinute(editedAt)}`;
+  if (drift.kind === 'edited') {
+    const differences = drift.differences.length === 0 ? '' : ` (${drift.differences.join(', ')})`;
+    return {
+      kind: 'config_not_applied',
+      reason: `${file} was edited${when} and not applied${differences}`,
+      nextStep: 'npm start',
+    };
+  }
+  const problem =
+    editedAt === null
+      ? `${file} is gone, or cannot be looked at`
+      : `${file} has mistakes since an edit${when}`;
+  return {
+    kind: 'config_broken',
+    reason: `${problem}, and what runs goes on with the config of ${formatMinute(acceptedAt)}`,
+    nextStep: npmCommand('check-config'),
+  };
+};
