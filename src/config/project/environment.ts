@@ -92,12 +92,15 @@ export const USE_ACCEPTED = { STEADYPORT_USE_ACCEPTED: '1' };
 /** True in the PM2 command of a start. */
 export const usesAccepted = (): boolean => process.env['STEADYPORT_USE_ACCEPTED'] !== undefined;
 
-/** The environment for PM2's command line: that of this process. @param variables those that differ from it */
-export const pm2CommandEnv = (variables: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv => ({
-  ...process.env,
-  ...pm2HomeEnv(),
-  ...variables,
-});
+/**
+ * The environment for PM2's command line: that of this process, with other values for some variables. The mark with which PM2's API
+ * changes the environment of the process that loads it (index.js of PM2) stays out: a command line with it does not cut its own
+ * environment down ({@link pruneProcessEnv}).
+ */
+export const pm2CommandEnv = (variables: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv => {
+  const { PM2_PROGRAMMATIC: _mark, ...env } = process.env;
+  return { ...env, ...pm2HomeEnv(), ...variables };
+};
 
 /** The variables that say whose an app is. PM2's list shows them. */
 const identityEnv = (home: string, { name }: Project) => ({
