@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../config/project-root.ts';
 import { UsageError } from '../lib/usage-error.ts';
+import { readName } from '../system/proc/user-names.ts';
 
 /** The path of the rule in the system's folder of logrotate rules. */
 export const SYSTEM_RULE = '/etc/logrotate.d/steadyport';
@@ -46,10 +47,4 @@ const quotePath = (variable: string, path: string, pattern: string): string => {
         'logrotate and the shell take for something else',
     );
   return `"${path}${pattern}"`;
-};
-
-/** The name of a user or group by passwd(5) or group(5); the number when the file does not have it. */
-const readName = (file: 'passwd' | 'group', id: number): string => {
-  const lines = readFileSync(`/etc/${file}`, 'utf8').split('\n');
-  return lines.map((line) => line.split(':')).find((fields) => fields[2] === String(id))?.[0] ?? String(id);
 };

@@ -1,11 +1,13 @@
-import { readlinkSync } from 'node:fs';
+import { readlinkSync, statSync } from 'node:fs';
+import { proxyTitle } from '../../config/app-names.ts';
 import { type Address, isUnixSocket } from '../../lib/address.ts';
 import { covers } from '../../lib/listen-spec.ts';
 import { printable } from '../../lib/printable.ts';
 import { listProcFolder, readProcFile } from './procfs.ts';
 import { findListeners, findUnixListener, type Listener } from './socket-table.ts';
+import { readName } from './user-names.ts';
 
-/** The process that holds a port. `pid` and `command` are null when it is another user's. */
+/** The process that holds a port. `pid` and `command` are null when it is another user's, unless it is a proxy. */
 export interface PortOwner {
   readonly pid: number | null;
   readonly command: string | null;
@@ -15,8 +17,11 @@ export interface PortOwner {
 /** The owner for people. Its command line may have any characters, as its user chose. */
 export const formatPortOwner = ({ pid, command, uid }: PortOwner): string =>
   pid === null
-    ? `a process of user ${uid}`
-    : `pid ${pid} (${printable(command ?? 'unknown', MAX_COMMAND_LENGTH)})`;
+    ? `a process of user ${readName('passwd', uid)}`
+    : `pid ${pid} (${printable(command ?? 'unknown', MAX_COMMAND_LENGTH)})${isOther(uid) ? ` of user ${readName('passwd', uid)}` : ''}`;
+
+/** False where there are no users, as on Windows. */
+const isOther = (uid: number): boolean => process.getuid !== undefined && uid !== process.getuid();
 
 const MAX_COMMAND_LENGTH = 200;
 
@@ -32,11 +37,33 @@ export const ownerOf = ({ inode, uid }: Pick<Listener, 'uid' | 'inode'>): PortOw
 
 /** The process that keeps an address from being bound; null when nobody is found, as without /proc. */
 export const findPortOwner = (address: Address): PortOwner | null => {
-  const listener = isUnixSocket(address)
-    ? findUnixListener(address.host)
-    : findListeners(address.port)?.find((candidate) => conflicts(candidate, address));
-  return listener ? ownerOf(listener) : null;
+  if (isUnixSocket(address)) {
+    const socket = findUnixListener(address.host);
+    return socket ? ownerOf(socket) : null;
+  }
+  const listener = findListeners(address.port)?.find((candidate) => conflicts(candidate, address));
+  return listener ? ownerOfPort(listener) : null;
 };
+
+const ownerOfPort = (listener: Listener): PortOwner => {
+  const owner = ownerOf(listener);
+  return owner.pid === null ? ownerByTitle(listener) : owner;
+};
+
+/**
+ * The owner of a socket whose process may not be inspected: the process of its user that has the title of the port's proxy, which
+ * everybody may read, unless /proc is mounted with hidepid (proc(5)).
+ */
+const ownerByTitle = ({ uid, port }: Pick<Listener, 'uid' | 'port'>): PortOwner => {
+  const title = proxyTitle(String(port));
+  const pid = listProcFolder('/proc').find(
+    (entry) => /^\d+$/.test(entry) && readCommand(entry) === title && ownerOfProcess(entry) === uid,
+  );
+  return pid === undefined ? { pid: null, command: null, uid } : { pid: Number(pid), command: title, uid };
+};
+
+const ownerOfProcess = (pid: string): number | undefined =>
+  statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid;
 
 /** Two listeners conflict when they have the same address, or when one is a wildcard that covers the other's. */
 export const conflicts = (listener: Listener, address: Address): boolean =>

@@ -22,7 +22,8 @@ const listen = async (t: TestContext, host: string): Promise<number> => {
 };
 
 test('the command line of an owner forges no line of a log and reaches no terminal as a command', () => {
-  const owner = { pid: 7, uid: 1_000, command: 'nc\n[2026-11-30 12:00:00] All is well \x1b[2J\u202e' };
+  const uid = process.getuid?.() ?? 0;
+  const owner = { pid: 7, uid, command: 'nc\n[2026-11-30 12:00:00] All is well \x1b[2J\u202e' };
   assert.equal(
     formatPortOwner(owner),
     'pid 7 (nc\\u000a[2026-11-30 12:00:00] All is well \\u001b[2J\\u202e)',

@@ -266,9 +266,13 @@ test('a port that the operator stopped says how to start it', () => {
 });
 
 test('the owner of a port is its pid and command, or the user where the process cannot be seen', () => {
-  assert.equal(formatPortOwner({ pid: 9, command: 'vite', uid: 0 }), 'pid 9 (vite)');
-  assert.equal(formatPortOwner({ pid: 9, command: null, uid: 0 }), 'pid 9 (unknown)');
-  assert.equal(formatPortOwner({ pid: null, command: null, uid: 1_000 }), 'a process of user 1000');
+  const own = process.getuid?.() ?? 0;
+  // A number that no list of users has.
+  const other = 3_999_999_999;
+  assert.equal(formatPortOwner({ pid: 9, command: 'vite', uid: own }), 'pid 9 (vite)');
+  assert.equal(formatPortOwner({ pid: 9, command: null, uid: own }), 'pid 9 (unknown)');
+  assert.equal(formatPortOwner({ pid: 9, command: 'vite', uid: other }), `pid 9 (vite) of user ${other}`);
+  assert.equal(formatPortOwner({ pid: null, command: null, uid: other }), `a process of user ${other}`);
 });
 
 test('alerts have a line while a channel has a problem, something waits, or they are silenced', () => {
