@@ -72,4 +72,4 @@ const otherVersion = (): UsageError =>
 
 /** Makes the status and the evidence without the monitor, which gave no answer. */
 export const checkOffline = (config: Config, settings: Settings, answer: NoAnswer): Promise<OfflineStatus> =>
-  checkWithoutMonitor(config, settings.project, settings.pm2Home, answer === 'silent');
+  checkWithoutMonitor(config, settings, answer === 'silent');

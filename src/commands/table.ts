@@ -70,8 +70,10 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     load: () => import('./inspect/alert-test.ts'),
   },
   start: {
-    usage: 'start',
-    description: 'bring PM2 in line with the config; unchanged proxies keep their connections',
+    usage: 'start [--take-over]',
+    description:
+      'bring PM2 in line with the config; unchanged proxies keep their connections. --take-over: also when the project runs by another config, or in another PM2',
+    flags: ['take-over'],
     exitCodes: {
       0: 'the proxies and the monitor run',
       1: 'one of them did not come up, or a proxy could bind no address',

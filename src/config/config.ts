@@ -63,18 +63,37 @@ export interface Config {
 }
 
 export type ConfigResult =
-  | { readonly ok: true; readonly config: Config }
+  | {
+      readonly ok: true;
+      readonly config: Config;
+      /** False when neither the file nor a variable has the monitor's address (`monitor.http`). */
+      readonly namesMonitorAddress: boolean;
+    }
   | { readonly ok: false; readonly errors: readonly ConfigError[] };
 
 /**
  * Checks the parsed steadyport.json with the variables applied over it.
  * The variable `PROXIES` adds to the list of proxies, and overrides the addresses of an entry for the same port.
+ * @param defaultHttp the `monitor.http` of a config that has none. Default: that of the schema
  * @returns a frozen config, or every mistake at once
  */
-export const parseConfig = (file: unknown, variables: ConfigVariables = {}): ConfigResult => {
+export const parseConfig = (
+  file: unknown,
+  variables: ConfigVariables = {},
+  defaultHttp?: false,
+): ConfigResult => {
   if (!isRecord(file))
     return { ok: false, errors: [{ path: 'the config', value: file, problem: 'expected an object' }] };
-  const overlay = applyVariables(file, variables);
+  const applied = applyVariables(file, variables);
+  const { monitor: monitorInput = {} } = applied.input;
+  const namesMonitorAddress = isRecord(monitorInput) && monitorInput['http'] !== undefined;
+  const overlay =
+    defaultHttp === undefined || namesMonitorAddress || !isRecord(monitorInput)
+      ? applied
+      : {
+          ...applied,
+          input: { ...applied.input, monitor: { ...monitorInput, http: defaultHttp } },
+        };
   const parsed = v.safeParse(configSchema, overlay.input, { abortPipeEarly: true });
   const issues = parsed.success
     ? []
@@ -87,7 +106,7 @@ export const parseConfig = (file: unknown, variables: ConfigVariables = {}): Con
   const select = (isEnabled: boolean): readonly ProxyConfig[] =>
     proxies.filter(({ enabled }) => enabled === isEnabled).map(toProxyConfig);
   const config: Config = { host, proxies: select(true), disabled: select(false), monitor, alerts, logs };
-  return { ok: true, config: deepFreeze(config) };
+  return { ok: true, config: deepFreeze(config), namesMonitorAddress };
 };
 
 const isNotEmptyList = ({ path, value }: ConfigError): boolean =>

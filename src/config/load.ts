@@ -3,6 +3,7 @@ import { UsageError } from '../lib/usage-error.ts';
 import { type Config, parseConfig } from './config.ts';
 import { type ParsedText, parseConfigText } from './config-text.ts';
 import { formatConfigError } from './errors.ts';
+import { hasChosenAddress, monitorAddressesFor, withMonitorAddress } from './project/monitor-address.ts';
 import { isRecord } from './schema.ts';
 import { readSettings, readTextFile, type Settings } from './settings.ts';
 
@@ -14,11 +15,13 @@ export interface LoadedConfig {
   readonly text: string;
   /** True when the file or a variable gives `host`; otherwise it is the host name. */
   readonly hasHost: boolean;
+  /** `named`: by the config, or its default; `remembered`: chosen by an earlier start; `open`: the next start chooses. */
+  readonly monitorAddress: 'named' | 'remembered' | 'open';
 }
 
 /**
  * Reads and checks the config, and returns it with the settings it was read with. A file that cannot be read or parsed is a mistake,
- * too.
+ * too. The monitor's address of a project that is started for the first time is a first proposal.
  * @param configPath as in {@link readSettings}
  * @throws UsageError that names every mistake, or the first MAX_SHOWN of them and how many more there are
  */
@@ -28,14 +31,18 @@ export const requireConfig = (configPath?: string): LoadedConfig => loadConfig(r
 export const loadConfig = (settings: Settings): LoadedConfig => {
   const { text, parsed } = readConfigFile(settings.configPath);
   if (!parsed.ok) throw createError(settings, parsed.problems, String);
-  const result = parseConfig(parsed.value, settings.variables);
+  const isChosen = hasChosenAddress(settings.project);
+  const result = parseConfig(parsed.value, settings.variables, isChosen ? false : undefined);
   if (!result.ok) throw createError(settings, result.errors, formatConfigError);
-  const hasHost = isRecord(parsed.value) && parsed.value['host'] !== undefined;
+  const { config, namesMonitorAddress } = result;
+  const fileHasHost = isRecord(parsed.value) && parsed.value['host'] !== undefined;
+  const loaded = { settings, text, hasHost: fileHasHost || Boolean(settings.variables.STEADYPORT_HOST) };
+  if (!isChosen || namesMonitorAddress) return { ...loaded, config, monitorAddress: 'named' };
+  const [first] = monitorAddressesFor(settings.home, settings.project, config);
   return {
-    config: result.config,
-    settings,
-    text,
-    hasHost: hasHost || Boolean(settings.variables.STEADYPORT_HOST),
+    ...loaded,
+    config: first ? withMonitorAddress(config, first.address) : config,
+    monitorAddress: first?.isRemembered ? 'remembered' : 'open',
   };
 };
 

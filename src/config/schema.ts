@@ -276,7 +276,7 @@ export const monitorSchema = objectSchema({
     v.pipe(
       v.union([v.literal(false), parsedTextSchema(parseHttp, EXPECTED.http, EXPECTED.http)], EXPECTED.http),
       v.description(
-        "The address (IP:PORT) of the monitor's own HTTP, with metrics and status. It has no password: leave it on loopback. False: none",
+        "The address (IP:PORT) of the monitor's own HTTP, with metrics and status. It has no password: leave it on loopback. False: none. A project other than default gets a free port from 6271 on instead of 6270, and keeps it",
       ),
     ),
     '127.0.0.1:6270',

@@ -5,6 +5,7 @@ import { parse } from 'dotenv';
 import { UsageError } from '../lib/usage-error.ts';
 import { CONFIG_VARIABLES, type ConfigVariables } from './env-overrides.ts';
 import { completeSettings, type Settings } from './project/environment.ts';
+import { namedPathOf } from './project/named-path.ts';
 import { findProject } from './project/project.ts';
 import { realPath } from './project/real-path.ts';
 import { ROOT } from './project-root.ts';
@@ -18,7 +19,11 @@ export type { Settings };
 export const readSettings = (configPath?: string): Settings => {
   const env = process.env;
   const defaultConfigPath = join(ROOT, 'steadyport.json');
-  const path = resolve(configPath ?? (env['STEADYPORT_CONFIG'] || defaultConfigPath));
+  const given = configPath ?? (env['STEADYPORT_CONFIG'] || undefined);
+  const path = resolve(given ?? defaultConfigPath);
+  const { PWD: pwd, npm_config_local_prefix: npmFolder } = env;
+  const hints = [...process.argv.slice(1), ...(npmFolder ? [npmFolder] : [])];
+  const namedPath = (): string => namedPathOf({ given, defaultConfigPath, cwd: process.cwd(), pwd, hints });
   const dotEnv = readDotEnv(dirname(path));
   const home = realPath(
     env['STEADYPORT_HOME']
@@ -28,12 +33,14 @@ export const readSettings = (configPath?: string): Settings => {
   const project = findProject({
     home,
     configPath: path,
+    namedPath,
     defaultConfigPath,
     override: pick(env, dotEnv, 'STEADYPORT_PROJECT'),
     readConfig: () => readTextFile(path),
   });
   return completeSettings({
     configPath: path,
+    namedPath,
     home,
     project,
     logFormat: logFormatOf(env, dotEnv),
@@ -73,7 +80,7 @@ export const acceptedVariables = (): AcceptedVariables =>
  * (https://docs.npmjs.com/cli/v11/using-npm/config).
  */
 export const optionsOfNpm = (names: readonly string[]): readonly string[] =>
-  names.filter((name) => process.env[`npm_config_${name}`]);
+  names.filter((name) => process.env[`npm_config_${name.replaceAll('-', '_')}`]);
 
 /**
 /**

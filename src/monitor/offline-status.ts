@@ -1,12 +1,26 @@
+import { existsSync } from 'node:fs';
 import type { Config, ProxyConfig } from '../config/config.ts';
-import type { Project } from '../config/project/project.ts';
+import { readProjectRecord } from '../config/project/record.ts';
+import type { Settings } from '../config/settings.ts';
 import { reduce } from '../health/reducer.ts';
 import { createHealth } from '../health/state.ts';
+import { isUnixSocket } from '../lib/address.ts';
+import { bindAddresses } from '../lib/listen-spec.ts';
+import type { Owner } from '../pm2/apps.ts';
 import { createPm2, type Pm2App, type Pm2View } from '../pm2/client.ts';
+import { isAppOf, isOfEarlierRelease } from '../pm2/ecosystem.ts';
 import type { CheckDetails, EvidenceByProxy } from '../status/evidence.ts';
 import { describeMonitorProblem, type UnresponsiveMonitor } from '../status/monitor-problem.ts';
-import { PM2_NOT_REACHABLE, type ProxyStatus, SNAPSHOT_VERSION, type Snapshot } from '../status/snapshot.ts';
-import { ownerOf } from '../system/proc/port-owner.ts';
+import {
+  type Absence,
+  PM2_NOT_LISTED,
+  PM2_NOT_REACHABLE,
+  type ProxyStatus,
+  SNAPSHOT_VERSION,
+  type Snapshot,
+} from '../status/snapshot.ts';
+import { localAddresses } from '../system/proc/network-interfaces.ts';
+import { findOtherUser, ownerOf } from '../system/proc/port-owner.ts';
 import { readProcessState } from '../system/proc/process-state.ts';
 import { readProcess } from '../system/proc/procfs.ts';
 import { findUnixListener } from '../system/proc/socket-table.ts';
@@ -30,13 +44,12 @@ export interface OfflineStatus {
  */
 export const checkWithoutMonitor = async (
   config: Config,
-  project: Project,
-  pm2Home: string,
+  { project, pm2Home, appEnv }: Pick<Settings, 'project' | 'pm2Home' | 'appEnv'>,
   isSilent: boolean,
 ): Promise<OfflineStatus> => {
   const stateDir = locateStateDir(project.stateDir);
   const pm2 = createPm2(pm2Home);
-  const view = await pm2.list();
+  const view = withoutOthers(await pm2.list(), appEnv);
   pm2.close();
   const records = loadHealth(stateDir.monitorStateFile, config.proxies);
   const results = await Promise.all(
@@ -52,7 +65,9 @@ export const checkWithoutMonitor = async (
         ...findMonitor(stateDir, listedMonitor?.pid ?? null),
       })
     : null;
-  const proxies = results.map(({ status }) => status);
+  const wasStarted =
+    readProjectRecord(project.stateDir) !== undefined || existsSync(stateDir.monitorStateFile);
+  const proxies = results.map(({ status }, index) => withAbsence(status, config.proxies[index], wasStarted));
   return {
     snapshot: {
       version: SNAPSHOT_VERSION,
@@ -70,7 +85,10 @@ export const checkWithoutMonitor = async (
   };
 };
 
-const findMonitorStartProblem = ({ monitorApp }: Project, listed: Pm2App | undefined): string | null => {
+const findMonitorStartProblem = (
+  { monitorApp }: Settings['project'],
+  listed: Pm2App | undefined,
+): string | null => {
   if (!listed) return null;
   const evidence = { process: readProcessState(listed.pid), heartbeat: 'unreachable' } as const;
   return createStartCheck(monitorApp)(listed.status, listed, evidence).problem;
@@ -104,6 +122,37 @@ const checkOnce = async (
     status: describeProxy(proxy, health, result.report, pm2Description, monitor.failureThreshold),
     check: describeCheck(proxy, health, result),
   };
+};
+
+/** PM2 knows an app by its name alone, which another project or program may have given too. */
+const withoutOthers = (view: Pm2View, owner: Owner): Pm2View => {
+  if (!view.ok) return view;
+  const isOwn = (name: string, env: Pm2App['env']): boolean =>
+    isAppOf(owner, name, env) || isOfEarlierRelease(name, env);
+  return { ...view, apps: new Map([...view.apps].filter(([name, { env }]) => isOwn(name, env))) };
+};
+
+/** The status of a port that no process of this project serves, and that no fault keeps it from. */
+const withAbsence = (
+  status: ProxyStatus,
+  proxy: ProxyConfig | undefined,
+  wasStarted: boolean,
+): ProxyStatus => {
+  const absence = isUnknownToPm2(status) && proxy ? absenceOf(proxy, wasStarted) : null;
+  return absence === null ? status : { ...status, state: 'stopped', cause: null, detail: null, absence };
+};
+
+/** True when neither PM2 nor the proxy itself knows of a process; another one may accept connections on the port. */
+const isUnknownToPm2 = ({ pid, pm2 }: ProxyStatus): boolean =>
+  pid === null && (pm2 === PM2_NOT_LISTED || pm2 === PM2_NOT_REACHABLE);
+
+const absenceOf = ({ listen, upstream }: ProxyConfig, wasStarted: boolean): Absence | null => {
+  const addresses = bindAddresses(listen, upstream, localAddresses());
+  const user = findOtherUser(addresses.filter((address) => !isUnixSocket(address)));
+  // What this user sees, and is no proxy, holds the port like any other program.
+  if (user && user.isProxy !== false)
+    return { kind: 'other_user', user: user.name, pid: user.pid, isProxy: user.isProxy };
+  return wasStarted ? null : { kind: 'not_started' };
 };
 
 /** Finds the process that owns the monitor's socket. Where that cannot be read it is the one that PM2 lists. */

@@ -221,7 +221,11 @@ export const listOwnApps = async (
   pm2Home: string,
   owner: Owner,
   command: string,
-): Promise<ReadonlyMap<string, Pm2App>> => {
+): Promise<ReadonlyMap<string, Pm2App>> =>
+  new Map([...(await listApps(pm2Home, command))].filter(([name, { env }]) => isAppOf(owner, name, env)));
+
+/** The apps of everybody in PM2's list; the rest as for {@link listOwnApps}. */
+export const listApps = async (pm2Home: string, command: string): Promise<ReadonlyMap<string, Pm2App>> => {
   const pm2 = createPm2(pm2Home, COMMAND_LIST_TIMEOUT_MS);
   const view = await pm2.list();
   pm2.close();
@@ -230,8 +234,7 @@ export const listOwnApps = async (
     const text = unreachable ? joinProblem(describeUnreachable(problem, unreachable, command)) : problem;
     throw new Pm2Failure(`PM2's list could not be had: ${text}`);
   }
-  const apps = view.ok ? [...view.apps] : [];
-  return new Map(apps.filter(([name, { env }]) => isAppOf(owner, name, env)));
+  return view.ok ? view.apps : new Map();
 };
 
 const MAX_STATUS_LENGTH = 40;

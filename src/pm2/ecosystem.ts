@@ -11,7 +11,8 @@ import { ROOT } from '../config/project-root.ts';
 import { readSettings } from '../config/settings.ts';
 import { isUsageError } from '../lib/usage-error.ts';
 import { makeRelease, type Release } from '../release/release.ts';
-import { acceptConfig } from '../system/accept-config.ts';
+import { acceptConfig } from '../system/project/accept-config.ts';
+import { recordProject } from '../system/project/record-project.ts';
 import { type AppDefinition, defineApps, type Owner } from './apps.ts';
 import { requireShortPm2Home } from './daemon.ts';
 
@@ -65,9 +66,12 @@ const acceptFile = (): LoadedConfig => {
   const loaded = requireConfig();
   requireShortPm2Home(loaded.settings.pm2Home);
   const { errors, warnings } = readSecrets(loaded.settings);
-  for (const problem of [...errors, ...warnings]) process.stderr.write(`steadyport: ${problem}\n`);
-  acceptConfig(loaded);
-  return loaded;
+  const { config, problem: unrecorded } = recordProject(loaded);
+  for (const problem of [...errors, ...warnings, ...(unrecorded === null ? [] : [unrecorded])])
+    process.stderr.write(`steadyport: ${problem}\n`);
+  const claimed = { ...loaded, config };
+  acceptConfig(claimed);
+  return claimed;
 };
 
 /** A variable of each app's environment. Its value changes whenever what the app uses of the config, its settings or the code change. */
@@ -86,6 +90,10 @@ export const isAppOf = (
   env?.[REVISION] !== undefined &&
   env['STEADYPORT_HOME'] === owner.STEADYPORT_HOME &&
   env['STEADYPORT_PROJECT'] === owner.STEADYPORT_PROJECT;
+
+/** True when an app of PM2's list has the variables of a release that knew no projects. A start replaces it. */
+export const isOfEarlierRelease = (name: string, env: Readonly<Record<string, unknown>>): boolean =>
+  isSteadyportName(name) && env[REVISION] !== undefined && env['STEADYPORT_PROJECT'] === undefined;
 
 /**
  * The apps of the config, each with its {@link REVISION}. What a proxy's alerts are is the monitor's affair alone, and so is

@@ -1,12 +1,13 @@
-import { monitorAppOf } from '../config/app-names.ts';
+import { DEFAULT_PROJECT, monitorAppOf } from '../config/app-names.ts';
 import { describeReason, explainCause } from '../health/cause-text.ts';
 import { isListenFault } from '../health/causes.ts';
 import type { ProxyState } from '../health/state.ts';
-import { pm2Command } from '../lib/command-lines.ts';
+import { npmCommand, pm2Command } from '../lib/command-lines.ts';
 import { formatDuration } from '../lib/duration.ts';
 import { MONITOR_PROBLEM_KINDS } from './monitor-problem.ts';
 import { describeRefusals } from './refusals.ts';
 import {
+  type Absence,
   type AlertsStatus,
   type DisabledProxy,
   type HeldBack,
@@ -16,6 +17,7 @@ import {
   type Snapshot,
 } from './snapshot.ts';
 import {
+  absenceWordOf,
   causeWordOf,
   disabledOf,
   headlineOf,
@@ -61,6 +63,7 @@ export const renderStatus = (snapshot: Snapshot, columns: number, style: TextSty
     log.length > 0
       ? [...fit('Last lines of the log:'), ...log.map((line) => style.dim(truncate(`  ${line}`, columns)))]
       : [],
+    renderOtherProjects(snapshot).flatMap(fit),
   ];
   return `${blocks
     .filter((lines) => lines.length > 0)
@@ -75,7 +78,9 @@ export const renderStatus = (snapshot: Snapshot, columns: number, style: TextSty
  */
 export const renderBrief = (snapshot: Snapshot, columns: number, style: TextStyle, now: number): string => {
   const monitorLines = (
-    snapshot.monitor === null ? renderMonitorProblem(snapshot) : renderProblems(snapshot.monitor)
+    snapshot.monitor === null
+      ? renderMonitorProblem(snapshot)
+      : [...renderMonitorAddress(snapshot.project, snapshot.monitor), ...renderProblems(snapshot.monitor)]
   ).flatMap((line) => wrapLine(line, columns));
   const disabledLines = disabledOf(snapshot)
     .map(renderDisabled)
@@ -188,6 +193,8 @@ const renderListenProblem = ({ cause, listenProblem, listenAdvice }: ProxyStatus
 
 /** "DOWN (hung)" */
 const describeState = (proxy: ProxyStatus): string => {
+  const absence = absenceWordOf(proxy);
+  if (absence !== null) return absence;
   const cause = causeWordOf(proxy);
   return `${STATE_LABELS[proxy.state]}${cause === null ? '' : ` (${cause})`}`;
 };
@@ -282,9 +289,10 @@ const renderIncident = (
 const explanationOf = (proxy: ProxyStatus, supervisionCure: string | null): string | undefined => {
   const { state, cause, detail, portOwner, listenAdvice, startAdvice = null, sharesPort } = proxy;
   const { name, upstream, port, pm2 } = proxy;
+  const place = port === null ? 'the socket' : `port ${port}`;
+  if (proxy.absence) return explainAbsence(proxy.absence, place);
   if (state === 'stopped')
     return `start it again with: ${pm2 === 'stopped' ? pm2Command('start', name) : 'npm start'}`;
-  const place = port === null ? 'the socket' : `port ${port}`;
   if (isUnmanaged(proxy) && supervisionCure === null)
     return pm2 === PM2_NOT_LISTED
       ? 'it does not run, and PM2 does not have it: npm start'
@@ -346,9 +354,41 @@ const renderHeldBack = ({ proxy, reason, dueAt, channels }: HeldBack, now: numbe
   return `! alerts  ${subject}: ${due} (${channels.join(', ')})`;
 };
 
-const renderMonitorProblem = ({ project, monitorProblem, monitorStartProblem }: Snapshot): string[] => {
+const explainAbsence = (absence: Absence, place: string): string => {
+  if (absence.kind === 'not_started') return 'start it with: npm start';
+  const { user, pid, isProxy } = absence;
+  if (isProxy) return `${place} is served by user ${user} (pid ${pid}): ${statusOf(user)}`;
+  return `${place} is held by a process of user ${user} that this user may not see; if it is steadyport's: ${statusOf(user)}`;
+};
+
+const statusOf = (user: string): string => `sudo -u ${user} ${npmCommand('status')}`;
+
+/** Where the monitor of a project other than default serves, as its start chose it. */
+const renderMonitorAddress = (project: string, { http }: MonitorStatus): string[] =>
+  project === DEFAULT_PROJECT || http === null ? [] : [`✓ ${monitorAppOf(project)}  ${http}`];
+
+const renderOtherProjects = ({ otherProjects = [] }: Snapshot): string[] =>
+  otherProjects.length === 0
+    ? []
+    : [
+        `Other projects: ${otherProjects
+          .map(({ name, configPath, running }) => `${name} (${configPath}${running ? '' : ', no monitor'})`)
+          .join(', ')}`,
+      ];
+
+const renderMonitorProblem = ({
+  project,
+  monitorProblem,
+  monitorStartProblem,
+  proxies,
+}: Snapshot): string[] => {
   const problem = monitorProblem === null ? 'not reachable' : 'does not answer';
   const cannotStart = monitorStartProblem ? `PM2 cannot start it (${monitorStartProblem}); ` : '';
-  const nextStep = monitorProblem ?? `${cannotStart}start it with: npm start`;
+  const other = proxies.flatMap(({ absence }) => (absence?.kind === 'other_user' ? [absence.user] : []))[0];
+  const nextStep =
+    monitorProblem ??
+    (other === undefined
+      ? `${cannotStart}start it with: npm start`
+      : `this user has none; that of user ${other}: ${statusOf(other)}`);
   return [`✗ ${monitorAppOf(project)}  ${problem}. This is from PM2 and one check`, `    → ${nextStep}`];
 };

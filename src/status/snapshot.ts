@@ -35,6 +35,15 @@ export interface Snapshot {
   readonly disabled: readonly DisabledProxy[];
   /** The last lines of the monitor's log, oldest first. */
   readonly log: readonly string[];
+  /** The other projects of this STEADYPORT_HOME that were started. Only `steadyport status` looks for them. */
+  readonly otherProjects?: readonly OtherProjectStatus[];
+}
+
+export interface OtherProjectStatus {
+  readonly name: string;
+  readonly configPath: string;
+  /** True when its monitor runs. */
+  readonly running: boolean;
 }
 
 /** A proxy with `"enabled": false`. */
@@ -153,7 +162,21 @@ export interface ProxyStatus {
   readonly urls: readonly string[];
   /** True when a connection to a non-loopback address of this host is accepted; null when that was not checked. */
   readonly answersOnOwnAddress: boolean | null;
+  /** Why no process of this project serves the port, where that is no fault of one. Only `steadyport status` without a monitor has it. */
+  readonly absence?: Absence;
 }
+
+/** `not_started`: the project was never started. `other_user`: the port is another user's. */
+export type Absence =
+  | { readonly kind: 'not_started' }
+  | {
+      readonly kind: 'other_user';
+      readonly user: string;
+      /** Null when this user may not see the process. */
+      readonly pid: number | null;
+      /** True for a proxy of steadyport; null when this user may not see what it is. */
+      readonly isProxy: boolean | null;
+    };
 
 /** The `pm2` of an app that PM2 does not list, and of every app while PM2 cannot be asked. */
 export const PM2_NOT_LISTED = 'not in the list';

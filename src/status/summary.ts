@@ -1,3 +1,4 @@
+import { DEFAULT_PROJECT } from '../config/app-names.ts';
 import { formatDuration } from '../lib/duration.ts';
 import { MONITOR_PROBLEM_KINDS, type MonitorProblem } from './monitor-problem.ts';
 import {
@@ -59,8 +60,14 @@ export const isUnmanaged = ({ cause, pm2 }: Pick<ProxyStatus, 'cause' | 'pm2'>):
   cause === 'crashed' && (pm2 === PM2_NOT_LISTED || pm2 === PM2_NOT_REACHABLE);
 
 /** The cause in a word for people; null when there is none. */
-export const causeWordOf = (proxy: Pick<ProxyStatus, 'cause' | 'pm2'>): string | null =>
-  isUnmanaged(proxy) ? 'not running' : proxy.cause;
+export const causeWordOf = (proxy: Pick<ProxyStatus, 'cause' | 'pm2' | 'absence'>): string | null =>
+  absenceWordOf(proxy) ?? (isUnmanaged(proxy) ? 'not running' : proxy.cause);
+
+/** Why no process of the project serves the port, where that is no fault; null otherwise. */
+export const absenceWordOf = ({ absence }: Pick<ProxyStatus, 'absence'>): string | null => {
+  if (absence === undefined) return null;
+  return absence.kind === 'not_started' ? 'not started' : `served by user ${absence.user}`;
+};
 
 /**
  * True when the state is a verdict on what the checks find: the proxy is not starting, and no further check is needed to
@@ -124,7 +131,9 @@ export const matchesQuery = (
 export const headlineOf = (snapshot: Snapshot): string => {
   const message = [...monitorMessagesOf(snapshot), ...portMessagesOf(snapshot)].join(' ');
   // A monitor of an earlier version does not name its host.
-  return snapshot.host ? `${snapshot.host}: ${message}` : message;
+  const { host, project = DEFAULT_PROJECT } = snapshot;
+  const subject = [host, project === DEFAULT_PROJECT ? '' : `project ${project}`].filter((part) => part);
+  return subject.length > 0 ? `${subject.join(', ')}: ${message}` : message;
 };
 
 const portMessagesOf = (snapshot: Snapshot): readonly string[] => {

@@ -1,5 +1,6 @@
 import { accessSync, constants, mkdirSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { type ProjectRecord, projectRecordFile } from '../config/project/record.ts';
 import { UsageError } from '../lib/usage-error.ts';
 import { listFiles, removeEmptyFolder, removeFile, writeAtomic } from './files.ts';
 import { isAlive } from './proc/procfs.ts';
@@ -140,8 +141,31 @@ const useFolder = (variable: string, path: string, use: () => void): void => {
   }
 };
 
+/**
+ * Writes what a project says of itself, for other commands and other projects. Where that cannot be, as on a full disk, the
+ * project runs all the same.
+ * @param path the state directory, which exists
+ * @returns why it could not be written; null when it was
+ */
+export const saveProjectRecord = (path: string, record: ProjectRecord): string | null => {
+  const file = projectRecordFile(path);
+  try {
+    writeAtomic(file, `${JSON.stringify({ version: 1, ...record })}\n`);
+    return null;
+  } catch (error) {
+    return `${file} could not be written, so other commands do not know of this project: ${(error as Error).message}`;
+  }
+};
+
 /** The ids of the ports that have a folder. */
 export const listPortIds = (path: string): readonly string[] => listFiles(portsFolderOf(path));
+
+/** True unless it is certain that no process of the project runs, with PM2 or without. */
+export const isAnySocketServed = async (path: string): Promise<boolean> => {
+  const { monitorSocket, portFiles } = locateStateDir(path);
+  const sockets = [monitorSocket, ...listPortIds(path).map((id) => portFiles(id).socket)];
+  return (await Promise.all(sockets.map(isServed))).includes(true);
+};
 
 /**
  * Removes steadyport's own files from the state directory, and then each folder that is empty. Kept are the logs, files of
@@ -161,7 +185,7 @@ export const removeStateDir = async (path: string): Promise<readonly string[]> =
   if (!(await isServed(stateDir.monitorSocket)))
     removeMatching(
       path,
-      /^(monitor\.sock|(monitor|monitor-counts|alerts|accepted)\.json(\.\d+|\.bad(-[\dTZ-]+)?)?|logrotate\.(conf|state))$/,
+      /^(monitor\.sock|(monitor|monitor-counts|alerts|accepted|project)\.json(\.\d+|\.bad(-[\dTZ-]+)?)?|logrotate\.(conf|state))$/,
     );
   return listFiles(path);
 };
@@ -176,7 +200,7 @@ const removeMatching = (folder: string, pattern?: RegExp): void => {
 export const removeTempFiles = (folder: string): void => {
   for (const name of listFiles(folder)) {
     const pid = Number(
-      /^(?:(?:monitor(?:-counts)?|alerts|accepted)\.json|failures|pid)\.(\d+)$/.exec(name)?.[1],
+      /^(?:(?:monitor(?:-counts)?|alerts|accepted|project)\.json|failures|pid)\.(\d+)$/.exec(name)?.[1],
     );
     if (pid === process.pid || (pid > 0 && !isAlive(pid))) removeFile(join(folder, name));
   }

@@ -238,11 +238,13 @@ describe('npm stop after PM2 was killed', SIDE_BY_SIDE, () => {
       STEADYPORT_CONFIG: sandbox.env['STEADYPORT_CONFIG'] ?? '',
     });
     t.after(() => other.close());
-    assert.match((await other.steadyport('stop')).stdout, /^PM2 runs nothing of /);
+    const elsewhere = `; the last start was in another PM2: PM2_HOME=${sandbox.env['PM2_HOME']} npm stop.\n`;
+    const stopped = (await other.steadyport('stop')).stdout;
+    assert.ok(stopped.startsWith('PM2 runs nothing of ') && stopped.endsWith(elsewhere), stopped);
     const { stdout } = await other.steadyport('uninstall');
     assert.match(
       stdout,
-      /not steadyport's or in use: accepted\.json, (monitor-counts\.json, )?monitor\.json, monitor\.sock, ports$/m,
+      /not steadyport's or in use: accepted\.json, (monitor-counts\.json, )?monitor\.json, monitor\.sock, ports, project\.json$/m,
     );
     assert.equal((await sandbox.proxyUntil(ports[0] ?? 0, isUp)).failures.total, 0);
   });

@@ -1,6 +1,6 @@
 import type { ParsedArgs } from 'minimist';
 import type { Config, ProxyConfig } from '../../config/config.ts';
-import { loadConfig } from '../../config/load.ts';
+import { type LoadedConfig, loadConfig } from '../../config/load.ts';
 import { readSecrets } from '../../config/load-secrets.ts';
 import { isSame, readAccepted } from '../../config/project/accepted.ts';
 import { describeDifferences, findDrift } from '../../config/project/drift.ts';
@@ -18,10 +18,11 @@ import { isUsageError, UsageError } from '../../lib/usage-error.ts';
 export const run = async (args: ParsedArgs): Promise<number> => {
   const ownSettings = readSettings(args._[0]);
   const { secrets, errors, warnings } = readSecrets(ownSettings);
-  const { config, settings } = requireAll(ownSettings, errors);
+  const { config, settings, monitorAddress } = requireAll(ownSettings, errors);
   const lines = [
     ...config.proxies.map(describeProxy),
     ...config.disabled.map((proxy) => `${describeProxy(proxy)}  (disabled)`),
+    ...describeMonitor(config, monitorAddress),
   ];
   const channels = configuredSecrets(secrets).filter((name) => name !== 'heartbeat');
   lines.push(channels.length === 0 ? 'no alerts but in the log' : `alerts: ${channels.join(', ')}`);
@@ -34,6 +35,15 @@ export const run = async (args: ParsedArgs): Promise<number> => {
 
 const describeProxy = ({ name, label, listen, upstream }: ProxyConfig): string =>
   `${name}  ${formatListenSpec(listen)} → ${formatAddress(upstream)}  ${label}`;
+
+/** The address that an earlier start chose; none where the config says it, or where it is still to be chosen. */
+const describeMonitor = (
+  { monitor: { http } }: Config,
+  monitorAddress: LoadedConfig['monitorAddress'],
+): readonly string[] =>
+  monitorAddress === 'remembered' && http !== false
+    ? [`monitor: ${formatAddress(http)}, as an earlier start chose`]
+    : [];
 
 /** @throws UsageError that names every mistake of the config and then those of `.env` */
 const requireAll = (settings: Settings, errors: readonly string[]) => {

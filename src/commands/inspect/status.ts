@@ -19,6 +19,8 @@ import {
 import { warnOfDrift } from '../config-drift.ts';
 import { warnOfKeptOptions } from '../npm-options.ts';
 import { withOtherPm2 } from '../other-pm2.ts';
+import { listOtherProjects } from '../other-projects.ts';
+import { refuseOtherConfig } from '../refuse-other-config.ts';
 import { columnsOf, paint, withOwnCommands } from '../terminal.ts';
 
 const REFRESH_INTERVAL_MS = 1_000;
@@ -32,6 +34,7 @@ const REFRESH_INTERVAL_MS = 1_000;
 export const run = async (args: ParsedArgs): Promise<number> => {
   const settings = readSettings();
   warnOfKeptOptions('status', ['json', 'watch', 'evidence'], settings);
+  await refuseOtherConfig(settings, 'status');
   // `status --watch | head` ends when head does.
   if (args['watch']) process.stdout.once('error', () => process.exit(0));
   const [name] = args._;
@@ -56,7 +59,10 @@ interface Output {
 const readStatus = async (settings: Settings, name: string | undefined): Promise<Output> => {
   const answer = await askMonitor(settings, askStatus);
   const fullSnapshot = isAnswer(answer) ? answer : (await readOffline(settings, answer)).snapshot;
-  const snapshot = selectOrThrow(withOtherPm2(fullSnapshot, settings), name);
+  const snapshot = {
+    ...selectOrThrow(withOtherPm2(fullSnapshot, settings), name),
+    otherProjects: await listOtherProjects(settings),
+  };
   return { snapshot, text: () => renderStatus(snapshot, columnsOf(settings), paint, Date.now()) };
 };
 

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { ParsedArgs } from 'minimist';
 import type { Config } from '../../config/config.ts';
 import { type LoadedConfig, requireConfig } from '../../config/load.ts';
 import { requireSecrets } from '../../config/load-secrets.ts';
@@ -10,10 +11,12 @@ import { requireShortPm2Home, START } from '../../pm2/daemon.ts';
 import { definePm2Apps, REVISION } from '../../pm2/ecosystem.ts';
 import { makeRelease } from '../../release/release.ts';
 import { renderBrief, renderBriefProxies } from '../../status/render.ts';
-import { acceptConfig } from '../../system/accept-config.ts';
+import { acceptConfig } from '../../system/project/accept-config.ts';
 import { makeStateDir, requireFolder, type StateDir } from '../../system/state-dir.ts';
 import { commandLine } from '../command-line.ts';
+import { warnOfKeptOptions } from '../npm-options.ts';
 import { columnsOf, paint, warn, withOwnCommands } from '../terminal.ts';
+import { claimProject } from './claim.ts';
 import { runExclusively } from './exclusive.ts';
 import { withPm2Failure } from './pm2-failure.ts';
 import { describeSavedApps, removeOldReleases } from './releases.ts';
@@ -35,21 +38,23 @@ import { deleteApps } from './teardown.ts';
  * failed start: either may be mended in any order. 1 when one of them did not come up in time, or could bind no address, or when another
  * command does not let this one begin; 4 when PM2 itself failed.
  */
-export const run = (): Promise<number> => withPm2Failure(PM2_FAILED, start);
+export const run = (args: ParsedArgs): Promise<number> => withPm2Failure(PM2_FAILED, () => start(args));
 
-const start = async (): Promise<number> => {
+const start = async (args: ParsedArgs): Promise<number> => {
   const loaded = requireConfig();
   const { settings } = loaded;
+  warnOfKeptOptions('start', ['take-over'], settings);
   for (const warning of requireSecrets(settings).warnings) warn(warning);
   requireShortPm2Home(settings.pm2Home);
   requireFolder('PM2_HOME', settings.pm2Home);
   const stateDir = makeStateDir(settings.project.stateDir);
-  return runExclusively(settings.pm2Home, () => bringInLine(loaded, stateDir));
+  return runExclusively(settings.pm2Home, () => bringInLine(loaded, stateDir, args['take-over'] === true));
 };
 
-const bringInLine = async (loaded: LoadedConfig, stateDir: StateDir): Promise<number> => {
-  const { config, settings } = loaded;
+const bringInLine = async (loaded: LoadedConfig, stateDir: StateDir, takeOver: boolean): Promise<number> => {
+  const { settings } = loaded;
   const { pm2Home, project, appEnv, home } = settings;
+  const config = await claimProject(loaded, { takeOver, isDryRun: false });
   const release = makeRelease(home);
   const apps = definePm2Apps(config, settings, release);
   const listedApps = await listOwnApps(pm2Home, appEnv, START);
@@ -59,7 +64,7 @@ const bringInLine = async (loaded: LoadedConfig, stateDir: StateDir): Promise<nu
   if (crashedIds.length > 0) outdated.add(project.monitorApp);
   const names = apps.map(nameOf);
   // From here on PM2 brings back by the new config what dies.
-  acceptConfig(loaded);
+  acceptConfig({ ...loaded, config });
   const isKept = (name: string): boolean => names.includes(name) && !outdated.has(name);
   await deleteApps(
     pm2Home,

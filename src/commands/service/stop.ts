@@ -1,6 +1,9 @@
-import { readSettings } from '../../config/settings.ts';
+import { realPath } from '../../config/project/real-path.ts';
+import { readProjectRecord } from '../../config/project/record.ts';
+import { readSettings, type Settings } from '../../config/settings.ts';
 import { listOwnApps } from '../../pm2/client.ts';
 import { locateStateDir } from '../../system/state-dir.ts';
+import { refuseOtherConfig } from '../refuse-other-config.ts';
 import { runExclusively } from './exclusive.ts';
 import { stopOrphans } from './orphans.ts';
 import { withPm2Failure } from './pm2-failure.ts';
@@ -10,12 +13,16 @@ import { deleteApps } from './teardown.ts';
  * `steadyport stop` stops the apps that PM2 has and the processes that have outlived their PM2 daemon.
  * @returns 1 when a process, or PM2, does not answer, or another command does not let this one begin, otherwise 0
  */
-export const run = (): Promise<number> =>
-  withPm2Failure(1, () => runExclusively(readSettings().pm2Home, stop));
+export const run = async (): Promise<number> => {
+  const settings = readSettings();
+  await refuseOtherConfig(settings, 'stop');
+  return withPm2Failure(1, () => runExclusively(settings.pm2Home, stop));
+};
 
 /** The same, for a command that runs exclusively already. */
 export const stop = async (): Promise<number> => {
-  const { pm2Home, project, configPath, appEnv } = readSettings();
+  const settings = readSettings();
+  const { pm2Home, project, configPath, appEnv } = settings;
   const stateDir = locateStateDir(project.stateDir);
   const apps = await listOwnApps(pm2Home, appEnv, 'npm stop');
   await deleteApps(pm2Home, stateDir, project.monitorApp, apps);
@@ -27,6 +34,14 @@ export const stop = async (): Promise<number> => {
     process.stderr.write(`steadyport: ${processName} still runs and does not answer${advice}\n`);
   }
   if (apps.size + exited.length + unresponsive.length === 0)
-    process.stdout.write(`PM2 runs nothing of ${configPath}.\n`);
+    process.stdout.write(`PM2 runs nothing of ${configPath}${describeOtherPm2(settings)}.\n`);
   return unresponsive.length === 0 ? 0 : 1;
+};
+
+/** Names the PM2 of the last start, when it is another one; empty otherwise. */
+const describeOtherPm2 = ({ project, pm2Home }: Settings): string => {
+  const other = readProjectRecord(project.stateDir)?.pm2Home;
+  return other === undefined || realPath(other) === realPath(pm2Home)
+    ? ''
+    : `; the last start was in another PM2: PM2_HOME=${other} npm stop`;
 };

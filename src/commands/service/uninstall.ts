@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 import type { Config } from '../../config/config.ts';
 import { loadConfig } from '../../config/load.ts';
 import { readAccepted } from '../../config/project/accepted.ts';
+import { PROJECTS_FOLDER } from '../../config/project/identity.ts';
 import { ROOT } from '../../config/project-root.ts';
 import { readSettings, type Settings } from '../../config/settings.ts';
 import { npmCommand, pm2Command } from '../../lib/command-lines.ts';
@@ -12,7 +13,10 @@ import { createPm2, listOwnApps } from '../../pm2/client.ts';
 import { removeSavedApps } from '../../pm2/dump.ts';
 import { defaultLogPaths } from '../../pm2/log-paths.ts';
 import { releasesFolder } from '../../release/release.ts';
+import { removeEmptyFolder } from '../../system/files.ts';
 import { locateStateDir, removeStateDir } from '../../system/state-dir.ts';
+import { listOtherProjects } from '../other-projects.ts';
+import { refuseOtherConfig } from '../refuse-other-config.ts';
 import { runExclusively } from './exclusive.ts';
 import { withPm2Failure } from './pm2-failure.ts';
 import { removeReleases } from './releases.ts';
@@ -23,8 +27,9 @@ import { stop } from './stop.ts';
  * @returns 1 when something could not be stopped or a saved list not changed, or another command does not let this one begin,
  * otherwise 0
  */
-export const run = (): Promise<number> => {
+export const run = async (): Promise<number> => {
   const settings = readSettings();
+  await refuseOtherConfig(settings, 'uninstall');
   return withPm2Failure(1, () => runExclusively(settings.pm2Home, () => uninstall(settings)));
 };
 
@@ -43,8 +48,9 @@ const uninstall = async (settings: Settings): Promise<number> => {
   const accessLogsFolder = locateStateDir(stateDir).logsFolder;
   const users = await removeReleases(settings);
   const remainingFiles = (await removeStateDir(stateDir)).filter(
-    (name) => ![accessLogsFolder, releases].map((path) => basename(path)).includes(name),
+    (name) => ![basename(accessLogsFolder), basename(releases), PROJECTS_FOLDER].includes(name),
   );
+  removeEmptyFolder(join(settings.home, PROJECTS_FOLDER));
   for (const problem of problems) process.stderr.write(`steadyport: ${problem}\n`);
 
   const appNames = new Set([...listedApps.keys(), ...names, ...configured]);
@@ -54,7 +60,9 @@ const uninstall = async (settings: Settings): Promise<number> => {
   const logPaths = [accessLogsFolder, ...appLogPaths].filter((path) => existsSync(path));
   const savedNote = names.length > 0 ? ", their entries in PM2's saved list" : '';
   process.stdout.write(`Removed: the PM2 apps${savedNote}, and the state in ${stateDir}.\nWhat remains:\n`);
+  const others = await listOtherProjects(settings);
   const remains = [
+    ...others.map(({ name, configPath }) => `the project ${name}, with the config ${configPath}`),
     ...describeFiles(settings, remainingFiles, logPaths, hadUserRule),
     ...describeReleases(settings, users),
     ...(await describeDaemon(settings)),

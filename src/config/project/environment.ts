@@ -28,6 +28,8 @@ const INHERITED_VARIABLES = [
 /** The settings from the environment and `.env`. Only the room config reads process.env. */
 export interface Settings {
   readonly configPath: string;
+  /** The path of the config through links, as its user named it (config/project/named-path.ts). */
+  readonly namedPath: () => string;
   /** STEADYPORT_HOME, the folder of the state of all projects of this user, without links. Default: ~/.steadyport. */
   readonly home: string;
   /** Whose apps, state and monitor these are. */
@@ -55,7 +57,7 @@ export interface Settings {
 }
 
 /** The settings that depend on files, or on the accepted config. */
-type Chosen = Pick<Settings, 'configPath' | 'home' | 'project' | 'logFormat' | 'variables'>;
+type Chosen = Pick<Settings, 'configPath' | 'namedPath' | 'home' | 'project' | 'logFormat' | 'variables'>;
 
 /** Adds what the environment of this process alone decides. */
 export const completeSettings = (chosen: Chosen): Settings => {

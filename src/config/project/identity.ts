@@ -19,6 +19,9 @@ const PROJECT_NAME_PATTERN = /^[a-z0-9][a-z0-9.-]{0,31}$/;
 
 export const isProjectName = (text: string): boolean => PROJECT_NAME_PATTERN.test(text);
 
+/** The folder in STEADYPORT_HOME that has a folder for each project other than the default one. */
+export const PROJECTS_FOLDER = 'projects';
+
 /** @param home STEADYPORT_HOME */
 export const projectOf = (home: string, name: string): Project => {
   const isDefault = name === DEFAULT_PROJECT;
@@ -26,6 +29,6 @@ export const projectOf = (home: string, name: string): Project => {
     name,
     namespace: isDefault ? 'steadyport' : `steadyport-${name}`,
     monitorApp: monitorAppOf(name),
-    stateDir: isDefault ? home : join(home, 'projects', name),
+    stateDir: isDefault ? home : join(home, PROJECTS_FOLDER, name),
   };
 };

@@ -1,7 +1,8 @@
 /**
  * The folder project: what belongs to whom. A project is a config with its state directory, its PM2 namespace and its monitor.
- * project.ts finds the name, identity.ts has what follows from it, record.ts reads what a project has written down of itself.
- * accepted.ts has the config that the last start accepted, and running.ts gives it to what runs.
+ * project.ts finds the name, identity.ts has what follows from it, named-path.ts the path of the config through links. record.ts
+ * reads what a project has written down of itself, claim.ts decides whether a start may have it, monitor-address.ts has the
+ * addresses for its monitor. accepted.ts has the config that the last start accepted, and running.ts gives it to what runs.
  */
 
 import { basename, dirname } from 'node:path';
@@ -19,8 +20,9 @@ export { isProjectName, PROJECT_NAME, type Project, projectOf };
 export interface ProjectQuery {
   /** STEADYPORT_HOME. */
   readonly home: string;
-  /** The config file, as the user named it. */
   readonly configPath: string;
+  /** The path of the config through links ({@link namedPathOf}). Called only when the path decides. */
+  namedPath(): string;
   /** The config that is the default project's: the one beside ecosystem.config.js. */
   readonly defaultConfigPath: string;
   /** STEADYPORT_PROJECT; undefined when it is not set. */
@@ -56,13 +58,15 @@ const nameInConfig = ({ readConfig }: ProjectQuery): string | undefined => {
   }
 };
 
-const nameByPath = ({ home, configPath, defaultConfigPath }: ProjectQuery): string => {
+const nameByPath = ({ home, configPath, namedPath, defaultConfigPath }: ProjectQuery): string => {
   const real = realPath(configPath);
   if (real === realPath(defaultConfigPath)) return DEFAULT_PROJECT;
-  const known = listProjectRecords(home).find(
-    (record) => record.configPath === real || record.namedPath === configPath,
-  );
-  return known?.name ?? nameOfFolder(configPath);
+  const named = namedPath();
+  const records = listProjectRecords(home);
+  const known =
+    records.find((record) => record.configPath === real) ??
+    records.find((record) => record.namedPath === named);
+  return known?.name ?? nameOfFolder(named);
 };
 
 /** "mein-buero" for "/home/u/Mein Büro/steadyport.json" */

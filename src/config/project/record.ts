@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { fields, orNull, text } from '../../lib/stored-fields.ts';
+import { PROJECTS_FOLDER } from './identity.ts';
 
 /** What a project has written down of itself at its last start, in `project.json` of its state directory. */
 export const projectRecordSchema = fields({
@@ -11,7 +12,7 @@ export const projectRecordSchema = fields({
   /** The config file as the user named it, which may go through a link. */
   namedPath: text,
   pm2Home: text,
-  /** The monitor's address of a config that names none; null: the default one. */
+  /** The monitor's address that was chosen for a config that names none; null: none was, and it is the default one. */
   http: orNull(text),
 });
 
@@ -36,7 +37,7 @@ export const listProjectRecords = (home: string): readonly ProjectRecord[] =>
   [home, ...listProjectFolders(home)].flatMap((folder) => readProjectRecord(folder) ?? []);
 
 const listProjectFolders = (home: string): readonly string[] => {
-  const folder = join(home, 'projects');
+  const folder = join(home, PROJECTS_FOLDER);
   try {
     return readdirSync(folder)
       .sort()

@@ -52,4 +52,5 @@ export const requireRunningConfig = async (settings: Settings): Promise<RunningC
 export const settingsOf = (
   { configPath, logFormat }: AcceptedConfig,
   owner: Pick<Settings, 'home' | 'project'>,
-): Settings => completeSettings({ configPath, logFormat, ...owner, variables: {} });
+): Settings =>
+  completeSettings({ configPath, namedPath: () => configPath, logFormat, ...owner, variables: {} });

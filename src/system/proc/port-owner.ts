@@ -45,6 +45,31 @@ export const findPortOwner = (address: Address): PortOwner | null => {
   return listener ? ownerOfPort(listener) : null;
 };
 
+/** Another user whose process listens on an address. */
+export interface OtherUser {
+  readonly name: string;
+  /** Null when this user may not see the process. */
+  readonly pid: number | null;
+  /** Null when this user may not see what it is. */
+  readonly isProxy: boolean | null;
+}
+
+/**
+ * The other user whose process listens where one of these addresses would be bound; null when there is none, as without /proc.
+ * @param addresses TCP addresses
+ */
+export const findOtherUser = (addresses: readonly Address[]): OtherUser | null => {
+  const listener = addresses
+    .flatMap(
+      (address) => findListeners(address.port)?.filter((candidate) => conflicts(candidate, address)) ?? [],
+    )
+    .find(({ uid }) => isOther(uid));
+  if (!listener) return null;
+  const { pid, command } = ownerOfPort(listener);
+  const isProxy = command === null ? null : command === proxyTitle(String(listener.port));
+  return { name: readName('passwd', listener.uid), pid, isProxy };
+};
+
 const ownerOfPort = (listener: Listener): PortOwner => {
   const owner = ownerOf(listener);
   return owner.pid === null ? ownerByTitle(listener) : owner;

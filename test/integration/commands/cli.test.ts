@@ -62,7 +62,7 @@ describe('a mistake on the command line exits with 2 and says what is expected',
       'unknown option "--hold" of "proxy"; did you mean "--hold-ms"?',
     ],
     [['stop', 'tcp-proxy-6274'], 'unexpected argument "tcp-proxy-6274"; expected: stop'],
-    [['start', '6274'], 'unexpected argument "6274"; expected: start'],
+    [['start', '6274'], 'unexpected argument "6274"; expected: start [--take-over]'],
     [['check-config', 'a', 'b'], 'unexpected argument "b"; expected: check-config [PATH]'],
     [['proxy', '1', 'a', '2', '3'], `unexpected argument "3"; expected: ${proxyUsage} [options]`],
     [['status', 'nobody'], 'no proxy "nobody"; there is: tcp-proxy-6274, tcp-proxy-6277'],
@@ -239,6 +239,15 @@ describe('an option that npm has kept for itself is named, with what to type', {
     const { stderr } = await steadyport(['status'], { ...npm, npm_config_json: 'true' });
     assert.equal(stderr, 'steadyport: npm has kept --json for itself; type: npm run status -- --json\n');
     assert.equal((await steadyport(['status'], { ...ENV, npm_config_json: 'true' })).stderr, '');
+  });
+  test('npm start --take-over', async () => {
+    const { stderr } = await steadyport(['start'], {
+      ...npm,
+      STEADYPORT_HOME: folder,
+      PM2_HOME: '/dev/null/x',
+      npm_config_take_over: 'true',
+    });
+    assert.match(stderr, /npm has kept --take-over for itself; type: npm run start -- --take-over\n/);
   });
   test('npm run logs -n 30', async () => {
     const { code, stderr } = await steadyport(['logs', '30'], npm);

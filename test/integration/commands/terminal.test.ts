@@ -21,6 +21,6 @@ test('on a terminal that reports 0 columns the lines are whole', {
     },
   });
   assert.match(output, /^0 0\r\n/);
-  assert.match(output, /No monitor\. Both ports are down/);
+  assert.match(output, /No monitor\. Both ports are not up/);
   assert.doesNotMatch(output, /…/);
 });

@@ -15,7 +15,7 @@ import { checksum } from '../../../src/config/project/checksum.ts';
 import { projectOf } from '../../../src/config/project/identity.ts';
 import { isRecord } from '../../../src/lib/stored-fields.ts';
 import { UsageError } from '../../../src/lib/usage-error.ts';
-import { acceptConfig } from '../../../src/system/accept-config.ts';
+import { acceptConfig } from '../../../src/system/project/accept-config.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 
 /** Something of every kind that a config can have. */

@@ -72,7 +72,7 @@ describe('check-config shows every mistake and exits with 2', () => {
       const dotEnv = Object.entries(variables ?? {}).map(([key, value]) => `${key}="${value}"\n`);
       const path = writeConfig(JSON.stringify(config), dotEnv.join(''));
       const lines = [`steadyport: ${path}`, ...errors.map((error) => `  ${error}`)];
-      assert.deepEqual(await steadyport(['check-config', path]), {
+      assert.deepEqual(await steadyport(['check-config', path], { STEADYPORT_PROJECT: 'default' }), {
         code: 2,
         stdout: '',
         stderr: `${lines.join('\n')}\n`,

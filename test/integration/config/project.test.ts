@@ -19,6 +19,7 @@ const place = (folderName = 'app', text = '{}') => {
     findProject({
       home,
       configPath,
+      namedPath: () => query.configPath ?? configPath,
       defaultConfigPath: join(root, 'checkout', 'steadyport.json'),
       override: undefined,
       readConfig: () => text,

@@ -59,8 +59,8 @@ test('status into a pipe keeps every line whole, but COLUMNS is obeyed', async (
   const label = 'long '.repeat(40).trim();
   const { env, status } = await openRig(label);
   const whole = (await status()).stdout;
-  assert.match(whole, /: No monitor\. The port is down: 6274 not running\.$/m);
-  assert.ok(whole.includes(`✗ 6274  ${label}  DOWN (not running)\n`), whole);
+  assert.match(whole, /: No monitor\. The port is not up: 6274 not started\.$/m);
+  assert.ok(whole.includes(`■ 6274  ${label}  not started\n`), whole);
   const narrow = (await steadyport(['status'], { ...env, COLUMNS: '40' })).stdout;
   assert.ok(
     narrow.split('\n').every((line) => line.length <= 40),

@@ -31,6 +31,8 @@ export interface Pm2Sandbox extends MonitorClient {
   pm2(...args: string[]): Promise<Outcome>;
   /** The same, for a command that is to fail. */
   tryPm2(...args: string[]): Promise<Outcome>;
+  /** The same, with other values of some variables. */
+  tryPm2With(variables: Readonly<Record<string, string>>, ...args: string[]): Promise<Outcome>;
   /**
    * Runs an action of the monitor by `pm2 trigger`, and returns what that prints. PM2's command waits for ever where the answer
    * comes before the number of answers to wait for (lib/API/Extra.js of PM2), so it is ended then.
@@ -66,11 +68,17 @@ export const openPm2Sandbox = (
     NO_COLOR: '1',
     ...extraEnv,
   };
-  const run = (script: string, args: readonly string[], timeout = 120_000): Promise<Outcome> =>
+  const run = (
+    script: string,
+    args: readonly string[],
+    timeout = 120_000,
+    variables: Readonly<Record<string, string>> = {},
+  ): Promise<Outcome> =>
     new Promise((done) => {
       const finished = (error: ExecFileException | null, stdout: string, stderr: string): void =>
         done({ code: typeof error?.code === 'number' ? error.code : error ? -1 : 0, stdout, stderr });
-      execFile(process.execPath, [script, ...args], { cwd: folder, env, maxBuffer: 1e8, timeout }, finished);
+      const options = { cwd: folder, env: { ...env, ...variables }, maxBuffer: 1e8, timeout };
+      execFile(process.execPath, [script, ...args], options, finished);
     });
   const steadyport = (...args: string[]): Promise<Outcome> => run(join(ROOT, 'dist/cli.js'), args);
   const log = (app: string): string => readFileSync(join(folder, 'pm2', 'logs', `${app}-out.log`), 'utf8');
@@ -87,6 +95,7 @@ export const openPm2Sandbox = (
       return outcome;
     },
     tryPm2: (...args) => run(pm2Bin, args),
+    tryPm2With: (variables, ...args) => run(pm2Bin, args, undefined, variables),
     trigger: async (...action) => (await run(pm2Bin, ['trigger', 'proxy-monitor', ...action], 20_000)).stdout,
     steadyport,
     run: (script, ...args) => run(script, args),

@@ -14,8 +14,8 @@ describe('what a command does not have is refused', () => {
   const table: readonly [argv: readonly [string, ...string[]], message: string][] = [
     [['stauts'], 'unknown command "stauts"; did you mean "status"?'],
     [['status', '--jsn'], 'unknown option "--jsn" of "status"; did you mean "--json"?'],
-    [['start', '--force=1'], 'unknown option "--force" of "start"; there are none here'],
-    [['start', 'now'], 'unexpected argument "now"; expected: start'],
+    [['start', '--force=1'], 'unknown option "--force" of "start"; there is: --take-over'],
+    [['start', 'now'], 'unexpected argument "now"; expected: start [--take-over]'],
     [['logs', 'a', 'b'], 'unexpected argument "b"; expected: logs [NAME] [-n LINES] [-f]'],
   ];
   for (const [argv, message] of table)

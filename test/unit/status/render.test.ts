@@ -6,6 +6,7 @@ import { renderEvidence, withEvidence } from '../../../src/status/evidence.ts';
 import { describeMonitorProblem } from '../../../src/status/monitor-problem.ts';
 import { renderBrief, renderStatus } from '../../../src/status/render.ts';
 import {
+  type Absence,
   type AlertsStatus,
   type HeldBack,
   NO_ALERTS,
@@ -263,6 +264,54 @@ test('a port that the operator stopped says how to start it', () => {
   const rendered = (pm2: string): string => render(snapshotOf(proxyStatus({ state: 'stopped', pm2 })));
   assert.match(rendered('stopped'), /start it again with: npx pm2 start tcp-proxy-6274\n/);
   assert.match(rendered('not in the list'), /start it again with: npm start\n/);
+});
+
+test('a project other than default is named, and the other ones of the user at the end', () => {
+  const snapshot: Snapshot = {
+    ...snapshotOf(proxyStatus({})),
+    host: 'devbox',
+    project: 'work',
+    log: ['[2025-10-31 09:13:17] Started'],
+    otherProjects: [
+      { name: 'default', configPath: '/a/steadyport.json', running: true },
+      { name: 'play', configPath: '/b/steadyport.json', running: false },
+    ],
+  };
+  assert.equal(first(snapshot), 'devbox, project work: The port is up.');
+  assert.match(render(snapshot), /^✓ proxy-monitor-work {2}pid 77/m);
+  assert.ok(
+    render(snapshot).endsWith(
+      '\n\nOther projects: default (/a/steadyport.json), play (/b/steadyport.json, no monitor)\n',
+    ),
+  );
+  assert.ok(renderBrief(snapshot, 120, PLAIN, NOW_MS).endsWith('\n✓ proxy-monitor-work  127.0.0.1:6270\n'));
+});
+
+describe('a port that no process of the project serves, where that is no fault', () => {
+  const textOf = (absence: Absence): string => {
+    const status = proxyStatus({ state: 'stopped', cause: null, pid: null, pm2: 'not reachable', absence });
+    return render({ ...snapshotOf(status), monitor: null }).replace(/\n +(?! )/g, ' ');
+  };
+  const alice = { kind: 'other_user', user: 'alice', pid: 4_711, isProxy: true } as const;
+
+  test('was never started', () => {
+    const text = textOf({ kind: 'not_started' });
+    assert.match(text, /^No monitor\. The port is not up: 6274 not started\.\n\n■ 6274 .* not started/);
+    assert.match(text, /→ start it with: npm start/);
+  });
+
+  test("is another user's", () => {
+    const text = textOf(alice);
+    assert.match(text, /^■ 6274 .* served by user alice/m);
+    assert.match(text, /→ port 6274 is served by user alice \(pid 4711\): sudo -u alice npm run status/);
+    assert.match(text, /→ this user has none; that of user alice: sudo -u alice npm run status/);
+    assert.doesNotMatch(text, /npm start|crashed/);
+  });
+
+  test("is another user's, as far as this one may see", () => {
+    const text = textOf({ ...alice, pid: null, isProxy: null });
+    assert.match(text, /port 6274 is held by a process of user alice that this user may not see; if it is/);
+  });
 });
 
 test('the owner of a port is its pid and command, or the user where the process cannot be seen', () => {

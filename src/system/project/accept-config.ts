@@ -1,9 +1,9 @@
-import type { LoadedConfig } from '../config/load.ts';
-import { acceptedFile, formatAccepted, readAccepted } from '../config/project/accepted.ts';
-import { acceptedVariables } from '../config/settings.ts';
-import { UsageError } from '../lib/usage-error.ts';
-import { readText, removeFile, writeAtomic } from './files.ts';
-import { makeStateDir } from './state-dir.ts';
+import type { LoadedConfig } from '../../config/load.ts';
+import { acceptedFile, formatAccepted, readAccepted } from '../../config/project/accepted.ts';
+import { acceptedVariables } from '../../config/settings.ts';
+import { UsageError } from '../../lib/usage-error.ts';
+import { readText, removeFile, writeAtomic } from '../files.ts';
+import { makeStateDir } from '../state-dir.ts';
 
 /**
  * Accepts a config that is right, for all that runs of its project from now on. What is accepted already is not written anew.

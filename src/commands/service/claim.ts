@@ -1,0 +1,91 @@
+import { createServer } from 'node:net';
+import type { Config } from '../../config/config.ts';
+import type { LoadedConfig } from '../../config/load.ts';
+import { decideClaim } from '../../config/project/claim.ts';
+import {
+  formatMonitorAddress,
+  monitorAddressesFor,
+  withMonitorAddress,
+} from '../../config/project/monitor-address.ts';
+import type { Settings } from '../../config/settings.ts';
+import { type Address, toNetOptions } from '../../lib/address.ts';
+import { UsageError } from '../../lib/usage-error.ts';
+import { listOwnApps, Pm2Failure } from '../../pm2/client.ts';
+import { START } from '../../pm2/daemon.ts';
+import { removeSavedApps } from '../../pm2/dump.ts';
+import { locateStateDir, saveProjectRecord } from '../../system/state-dir.ts';
+import { commandLine } from '../command-line.ts';
+import { warn } from '../terminal.ts';
+import { gatherFacts } from './claim-facts.ts';
+import { runExclusively } from './exclusive.ts';
+import { deleteApps } from './teardown.ts';
+
+export interface ClaimOptions {
+  /** The user wants what another config, or another PM2, has of this project. */
+  readonly takeOver: boolean;
+  /** Only the decision: nothing is stopped and nothing is written. */
+  readonly isDryRun: boolean;
+}
+
+/**
+ * Makes the project that of this config and this PM2, and writes down that it is. The state directory exists.
+ * @returns the config that is to run: with the address of its monitor
+ * @throws UsageError when another config, PM2 or project has what it needs, with both paths and what to do; nothing is touched
+ * @throws Pm2Failure when a PM2 does not answer, or does not stop what is to be moved
+ */
+export const claimProject = async (
+  { config, settings, monitorAddress }: LoadedConfig,
+  { takeOver, isDryRun }: ClaimOptions,
+): Promise<Config> => {
+  const facts = await gatherFacts(config, settings);
+  const decision = decideClaim(facts, takeOver, {
+    start: commandLine(settings, 'start'),
+    takeOver: commandLine(settings, 'start', '--take-over'),
+    stop: commandLine(settings, 'stop'),
+  });
+  if (decision.kind === 'refused') throw new UsageError(decision.reason);
+  const claimed =
+    monitorAddress === 'open'
+      ? withMonitorAddress(config, await chooseMonitorAddress(settings, config))
+      : config;
+  if (isDryRun) return claimed;
+  const { record } = facts;
+  if (decision.kind === 'moves' && record !== undefined) await stopElsewhere(record.pm2Home, settings);
+  const { stateDir, name } = settings.project;
+  const { configPath, namedPath, pm2Home } = facts;
+  const http = monitorAddress === 'named' ? (record?.http ?? null) : formatMonitorAddress(claimed);
+  const problem = saveProjectRecord(stateDir, { name, configPath, namedPath, pm2Home, http });
+  if (problem !== null) warn(problem);
+  return claimed;
+};
+
+/**
+ * The first free address.
+ * @throws UsageError when there is none left
+ */
+const chooseMonitorAddress = async ({ home, project }: Settings, config: Config): Promise<Address> => {
+  const candidates = monitorAddressesFor(home, project, config);
+  for (const { address } of candidates) if (await isFree(address)) return address;
+  throw new UsageError(
+    `no port is free for the monitor of the project ${project.name}: set "monitor.http" in its config`,
+  );
+};
+
+const isFree = (address: Address): Promise<boolean> =>
+  new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen({ ...toNetOptions(address), exclusive: true }, () => server.close(() => resolve(true)));
+  });
+
+/** Takes the project's apps out of another PM2, and out of its saved list, or the next boot would start them there too. */
+const stopElsewhere = async (pm2Home: string, { project, appEnv }: Settings): Promise<void> => {
+  const exitCode = await runExclusively(pm2Home, async () => {
+    const apps = await listOwnApps(pm2Home, appEnv, START);
+    process.stdout.write(`Moves from the PM2 of ${pm2Home}:\n`);
+    await deleteApps(pm2Home, locateStateDir(project.stateDir), project.monitorApp, apps);
+    for (const problem of removeSavedApps(pm2Home, appEnv).problems) warn(problem);
+    return 0;
+  });
+  if (exitCode !== 0) throw new Pm2Failure(`the apps in the PM2 of ${pm2Home} were not stopped`);
+};

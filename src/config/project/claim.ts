@@ -1,0 +1,125 @@
+import type { ProjectRecord } from './record.ts';
+
+/** What is known before a start of a project touches anything. Paths are without links, but for `namedPath`. */
+export interface ClaimFacts {
+  readonly project: string;
+  readonly configPath: string;
+  /** The config as its user named it, through links. */
+  readonly namedPath: string;
+  readonly pm2Home: string;
+  /** What the start before this one wrote; undefined when there was none. */
+  readonly record: ProjectRecord | undefined;
+  /** Of the config of the record: it still exists. */
+  readonly isRecordedConfigThere: boolean;
+  /** PM2 has an app of the project, or a process serves one of its sockets. */
+  readonly isRunning: boolean;
+  /** The apps of this project that the PM2 of the record has; none when that is the PM2 of this start. */
+  readonly appsElsewhere: readonly string[];
+  /** Whoever has an app's name, or the addresses of a port, of this config. */
+  readonly holders: readonly Holder[];
+}
+
+/** One that has what this project needs. */
+export interface Holder {
+  readonly app: string;
+  /** "port 6274", "socket app.sock", or the monitor. */
+  readonly place: string;
+  /** `name`: PM2, which knows an app by its name alone, has one of this name; `address`: it serves an address of the port. */
+  readonly by: 'name' | 'address';
+  /** Null for an app that is not steadyport's. */
+  readonly owner: OtherProject | null;
+}
+
+/** Another project of this user. */
+export interface OtherProject {
+  readonly name: string;
+  /** Its STEADYPORT_HOME. */
+  readonly home: string;
+  /** Null when it has written none down. */
+  readonly configPath: string | null;
+}
+
+/** The commands that a refusal names, as they are typed in this place. */
+export interface ClaimCommands {
+  readonly start: string;
+  readonly takeOver: string;
+  readonly stop: string;
+}
+
+/** `granted`; `moves`: it is, when the apps in the other PM2 are stopped first; otherwise why it is not, and what to do. */
+export type Decision =
+  | { readonly kind: 'granted' | 'moves' }
+  | { readonly kind: 'refused'; readonly reason: string };
+
+/**
+ * Decides whether a start may have the project. The config of the record may be taken over when it is this one by another name,
+ * when its link has a new target, when it is gone, or when nothing of it runs: then nobody loses anything.
+ * @param takeOver the user wants what another config, or another PM2, has of this project
+ */
+export const decideClaim = (facts: ClaimFacts, takeOver: boolean, commands: ClaimCommands): Decision => {
+  const { appsElsewhere, holders } = facts;
+  const refusals = [
+    ...(!takeOver && isOfAnotherConfig(facts) ? [describeOtherConfig(facts, commands)] : []),
+    ...(!takeOver && appsElsewhere.length > 0 ? [describeOtherPm2(facts, commands)] : []),
+    ...holders.map((holder) => describeHolder(holder, commands)),
+  ];
+  if (refusals.length > 0) return { kind: 'refused', reason: [...refusals, NOTHING_TOUCHED].join('\n') };
+  return { kind: appsElsewhere.length > 0 ? 'moves' : 'granted' };
+};
+
+const NOTHING_TOUCHED = 'nothing was touched';
+
+/** True when the project runs by another config, which somebody may still want. */
+export const isOfAnotherConfig = ({
+  record,
+  configPath,
+  namedPath,
+  isRecordedConfigThere,
+  isRunning,
+}: Pick<
+  ClaimFacts,
+  'record' | 'configPath' | 'namedPath' | 'isRecordedConfigThere' | 'isRunning'
+>): boolean =>
+  record !== undefined &&
+  record.configPath !== configPath &&
+  record.namedPath !== namedPath &&
+  isRecordedConfigThere &&
+  isRunning;
+
+const describeOtherConfig = (
+  { project, record, configPath }: ClaimFacts,
+  { takeOver }: ClaimCommands,
+): string =>
+  `the project ${project} runs by another config, ${record?.configPath}, and not by ${configPath}; ` +
+  `to run this one instead: ${takeOver}; ` +
+  `to run both, give this one a name: "project" in it, or STEADYPORT_PROJECT`;
+
+const describeOtherPm2 = (
+  { project, record, pm2Home, appsElsewhere }: ClaimFacts,
+  { start, stop, takeOver }: ClaimCommands,
+): string => {
+  const other = record?.pm2Home ?? 'unknown';
+  return (
+    `the project ${project} runs in the PM2 of ${other} (${appsElsewhere.join(', ')}), and not in that of ${pm2Home}; ` +
+    `to go on there: PM2_HOME=${quote(other)} ${start}; to stop it there: PM2_HOME=${quote(other)} ${stop}; ` +
+    `to move it here, which stops it there first: ${takeOver}`
+  );
+};
+
+const describeHolder = ({ app, place, by, owner }: Holder, { stop }: ClaimCommands): string => {
+  if (owner === null)
+    return `${place}: PM2 has an app ${app} that is not steadyport's, and knows apps by their names alone; give that one another name, or take it out: npx pm2 delete ${app}`;
+  const { name, home, configPath } = owner;
+  const has = by === 'name' ? `has it already (${app} in the same PM2)` : 'serves it already';
+  const config = configPath === null ? `of STEADYPORT_HOME ${home}` : `with the config ${configPath}`;
+  const variables = [
+    `STEADYPORT_HOME=${quote(home)}`,
+    `STEADYPORT_PROJECT=${name}`,
+    ...(configPath === null ? [] : [`STEADYPORT_CONFIG=${quote(configPath)}`]),
+  ];
+  return `${place}: the project ${name}, ${config}, ${has}; take it out of one of the two configs, or stop that project: ${variables.join(' ')} ${stop}`;
+};
+
+/** A path as a shell takes it. */
+export const quote = (path: string): string =>
+  /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
