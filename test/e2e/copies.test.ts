@@ -187,7 +187,9 @@ describe('of two processes for one port', { concurrency: 2 }, () => {
     const [kept = 0, gone = 0] = ports;
     const app = `tcp-proxy-${gone}`;
     configure(running, [kept]);
-    await sandbox.pm2('restart', 'proxy-monitor', app);
+    // PM2 accepts the config, and leaves the app as it is.
+    await sandbox.pm2('start', ECOSYSTEM);
+    await sandbox.pm2('restart', app);
     await sandbox.logUntil(app, /has no proxy/);
     await sandbox.checks(20);
     await until(async () => (await list(sandbox, app))[0]?.pid === 0, 'the end of the app');

@@ -50,7 +50,10 @@ describe('npm run install:logrotate', () => {
     const { folder, home, pm2Home, install } = openInstallation();
     const shown = install(['--print']);
     assert.deepEqual([shown.status, shown.stderr], [0, '']);
-    assert.match(shown.stdout, new RegExp(`^"${home}/logs/\\*\\.log" \\{$`, 'm'));
+    assert.match(
+      shown.stdout,
+      new RegExp(`^"${home}/logs/\\*\\.log" "${home}/projects/\\*/logs/\\*\\.log" \\{$`, 'm'),
+    );
     assert.match(shown.stdout, new RegExp(`cat "${pm2Home}/pm2\\.pid"`));
     assert.doesNotMatch(shown.stdout, /~|^ *su /m);
     assert.deepEqual(readdirSync(folder).sort(), ['home', 'pm2 of mine', 'project']);

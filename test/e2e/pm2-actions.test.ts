@@ -62,7 +62,7 @@ describe("PM2's metrics and actions", { concurrency: true }, () => {
       );
 
       const trigger = async (...action: string[]): Promise<string | undefined> =>
-        /^\[proxy-monitor:\d+:default\]="(.*)"$/m.exec(await sandbox.trigger(...action))?.[1];
+        /^\[proxy-monitor:\d+:steadyport\]="(.*)"$/m.exec(await sandbox.trigger(...action))?.[1];
       assert.equal(await trigger('status'), `${hostname()}: The port is up.`);
       assert.equal(await trigger('check-now'), `${hostname()}: The port is up.`);
       assert.equal(await trigger('silence', '10'), 'no alerts are set up');
