@@ -70,14 +70,15 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     load: () => import('./inspect/alert-test.ts'),
   },
   start: {
-    usage: 'start [--take-over]',
+    usage: 'start [NAME…] [--dry-run] [--take-over]',
     description:
-      'bring PM2 in line with the config; unchanged proxies keep their connections. --take-over: also when the project runs by another config, or in another PM2',
-    flags: ['take-over'],
+      'make PM2 run what the config says; what runs so already keeps its connections, what you stopped stays so until it is named, and --dry-run only says what would be done. --take-over: also when the project runs by another config, or in another PM2',
+    flags: ['dry-run', 'take-over'],
+    maxArguments: Number.POSITIVE_INFINITY,
     exitCodes: {
-      0: 'the proxies and the monitor run',
-      1: 'one of them did not come up, or a proxy could bind no address',
-      4: 'PM2 failed, and says why: it was not started, or did not take the apps',
+      0: 'the proxies and the monitor run, or would with nothing to be done',
+      1: 'one of them did not come up, or a proxy could bind no address; with --dry-run: there is something to do',
+      4: 'PM2 failed, and says why: it cannot be asked, was not started, or did not take the apps',
     },
     load: () => import('./service/start.ts'),
   },

@@ -49,6 +49,8 @@ export interface Pm2App {
   /** What PM2 starts its process with; missing when PM2 does not name it. */
   readonly launch?: LaunchSettings;
   readonly env: Readonly<Record<string, unknown>>;
+  /** PM2's number of it; missing when PM2 does not name it. */
+  readonly pm2Id?: number;
   /** The other apps that PM2 has under the same name, as after `pm2 scale`; missing when there is none. This one runs if any does. */
   readonly copies?: readonly Pm2App[];
 }
@@ -67,6 +69,8 @@ export interface Pm2 {
   stop(name: string): Promise<void>;
   /** Deletes it for good, also while PM2 is launching it. Rejects when PM2 has launched it again each time. */
   delete(name: string): Promise<void>;
+  /** Deletes one of the copies of a name, which PM2 may bring back when it is launching it. */
+  deleteCopy(pm2Id: number): Promise<void>;
   /** Makes the daemon reopen the log files of all apps by their names. */
   reloadLogs(): Promise<void>;
   /**
@@ -199,6 +203,7 @@ export const createPm2 = (pm2Home: string, listTimeoutMs = LIST_TIMEOUT_MS): Pm2
     restart: (name) => runAction((api, done) => api.restart(name, done)),
     stop,
     delete: deleteForGood,
+    deleteCopy: (pm2Id) => runAction((api, done) => api.delete(pm2Id, done)),
     reloadLogs: () => runAction((api, done) => api.reloadLogs(done)),
     subscribe: (onEvent, onConnect) => {
       bus?.disconnect();
@@ -259,7 +264,14 @@ const isRunning = ({ status }: Pm2App): boolean => status === 'online' || status
 
 const describeApp = ({ pid, pm2_env = {} }: ListedApp, pm2Home: string): Pm2App => {
   const statusText = printable(pm2_env.status ?? 'unknown', MAX_STATUS_LENGTH);
-  const { pm_out_log_path: out, pm_err_log_path: err, restart_time, pm_uptime, env = {} } = pm2_env;
+  const {
+    pm_id: pm2Id,
+    pm_out_log_path: out,
+    pm_err_log_path: err,
+    restart_time,
+    pm_uptime,
+    env = {},
+  } = pm2_env;
   const logs = out !== undefined && err !== undefined ? { logs: { out, err } } : {};
   const launch = launchSettingsOf(pm2_env, pm2Home);
   return {
@@ -271,6 +283,7 @@ const describeApp = ({ pid, pm2_env = {} }: ListedApp, pm2Home: string): Pm2App 
     ...logs,
     ...(launch ? { launch } : {}),
     env,
+    ...(pm2Id === undefined ? {} : { pm2Id }),
   };
 };
 

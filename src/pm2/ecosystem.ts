@@ -5,7 +5,7 @@ import { type Config, forwardingOf } from '../config/config.ts';
 import { type LoadedConfig, requireConfig } from '../config/load.ts';
 import { dotEnvModifiedAt, readSecrets } from '../config/load-secrets.ts';
 import { readAccepted } from '../config/project/accepted.ts';
-import { findOwner, pruneProcessEnv, type Settings, usesAccepted } from '../config/project/environment.ts';
+import { findOwner, pruneProcessEnv, type Settings } from '../config/project/environment.ts';
 import { settingsOf } from '../config/project/running.ts';
 import { ROOT } from '../config/project-root.ts';
 import { readSettings } from '../config/settings.ts';
@@ -26,7 +26,7 @@ import { requireShortPm2Home } from './daemon.ts';
 export const ecosystemApps = (): readonly AppDefinition[] => {
   try {
     const isEnd = endsApps(process.argv);
-    const { config, settings } = isEnd || usesAccepted() ? requireAccepted() : acceptFile();
+    const { config, settings } = isEnd ? requireAccepted() : acceptFile();
     pruneProcessEnv();
     // What ends the apps needs no release, and must not fail where none can be made.
     return definePm2Apps(config, settings, isEnd ? { folder: ROOT, hash: '' } : makeRelease(settings.home));

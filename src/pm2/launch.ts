@@ -1,13 +1,18 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { printable } from '../lib/printable.ts';
 import { openLogFile } from '../logging/tail.ts';
+import type { AppDefinition } from './apps.ts';
 
 /** What PM2 starts an app's process with. */
 export interface LaunchSettings {
   /** A path, or a name that is looked up in `searchPath`; null: the script is run by itself. */
   readonly interpreter: string | null;
+  readonly interpreterArgs: readonly string[];
+  /** An absolute path. */
   readonly script: string;
+  readonly args: readonly string[];
   readonly folder: string;
+  readonly namespace: string;
   /** The PATH of the process's environment; null when PM2 does not name it. */
   readonly searchPath: string | null;
   /** The latest attempt, in wall-clock milliseconds. One that `spawn` itself refuses, as for want of memory, is none (lib/God.js of PM2). */
@@ -21,6 +26,9 @@ export interface ListedLaunch {
   readonly exec_interpreter?: string;
   readonly pm_exec_path?: string;
   readonly pm_cwd?: string;
+  readonly node_args?: unknown;
+  readonly args?: unknown;
+  readonly namespace?: string;
   readonly pm_uptime?: number;
   readonly PATH?: string;
 }
@@ -31,13 +39,37 @@ export const launchSettingsOf = (listed: ListedLaunch, pm2Home: string): LaunchS
   if (script === undefined || folder === undefined || interpreter === undefined) return undefined;
   return {
     interpreter: interpreter === 'none' ? null : interpreter,
+    interpreterArgs: textsOf(listed.node_args),
     script,
+    args: textsOf(listed.args),
     folder,
+    namespace: listed.namespace ?? '',
     searchPath: listed.PATH ?? null,
     attemptedAt: listed.pm_uptime ?? 0,
     daemonLog: join(pm2Home, 'pm2.log'),
   };
 };
+
+/** The part of the settings that the definition of an app decides. */
+export type DefinedLaunch = Omit<LaunchSettings, 'attemptedAt' | 'daemonLog'>;
+
+/** The interpreter that PM2 takes for a script of JavaScript (resolveInterpreter in lib/Common.js of PM2). */
+const DEFAULT_INTERPRETER = 'node';
+
+/** What PM2 starts an app's process with when it has it from this definition. */
+export const launchSettingsFor = (app: AppDefinition): DefinedLaunch => ({
+  interpreter: textsOf(app['interpreter'])[0] ?? DEFAULT_INTERPRETER,
+  interpreterArgs: textsOf(app['node_args']),
+  script: resolve(app.cwd, app.script),
+  args: app.args,
+  folder: app.cwd,
+  namespace: textsOf(app['namespace'])[0] ?? '',
+  searchPath: app.env['PATH'] ?? null,
+});
+
+/** PM2 has a list, or the text of a single one (lib/Common.js of PM2). */
+const textsOf = (value: unknown): readonly string[] =>
+  (Array.isArray(value) ? value : [value]).filter((text) => typeof text === 'string');
 
 /** PM2 adds a dozen lines to its log each time it lists an app that has no process. */
 const MAX_LINES = 2_000;

@@ -18,7 +18,7 @@ export interface Pm2Api {
   start(app: object, done: (error: unknown) => void): void;
   restart(name: string, done: (error: unknown) => void): void;
   stop(name: string, done: (error: unknown) => void): void;
-  delete(name: string, done: (error: unknown) => void): void;
+  delete(nameOrId: string | number, done: (error: unknown) => void): void;
   reloadLogs(done: (error: unknown) => void): void;
 }
 
@@ -53,6 +53,7 @@ export interface ListedApp {
     readonly restart_time?: number;
     /** When PM2 has launched its process, in wall-clock milliseconds. */
     readonly pm_uptime?: number;
+    readonly pm_id?: number;
     readonly pm_out_log_path?: string;
     readonly pm_err_log_path?: string;
     readonly env?: Record<string, unknown>;

@@ -92,7 +92,7 @@ describe('what runs depends on no file of the checkout', SIDE_BY_SIDE, () => {
     rmSync(first, { recursive: true });
     const before = await killAll();
     const output = await start(join(link, 'dist/cli.js'));
-    assert.match(output, /^Starting: tcp-proxy-\d+, tcp-proxy-\d+, proxy-monitor$/m);
+    assert.match(output, /^Replaces: tcp-proxy-\d+, tcp-proxy-\d+, proxy-monitor: another release: /m);
     const after = pidsOf(await allUp((pid) => !before.includes(pid)));
     const newRelease = wholeIn(releases).find((name) => !oldReleases.includes(name)) ?? assert.fail();
     const folder = join(releases, newRelease);

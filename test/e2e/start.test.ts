@@ -36,10 +36,7 @@ test('start says what works and where, and what does not and why, and an upstrea
   ];
   const first = await sandbox.steadyport('start');
   assert.deepEqual([first.code, first.stderr], [0, '']);
-  assert.match(
-    first.stdout,
-    new RegExp(`^Starting: tcp-proxy-${served}, tcp-proxy-${other}, proxy-monitor\n`),
-  );
+  assert.match(first.stdout, new RegExp(`^Starts: tcp-proxy-${served}, tcp-proxy-${other}, proxy-monitor\n`));
   assert.deepEqual(portLines(first), expected);
   assert.match(first.stdout, NEXT);
 
@@ -49,11 +46,11 @@ test('start says what works and where, and what does not and why, and an upstrea
   assert.deepEqual(portLines(second), expected);
 
   // The monitor goes on, and its last verdict was on the process before.
-  await sandbox.pm2('stop', `tcp-proxy-${served}`);
+  await sandbox.pm2('delete', `tcp-proxy-${served}`);
   const third = await sandbox.steadyport('start');
   assert.deepEqual([third.code, third.stderr], [0, '']);
-  assert.match(third.stdout, new RegExp(`^Taken out .*\nStarting: tcp-proxy-${served}\n`));
-  assert.deepEqual(portLines(third).slice(1), expected);
+  assert.match(third.stdout, new RegExp(`^Starts: tcp-proxy-${served}\n`));
+  assert.deepEqual(portLines(third), expected);
 });
 
 test('a port that is disabled is closed by start, and left to others, and no command calls it a fault', async (t) => {
@@ -71,7 +68,7 @@ test('a port that is disabled is closed by start, and left to others, and no com
   sandbox.configure([{ ...entry, enabled: false }, otherEntry]);
   const started = await sandbox.steadyport('start');
   assert.deepEqual([started.code, started.stderr], [0, '']);
-  assert.match(started.stdout, new RegExp(`^Taken out of PM2: tcp-proxy-${served}$`, 'm'));
+  assert.match(started.stdout, new RegExp(`^Closes: port ${served}, which is disabled in the config\n`));
   assert.match(started.stdout, new RegExp(`^- ${served}  one  disabled in the config$`, 'm'));
   // Nobody else could listen there while the proxy does.
   const squatter = await openUpstream(served);
@@ -106,8 +103,8 @@ test('of two starts at once without a daemon one launches it, and the other find
   });
   const outcomes = await Promise.all([sandbox.steadyport('start'), sandbox.steadyport('start')]);
   for (const { code, stderr } of outcomes) assert.equal(code, 0, stderr);
-  const openings = outcomes.map(({ stdout }) => stdout.split(/[:;]/)[0]);
-  assert.deepEqual(openings.sort(), ['Everything runs as configured', 'Starting']);
+  const openings = outcomes.map(({ stdout }) => stdout.split(/[:;]/)[0] ?? '');
+  assert.deepEqual(openings.sort(), ['Everything runs as configured', 'Starts']);
   assert.equal(daemonsOf(sandbox).length, 1);
 });
 
@@ -183,7 +180,7 @@ test('a proxy that start replaces after a crash loop is judged by itself, and th
   configure(5_000);
   const { code, stdout } = await sandbox.steadyport('start');
   assert.equal(code, 0, stdout);
-  assert.match(stdout, new RegExp(`^Starting: tcp-proxy-${served}, proxy-monitor\n✓ ${served} `, 'm'));
+  assert.match(stdout, new RegExp(`^Replaces: tcp-proxy-${served}, proxy-monitor: .*\n✓ ${served} `, 'm'));
   const { pid, restarts } = await sandbox.proxyUntil(other, ({ state }) => state === 'down');
   assert.deepEqual([pid, restarts], [untouched.pid, untouched.restarts]);
 });

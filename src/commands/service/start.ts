@@ -1,25 +1,32 @@
-import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ParsedArgs } from 'minimist';
 import type { Config } from '../../config/config.ts';
 import { type LoadedConfig, requireConfig } from '../../config/load.ts';
 import { requireSecrets } from '../../config/load-secrets.ts';
-import { type Settings, USE_ACCEPTED } from '../../config/project/environment.ts';
+import { optionsOfNpm, type Settings } from '../../config/settings.ts';
+import { UsageError } from '../../lib/usage-error.ts';
 import { forgetCrashes, recentlyCrashedPorts } from '../../monitor/health-store.ts';
 import type { AppDefinition } from '../../pm2/apps.ts';
-import { listOwnApps, type Pm2App, runPm2Command } from '../../pm2/client.ts';
+import { listOwnApps, type Pm2App } from '../../pm2/client.ts';
 import { requireShortPm2Home, START } from '../../pm2/daemon.ts';
-import { definePm2Apps, REVISION } from '../../pm2/ecosystem.ts';
-import { makeRelease } from '../../release/release.ts';
+import { definePm2Apps } from '../../pm2/ecosystem.ts';
+import { launchSettingsFor } from '../../pm2/launch.ts';
+import { locateRelease, makeRelease, type Release } from '../../release/release.ts';
 import { renderBrief, renderBriefProxies } from '../../status/render.ts';
+import { matchesQuery } from '../../status/summary.ts';
 import { acceptConfig } from '../../system/project/accept-config.ts';
-import { makeStateDir, requireFolder, type StateDir } from '../../system/state-dir.ts';
+import { locateStateDir, makeStateDir, requireFolder, type StateDir } from '../../system/state-dir.ts';
 import { commandLine } from '../command-line.ts';
 import { warnOfKeptOptions } from '../npm-options.ts';
 import { columnsOf, paint, warn, withOwnCommands } from '../terminal.ts';
-import { claimProject } from './claim.ts';
+import { type ClaimOptions, claimProject } from './claim.ts';
 import { runExclusively } from './exclusive.ts';
 import { withPm2Failure } from './pm2-failure.ts';
 import { describeSavedApps, removeOldReleases } from './releases.ts';
+import { announcePlan, countConnections } from './start/announce.ts';
+import { executePlan } from './start/execute.ts';
+import { findProgram } from './start/find-program.ts';
+import { isDone, type Plan, planStart, runningApps } from './start/plan.ts';
 import {
   hasComeUp,
   isAnotherMonitor,
@@ -27,94 +34,197 @@ import {
   START_WAIT_MS,
   waitForVerdicts,
 } from './start-outcome.ts';
-import { deleteApps } from './teardown.ts';
 
 /**
- * `steadyport start` brings PM2 in line with the config. Apps that are no longer in the config are deleted, apps that have
- * changed or do not run are started anew, and all others stay as they are (`pm2 start ecosystem.config.js` would restart
- * every app). It prints what works now, and what does not.
- * A start on a busy machine is waited for; what is still starting after 30 s is said to be so.
- * @returns 0 when the monitor and every proxy run. An upstream that is down, or a port that another process holds, is no
- * failed start: either may be mended in any order. 1 when one of them did not come up in time, or could bind no address, or when another
- * command does not let this one begin; 4 when PM2 itself failed.
+ * `steadyport start [NAME…]` makes PM2 run what the config says (docs/decisions.md: ADR-0051). It replaces what differs, deletes
+ * what is no longer in the config, starts what is missing, and leaves alone what runs as configured and what an operator
+ * stopped. It says all of it before it does it, waits until the ports are up, and prints what works now and what does not; what is
+ * still starting after 30 s is said to be so.
+ * With names it is about these apps and the monitor alone, and starts them although they were stopped. With `--dry-run` it only
+ * says what it would do.
+ * @returns 0 when the monitor and every proxy run that is to. An upstream that is down, or a port that another process holds, is
+ * no failed start: either may be mended in any order. 1 when one of them did not come up in time, or could bind no address, or when
+ * another command does not let this one begin; in a dry run when there is a difference. 4 when PM2 itself failed
  */
-export const run = (args: ParsedArgs): Promise<number> => withPm2Failure(PM2_FAILED, () => start(args));
-
-const start = async (args: ParsedArgs): Promise<number> => {
-  const loaded = requireConfig();
-  const { settings } = loaded;
-  warnOfKeptOptions('start', ['take-over'], settings);
-  for (const warning of requireSecrets(settings).warnings) warn(warning);
-  requireShortPm2Home(settings.pm2Home);
-  requireFolder('PM2_HOME', settings.pm2Home);
-  const stateDir = makeStateDir(settings.project.stateDir);
-  return runExclusively(settings.pm2Home, () => bringInLine(loaded, stateDir, args['take-over'] === true));
-};
-
-const bringInLine = async (loaded: LoadedConfig, stateDir: StateDir, takeOver: boolean): Promise<number> => {
-  const { settings } = loaded;
-  const { pm2Home, project, appEnv, home } = settings;
-  const config = await claimProject(loaded, { takeOver, isDryRun: false });
-  const release = makeRelease(home);
-  const apps = definePm2Apps(config, settings, release);
-  const listedApps = await listOwnApps(pm2Home, appEnv, START);
-  const outdated = new Set(apps.filter((app) => !isCurrent(app, listedApps.get(app.name))).map(nameOf));
-  const crashedIds = selectCrashed(config, stateDir, outdated);
-  // The monitor remembers the crashes of each proxy, so it is replaced with them.
-  if (crashedIds.length > 0) outdated.add(project.monitorApp);
-  const names = apps.map(nameOf);
-  // From here on PM2 brings back by the new config what dies.
-  acceptConfig({ ...loaded, config });
-  const isKept = (name: string): boolean => names.includes(name) && !outdated.has(name);
-  await deleteApps(
-    pm2Home,
-    stateDir,
-    project.monitorApp,
-    new Map([...listedApps].filter(([name]) => !isKept(name))),
-  );
-  if (crashedIds.length > 0) forgetCrashes(stateDir.monitorStateFile, crashedIds, warn);
-  const namesToStart = names.filter((name) => outdated.has(name));
-  if (namesToStart.length === 0) {
-    process.stdout.write('Everything runs as configured; nothing was touched.\n');
-  } else {
-    process.stdout.write(`Starting: ${namesToStart.join(', ')}\n`);
-    const args = ['start', join(release.folder, 'ecosystem.config.js'), '--only', namesToStart.join(',')];
-    const variables = { ...appEnv, ...USE_ACCEPTED };
-    const { exitCode, output } = await runPm2Command(release.folder, args, variables);
-    if (exitCode !== 0) {
-      process.stderr.write(output);
-      return PM2_FAILED;
-    }
-  }
-  const print = (text: string): boolean => process.stdout.write(withOwnCommands(text, settings));
-  let printed: readonly string[] = [];
-  const outcome = await waitForVerdicts(config, settings, (first) => {
-    printed = names.filter((name) => !first.starting.includes(name));
-    print(renderFirst(first, settings));
+export const run = (args: ParsedArgs): Promise<number> =>
+  withPm2Failure(PM2_FAILED, () => {
+    // npm keeps the option of `npm start --dry-run`, and a start would be a poor answer to it.
+    const isDryRun = args['dry-run'] || optionsOfNpm(['dry-run']).length > 0;
+    const claim = { takeOver: args['take-over'] === true, isDryRun };
+    return isDryRun ? showPlan(args._, claim) : start(args._, claim);
   });
-  print(`${renderOutcome(outcome, printed, settings)}${describeSavedApps(settings, release)}`);
-  await removeOldReleases(settings, release);
-  return hasComeUp(outcome, project, apps) ? 0 : 1;
-};
-
-const nameOf = ({ name }: AppDefinition): string => name;
-
-/** True when PM2 runs the app as it is configured now. */
-const isCurrent = ({ env, cwd }: AppDefinition, listed: Pm2App | undefined): boolean =>
-  listed?.status === 'online' && listed.env[REVISION] === env[REVISION] && listed.launch?.folder === cwd;
-
-/** The ids of those proxies to be replaced whose processes have crashed of late. */
-const selectCrashed = (
-  { proxies }: Config,
-  { monitorStateFile }: StateDir,
-  outdated: ReadonlySet<string>,
-): readonly string[] => {
-  const crashed = recentlyCrashedPorts(monitorStateFile);
-  return proxies.filter(({ id, name }) => outdated.has(name) && crashed.includes(id)).map(({ id }) => id);
-};
 
 /** Of its own, since PM2's exit code for every failure is 1. */
 const PM2_FAILED = 4;
+
+/** What a start is about. */
+interface Request extends LoadedConfig {
+  /** The apps that the command names; null for all. */
+  readonly named: readonly string[] | null;
+}
+
+const start = async (names: readonly string[], claim: ClaimOptions): Promise<number> => {
+  const read = readRequest(names);
+  const { settings } = read;
+  requireFolder('PM2_HOME', settings.pm2Home);
+  const stateDir = makeStateDir(settings.project.stateDir);
+  return runExclusively(settings.pm2Home, async () => {
+    const request = { ...read, config: await claimProject(read, claim) };
+    const release = makeRelease(settings.home);
+    const apps = definePm2Apps(request.config, settings, release);
+    const plan = await makePlan(request, apps, stateDir);
+    await say(plan, stateDir, settings);
+    // From here on PM2 brings back by the new config what dies.
+    acceptConfig(request);
+    await execute(plan, apps, request, stateDir, release);
+    const exitCode = await waitAndTell(plan, apps, request, release);
+    await removeOldReleases(settings, release);
+    return exitCode;
+  });
+};
+
+const showPlan = async (names: readonly string[], claim: ClaimOptions): Promise<number> => {
+  const read = readRequest(names);
+  const request = { ...read, config: await claimProject(read, claim) };
+  const { config, settings } = request;
+  const stateDir = locateStateDir(settings.project.stateDir);
+  const apps = definePm2Apps(config, settings, locateRelease(settings.home));
+  const plan = await makePlan(request, apps, stateDir);
+  await say(plan, stateDir, settings);
+  if (isDone(plan)) return 0;
+  process.stdout.write(`Nothing was touched; to do it: ${commandLine(settings, 'start', ...names)}\n`);
+  return 1;
+};
+
+const readRequest = (names: readonly string[]): Request => {
+  const loaded = requireConfig();
+  const { config, settings } = loaded;
+  warnOfKeptOptions('start', ['take-over'], settings);
+  for (const warning of requireSecrets(settings).warnings) warn(warning);
+  requireShortPm2Home(settings.pm2Home);
+  return { ...loaded, named: names.length === 0 ? null : selectApps(config, settings, names) };
+};
+
+/** @throws UsageError for a name that means no app */
+const selectApps = (
+  { proxies, disabled }: Config,
+  { project: { monitorApp } }: Settings,
+  names: readonly string[],
+): readonly string[] =>
+  names.flatMap((name) => {
+    const isMonitor = [monitorApp, 'monitor'].includes(name.toLowerCase());
+    const found = proxies.filter((proxy) => matchesQuery(proxy, name)).map((proxy) => proxy.name);
+    const selected = [...found, ...(isMonitor ? [monitorApp] : [])];
+    const all = [...proxies.map((proxy) => proxy.name), monitorApp];
+    if (selected.length === 0 && disabled.some((proxy) => matchesQuery(proxy, name)))
+      throw new UsageError(`"${name}" is disabled in the config: expected a proxy without "enabled": false`);
+    if (selected.length === 0) throw new UsageError(`no app "${name}"; there is: ${all.join(', ')}`);
+    return selected;
+  });
+
+const makePlan = async (
+  { config, settings, named }: Request,
+  apps: readonly AppDefinition[],
+  { monitorStateFile }: StateDir,
+): Promise<Plan> => {
+  requireInterpreter(apps);
+  const listed = await listSettledApps(settings);
+  const crashedIds = recentlyCrashedPorts(monitorStateFile);
+  const crashed = config.proxies.filter(({ id }) => crashedIds.includes(id)).map(({ name }) => name);
+  return planStart({
+    apps,
+    disabled: config.disabled.map(({ name }) => name),
+    listed,
+    monitorApp: settings.project.monitorApp,
+    crashed,
+    named,
+    findProgram,
+  });
+};
+
+/** @throws UsageError when no process could be started, and what runs would only be ended */
+const requireInterpreter = (apps: readonly AppDefinition[]): void => {
+  for (const app of apps) {
+    const { interpreter, searchPath } = launchSettingsFor(app);
+    const path = searchPath ?? '';
+    if (interpreter !== null && findProgram(interpreter, path) === undefined)
+      throw new UsageError(
+        `PATH is ${JSON.stringify(path)}: expected a folder with ${interpreter}, by which PM2 starts ${app.name}; nothing was touched`,
+      );
+  }
+};
+
+/** As long as PM2 gives a process with the default drainMs to end. */
+const MAX_STOPPING_MS = 12_000;
+const LIST_INTERVAL_MS = 100;
+
+/** The apps of the project, once none of them is ending any more: only then it is known whether it was stopped, or is restarted. */
+const listSettledApps = async ({ pm2Home, appEnv }: Settings): Promise<ReadonlyMap<string, Pm2App>> => {
+  for (const startedAt = performance.now(); ; await sleep(LIST_INTERVAL_MS)) {
+    const apps = await listOwnApps(pm2Home, appEnv, START);
+    const isEnding = [...apps.values()].some(({ status }) => status === 'stopping');
+    if (!isEnding || performance.now() - startedAt > MAX_STOPPING_MS) return apps;
+  }
+};
+
+const say = async (plan: Plan, stateDir: StateDir, settings: Settings): Promise<void> => {
+  const text = announcePlan(plan, await countConnections(plan, stateDir), settings);
+  const rest = isDone(plan) ? 'Everything else runs as configured; nothing was touched.\n' : '';
+  process.stdout.write(withOwnCommands(text + (text === '' ? UNCHANGED : rest), settings));
+};
+
+const UNCHANGED = 'Everything runs as configured; nothing was touched.\n';
+
+const execute = (
+  plan: Plan,
+  apps: readonly AppDefinition[],
+  { config, settings: { pm2Home, project, appEnv } }: Request,
+  stateDir: StateDir,
+  release: Release,
+): Promise<void> => {
+  const isRenewed = (name: string): boolean =>
+    plan.some((step) => step.name === name && (step.action === 'start' || step.action === 'replace'));
+  const renewedIds = config.proxies.filter(({ name }) => isRenewed(name)).map(({ id }) => id);
+  return executePlan(plan, {
+    pm2Home,
+    stateDir,
+    release,
+    daemonEnv: appEnv,
+    monitorApp: project.monitorApp,
+    apps,
+    onMonitorGone: () => {
+      const crashed = recentlyCrashedPorts(stateDir.monitorStateFile);
+      const forgotten = renewedIds.filter((id) => crashed.includes(id));
+      if (forgotten.length > 0) forgetCrashes(stateDir.monitorStateFile, forgotten, warn);
+    },
+    say: (text) => process.stdout.write(`${text}\n`),
+  });
+};
+
+const waitAndTell = async (
+  plan: Plan,
+  apps: readonly AppDefinition[],
+  { config, settings }: Request,
+  release: Release,
+): Promise<number> => {
+  const running = runningApps(plan);
+  const isAwaited = ({ name }: { readonly name: string }): boolean => running.includes(name);
+  const only = (outcome: Outcome): Outcome => {
+    const proxies = outcome.snapshot.proxies.filter(isAwaited);
+    return { ...outcome, snapshot: { ...outcome.snapshot, proxies } };
+  };
+  const print = (text: string): boolean => process.stdout.write(withOwnCommands(text, settings));
+  let printed: readonly string[] = [];
+  const awaited = { ...config, proxies: config.proxies.filter(isAwaited) };
+  const outcome = only(
+    await waitForVerdicts(awaited, settings, (first) => {
+      printed = running.filter((name) => !first.starting.includes(name));
+      print(renderFirst(only(first), settings));
+    }),
+  );
+  print(`${renderOutcome(outcome, printed, settings)}${describeSavedApps(settings, release)}`);
+  return hasComeUp(outcome, settings.project, apps.filter(isAwaited)) ? 0 : 1;
+};
 
 /** What is known while some apps are still starting, and which these are. */
 const renderFirst = ({ snapshot, starting }: Outcome, settings: Settings): string => {

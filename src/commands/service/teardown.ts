@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { proxyIdOf } from '../../config/app-names.ts';
 import { type StopProgress, type StopSample, stoppingOf, trackStop } from '../../health/stop-deadline.ts';
 import { createHeartbeat } from '../../ipc/heartbeat.ts';
-import { createPm2, type Pm2App, Pm2Failure } from '../../pm2/client.ts';
+import { createPm2, type Pm2, type Pm2App, Pm2Failure } from '../../pm2/client.ts';
 import { killSameProcess } from '../../system/kill.ts';
 import { readProcessState } from '../../system/proc/process-state.ts';
 import { readProcess } from '../../system/proc/procfs.ts';
@@ -20,30 +20,44 @@ export const deleteApps = async (
   apps: ReadonlyMap<string, Pm2App>,
 ): Promise<void> => {
   const pm2 = createPm2(pm2Home);
-  const deleteApp = async ([name, { pid }]: readonly [string, Pm2App]): Promise<void> => {
-    let isDeleted = false;
-    const killing = killIfOverdue(
-      pid,
-      name === monitorApp ? stateDir.monitorSocket : socketOf(stateDir, name),
-      () => isDeleted,
-    );
-    await pm2
-      .delete(name)
-      .catch((error: Error) => {
-        throw new Pm2Failure(`${name} could not be taken out of PM2: ${error.message}`, { cause: error });
-      })
-      .finally(() => {
-        isDeleted = true;
-      });
-    const note = (await killing) ? '; it did not leave by itself, and was killed' : '';
+  const remove = async ([name, app]: readonly [string, Pm2App]): Promise<void> => {
+    const note = (await deleteApp(pm2, stateDir, monitorApp, name, app))
+      ? '; it did not leave by itself, and was killed'
+      : '';
     process.stdout.write(`Taken out of PM2: ${name}${note}\n`);
   };
   try {
-    for (const app of apps) if (app[0] === monitorApp) await deleteApp(app);
-    await Promise.all([...apps].filter(([name]) => name !== monitorApp).map(deleteApp));
+    for (const app of apps) if (app[0] === monitorApp) await remove(app);
+    await Promise.all([...apps].filter(([name]) => name !== monitorApp).map(remove));
   } finally {
     pm2.close();
   }
+};
+
+/**
+ * Deletes one app from PM2's list, and kills its process when that hangs.
+ * @returns true when it was killed
+ * @throws Pm2Failure with PM2's message
+ */
+export const deleteApp = async (
+  pm2: Pm2,
+  stateDir: StateDir,
+  monitorApp: string,
+  name: string,
+  { pid }: Pm2App,
+): Promise<boolean> => {
+  let isDeleted = false;
+  const socket = name === monitorApp ? stateDir.monitorSocket : socketOf(stateDir, name);
+  const killing = killIfOverdue(pid, socket, () => isDeleted);
+  await pm2
+    .delete(name)
+    .catch((error: Error) => {
+      throw new Pm2Failure(`${name} could not be taken out of PM2: ${error.message}`, { cause: error });
+    })
+    .finally(() => {
+      isDeleted = true;
+    });
+  return killing;
 };
 
 const socketOf = (stateDir: StateDir, name: string): string =>

@@ -88,12 +88,6 @@ export const findOwner = (): Pick<Settings, 'home' | 'project'> | undefined => {
 /** STEADYPORT_CONFIG of this process; undefined when it is not set. */
 export const namedConfig = (): string | undefined => process.env['STEADYPORT_CONFIG'] || undefined;
 
-/** Set for the PM2 command of a start, which has accepted the config before: that command takes the accepted one. */
-export const USE_ACCEPTED = { STEADYPORT_USE_ACCEPTED: '1' };
-
-/** True in the PM2 command of a start. */
-export const usesAccepted = (): boolean => process.env['STEADYPORT_USE_ACCEPTED'] !== undefined;
-
 /**
  * The environment for PM2's command line: that of this process, with other values for some variables. The mark with which PM2's API
  * changes the environment of the process that loads it (index.js of PM2) stays out: a command line with it does not cut its own

@@ -33,6 +33,7 @@ const NO_PM2: Pm2 = {
   restart: never,
   stop: never,
   delete: never,
+  deleteCopy: never,
   reloadLogs: never,
   subscribe: () => {},
   close: () => {},

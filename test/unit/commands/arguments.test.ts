@@ -14,8 +14,8 @@ describe('what a command does not have is refused', () => {
   const table: readonly [argv: readonly [string, ...string[]], message: string][] = [
     [['stauts'], 'unknown command "stauts"; did you mean "status"?'],
     [['status', '--jsn'], 'unknown option "--jsn" of "status"; did you mean "--json"?'],
-    [['start', '--force=1'], 'unknown option "--force" of "start"; there is: --take-over'],
-    [['start', 'now'], 'unexpected argument "now"; expected: start [--take-over]'],
+    [['stop', '--force=1'], 'unknown option "--force" of "stop"; there are none here'],
+    [['stop', 'now'], 'unexpected argument "now"; expected: stop'],
     [['logs', 'a', 'b'], 'unexpected argument "b"; expected: logs [NAME] [-n LINES] [-f]'],
   ];
   for (const [argv, message] of table)
@@ -26,7 +26,7 @@ describe('what a command does not have is refused', () => {
 });
 
 test('with --help any number of arguments will do', () => {
-  assert.equal(parse('start', 'now', '-h')['help'], true);
+  assert.equal(parse('stop', 'now', '-h')['help'], true);
 });
 
 describe('every command says what its exit codes mean, lowest first', () => {

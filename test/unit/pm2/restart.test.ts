@@ -39,6 +39,7 @@ const fakePm2 = (views: readonly Pm2View[], on: Partial<Pm2> = {}) => {
     stop: recorded('stop'),
     reloadLogs: async () => {},
     delete: recorded('delete'),
+    deleteCopy: async () => {},
     subscribe: () => {},
     close: () => {},
   };

@@ -16,8 +16,11 @@ const rig = (launchChange: Partial<NonNullable<Pm2App['launch']>> = {}) => {
   writeFileSync(path('cli.js'), '');
   const launch = {
     interpreter: path('bin/node'),
+    interpreterArgs: [],
     script: path('cli.js'),
+    args: [],
     folder: path('folder'),
+    namespace: '',
     searchPath: `/nowhere:${path('bin')}`,
     attemptedAt: 0,
     daemonLog: path('pm2.log'),
