@@ -83,7 +83,6 @@ export const optionsOfNpm = (names: readonly string[]): readonly string[] =>
   names.filter((name) => process.env[`npm_config_${name.replaceAll('-', '_')}`]);
 
 /**
-/**
  * Reads `.env` of a folder; empty when there is none, and when /dev/null stands in its place: so containers hide a file
  * (`-v /dev/null:/app/.env`). It uses dotenv's `parse`, since `config()` would put the secrets into
  * process.env, which PM2 copies.

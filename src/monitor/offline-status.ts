@@ -6,9 +6,9 @@ import { reduce } from '../health/reducer.ts';
 import { createHealth } from '../health/state.ts';
 import { isUnixSocket } from '../lib/address.ts';
 import { bindAddresses } from '../lib/listen-spec.ts';
-import type { Owner } from '../pm2/apps.ts';
+import type { AppsOwner } from '../pm2/apps.ts';
 import { createPm2, type Pm2App, type Pm2View } from '../pm2/client.ts';
-import { isAppOf, isOfEarlierRelease } from '../pm2/ecosystem.ts';
+import { isOwnApp } from '../pm2/ecosystem.ts';
 import type { CheckDetails, EvidenceByProxy } from '../status/evidence.ts';
 import { describeMonitorProblem, type UnresponsiveMonitor } from '../status/monitor-problem.ts';
 import {
@@ -44,12 +44,13 @@ export interface OfflineStatus {
  */
 export const checkWithoutMonitor = async (
   config: Config,
-  { project, pm2Home, appEnv }: Pick<Settings, 'project' | 'pm2Home' | 'appEnv'>,
+  settings: Pick<Settings, 'project' | 'pm2Home' | 'appEnv' | 'configPath'>,
   isSilent: boolean,
 ): Promise<OfflineStatus> => {
+  const { project, pm2Home } = settings;
   const stateDir = locateStateDir(project.stateDir);
   const pm2 = createPm2(pm2Home);
-  const view = withoutOthers(await pm2.list(), appEnv);
+  const view = withoutOthers(await pm2.list(), settings);
   pm2.close();
   const records = loadHealth(stateDir.monitorStateFile, config.proxies);
   const results = await Promise.all(
@@ -125,12 +126,10 @@ const checkOnce = async (
 };
 
 /** PM2 knows an app by its name alone, which another project or program may have given too. */
-const withoutOthers = (view: Pm2View, owner: Owner): Pm2View => {
-  if (!view.ok) return view;
-  const isOwn = (name: string, env: Pm2App['env']): boolean =>
-    isAppOf(owner, name, env) || isOfEarlierRelease(name, env);
-  return { ...view, apps: new Map([...view.apps].filter(([name, { env }]) => isOwn(name, env))) };
-};
+const withoutOthers = (view: Pm2View, owner: AppsOwner): Pm2View =>
+  view.ok
+    ? { ...view, apps: new Map([...view.apps].filter(([name, { env }]) => isOwnApp(owner, name, env))) }
+    : view;
 
 /** The status of a port that no process of this project serves, and that no fault keeps it from. */
 const withAbsence = (

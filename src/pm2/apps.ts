@@ -4,6 +4,12 @@ import type { Project } from '../config/project/project.ts';
 /** The variables of an app's environment that say whose it is. */
 export type Owner = Readonly<Record<'STEADYPORT_HOME' | 'STEADYPORT_PROJECT', string>>;
 
+/** The owner whose apps are looked for in PM2's lists. The config tells which of those that knew no projects are its own. */
+export interface AppsOwner {
+  readonly appEnv: Owner;
+  readonly configPath: string;
+}
+
 /** One app as PM2 takes it from an ecosystem file; docs/decisions.md: ADR-0015 has the reasons for the settings. */
 export interface AppDefinition {
   readonly name: string;

@@ -11,9 +11,9 @@ import type { Pm2Evidence } from '../health/types.ts';
 import { printable } from '../lib/printable.ts';
 import { joinProblem } from '../status/monitor-problem.ts';
 import { createDebug } from '../system/debug.ts';
-import type { AppDefinition, Owner } from './apps.ts';
+import type { AppDefinition, AppsOwner } from './apps.ts';
 import { describeUnreachable, type UnreachableDaemon } from './daemon.ts';
-import { isAppOf } from './ecosystem.ts';
+import { isOwnApp } from './ecosystem.ts';
 import { createPm2EventBus, type Pm2Event, type Pm2EventBus } from './event-bus.ts';
 import { type LaunchSettings, launchSettingsOf } from './launch.ts';
 import type { LogPaths } from './log-paths.ts';
@@ -224,10 +224,10 @@ export const createPm2 = (pm2Home: string, listTimeoutMs = LIST_TIMEOUT_MS): Pm2
  */
 export const listOwnApps = async (
   pm2Home: string,
-  owner: Owner,
+  owner: AppsOwner,
   command: string,
 ): Promise<ReadonlyMap<string, Pm2App>> =>
-  new Map([...(await listApps(pm2Home, command))].filter(([name, { env }]) => isAppOf(owner, name, env)));
+  new Map([...(await listApps(pm2Home, command))].filter(([name, { env }]) => isOwnApp(owner, name, env)));
 
 /** The apps of everybody in PM2's list; the rest as for {@link listOwnApps}. */
 export const listApps = async (pm2Home: string, command: string): Promise<ReadonlyMap<string, Pm2App>> => {

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, realpathSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Owner } from './apps.ts';
-import { isAppOf } from './ecosystem.ts';
+import type { AppsOwner } from './apps.ts';
+import { isOwnApp } from './ecosystem.ts';
 
 /** The list that `pm2 save` writes, and its backup: `pm2 resurrect` takes the backup when the first is broken. */
 const DUMP_FILES = ['dump.pm2', 'dump.pm2.bak'];
@@ -13,7 +13,7 @@ const DUMP_FILES = ['dump.pm2', 'dump.pm2.bak'];
  */
 export const removeSavedApps = (
   pm2Home: string,
-  owner: Owner,
+  owner: AppsOwner,
 ): { readonly names: readonly string[]; readonly problems: readonly string[] } => {
   const names = new Set<string>();
   const problems: string[] = [];
@@ -38,7 +38,7 @@ export const readSavedLists = (pm2Home: string): readonly string[] =>
     .map((path) => readFileSync(path, 'utf8'));
 
 /** The folders of this owner's apps in the list that PM2 starts at boot; none without a list, or with one that is broken. */
-export const listSavedFolders = (pm2Home: string, owner: Owner): readonly string[] => {
+export const listSavedFolders = (pm2Home: string, owner: AppsOwner): readonly string[] => {
   try {
     return readOwnApps(join(pm2Home, 'dump.pm2'), owner).ownApps.map(({ pm_cwd }) => pm_cwd ?? '');
   } catch {
@@ -52,7 +52,7 @@ interface SavedApp {
   readonly env?: Readonly<Record<string, unknown>>;
 }
 
-const removeFromDump = (dumpPath: string, owner: Owner): readonly string[] => {
+const removeFromDump = (dumpPath: string, owner: AppsOwner): readonly string[] => {
   const path = realpathSync(dumpPath);
   const { apps, ownApps } = readOwnApps(path, owner);
   if (ownApps.length === 0) return [];
@@ -66,10 +66,10 @@ const removeFromDump = (dumpPath: string, owner: Owner): readonly string[] => {
 /** @throws the system's error, or that the file holds no list */
 const readOwnApps = (
   path: string,
-  owner: Owner,
+  owner: AppsOwner,
 ): { readonly apps: readonly SavedApp[]; readonly ownApps: readonly SavedApp[] } => {
   const apps: unknown = JSON.parse(readFileSync(path, 'utf8'));
   if (!Array.isArray(apps)) throw new Error('expected a list of apps');
-  const ownApps = (apps as SavedApp[]).filter(({ name, env }) => isAppOf(owner, name, env));
+  const ownApps = (apps as SavedApp[]).filter(({ name, env }) => isOwnApp(owner, name, env));
   return { apps: apps as SavedApp[], ownApps };
 };

@@ -13,7 +13,7 @@ import { isUsageError } from '../lib/usage-error.ts';
 import { makeRelease, type Release } from '../release/release.ts';
 import { acceptConfig } from '../system/project/accept-config.ts';
 import { recordProject } from '../system/project/record-project.ts';
-import { type AppDefinition, defineApps, type Owner } from './apps.ts';
+import { type AppDefinition, type AppsOwner, defineApps, type Owner } from './apps.ts';
 import { requireShortPm2Home } from './daemon.ts';
 
 /**
@@ -91,9 +91,20 @@ export const isAppOf = (
   env['STEADYPORT_HOME'] === owner.STEADYPORT_HOME &&
   env['STEADYPORT_PROJECT'] === owner.STEADYPORT_PROJECT;
 
-/** True when an app of PM2's list has the variables of a release that knew no projects. A start replaces it. */
-export const isOfEarlierRelease = (name: string, env: Readonly<Record<string, unknown>>): boolean =>
-  isSteadyportName(name) && env[REVISION] !== undefined && env['STEADYPORT_PROJECT'] === undefined;
+/** {@link isAppOf}, or the app of this config by an earlier version, which knew no projects: a start replaces it. */
+export const isOwnApp = (
+  { appEnv, configPath }: AppsOwner,
+  name: string,
+  env: Readonly<Record<string, unknown>> | undefined,
+): boolean =>
+  isAppOf(appEnv, name, env) || (isOfEarlierVersion(name, env) && env?.['STEADYPORT_CONFIG'] === configPath);
+
+/** True when an app of PM2's list was started by a version that knew no projects: its config is all that says whose it is. */
+export const isOfEarlierVersion = (
+  name: string,
+  env: Readonly<Record<string, unknown>> | undefined,
+): boolean =>
+  isSteadyportName(name) && env?.[REVISION] !== undefined && env['STEADYPORT_PROJECT'] === undefined;
 
 /**
  * The apps of the config, each with its {@link REVISION}. What a proxy's alerts are is the monitor's affair alone, and so is

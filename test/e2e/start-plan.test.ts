@@ -97,6 +97,41 @@ test('start says which ports it closes, with their connections, and then closes 
   await until(() => client.closed, 'the end of the connection');
 });
 
+test('start replaces and closes what an earlier version has started, which knew no projects', async (t) => {
+  const { sandbox, first, second, proxyAt, apps } = await rig(t);
+  const { PM2_HOME, STEADYPORT_HOME, STEADYPORT_CONFIG = '' } = sandbox.env;
+  const env = { PM2_HOME, STEADYPORT_HOME, STEADYPORT_CONFIG, STEADYPORT_REVISION: 'earlier' };
+  const common = {
+    script: join(process.cwd(), 'dist/cli.js'),
+    cwd: process.cwd(),
+    filter_env: [''],
+    wait_ready: true,
+    env,
+  };
+  const earlierApps = [
+    ...apps.map((name) => ({ ...common, name, args: ['run', name] })),
+    { ...common, name: 'proxy-monitor', args: ['monitor'] },
+  ];
+  const file = join(sandbox.folder, 'earlier.json');
+  writeFileSync(file, JSON.stringify({ apps: earlierApps }));
+  await sandbox.pm2('start', file);
+
+  const otherConfig = join(sandbox.folder, 'other.json');
+  writeFileSync(otherConfig, JSON.stringify({ proxies: [proxyAt(first)] }));
+  Object.assign(sandbox.env, { STEADYPORT_CONFIG: otherConfig });
+  const refused = await sandbox.steadyport('start', '--take-over');
+  assert.equal(refused.code, 2, refused.stdout);
+  assert.ok(refused.stderr.includes(`with the config ${STEADYPORT_CONFIG}, has it already`), refused.stderr);
+  Object.assign(sandbox.env, { STEADYPORT_CONFIG });
+
+  sandbox.configure([proxyAt(first)]);
+  const stdout = await startWell(sandbox);
+  assert.match(stdout, new RegExp(`^Closes: port ${second}, which is no longer in the config`));
+  assert.match(stdout, new RegExp(`\nReplaces: ${apps[0]}: another folder: `));
+  assert.deepEqual([...(await pidsOf(sandbox)).keys()].sort(), ['proxy-monitor', apps[0]]);
+  assert.match(await startWell(sandbox), /^Everything runs as configured; nothing was touched\.\n/);
+});
+
 test('a dry run says what a start would do, by its exit code too, and touches nothing', {
   skip: needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)'),
 }, async (t) => {

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { DEFAULT_PROJECT } from '../../config/app-names.ts';
 import type { Config, ProxyConfig } from '../../config/config.ts';
 import type { ClaimFacts, Holder, OtherProject } from '../../config/project/claim.ts';
 import { projectOf } from '../../config/project/project.ts';
@@ -11,7 +12,7 @@ import type { Address } from '../../lib/address.ts';
 import { bindAddresses, covers } from '../../lib/listen-spec.ts';
 import { listApps, listOwnApps, type Pm2App } from '../../pm2/client.ts';
 import { START } from '../../pm2/daemon.ts';
-import { isAppOf, isOfEarlierRelease, REVISION } from '../../pm2/ecosystem.ts';
+import { isOfEarlierVersion, isOwnApp, REVISION } from '../../pm2/ecosystem.ts';
 import { isProxyReport } from '../../proxy/report.ts';
 import { localAddresses } from '../../system/proc/network-interfaces.ts';
 import { isAnySocketServed, locateStateDir } from '../../system/state-dir.ts';
@@ -24,14 +25,14 @@ const REPORT_TIMEOUT_MS = 1_000;
  * @throws Pm2Failure when a PM2 that has something to say does not answer
  */
 export const gatherFacts = async (config: Config, settings: Settings): Promise<ClaimFacts> => {
-  const { project, appEnv, configPath } = settings;
+  const { project, configPath } = settings;
   const pm2Home = realPath(settings.pm2Home);
   const record = readProjectRecord(project.stateDir);
   const isElsewhere = record !== undefined && realPath(record.pm2Home) !== pm2Home;
-  const appsElsewhere = isElsewhere ? [...(await listOwnApps(record.pm2Home, appEnv, START)).keys()] : [];
+  const appsElsewhere = isElsewhere ? [...(await listOwnApps(record.pm2Home, settings, START)).keys()] : [];
   const listed = await listApps(settings.pm2Home, START);
   const hasApp =
-    appsElsewhere.length > 0 || [...listed].some(([name, { env }]) => isAppOf(appEnv, name, env));
+    appsElsewhere.length > 0 || [...listed].some(([name, { env }]) => isOwnApp(settings, name, env));
   const byName = holdersByName(config, settings, listed);
   const byAddress = await holdersByAddress(config, settings);
   return {
@@ -50,22 +51,25 @@ export const gatherFacts = async (config: Config, settings: Settings): Promise<C
 /** The apps in this PM2 that have the name of one of ours, and are not ours. */
 const holdersByName = (
   { proxies }: Config,
-  { project, appEnv }: Settings,
+  settings: Settings,
   listed: ReadonlyMap<string, Pm2App>,
 ): readonly Holder[] =>
   [
     ...proxies.map(({ name, place }) => ({ name, place })),
-    { name: project.monitorApp, place: 'the monitor' },
+    { name: settings.project.monitorApp, place: 'the monitor' },
   ].flatMap(({ name, place }) => {
     const app = listed.get(name);
-    return app === undefined || isAppOf(appEnv, name, app.env) || isOfEarlierRelease(name, app.env)
+    return app === undefined || isOwnApp(settings, name, app.env)
       ? []
-      : [{ app: name, place, by: 'name' as const, owner: ownerOf(app) }];
+      : [{ app: name, place, by: 'name' as const, owner: ownerOf(name, app) }];
   });
 
 /** The project of an app; null when it is not steadyport's. */
-const ownerOf = ({ env }: Pm2App): OtherProject | null => {
+const ownerOf = (app: string, { env }: Pm2App): OtherProject | null => {
   const { [REVISION]: revision, STEADYPORT_HOME: home, STEADYPORT_PROJECT: name } = env;
+  const { STEADYPORT_CONFIG: configPath } = env;
+  if (isOfEarlierVersion(app, env) && typeof home === 'string' && typeof configPath === 'string')
+    return { name: DEFAULT_PROJECT, home, configPath };
   if (revision === undefined || typeof home !== 'string' || typeof name !== 'string') return null;
   return { name, home, configPath: readProjectRecord(projectOf(home, name).stateDir)?.configPath ?? null };
 };

@@ -79,12 +79,13 @@ const isFree = (address: Address): Promise<boolean> =>
   });
 
 /** Takes the project's apps out of another PM2, and out of its saved list, or the next boot would start them there too. */
-const stopElsewhere = async (pm2Home: string, { project, appEnv }: Settings): Promise<void> => {
+const stopElsewhere = async (pm2Home: string, settings: Settings): Promise<void> => {
+  const { project } = settings;
   const exitCode = await runExclusively(pm2Home, async () => {
-    const apps = await listOwnApps(pm2Home, appEnv, START);
+    const apps = await listOwnApps(pm2Home, settings, START);
     process.stdout.write(`Moves from the PM2 of ${pm2Home}:\n`);
     await deleteApps(pm2Home, locateStateDir(project.stateDir), project.monitorApp, apps);
-    for (const problem of removeSavedApps(pm2Home, appEnv).problems) warn(problem);
+    for (const problem of removeSavedApps(pm2Home, settings).problems) warn(problem);
     return 0;
   });
   if (exitCode !== 0) throw new Pm2Failure(`the apps in the PM2 of ${pm2Home} were not stopped`);

@@ -57,8 +57,8 @@ export const removeReleases = async (settings: Settings): Promise<readonly numbe
 };
 
 /** Says that PM2 would start apps of an older release at the next boot; empty when it would not. */
-export const describeSavedApps = ({ pm2Home, appEnv }: Settings, { folder }: Release): string =>
-  listSavedFolders(pm2Home, appEnv).every((saved) => saved === folder)
+export const describeSavedApps = (settings: Settings, { folder }: Release): string =>
+  listSavedFolders(settings.pm2Home, settings).every((saved) => saved === folder)
     ? ''
     : `PM2's saved list has an older release than what runs now; for the next boot: ${pm2Command('save')}\n`;
 

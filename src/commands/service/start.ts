@@ -159,9 +159,9 @@ const MAX_STOPPING_MS = 12_000;
 const LIST_INTERVAL_MS = 100;
 
 /** The apps of the project, once none of them is ending any more: only then it is known whether it was stopped, or is restarted. */
-const listSettledApps = async ({ pm2Home, appEnv }: Settings): Promise<ReadonlyMap<string, Pm2App>> => {
+const listSettledApps = async (settings: Settings): Promise<ReadonlyMap<string, Pm2App>> => {
   for (const startedAt = performance.now(); ; await sleep(LIST_INTERVAL_MS)) {
-    const apps = await listOwnApps(pm2Home, appEnv, START);
+    const apps = await listOwnApps(settings.pm2Home, settings, START);
     const isEnding = [...apps.values()].some(({ status }) => status === 'stopping');
     if (!isEnding || performance.now() - startedAt > MAX_STOPPING_MS) return apps;
   }

@@ -22,9 +22,9 @@ export const run = async (): Promise<number> => {
 /** The same, for a command that runs exclusively already. */
 export const stop = async (): Promise<number> => {
   const settings = readSettings();
-  const { pm2Home, project, configPath, appEnv } = settings;
+  const { pm2Home, project, configPath } = settings;
   const stateDir = locateStateDir(project.stateDir);
-  const apps = await listOwnApps(pm2Home, appEnv, 'npm stop');
+  const apps = await listOwnApps(pm2Home, settings, 'npm stop');
   await deleteApps(pm2Home, stateDir, project.monitorApp, apps);
   const { exited, unresponsive } = await stopOrphans(stateDir);
   if (exited.length > 0)

@@ -34,15 +34,15 @@ export const run = async (): Promise<number> => {
 };
 
 const uninstall = async (settings: Settings): Promise<number> => {
-  const { pm2Home, home, project, appEnv } = settings;
+  const { pm2Home, home, project } = settings;
   const { stateDir } = project;
   const configured = configuredApps(settings);
-  const listedApps = await listOwnApps(pm2Home, appEnv, npmCommand('uninstall'));
+  const listedApps = await listOwnApps(pm2Home, settings, npmCommand('uninstall'));
   if ((await stop()) !== 0) {
     process.stderr.write('steadyport: nothing was removed, since not everything could be stopped\n');
     return 1;
   }
-  const { names, problems } = removeSavedApps(pm2Home, appEnv);
+  const { names, problems } = removeSavedApps(pm2Home, settings);
   const hadUserRule = existsSync(join(stateDir, USER_RULE));
   const releases = releasesFolder(home);
   const accessLogsFolder = locateStateDir(stateDir).logsFolder;

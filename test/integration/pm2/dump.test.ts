@@ -13,21 +13,35 @@ import { describe, test } from 'node:test';
 import { removeSavedApps } from '../../../src/pm2/dump.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 
-const OWNER = { STEADYPORT_HOME: '/h', STEADYPORT_PROJECT: 'default' };
+const IDENTITY = { STEADYPORT_HOME: '/h', STEADYPORT_PROJECT: 'default' };
+const OWNER = { appEnv: IDENTITY, configPath: '/c/steadyport.json' };
 const own = (name: string, owner: object = {}): object => ({
   name,
-  env: { ...OWNER, STEADYPORT_REVISION: 'r', ...owner },
+  env: { ...IDENTITY, STEADYPORT_REVISION: 'r', ...owner },
 });
-const shop = { name: 'shop', env: OWNER };
+const shop = { name: 'shop', env: IDENTITY };
+/** As a version without projects has started it. */
+const earlier = (name: string, configPath: string): object =>
+  own(name, { STEADYPORT_PROJECT: undefined, STEADYPORT_CONFIG: configPath });
 const OTHERS = [
   own('tcp-proxy-1', { STEADYPORT_PROJECT: 'work' }),
   own('tcp-proxy-3', { STEADYPORT_HOME: '/other' }),
 ];
+const OTHER_CONFIG = {
+  name: 'tcp-proxy-4',
+  env: { STEADYPORT_HOME: '/h', STEADYPORT_REVISION: 'r', STEADYPORT_CONFIG: '/d' },
+};
 const nameless = { pm_exec_path: '/x' };
 
 describe('the saved lists of PM2', () => {
   const table: readonly [name: string, before: readonly object[], after: readonly object[]][] = [
     ['lose the apps of this project', [own('tcp-proxy-1'), own('proxy-monitor')], []],
+    [
+      'lose those that an earlier version has started of this config',
+      [earlier('tcp-proxy-1', '/c/steadyport.json')],
+      [],
+    ],
+    ['keep those that it has started of another', [OTHER_CONFIG, own('tcp-proxy-2')], [OTHER_CONFIG]],
     ['keep those of another project, and of another home', [...OTHERS, own('tcp-proxy-2')], OTHERS],
     ['keep those of others, in their order', [shop, own('unix-proxy-a.sock'), nameless], [shop, nameless]],
     ['may be empty', [], []],

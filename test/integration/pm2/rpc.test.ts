@@ -54,9 +54,11 @@ describe('a PM2 that cannot be asked', () => {
     writeFileSync(pidFile, String(process.pid));
     assert.deepEqual(await pm2.list(), { ok: false, problem: 'PM2 cannot be asked (ELOOP)' });
     await assert.rejects(pm2.restart('app'), /^Error: PM2 cannot be asked \(ELOOP\)$/);
+    const appEnv = { STEADYPORT_HOME: '/h', STEADYPORT_PROJECT: 'default' };
+    const owner = { appEnv, configPath: '/c/steadyport.json' };
     // A command names no cure for a daemon of which nothing is known.
     await assert.rejects(
-      listOwnApps(home, { STEADYPORT_HOME: '/h', STEADYPORT_PROJECT: 'default' }, 'npm stop'),
+      listOwnApps(home, owner, 'npm stop'),
       new Pm2Failure("PM2's list could not be had: PM2 cannot be asked (ELOOP)"),
     );
     assert.deepEqual(readdirSync(home).sort(), ['pm2.pid', 'rpc.sock']);
