@@ -1,6 +1,6 @@
 import { basename, relative } from 'node:path';
 import type { Settings } from '../config/settings.ts';
-import { npmCommand } from '../lib/command-lines.ts';
+import { npmCommand, quoteForShell } from '../lib/command-lines.ts';
 
 /**
  * A command in the words in which this one was typed: those of the demo, npm's, the name of the installed program, or its
@@ -20,7 +20,3 @@ export const programName = (): string => {
   const program = process.argv[1] ?? 'steadyport';
   return basename(program) === 'steadyport' ? 'steadyport' : `node ${quoteForShell(relative('', program))}`;
 };
-
-/** A path with a space, or anything else that may mean something to a shell, in single quotes. */
-const quoteForShell = (path: string): string =>
-  /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;

@@ -10,6 +10,10 @@ export const npmCommand = (script: string, ...args: readonly string[]): string =
 /** "npx pm2 restart proxy-monitor" */
 export const pm2Command = (...args: readonly string[]): string => ['npx pm2', ...args].join(' ');
 
+/** A path as a shell takes it: in single quotes when it has a space, or anything else that may mean something to a shell. */
+export const quoteForShell = (path: string): string =>
+  /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
+
 /**
  * Puts a prefix before the commands in a text, for a place that has a PM2 of its own: with "npm run demo --", "npm run logs
  * -- 6274" becomes "npm run demo -- logs 6274". A command that is wrapped over two lines is found too.

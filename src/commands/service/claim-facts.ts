@@ -1,7 +1,12 @@
 import { existsSync } from 'node:fs';
 import { DEFAULT_PROJECT } from '../../config/app-names.ts';
 import type { Config, ProxyConfig } from '../../config/config.ts';
-import type { ClaimFacts, Holder, OtherProject } from '../../config/project/claim.ts';
+import {
+  type ClaimFacts,
+  type Holder,
+  type OtherProject,
+  readRecordFacts,
+} from '../../config/project/claim.ts';
 import { projectOf } from '../../config/project/project.ts';
 import { realPath } from '../../config/project/real-path.ts';
 import { listProjectRecords, type ProjectRecord, readProjectRecord } from '../../config/project/record.ts';
@@ -25,9 +30,9 @@ const REPORT_TIMEOUT_MS = 1_000;
  * @throws Pm2Failure when a PM2 that has something to say does not answer
  */
 export const gatherFacts = async (config: Config, settings: Settings): Promise<ClaimFacts> => {
-  const { project, configPath } = settings;
-  const pm2Home = realPath(settings.pm2Home);
-  const record = readProjectRecord(project.stateDir);
+  const { project } = settings;
+  const recordFacts = readRecordFacts(settings);
+  const { record, pm2Home } = recordFacts;
   const isElsewhere = record !== undefined && realPath(record.pm2Home) !== pm2Home;
   const appsElsewhere = isElsewhere ? [...(await listOwnApps(record.pm2Home, settings, START)).keys()] : [];
   const listed = await listApps(settings.pm2Home, START);
@@ -36,12 +41,7 @@ export const gatherFacts = async (config: Config, settings: Settings): Promise<C
   const byName = holdersByName(config, settings, listed);
   const byAddress = await holdersByAddress(config, settings);
   return {
-    project: project.name,
-    configPath: realPath(configPath),
-    namedPath: settings.namedPath(),
-    pm2Home,
-    record,
-    isRecordedConfigThere: record !== undefined && existsSync(record.configPath),
+    ...recordFacts,
     isRunning: hasApp || (await isAnySocketServed(project.stateDir)),
     appsElsewhere,
     holders: [...byName, ...byAddress.filter(({ app }) => !byName.some((holder) => holder.app === app))],

@@ -1,12 +1,8 @@
 import { createServer } from 'node:net';
 import type { Config } from '../../config/config.ts';
 import type { LoadedConfig } from '../../config/load.ts';
-import { decideClaim } from '../../config/project/claim.ts';
-import {
-  formatMonitorAddress,
-  monitorAddressesFor,
-  withMonitorAddress,
-} from '../../config/project/monitor-address.ts';
+import { decideClaim, nextRecord } from '../../config/project/claim.ts';
+import { monitorAddressesFor, withMonitorAddress } from '../../config/project/monitor-address.ts';
 import type { Settings } from '../../config/settings.ts';
 import { type Address, toNetOptions } from '../../lib/address.ts';
 import { UsageError } from '../../lib/usage-error.ts';
@@ -51,10 +47,7 @@ export const claimProject = async (
   if (isDryRun) return claimed;
   const { record } = facts;
   if (decision.kind === 'moves' && record !== undefined) await stopElsewhere(record.pm2Home, settings);
-  const { stateDir, name } = settings.project;
-  const { configPath, namedPath, pm2Home } = facts;
-  const http = monitorAddress === 'named' ? (record?.http ?? null) : formatMonitorAddress(claimed);
-  const problem = saveProjectRecord(stateDir, { name, configPath, namedPath, pm2Home, http });
+  const problem = saveProjectRecord(settings.project.stateDir, nextRecord(facts, monitorAddress, claimed));
   if (problem !== null) warn(problem);
   return claimed;
 };

@@ -1,7 +1,14 @@
-import type { ProjectRecord } from './record.ts';
+import { existsSync } from 'node:fs';
+import { quoteForShell } from '../../lib/command-lines.ts';
+import type { Config } from '../config.ts';
+import type { LoadedConfig } from '../load.ts';
+import type { Settings } from './environment.ts';
+import { formatMonitorAddress } from './monitor-address.ts';
+import { realPath } from './real-path.ts';
+import { type ProjectRecord, readProjectRecord } from './record.ts';
 
-/** What is known before a start of a project touches anything. Paths are without links, but for `namedPath`. */
-export interface ClaimFacts {
+/** Whose a project is, by what it has written down, and who asks for it. Paths are without links, but for `namedPath`. */
+export interface RecordFacts {
   readonly project: string;
   readonly configPath: string;
   /** The config as its user named it, through links. */
@@ -11,6 +18,10 @@ export interface ClaimFacts {
   readonly record: ProjectRecord | undefined;
   /** Of the config of the record: it still exists. */
   readonly isRecordedConfigThere: boolean;
+}
+
+/** What is known before a start of a project touches anything. */
+export interface ClaimFacts extends RecordFacts {
   /** PM2 has an app of the project, or a process serves one of its sockets. */
   readonly isRunning: boolean;
   /** The apps of this project that the PM2 of the record has; none when that is the PM2 of this start. */
@@ -46,6 +57,37 @@ export interface ClaimCommands {
   readonly stop: string;
 }
 
+export const readRecordFacts = (
+  settings: Pick<Settings, 'project' | 'configPath' | 'namedPath' | 'pm2Home'>,
+): RecordFacts => {
+  const { project, configPath, pm2Home } = settings;
+  const record = readProjectRecord(project.stateDir);
+  return {
+    project: project.name,
+    configPath: realPath(configPath),
+    namedPath: settings.namedPath(),
+    pm2Home: realPath(pm2Home),
+    record,
+    isRecordedConfigThere: record !== undefined && existsSync(record.configPath),
+  };
+};
+
+/**
+ * What a start writes down that may have the project.
+ * @param config with the address of the monitor. One that the config names is none that was chosen: the chosen one is kept
+ */
+export const nextRecord = (
+  { project, configPath, namedPath, pm2Home, record }: RecordFacts,
+  monitorAddress: LoadedConfig['monitorAddress'],
+  config: Config,
+): ProjectRecord => ({
+  name: project,
+  configPath,
+  namedPath,
+  pm2Home,
+  http: monitorAddress === 'named' ? (record?.http ?? null) : formatMonitorAddress(config),
+});
+
 /** `granted`; `moves`: it is, when the apps in the other PM2 are stopped first; otherwise why it is not, and what to do. */
 export type Decision =
   | { readonly kind: 'granted' | 'moves' }
@@ -76,22 +118,19 @@ export const isOfAnotherConfig = ({
   namedPath,
   isRecordedConfigThere,
   isRunning,
-}: Pick<
-  ClaimFacts,
-  'record' | 'configPath' | 'namedPath' | 'isRecordedConfigThere' | 'isRunning'
->): boolean =>
+}: RecordFacts & Pick<ClaimFacts, 'isRunning'>): boolean =>
   record !== undefined &&
   record.configPath !== configPath &&
   record.namedPath !== namedPath &&
   isRecordedConfigThere &&
   isRunning;
 
-const describeOtherConfig = (
-  { project, record, configPath }: ClaimFacts,
-  { takeOver }: ClaimCommands,
-): string =>
-  `the project ${project} runs by another config, ${record?.configPath}, and not by ${configPath}; ` +
-  `to run this one instead: ${takeOver}; ` +
+/** Who has the project, for a project that {@link isOfAnotherConfig}. */
+export const describeRunningConfig = ({ project, record, configPath }: RecordFacts): string =>
+  `the project ${project} runs by another config, ${record?.configPath}, and not by ${configPath}`;
+
+const describeOtherConfig = (facts: RecordFacts, { takeOver }: ClaimCommands): string =>
+  `${describeRunningConfig(facts)}; to run this one instead: ${takeOver}; ` +
   `to run both, give this one a name: "project" in it, or STEADYPORT_PROJECT`;
 
 const describeOtherPm2 = (
@@ -101,7 +140,7 @@ const describeOtherPm2 = (
   const other = record?.pm2Home ?? 'unknown';
   return (
     `the project ${project} runs in the PM2 of ${other} (${appsElsewhere.join(', ')}), and not in that of ${pm2Home}; ` +
-    `to go on there: PM2_HOME=${quote(other)} ${start}; to stop it there: PM2_HOME=${quote(other)} ${stop}; ` +
+    `to go on there: PM2_HOME=${quoteForShell(other)} ${start}; to stop it there: PM2_HOME=${quoteForShell(other)} ${stop}; ` +
     `to move it here, which stops it there first: ${takeOver}`
   );
 };
@@ -113,13 +152,9 @@ const describeHolder = ({ app, place, by, owner }: Holder, { stop }: ClaimComman
   const has = by === 'name' ? `has it already (${app} in the same PM2)` : 'serves it already';
   const config = configPath === null ? `of STEADYPORT_HOME ${home}` : `with the config ${configPath}`;
   const variables = [
-    `STEADYPORT_HOME=${quote(home)}`,
+    `STEADYPORT_HOME=${quoteForShell(home)}`,
     `STEADYPORT_PROJECT=${name}`,
-    ...(configPath === null ? [] : [`STEADYPORT_CONFIG=${quote(configPath)}`]),
+    ...(configPath === null ? [] : [`STEADYPORT_CONFIG=${quoteForShell(configPath)}`]),
   ];
   return `${place}: the project ${name}, ${config}, ${has}; take it out of one of the two configs, or stop that project: ${variables.join(' ')} ${stop}`;
 };
-
-/** A path as a shell takes it. */
-export const quote = (path: string): string =>
-  /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;

@@ -1,14 +1,7 @@
-import { existsSync } from 'node:fs';
 import type { Config } from '../../config/config.ts';
 import type { LoadedConfig } from '../../config/load.ts';
-import { type ClaimFacts, decideClaim } from '../../config/project/claim.ts';
-import {
-  formatMonitorAddress,
-  monitorAddressesFor,
-  withMonitorAddress,
-} from '../../config/project/monitor-address.ts';
-import { realPath } from '../../config/project/real-path.ts';
-import { readProjectRecord } from '../../config/project/record.ts';
+import { decideClaim, nextRecord, readRecordFacts } from '../../config/project/claim.ts';
+import { monitorAddressesFor, withMonitorAddress } from '../../config/project/monitor-address.ts';
 import { npmCommand } from '../../lib/command-lines.ts';
 import { UsageError } from '../../lib/usage-error.ts';
 import { findListeners, findUnixListeners } from '../proc/socket-table.ts';
@@ -26,24 +19,12 @@ export const recordProject = (
 ): { readonly config: Config; readonly problem: string | null } => {
   const { settings, monitorAddress } = loaded;
   const { project } = settings;
-  const record = readProjectRecord(project.stateDir);
-  const configPath = realPath(settings.configPath);
-  const pm2Home = realPath(settings.pm2Home);
+  const facts = readRecordFacts(settings);
+  const { record, configPath, pm2Home } = facts;
   if (record?.configPath === configPath && record.pm2Home === pm2Home && monitorAddress !== 'open')
     return { config: loaded.config, problem: null };
   const isRunning = isAnySocketBound(project.stateDir);
-  const facts: ClaimFacts = {
-    project: project.name,
-    configPath,
-    namedPath: settings.namedPath(),
-    pm2Home,
-    record,
-    isRecordedConfigThere: record !== undefined && existsSync(record.configPath),
-    isRunning,
-    appsElsewhere: [],
-    holders: [],
-  };
-  const decision = decideClaim(facts, false, {
+  const decision = decideClaim({ ...facts, isRunning, appsElsewhere: [], holders: [] }, false, {
     start: 'npm start',
     takeOver: npmCommand('start', '--take-over'),
     stop: 'npm stop',
@@ -54,13 +35,7 @@ export const recordProject = (
     return { config: loaded.config, problem: null };
   makeStateDir(project.stateDir);
   const config = monitorAddress === 'open' ? withFreeAddress(loaded) : loaded.config;
-  const problem = saveProjectRecord(project.stateDir, {
-    name: project.name,
-    configPath,
-    namedPath: facts.namedPath,
-    pm2Home,
-    http: monitorAddress === 'named' ? (record?.http ?? null) : formatMonitorAddress(config),
-  });
+  const problem = saveProjectRecord(project.stateDir, nextRecord(facts, monitorAddress, config));
   return { config, problem };
 };
 
