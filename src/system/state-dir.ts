@@ -1,8 +1,8 @@
 import { accessSync, constants, mkdirSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { type ProjectRecord, projectRecordFile } from '../config/project/record.ts';
+import { PROJECTS_FOLDER } from '../config/project/identity.ts';
 import { UsageError } from '../lib/usage-error.ts';
-import { listFiles, removeEmptyFolder, removeFile, writeAtomic } from './files.ts';
+import { listFiles, removeEmptyFolder, removeFile } from './files.ts';
 import { isAlive } from './proc/procfs.ts';
 import { isServed, requireSocketPath } from './unix-socket.ts';
 
@@ -64,7 +64,7 @@ export const locateStateDir = (path: string): StateDir => {
 
 /** The STEADYPORT_HOME of a state directory, for a message: that of a project is `projects/NAME` in it. */
 const homeOf = (path: string): string =>
-  basename(dirname(path)) === 'projects' ? dirname(dirname(path)) : path;
+  basename(dirname(path)) === PROJECTS_FOLDER ? dirname(dirname(path)) : path;
 
 const portsFolderOf = (path: string): string => join(path, 'ports');
 
@@ -138,22 +138,6 @@ const useFolder = (variable: string, path: string, use: () => void): void => {
       `${variable} is ${JSON.stringify(path)}: expected a folder that can be written to; ${message}`,
       { cause: error },
     );
-  }
-};
-
-/**
- * Writes what a project says of itself, for other commands and other projects. Where that cannot be, as on a full disk, the
- * project runs all the same.
- * @param path the state directory, which exists
- * @returns why it could not be written; null when it was
- */
-export const saveProjectRecord = (path: string, record: ProjectRecord): string | null => {
-  const file = projectRecordFile(path);
-  try {
-    writeAtomic(file, `${JSON.stringify({ version: 1, ...record })}\n`);
-    return null;
-  } catch (error) {
-    return `${file} could not be written, so other commands do not know of this project: ${(error as Error).message}`;
   }
 };
 

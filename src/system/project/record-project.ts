@@ -5,7 +5,8 @@ import { monitorAddressesFor, withMonitorAddress } from '../../config/project/mo
 import { npmCommand } from '../../lib/command-lines.ts';
 import { UsageError } from '../../lib/usage-error.ts';
 import { findListeners, findUnixListeners } from '../proc/socket-table.ts';
-import { listPortIds, locateStateDir, makeStateDir, saveProjectRecord } from '../state-dir.ts';
+import { listPortIds, locateStateDir, makeStateDir } from '../state-dir.ts';
+import { saveProjectRecord } from './save-record.ts';
 
 /**
  * Writes down whose the project is now, when PM2's own command line starts it. What `steadyport start` has just written stays. A

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { parseConfig } from '../../../src/config/config.ts';
 import { monitorAddressesFor, withMonitorAddress } from '../../../src/config/project/monitor-address.ts';
 import { formatAddress } from '../../../src/lib/address.ts';
-import { saveProjectRecord } from '../../../src/system/state-dir.ts';
+import { saveProjectRecord } from '../../../src/system/project/save-record.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 
 /** A config that names no address for its monitor. */
