@@ -25,6 +25,7 @@ import {
   isUnmanaged,
   plural,
   problemsOf,
+  projectNameOf,
   supervisionCureOf,
   unseenMsOf,
 } from './summary.ts';
@@ -42,7 +43,7 @@ export interface TextStyle {
  * that are longer, are cut.
  */
 export const renderStatus = (snapshot: Snapshot, columns: number, style: TextStyle, now: number): string => {
-  const { project, monitor, proxies, log } = snapshot;
+  const { monitor, proxies, log } = snapshot;
   const fit = (line: string): string[] => wrapLine(line, columns).map((part) => truncate(part, columns));
   const blocks = [
     fit(headlineOf(snapshot)),
@@ -54,7 +55,7 @@ export const renderStatus = (snapshot: Snapshot, columns: number, style: TextSty
     disabledOf(snapshot).map(renderDisabled).flatMap(fit),
     (monitor
       ? [
-          renderMonitor(monitorAppOf(project), monitor, now),
+          renderMonitor(monitorAppOf(projectNameOf(snapshot)), monitor, now),
           ...renderProblems(monitor),
           ...renderAlerts(monitor.alerts, now),
         ]
@@ -80,7 +81,10 @@ export const renderBrief = (snapshot: Snapshot, columns: number, style: TextStyl
   const monitorLines = (
     snapshot.monitor === null
       ? renderMonitorProblem(snapshot)
-      : [...renderMonitorAddress(snapshot.project, snapshot.monitor), ...renderProblems(snapshot.monitor)]
+      : [
+          ...renderMonitorAddress(projectNameOf(snapshot), snapshot.monitor),
+          ...renderProblems(snapshot.monitor),
+        ]
   ).flatMap((line) => wrapLine(line, columns));
   const disabledLines = disabledOf(snapshot)
     .map(renderDisabled)
@@ -376,12 +380,8 @@ const renderOtherProjects = ({ otherProjects = [] }: Snapshot): string[] =>
           .join(', ')}`,
       ];
 
-const renderMonitorProblem = ({
-  project,
-  monitorProblem,
-  monitorStartProblem,
-  proxies,
-}: Snapshot): string[] => {
+const renderMonitorProblem = (snapshot: Snapshot): string[] => {
+  const { monitorProblem, monitorStartProblem, proxies } = snapshot;
   const problem = monitorProblem === null ? 'not reachable' : 'does not answer';
   const cannotStart = monitorStartProblem ? `PM2 cannot start it (${monitorStartProblem}); ` : '';
   const other = proxies.flatMap(({ absence }) => (absence?.kind === 'other_user' ? [absence.user] : []))[0];
@@ -390,5 +390,8 @@ const renderMonitorProblem = ({
     (other === undefined
       ? `${cannotStart}start it with: npm start`
       : `this user has none; that of user ${other}: ${statusOf(other)}`);
-  return [`✗ ${monitorAppOf(project)}  ${problem}. This is from PM2 and one check`, `    → ${nextStep}`];
+  return [
+    `✗ ${monitorAppOf(projectNameOf(snapshot))}  ${problem}. This is from PM2 and one check`,
+    `    → ${nextStep}`,
+  ];
 };

@@ -21,6 +21,10 @@ export const exitCodeOf = (snapshot: Snapshot): 0 | 1 | 3 => {
   return hasPorts(snapshot) && proxies.every(isHealthy) && isSupervising(monitor) ? 0 : 1;
 };
 
+/** The project's name. A monitor of an earlier version does not say it, and knew no other than the default one. */
+export const projectNameOf = ({ project }: Partial<Pick<Snapshot, 'project'>>): string =>
+  project ?? DEFAULT_PROJECT;
+
 /** The ports that are disabled. A monitor of an earlier version reports none. */
 export const disabledOf = ({ disabled }: Partial<Pick<Snapshot, 'disabled'>>): readonly DisabledProxy[] =>
   disabled ?? [];
@@ -130,9 +134,11 @@ export const matchesQuery = (
 /** The status in one line: "devbox: All 3 ports are up.", or how many are not, and why; after what is wrong with the monitor. */
 export const headlineOf = (snapshot: Snapshot): string => {
   const message = [...monitorMessagesOf(snapshot), ...portMessagesOf(snapshot)].join(' ');
+  const project = projectNameOf(snapshot);
   // A monitor of an earlier version does not name its host.
-  const { host, project = DEFAULT_PROJECT } = snapshot;
-  const subject = [host, project === DEFAULT_PROJECT ? '' : `project ${project}`].filter((part) => part);
+  const subject = [snapshot.host, project === DEFAULT_PROJECT ? '' : `project ${project}`].filter(
+    (part) => part,
+  );
   return subject.length > 0 ? `${subject.join(', ')}: ${message}` : message;
 };
 

@@ -588,3 +588,10 @@ describe('a port that is disabled', () => {
     assert.equal(exitCodeOf(earlier as Snapshot), 0);
   });
 });
+
+test('a monitor of an earlier version, which knew no projects, is the default one', () => {
+  const { project: _, ...earlier } = snapshotOf(proxyStatus({}));
+  const lines = render(earlier as Snapshot);
+  assert.match(lines, /^✓ proxy-monitor {2}pid /m);
+  assert.doesNotMatch(renderBrief(earlier as Snapshot, 200, PLAIN, 0), /proxy-monitor/);
+});
