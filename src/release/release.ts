@@ -23,6 +23,10 @@ export interface Release {
 /** The folder of the releases in STEADYPORT_HOME. */
 export const releasesFolder = (home: string): string => join(home, 'releases');
 
+/** The hash of the release in a folder of {@link releasesFolder}; undefined for any other folder. */
+export const releaseHashOf = (folder: string): string | undefined =>
+  /\/releases\/([0-9a-f]{16})$/.exec(folder)?.[1];
+
 /**
  * A folder with this file beside its ecosystem.config.js is a release, and runs where it is. It holds {"hash": "…"}. It is
  * empty in a folder that others take care of: .dev/ of npm run dev, or an image of a container, which does not change.

@@ -1,6 +1,7 @@
 import { realPath } from '../../config/project/real-path.ts';
 import { readProjectRecord } from '../../config/project/record.ts';
 import { readSettings, type Settings } from '../../config/settings.ts';
+import { quoteForShell } from '../../lib/command-lines.ts';
 import { listOwnApps } from '../../pm2/client.ts';
 import { locateStateDir } from '../../system/state-dir.ts';
 import { refuseOtherConfig } from '../refuse-other-config.ts';
@@ -43,5 +44,5 @@ const describeOtherPm2 = ({ project, pm2Home }: Settings): string => {
   const other = readProjectRecord(project.stateDir)?.pm2Home;
   return other === undefined || realPath(other) === realPath(pm2Home)
     ? ''
-    : `; the last start was in another PM2: PM2_HOME=${other} npm stop`;
+    : `; the last start was in another PM2: PM2_HOME=${quoteForShell(other)} npm stop`;
 };

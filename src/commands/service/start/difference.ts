@@ -4,6 +4,7 @@ import type { AppDefinition } from '../../../pm2/apps.ts';
 import type { Pm2App } from '../../../pm2/client.ts';
 import { REVISION } from '../../../pm2/ecosystem.ts';
 import { type DefinedLaunch, launchSettingsFor } from '../../../pm2/launch.ts';
+import { releaseHashOf } from '../../../release/release.ts';
 
 /** Finds a program: by its path, or by its name in a PATH. @returns its path without links; undefined when it is not there */
 export type FindProgram = (name: string, searchPath: string) => string | undefined;
@@ -47,7 +48,7 @@ const launchDifferences = (
 /** The script has another path in another folder, which is one difference. */
 const placeDifferences = (wanted: DefinedLaunch, listed: DefinedLaunch): readonly string[] => {
   const scriptIn = ({ folder, script }: DefinedLaunch): string => relative(folder, script);
-  const [old, next] = [releaseOf(listed), releaseOf(wanted)];
+  const [old, next] = [releaseHashOf(listed.folder), releaseHashOf(wanted.folder)];
   return [
     ...(scriptIn(wanted) === scriptIn(listed)
       ? []
@@ -57,10 +58,6 @@ const placeDifferences = (wanted: DefinedLaunch, listed: DefinedLaunch): readonl
       : describeOther('another folder', listed.folder, wanted.folder)),
   ];
 };
-
-/** The name of a folder of releases (release/release.ts). */
-const releaseOf = ({ folder }: DefinedLaunch): string | undefined =>
-  /\/releases\/([0-9a-f]{16})$/.exec(folder)?.[1];
 
 const describeOther = (
   what: string,
