@@ -169,10 +169,13 @@ export const removeStateDir = async (path: string): Promise<readonly string[]> =
   if (!(await isServed(stateDir.monitorSocket)))
     removeMatching(
       path,
-      /^(monitor\.sock|(monitor|monitor-counts|alerts|accepted|project)\.json(\.\d+|\.bad(-[\dTZ-]+)?)?|logrotate\.(conf|state))$/,
+      /^(monitor\.sock|(monitor|monitor-counts|alerts|accepted|project)\.json(\.\d+|\.bad(-[\dTZ-]+)?)?)$/,
     );
   return listFiles(path);
 };
+
+/** Removes what all projects of a STEADYPORT_HOME have in common: the rule for logrotate. Then the folder, if it is empty. */
+export const removeSharedFiles = (home: string): void => removeMatching(home, /^logrotate\.(conf|state)$/);
 
 /** Removes the files whose names match, then the folder if it is empty. Default: no file matches. */
 const removeMatching = (folder: string, pattern?: RegExp): void => {

@@ -95,11 +95,18 @@ test('two projects run side by side: each has a monitor, its own status and stop
   await requireStart(sandbox, workConfig);
   assert.equal(recordIn(join(home, 'projects', 'work')).http, work.http);
 
+  // The rule for logrotate is of both.
+  const rule = join(home, 'logrotate.conf');
+  writeFileSync(rule, '');
   const removed = await runFor(sandbox, workConfig, 'uninstall');
   assert.deepEqual([removed.code, removed.stderr], [0, '']);
   assert.ok(removed.stdout.includes(`the project play, with the config ${homeConfig}`), removed.stdout);
   assert.ok(!existsSync(projectRecordFile(join(home, 'projects', 'work'))));
+  assert.ok(existsSync(rule));
   assert.deepEqual((await statusOf(sandbox, homeConfig)).otherProjects, []);
+  const last = await runFor(sandbox, homeConfig, 'uninstall');
+  assert.match(last.stdout, /the line for logrotate in your crontab/);
+  assert.ok(!existsSync(rule));
 });
 
 test("PM2's own start chooses an address for the monitor too, and a start after it touches nothing", async (t) => {

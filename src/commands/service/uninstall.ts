@@ -14,7 +14,7 @@ import { removeSavedApps } from '../../pm2/dump.ts';
 import { defaultLogPaths } from '../../pm2/log-paths.ts';
 import { releasesFolder } from '../../release/release.ts';
 import { removeEmptyFolder } from '../../system/files.ts';
-import { locateStateDir, removeStateDir } from '../../system/state-dir.ts';
+import { locateStateDir, removeSharedFiles, removeStateDir } from '../../system/state-dir.ts';
 import { listOtherProjects } from '../other-projects.ts';
 import { refuseOtherConfig } from '../refuse-other-config.ts';
 import { runExclusively } from './exclusive.ts';
@@ -43,14 +43,19 @@ const uninstall = async (settings: Settings): Promise<number> => {
     return 1;
   }
   const { names, problems } = removeSavedApps(pm2Home, settings);
-  const hadUserRule = existsSync(join(stateDir, USER_RULE));
+  const others = await listOtherProjects(settings);
+  // The rule is for the logs of all projects.
+  const isLast = others.length === 0;
+  const hadUserRule = isLast && existsSync(join(home, USER_RULE));
   const releases = releasesFolder(home);
   const accessLogsFolder = locateStateDir(stateDir).logsFolder;
   const users = await removeReleases(settings);
+  if (isLast) removeSharedFiles(home);
   const remainingFiles = (await removeStateDir(stateDir)).filter(
     (name) => ![basename(accessLogsFolder), basename(releases), PROJECTS_FOLDER].includes(name),
   );
-  removeEmptyFolder(join(settings.home, PROJECTS_FOLDER));
+  removeEmptyFolder(join(home, PROJECTS_FOLDER));
+  removeEmptyFolder(home);
   for (const problem of problems) process.stderr.write(`steadyport: ${problem}\n`);
 
   const appNames = new Set([...listedApps.keys(), ...names, ...configured]);
@@ -60,7 +65,6 @@ const uninstall = async (settings: Settings): Promise<number> => {
   const logPaths = [accessLogsFolder, ...appLogPaths].filter((path) => existsSync(path));
   const savedNote = names.length > 0 ? ", their entries in PM2's saved list" : '';
   process.stdout.write(`Removed: the PM2 apps${savedNote}, and the state in ${stateDir}.\nWhat remains:\n`);
-  const others = await listOtherProjects(settings);
   const remains = [
     ...others.map(({ name, configPath }) => `the project ${name}, with the config ${configPath}`),
     ...describeFiles(settings, remainingFiles, logPaths, hadUserRule),

@@ -16,7 +16,12 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { UsageError } from '../../../src/lib/usage-error.ts';
 import { readInteger, readText, removeFile, writeAtomic } from '../../../src/system/files.ts';
-import { locateStateDir, makeStateDir, removeStateDir } from '../../../src/system/state-dir.ts';
+import {
+  locateStateDir,
+  makeStateDir,
+  removeSharedFiles,
+  removeStateDir,
+} from '../../../src/system/state-dir.ts';
 import { needs, needsRoot } from '../../support/requirements.ts';
 import { tempFolder } from '../../support/temp-dir.ts';
 
@@ -234,6 +239,7 @@ describe('a state directory that is removed', () => {
     mkdirSync(logsFolder);
     for (const file of [accessLogFile('tcp-proxy-6274'), `${path}/logrotate.conf`, `${path}/logrotate.state`])
       writeFileSync(file, '');
+    removeSharedFiles(path);
     assert.deepEqual(await removeStateDir(path), ['logs']);
     assert.deepEqual(readdirSync(path, { recursive: true }).sort(), ['logs', 'logs/tcp-proxy-6274.log']);
   });
