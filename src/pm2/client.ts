@@ -187,10 +187,15 @@ export const createPm2 = (pm2Home: string, listTimeoutMs = LIST_TIMEOUT_MS): Pm2
     }
     throw new Error(`PM2 has launched ${name} again each of ${MAX_STOP_ATTEMPTS} times`);
   };
-  /** A process whose launch had begun before the last stop may come after the app was deleted, and bring it back. */
+  /**
+   * PM2's delete is one call, which its daemon carries out to the end: who is killed meanwhile leaves no app behind that is
+   * stopped, and that the next start would take for an operator's. A process whose launch had begun before the last stop may come
+   * after the app was deleted, and bring it back, so all but one that just runs is stopped first.
+   */
   const deleteForGood = async (name: string): Promise<void> => {
     for (let attempt = 1; attempt <= MAX_STOP_ATTEMPTS; attempt += 1) {
-      await stop(name);
+      const app = await findApp(name);
+      if (app === undefined || ![app, ...(app.copies ?? [])].every(isRunOrStopped)) await stop(name);
       await runAction((api, done) => api.delete(name, done));
       if ((await findApp(name)) === undefined) return;
     }
@@ -259,6 +264,8 @@ const joinInstances = ({ copies = [], ...known }: Pm2App, next: Pm2App): Pm2App 
   !isRunning(known) && isRunning(next)
     ? { ...next, copies: [known, ...copies] }
     : { ...known, copies: [...copies, next] };
+
+const isRunOrStopped = ({ status }: Pm2App): boolean => status === 'online' || status === 'stopped';
 
 const isRunning = ({ status }: Pm2App): boolean => status === 'online' || status === 'launching';
 

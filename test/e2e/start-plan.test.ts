@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { ROOT } from '../../src/config/project-root.ts';
 import type { ListedApp } from '../../src/pm2/rpc.ts';
 import { HAS_PROCFS } from '../../src/system/proc/procfs.ts';
 import { openPm2Sandbox, openUpstream, type Pm2Sandbox } from '../support/pm2/pm2-sandbox.ts';
@@ -165,6 +167,29 @@ test('a dry run says what a start would do, by its exit code too, and touches no
   assert.equal((await dryRun()).code, 4);
   writeFileSync(sandbox.env['STEADYPORT_CONFIG'] ?? '', '{');
   assert.equal((await dryRun()).code, 2);
+});
+
+test('what a start that was killed has taken out comes back by the next one', {
+  skip: needs(HAS_PROCFS ? undefined : 'needs /proc (Linux)'),
+}, async (t) => {
+  const { sandbox, second, proxyAt, apps, first } = await rig(t);
+  await startWell(sandbox);
+  const { pid } = await sandbox.proxyUntil(first, ({ state }) => state === 'up');
+  const proxy = pid ?? assert.fail();
+  sandbox.configure([{ ...proxyAt(first), maxConnections: 77 }, proxyAt(second)]);
+  // PM2 waits for it, and so does the start.
+  process.kill(proxy, 'SIGSTOP');
+  const start = spawn(process.execPath, [join(ROOT, 'dist/cli.js'), 'start'], {
+    env: sandbox.env,
+    stdio: 'ignore',
+  });
+  const log = join(sandbox.env['PM2_HOME'] ?? '', 'pm2.log');
+  await until(() => readFileSync(log, 'utf8').includes(`Stopping app:${apps[0]} `), "PM2's stop of the app");
+  start.kill('SIGKILL');
+  await once(start, 'exit');
+  process.kill(proxy, 'SIGCONT');
+  assert.match(await startWell(sandbox), new RegExp(`^Starts: ${apps[0]}, proxy-monitor\n`));
+  assert.notEqual((await pidsOf(sandbox)).get(apps[0]), 0);
 });
 
 test('what an operator stopped stays stopped, over a new PM2 daemon too, until it is named', async (t) => {
