@@ -117,7 +117,8 @@ const inheritedEnv = (...others: readonly string[]): Readonly<Record<string, str
     ...Object.fromEntries(
       [...INHERITED_VARIABLES, ...others].flatMap((name) => {
         const value = process.env[name];
-        return value === undefined ? [] : [[name, value]];
+        // An empty one says nothing, but for TZ, which is UTC then (tzset(3)).
+        return value === undefined || (value === '' && name !== 'TZ') ? [] : [[name, value]];
       }),
     ),
     ...pm2HomeEnv(),

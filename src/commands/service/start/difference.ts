@@ -1,4 +1,5 @@
 import { relative } from 'node:path';
+import { realPath } from '../../../config/project/real-path.ts';
 import { printable } from '../../../lib/printable.ts';
 import type { AppDefinition } from '../../../pm2/apps.ts';
 import type { Pm2App } from '../../../pm2/client.ts';
@@ -89,10 +90,11 @@ const programDifferences = (
 };
 
 /**
- * A proxy uses nothing of these but what the interpreter is found by. They differ between a shell, cron and npm, and that is no
- * reason to cut its connections. The monitor runs ALERT_COMMAND with them, and makes HTTPS requests.
+ * A proxy uses nothing of these but what the interpreter is found by, and TZ for the times in its log. They differ between a
+ * shell, cron, sudo and npm, and that is no reason to cut its connections. The monitor runs ALERT_COMMAND with them, makes HTTPS
+ * requests, and has quiet hours.
  */
-const OF_MONITOR_ALONE: readonly string[] = ['PATH', 'LANG', 'NODE_EXTRA_CA_CERTS'];
+const OF_MONITOR_ALONE: readonly string[] = ['PATH', 'HOME', 'TZ', 'LANG', 'NODE_EXTRA_CA_CERTS'];
 
 /** No values: PM2's list is open to whoever may ask PM2, and a terminal's scrollback need not have what leaked into it. */
 const environmentDifferences = (
@@ -138,13 +140,18 @@ const describeVariables = (names: readonly string[], what: string): readonly str
   return [`environment: ${list.join(', ')}${rest > 0 ? ` and ${rest} more` : ''} (${what})`];
 };
 
-/** The folders that npm puts before the PATH of its scripts are no difference to a start without npm. */
+/**
+ * The folders that npm puts before the PATH of its scripts are no difference to a start without npm, and neither is another path
+ * to the same PM2_HOME.
+ */
 const normalize = (name: string, value: unknown): string =>
   name === 'PATH'
     ? textOf(value)
         .split(':')
         .filter((folder) => !/\/(?:node_modules\/\.bin|node-gyp-bin)$/.test(folder))
         .join(':')
-    : String(value);
+    : name === 'PM2_HOME'
+      ? realPath(textOf(value))
+      : String(value);
 
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');

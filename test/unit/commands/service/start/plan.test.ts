@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { rmSync, symlinkSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { type Plan, type PlanInput, planStart } from '../../../../../src/commands/service/start/plan.ts';
 import { parseConfig } from '../../../../../src/config/config.ts';
@@ -6,6 +7,7 @@ import { projectOf } from '../../../../../src/config/project/project.ts';
 import { type AppDefinition, defineApps } from '../../../../../src/pm2/apps.ts';
 import type { Pm2App } from '../../../../../src/pm2/client.ts';
 import { launchSettingsFor } from '../../../../../src/pm2/launch.ts';
+import { tempFolder } from '../../../../support/temp-dir.ts';
 
 const NODES: Readonly<Record<string, string>> = {
   '/bin': '/bin/node',
@@ -138,8 +140,9 @@ describe('each difference alone replaces the app', () => {
       withEnv({ A: '1', B: '2', C: '3', D: '4', E: '5' }),
       'environment: A, B, C and 2 more (there, and should not be)',
     ],
-    [withEnv({ TZ: undefined }), 'environment: TZ (missing)'],
-    [withEnv({ TZ: 'Asia/Tokyo' }), 'environment: TZ (another one)'],
+    [withEnv({ STEADYPORT_HOME: undefined }), 'environment: STEADYPORT_HOME (missing)'],
+    [withEnv({ STEADYPORT_HOME: '/other' }), 'environment: STEADYPORT_HOME (another one)'],
+    [withEnv({ STEADYPORT_DEBUG: '*' }), 'environment: STEADYPORT_DEBUG (there, and should not be)'],
     [withEnv({ PATH: '/new/bin' }), 'another node: /new/bin/node, not /bin/node'],
     [withEnv({ PATH: '/gone/bin' }), 'node is no longer on the PATH, and the next start would fail'],
     [withEnv({ STEADYPORT_REVISION: 'q' }), 'the config or the code has changed'],
@@ -184,7 +187,10 @@ test('of another release only its name is said', () => {
 });
 
 test('no value of a variable is in a reason', () => {
-  assert.doesNotMatch(touched(planAfter(withEnv({ FOO: 'secret', TZ: 'secret' }))).join(), /secret/);
+  assert.doesNotMatch(
+    touched(planAfter(withEnv({ FOO: 'secret', STEADYPORT_HOME: 'secret' }))).join(),
+    /secret/,
+  );
 });
 
 test('of PATH only the node that it leads to counts for a proxy, and all of it but the folders of npm for the monitor', () => {
@@ -195,6 +201,31 @@ test('of PATH only the node that it leads to counts for a proxy, and all of it b
   ]);
   const PATH = '/srv/node_modules/.bin:/usr/lib/npm/node-gyp-bin:/bin';
   assert.deepEqual(touched(planAfter(withEnv({ PATH }), MONITOR)), []);
+});
+
+test('what differs between a shell, cron and sudo cuts no connection of a proxy, and renews the monitor', () => {
+  const change = withEnv({ HOME: '/root', TZ: undefined, LANG: undefined, NODE_EXTRA_CA_CERTS: '/x' });
+  assert.deepEqual(touched(planAfter(change)), []);
+  assert.deepEqual(touched(planAfter(change, MONITOR)), [
+    `replace ${MONITOR}: environment: NODE_EXTRA_CA_CERTS (there, and should not be): environment: LANG, TZ (missing): ` +
+      'environment: HOME (another one)',
+  ]);
+});
+
+test('another path to the same PM2_HOME is no difference, and another PM2_HOME is', () => {
+  const folder = tempFolder();
+  const link = `${folder}.link`;
+  symlinkSync(folder, link);
+  const apps = defineWith({ PM2_HOME: link });
+  const isKept = (PM2_HOME: string): boolean => {
+    const [proxy] = planAfter(withEnv({ PM2_HOME }), PROXY, { apps });
+    return proxy?.action === 'keep';
+  };
+  try {
+    assert.deepEqual([folder, link, `${folder}/other`].map(isKept), [true, true, false]);
+  } finally {
+    rmSync(link);
+  }
 });
 
 test('a node that is gone from the PATH of all renews all', () => {
@@ -259,9 +290,10 @@ test('with names, what differs elsewhere is passed by, and the monitor is not', 
 test('the copies of an app are ended, and one that differs is replaced with them', () => {
   const scaled = (app: Pm2App): Partial<Pm2App> => ({ copies: [{ ...app, pid: 200, pm2Id: 9 }] });
   assert.deepEqual(touched(planAfter(scaled)), [`trim ${PROXY}: 2 copies`]);
-  assert.deepEqual(touched(planAfter((app) => ({ ...scaled(app), ...withEnv({ TZ: 'x' })(app) }))), [
-    `replace ${PROXY}: environment: TZ (another one)`,
-  ]);
+  assert.deepEqual(
+    touched(planAfter((app) => ({ ...scaled(app), ...withEnv({ STEADYPORT_HOME: '/x' })(app) }))),
+    [`replace ${PROXY}: environment: STEADYPORT_HOME (another one)`],
+  );
 });
 
 test('the monitor is replaced with a proxy that has crashed of late, and not for one that stays', () => {
