@@ -248,6 +248,15 @@ test('a second PM2 is refused while the first one runs the project, and take-ove
     `the project app, with the config ${config}, serves it already`,
   );
 
+  // What cannot be started here is not stopped there.
+  const noNode = await steadyport(['start', '--take-over'], {
+    ...second.env,
+    STEADYPORT_CONFIG: config,
+    PATH: '/nonexistent',
+  });
+  isRefused(noNode, 'PATH is "/nonexistent"');
+  assert.deepEqual(await appsOf(first.sandbox), before);
+
   await requireStart(second, config, '--take-over');
   assert.deepEqual(await appsOf(first.sandbox), []);
   assert.equal((await appsOf(second)).length, 2);

@@ -17,23 +17,28 @@ import { gatherFacts } from './claim-facts.ts';
 import { runExclusively } from './exclusive.ts';
 import { deleteApps } from './teardown.ts';
 
-export interface ClaimOptions {
-  /** The user wants what another config, or another PM2, has of this project. */
-  readonly takeOver: boolean;
-  /** Only the decision: nothing is stopped and nothing is written. */
-  readonly isDryRun: boolean;
+/** A project that this config and this PM2 may have. */
+export interface Claim {
+  /** The config that is to run: with the address of its monitor. */
+  readonly config: Config;
+  /**
+   * Makes the project theirs, and writes down that it is. It stops what runs of it in another PM2, so whatever else may fail is
+   * done before. The state directory exists.
+   * @throws Pm2Failure when that PM2 does not answer, or does not stop what is to be moved
+   */
+  carryOut(): Promise<void>;
 }
 
 /**
- * Makes the project that of this config and this PM2, and writes down that it is. The state directory exists.
- * @returns the config that is to run: with the address of its monitor
- * @throws UsageError when another config, PM2 or project has what it needs, with both paths and what to do; nothing is touched
- * @throws Pm2Failure when a PM2 does not answer, or does not stop what is to be moved
+ * Decides whether this config and this PM2 may have the project. Nothing is stopped and nothing is written.
+ * @param takeOver the user wants what another config, or another PM2, has of this project
+ * @throws UsageError when another config, PM2 or project has what it needs, with both paths and what to do
+ * @throws Pm2Failure when a PM2 does not answer
  */
 export const claimProject = async (
   { config, settings, monitorAddress }: LoadedConfig,
-  { takeOver, isDryRun }: ClaimOptions,
-): Promise<Config> => {
+  takeOver: boolean,
+): Promise<Claim> => {
   const facts = await gatherFacts(config, settings);
   const decision = decideClaim(facts, takeOver, {
     start: commandLine(settings, 'start'),
@@ -45,12 +50,13 @@ export const claimProject = async (
     monitorAddress === 'open'
       ? withMonitorAddress(config, await chooseMonitorAddress(settings, config))
       : config;
-  if (isDryRun) return claimed;
   const { record } = facts;
-  if (decision.kind === 'moves' && record !== undefined) await stopElsewhere(record.pm2Home, settings);
-  const problem = saveProjectRecord(settings.project.stateDir, nextRecord(facts, monitorAddress, claimed));
-  if (problem !== null) warn(problem);
-  return claimed;
+  const carryOut = async (): Promise<void> => {
+    if (decision.kind === 'moves' && record !== undefined) await stopElsewhere(record.pm2Home, settings);
+    const problem = saveProjectRecord(settings.project.stateDir, nextRecord(facts, monitorAddress, claimed));
+    if (problem !== null) warn(problem);
+  };
+  return { config: claimed, carryOut };
 };
 
 /**

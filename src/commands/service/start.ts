@@ -19,7 +19,7 @@ import { locateStateDir, makeStateDir, requireFolder, type StateDir } from '../.
 import { commandLine } from '../command-line.ts';
 import { warnOfKeptOptions } from '../npm-options.ts';
 import { columnsOf, paint, warn, withOwnCommands } from '../terminal.ts';
-import { type ClaimOptions, claimProject } from './claim.ts';
+import { claimProject } from './claim.ts';
 import { runExclusively } from './exclusive.ts';
 import { withPm2Failure } from './pm2-failure.ts';
 import { describeSavedApps, removeOldReleases } from './releases.ts';
@@ -50,8 +50,8 @@ export const run = (args: ParsedArgs): Promise<number> =>
   withPm2Failure(PM2_FAILED, () => {
     // npm keeps the option of `npm start --dry-run`, and a start would be a poor answer to it.
     const isDryRun = args['dry-run'] || optionsOfNpm(['dry-run']).length > 0;
-    const claim = { takeOver: args['take-over'] === true, isDryRun };
-    return isDryRun ? showPlan(args._, claim) : start(args._, claim);
+    const takeOver = args['take-over'] === true;
+    return isDryRun ? showPlan(args._, takeOver) : start(args._, takeOver);
   });
 
 /** Of its own, since PM2's exit code for every failure is 1. */
@@ -63,19 +63,21 @@ interface Request extends LoadedConfig {
   readonly named: readonly string[] | null;
 }
 
-const start = async (names: readonly string[], claim: ClaimOptions): Promise<number> => {
+const start = async (names: readonly string[], takeOver: boolean): Promise<number> => {
   const read = readRequest(names);
   const { settings } = read;
   requireFolder('PM2_HOME', settings.pm2Home);
   const stateDir = makeStateDir(settings.project.stateDir);
   return runExclusively(settings.pm2Home, async () => {
-    const request = { ...read, config: await claimProject(read, claim) };
+    const claim = await claimProject(read, takeOver);
+    const request = { ...read, config: claim.config };
     const release = makeRelease(settings.home);
     const apps = definePm2Apps(request.config, settings, release);
     const plan = await makePlan(request, apps, stateDir);
     await say(plan, stateDir, settings);
     // From here on PM2 brings back by the new config what dies.
     acceptConfig(request);
+    await claim.carryOut();
     await execute(plan, apps, request, stateDir, release);
     const exitCode = await waitAndTell(plan, apps, request, release);
     await removeOldReleases(settings, release);
@@ -83,9 +85,9 @@ const start = async (names: readonly string[], claim: ClaimOptions): Promise<num
   });
 };
 
-const showPlan = async (names: readonly string[], claim: ClaimOptions): Promise<number> => {
+const showPlan = async (names: readonly string[], takeOver: boolean): Promise<number> => {
   const read = readRequest(names);
-  const request = { ...read, config: await claimProject(read, claim) };
+  const request = { ...read, config: (await claimProject(read, takeOver)).config };
   const { config, settings } = request;
   const stateDir = locateStateDir(settings.project.stateDir);
   const apps = definePm2Apps(config, settings, locateRelease(settings.home));
