@@ -12,7 +12,7 @@ import { DEFAULT_PROJECT } from '../app-names.ts';
 import { parseConfigText } from '../config-text.ts';
 import { isProjectName, PROJECT_NAME, type Project, projectOf } from './identity.ts';
 import { realPath } from './real-path.ts';
-import { listProjectRecords } from './record.ts';
+import { listLatestRecords } from './record.ts';
 
 export { isProjectName, PROJECT_NAME, type Project, projectOf };
 
@@ -33,7 +33,7 @@ export interface ProjectQuery {
 
 /**
  * Finds the project of a config: by STEADYPORT_PROJECT, by the config's own `project`, `default` for the config of this
- * checkout; of any other the one that was started from this file before, under this name or by another link to it, and
+ * checkout; of any other the one that was started from this file last, under this name or by another link to it, and
  * otherwise one by the name of its folder.
  * @throws UsageError for a name that is not {@link PROJECT_NAME}
  */
@@ -62,7 +62,7 @@ const nameByPath = ({ home, configPath, namedPath, defaultConfigPath }: ProjectQ
   const real = realPath(configPath);
   if (real === realPath(defaultConfigPath)) return DEFAULT_PROJECT;
   const named = namedPath();
-  const records = listProjectRecords(home);
+  const records = listLatestRecords(home);
   const known =
     records.find((record) => record.configPath === real) ??
     records.find((record) => record.namedPath === named);

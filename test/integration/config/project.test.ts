@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { appendFileSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { findProject, type Project, type ProjectQuery } from '../../../src/config/project/project.ts';
 import { projectRecordFile } from '../../../src/config/project/record.ts';
@@ -31,7 +31,7 @@ const place = (folderName = 'app', text = '{}') => {
 /** Writes what a start of the project writes. */
 const record = (stateDir: string, configPath: string, namedPath = configPath): void => {
   mkdirSync(stateDir, { recursive: true });
-  const content = { version: 1, name: 'first', configPath, namedPath, pm2Home: '/p', http: null };
+  const content = { version: 1, name: basename(stateDir), configPath, namedPath, pm2Home: '/p', http: null };
   writeFileSync(projectRecordFile(stateDir), JSON.stringify(content));
 };
 
@@ -113,6 +113,16 @@ describe('a config that was started before', () => {
     assert.equal(find({ configPath: linkedPath }).name, 'first');
   });
 
+  test('is the project that was started last, of two that were started from it', () => {
+    const { home, configPath, find } = place();
+    const folders = ['second', 'first'].map((name) => join(home, 'projects', name));
+    for (const [index, folder] of folders.entries()) {
+      record(folder, configPath);
+      utimesSync(projectRecordFile(folder), 100 - index, 100 - index);
+    }
+    assert.equal(find().name, 'second');
+  });
+
   for (const text of ['', '{', '[]', '{"name": 5}'])
     test(`is not found by a record that is none: ${text}`, () => {
       const { home, find } = place();
@@ -121,4 +131,13 @@ describe('a config that was started before', () => {
       writeFileSync(projectRecordFile(stateDir), text);
       assert.equal(find().name, 'app');
     });
+
+  test('is not found by a record that is far too large, which each command would read', () => {
+    const { home, configPath, find } = place();
+    const stateDir = join(home, 'projects', 'first');
+    record(stateDir, configPath);
+    assert.equal(find().name, 'first');
+    appendFileSync(projectRecordFile(stateDir), ' '.repeat(100_000));
+    assert.equal(find().name, 'app');
+  });
 });
