@@ -4,7 +4,7 @@
  */
 
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, realpathSync, utimesSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, realpathSync, statSync, utimesSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { ROOT } from '../config/project-root.ts';
 import { UsageError } from '../lib/usage-error.ts';
@@ -118,11 +118,13 @@ const listDist = (): readonly string[] => {
     .sort();
 };
 
-/** Sees what the cleaner of a folder for temporary files may have taken: a file of ours, or a whole package. */
+/** Sees what the cleaner of a folder for temporary files may have taken, or a full disk cut: a file of ours, or a whole package. */
 const isWhole = (folder: string, { hash, files, packages }: Project): boolean =>
   readMarker(folder)?.hash === hash &&
-  [...files.keys()].every((path) => existsSync(join(folder, path))) &&
+  [...files].every(([path, { length }]) => sizeOf(join(folder, path)) === length) &&
   packages.every(({ place }) => existsSync(join(folder, place, 'package.json')));
+
+const sizeOf = (path: string): number | undefined => statSync(path, { throwIfNoEntry: false })?.size;
 
 /** Undefined in a folder that is no release. One that cannot be read is an empty one. */
 const readMarker = (folder: string): { readonly hash?: string } | undefined => {

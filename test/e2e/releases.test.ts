@@ -4,9 +4,11 @@ import { once } from 'node:events';
 import {
   existsSync,
   mkdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   symlinkSync,
+  truncateSync,
   unlinkSync,
   utimesSync,
   writeFileSync,
@@ -180,6 +182,18 @@ describe('a release is there as a whole or not at all', SIDE_BY_SIDE, () => {
     assert.deepEqual(listFiles(releases), [draft]);
     await start(cli);
     assert.deepEqual(listFiles(releases), [draft.slice(0, 16)]);
+  });
+
+  test('when a file of it was cut short, as by a full disk; the next start makes it anew', async (t) => {
+    const { sandbox, releases, start, killAll } = await rig(t);
+    const cli = copyProject(join(sandbox.folder, 'checkout'));
+    await start(cli);
+    const [release = ''] = wholeIn(releases);
+    const program = join(releases, release, 'dist/cli.js');
+    truncateSync(program);
+    await start(cli);
+    assert.deepEqual(readFileSync(program), readFileSync(cli));
+    await killAll();
   });
 
   const fullDisk = { skip: needs(needsRoot(), needsProgram('mount', 'mount')) };
