@@ -14,19 +14,24 @@ const debug = createDebug('pm2');
 /**
  * Runs a command that changes what PM2 runs, while no other one does with the same PM2_HOME: two that find no PM2 daemon would
  * each launch one. It waits for the other for MAX_WAIT_MS, and says so. A folder that does not exist has nothing to exclude,
- * and one that cannot be written to, as on a full disk, must not keep anybody from stopping.
+ * and one that cannot be written to, as on a full disk, must not keep anybody from stopping. A hangup does not end it.
  * @returns the exit code of `run`, or 1 when the other command does not end in time
  */
 export const runExclusively = async (pm2Home: string, run: () => Promise<number>): Promise<number> => {
   const path = join(pm2Home, 'steadyport.lock');
   const release = existsSync(pm2Home) ? await waitForLock(path) : NOTHING_TO_RELEASE;
   if (release === undefined) return 1;
+  process.on('SIGHUP', goOn);
   try {
     return await run();
   } finally {
+    process.off('SIGHUP', goOn);
     release();
   }
 };
+
+/** The terminal is gone, perhaps since its connection goes through the very port that is replaced: it must come back. */
+const goOn = (): void => {};
 
 const NOTHING_TO_RELEASE = (): void => {};
 
