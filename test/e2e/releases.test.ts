@@ -173,12 +173,18 @@ describe('a release is there as a whole or not at all', SIDE_BY_SIDE, () => {
   test('when the start that makes it is killed; the next one makes it, and removes the rest', async (t) => {
     const { sandbox, releases, start } = await rig(t);
     const cli = copyProject(join(sandbox.folder, 'checkout'));
-    const child = spawn(process.execPath, [cli, 'start'], { env: sandbox.env, stdio: 'ignore' });
-    const ended = once(child, 'exit');
-    const draft = await until(() => listFiles(releases)[0], 'a draft', undefined, 1);
-    child.kill('SIGKILL');
-    await ended;
-    assert.match(draft, /^[0-9a-f]{16}\.draft-\d+$/);
+    /** @returns the draft that it left; false when it was done before the kill */
+    const killOneInTheMiddle = async (): Promise<string | false> => {
+      rmSync(releases, { recursive: true, force: true });
+      const child = spawn(process.execPath, [cli, 'start'], { env: sandbox.env, stdio: 'ignore' });
+      const ended = once(child, 'exit');
+      await until(() => listFiles(releases)[0], 'a draft', undefined, 1);
+      child.kill('SIGKILL');
+      await ended;
+      const [left = ''] = listFiles(releases);
+      return /^[0-9a-f]{16}\.draft-\d+$/.test(left) && left;
+    };
+    const draft = await until(killOneInTheMiddle, 'a start that is killed in time');
     assert.deepEqual(listFiles(releases), [draft]);
     await start(cli);
     assert.deepEqual(listFiles(releases), [draft.slice(0, 16)]);
