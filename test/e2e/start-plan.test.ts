@@ -199,17 +199,18 @@ test('what a start that was killed has taken out comes back by the next one', NE
   assert.notEqual((await pidsOf(sandbox)).get(apps[0]), 0);
 });
 
-test(
-  'a start whose terminal hangs up in the middle brings back what it has taken out',
-  NEEDS_PROCFS,
-  async (t) => {
+for (const [what, signal] of [
+  ['whose terminal hangs up', 'SIGHUP'],
+  ['that is ended by Ctrl-C', 'SIGINT'],
+  ['that is asked to end', 'SIGTERM'],
+] as const)
+  test(`a start ${what} in the middle brings back what it has taken out`, NEEDS_PROCFS, async (t) => {
     const { sandbox, start, ended, letGo } = await startInTheMiddle(t);
-    start.kill('SIGHUP');
+    start.kill(signal);
     letGo();
     assert.deepEqual(await ended, [0, null]);
     assert.match(await startWell(sandbox), /^Everything runs as configured/);
-  },
-);
+  });
 
 test('what an operator stopped stays stopped, over a new PM2 daemon too, until it is named', async (t) => {
   const { sandbox, first, second, apps } = await rig(t);

@@ -14,24 +14,49 @@ const debug = createDebug('pm2');
 /**
  * Runs a command that changes what PM2 runs, while no other one does with the same PM2_HOME: two that find no PM2 daemon would
  * each launch one. It waits for the other for MAX_WAIT_MS, and says so. A folder that does not exist has nothing to exclude,
- * and one that cannot be written to, as on a full disk, must not keep anybody from stopping. A hangup does not end it.
+ * and one that cannot be written to, as on a full disk, must not keep anybody from stopping. A hangup does not end it, and Ctrl-C only the second time.
  * @returns the exit code of `run`, or 1 when the other command does not end in time
  */
 export const runExclusively = async (pm2Home: string, run: () => Promise<number>): Promise<number> => {
   const path = join(pm2Home, 'steadyport.lock');
   const release = existsSync(pm2Home) ? await waitForLock(path) : NOTHING_TO_RELEASE;
   if (release === undefined) return 1;
-  process.on('SIGHUP', goOn);
+  const endByDefault = holdSignals();
   try {
     return await run();
   } finally {
-    process.off('SIGHUP', goOn);
+    endByDefault();
     release();
   }
 };
 
-/** The terminal is gone, perhaps since its connection goes through the very port that is replaced: it must come back. */
-const goOn = (): void => {};
+/** A signal that comes sooner is the same Ctrl-C: the terminal sends it to each process, and npm passes it on. */
+const REPEAT_AFTER_MS = 1_000;
+
+/**
+ * Lets the command end what it has begun: an app that is taken out must come back. The terminal may be gone since its connection
+ * goes through the very port that is replaced. Who presses Ctrl-C a second time means it.
+ * @returns a function that leaves signals to the system again
+ */
+const holdSignals = (): (() => void) => {
+  let firstAt: number | undefined;
+  const onHangup = (): void => {};
+  const onSignal = (signal: NodeJS.Signals): void => {
+    const now = performance.now();
+    if (firstAt === undefined) warn('ends what it has begun; the same signal again ends it at once');
+    firstAt ??= now;
+    if (now - firstAt <= REPEAT_AFTER_MS) return;
+    release();
+    process.kill(process.pid, signal);
+  };
+  const release = (): void => {
+    process.off('SIGHUP', onHangup);
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, onSignal);
+  };
+  process.on('SIGHUP', onHangup);
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal);
+  return release;
+};
 
 const NOTHING_TO_RELEASE = (): void => {};
 
