@@ -26,12 +26,14 @@ export const onFailure = (
   const isRemedyDue = verdict.actAt === 'first_failure' || failures.consecutive >= policy.failureThreshold;
   const state = isRemedyDue || previous.state === 'down' ? verdict.state : 'degraded';
   const shouldAlert = failures.sinceHealthy >= policy.failureThreshold && !previous.incident?.alerted;
+  const incident = updateIncident(previous, verdict, now, shouldAlert, policy.upstream);
+  const shouldLog = isLogDue(incident, failures, policy);
   const afterCrash = isCrash ? countCrash(previous, now) : previous;
   const updated: Health = {
     ...setState(afterCrash, state, verdict.cause, now),
     failures,
     successes: 0,
-    incident: updateIncident(previous, verdict, now, shouldAlert, policy.upstream),
+    incident: shouldLog ? nameCause(incident) : incident,
   };
   const transition = isRemedyDue
     ? chooseRemedy(updated, verdict, now, policy)
@@ -39,7 +41,7 @@ export const onFailure = (
   return {
     health: transition.health,
     actions: [
-      ...failureLogActions(previous, failures, verdict, reasons, policy, shouldAlert),
+      ...failureLogActions(previous, failures, verdict, reasons, policy, { shouldLog, shouldAlert }),
       ...transition.actions,
     ],
   };
@@ -67,6 +69,7 @@ const updateIncident = (
     startedAt: now,
     pid,
     upstream,
+    loggedCauses: [],
     actions: [],
     alerted: false,
     isProxyFault: false,
@@ -75,6 +78,7 @@ const updateIncident = (
     ...current,
     lastFailedAt: now,
     cause,
+    causeFailures: incident?.cause === cause ? incident.causeFailures + 1 : 1,
     recoveringSince: null,
     alerted: current.alerted || shouldAlert,
     isProxyFault: current.isProxyFault || isProxyFault(cause),
@@ -82,18 +86,36 @@ const updateIncident = (
 };
 
 /**
- * The line of the failure, and the alert of the incident; past the threshold only each LOG_EVERY-th failure has a line, and only
- * the first of a cause has the advice.
+ * True when the failure has a line: past the threshold only each LOG_EVERY-th, and a change of the cause. A cause that the log
+ * has named before is named again when it has lasted for `failureThreshold` failures, so that two which alternate do not fill
+ * the log.
  */
+const isLogDue = (
+  { cause, causeFailures, loggedCauses }: Incident,
+  { sinceHealthy }: Health['failures'],
+  { failureThreshold }: HealthPolicy,
+): boolean =>
+  sinceHealthy <= failureThreshold ||
+  sinceHealthy % LOG_EVERY === 0 ||
+  !loggedCauses.includes(cause) ||
+  (loggedCauses.at(-1) !== cause && causeFailures >= failureThreshold);
+
+const LOG_EVERY = 60;
+
+const nameCause = (incident: Incident): Incident => ({
+  ...incident,
+  loggedCauses: [...incident.loggedCauses.filter((cause) => cause !== incident.cause), incident.cause],
+});
+
+/** The line of the failure, and the alert of the incident. Only the first line after a change of the cause has the advice. */
 const failureLogActions = (
   { incident }: Health,
   { consecutive, sinceHealthy }: Health['failures'],
   { cause }: FailingVerdict,
   reasons: ReasonTexts,
   policy: HealthPolicy,
-  shouldAlert: boolean,
+  { shouldLog, shouldAlert }: { readonly shouldLog: boolean; readonly shouldAlert: boolean },
 ): readonly Action[] => {
-  const shouldLog = sinceHealthy <= policy.failureThreshold || sinceHealthy % LOG_EVERY === 0;
   const { problem, advice } = reasonOf(cause, reasons);
   const parts = [problem, incident?.cause === cause ? null : advice].filter((part) => part != null);
   const reason = problem ? `: ${parts.join('. ')}` : '';
@@ -112,8 +134,6 @@ const reasonOf = (
   if (cause === 'cannot_start') return { problem: startProblem, advice: startAdvice };
   return isListenFault(cause) ? { problem: listenProblem, advice: listenAdvice } : {};
 };
-
-const LOG_EVERY = 60;
 
 /** Counts the crash of each process once, although the control connection and PM2's list may both report it. */
 const countCrash = (health: Health, now: number): Health =>

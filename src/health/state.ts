@@ -51,6 +51,10 @@ const incidentSchema = fields({
   upstream: withDefault(orNull(text), null),
   /** The cause of the latest failure. */
   cause: causeSchema,
+  /** The failures in a row with that cause; 0 when an earlier version stored it. */
+  causeFailures: withDefault(count, 0),
+  /** The causes that the log has named, each once, the last one named at the end; empty when an earlier version stored it. */
+  loggedCauses: withDefault(listOf(causeSchema), []),
   /** The remedies that were carried out, or could not be; the last {@link MAX_HISTORY}, oldest first. */
   actions: listOf(remedySchema),
   /** An alert was raised, when `failures.sinceHealthy` reached `failureThreshold`; each incident has at most one. */

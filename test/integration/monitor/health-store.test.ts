@@ -38,6 +38,8 @@ const HEALTH: Health = {
     pid: 41,
     upstream: null,
     cause: 'hung',
+    causeFailures: 1,
+    loggedCauses: [],
     actions: ['force_restart'],
     alerted: true,
     isProxyFault: true,

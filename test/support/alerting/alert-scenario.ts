@@ -47,6 +47,8 @@ export const incident = (startedAt: number, change: Partial<Incident> = {}): Inc
   pid: 100,
   upstream: 'localhost:6274',
   cause: 'upstream_down',
+  causeFailures: 1,
+  loggedCauses: [],
   actions: [],
   alerted: true,
   isProxyFault: false,

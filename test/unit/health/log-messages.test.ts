@@ -159,6 +159,37 @@ test('after the threshold only every 60th failure is logged', () => {
   assert.deepEqual(loggedFailures, [1, 2, 3, 60, 120]);
 });
 
+describe('past the threshold, a change of the cause', () => {
+  const UNHEALTHY: Partial<Evidence> = { upstream: 'silent' };
+  const linesOf = (evidences: readonly Partial<Evidence>[]): readonly string[] => {
+    const scenario = startScenario();
+    return evidences.flatMap((evidence, index) =>
+      describeActions(scenario.check(10_000 + index * 1_000, evidence))
+        .filter((line) => line.includes('(failure #'))
+        .map((line) => line.replace(/^.*port 6274 (has \w+ \w+).*(#\d+)\)$/, '$1 $2')),
+    );
+  };
+  const repeat = <T>(value: T, count: number): readonly T[] => Array.from({ length: count }, () => value);
+  const atFirst = ['has no upstream #1', 'has no upstream #2', 'has no upstream #3'];
+
+  test('is logged, once', () => {
+    assert.deepEqual(linesOf([...repeat(UPSTREAM_DOWN, 10), ...repeat(UNHEALTHY, 20)]), [
+      ...atFirst,
+      'has an upstream #11',
+    ]);
+  });
+
+  test('is logged again when an earlier cause is back for as many failures as the threshold', () => {
+    const evidences = [...repeat(UPSTREAM_DOWN, 10), ...repeat(UNHEALTHY, 10), ...repeat(UPSTREAM_DOWN, 20)];
+    assert.deepEqual(linesOf(evidences), [...atFirst, 'has an upstream #11', 'has no upstream #23']);
+  });
+
+  test('does not fill the log where two causes alternate', () => {
+    const evidences = Array.from({ length: 59 }, (_, index) => (index % 4 < 2 ? UPSTREAM_DOWN : UNHEALTHY));
+    assert.equal(linesOf(evidences).length, 3);
+  });
+});
+
 test('a recovery is timed from the first failure to the first of the successes that ended it', () => {
   const scenario = startScenario();
   const checks: readonly [at: number, evidence: Partial<Evidence>][] = [

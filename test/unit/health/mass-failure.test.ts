@@ -14,6 +14,8 @@ const failing = (cause: Cause): Health => ({
     pid: 1,
     upstream: null,
     cause,
+    causeFailures: 1,
+    loggedCauses: [],
     actions: [],
     alerted: false,
     isProxyFault: true,

@@ -83,6 +83,8 @@ test('how a process ended is said of its own incident only', (t) => {
     pid: 1,
     upstream: null,
     cause: 'crashed',
+    causeFailures: 1,
+    loggedCauses: [],
     actions: [],
     alerted: false,
     isProxyFault: true,

@@ -64,6 +64,8 @@ describe('a clock that is set back does not delay', () => {
       lastFailedAt: HOUR_MS,
       pid: 1,
       upstream: null,
+      causeFailures: 1,
+      loggedCauses: [],
       actions: [],
       alerted: false,
       isProxyFault: true,
