@@ -60,13 +60,13 @@ export const MONITOR_PROBLEM_KINDS = {
   },
   config_broken: {
     headline: 'The config has mistakes.',
-    label: 'the config has mistakes',
+    label: 'config',
     concerns: 'config',
     ports: 'watched',
   },
   config_not_applied: {
     headline: 'The config was edited and not applied.',
-    label: 'the config is not applied',
+    label: 'config',
     concerns: 'config',
     ports: 'watched',
   },

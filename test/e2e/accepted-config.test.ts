@@ -88,7 +88,7 @@ describe('whatever becomes of the config file, each app comes back after kill -9
       const status = await sandbox.steadyport('status');
       assert.equal(status.code, 0, status.stdout);
       for (const port of ports) assert.match(status.stdout, new RegExp(`^✓ ${port} .* up for `, 'm'));
-      assert.match(status.stdout, new RegExp(`^! the config has mistakes  ${line.source}$`, 'm'));
+      assert.match(status.stdout, new RegExp(`^! config  ${line.source}$`, 'm'));
       assert.match(status.stderr, mistake);
       const logs = await sandbox.steadyport('logs', '-n', '500');
       assert.equal(logs.code, 0);

@@ -25,14 +25,17 @@ export const listeningState = (
 const isDenied = ({ state, code }: Binding): boolean =>
   state === 'failed' && code !== null && !isOwnLimit(code);
 
-/** The addresses that the proxy does not have, each with the reason, and those that it serves nevertheless; null when it has all that it needs. */
+/** The addresses that the proxy does not have, each reason once, and those that it serves nevertheless; null when it has all that it needs. */
 export const describeListenProblem = ({ bindings }: ProxyReport): string | null => {
-  const problems = bindings.flatMap((binding) => {
-    if (binding.state === 'failed') return [describeRefusal(binding)];
-    if (binding.state !== 'in_use') return [];
-    const owner = binding.portOwner ? formatPortOwner(binding.portOwner) : 'another process';
-    return [`${binding.address} is held by ${owner}`];
-  });
+  const addressesByReason = new Map<string, string[]>();
+  for (const binding of bindings) {
+    const reason = reasonOf(binding);
+    if (reason !== null)
+      addressesByReason.set(reason, [...(addressesByReason.get(reason) ?? []), binding.address]);
+  }
+  const problems = [...addressesByReason].map(
+    ([reason, addresses]) => `${joinAddresses(addresses)} ${reason}`,
+  );
   if (problems.length === 0) return null;
   const served = bindings.filter(({ state }) => state === 'bound').map(({ address }) => address);
   return [...problems, ...(served.length > 0 ? [`the proxy serves ${served.join(', ')}`] : [])].join('; ');
@@ -41,12 +44,21 @@ export const describeListenProblem = ({ bindings }: ProxyReport): string | null 
 /** Ports below this need a privilege, unless net.ipv4.ip_unprivileged_port_start says otherwise (ip(7)). */
 const FIRST_UNPRIVILEGED_PORT = 1_024;
 
-const describeRefusal = (binding: Binding): string => {
-  const { address, code } = binding;
-  if (code === 'EADDRNOTAVAIL') return `${address} is not an address of this machine (${code})`;
-  if (code !== 'EACCES') return `${address} cannot be bound (${code})`;
-  if (isUnixSocket(binding)) return `${address} may not be made in its folder (${code})`;
-  return `${address} ${needsPrivilege(binding) ? 'needs a privilege' : 'is not permitted'} (${code})`;
+/** "each of 127.0.0.1:6274, 192.0.2.1:6274 and 192.0.2.2:6274" */
+const joinAddresses = (addresses: readonly string[]): string =>
+  addresses.length === 1
+    ? addresses.join('')
+    : `each of ${addresses.slice(0, -1).join(', ')} and ${addresses.at(-1)}`;
+
+/** The words after the address; null when the proxy has it, or does not need it. */
+const reasonOf = (binding: Binding): string | null => {
+  const { state, code, portOwner } = binding;
+  if (state === 'in_use') return `is held by ${portOwner ? formatPortOwner(portOwner) : 'another process'}`;
+  if (state !== 'failed') return null;
+  if (code === 'EADDRNOTAVAIL') return `is not an address of this machine (${code})`;
+  if (code !== 'EACCES') return `cannot be bound (${code})`;
+  if (isUnixSocket(binding)) return `may not be made in its folder (${code})`;
+  return `${needsPrivilege(binding) ? 'needs a privilege' : 'is not permitted'} (${code})`;
 };
 
 /** What to do about the addresses that the system refuses, each advice once; null when nothing is known that would help. */

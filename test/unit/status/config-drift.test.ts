@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { UsageError } from '../../../src/lib/usage-error.ts';
 import { describeDrift } from '../../../src/status/config-drift.ts';
-import { joinProblem } from '../../../src/status/monitor-problem.ts';
+import { joinProblem, MONITOR_PROBLEM_KINDS } from '../../../src/status/monitor-problem.ts';
 
 const at = (hours: number, minutes: number): number => new Date(2026, 10, 30, hours, minutes).getTime();
 const BASE = { acceptedAt: at(9, 5), file: 'steadyport.json', editedAt: at(12, 3) };
@@ -30,4 +30,13 @@ test('an edit with mistakes, and a file that is gone', () => {
     joinProblem(describeDrift({ ...broken, editedAt: null })),
     'steadyport.json is gone, or cannot be looked at, and what runs goes on with the config of 2026-11-30 09:05: npm run check-config',
   );
+});
+
+test('the line of the status says once what is wrong with the config', () => {
+  const lineOf = (drift: Parameters<typeof describeDrift>[0]): string => {
+    const { kind, ...problem } = describeDrift(drift);
+    return `${MONITOR_PROBLEM_KINDS[kind].label}  ${joinProblem(problem)}`;
+  };
+  assert.equal(lineOf({ ...BASE, kind: 'edited', differences: [] }).match(/not applied/g)?.length, 1);
+  assert.equal(lineOf({ ...BASE, kind: 'broken', error }).match(/has mistakes/g)?.length, 1);
 });
