@@ -29,7 +29,14 @@ const ENV = {
   STEADYPORT_COMMAND_PREFIX: 'npm run demo --',
 };
 const TIMEOUT_MS = 60_000;
-const HTTP = '127.0.0.1:6270';
+
+const HELP = `Usage: npm run demo [-- --inspector | --stop | COMMAND …]
+
+Kills a proxy before your eyes, in a PM2 and a folder of its own, which are apart from what runs.
+
+  --inspector  the same with the MCP Inspector, which npx downloads
+  --stop       ends the demo, and leaves nothing behind
+  COMMAND      runs a command against the demo: status, logs, or another of steadyport's; or pm2`;
 
 const print = (text) => process.stdout.write(`${text}\n`);
 /** Runs PM2's command line against the demo. What it prints matters only when it fails. */
@@ -48,6 +55,7 @@ const steadyport = (...args) => spawnSync(process.execPath, [CLI, ...args], { en
 const status = () => JSON.parse(steadyport('status', '--json').stdout);
 
 const main = async ([option, ...rest]) => {
+  if (option === '--help' || option === '-h') return print(HELP);
   if (option === '--serve') return serve(rest.map(Number));
   if (option !== undefined && !option.startsWith('-')) return runInDemo(option, rest);
   if (option !== undefined && !['--stop', '--inspector'].includes(option))
@@ -60,7 +68,9 @@ const main = async ([option, ...rest]) => {
   mkdirSync(FOLDER, { recursive: true, mode: 0o700 });
   const application = option === '--inspector' ? 'mcp-inspector' : 'demo-upstream';
   const proxies = option === '--inspector' ? startInspector(application) : await startUpstream(application);
-  writeFileSync(ENV.STEADYPORT_CONFIG, JSON.stringify({ proxies, monitor: { http: HTTP } }, null, 2));
+  // A monitor that runs on this machine may have the usual port.
+  const monitor = { http: `127.0.0.1:${await freePort()}` };
+  writeFileSync(ENV.STEADYPORT_CONFIG, JSON.stringify({ proxies, monitor }, null, 2));
   print('\nPM2 starts the forwarders and the monitor.');
   pm2(['start', join(ROOT, 'ecosystem.config.js')]);
   await waitUntilAllUp();

@@ -61,15 +61,24 @@ const MIN_GROWTH_FACTOR = 1.5;
 /** An average or a minimum counts when its samples span this part of its window. */
 const MIN_HISTORY_SHARE = 0.8;
 
-/** Adds a sample, and forgets what is too old to be needed. */
+/**
+ * Adds a sample, and forgets what is too old to be needed. What a process used before its first answer counts until then: it
+ * had just begun.
+ */
 export const addSample = (previous: SampleHistory, sample: ResourceSample): SampleHistory => {
-  const isSameProcess = previous.samples.at(-1)?.pid === sample.pid;
-  const { samples, troughs } = isSameProcess ? previous : NO_SAMPLES;
+  const isContinued =
+    previous.samples.at(-1)?.pid === sample.pid &&
+    (sample.responseMs === undefined || hasAnswered(previous, sample.pid));
+  const { samples, troughs } = isContinued ? previous : NO_SAMPLES;
   return {
     samples: [...samples.filter(({ at }) => sample.at - at <= CPU_WINDOW_MS), sample],
     troughs: sample.rssBytes === undefined ? troughs : addTrough(troughs, sample.at, sample.rssBytes),
   };
 };
+
+/** True when the process has answered at one of the samples. */
+export const hasAnswered = ({ samples }: SampleHistory, pid: number): boolean =>
+  samples.some((sample) => sample.pid === pid && sample.responseMs !== undefined);
 
 const addTrough = (
   troughs: SampleHistory['troughs'],

@@ -1,5 +1,6 @@
 import {
   addSample,
+  hasAnswered,
   type Limits,
   levelsOf,
   NO_SAMPLES,
@@ -12,7 +13,7 @@ import { readUsage } from '../../system/proc/procfs.ts';
 /** Measures the resource usage of a proxy's process, and compares it with its limits. */
 export interface ResourceSampler {
   /**
-   * Takes a sample every USAGE_INTERVAL_MS, and at once of a new process. Without a pid it takes none.
+   * Takes a sample every USAGE_INTERVAL_MS, and at once of a new process and at its first answer. Without a pid it takes none.
    * @param responseMs the time that the last answer took; null without one
    */
   measure(pid: number | null, responseMs: number | null): void;
@@ -30,10 +31,13 @@ export const createResourceSampler = (limits: Limits): ResourceSampler => {
   let measuredAt = Number.NEGATIVE_INFINITY;
   return {
     measure: (pid, responseMs) => {
+      if (pid === null) return;
       // The usage of an earlier process is no reason to restart its successor.
       const isDue =
-        performance.now() - measuredAt >= USAGE_INTERVAL_MS || history.samples.at(-1)?.pid !== pid;
-      if (pid === null || !isDue) return;
+        performance.now() - measuredAt >= USAGE_INTERVAL_MS ||
+        history.samples.at(-1)?.pid !== pid ||
+        (responseMs !== null && !hasAnswered(history, pid));
+      if (!isDue) return;
       measuredAt = performance.now();
       history = addSample(history, {
         at: measuredAt,

@@ -41,6 +41,15 @@ const every5s = (
     Array.from({ length: untilMs / 5_000 + 1 }, (_, index) => sample(index * 5_000, change(index * 5_000))),
   );
 
+test('what a process used before its first answer counts until then only', () => {
+  const young = sample(0, { rssBytes: 3 * MB, openFiles: 5, responseMs: undefined });
+  const memoryOf = (...samples: readonly ResourceSample[]) => usageOf(historyOf(samples)).memoryBytes;
+  assert.equal(memoryOf(young), 3 * MB);
+  assert.equal(memoryOf(young, sample(250)), 100 * MB);
+  const silent = sample(5_250, { rssBytes: 50 * MB, responseMs: undefined });
+  assert.equal(memoryOf(young, sample(250), silent, sample(10_250)), 50 * MB);
+});
+
 describe('the levels are not known', () => {
   test('for a process without samples', () => {
     assert.deepEqual(levelsOf(NO_SAMPLES, LIMITS), {
