@@ -6,7 +6,15 @@ import { requireRunningConfig } from '../../config/project/running.ts';
 import { readSettings, type Settings } from '../../config/settings.ts';
 import { npmCommand } from '../../lib/command-lines.ts';
 import { UsageError } from '../../lib/usage-error.ts';
-import { addTimestamps, type LogLine, type LogPaint, mergeLines, renderLines } from '../../logging/merge.ts';
+import {
+  addTimestamps,
+  type LogLine,
+  type LogOrigin,
+  type LogPaint,
+  lastLines,
+  mergeLines,
+  renderLines,
+} from '../../logging/merge.ts';
 import { type LogFile, openLogFile } from '../../logging/tail.ts';
 import { createPm2 } from '../../pm2/client.ts';
 import { defaultLogPaths } from '../../pm2/log-paths.ts';
@@ -42,8 +50,7 @@ export const run = async (args: ParsedArgs): Promise<number> => {
   const tails = sources.map(({ file, ...origin }) =>
     addTimestamps([...file.tail, ...(shouldFollow ? [] : file.close())], origin, file.writtenAt ?? 0),
   );
-  const merged = mergeLines(tails);
-  show(merged.slice(Math.max(0, merged.length - maxLines)));
+  show(lastLines(mergeLines(tails), maxLines));
   if (!shouldFollow) return sources.some(({ file }) => file.writtenAt !== null) ? 0 : 1;
   for (;;) {
     const newLines = sources.map(({ file, ...origin }) =>
@@ -80,7 +87,7 @@ const selectApps = (
   return [...new Set(matchingNames), ...(isMonitor ? [monitorApp] : [])];
 };
 
-interface Source extends Pick<LogLine, 'app' | 'isError'> {
+interface Source extends LogOrigin {
   readonly file: LogFile;
 }
 
@@ -107,12 +114,12 @@ const openSources = async (
       [out, false],
     ] as const)) {
       const file = openOrWarn(path, maxLines);
-      if (file) sources.push({ app, isError, file });
+      if (file) sources.push({ app, isError, isConnection: false, file });
       if (file?.writtenAt === null && !isError) warn(`${app} has no log: there is no file ${path}`);
     }
     const accessLog =
       app === project.monitorApp ? undefined : openOrWarn(stateDir.accessLogFile(app), maxLines);
-    if (accessLog) sources.push({ app, isError: false, file: accessLog });
+    if (accessLog) sources.push({ app, isError: false, isConnection: true, file: accessLog });
   }
   return sources;
 };

@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { addTimestamps, type LogLine, mergeLines, renderLines } from '../../../src/logging/merge.ts';
+import {
+  addTimestamps,
+  type LogLine,
+  lastLines,
+  mergeLines,
+  renderLines,
+} from '../../../src/logging/merge.ts';
 
-const out = { app: 'a', isError: false };
-const err = { app: 'b', isError: true };
+const out = { app: 'a', isError: false, isConnection: false };
+const err = { app: 'b', isError: true, isConnection: false };
 const at = (hour: number): number => Date.parse(`2026-11-22T${String(hour).padStart(2, '0')}:00:00`);
 const line = (hour: number): string => `[2026-11-22 ${String(hour).padStart(2, '0')}:00:00] text`;
 const texts = (lines: readonly LogLine[]): string[] => lines.map(({ text }) => text);
@@ -34,6 +40,28 @@ test('the lines of several files come in the order of time, those of one file in
     addTimestamps([line(1), line(5)], err, 0),
   ]);
   assert.deepEqual(texts(merged), [line(1), line(1), 'Error: at two', line(4), line(3), line(5)]);
+});
+
+describe('of the last lines', () => {
+  const lines = (kinds: string): readonly LogLine[] =>
+    [...kinds].map((kind, index) => ({
+      ...out,
+      isConnection: kind === 'c',
+      text: `${kind}${index}`,
+      writtenAt: index,
+    }));
+  const table: readonly [name: string, kinds: string, maxLines: number, expected: string][] = [
+    ['half are of connections where there are many', 'oooocccccc', 4, 'o2 o3 c8 c9'],
+    ['half are others where there are many', 'ccccoooooo', 4, 'c2 c3 o8 o9'],
+    ['more are of connections where there are few others', 'occcccccco', 6, 'o0 c5 c6 c7 c8 o9'],
+    ['more are others where there are few connections', 'coooooo', 4, 'c0 o4 o5 o6'],
+    ['an odd place is for the others', 'ococ', 3, 'o0 o2 c3'],
+    ['the only one is of the others', 'oc', 1, 'o0'],
+    ['all are there where there are few', 'oc', 20, 'o0 c1'],
+    ['none is asked for', 'oc', 0, ''],
+  ];
+  for (const [name, kinds, maxLines, expected] of table)
+    test(name, () => assert.equal(texts(lastLines(lines(kinds), maxLines)).join(' '), expected));
 });
 
 describe('for people', () => {
