@@ -24,11 +24,11 @@ export const warnOfDrift = (settings: Settings, { monitor }: Snapshot): void => 
   if (drift.kind === 'broken') warn(drift.error.message);
 };
 
-/** Writes to stderr, in one line, that the config has mistakes, where what runs goes on with the accepted one. */
+/** Writes to stderr, in one line, that the config has mistakes, or is gone, where what runs goes on with the accepted one. */
 export const warnOfBrokenConfig = (settings: Settings): void => {
   const reading = readAccepted(settings.project.stateDir);
   const drift = reading.kind === 'ok' ? findDrift(reading.accepted, settings) : null;
-  if (drift?.kind === 'broken') warnShortly(settings, drift);
+  if (drift && drift.kind !== 'edited') warnShortly(settings, drift);
 };
 
 const warnShortly = (settings: Settings, drift: ConfigDrift): void =>

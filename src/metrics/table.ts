@@ -19,6 +19,12 @@ const hasProblem = ({ problems }: MonitorStatus, kind: MonitorProblemKind): bool
   problems.some((problem) => problem.kind === kind);
 
 /** The connections that ended for a reason that is a refusal, or for one that is not. */
+const CONFIG_PROBLEMS: readonly MonitorProblemKind[] = [
+  'config_not_applied',
+  'config_broken',
+  'config_missing',
+];
+
 const closedConnections = ({ totals }: ProxyMetrics, areRefusals: boolean): Reading =>
   byLabel(
     'reason',
@@ -97,10 +103,9 @@ export const MONITOR_METRICS: readonly MetricRow<MonitorSample>[] = [
   {
     name: 'config_stale',
     type: 'gauge',
-    help: '1 when the config was edited since and not applied, or has mistakes: what runs goes on with the accepted one.',
+    help: '1 when the config was edited since and not applied, has mistakes, or is gone: what runs goes on with the accepted one.',
     labels: [],
-    read: ({ monitor }) =>
-      monitor && toFlag(hasProblem(monitor, 'config_not_applied') || hasProblem(monitor, 'config_broken')),
+    read: ({ monitor }) => monitor && toFlag(CONFIG_PROBLEMS.some((kind) => hasProblem(monitor, kind))),
   },
   {
     name: 'monitor_crashes_total',

@@ -64,6 +64,12 @@ export const MONITOR_PROBLEM_KINDS = {
     concerns: 'config',
     ports: 'watched',
   },
+  config_missing: {
+    headline: 'The config file is gone.',
+    label: 'the config file is gone',
+    concerns: 'config',
+    ports: 'watched',
+  },
   config_not_applied: {
     headline: 'The config was edited and not applied.',
     label: 'config',

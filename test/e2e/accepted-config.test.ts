@@ -3,6 +3,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { acceptedFile, readAccepted } from '../../src/config/project/accepted.ts';
+import { MONITOR_PROBLEM_KINDS } from '../../src/status/monitor-problem.ts';
 import { ECOSYSTEM, openPm2Sandbox, openUpstream } from '../support/pm2/pm2-sandbox.ts';
 import { freePort } from '../support/proxy/proxy-harness.ts';
 import { until } from '../support/until.ts';
@@ -61,21 +62,30 @@ const rig = async (t: TestContext, env: Readonly<Record<string, string>> = {}) =
 };
 
 describe('whatever becomes of the config file, each app comes back after kill -9, and the status shows both', () => {
-  const table: readonly [name: string, change: (path: string) => void, file: RegExp, mistake: RegExp][] = [
+  const table: readonly [
+    name: string,
+    change: (path: string) => void,
+    kind: 'config_broken' | 'config_missing',
+    file: RegExp,
+    mistake: RegExp,
+  ][] = [
     [
       'a broken edit',
       (path) => writeFileSync(path, readFileSync(path, 'utf8').replace('"proxies"', '"proxys"')),
+      'config_broken',
       /steadyport\.json has mistakes since an edit at .*, and what runs goes on with the config of .*: npm run check-config/,
       /proxys is .*: unknown key; did you mean "proxies"\?/,
     ],
     [
       'a file that is gone',
       (path) => rmSync(path),
-      /steadyport\.json is gone, or cannot be looked at, and what runs .*: npm run check-config/,
-      /expected a config file here/,
+      'config_missing',
+      /\/.*\/steadyport\.json is gone, and what runs .*: put it back, or, where it was moved, in its new folder: npm start/,
+      // A file that is not there has no mistakes.
+      /^(?:steadyport: .* is gone, .*\n)?$/,
     ],
   ];
-  for (const [name, change, line, mistake] of table)
+  for (const [name, change, kind, line, mistake] of table)
     test(name, async (t) => {
       const { sandbox, ports, configPath, allUp, hasProblem, killAll, metric } = await rig(t);
       assert.equal((await sandbox.steadyport('start')).code, 0);
@@ -83,12 +93,15 @@ describe('whatever becomes of the config file, each app comes back after kill -9
       assert.equal(await metric(), 0);
       change(configPath);
       await killAll();
-      await hasProblem('config_broken');
+      await hasProblem(kind);
       assert.equal(await metric(), 1);
       const status = await sandbox.steadyport('status');
       assert.equal(status.code, 0, status.stdout);
       for (const port of ports) assert.match(status.stdout, new RegExp(`^✓ ${port} .* up for `, 'm'));
-      assert.match(status.stdout, new RegExp(`^! config  ${line.source}$`, 'm'));
+      assert.match(
+        status.stdout,
+        new RegExp(`^! ${MONITOR_PROBLEM_KINDS[kind].label}  ${line.source}$`, 'm'),
+      );
       assert.match(status.stderr, mistake);
       const logs = await sandbox.steadyport('logs', '-n', '500');
       assert.equal(logs.code, 0);

@@ -14,6 +14,8 @@ export type ConfigDrift = {
   readonly acceptedAt: number;
   /** The name of the file that was edited: the config's, or `.env`. */
   readonly file: string;
+  /** Its path. */
+  readonly path: string;
   /** Its last edit, in wall-clock milliseconds; null when the file is gone, or cannot be looked at. */
   readonly editedAt: number | null;
 } & (
@@ -22,7 +24,8 @@ export type ConfigDrift = {
       /** What differs, in a few words each; empty when it is but the order. */
       readonly differences: readonly string[];
     }
-  | { readonly kind: 'broken'; readonly error: UsageError }
+  /** `missing`: there is no config file at the path, as after a move of its folder. */
+  | { readonly kind: 'broken' | 'missing'; readonly error: UsageError }
 );
 
 /**
@@ -34,7 +37,7 @@ export type ConfigDrift = {
 export const findDrift = (accepted: AcceptedConfig, settings: Settings): ConfigDrift | null => {
   const { configPath, dotEnvPath } = sourcesOf(settings);
   const driftIn = (path: string) =>
-    ({ acceptedAt: accepted.acceptedAt, file: basename(path), editedAt: editedAt(path) }) as const;
+    ({ acceptedAt: accepted.acceptedAt, file: basename(path), path, editedAt: editedAt(path) }) as const;
   let path = dotEnvPath;
   try {
     const dotEnv = readDotEnv(dirname(configPath));
@@ -46,7 +49,8 @@ export const findDrift = (accepted: AcceptedConfig, settings: Settings): ConfigD
     return { kind: 'edited', ...driftIn(edited), differences };
   } catch (error) {
     if (!isUsageError(error)) throw error;
-    return { kind: 'broken', ...driftIn(path), error };
+    const kind = path === configPath && isMissing(path) ? 'missing' : 'broken';
+    return { kind, ...driftIn(path), error };
   }
 };
 
@@ -82,6 +86,16 @@ const editedAt = (path: string): number | null => {
     return statSync(path).mtimeMs;
   } catch {
     return null;
+  }
+};
+
+/** True when nothing is there by this name, nor by that of a folder before it. A file that cannot be looked at is not missing. */
+const isMissing = (path: string): boolean => {
+  try {
+    statSync(path);
+    return false;
+  } catch (error) {
+    return ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
   }
 };
 

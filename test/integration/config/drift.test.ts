@@ -120,8 +120,10 @@ describe('a config that no start would take', () => {
       const { configPath, find } = place();
       breakIt(configPath);
       const drift = find();
-      assert.ok(drift?.kind === 'broken');
+      assert.ok(drift && drift.kind !== 'edited');
+      assert.equal(drift.kind, isThere ? 'broken' : 'missing');
       assert.deepEqual([drift.file, drift.editedAt !== null], [file, isThere]);
+      assert.equal(drift.path, join(dirname(configPath), file));
       assert.ok(drift.error.message.includes(file));
     });
 });

@@ -5,7 +5,12 @@ import { describeDrift } from '../../../src/status/config-drift.ts';
 import { joinProblem, MONITOR_PROBLEM_KINDS } from '../../../src/status/monitor-problem.ts';
 
 const at = (hours: number, minutes: number): number => new Date(2026, 10, 30, hours, minutes).getTime();
-const BASE = { acceptedAt: at(9, 5), file: 'steadyport.json', editedAt: at(12, 3) };
+const BASE = {
+  acceptedAt: at(9, 5),
+  file: 'steadyport.json',
+  path: '/a/steadyport.json',
+  editedAt: at(12, 3),
+};
 const error = new UsageError('…');
 
 test('an edit that was not applied', () => {
@@ -28,7 +33,11 @@ test('an edit with mistakes, and a file that is gone', () => {
   );
   assert.equal(
     joinProblem(describeDrift({ ...broken, editedAt: null })),
-    'steadyport.json is gone, or cannot be looked at, and what runs goes on with the config of 2026-11-30 09:05: npm run check-config',
+    '/a/steadyport.json cannot be looked at, and what runs goes on with the config of 2026-11-30 09:05: npm run check-config',
+  );
+  assert.equal(
+    joinProblem(describeDrift({ ...broken, kind: 'missing', editedAt: null })),
+    '/a/steadyport.json is gone, and what runs goes on with the config of 2026-11-30 09:05: put it back, or, where it was moved, in its new folder: npm start',
   );
 });
 
