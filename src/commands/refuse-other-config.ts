@@ -1,4 +1,9 @@
-import { describeRunningConfig, isOfAnotherConfig, readRecordFacts } from '../config/project/claim.ts';
+import {
+  describeOtherConfig,
+  describeRunningConfig,
+  isOfAnotherConfig,
+  readRecordFacts,
+} from '../config/project/claim.ts';
 import type { Settings } from '../config/settings.ts';
 import { quoteForShell } from '../lib/command-lines.ts';
 import { UsageError } from '../lib/usage-error.ts';
@@ -11,14 +16,27 @@ import { commandLine } from './command-line.ts';
  * @throws UsageError with both configs and what to do
  */
 export const refuseOtherConfig = async (settings: Settings, command: string): Promise<void> => {
-  const { project } = settings;
-  const facts = readRecordFacts(settings);
-  const { record, configPath } = facts;
-  if (record === undefined || record.configPath === configPath) return;
-  if (!isOfAnotherConfig({ ...facts, isRunning: await isAnySocketServed(project.stateDir) })) return;
+  const facts = await findOtherConfig(settings);
+  if (facts === null) return;
+  const { project, record } = facts;
   throw new UsageError(
     `${describeRunningConfig(facts)}; ` +
-      `for that one: STEADYPORT_PROJECT=${project.name} STEADYPORT_CONFIG=${quoteForShell(record.configPath)} ${commandLine(settings, command)}; ` +
+      `for that one: STEADYPORT_PROJECT=${project} STEADYPORT_CONFIG=${quoteForShell(record.configPath)} ${commandLine(settings, command)}; ` +
       'to run this one beside it, give it a name: "project" in it, or STEADYPORT_PROJECT',
   );
+};
+
+/** Why a start of this config is refused, and what to do, while the project runs by another config; null otherwise. */
+export const describeRefusedStart = async (settings: Settings): Promise<string | null> => {
+  const facts = await findOtherConfig(settings);
+  return facts && describeOtherConfig(facts, { takeOver: commandLine(settings, 'start', '--take-over') });
+};
+
+/** What is known of the other config by which the project runs; null when there is none. */
+const findOtherConfig = async (settings: Settings) => {
+  const facts = readRecordFacts(settings);
+  const { record } = facts;
+  if (record === undefined || record.configPath === facts.configPath) return null;
+  const isRunning = await isAnySocketServed(settings.project.stateDir);
+  return isOfAnotherConfig({ ...facts, isRunning }) ? { ...facts, record } : null;
 };

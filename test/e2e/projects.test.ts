@@ -179,6 +179,11 @@ test('of two configs for one project the second is refused, unless it is to take
   );
   assert.deepEqual(await appsOf(sandbox), before);
   assert.equal(recordIn(home).configPath, first);
+  // Before the start, the check of the config says so.
+  const check = await runFor(sandbox, second, 'check-config');
+  assert.equal(check.code, 0, check.stderr);
+  const refusal = `it is not applied: the project default runs by another config, ${first}, and not by ${second}`;
+  for (const text of [refusal, 'start --take-over']) assert.ok(check.stdout.includes(text), check.stdout);
 
   // Nor is the first one's status that of the second, or ended by its commands.
   for (const command of ['status', 'stop', 'uninstall']) {

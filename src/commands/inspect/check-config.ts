@@ -10,6 +10,7 @@ import { formatAddress } from '../../lib/address.ts';
 import { formatMinute } from '../../lib/duration.ts';
 import { formatListenSpec } from '../../lib/listen-spec.ts';
 import { isUsageError, UsageError } from '../../lib/usage-error.ts';
+import { describeRefusedStart } from '../refuse-other-config.ts';
 
 /**
  * `steadyport check-config [PATH]` prints a line for each proxy and exits with 0, or prints every mistake of the config and
@@ -27,7 +28,8 @@ export const run = async (args: ParsedArgs): Promise<number> => {
   const channels = configuredSecrets(secrets).filter((name) => name !== 'heartbeat');
   lines.push(channels.length === 0 ? 'no alerts but in the log' : `alerts: ${channels.join(', ')}`);
   if (secrets.heartbeat !== null) lines.push('a heartbeat while all is well');
-  lines.push(...describeApplied(config, settings));
+  const refusal = await describeRefusedStart(settings);
+  lines.push(...(refusal === null ? describeApplied(config, settings) : [`it is not applied: ${refusal}`]));
   process.stdout.write(`${settings.configPath} is valid:\n${lines.map((line) => `  ${line}\n`).join('')}`);
   for (const warning of warnings) process.stderr.write(`steadyport: ${warning}\n`);
   return 0;

@@ -129,7 +129,11 @@ export const isOfAnotherConfig = ({
 export const describeRunningConfig = ({ project, record, configPath }: RecordFacts): string =>
   `the project ${project} runs by another config, ${record?.configPath}, and not by ${configPath}`;
 
-const describeOtherConfig = (facts: RecordFacts, { takeOver }: ClaimCommands): string =>
+/** The same, and what to do. */
+export const describeOtherConfig = (
+  facts: RecordFacts,
+  { takeOver }: Pick<ClaimCommands, 'takeOver'>,
+): string =>
   `${describeRunningConfig(facts)}; to run this one instead: ${takeOver}; ` +
   `to run both, give this one a name: "project" in it, or STEADYPORT_PROJECT`;
 
