@@ -134,6 +134,20 @@ test('a port that another project has is refused before anything is touched', as
   );
   assert.deepEqual(await appsOf(sandbox), before);
   assert.ok(!existsSync(projectRecordFile(join(home, 'projects', 'second'))));
+
+  // The same config by another name, and one that was moved, are no other config.
+  writeFileSync(first, JSON.stringify({ ...JSON.parse(readFileSync(first, 'utf8')), project: 'third' }));
+  isRefused(
+    await runFor(sandbox, first, 'start'),
+    `this config, ${first}, runs as the project first, and not as third; it has port ${port}; to go on as it: "project": "first"`,
+  );
+  renameSync(join(sandbox.folder, 'first'), join(sandbox.folder, 'moved'));
+  isRefused(
+    await runFor(sandbox, join(sandbox.folder, 'moved/steadyport.json'), 'start'),
+    `the project first runs by a config that is gone, ${first}, `,
+  );
+  renameSync(join(sandbox.folder, 'moved'), join(sandbox.folder, 'first'));
+  assert.deepEqual(await appsOf(sandbox), before);
   const { proxies } = await statusOf(sandbox, second);
   assert.equal(proxies[0]?.absence?.kind, 'not_started');
 });

@@ -69,10 +69,17 @@ const ownerOf = (app: string, { env }: Pm2App): OtherProject | null => {
   const { [REVISION]: revision, STEADYPORT_HOME: home, STEADYPORT_PROJECT: name } = env;
   const { STEADYPORT_CONFIG: configPath } = env;
   if (isOfEarlierVersion(app, env) && typeof home === 'string' && typeof configPath === 'string')
-    return { name: DEFAULT_PROJECT, home, configPath };
+    return otherProject(DEFAULT_PROJECT, home, configPath);
   if (revision === undefined || typeof home !== 'string' || typeof name !== 'string') return null;
-  return { name, home, configPath: readProjectRecord(projectOf(home, name).stateDir)?.configPath ?? null };
+  return otherProject(name, home, readProjectRecord(projectOf(home, name).stateDir)?.configPath ?? null);
 };
+
+const otherProject = (name: string, home: string, configPath: string | null): OtherProject => ({
+  name,
+  home,
+  configPath,
+  isConfigThere: configPath !== null && existsSync(configPath),
+});
 
 /** The other projects of this STEADYPORT_HOME whose proxies serve an address of this config, in whichever PM2. */
 const holdersByAddress = async (
@@ -97,7 +104,7 @@ const holderByAddress = async (
     wanted.some((address) => overlaps(bound, address, local)),
   );
   return isHeld
-    ? { app: proxy.name, place: proxy.place, by: 'address', owner: { name, home, configPath } }
+    ? { app: proxy.name, place: proxy.place, by: 'address', owner: otherProject(name, home, configPath) }
     : null;
 };
 

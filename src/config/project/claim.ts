@@ -10,6 +10,8 @@ import { type ProjectRecord, readProjectRecord } from './record.ts';
 /** Whose a project is, by what it has written down, and who asks for it. Paths are without links, but for `namedPath`. */
 export interface RecordFacts {
   readonly project: string;
+  /** STEADYPORT_HOME. */
+  readonly home: string;
   readonly configPath: string;
   /** The config as its user named it, through links. */
   readonly namedPath: string;
@@ -46,8 +48,10 @@ export interface OtherProject {
   readonly name: string;
   /** Its STEADYPORT_HOME. */
   readonly home: string;
-  /** Null when it has written none down. */
+  /** Without links; null when it has written none down. */
   readonly configPath: string | null;
+  /** Its config still exists. */
+  readonly isConfigThere: boolean;
 }
 
 /** The commands that a refusal names, as they are typed in this place. */
@@ -58,12 +62,13 @@ export interface ClaimCommands {
 }
 
 export const readRecordFacts = (
-  settings: Pick<Settings, 'project' | 'configPath' | 'namedPath' | 'pm2Home'>,
+  settings: Pick<Settings, 'home' | 'project' | 'configPath' | 'namedPath' | 'pm2Home'>,
 ): RecordFacts => {
-  const { project, configPath, pm2Home } = settings;
+  const { home, project, configPath, pm2Home } = settings;
   const record = readProjectRecord(project.stateDir);
   return {
     project: project.name,
+    home,
     configPath: realPath(configPath),
     namedPath: settings.namedPath(),
     pm2Home: realPath(pm2Home),
@@ -103,7 +108,10 @@ export const decideClaim = (facts: ClaimFacts, takeOver: boolean, commands: Clai
   const refusals = [
     ...(!takeOver && isOfAnotherConfig(facts) ? [describeOtherConfig(facts, commands)] : []),
     ...(!takeOver && appsElsewhere.length > 0 ? [describeOtherPm2(facts, commands)] : []),
-    ...holders.map((holder) => describeHolder(holder, commands)),
+    ...formerNames(facts).map((owner) => describeFormerName(owner, facts, commands)),
+    ...holders
+      .filter(({ owner }) => owner === null || !isFormerName(owner, facts))
+      .map((holder) => describeHolder(holder, commands)),
   ];
   if (refusals.length > 0) return { kind: 'refused', reason: [...refusals, NOTHING_TOUCHED].join('\n') };
   return { kind: appsElsewhere.length > 0 ? 'moves' : 'granted' };
@@ -149,16 +157,53 @@ const describeOtherPm2 = (
   );
 };
 
+/** True when the owner is, or may be, what this config was called before: by another `project`, or in a folder of another name. */
+const isFormerName = (
+  { configPath, isConfigThere }: OtherProject,
+  facts: Pick<ClaimFacts, 'configPath'>,
+): boolean => configPath === facts.configPath || (configPath !== null && !isConfigThere);
+
+/** Each once, whatever number of ports it has. */
+const formerNames = (facts: ClaimFacts): readonly OtherProject[] => {
+  const owners = facts.holders.flatMap(({ owner }) => (owner && isFormerName(owner, facts) ? [owner] : []));
+  return owners.filter(
+    (owner, at) => owners.findIndex(({ home, name }) => home === owner.home && name === owner.name) === at,
+  );
+};
+
+const describeFormerName = (
+  owner: OtherProject,
+  { project, home, configPath, holders }: ClaimFacts,
+  { stop }: ClaimCommands,
+): string => {
+  const places = holders
+    .filter((holder) => holder.owner?.name === owner.name && holder.owner.home === owner.home)
+    .map(({ place }) => place)
+    .join(', ');
+  const what =
+    owner.configPath === configPath
+      ? `this config, ${configPath}, runs as the project ${owner.name}, and not as ${project}`
+      : `the project ${owner.name} runs by a config that is gone, ${owner.configPath}, which may be this one before a move`;
+  const place = owner.home === home ? '' : `STEADYPORT_HOME=${quoteForShell(owner.home)} and `;
+  return (
+    `${what}; it has ${places}; to go on as it: ${place}"project": "${owner.name}" in the config, or STEADYPORT_PROJECT=${owner.name}; ` +
+    `to run as ${project}, stop it first: ${variablesOf(owner)} ${stop}`
+  );
+};
+
 const describeHolder = ({ app, place, by, owner }: Holder, { stop }: ClaimCommands): string => {
   if (owner === null)
     return `${place}: PM2 has an app ${app} that is not steadyport's, and knows apps by their names alone; give that one another name, or take it out: npx pm2 delete ${app}`;
   const { name, home, configPath } = owner;
   const has = by === 'name' ? `has it already (${app} in the same PM2)` : 'serves it already';
   const config = configPath === null ? `of STEADYPORT_HOME ${home}` : `with the config ${configPath}`;
-  const variables = [
+  return `${place}: the project ${name}, ${config}, ${has}; take it out of one of the two configs, or stop that project: ${variablesOf(owner)} ${stop}`;
+};
+
+/** The variables by which a command is about another project. */
+const variablesOf = ({ name, home, configPath }: OtherProject): string =>
+  [
     `STEADYPORT_HOME=${quoteForShell(home)}`,
     `STEADYPORT_PROJECT=${name}`,
     ...(configPath === null ? [] : [`STEADYPORT_CONFIG=${quoteForShell(configPath)}`]),
-  ];
-  return `${place}: the project ${name}, ${config}, ${has}; take it out of one of the two configs, or stop that project: ${variables.join(' ')} ${stop}`;
-};
+  ].join(' ');

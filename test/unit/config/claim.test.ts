@@ -16,6 +16,7 @@ const RECORD: ProjectRecord = {
 /** A project that runs by the config of its record. */
 const RUNNING: ClaimFacts = {
   project: 'work',
+  home: '/home/u/.steadyport',
   configPath: RECORD.configPath,
   namedPath: RECORD.namedPath,
   pm2Home: RECORD.pm2Home,
@@ -49,6 +50,13 @@ describe('a start has its project', () => {
     assert.deepEqual(decide({ ...OTHER, ...ELSEWHERE }, true), { kind: 'moves' }));
 });
 
+const PLAY = {
+  name: 'play',
+  home: '/home/u/.steadyport',
+  configPath: '/p/a b/steadyport.json',
+  isConfigThere: true,
+};
+
 describe('a start is refused', () => {
   const holder = (change: Partial<Holder>): Partial<ClaimFacts> => ({
     holders: [
@@ -56,7 +64,7 @@ describe('a start is refused', () => {
         app: 'tcp-proxy-6274',
         place: 'port 6274',
         by: 'name',
-        owner: { name: 'play', home: '/home/u/.steadyport', configPath: '/p/a b/steadyport.json' },
+        owner: PLAY,
         ...change,
       },
     ],
@@ -108,6 +116,46 @@ describe('a start is refused', () => {
       assert.ok(decision.kind === 'refused');
       for (const text of [...texts, 'nothing was touched'])
         assert.ok(decision.reason.includes(text), `${text} in: ${decision.reason}`);
+    });
+
+  const places = ['port 6274', 'port 6277', 'socket app.sock'];
+  const byFormerName = (change: Partial<typeof PLAY>): Partial<ClaimFacts> => ({
+    holders: places.map((place) => ({ app: place, place, by: 'name', owner: { ...PLAY, ...change } })),
+  });
+  const formerNames: readonly [when: string, facts: Partial<ClaimFacts>, texts: readonly string[]][] = [
+    [
+      'another name in the same file',
+      byFormerName({ configPath: RECORD.configPath }),
+      [
+        'this config, /releases/1/steadyport.json, runs as the project play, and not as work; it has port 6274, port 6277, socket app.sock; ',
+        'to go on as it: "project": "play" in the config, or STEADYPORT_PROJECT=play; ',
+        'to run as work, stop it first: STEADYPORT_HOME=/home/u/.steadyport STEADYPORT_PROJECT=play STEADYPORT_CONFIG=/releases/1/steadyport.json npm stop',
+      ],
+    ],
+    [
+      'another folder',
+      byFormerName({ isConfigThere: false }),
+      [
+        'the project play runs by a config that is gone, /p/a b/steadyport.json, which may be this one before a move; ',
+        '"project": "play" in the config',
+        "STEADYPORT_CONFIG='/p/a b/steadyport.json' npm stop",
+      ],
+    ],
+    [
+      'another name in another home',
+      byFormerName({ configPath: RECORD.configPath, home: '/h' }),
+      [
+        'to go on as it: STEADYPORT_HOME=/h and "project": "play" in the config',
+        'STEADYPORT_HOME=/h STEADYPORT_PROJECT=play',
+      ],
+    ],
+  ];
+  for (const [when, facts, texts] of formerNames)
+    test(`once for all ports that this config has by ${when}`, () => {
+      const decision = decide(facts);
+      assert.ok(decision.kind === 'refused');
+      for (const text of texts) assert.ok(decision.reason.includes(text), `${text} in: ${decision.reason}`);
+      assert.equal(decision.reason.split('\n').length, 2, decision.reason);
     });
 
   test('for a port of another project also when it is to take over', () =>
