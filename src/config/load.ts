@@ -4,6 +4,7 @@ import { type Config, parseConfig } from './config.ts';
 import { type ParsedText, parseConfigText } from './config-text.ts';
 import { formatConfigError } from './errors.ts';
 import { hasChosenAddress, monitorAddressesFor, withMonitorAddress } from './project/monitor-address.ts';
+import { NO_CONFIG_FILE } from './project/project.ts';
 import { isRecord } from './schema.ts';
 import { readSettings, readTextFile, type Settings } from './settings.ts';
 
@@ -66,10 +67,7 @@ const readConfigFile = (path: string): { readonly text: string; readonly parsed:
     return { text, parsed: parseConfigText(text) };
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    const problem =
-      code === 'ENOENT'
-        ? 'expected a config file here; see docs/configuration.md, or set STEADYPORT_CONFIG'
-        : `expected a file that can be read; ${message}`;
+    const problem = code === 'ENOENT' ? NO_CONFIG_FILE : `expected a file that can be read; ${message}`;
     return { text: '', parsed: { ok: false, problems: [problem] } };
   }
 };

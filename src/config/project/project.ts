@@ -11,7 +11,8 @@ import { UsageError } from '../../lib/usage-error.ts';
 import { DEFAULT_PROJECT } from '../app-names.ts';
 import { parseConfigText } from '../config-text.ts';
 import { isProjectName, PROJECT_NAME, type Project, projectOf } from './identity.ts';
-import { realPath } from './real-path.ts';
+
+import { isMissing, realPath } from './real-path.ts';
 import { listLatestRecords } from './record.ts';
 
 export { isProjectName, PROJECT_NAME, type Project, projectOf };
@@ -66,12 +67,16 @@ const nameByPath = ({ home, configPath, namedPath, defaultConfigPath }: ProjectQ
   const known =
     records.find((record) => record.configPath === real) ??
     records.find((record) => record.namedPath === named);
-  return known?.name ?? nameOfFolder(named);
+  return known?.name ?? nameOfFolder(named, configPath);
 };
 
+/** What is wrong with a config file that is not there. */
+export const NO_CONFIG_FILE =
+  'expected a config file here; see docs/configuration.md, or set STEADYPORT_CONFIG';
+
 /** "mein-buero" for "/home/u/Mein Büro/steadyport.json" */
-const nameOfFolder = (configPath: string): string => {
-  const name = basename(dirname(configPath))
+const nameOfFolder = (namedPath: string, configPath: string): string => {
+  const name = basename(dirname(namedPath))
     .normalize('NFKD')
     .toLowerCase()
     .replace(/\p{Mark}/gu, '')
@@ -79,8 +84,9 @@ const nameOfFolder = (configPath: string): string => {
     .slice(0, 32)
     .replace(/^[.-]+|[.-]+$/g, '');
   if (name !== '' && name !== DEFAULT_PROJECT) return name;
+  if (isMissing(configPath)) throw new UsageError(`${configPath}\n  ${NO_CONFIG_FILE}`);
   throw new UsageError(
-    `${configPath}: expected a project's name, which its folder's name does not give: ` +
+    `${namedPath}: expected a project's name, which its folder's name does not give: ` +
       `set "project" in it, or STEADYPORT_PROJECT, to ${PROJECT_NAME}`,
   );
 };

@@ -1,4 +1,4 @@
-import { realpathSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
 /** The path without links. What does not exist, or cannot be looked at, keeps its name: below a folder that exists. */
@@ -8,5 +8,15 @@ export const realPath = (path: string): string => {
   } catch {
     const parent = dirname(path);
     return parent === path ? path : join(realPath(parent), basename(path));
+  }
+};
+
+/** True when nothing is there by this name, nor by that of a folder before it. A file that cannot be looked at is not missing. */
+export const isMissing = (path: string): boolean => {
+  try {
+    statSync(path);
+    return false;
+  } catch (error) {
+    return ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
   }
 };

@@ -73,6 +73,15 @@ describe('the name of a project', () => {
       ));
 });
 
+test('a name is not asked for where there is no such file', () => {
+  const { find } = place();
+  assert.throws(
+    () => find({ configPath: '/nope.json' }),
+    (error) =>
+      error instanceof UsageError && error.message.startsWith('/nope.json\n  expected a config file here'),
+  );
+});
+
 test('the config beside ecosystem.config.js is the default one, by whatever link it is named', () => {
   const { root, home, configPath, find } = place();
   const expected = {
