@@ -10,10 +10,9 @@ export const describeDrift = (
   const { file, path, editedAt, acceptedAt } = drift;
   const when = editedAt === null ? '' : ` at ${formatMinute(editedAt)}`;
   if (drift.kind === 'edited') {
-    const differences = drift.differences.length === 0 ? '' : ` (${drift.differences.join(', ')})`;
     return {
       kind: 'config_not_applied',
-      reason: `${file} was edited${when} and not applied${differences}`,
+      reason: `${file} was edited${when} and not applied (${drift.differences.join(', ')})`,
       nextStep: 'npm start',
     };
   }

@@ -76,7 +76,7 @@ const describeApplied = (config: Config, settings: Settings): readonly string[] 
   const at = formatMinute(accepted.acceptedAt);
   const checked = { config, logFormat: settings.logFormat };
   if (isSame(accepted, checked)) return [`it was applied ${at}`];
-  const differences = describeDifferences(accepted, checked).join(', ') || 'the order differs';
+  const differences = describeDifferences(accepted, checked).join(', ');
   const names = Object.keys(accepted.variables).join(', ');
   return names !== '' && findDrift(accepted, settings) === null
     ? [`it was applied ${at} with ${names} in the environment; without: ${differences}`]

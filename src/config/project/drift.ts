@@ -7,6 +7,7 @@ import { loadConfig } from '../load.ts';
 import { logFormatOf, readDotEnv, type Settings, variablesOf } from '../settings.ts';
 import { type AcceptedConfig, isSame } from './accepted.ts';
 import { checksum } from './checksum.ts';
+import { isMissing } from './real-path.ts';
 
 /** How the sources of the config differ from what was accepted of them. */
 export type ConfigDrift = {
@@ -21,7 +22,7 @@ export type ConfigDrift = {
 } & (
   | {
       readonly kind: 'edited';
-      /** What differs, in a few words each; empty when it is but the order. */
+      /** What differs, in a few words each. */
       readonly differences: readonly string[];
     }
   /** `missing`: there is no config file at the path, as after a move of its folder. */
@@ -89,20 +90,10 @@ const editedAt = (path: string): number | null => {
   }
 };
 
-/** True when nothing is there by this name, nor by that of a folder before it. A file that cannot be looked at is not missing. */
-const isMissing = (path: string): boolean => {
-  try {
-    statSync(path);
-    return false;
-  } catch (error) {
-    return ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
-  }
-};
-
 /** The number of differences that are named. */
 const MAX_DIFFERENCES = 5;
 
-/** "port 6280 is new", "port 6277 is gone", "port 6274 differs", "monitor differs" */
+/** "port 6280 is new", "port 6277 would close: it is removed", "port 6274 differs", "monitor differs"; else it is but the order. */
 export const describeDifferences = (
   before: Pick<AcceptedConfig, 'config' | 'logFormat'>,
   now: Pick<AcceptedConfig, 'config' | 'logFormat'>,
@@ -114,22 +105,41 @@ export const describeDifferences = (
       .map((key) => `"${key}" differs`),
     ...(before.logFormat === now.logFormat ? [] : ['LOG_FORMAT differs']),
   ];
+  if (differences.length === 0) return ['the order differs'];
   const omitted = differences.length - MAX_DIFFERENCES;
   return omitted > 0 ? [...differences.slice(0, MAX_DIFFERENCES), `and ${omitted} more`] : differences;
 };
 
+/** What a start would do to each port, and what it would merely note. */
 const describePorts = (before: Config, now: Config): readonly string[] => {
-  const texts = (config: Config) =>
-    new Map(config.proxies.map((proxy) => [proxy.place, JSON.stringify(proxy)]));
-  const [old, current] = [texts(before), texts(now)];
-  const disabled = new Set(now.disabled.map(({ place }) => place));
+  const [old, current] = [textsOf(before.proxies), textsOf(now.proxies)];
+  const [oldDisabled, disabled] = [textsOf(before.disabled), textsOf(now.disabled)];
+  const added = [...current.keys()].filter((place) => !old.has(place));
+  const closed = [...old.keys()].filter((place) => !current.has(place));
+  const isMoved = (place: string): boolean => added.includes(place) || closed.includes(place);
   return [
-    ...[...current.keys()].filter((place) => !old.has(place)).map((place) => `${place} is new`),
-    ...[...old.keys()]
-      .filter((place) => !current.has(place))
-      .map((place) => `${place} is ${disabled.has(place) ? 'disabled' : 'gone'}`),
+    ...added.map((place) => `${place} is ${oldDisabled.has(place) ? 'enabled' : 'new'}`),
+    ...closed.map((place) => `${place} would close: it is ${disabled.has(place) ? 'disabled' : 'removed'}`),
     ...[...current]
       .filter(([place, text]) => old.has(place) && old.get(place) !== text)
       .map(([place]) => `${place} differs`),
+    ...[...new Set([...oldDisabled.keys(), ...disabled.keys()])]
+      .filter((place) => !isMoved(place) && oldDisabled.get(place) !== disabled.get(place))
+      .map((place) => `${place}, which is disabled, ${describeDisabled(place, oldDisabled, disabled)}`),
   ];
+};
+
+type Texts = ReadonlyMap<string, string>;
+
+const describeDisabled = (place: string, old: Texts, current: Texts): string => {
+  if (!old.has(place)) return 'is new';
+  return current.has(place) ? 'differs' : 'is removed';
+};
+
+/** The entries of each place. Of those that are disabled, several may be of one. */
+const textsOf = (proxies: Config['proxies']): Texts => {
+  const places = [...new Set(proxies.map(({ place }) => place))];
+  return new Map(
+    places.map((place) => [place, JSON.stringify(proxies.filter((proxy) => proxy.place === place))]),
+  );
 };

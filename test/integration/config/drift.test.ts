@@ -13,15 +13,17 @@ const PROXIES = [
   { listen: '6277', upstream: 'localhost:6277' },
 ];
 
+const DISABLED = { listen: '6280', upstream: 'localhost:1', enabled: false };
+
 /** A config that was accepted, with these variables in the environment of the start. */
-const place = (given: AcceptedVariables = {}, dotEnv?: string) => {
+const place = (given: AcceptedVariables = {}, dotEnv?: string, proxies: readonly object[] = PROXIES) => {
   const folder = tempFolder();
   const configPath = join(folder, 'steadyport.json');
   const stateDir = join(folder, 'home');
   mkdirSync(stateDir);
   const write = (content: string | object): void =>
     writeFileSync(configPath, typeof content === 'string' ? content : JSON.stringify(content));
-  write({ proxies: PROXIES });
+  write({ proxies });
   if (dotEnv !== undefined) writeFileSync(join(folder, '.env'), dotEnv);
   const before = { ...process.env };
   Object.assign(process.env, given);
@@ -55,10 +57,11 @@ describe('an edit that was not applied is named with what differs', () => {
   const [first, second] = PROXIES;
   const table: readonly [content: object, differences: readonly string[]][] = [
     [{ proxies: [...PROXIES, { listen: '6280', upstream: 'localhost:1' }] }, ['port 6280 is new']],
-    [{ proxies: [first] }, ['port 6277 is gone']],
-    [{ proxies: [first, { ...second, enabled: false }] }, ['port 6277 is disabled']],
+    [{ proxies: [first] }, ['port 6277 would close: it is removed']],
+    [{ proxies: [first, { ...second, enabled: false }] }, ['port 6277 would close: it is disabled']],
     [{ proxies: [first, { ...second, holdMs: 5 }] }, ['port 6277 differs']],
-    [{ proxies: [second, first] }, []],
+    [{ proxies: [second, first] }, ['the order differs']],
+    [{ proxies: [...PROXIES, DISABLED] }, ['port 6280, which is disabled, is new']],
     [
       { proxies: PROXIES, host: 'other', monitor: { intervalMs: 999 }, alerts: { afterMs: 20_000 } },
       ['"host" differs', '"monitor" differs', '"alerts" differs'],
@@ -78,6 +81,22 @@ describe('an edit that was not applied is named with what differs', () => {
       assert.ok(drift?.kind === 'edited');
       assert.deepEqual([drift.file, drift.differences], ['steadyport.json', differences]);
       assert.ok(drift.editedAt !== null && drift.editedAt > drift.acceptedAt - 60_000);
+    });
+});
+
+describe('so is an edit of a port that was disabled', () => {
+  const table: readonly [proxies: readonly object[], differences: readonly string[]][] = [
+    [[...PROXIES, { ...DISABLED, enabled: true }], ['port 6280 is enabled']],
+    [PROXIES, ['port 6280, which is disabled, is removed']],
+    [[...PROXIES, { ...DISABLED, holdMs: 5 }], ['port 6280, which is disabled, differs']],
+    [[...PROXIES, DISABLED, { ...DISABLED, holdMs: 5 }], ['port 6280, which is disabled, differs']],
+  ];
+  for (const [proxies, differences] of table)
+    test(JSON.stringify(proxies), () => {
+      const { write, find } = place({}, undefined, [...PROXIES, DISABLED]);
+      write({ proxies });
+      const drift = find();
+      assert.deepEqual(drift?.kind === 'edited' && drift.differences, differences);
     });
 });
 

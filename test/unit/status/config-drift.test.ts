@@ -20,8 +20,8 @@ test('an edit that was not applied', () => {
     'steadyport.json was edited at 2026-11-30 12:03 and not applied (port 6280 is new, port 6277 differs): npm start',
   );
   assert.equal(
-    joinProblem(describeDrift({ ...edited, editedAt: null, differences: [] })),
-    'steadyport.json was edited and not applied: npm start',
+    joinProblem(describeDrift({ ...edited, editedAt: null, differences: ['the order differs'] })),
+    'steadyport.json was edited and not applied (the order differs): npm start',
   );
 });
 
