@@ -241,12 +241,16 @@ describe('npm stop after PM2 was killed', SIDE_BY_SIDE, () => {
     const elsewhere = `; the last start was in another PM2: PM2_HOME=${sandbox.env['PM2_HOME']} npm stop.\n`;
     const stopped = (await other.steadyport('stop')).stdout;
     assert.ok(stopped.startsWith('PM2 runs nothing of ') && stopped.endsWith(elsewhere), stopped);
+    const config = sandbox.env['STEADYPORT_CONFIG'];
     const { stdout } = await other.steadyport('uninstall');
     assert.match(
       stdout,
       /not steadyport's or in use: accepted\.json, (monitor-counts\.json, )?monitor\.json, monitor\.sock, ports, project\.json$/m,
     );
     assert.equal((await sandbox.proxyUntil(ports[0] ?? 0, isUp)).failures.total, 0);
+    // Once that one is stopped too, it is not named any more.
+    assert.equal((await sandbox.steadyport('stop')).code, 0);
+    assert.equal((await other.steadyport('stop')).stdout, `PM2 runs nothing of ${config}.\n`);
   });
 });
 

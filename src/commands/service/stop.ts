@@ -1,8 +1,8 @@
-import { realPath } from '../../config/project/real-path.ts';
+import { isMissing, realPath } from '../../config/project/real-path.ts';
 import { readProjectRecord } from '../../config/project/record.ts';
 import { readSettings, type Settings } from '../../config/settings.ts';
 import { quoteForShell } from '../../lib/command-lines.ts';
-import { listOwnApps } from '../../pm2/client.ts';
+import { listOwnApps, Pm2Failure } from '../../pm2/client.ts';
 import { locateStateDir } from '../../system/state-dir.ts';
 import { refuseOtherConfig } from '../refuse-other-config.ts';
 import { runExclusively } from './exclusive.ts';
@@ -35,14 +35,27 @@ export const stop = async (): Promise<number> => {
     process.stderr.write(`steadyport: ${processName} still runs and does not answer${advice}\n`);
   }
   if (apps.size + exited.length + unresponsive.length === 0)
-    process.stdout.write(`PM2 runs nothing of ${configPath}${describeOtherPm2(settings)}.\n`);
+    process.stdout.write(
+      `PM2 runs nothing of ${configPath}${isMissing(configPath) ? ', which does not exist' : ''}${await describeOtherPm2(settings)}.\n`,
+    );
   return unresponsive.length === 0 ? 0 : 1;
 };
 
-/** Names the PM2 of the last start, when it is another one; empty otherwise. */
-const describeOtherPm2 = ({ project, pm2Home }: Settings): string => {
-  const other = readProjectRecord(project.stateDir)?.pm2Home;
-  return other === undefined || realPath(other) === realPath(pm2Home)
+/** Names the PM2 of the last start, when it is another one, and has apps of the project or does not say; empty otherwise. */
+const describeOtherPm2 = async (settings: Settings): Promise<string> => {
+  const other = readProjectRecord(settings.project.stateDir)?.pm2Home;
+  return other === undefined ||
+    realPath(other) === realPath(settings.pm2Home) ||
+    !(await hasApps(other, settings))
     ? ''
     : `; the last start was in another PM2: PM2_HOME=${quoteForShell(other)} npm stop`;
+};
+
+const hasApps = async (pm2Home: string, settings: Settings): Promise<boolean> => {
+  try {
+    return (await listOwnApps(pm2Home, settings, 'npm stop')).size > 0;
+  } catch (error) {
+    if (!(error instanceof Pm2Failure)) throw error;
+    return true;
+  }
 };

@@ -238,6 +238,14 @@ test('a PM2 that cannot be started is another exit code than an app that does no
   assert.match(stderr, /EISDIR: .* '.*pm2\.log'/);
 });
 
+test('a stop with a mistyped config says that there is none', async () => {
+  const config = join(folder, 'steadyprot.json');
+  const home = join(folder, 'home-of-nothing');
+  const outcome = await steadyport(['stop'], { ...ENV, STEADYPORT_CONFIG: config, STEADYPORT_HOME: home });
+  const stdout = `PM2 runs nothing of ${config}, which does not exist.\n`;
+  assert.deepEqual(outcome, { code: 0, stdout, stderr: '' });
+});
+
 describe('an option that npm has kept for itself is named, with what to type', { concurrency: 4 }, () => {
   const npm = { ...ENV, npm_lifecycle_event: 'x', npm_package_name: 'steadyport' };
   test('npm run status --json', async () => {
