@@ -27,8 +27,14 @@ export const differencesOf = (
   ];
   if (differences.length > 0) return differences;
   // It includes what the others are about, so it counts when nothing else explains it.
-  return listed.env[REVISION] === app.env[REVISION] ? [] : ['the config or the code has changed'];
+  return listed.env[REVISION] === app.env[REVISION] ? [] : [describeChange(app)];
 };
+
+/** The code in the folder of a release never changes. In any other folder it may, as in that of `npm run dev`. */
+const describeChange = ({ cwd }: AppDefinition): string =>
+  releaseHashOf(cwd) === undefined
+    ? 'the config or the code has changed'
+    : 'the config, or .env, has changed';
 
 const launchDifferences = (
   wanted: DefinedLaunch,
@@ -96,7 +102,13 @@ const programDifferences = (
  */
 const OF_MONITOR_ALONE: readonly string[] = ['PATH', 'HOME', 'TZ', 'LANG', 'NODE_EXTRA_CA_CERTS'];
 
-/** No values: PM2's list is open to whoever may ask PM2, and a terminal's scrollback need not have what leaked into it. */
+const CONFIG_PATH = 'STEADYPORT_CONFIG';
+
+/** Both paths, as of a config that was moved: unlike the values of other variables they are no secret. */
+const configPathDifference = (wanted: string | undefined, listed: unknown): readonly string[] =>
+  wanted === undefined || listed === undefined ? [] : describeOther('another config', String(listed), wanted);
+
+/** No values but the config's path: PM2's list is open to whoever may ask PM2, and a terminal's scrollback need not have what leaked into it. */
 const environmentDifferences = (
   app: AppDefinition,
   listed: Pm2App['env'],
@@ -108,7 +120,10 @@ const environmentDifferences = (
   const wantedNames = Object.keys(app.env).filter(isCompared);
   const listedNames = Object.keys(listed).filter(isCompared);
   const differing = wantedNames.filter(
-    (name) => listed[name] !== undefined && normalize(name, listed[name]) !== normalize(name, app.env[name]),
+    (name) =>
+      name !== CONFIG_PATH &&
+      listed[name] !== undefined &&
+      normalize(name, listed[name]) !== normalize(name, app.env[name]),
   );
   return [
     ...describeVariables(
@@ -120,6 +135,7 @@ const environmentDifferences = (
       'missing',
     ),
     ...describeVariables(differing, 'another one'),
+    ...configPathDifference(app.env[CONFIG_PATH], listed[CONFIG_PATH]),
   ];
 };
 

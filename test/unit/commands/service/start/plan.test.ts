@@ -186,6 +186,33 @@ test('of another release only its name is said', () => {
   );
 });
 
+test('in the folder of a release, where the code never changes, a changed revision is the config', () => {
+  const cwd = '/h/releases/0123456789abcdef';
+  const listed = [...runningApps()].map(([name, app]) => [name, { ...app, ...inFolder(cwd)(app) }] as const);
+  const apps = APPS.map((app) => ({ ...app, cwd, env: { ...app.env, STEADYPORT_REVISION: 'q' } }));
+  const plan = planWith({ listed: new Map(listed), apps });
+  assert.deepEqual(
+    new Set(plan.flatMap(({ reasons }) => reasons)),
+    new Set(['the config, or .env, has changed']),
+  );
+});
+
+test('of a config that was moved both paths are said', () => {
+  const apps = APPS.map((app) => ({
+    ...app,
+    env: { ...app.env, STEADYPORT_CONFIG: '/new/steadyport.json' },
+  }));
+  const listed = [...runningApps()].map(
+    ([name, app]) =>
+      [name, { ...app, ...withEnv({ STEADYPORT_CONFIG: '/old/steadyport.json' })(app) }] as const,
+  );
+  const plan = planWith({ listed: new Map(listed), apps });
+  assert.deepEqual(
+    new Set(plan.flatMap(({ reasons }) => reasons)),
+    new Set(['another config: /old/steadyport.json, not /new/steadyport.json']),
+  );
+});
+
 test('no value of a variable is in a reason', () => {
   assert.doesNotMatch(
     touched(planAfter(withEnv({ FOO: 'secret', STEADYPORT_HOME: 'secret' }))).join(),
