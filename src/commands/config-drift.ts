@@ -2,6 +2,7 @@ import { loadConfig } from '../config/load.ts';
 import { readAccepted } from '../config/project/accepted.ts';
 import { type ConfigDrift, findDrift } from '../config/project/drift.ts';
 import type { Settings } from '../config/settings.ts';
+import { formatMinute } from '../lib/duration.ts';
 import { isUsageError } from '../lib/usage-error.ts';
 import { describeDrift } from '../status/config-drift.ts';
 import { joinProblem } from '../status/monitor-problem.ts';
@@ -29,6 +30,14 @@ export const warnOfBrokenConfig = (settings: Settings): void => {
   const reading = readAccepted(settings.project.stateDir);
   const drift = reading.kind === 'ok' ? findDrift(reading.accepted, settings) : null;
   if (drift && drift.kind !== 'edited') warnShortly(settings, drift);
+};
+
+/** By what goes on what runs, while the config has mistakes; nothing when nothing was accepted. */
+export const describeRest = ({ project }: Settings): readonly string[] => {
+  const reading = readAccepted(project.stateDir);
+  return reading.kind === 'ok'
+    ? [`What runs goes on with the config that was applied ${formatMinute(reading.accepted.acceptedAt)}.`]
+    : [];
 };
 
 const warnShortly = (settings: Settings, drift: ConfigDrift): void =>

@@ -121,6 +121,10 @@ describe('whatever becomes of the config file, each app comes back after kill -9
       const accepted = readFileSync(acceptedFile(join(sandbox.folder, 'home')), 'utf8');
       const start = await sandbox.steadyport('start');
       assert.deepEqual([start.code, start.stdout], [2, '']);
+      assert.match(
+        start.stderr,
+        /^What runs goes on with the config that was applied .*\.\nNothing was touched\.$/m,
+      );
       assert.equal(readFileSync(acceptedFile(join(sandbox.folder, 'home')), 'utf8'), accepted);
       assert.equal((await sandbox.steadyport('stop')).code, 0);
     });

@@ -10,6 +10,7 @@ import { formatAddress } from '../../lib/address.ts';
 import { formatMinute } from '../../lib/duration.ts';
 import { formatListenSpec } from '../../lib/listen-spec.ts';
 import { isUsageError, UsageError } from '../../lib/usage-error.ts';
+import { describeRest } from '../config-drift.ts';
 import { describeRefusedStart } from '../refuse-other-config.ts';
 
 /**
@@ -57,14 +58,6 @@ const requireAll = (settings: Settings, errors: readonly string[]) => {
     throw new UsageError([error.message, ...errors, ...describeRest(settings)].join('\n'), { cause: error });
   }
   throw new UsageError(errors.join('\n'));
-};
-
-/** By what goes on what runs, while the config has mistakes. */
-const describeRest = ({ project }: Settings): readonly string[] => {
-  const reading = readAccepted(project.stateDir);
-  return reading.kind === 'ok'
-    ? [`What runs goes on with the config that was applied ${formatMinute(reading.accepted.acceptedAt)}.`]
-    : [];
 };
 
 /** Says whether a right config is what the last start accepted; nothing when there was none. */

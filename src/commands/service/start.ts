@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ParsedArgs } from 'minimist';
 import type { Config } from '../../config/config.ts';
-import { type LoadedConfig, requireConfig } from '../../config/load.ts';
+import { type LoadedConfig, loadConfig } from '../../config/load.ts';
 import { requireSecrets } from '../../config/load-secrets.ts';
-import { optionsOfNpm, type Settings } from '../../config/settings.ts';
-import { UsageError } from '../../lib/usage-error.ts';
+import { optionsOfNpm, readSettings, type Settings } from '../../config/settings.ts';
+import { isUsageError, UsageError } from '../../lib/usage-error.ts';
 import { forgetCrashes, recentlyCrashedPorts } from '../../monitor/health-store.ts';
 import type { AppDefinition } from '../../pm2/apps.ts';
 import { listOwnApps, type Pm2App } from '../../pm2/client.ts';
@@ -17,6 +17,7 @@ import { matchesQuery } from '../../status/summary.ts';
 import { acceptConfig } from '../../system/project/accept-config.ts';
 import { locateStateDir, makeStateDir, requireFolder, type StateDir } from '../../system/state-dir.ts';
 import { commandLine } from '../command-line.ts';
+import { describeRest } from '../config-drift.ts';
 import { warnOfKeptOptions } from '../npm-options.ts';
 import { columnsOf, paint, warn, withOwnCommands } from '../terminal.ts';
 import { claimProject } from './claim.ts';
@@ -99,12 +100,25 @@ const showPlan = async (names: readonly string[], takeOver: boolean): Promise<nu
 };
 
 const readRequest = (names: readonly string[]): Request => {
-  const loaded = requireConfig();
+  const ownSettings = readSettings();
+  warnOfKeptOptions('start', ['take-over'], ownSettings);
+  const { loaded, warnings } = requireSources(ownSettings);
   const { config, settings } = loaded;
-  warnOfKeptOptions('start', ['take-over'], settings);
-  for (const warning of requireSecrets(settings).warnings) warn(warning);
+  for (const warning of warnings) warn(warning);
   requireShortPm2Home(settings.pm2Home);
   return { ...loaded, named: names.length === 0 ? null : selectApps(config, settings, names) };
+};
+
+/** @throws UsageError with the mistakes of the config, or of `.env`, and that what runs goes on without them */
+const requireSources = (settings: Settings) => {
+  try {
+    return { loaded: loadConfig(settings), warnings: requireSecrets(settings).warnings };
+  } catch (error) {
+    if (!isUsageError(error)) throw error;
+    throw new UsageError([error.message, ...describeRest(settings), 'Nothing was touched.'].join('\n'), {
+      cause: error,
+    });
+  }
 };
 
 /** @throws UsageError for a name that means no app */
