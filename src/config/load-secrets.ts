@@ -1,5 +1,6 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { quoteForShell } from '../lib/command-lines.ts';
 import { closestWord } from '../lib/did-you-mean.ts';
 import { isUsageError, UsageError } from '../lib/usage-error.ts';
 import { CONFIG_VARIABLES } from './env-overrides.ts';
@@ -103,7 +104,7 @@ const describeMode = (path: string, secrets: Secrets): string | null => {
   const programs = configuredPrograms(secrets).length;
   const urls = configuredSecrets(secrets).length - programs;
   const mode = urls + programs > 0 ? statSync(path).mode & 0o777 : 0;
-  const advice = `(mode 0${mode.toString(8)}): chmod 600 ${path}`;
+  const advice = `(mode 0${mode.toString(8)}): chmod 600 ${quoteForShell(path)}`;
   if (urls > 0 && mode & 0o077) return `${path} has secrets, and others can read it ${advice}`;
   return programs > 0 && mode & 0o022
     ? `${path} names a program that is run, and others can change it ${advice}`
@@ -128,6 +129,6 @@ const describeProgram = (path: string): string | null => {
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') return 'there is no such file';
-    return code === 'EACCES' ? `this user may not execute it: chmod +x ${path}` : message;
+    return code === 'EACCES' ? `this user may not execute it: chmod +x ${quoteForShell(path)}` : message;
   }
 };

@@ -1,5 +1,5 @@
 import type { Settings } from '../config/settings.ts';
-import { pm2Command } from '../lib/command-lines.ts';
+import { pm2Command, quoteForShell } from '../lib/command-lines.ts';
 import { ownerOf } from '../system/proc/port-owner.ts';
 import { findUnixListener } from '../system/proc/socket-table.ts';
 import type { ControlClient } from './client.ts';
@@ -62,5 +62,5 @@ export const describeHolder = ({ pid, supervisor }: Holder, own: Supervisor | nu
 export const cureOfCopies = (app: string, { supervisor }: Holder, own: Supervisor | null): string => {
   if (supervisor === null || own === null) return 'to have one only, end that one';
   if (supervisor.pid === own.pid) return `to have one only: ${pm2Command('scale', app, '1')}`;
-  return `to have one only: ${pm2Command('delete', app)}, with PM2_HOME=${own.home} or PM2_HOME=${supervisor.home}`;
+  return `to have one only: ${pm2Command('delete', app)}, with PM2_HOME=${quoteForShell(own.home)} or PM2_HOME=${quoteForShell(supervisor.home)}`;
 };

@@ -1,4 +1,4 @@
-import { pm2Command } from '../lib/command-lines.ts';
+import { pm2Command, quoteForShell } from '../lib/command-lines.ts';
 import type { ProblemText } from './monitor-problem.ts';
 
 interface Supervisor {
@@ -51,7 +51,7 @@ const describeForeign = (
   return [
     {
       reason: `the port of ${name} is held by ${holder}, and the app of this PM2, in ${own.home}, stands by`,
-      nextStep: `npm stop with PM2_HOME=${other.home}`,
+      nextStep: `npm stop with PM2_HOME=${quoteForShell(other.home)}`,
     },
   ];
 };

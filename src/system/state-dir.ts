@@ -1,6 +1,7 @@
 import { accessSync, constants, mkdirSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { PROJECTS_FOLDER } from '../config/project/identity.ts';
+import { quoteForShell } from '../lib/command-lines.ts';
 import { UsageError } from '../lib/usage-error.ts';
 import { listFiles, removeEmptyFolder, removeFile } from './files.ts';
 import { isAlive } from './proc/procfs.ts';
@@ -100,11 +101,11 @@ const requirePrivacy = (path: string): void => {
   const isOpen = (mode & 0o066) !== 0;
   const problem =
     isOpen && mode & STICKY_BIT
-      ? `others share it (mode ${formatMode(mode)}); make one in it, and set STEADYPORT_HOME to it: mkdir -m 700 ${join(path, 'steadyport')}`
+      ? `others share it (mode ${formatMode(mode)}); make one in it, and set STEADYPORT_HOME to it: mkdir -m 700 ${quoteForShell(join(path, 'steadyport'))}`
       : uid !== ownUid
-        ? `it belongs to user ${uid}, and this is user ${ownUid}: sudo chown -R ${ownUid} ${path}`
+        ? `it belongs to user ${uid}, and this is user ${ownUid}: sudo chown -R ${ownUid} ${quoteForShell(path)}`
         : isOpen
-          ? `others can read it or write to it (mode ${formatMode(mode)}): chmod 700 ${path}`
+          ? `others can read it or write to it (mode ${formatMode(mode)}): chmod 700 ${quoteForShell(path)}`
           : null;
   if (problem !== null)
     throw new UsageError(

@@ -6,7 +6,7 @@ import { readAccepted } from '../../config/project/accepted.ts';
 import { PROJECTS_FOLDER } from '../../config/project/identity.ts';
 import { ROOT } from '../../config/project-root.ts';
 import { readSettings, type Settings } from '../../config/settings.ts';
-import { npmCommand, pm2Command } from '../../lib/command-lines.ts';
+import { npmCommand, pm2Command, quoteForShell } from '../../lib/command-lines.ts';
 import { isUsageError } from '../../lib/usage-error.ts';
 import { SYSTEM_RULE, USER_RULE } from '../../logging/logrotate-rule.ts';
 import { createPm2, listOwnApps } from '../../pm2/client.ts';
@@ -63,8 +63,12 @@ const uninstall = async (settings: Settings): Promise<number> => {
     Object.values(listedApps.get(name)?.logs ?? defaultLogPaths(pm2Home, name)),
   );
   const logPaths = [accessLogsFolder, ...appLogPaths].filter((path) => existsSync(path));
-  const savedNote = names.length > 0 ? ", their entries in PM2's saved list" : '';
-  process.stdout.write(`Removed: the PM2 apps${savedNote}, and the state in ${stateDir}.\nWhat remains:\n`);
+  const removed = [
+    ...(listedApps.size > 0 ? ['the PM2 apps'] : []),
+    ...(names.length > 0 ? ["the entries in PM2's saved list"] : []),
+    `the state in ${stateDir}`,
+  ];
+  process.stdout.write(`Removed: ${removed.join(', ')}.\nWhat remains:\n`);
   const remains = [
     ...others.map(({ name, configPath }) => `the project ${name}, with the config ${configPath}`),
     ...describeFiles(settings, remainingFiles, logPaths, hadUserRule),
@@ -82,7 +86,7 @@ const describeFiles = (
   logPaths: readonly string[],
   hadUserRule: boolean,
 ): readonly string[] => {
-  const lines = [`${ROOT} (this project), with the config ${configPath}`];
+  const lines = [`the checkout ${ROOT}, and the config ${configPath}`];
   if (remainingFiles.length > 0)
     lines.push(`in ${stateDir}, not steadyport's or in use: ${remainingFiles.join(', ')}`);
   if (logPaths.length > 0) lines.push(`the logs of the apps: ${logPaths.join(', ')}`);
@@ -95,9 +99,13 @@ const describeFiles = (
 const describeReleases = ({ home }: Settings, users: readonly number[]): readonly string[] => {
   const releases = releasesFolder(home);
   if (!existsSync(releases)) return [];
-  const use = users.length > 0 ? `from which pid ${users.join(', ')} runs` : "which PM2's lists name";
-  return [`a copy of the code, ${use}; when nothing needs it any more: rm -r ${releases}`];
+  const use = users.length > 0 ? `from which ${describePids(users)}` : "which PM2's lists name";
+  return [`a copy of the code, ${use}; when nothing needs it any more: rm -r ${quoteForShell(releases)}`];
 };
+
+/** "pid 7 runs", "pids 7, 8 run" */
+const describePids = (pids: readonly number[]): string =>
+  pids.length === 1 ? `pid ${pids[0]} runs` : `pids ${pids.join(', ')} run`;
 
 /** The monitor, and the proxies of the accepted config and of the file; a broken file must not prevent the removal. */
 const configuredApps = (settings: Settings): readonly string[] => {
