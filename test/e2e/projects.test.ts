@@ -259,6 +259,7 @@ test('a second PM2 is refused while the first one runs the project, and take-ove
     'start --take-over',
   );
   assert.deepEqual(await appsOf(first.sandbox), before);
+  assert.doesNotMatch((await runFor(second, config, 'status')).stdout, /more than once/);
 
   // Another project of the same user with the same port, there.
   const rival = configure('rival', recordPort(before));
@@ -280,6 +281,7 @@ test('a second PM2 is refused while the first one runs the project, and take-ove
   assert.deepEqual(await appsOf(first.sandbox), []);
   assert.equal((await appsOf(second)).length, 2);
   assert.equal(recordIn(join(home, 'projects', 'app')).pm2Home, secondPm2);
+  assert.doesNotMatch((await runFor(first.sandbox, config, 'status')).stdout, /more than once/);
 });
 
 /** The port of the proxy among the apps. */

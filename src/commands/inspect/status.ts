@@ -60,7 +60,7 @@ const readStatus = async (settings: Settings, name: string | undefined): Promise
   const answer = await askMonitor(settings, askStatus);
   const fullSnapshot = isAnswer(answer) ? answer : (await readOffline(settings, answer)).snapshot;
   const snapshot = {
-    ...selectOrThrow(withOtherPm2(fullSnapshot, settings), name),
+    ...selectOrThrow(await withOtherPm2(fullSnapshot, settings), name),
     otherProjects: await listOtherProjects(settings),
   };
   return { snapshot, text: () => renderStatus(snapshot, columnsOf(settings), paint, Date.now()) };
@@ -71,7 +71,7 @@ const readEvidence = async (settings: Settings, name: string | undefined): Promi
   const { snapshot: fullSnapshot, evidence } = isAnswer(answer)
     ? answer
     : await readOffline(settings, answer);
-  const snapshot = withEvidence(selectOrThrow(withOtherPm2(fullSnapshot, settings), name), evidence);
+  const snapshot = withEvidence(selectOrThrow(await withOtherPm2(fullSnapshot, settings), name), evidence);
   return { snapshot, text: () => renderEvidence(snapshot, columnsOf(settings), Date.now()) };
 };
 
