@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type ProjectRecord, projectRecordFile } from '../../src/config/project/record.ts';
@@ -8,6 +10,7 @@ import { type Outcome, steadyport } from '../support/cli.ts';
 import { ECOSYSTEM, openPm2Sandbox, openUpstream, type Pm2Sandbox } from '../support/pm2/pm2-sandbox.ts';
 import { freePort } from '../support/proxy/proxy-harness.ts';
 import { tempFolder } from '../support/temp-dir.ts';
+import { until } from '../support/until.ts';
 
 /** A PM2 with an upstream, in which each config is a project by its own folder. */
 const rig = async (t: TestContext, extraEnv: Readonly<Record<string, string>> = {}) => {
@@ -133,7 +136,7 @@ test('a port that another project has is refused before anything is touched', as
     `STEADYPORT_CONFIG=${first}`,
   );
   assert.deepEqual(await appsOf(sandbox), before);
-  assert.ok(!existsSync(projectRecordFile(join(home, 'projects', 'second'))));
+  assert.ok(!existsSync(join(home, 'projects', 'second')));
 
   // The same config by another name, and one that was moved, are no other config.
   writeFileSync(first, JSON.stringify({ ...JSON.parse(readFileSync(first, 'utf8')), project: 'third' }));
@@ -277,7 +280,22 @@ test('a second PM2 is refused while the first one runs the project, and take-ove
   isRefused(noNode, 'PATH is "/nonexistent"');
   assert.deepEqual(await appsOf(first.sandbox), before);
 
-  await requireStart(second, config, '--take-over');
+  const moves = new RegExp(
+    `^Moves from the PM2 of ${firstPm2}: .*tcp-proxy-${recordPort(before)}.*, with 1 connection\n`,
+  );
+  const client = connect(recordPort(before), '127.0.0.1').on('error', () => {});
+  t.after(() => client.destroy());
+  await once(client, 'connect');
+  await until(
+    async () => (await statusOf(second, config)).proxies[0]?.connections.active === 1,
+    'the connection',
+  );
+  const dry = await runFor(second, config, 'start', '--dry-run', '--take-over');
+  assert.equal(dry.code, 1, dry.stderr);
+  assert.match(dry.stdout, moves);
+  assert.match(dry.stdout, / start --take-over\n$/);
+  assert.deepEqual(await appsOf(first.sandbox), before);
+  assert.match((await requireStart(second, config, '--take-over')).stdout, moves);
   assert.deepEqual(await appsOf(first.sandbox), []);
   assert.equal((await appsOf(second)).length, 2);
   assert.equal(recordIn(join(home, 'projects', 'app')).pm2Home, secondPm2);

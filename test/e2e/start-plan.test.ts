@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { ROOT } from '../../src/config/project-root.ts';
 import type { ListedApp } from '../../src/pm2/rpc.ts';
+import { readInteger } from '../../src/system/files.ts';
 import { HAS_PROCFS, isAlive } from '../../src/system/proc/procfs.ts';
 import { openPm2Sandbox, openUpstream, type Pm2Sandbox } from '../support/pm2/pm2-sandbox.ts';
 import { freePort } from '../support/proxy/proxy-harness.ts';
@@ -233,6 +234,27 @@ test('what an operator stopped stays stopped, over a new PM2 daemon too, until i
   await sandbox.proxyUntil(first, ({ state }) => state === 'up');
   const after = await pidsOf(sandbox);
   for (const name of [apps[1], 'proxy-monitor']) assert.equal(after.get(name), before.get(name), name);
+});
+
+test('start says which processes without a PM2 daemon it makes leave, with their connections', async (t) => {
+  const { sandbox, first, apps } = await rig(t);
+  await startWell(sandbox);
+  const before = await pidsOf(sandbox);
+  // They stay when the daemon does not come back.
+  t.after(() =>
+    Promise.all([...before.values()].map((pid) => until(() => !isAlive(pid), `the end of ${pid}`))),
+  );
+  await openClient(t, first);
+  await sandbox.proxyUntil(first, ({ connections }) => connections?.active === 1);
+  const daemon = readInteger(join(sandbox.env['PM2_HOME'] ?? '', 'pm2.pid')) ?? assert.fail();
+  process.kill(daemon, 'SIGKILL');
+  await until(() => !isAlive(daemon), 'the end of the daemon');
+  const starts = new RegExp(
+    `^Starts: ${apps.join(', ')}: the process that serves it has no PM2 daemon, and leaves, with 1 connection\nStarts: proxy-monitor\n`,
+  );
+  const dry = await sandbox.steadyport('start', '--dry-run');
+  assert.match(dry.stdout, starts);
+  assert.match(await startWell(sandbox), starts);
 });
 
 test('start brings a stopped monitor back, and says that nothing was supervised', async (t) => {

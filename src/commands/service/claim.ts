@@ -1,7 +1,7 @@
 import { createServer } from 'node:net';
 import type { Config } from '../../config/config.ts';
 import type { LoadedConfig } from '../../config/load.ts';
-import { decideClaim, nextRecord } from '../../config/project/claim.ts';
+import { type ClaimFacts, decideClaim, nextRecord } from '../../config/project/claim.ts';
 import { monitorAddressesFor, withMonitorAddress } from '../../config/project/monitor-address.ts';
 import type { Settings } from '../../config/settings.ts';
 import { type Address, toNetOptions } from '../../lib/address.ts';
@@ -15,12 +15,15 @@ import { commandLine } from '../command-line.ts';
 import { warn } from '../terminal.ts';
 import { gatherFacts } from './claim-facts.ts';
 import { runExclusively } from './exclusive.ts';
+import { countConnections, describeCount } from './start/announce.ts';
 import { deleteApps } from './teardown.ts';
 
 /** A project that this config and this PM2 may have. */
 export interface Claim {
   /** The config that is to run: with the address of its monitor. */
   readonly config: Config;
+  /** The line on what carryOut stops in another PM2, with the connections that this cuts; empty when there is nothing. */
+  readonly moves: string;
   /**
    * Makes the project theirs, and writes down that it is. It stops what runs of it in another PM2, so whatever else may fail is
    * done before. The state directory exists.
@@ -56,7 +59,7 @@ export const claimProject = async (
     const problem = saveProjectRecord(settings.project.stateDir, nextRecord(facts, monitorAddress, claimed));
     if (problem !== null) warn(problem);
   };
-  return { config: claimed, carryOut };
+  return { config: claimed, moves: await describeMove(facts, settings), carryOut };
 };
 
 /**
@@ -78,12 +81,20 @@ const isFree = (address: Address): Promise<boolean> =>
     server.listen({ ...toNetOptions(address), exclusive: true }, () => server.close(() => resolve(true)));
   });
 
+const describeMove = async (
+  { appsElsewhere, record }: ClaimFacts,
+  { project }: Settings,
+): Promise<string> => {
+  if (appsElsewhere.length === 0 || record === undefined) return '';
+  const counts = await countConnections(appsElsewhere, locateStateDir(project.stateDir));
+  return `Moves from the PM2 of ${record.pm2Home}: ${appsElsewhere.join(', ')}${describeCount(appsElsewhere, counts)}\n`;
+};
+
 /** Takes the project's apps out of another PM2, and out of its saved list, or the next boot would start them there too. */
 const stopElsewhere = async (pm2Home: string, settings: Settings): Promise<void> => {
   const { project } = settings;
   const exitCode = await runExclusively(pm2Home, async () => {
     const apps = await listOwnApps(pm2Home, settings, START);
-    process.stdout.write(`Moves from the PM2 of ${pm2Home}:\n`);
     await deleteApps(pm2Home, locateStateDir(project.stateDir), project.monitorApp, apps);
     for (const problem of removeSavedApps(pm2Home, settings).problems) warn(problem);
     return 0;

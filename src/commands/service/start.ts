@@ -24,7 +24,7 @@ import { claimProject } from './claim.ts';
 import { runExclusively } from './exclusive.ts';
 import { withPm2Failure } from './pm2-failure.ts';
 import { describeSavedApps, removeOldReleases } from './releases.ts';
-import { announcePlan, countConnections } from './start/announce.ts';
+import { announcePlan, countConnections, namesOfEnded, withOrphans } from './start/announce.ts';
 import { executePlan } from './start/execute.ts';
 import { findProgram } from './start/find-program.ts';
 import { isDone, type Plan, planStart, runningApps } from './start/plan.ts';
@@ -68,14 +68,14 @@ const start = async (names: readonly string[], takeOver: boolean): Promise<numbe
   const read = readRequest(names);
   const { settings } = read;
   requireFolder('PM2_HOME', settings.pm2Home);
-  const stateDir = makeStateDir(settings.project.stateDir);
   return runExclusively(settings.pm2Home, async () => {
     const claim = await claimProject(read, takeOver);
+    const stateDir = makeStateDir(settings.project.stateDir);
     const request = { ...read, config: claim.config };
     const release = makeRelease(settings.home);
     const apps = definePm2Apps(request.config, settings, release);
     const plan = await makePlan(request, apps, stateDir);
-    await say(plan, stateDir, settings);
+    await say(plan, claim.moves, stateDir, settings);
     // From here on PM2 brings back by the new config what dies.
     acceptConfig(request);
     await claim.carryOut();
@@ -88,14 +88,18 @@ const start = async (names: readonly string[], takeOver: boolean): Promise<numbe
 
 const showPlan = async (names: readonly string[], takeOver: boolean): Promise<number> => {
   const read = readRequest(names);
-  const request = { ...read, config: (await claimProject(read, takeOver)).config };
+  const claim = await claimProject(read, takeOver);
+  const request = { ...read, config: claim.config };
   const { config, settings } = request;
   const stateDir = locateStateDir(settings.project.stateDir);
   const apps = definePm2Apps(config, settings, locateRelease(settings.home));
   const plan = await makePlan(request, apps, stateDir);
-  await say(plan, stateDir, settings);
-  if (isDone(plan)) return 0;
-  process.stdout.write(`Nothing was touched; to do it: ${commandLine(settings, 'start', ...names)}\n`);
+  await say(plan, claim.moves, stateDir, settings);
+  if (isDone(plan) && claim.moves === '') return 0;
+  const options = takeOver ? ['--take-over'] : [];
+  process.stdout.write(
+    `Nothing was touched; to do it: ${commandLine(settings, 'start', ...names, ...options)}\n`,
+  );
   return 1;
 };
 
@@ -183,9 +187,12 @@ const listSettledApps = async (settings: Settings): Promise<ReadonlyMap<string, 
   }
 };
 
-const say = async (plan: Plan, stateDir: StateDir, settings: Settings): Promise<void> => {
-  const text = announcePlan(plan, await countConnections(plan, stateDir), settings);
-  const rest = isDone(plan) ? 'Everything else runs as configured; nothing was touched.\n' : '';
+/** @param moves the line on what is moved here from another PM2; empty when nothing is */
+const say = async (plan: Plan, moves: string, stateDir: StateDir, settings: Settings): Promise<void> => {
+  const told = await withOrphans(plan, stateDir);
+  const text = moves + announcePlan(told, await countConnections(namesOfEnded(told), stateDir), settings);
+  const rest =
+    isDone(plan) && moves === '' ? 'Everything else runs as configured; nothing was touched.\n' : '';
   process.stdout.write(withOwnCommands(text + (text === '' ? UNCHANGED : rest), settings));
 };
 
