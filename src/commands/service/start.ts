@@ -18,7 +18,7 @@ import { acceptConfig } from '../../system/project/accept-config.ts';
 import { locateStateDir, makeStateDir, requireFolder, type StateDir } from '../../system/state-dir.ts';
 import { commandLine } from '../command-line.ts';
 import { describeRest } from '../config-drift.ts';
-import { warnOfKeptOptions } from '../npm-options.ts';
+import { refuseKeptOptions } from '../npm-options.ts';
 import { columnsOf, paint, warn, withOwnCommands } from '../terminal.ts';
 import { claimProject } from './claim.ts';
 import { runExclusively } from './exclusive.ts';
@@ -105,7 +105,7 @@ const showPlan = async (names: readonly string[], takeOver: boolean): Promise<nu
 
 const readRequest = (names: readonly string[]): Request => {
   const ownSettings = readSettings();
-  warnOfKeptOptions('start', ['take-over'], ownSettings);
+  refuseKeptOptions('start', ['take-over'], ownSettings);
   const { loaded, warnings } = requireSources(ownSettings);
   const { config, settings } = loaded;
   for (const warning of warnings) warn(warning);

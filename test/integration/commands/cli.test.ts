@@ -254,13 +254,20 @@ describe('an option that npm has kept for itself is named, with what to type', {
     assert.equal((await steadyport(['status'], { ...ENV, npm_config_json: 'true' })).stderr, '');
   });
   test('npm start --take-over', async () => {
-    const { stderr } = await steadyport(['start'], {
+    const pm2Home = join(folder, 'pm2-not-made');
+    const { code, stderr } = await steadyport(['start'], {
       ...npm,
-      STEADYPORT_HOME: folder,
-      PM2_HOME: '/dev/null/x',
+      PM2_HOME: pm2Home,
       npm_config_take_over: 'true',
     });
-    assert.match(stderr, /npm has kept --take-over for itself; type: npm run start -- --take-over\n/);
+    assert.deepEqual(
+      [code, stderr],
+      [
+        2,
+        'steadyport: npm has kept --take-over for itself; type: npm run start -- --take-over; nothing was touched\n',
+      ],
+    );
+    assert.equal(existsSync(pm2Home), false);
   });
   test('npm run logs -n 30', async () => {
     const { code, stderr } = await steadyport(['logs', '30'], npm);
