@@ -35,7 +35,8 @@ export const parseArguments = (
   });
   const extraArgument = args._[command.maxArguments ?? 0];
   if (extraArgument === undefined || args['help']) return args;
-  throw new UsageError(`unexpected argument "${extraArgument}"; expected: ${command.usage}`);
+  const hint = command.hintOf ? `; ${command.hintOf(extraArgument)}` : '';
+  throw new UsageError(`unexpected argument "${extraArgument}"; expected: ${command.usage}${hint}`);
 };
 
 export const optionNames = ({ options = [], flags = [] }: Command): readonly string[] =>

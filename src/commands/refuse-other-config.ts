@@ -22,7 +22,7 @@ export const refuseOtherConfig = async (settings: Settings, command: string): Pr
   throw new UsageError(
     `${describeRunningConfig(facts)}; ` +
       `for that one: STEADYPORT_PROJECT=${project} STEADYPORT_CONFIG=${quoteForShell(record.configPath)} ${commandLine(settings, command)}; ` +
-      'to run this one beside it, give it a name: "project" in it, or STEADYPORT_PROJECT',
+      'to run this one beside it, give it another name: "project" in it, or STEADYPORT_PROJECT',
   );
 };
 

@@ -4,6 +4,7 @@
  */
 
 import type { ParsedArgs } from 'minimist';
+import { pm2Command } from '../lib/command-lines.ts';
 import { PROXY_OPTIONS } from './run/proxy-options.ts';
 
 /** One command of the command line. */
@@ -18,6 +19,8 @@ export interface Command {
   readonly aliases?: Readonly<Record<string, string>>;
   /** The maximum number of arguments. Default: none. */
   readonly maxArguments?: number;
+  /** What may have been meant by an argument too many. Default: nothing is said. */
+  hintOf?(argument: string): string;
   /** The meaning of each exit code other than 2, which is a mistake in the command or in the config. Default: 0, it is done. */
   readonly exitCodes?: Readonly<Record<number, string>>;
   /** Loads the command's file, which is a program of its own in dist/ (scripts/build.js finds it by this import). */
@@ -77,7 +80,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     maxArguments: Number.POSITIVE_INFINITY,
     exitCodes: {
       0: 'the proxies and the monitor run, or would with nothing to be done',
-      1: 'one of them did not come up, or a proxy could bind no address; with --dry-run: there is something to do',
+      1: 'one of them did not come up, or the system lets a proxy have none of its addresses (a port that another process holds is no failure); with --dry-run: there is something to do',
       4: 'PM2 failed, and says why: it cannot be asked, was not started, or did not take the apps',
     },
     load: () => import('./service/start.ts'),
@@ -85,6 +88,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   stop: {
     usage: 'stop',
     description: 'take the monitor and the proxies out of PM2',
+    hintOf: (argument) => `for one app: ${pm2Command('stop', appOf(argument))}`,
     exitCodes: { 0: 'nothing runs any more', 1: 'a process, or PM2, does not answer' },
     load: () => import('./service/stop.ts'),
   },
@@ -115,4 +119,10 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     exitCodes: { 0: 'it was stopped by a signal', 1: 'it failed' },
     load: () => import('./run/monitor.ts'),
   },
+};
+
+/** The PM2 app of a port; an app as it is; of anything else the form that an app's name has. */
+const appOf = (argument: string): string => {
+  if (/^\d+$/.test(argument)) return `tcp-proxy-${argument}`;
+  return /-proxy-|^proxy-monitor/.test(argument) ? argument : 'tcp-proxy-PORT';
 };

@@ -1,4 +1,4 @@
-import { npmCommand, pm2Command } from '../lib/command-lines.ts';
+import { npmCommand, pm2Command, statusCommandOf } from '../lib/command-lines.ts';
 import type { Cause, Remedy } from './types.ts';
 
 /** The texts of a cause: for the log, and for the status and the alerts. */
@@ -134,7 +134,7 @@ const CAUSE_TEXTS: Readonly<Record<Cause, CauseTexts>> = {
     logText: () => 'cannot listen: the port is in use',
     explain: ({ place, portOwner, listenAdvice }) => ({
       what: `${place} is held by ${portOwner ?? 'another process'}`,
-      next: `Stop that process, or listen elsewhere; the proxy takes what is missing as soon as it is free${listenAdvice ? `. ${listenAdvice}` : ''}`,
+      next: `${describeOwnerCure(portOwner)}, or listen elsewhere; the proxy takes what is missing as soon as it is free${listenAdvice ? `. ${listenAdvice}` : ''}`,
       detail: 'replaces',
     }),
   },
@@ -237,4 +237,12 @@ export const REMEDY_TEXTS: Readonly<Record<Remedy, string>> = {
   restart: 'restarted',
   force_restart: 'killed and restarted',
   kill: 'killed',
+};
+
+/** What to do about the process that holds a port. Another user's steadyport may be what is wanted. */
+const describeOwnerCure = (portOwner: string | null): string => {
+  const user = / \(steadyport: .*\) of user (\S+)$/.exec(portOwner ?? '')?.[1];
+  return user === undefined
+    ? 'Stop that process'
+    : `See what that user's steadyport does: ${statusCommandOf(user)}`;
 };

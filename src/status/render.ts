@@ -1,8 +1,8 @@
-import { DEFAULT_PROJECT, monitorAppOf } from '../config/app-names.ts';
+import { monitorAppOf } from '../config/app-names.ts';
 import { describeReason, explainCause } from '../health/cause-text.ts';
 import { isListenFault } from '../health/causes.ts';
 import type { ProxyState } from '../health/state.ts';
-import { npmCommand, pm2Command } from '../lib/command-lines.ts';
+import { pm2Command, statusCommandOf } from '../lib/command-lines.ts';
 import { formatDuration } from '../lib/duration.ts';
 import { MONITOR_PROBLEM_KINDS } from './monitor-problem.ts';
 import { describeRefusals } from './refusals.ts';
@@ -74,8 +74,8 @@ export const renderStatus = (snapshot: Snapshot, columns: number, style: TextSty
 
 /**
  * The status in short, for somebody who has just started the ports: a line for each, with the address to open, or with what
- * is wrong and what to do. Lines are wrapped at `columns` and none is cut. The monitor has a line when it does not answer,
- * and one for each of its problems.
+ * is wrong and what to do. Lines are wrapped at `columns` and none is cut. The monitor has a line for the address that it serves,
+ * or when it does not answer, and one for each of its problems.
  */
 export const renderBrief = (snapshot: Snapshot, columns: number, style: TextStyle, now: number): string => {
   const monitorLines = (
@@ -361,15 +361,13 @@ const renderHeldBack = ({ proxy, reason, dueAt, channels }: HeldBack, now: numbe
 const explainAbsence = (absence: Absence, place: string): string => {
   if (absence.kind === 'not_started') return 'start it with: npm start';
   const { user, pid, isProxy } = absence;
-  if (isProxy) return `${place} is served by user ${user} (pid ${pid}): ${statusOf(user)}`;
-  return `${place} is held by a process of user ${user} that this user may not see; if it is steadyport's: ${statusOf(user)}`;
+  if (isProxy) return `${place} is served by user ${user} (pid ${pid}): ${statusCommandOf(user)}`;
+  return `${place} is held by a process of user ${user} that this user may not see; if it is steadyport's: ${statusCommandOf(user)}`;
 };
 
-const statusOf = (user: string): string => `sudo -u ${user} ${npmCommand('status')}`;
-
-/** Where the monitor of a project other than default serves, as its start chose it. */
+/** Where the monitor serves, which its start may have chosen; nothing where it serves nothing. */
 const renderMonitorAddress = (project: string, { http }: MonitorStatus): string[] =>
-  project === DEFAULT_PROJECT || http === null ? [] : [`✓ ${monitorAppOf(project)}  ${http}`];
+  http === null ? [] : [`✓ ${monitorAppOf(project)}  ${http}`];
 
 const renderOtherProjects = ({ otherProjects = [] }: Snapshot): string[] =>
   otherProjects.length === 0
@@ -389,7 +387,7 @@ const renderMonitorProblem = (snapshot: Snapshot): string[] => {
     monitorProblem ??
     (other === undefined
       ? `${cannotStart}start it with: npm start`
-      : `this user has none; that of user ${other}: ${statusOf(other)}`);
+      : `this user has none; that of user ${other}: ${statusCommandOf(other)}`);
   return [
     `✗ ${monitorAppOf(projectNameOf(snapshot))}  ${problem}. This is from PM2 and one check`,
     `    → ${nextStep}`,

@@ -123,6 +123,9 @@ test("another user's start says who holds the port", { skip }, async (t) => {
   assert.equal(stderr, '');
   assert.match(
     stdout,
-    new RegExp(`^✗ ${port} .*held by pid ${proxy.pid} \\(steadyport: proxy ${port}\\) of user root`, 'm'),
+    new RegExp(
+      `^✗ ${port} .*held by pid ${proxy.pid} \\(steadyport: proxy ${port}\\) of user root.* sudo -u root npm run status`,
+      'm',
+    ),
   );
 });

@@ -218,7 +218,12 @@ test('what an operator stopped stays stopped, over a new PM2 daemon too, until i
   await startWell(sandbox);
   await sandbox.pm2('stop', apps[0]);
   const left = new RegExp(`^Leaves stopped: ${apps[0]}; to start: node .*cli\\.js start ${first}\n`);
-  assert.match(await startWell(sandbox), left);
+  const withStopped = await startWell(sandbox);
+  assert.match(withStopped, left);
+  assert.match(
+    withStopped,
+    new RegExp(`^■ ${first} .*: start it again with: npx pm2 start ${apps[0]}$`, 'm'),
+  );
   await sandbox.pm2('save');
   await sandbox.pm2('kill');
   await sandbox.pm2('resurrect');

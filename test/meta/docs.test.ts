@@ -307,7 +307,10 @@ describe('the checks find planted mistakes', () => {
     ['npm run sttus', ['npm has no script "sttus"']],
     ['npm ci && npm run demo -- --inspectr', ['scripts/demo.js has no option --inspectr']],
     ['node dist/cli.js stats', ['unknown command "stats"; did you mean "status"?']],
-    ['node dist/cli.js stop now', ['unexpected argument "now"; expected: stop']],
+    [
+      'node dist/cli.js stop now',
+      ['unexpected argument "now"; expected: stop; for one app: npx pm2 stop tcp-proxy-PORT'],
+    ],
     [
       'steadyport proxy 6274 localhost 6274 --hold-ms soon',
       ['proxies[0].holdMs is "soon": expected whole milliseconds, 0 to 2147483647'],

@@ -70,8 +70,8 @@ const withStarting = (snapshot: Snapshot, starting: readonly string[]): Snapshot
 });
 
 /**
- * True when PM2 runs every app, PM2's monitor answers, none is still starting, and no proxy crashes or has no address to
- * listen on.
+ * True when PM2 runs every app, PM2's monitor answers, none is still starting, and no proxy crashes or is
+ * let none of its addresses by the system. A port that another process holds is no failure.
  */
 export const hasComeUp = (
   { view, snapshot, starting }: Outcome,

@@ -13,6 +13,7 @@ import { definePm2Apps } from '../../pm2/ecosystem.ts';
 import { launchSettingsFor } from '../../pm2/launch.ts';
 import { locateRelease, makeRelease, type Release } from '../../release/release.ts';
 import { renderBrief, renderBriefProxies } from '../../status/render.ts';
+import type { ProxyStatus } from '../../status/snapshot.ts';
 import { matchesQuery } from '../../status/summary.ts';
 import { acceptConfig } from '../../system/project/accept-config.ts';
 import { locateStateDir, makeStateDir, requireFolder, type StateDir } from '../../system/state-dir.ts';
@@ -44,7 +45,7 @@ import {
  * With names it is about these apps and the monitor alone, and starts them although they were stopped. With `--dry-run` it only
  * says what it would do.
  * @returns 0 when the monitor and every proxy run that is to. An upstream that is down, or a port that another process holds, is
- * no failed start: either may be mended in any order. 1 when one of them did not come up in time, or could bind no address, or when
+ * no failed start: either may be mended in any order. 1 when one of them did not come up in time, or the system lets a proxy have none of its addresses, or when
  * another command does not let this one begin; in a dry run when there is a difference. 4 when PM2 itself failed
  */
 export const run = (args: ParsedArgs): Promise<number> =>
@@ -128,16 +129,20 @@ const requireSources = (settings: Settings) => {
 /** @throws UsageError for a name that means no app */
 const selectApps = (
   { proxies, disabled }: Config,
-  { project: { monitorApp } }: Settings,
+  settings: Settings,
   names: readonly string[],
 ): readonly string[] =>
   names.flatMap((name) => {
+    const { monitorApp } = settings.project;
     const isMonitor = [monitorApp, 'monitor'].includes(name.toLowerCase());
     const found = proxies.filter((proxy) => matchesQuery(proxy, name)).map((proxy) => proxy.name);
     const selected = [...found, ...(isMonitor ? [monitorApp] : [])];
     const all = [...proxies.map((proxy) => proxy.name), monitorApp];
     if (selected.length === 0 && disabled.some((proxy) => matchesQuery(proxy, name)))
-      throw new UsageError(`"${name}" is disabled in the config: expected a proxy without "enabled": false`);
+      throw new UsageError(
+        `"${name}" is disabled in the config: expected a proxy without "enabled": false; ` +
+          `take that out of its entry, and then: ${commandLine(settings, 'start', name)}`,
+      );
     if (selected.length === 0) throw new UsageError(`no app "${name}"; there is: ${all.join(', ')}`);
     return selected;
   });
@@ -231,17 +236,21 @@ const waitAndTell = async (
   release: Release,
 ): Promise<number> => {
   const running = runningApps(plan);
+  const left = plan.filter(({ action }) => action === 'leave').map(({ name }) => name);
   const isAwaited = ({ name }: { readonly name: string }): boolean => running.includes(name);
+  // The monitor may not have looked yet at one that was left stopped.
+  const withStopped = (proxy: ProxyStatus): ProxyStatus =>
+    left.includes(proxy.name) ? { ...proxy, state: 'stopped', cause: null, pm2: 'stopped' } : proxy;
   const only = (outcome: Outcome): Outcome => {
-    const proxies = outcome.snapshot.proxies.filter(isAwaited);
-    return { ...outcome, snapshot: { ...outcome.snapshot, proxies } };
+    const proxies = outcome.snapshot.proxies.filter((proxy) => isAwaited(proxy) || left.includes(proxy.name));
+    return { ...outcome, snapshot: { ...outcome.snapshot, proxies: proxies.map(withStopped) } };
   };
   const print = (text: string): boolean => process.stdout.write(withOwnCommands(text, settings));
   let printed: readonly string[] = [];
   const awaited = { ...config, proxies: config.proxies.filter(isAwaited) };
   const outcome = only(
     await waitForVerdicts(awaited, settings, (first) => {
-      printed = running.filter((name) => !first.starting.includes(name));
+      printed = [...running, ...left].filter((name) => !first.starting.includes(name));
       print(renderFirst(only(first), settings));
     }),
   );

@@ -61,11 +61,18 @@ describe('a mistake on the command line exits with 2 and says what is expected',
       ['proxy', '--hold', '5', '6274', 'localhost', '6274'],
       'unknown option "--hold" of "proxy"; did you mean "--hold-ms"?',
     ],
-    [['stop', 'tcp-proxy-6274'], 'unexpected argument "tcp-proxy-6274"; expected: stop'],
+    [
+      ['stop', 'tcp-proxy-6274'],
+      'unexpected argument "tcp-proxy-6274"; expected: stop; for one app: npx pm2 stop tcp-proxy-6274',
+    ],
+    [
+      ['stop', '6274'],
+      'unexpected argument "6274"; expected: stop; for one app: npx pm2 stop tcp-proxy-6274',
+    ],
     [['start', 'nobody'], 'no app "nobody"; there is: tcp-proxy-6274, tcp-proxy-6277, proxy-monitor'],
     [
       ['start', '6274', '6279'],
-      '"6279" is disabled in the config: expected a proxy without "enabled": false',
+      '"6279" is disabled in the config: expected a proxy without "enabled": false; take that out of its entry, and then: node dist/cli.js start 6279',
     ],
     [['start', '--dry-ru'], 'unknown option "--dry-ru" of "start"; did you mean "--dry-run"?'],
     [['check-config', 'a', 'b'], 'unexpected argument "b"; expected: check-config [PATH]'],
@@ -264,7 +271,7 @@ describe('an option that npm has kept for itself is named, with what to type', {
       [code, stderr],
       [
         2,
-        'steadyport: npm has kept --take-over for itself; type: npm run start -- --take-over; nothing was touched\n',
+        'steadyport: npm has kept --take-over for itself; type: npm start -- --take-over; nothing was touched\n',
       ],
     );
     assert.equal(existsSync(pm2Home), false);

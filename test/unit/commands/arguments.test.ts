@@ -15,7 +15,7 @@ describe('what a command does not have is refused', () => {
     [['stauts'], 'unknown command "stauts"; did you mean "status"?'],
     [['status', '--jsn'], 'unknown option "--jsn" of "status"; did you mean "--json"?'],
     [['stop', '--force=1'], 'unknown option "--force" of "stop"; there are none here'],
-    [['stop', 'now'], 'unexpected argument "now"; expected: stop'],
+    [['stop', 'now'], 'unexpected argument "now"; expected: stop; for one app: npx pm2 stop tcp-proxy-PORT'],
     [['logs', 'a', 'b'], 'unexpected argument "b"; expected: logs [NAME] [-n LINES] [-f]'],
   ];
   for (const [argv, message] of table)

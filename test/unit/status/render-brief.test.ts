@@ -6,7 +6,9 @@ import type { ProxyStatus, Snapshot } from '../../../src/status/snapshot.ts';
 import { isDecided } from '../../../src/status/summary.ts';
 import { DISABLED, NOW_MS, PLAIN, proxyStatus, snapshotOf } from '../../support/health/status-samples.ts';
 
-const render = (snapshot: Snapshot, columns = 200): string => renderBrief(snapshot, columns, PLAIN, NOW_MS);
+/** Without the address of the monitor, which has a line of its own. */
+const render = ({ monitor, ...rest }: Snapshot, columns = 200): string =>
+  renderBrief({ ...rest, monitor: monitor && { ...monitor, http: null } }, columns, PLAIN, NOW_MS);
 
 describe('each port has a line with the address to open, or with what is wrong and what to do', () => {
   const upstreamDown = {
@@ -55,9 +57,10 @@ test('a long line is wrapped, and nothing of it is cut', () => {
   assert.deepEqual(wordsOf(render(snapshot, 60)), wordsOf(render(snapshot)));
 });
 
-test('the monitor has a line when it does not answer, and only then', () => {
+test('the monitor has a line for its address, or when it does not answer, and only then', () => {
   const snapshot = snapshotOf(proxyStatus({}));
   assert.doesNotMatch(render(snapshot), /proxy-monitor/);
+  assert.ok(renderBrief(snapshot, 200, PLAIN, NOW_MS).endsWith('\n✓ proxy-monitor  127.0.0.1:6270\n'));
   const silent = render({ ...snapshot, monitor: null, monitorProblem: 'see its log' });
   assert.match(silent, /^✗ proxy-monitor {2}does not answer.*\n {4}→ see its log\n$/m);
 });

@@ -58,7 +58,7 @@ test('what is left has the command that would change it', () => {
     step('tcp-proxy-6277', 'pass', 'no longer in the config'),
   ];
   assert.deepEqual(announce(plan), [
-    'Leaves stopped: tcp-proxy-6274, unix-proxy-app.sock; to start: npm run start -- 6274 app.sock',
-    'Leaves as it is, since it is not named: tcp-proxy-6277; for all: npm run start',
+    'Leaves stopped: tcp-proxy-6274, unix-proxy-app.sock; to start: npm start -- 6274 app.sock',
+    'Leaves as it is, since it is not named: tcp-proxy-6277; for all: npm start',
   ]);
 });
