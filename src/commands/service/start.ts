@@ -3,7 +3,7 @@ import type { ParsedArgs } from 'minimist';
 import type { Config } from '../../config/config.ts';
 import { type LoadedConfig, loadConfig } from '../../config/load.ts';
 import { requireSecrets } from '../../config/load-secrets.ts';
-import { optionsOfNpm, readSettings, type Settings } from '../../config/settings.ts';
+import { acceptedVariables, optionsOfNpm, readSettings, type Settings } from '../../config/settings.ts';
 import { isUsageError, UsageError } from '../../lib/usage-error.ts';
 import { forgetCrashes, recentlyCrashedPorts } from '../../monitor/health-store.ts';
 import type { AppDefinition } from '../../pm2/apps.ts';
@@ -198,8 +198,16 @@ const say = async (plan: Plan, moves: string, stateDir: StateDir, settings: Sett
   const text = moves + announcePlan(told, await countConnections(namesOfEnded(told), stateDir), settings);
   const rest =
     isDone(plan) && moves === '' ? 'Everything else runs as configured; nothing was touched.\n' : '';
-  process.stdout.write(withOwnCommands(text + (text === '' ? UNCHANGED : rest), settings));
+  process.stdout.write(
+    withOwnCommands(text + (text === '' ? UNCHANGED : rest) + describeShellProxies(settings), settings),
+  );
 };
+
+/** Says how long ports of the shell's PROXIES are open; empty when there are none, or `.env` has some too. */
+const describeShellProxies = ({ variables }: Settings): string =>
+  acceptedVariables().PROXIES && variables.dotEnvProxies === undefined
+    ? 'The ports of the variable PROXIES stay until the next start without it; for good: PROXIES in .env, or "proxies" of the config.\n'
+    : '';
 
 const UNCHANGED = 'Everything runs as configured; nothing was touched.\n';
 

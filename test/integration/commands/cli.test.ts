@@ -253,6 +253,18 @@ test('a stop with a mistyped config says that there is none', async () => {
   assert.deepEqual(outcome, { code: 0, stdout, stderr: '' });
 });
 
+test('a start says how long the ports of PROXIES stay that the shell alone has', async () => {
+  const dryRun = (env: Readonly<Record<string, string>>) =>
+    steadyport(['start', '--dry-run'], { ...ENV, ...env });
+  const { code, stdout } = await dryRun({ PROXIES: '26299:localhost:26299' });
+  assert.equal(code, 1);
+  assert.match(
+    stdout,
+    /^Starts: .*tcp-proxy-26299, .*\nThe ports of the variable PROXIES stay until the next start/,
+  );
+  assert.doesNotMatch((await dryRun({})).stdout, /PROXIES/);
+});
+
 describe('an option that npm has kept for itself is named, with what to type', { concurrency: 4 }, () => {
   const npm = { ...ENV, npm_lifecycle_event: 'x', npm_package_name: 'steadyport' };
   test('npm run status --json', async () => {
