@@ -61,7 +61,7 @@ const strayFiles = ({ folder, env }) => {
       return alive.has(pid) ? [] : [`stale ${name} (${pid})`];
     }
     const isKnown =
-      /^(monitor\.(sock|json)|(monitor-counts|alerts)\.json|logs\/[^/]+\.log(-\d+-\d+(\.gz)?)?|ports\/[^/]+\/(failures|control\.sock))$/.test(
+      /^(monitor\.(sock|json)|(monitor-counts|alerts|accepted|project)\.json|releases\/.+|logs\/[^/]+\.log(-\d+-\d+(\.gz)?)?|ports\/[^/]+\/(failures|lock|control\.sock))$/.test(
         name,
       );
     return isKnown ? [] : [`stray file ${name}`];
