@@ -43,7 +43,7 @@ export const describeRest = ({ project }: Settings): readonly string[] => {
 const warnShortly = (settings: Settings, drift: ConfigDrift): void =>
   warn(withOwnCommands(joinProblem(describeDrift(drift)), settings));
 
-/** What runs goes by the file, as that of an earlier version, or without a start. */
+/** Warns of the file's mistakes where nothing was accepted: the apps read the file itself then. */
 const warnOfMistakes = (settings: Settings): void => {
   try {
     loadConfig(settings);

@@ -32,7 +32,7 @@ export const describeRefusedStart = async (settings: Settings): Promise<string |
   return facts && describeOtherConfig(facts, { takeOver: commandLine(settings, 'start', '--take-over') });
 };
 
-/** What is known of the other config by which the project runs; null when there is none. */
+/** The facts about the other config that the project runs by; null when it runs by this one, or not at all. */
 const findOtherConfig = async (settings: Settings) => {
   const facts = readRecordFacts(settings);
   const { record } = facts;

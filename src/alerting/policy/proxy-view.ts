@@ -28,7 +28,7 @@ export interface ProxyView {
   readonly sharesPort: boolean;
   /** The advice on addresses that the system refuses; null when there is none. */
   readonly listenAdvice: string | null;
-  /** What to do so that PM2 can start its process; null when there is nothing to say. */
+  /** The advice on an app that PM2 cannot start; null when there is none. */
   readonly startAdvice: string | null;
   /** The step after which PM2 restarts what dies; null while PM2 does so already. */
   readonly supervisionCure: string | null;

@@ -116,8 +116,8 @@ const stopForGood = (name: string, { disabled }: Config, settings: Settings): nu
 };
 
 /**
- * What a copy does that waits beside the process with the port. It reports to PM2 that it is ready, so that PM2 does not wait,
- * and it ends with PM2: nobody supervises it any more then, and it serves nobody.
+ * The callbacks of a copy that stands by. The copy tells PM2 that it is ready, or PM2 would wait for it. It ends with the PM2 daemon,
+ * since it serves nobody.
  */
 const createStandby = ({ id, name }: ForwardingConfig, settings: Settings, log: Log): StandbyCallbacks => {
   let keepRunning = (): void => {};
@@ -151,7 +151,7 @@ const createHandlers = (
   report: () => ({ ...proxy.report(), supervisor: supervisorOf(settings) }),
   identify: () => identityOf(settings),
   pulse: () => null,
-  // One that was started by hand leaves, too: PM2 would bring back its successor, and nobody brings back such a one.
+  // A proxy that was started by hand leaves too: its successor is supervised, and it is not.
   leave: (request: ProxyProtocol['leave']['ask']) => {
     const isToLeave = leaves(request?.successor ?? null);
     if (isToLeave) shutDown();

@@ -45,8 +45,9 @@ import {
  * With names it is about these apps and the monitor alone, and starts them although they were stopped. With `--dry-run` it only
  * says what it would do.
  * @returns 0 when the monitor and every proxy run that is to. An upstream that is down, or a port that another process holds, is
- * no failed start: either may be mended in any order. 1 when one of them did not come up in time, or the system lets a proxy have none of its addresses, or when
- * another command does not let this one begin; in a dry run when there is a difference. 4 when PM2 itself failed
+ * no failed start: either may be mended in any order. 1 when one of them did not come up in time, when the system lets a proxy
+ * have none of its addresses, or when another command does not let this one begin; in a dry run when there is a difference. 4
+ * when PM2 itself failed
  */
 export const run = (args: ParsedArgs): Promise<number> =>
   withPm2Failure(PM2_FAILED, () => {
@@ -56,10 +57,10 @@ export const run = (args: ParsedArgs): Promise<number> =>
     return isDryRun ? showPlan(args._, takeOver) : start(args._, takeOver);
   });
 
-/** Of its own, since PM2's exit code for every failure is 1. */
+/** The exit code when PM2 fails. PM2's own is 1 for every failure, which means something else here. */
 const PM2_FAILED = 4;
 
-/** What a start is about. */
+/** The config to start, and the apps that the command names. */
 interface Request extends LoadedConfig {
   /** The apps that the command names; null for all. */
   readonly named: readonly string[] | null;
@@ -266,7 +267,7 @@ const waitAndTell = async (
   return hasComeUp(outcome, settings.project, apps.filter(isAwaited)) ? 0 : 1;
 };
 
-/** What is known while some apps are still starting, and which these are. */
+/** Renders the apps that are decided, and names those that are still starting. */
 const renderFirst = ({ snapshot, starting }: Outcome, settings: Settings): string => {
   const proxies = snapshot.proxies.filter(({ name }) => !starting.includes(name));
   const waiting = `Still starting, for which this waits up to ${START_WAIT_MS / 1_000} s: ${starting.join(', ')}`;
