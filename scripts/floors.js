@@ -30,7 +30,10 @@ export const FLOORS = [
 ];
 
 /** The pure folders of rooms that are not pure. */
-export const PURE_FOLDERS = [{ room: 'alerting', folder: 'policy' }];
+export const PURE_FOLDERS = [
+  { room: 'alerting', folder: 'policy' },
+  { room: 'proxy', folder: 'connection' },
+];
 
 /** How many levels of folders a room of src/ has at most, itself included. */
 export const DEPTH = 3;

@@ -8,7 +8,7 @@
  * - The control connection ended during the check, so the evidence is about a process that is gone:
  *   monitor/checks/collect.ts (`isOutdated`) finds that out, monitor/proxy-monitor.ts drops the evidence.
  * - The monitor was stopped during the check: monitor/proxy-monitor.ts
- * - The check came late, as the monitor was busy or the machine slept: lib/periodic-task.ts, health/decision-table.ts
+ * - The check came late, as the monitor was busy or the machine slept: lib/timers/periodic-task.ts, health/decision-table.ts
  * - Too little is known: health/decision-table.ts. The silence of a process that gets no CPU counts as not known:
  *   monitor/checks/proxy.ts, system/proc/cpu-starvation.ts. So does a time-out that fired late: ipc/heartbeat.ts
  * - The process ended, or PM2 shows it as given up for the first time, and PM2's list is not from 100 ms later:

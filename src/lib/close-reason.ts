@@ -11,6 +11,7 @@ export const CLOSE_REASONS = {
   upstream_unreachable: { haproxy: 'SC', text: 'the upstream cannot be reached' },
   upstream_not_found: { haproxy: 'SC', text: "the upstream's name cannot be resolved" },
   upstream_timeout: { haproxy: 'sC', text: 'the upstream did not accept the connection in time' },
+  io_error: { haproxy: 'RD', text: 'the system could not move the bytes' },
   loop: { haproxy: 'PC', text: "every address of the upstream is this proxy's own listener" },
   idle_timeout: { haproxy: 'cD', text: 'nothing was sent for the idle time-out' },
   half_close_timeout: {
@@ -47,6 +48,7 @@ export const connectErrorReason = (errorCode: string): CloseReason => {
       return 'upstream_timeout';
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
+    case 'EAI_FAIL':
       return 'upstream_not_found';
     case 'ELOOP':
       return 'loop';
@@ -54,3 +56,25 @@ export const connectErrorReason = (errorCode: string): CloseReason => {
       return 'upstream_unreachable';
   }
 };
+
+/**
+ * The errors of an open connection that mean that its peer is gone: a reset (EPIPE when one writes after it), a time-out of
+ * keep-alive or of retransmission, and what ICMP reports meanwhile (tcp(7), ip(7)). Any other is of this host's own.
+ */
+const PEER_ERRORS: readonly string[] = [
+  'ECONNRESET',
+  'EPIPE',
+  'ECONNABORTED',
+  'ENOTCONN',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'EHOSTDOWN',
+  'ENETUNREACH',
+  'ENETDOWN',
+  'ENETRESET',
+  'ECONNREFUSED',
+  'EPROTO',
+];
+
+/** @param errorCode the system's error code */
+export const isPeerError = (errorCode: string): boolean => PEER_ERRORS.includes(errorCode);

@@ -1,6 +1,6 @@
+import { type Timer, TimerHeap, type Timers } from '../lib/timers/timer-heap.ts';
 import { errorName } from './errno.ts';
 import { EINTR, EVENT_LAYOUT, type Libc, type Memory } from './libc.ts';
-import { type Timer, TimerHeap } from './timer-heap.ts';
 
 /** Receives the events of one file. */
 export interface EventHandler {
@@ -17,7 +17,7 @@ export interface DeferredTask {
 const MAX_EVENTS = 512;
 
 /** One epoll loop. A turn waits, passes events to their handlers, runs due timers, then resumes deferred tasks. */
-export class EventLoop {
+export class EventLoop implements Timers {
   /** The instant at which this turn began, in ms of the loop's clock. */
   now: number;
   isStopped = false;

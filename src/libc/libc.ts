@@ -39,8 +39,12 @@ export interface Libc {
   sendWithoutPacing(fd: number): number;
   /** SO_ERROR of socket(7): why the socket failed, as a positive errno; 0 for no failure. The call clears the error. */
   socketError(fd: number): number;
-  /** SO_LINGER of socket(7) with 0 s: close(2) then sends a reset and drops unsent bytes. */
-  resetOnClose(fd: number): number;
+  /**
+   * SO_LINGER of socket(7). With `true`, 0 s: close(2), and the kernel for a process that was killed, then send a reset and
+   * drop unsent bytes. With `false`, the default of a socket: a FIN follows the bytes that were written. An accepted socket
+   * inherits it from its listener.
+   */
+  setResetOnClose(fd: number, isReset: boolean): number;
   /** shutdown(2) of the sending half: a FIN follows the bytes that have been written. */
   shutdown(fd: number): number;
   close(fd: number): number;
@@ -164,7 +168,6 @@ export const loadLibc = (): Libc => {
   const linger = allocate(8);
   const reno = allocate(RENO.length);
   reno.bytes.set(RENO);
-  linger.bytes.writeInt32LE(1, 0);
   const eventWords = new Int32Array(event.bytes.buffer);
 
   const native = {
@@ -222,7 +225,10 @@ export const loadLibc = (): Libc => {
       const result = withErrno(native.getsockopt(fd, SOL_SOCKET, SO_ERROR, word.address, word.address + 4));
       return result < 0 ? -result : word.bytes.readInt32LE();
     },
-    resetOnClose: (fd) => withErrno(native.setsockopt(fd, SOL_SOCKET, SO_LINGER, linger.address, 8)),
+    setResetOnClose: (fd, isReset) => {
+      linger.bytes.writeInt32LE(isReset ? 1 : 0, 0);
+      return withErrno(native.setsockopt(fd, SOL_SOCKET, SO_LINGER, linger.address, 8));
+    },
     shutdown: (fd) => withErrno(native.shutdown(fd, SHUT_WR)),
     close: (fd) => withErrno(native.close(fd)),
     read: (fd, into, size) => withErrno(native.read(fd, into.address, size)),

@@ -74,8 +74,12 @@ export const openListener = (
       throwOnError('setsockopt', address, libc.setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1));
     throwOnError('bind', address, libc.bind(fd, memory, size));
     setLowLatency(libc, fd, address);
-    // Clients inherit it: the vanished ones are detected while they wait for the upstream.
-    if (!isUnixSocket(address)) enableKeepAlive(libc, fd);
+    // Clients inherit both: the vanished ones are detected while they wait for the upstream, and those of a process that is
+    // killed see a reset instead of an orderly end.
+    if (!isUnixSocket(address)) {
+      enableKeepAlive(libc, fd);
+      libc.setResetOnClose(fd, true);
+    }
     throwOnError('listen', address, libc.listen(fd, BACKLOG));
     throwOnError('getsockname', address, libc.getsockname(fd, memory));
     const port = readAddress(memory)?.port ?? 0;

@@ -13,7 +13,7 @@ import { identityOf, supervisorOf } from '../ipc/identity.ts';
 import { createOrphanHandler } from '../ipc/orphan.ts';
 import type { MonitorProtocol, Supervisor } from '../ipc/protocol.ts';
 import type { ControlSocket } from '../ipc/server.ts';
-import { createPeriodicTask } from '../lib/periodic-task.ts';
+import { createPeriodicTask } from '../lib/timers/periodic-task.ts';
 import { createEdgeLogger } from '../logging/edge-logger.ts';
 import type { Log } from '../logging/logger.ts';
 import { createMetrics } from '../metrics/prometheus.ts';

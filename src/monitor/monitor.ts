@@ -9,7 +9,7 @@ import type { Config } from '../config/config.ts';
 import { detectMassFailure, isPausingRestarts, NO_MASS_FAILURE } from '../health/mass-failure.ts';
 import type { Supervisor } from '../ipc/protocol.ts';
 import { npmCommand } from '../lib/command-lines.ts';
-import { createPeriodicTask } from '../lib/periodic-task.ts';
+import { createPeriodicTask } from '../lib/timers/periodic-task.ts';
 import { createEdgeLogger } from '../logging/edge-logger.ts';
 import type { Log } from '../logging/logger.ts';
 import { openCounterStore } from '../metrics/counter-store.ts';

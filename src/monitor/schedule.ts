@@ -1,6 +1,6 @@
 import type { MonitorConfig } from '../config/config.ts';
 import type { Health } from '../health/state.ts';
-import { createPeriodicTask } from '../lib/periodic-task.ts';
+import { createPeriodicTask } from '../lib/timers/periodic-task.ts';
 
 /** The schedule of a proxy's checks. */
 export interface Schedule {

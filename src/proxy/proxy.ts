@@ -6,7 +6,7 @@
 import type { ForwardingConfig } from '../config/config.ts';
 import { type Address, formatAddress } from '../lib/address.ts';
 import { CLOSE_REASONS } from '../lib/close-reason.ts';
-import { createPeriodicTask } from '../lib/periodic-task.ts';
+import { createPeriodicTask } from '../lib/timers/periodic-task.ts';
 import type { Log } from '../logging/logger.ts';
 import { createStatsCollector } from './connection-stats.ts';
 import type { ConnectionRecord, CreateEngine, Engine, EngineHooks } from './engine.ts';

@@ -245,7 +245,7 @@ export const MUTANTS = [
     tests: ['integration/proxy/'],
   },
   {
-    file: 'src/proxy/dial-retry.ts',
+    file: 'src/proxy/connection/retry-policy.ts',
     find: 'code === previous || code === latest) ?? latest',
     replace: 'code === latest) ?? latest',
     tests: ['proxy/'],
@@ -262,37 +262,45 @@ export const MUTANTS = [
     replace: '',
     tests: ['unit/proxy/'],
   },
+  // what both engines share
   {
-    file: 'src/proxy/portable/relay.ts',
-    find: "if (wasReset(source)) return end(reason, 'ECONNRESET', source);",
+    file: 'src/proxy/connection/dial.ts',
+    find: 'const others = candidates.filter(({ address }) => !context.isOwnListener(address));',
+    replace: 'const others = [...candidates];',
+    tests: ['integration/proxy/'],
+  },
+  {
+    file: 'src/proxy/connection/dial.ts',
+    find: 'this.context.onWaitingChange(-1);',
     replace: '',
     tests: ['integration/proxy/'],
   },
   {
-    file: 'src/proxy/portable/relay.ts',
-    find: "isHalfClosed ? 'half_close_timeout' : 'idle_timeout'",
+    file: 'src/proxy/connection/dial.ts',
+    find: '!isRetryable(this.#code) || leftMs <= 0',
+    replace: '!isRetryable(this.#code)',
+    tests: ['proxy/'],
+  },
+  {
+    file: 'src/proxy/connection/lifecycle.ts',
+    find: "this.#isHalfClosed ? 'half_close_timeout' : 'idle_timeout'",
     replace: "'idle_timeout'",
     tests: ['integration/proxy/'],
   },
   {
-    file: 'src/proxy/portable/dial.ts',
-    find: 'const candidates = addresses.filter((address) => !isOwnListener(address));',
-    replace: 'const candidates = [...addresses];',
-    tests: ['integration/proxy/'],
-  },
-  {
-    file: 'src/proxy/portable/connection.ts',
-    find: 'if (isWaiting) context.onWaitingChange(-1);',
+    file: 'src/proxy/connection/lifecycle.ts',
+    find: 'if (side.isReset) return this.#flushBeforeReset(peer);',
     replace: '',
-    tests: ['integration/proxy/'],
+    tests: ['integration/proxy/', 'property/kernel'],
+  },
+  // the portable engine
+  {
+    file: 'src/proxy/portable/socket-side.ts',
+    find: 'setImmediate(this.#readLater);',
+    replace: 'this.#readLater();',
+    tests: ['integration/proxy/conformance/reset'],
   },
   // the kernel engine
-  {
-    file: 'src/proxy/kernel/dialer.ts',
-    find: 'if (loop.now >= holdEndsAt) return this.#giveUp();',
-    replace: '',
-    tests: ['proxy/'],
-  },
   {
     file: 'src/proxy/kernel/dialer.ts',
     find: 'localAddress.port === this.address.port &&\n      ',
@@ -330,13 +338,13 @@ export const MUTANTS = [
     tests: ['proxy/', 'property/kernel'],
   },
   {
-    file: 'src/proxy/kernel/upstream-addresses.ts',
-    find: 'freshForMs = resolved.ok ? FRESH_FOR_MS : 0;',
-    replace: 'freshForMs = FRESH_FOR_MS;',
+    file: 'src/proxy/connection/upstream-addresses.ts',
+    find: 'freshForMs = 0;\n        known',
+    replace: 'known',
     tests: ['unit/proxy/', 'integration/proxy/'],
   },
   {
-    file: 'src/libc/timer-heap.ts',
+    file: 'src/lib/timers/timer-heap.ts',
     find: 'right.dueAt < left.dueAt ? right : left',
     replace: 'right.dueAt < left.dueAt ? left : right',
     tests: ['property/timer'],

@@ -7,6 +7,9 @@ import { localAddresses } from '../../system/proc/network-interfaces.ts';
 import { elapsed, type ProbeResult, runExchange } from './exchange/exchange.ts';
 import { openProbe } from './registry.ts';
 
+/** The addresses of a name are kept for this time: many checks ask for the same one. */
+const RESOLVED_FOR_MS = 5_000;
+
 /**
  * Probes one address.
  * @param address the address to ask: an address of the upstream, or one of the proxy in front of it
@@ -39,7 +42,7 @@ export const probeUpstream = async (
   timeoutMs: number,
 ): Promise<ProbeResult> => {
   const startedAt = performance.now();
-  const resolved = await resolveAddress(upstream);
+  const resolved = await resolveAddress(upstream, RESOLVED_FOR_MS);
   const addresses = resolved.ok
     ? resolved.addresses.filter((address) => !isCovered(boundAddresses, address, localAddresses()))
     : [];

@@ -1,4 +1,5 @@
 import { type Address, formatAddress, isUnixSocket } from '../../lib/address.ts';
+import type { Timer } from '../../lib/timers/timer-heap.ts';
 import { errorName } from '../../libc/errno.ts';
 import type { EventHandler, EventLoop } from '../../libc/event-loop.ts';
 import {
@@ -12,7 +13,6 @@ import {
 } from '../../libc/libc.ts';
 import { readAddress } from '../../libc/sockaddr.ts';
 import { openListener } from '../../libc/socket-options.ts';
-import type { Timer } from '../../libc/timer-heap.ts';
 
 /** The most clients that one listener accepts in a turn, so that others have theirs. */
 const MAX_ACCEPTS_PER_TURN = 16;

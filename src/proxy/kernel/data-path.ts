@@ -1,14 +1,16 @@
+import type { Timer } from '../../lib/timers/timer-heap.ts';
 import { EventLoop } from '../../libc/event-loop.ts';
 import { ADDRESS_MEMORY_BYTES, type Libc } from '../../libc/libc.ts';
-import type { Timer } from '../../libc/timer-heap.ts';
+import { writeAddress } from '../../libc/sockaddr.ts';
 import { type Admission, createAdmission } from '../admission.ts';
+import { RetryGate } from '../connection/retry-gate.ts';
+import { createSelfConnectGuard } from '../connection/self-connect-guard.ts';
+import { createUpstreamAddresses } from '../connection/upstream-addresses.ts';
 import type { ConnectionRecord } from '../engine.ts';
 import { Acceptor } from './acceptor.ts';
 import { KernelConnection, type SharedContext } from './connection.ts';
-import { ALL_EVENTS } from './dialer.ts';
+import { ALL_EVENTS, type SocketAddress } from './dialer.ts';
 import { Relay } from './relay.ts';
-import { RetryGate } from './retry-gate.ts';
-import { createSelfConnectGuard } from './self-connect-guard.ts';
 import {
   type Command,
   pushRecord,
@@ -17,7 +19,6 @@ import {
   toFailure,
 } from './thread/channel.ts';
 import type { SharedCounters } from './thread/shared-counters.ts';
-import { createUpstreamAddresses } from './upstream-addresses.ts';
 
 /**
  * Records are posted in batches, MAX_RECORDS_PER_BATCH at most and after RECORD_BATCH_MS at the latest, because each message
@@ -25,6 +26,9 @@ import { createUpstreamAddresses } from './upstream-addresses.ts';
  */
 const MAX_RECORDS_PER_BATCH = 256;
 const RECORD_BATCH_MS = 20;
+
+/** How often it is looked whether the bytes before a reset are sent, and for how long. */
+const FLUSH_CHECKS = { minMs: 2, maxMs: 500 };
 
 export interface DataPath {
   readonly loop: EventLoop;
@@ -58,16 +62,28 @@ export const createDataPath = (
     onClient: (fd, client) => admission.accept(fd, client),
     onError: (error) => post({ kind: 'error', failure: toFailure(error) }),
   });
-  const upstreamAddresses = createUpstreamAddresses(policy.upstream, libc, () => post({ kind: 'resolve' }));
+  const upstreamAddresses = createUpstreamAddresses<SocketAddress>(
+    policy.upstream,
+    {
+      create: (address) => {
+        const memory = libc.allocate(ADDRESS_MEMORY_BYTES);
+        return { address, memory, ...writeAddress(address, memory) };
+      },
+      release: ({ memory }) => libc.release(memory),
+    },
+    () => post({ kind: 'resolve' }),
+  );
   const shared: SharedContext = {
     libc,
     loop,
+    timers: loop,
     upstreamAddresses,
     gate: new RetryGate(loop),
     relay: new Relay(libc, loop, coalesceAfterBytes),
     guard: createSelfConnectGuard(() => acceptor.addresses),
     addressMemory: libc.allocate(ADDRESS_MEMORY_BYTES),
     logDial: shouldLogDials ? (message, ...values) => post({ kind: 'dial', message, values }) : undefined,
+    flushChecks: FLUSH_CHECKS,
     maySelfConnect: ({ port }) => port >= firstPort && port <= lastPort,
     onBytesMoved: (isToUpstream, bytes) => counters.addBytes(isToUpstream, bytes),
   };
@@ -85,11 +101,14 @@ export const createDataPath = (
         publish();
         const connection = new KernelConnection(fd, client, port, shared);
         // The limit max_user_watches of epoll(7) is reached, so no event of the client would arrive.
-        if (loop.watch(fd, ALL_EVENTS, connection.client) < 0)
+        if (loop.watch(fd, ALL_EVENTS, connection.clientHandler) < 0)
           loop.defer({ resume: () => connection.abort('too_many') });
         return connection;
       },
-      answerCheck: (fd) => libc.close(fd),
+      answerCheck: (fd) => {
+        libc.setResetOnClose(fd, false);
+        libc.close(fd);
+      },
       listenAddresses: () => acceptor.addresses,
       onConnectFailure: (code) => counters.addFailure(code),
     },

@@ -1,6 +1,6 @@
+import type { Timer } from '../../lib/timers/timer-heap.ts';
 import type { EventLoop } from '../../libc/event-loop.ts';
 import type { Libc, Memory } from '../../libc/libc.ts';
-import type { Timer } from '../../libc/timer-heap.ts';
 import { readOpenFilesLimit } from '../../system/proc/procfs.ts';
 
 /** A pipe through which bytes are spliced from socket to socket, without a copy. */

@@ -1,6 +1,6 @@
+import type { Timer } from '../../lib/timers/timer-heap.ts';
 import type { EventLoop } from '../../libc/event-loop.ts';
 import { EAGAIN, type Libc, type Memory, SO_RCVLOWAT, SOL_SOCKET } from '../../libc/libc.ts';
-import type { Timer } from '../../libc/timer-heap.ts';
 import { type Pipe, PipePool } from './pipe-pool.ts';
 
 /**

@@ -1,49 +1,57 @@
 /**
- * The room proxy/portable: the engine on node:net, for any operating system.
- * Streams and `pipe` move the bytes, on the process's one event loop.
+ * The room proxy/portable: the portable engine, on node:net, for any operating system.
+ * Streams move the bytes, on the process's one event loop.
  */
 
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Address, canonicalHost, formatAddress, ipFamily, isUnixSocket } from '../../lib/address.ts';
+import { createDebug, isDebugEnabled } from '../../system/debug.ts';
+import { resolveAddress } from '../../system/dns.ts';
 import { listenOnUnixSocket } from '../../system/unix-socket.ts';
 import { type Admission, createAdmission } from '../admission.ts';
-import type { Connection, CreateEngine } from '../engine.ts';
-import type { EngineCounts } from '../report.ts';
-import { HIGH_WATER_MARK_BYTES, KEEPALIVE_DELAY_MS } from './connect.ts';
-import { type AddressPairs, createConnection } from './connection.ts';
-import { createRetryGate } from './retry-gate.ts';
+import { RetryGate } from '../connection/retry-gate.ts';
+import { createSelfConnectGuard } from '../connection/self-connect-guard.ts';
+import { type Candidate, createUpstreamAddresses } from '../connection/upstream-addresses.ts';
+import type { CreateEngine } from '../engine.ts';
+import { PortableConnection, type SharedContext } from './connection.ts';
+import { KEEPALIVE_DELAY_MS, SOCKET_OPTIONS } from './socket-side.ts';
+import { createTimers } from './timers.ts';
 
 /** Creates the engine on node:net. */
 export const createPortableEngine: CreateEngine = async (policy, hooks) => {
   const listeners = new Map<string, Listener>();
   const connectFailures: Record<string, number> = {};
-  const endedBytes = { toUpstream: 0, toClient: 0 };
-  const addressPairs: AddressPairs = { incoming: new Set(), outgoing: new Set() };
-  const gate = createRetryGate();
-
-  const admission = createAdmission<Socket>(
-    policy,
-    {
-      ...hooks,
-      onEnd: (record) => {
-        endedBytes.toUpstream += record.bytesToUpstream;
-        endedBytes.toClient += record.bytesToClient;
-        hooks.onEnd(record);
-      },
-    },
-    {
-      // A check gets a gate of its own, so that it does not wait for clients that wait for the upstream.
-      create: (client, from, context) =>
-        createConnection(client, from, context, addressPairs, context.isCheck ? createRetryGate() : gate),
-      answerCheck,
-      listenAddresses: () => [...listeners.values()].map(({ address }) => address),
-      onConnectFailure: (code) => {
-        connectFailures[code] = (connectFailures[code] ?? 0) + 1;
-      },
-    },
+  const moved = { bytesToUpstream: 0, bytesToClient: 0 };
+  const timers = createTimers();
+  const listenAddresses = (): readonly Address[] => [...listeners.values()].map(({ address }) => address);
+  const upstreamAddresses = createUpstreamAddresses<Candidate>(
+    policy.upstream,
+    { create: (address) => ({ address }), release: () => {} },
+    () =>
+      void resolveAddress(policy.upstream, 0).then((resolved) => upstreamAddresses.set(resolved, timers.now)),
   );
+  const shared: SharedContext = {
+    timers,
+    gate: new RetryGate(timers),
+    guard: createSelfConnectGuard(listenAddresses),
+    upstreamAddresses,
+    flushChecks: FLUSH_CHECKS,
+    logDial: isDebugEnabled('dial') ? createDebug('dial') : undefined,
+    onBytesMoved: (isToUpstream, bytes) => {
+      moved[isToUpstream ? 'bytesToUpstream' : 'bytesToClient'] += bytes;
+    },
+  };
+
+  const admission = createAdmission<Socket>(policy, hooks, {
+    create: (client, from, context) => new PortableConnection(client, from, context, shared),
+    answerCheck,
+    listenAddresses,
+    onConnectFailure: (code) => {
+      connectFailures[code] = (connectFailures[code] ?? 0) + 1;
+    },
+  });
 
   const listen = async (address: Address): Promise<Address> => {
     const listener = await openListener(address, admission.accept, hooks.onError);
@@ -64,11 +72,7 @@ export const createPortableEngine: CreateEngine = async (policy, hooks) => {
     setLocalAddresses: admission.setLocalAddresses,
     expectCheck: admission.expectCheck,
     dataPath: () => 'unknown',
-    counts: () => ({
-      ...admission.counts(),
-      ...addOpenBytes(endedBytes, admission.connections),
-      connectFailures: { ...connectFailures },
-    }),
+    counts: () => ({ ...admission.counts(), ...moved, connectFailures: { ...connectFailures } }),
     drain: async (limitMs) => {
       for (const { address } of [...listeners.values()]) await unlisten(address);
       await drainConnections(admission, limitMs);
@@ -76,20 +80,8 @@ export const createPortableEngine: CreateEngine = async (policy, hooks) => {
   };
 };
 
-/** The bytes of ended connections, and those of the open ones so far. */
-const addOpenBytes = (
-  endedBytes: { readonly toUpstream: number; readonly toClient: number },
-  openConnections: Iterable<Connection>,
-): Pick<EngineCounts, 'bytesToUpstream' | 'bytesToClient'> => {
-  let bytesToUpstream = endedBytes.toUpstream;
-  let bytesToClient = endedBytes.toClient;
-  for (const connection of openConnections) {
-    const { toUpstream, toClient } = connection.bytes();
-    bytesToUpstream += toUpstream;
-    bytesToClient += toClient;
-  }
-  return { bytesToUpstream, bytesToClient };
-};
+/** How often it is looked whether the bytes before a reset are sent, and for how long. Each look reads the system's table. */
+const FLUSH_CHECKS = { minMs: 10, maxMs: 500 };
 
 /** Gives the connections `limitMs` to end, then resets the rest, and settles when every one has its record. */
 const drainConnections = async (
@@ -115,7 +107,7 @@ const openListener = async (
   onClient: (client: Socket, from: Address) => void,
   onError: (error: Error) => void,
 ): Promise<Listener> => {
-  const server = createServer(SOCKET_OPTIONS, (client) => onClient(client, peerAddress(client, address)));
+  const server = createServer(LISTENER_OPTIONS, (client) => onClient(client, peerAddress(client, address)));
   await listenOn(server, address);
   const { port } = server.address() as AddressInfo;
   // The server goes on listening after a failed accept (out of open files, or the client has left).
@@ -130,13 +122,12 @@ const listenOn = async (server: Server, address: Address): Promise<void> => {
   await once(server, 'listening');
 };
 
-const SOCKET_OPTIONS = {
-  allowHalfOpen: true,
+/** Keep-alive detects clients that vanish while they wait for the upstream. */
+const LISTENER_OPTIONS = {
+  ...SOCKET_OPTIONS,
   pauseOnConnect: true,
-  noDelay: true,
   keepAlive: true,
   keepAliveInitialDelay: KEEPALIVE_DELAY_MS,
-  highWaterMark: HIGH_WATER_MARK_BYTES,
 } as const;
 
 /** The kernel lowers it to net.core.somaxconn (listen(2)). */

@@ -11,14 +11,14 @@ describe('what needs no name server is resolved without one', () => {
   };
   for (const [host, hosts] of Object.entries(table))
     test(`${host} is ${hosts.join(' and ')}`, async () =>
-      assert.deepEqual(await resolveAddress({ host, port: 80 }), {
+      assert.deepEqual(await resolveAddress({ host, port: 80 }, 0), {
         ok: true,
         addresses: hosts.map((address) => ({ host: address, port: 80 })),
       }));
 });
 
 test('a name that cannot be resolved is a code, not an exception', async () => {
-  const resolved = await resolveAddress({ host: `${'a'.repeat(64)}.invalid`, port: 80 });
+  const resolved = await resolveAddress({ host: `${'a'.repeat(64)}.invalid`, port: 80 }, 0);
   assert.equal(resolved.ok, false);
   assert.match(resolved.ok ? '' : resolved.code, /^E/);
 });

@@ -89,7 +89,7 @@ export const createCheckedLibc = (libc: Libc): CheckedLibc => {
       libc.setOption(checkFile('setsockopt', fd, 'socket'), level, option, value),
     sendWithoutPacing: (fd) => libc.sendWithoutPacing(checkFile('setsockopt', fd, 'socket')),
     socketError: (fd) => libc.socketError(checkFile('getsockopt', fd, 'socket')),
-    resetOnClose: (fd) => libc.resetOnClose(checkFile('setsockopt', fd, 'socket')),
+    setResetOnClose: (fd, isReset) => libc.setResetOnClose(checkFile('setsockopt', fd, 'socket'), isReset),
     shutdown: (fd) => libc.shutdown(checkFile('shutdown', fd, 'socket')),
     close: (fd) => {
       if (!files.delete(fd)) fail(`close: file ${fd} is not open`);

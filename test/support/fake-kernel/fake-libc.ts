@@ -53,6 +53,7 @@ interface Socket {
   bound: Address | undefined;
   queue: Stream[] | undefined;
   stream: Stream | undefined;
+  resetsOnClose: boolean;
   onWake: () => void;
 }
 interface PipeEnd {
@@ -138,7 +139,7 @@ export class FakeKernel implements Libc {
   }
 
   accept(fd: number, address: Memory): number {
-    const { queue, isUnix: isUnixSocket } = this.#socket(fd);
+    const { queue, isUnix: isUnixSocket, resetsOnClose } = this.#socket(fd);
     if (!queue) return -EINVAL;
     const fault = this.#takeFault('accept');
     if (fault !== 0) return fault;
@@ -147,7 +148,7 @@ export class FakeKernel implements Libc {
     stream.isAccepted = true;
     if (isUnixSocket) address.bytes.writeUInt16LE(AF_UNIX, 0);
     else writeAddress(stream.remote, address);
-    return this.#add(attachStream(newSocket(isUnixSocket), stream));
+    return this.#add(attachStream({ ...newSocket(isUnixSocket), resetsOnClose }, stream));
   }
 
   connect(fd: number, address: Memory): number {
@@ -194,9 +195,10 @@ export class FakeKernel implements Libc {
     return this.#socket(fd).stream?.takeError() ?? 0;
   }
 
-  resetOnClose(fd: number): number {
-    const { stream } = this.#socket(fd);
-    if (stream) stream.resetsOnClose = true;
+  setResetOnClose(fd: number, isReset: boolean): number {
+    const socket = this.#socket(fd);
+    socket.resetsOnClose = isReset;
+    if (socket.stream) socket.stream.resetsOnClose = isReset;
     return 0;
   }
 
@@ -428,11 +430,13 @@ const newSocket = (isUnixSocket: boolean): Socket => ({
   bound: undefined,
   queue: undefined,
   stream: undefined,
+  resetsOnClose: false,
   onWake: () => {},
 });
 
 const attachStream = (socket: Socket, stream: Stream): Socket => {
   socket.stream = stream;
+  stream.resetsOnClose = socket.resetsOnClose;
   stream.onWake = () => socket.onWake();
   return socket;
 };

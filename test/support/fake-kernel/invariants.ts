@@ -91,7 +91,7 @@ const isPossible = (
   { setting, routes, faults, hadLookupFailure, upstreams, isDrained }: World,
   { peer, address }: Client,
   counterpart: Peer | undefined,
-  { reason, totalMs, isConnected }: ConnectionRecord,
+  { reason, code, totalMs, isConnected }: ConnectionRecord,
 ): boolean => {
   const { policy, listen } = setting;
   const wasReset = ({ hasReset }: Peer): boolean => hasReset;
@@ -125,7 +125,7 @@ const isPossible = (
         faults.has('epollAdd')
       );
     case 'upstream_not_found':
-      return hadLookupFailure;
+      return hadLookupFailure || (code === 'EAI_AGAIN' && totalMs >= policy.connectTimeoutMs);
     case 'upstream_timeout':
       return !isConnected && totalMs >= policy.connectTimeoutMs;
     case 'idle_timeout':
@@ -136,6 +136,7 @@ const isPossible = (
       return policy.maxConnections > 0 || faults.has('epollAdd');
     case 'drained':
       return isDrained;
+    case 'io_error':
     case 'loop':
     case 'not_allowed':
       return false;

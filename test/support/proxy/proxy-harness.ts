@@ -127,9 +127,13 @@ export const echo = (socket: Socket): void => {
   socket.pipe(socket);
 };
 
-/** An upstream that accepts nothing and whose queue of connections is full: a connect to it times out. */
-export const deaf = async (t: TestContext): Promise<Address> => {
-  const script = `const s = require('net').createServer().listen({ host: '127.0.0.1', port: 0, backlog: 1 }, () => {
+/**
+ * An upstream that accepts nothing and whose queue of connections is full, so that a connect to it times out, until it is
+ * woken: then it echoes.
+ */
+export const deaf = async (t: TestContext): Promise<Address & { wake(): void }> => {
+  const script = `const options = { allowHalfOpen: true };
+    const s = require('net').createServer(options, (c) => c.on('error', () => {}).pipe(c)).listen({ host: '127.0.0.1', port: 0, backlog: 1 }, () => {
     process.stdout.write(String(s.address().port)); process.kill(process.pid, 'SIGSTOP'); })`;
   const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
   t.after(() => child.kill('SIGKILL'));
@@ -139,7 +143,7 @@ export const deaf = async (t: TestContext): Promise<Address> => {
     const socket = dial(t, address);
     isFull = !(await Promise.race([once(socket, 'connect').then(() => true), quiet(socket)]));
   }
-  return address;
+  return { ...address, wake: () => void child.kill('SIGCONT') };
 };
 
 /**

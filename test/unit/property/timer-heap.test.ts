@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type Timer, TimerHeap } from '../../../src/libc/timer-heap.ts';
+import { type Timer, TimerHeap } from '../../../src/lib/timers/timer-heap.ts';
 
 const op = fc.oneof(
   fc.record({ op: fc.constant('set' as const), timerIndex: fc.nat({ max: 19 }), dueAt: fc.nat({ max: 50 }) }),

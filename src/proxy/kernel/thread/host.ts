@@ -146,7 +146,7 @@ const createRequests = (post: Thread['post']) => {
 
 /** Loads the resolver on the first lookup: it takes 4 MB, and most upstreams need none. */
 const resolveUpstream = async (address: Address): Promise<ResolveResult> =>
-  (await import('../../../system/dns.ts')).resolveAddress(address);
+  (await import('../../../system/dns.ts')).resolveAddress(address, 0);
 
 /** Resolves with the thread's eventfd; rejects when the thread cannot work here. */
 const waitUntilReady = (worker: Worker): Promise<number> =>

@@ -43,18 +43,12 @@ forEachEngine((name, rig) =>
       }
     });
 
-    for (const [host, what, addresses] of [
-      ['127.0.0.1', '', 1],
-      ['localhost', ' of one address, though the other refuses', 2],
-    ] as const)
-      test(`does not hold after a time-out${what}`, async (t) => {
-        const { port } = await deaf(t);
-        const limits = { connectTimeoutMs: 300, holdMs: 60_000 };
-        const { dial, record } = await rig(t, { host, port }, limits);
-        assert.equal(await ending(dial()), 'ECONNRESET');
-        const { reason, tries } = await record(0);
-        assert.deepEqual([reason, tries], ['upstream_timeout', addresses]);
-      });
+    test('one that is not answered in time fails after the connect time-out', async (t) => {
+      const { dial, record } = await rig(t, await deaf(t), { connectTimeoutMs: 300 });
+      assert.equal(await ending(dial()), 'ECONNRESET');
+      const { reason, code, tries } = await record(0);
+      assert.deepEqual([reason, code, tries], ['upstream_timeout', 'ETIMEDOUT', 1]);
+    });
 
     test('stops when the client resets before the upstream has answered', async (t) => {
       const upstream = await deaf(t);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, test } from 'node:test';
 import {
+  deaf,
   echo,
   ending,
   forEachEngine,
@@ -40,6 +41,26 @@ forEachEngine((name, rig) =>
       assert.equal((await readAll(client)).toString(), 'all of it');
       assert.equal(engine.counts().waitingForUpstream, 0);
       assert.ok((engine.counts().connectFailures['ECONNREFUSED'] ?? 0) > 0);
+    });
+
+    test('holds a client whose upstream does not answer, until it does', async (t) => {
+      const upstream = await deaf(t);
+      const limits = { connectTimeoutMs: 200, holdMs: 60_000 };
+      const { dial, record, engine } = await rig(t, upstream, limits);
+      const client = dial();
+      client.end('late');
+      await until(() => (engine.counts().connectFailures['ETIMEDOUT'] ?? 0) >= 2);
+      upstream.wake();
+      assert.equal((await readAll(client)).toString(), 'late');
+      assert.equal((await record(0)).reason, 'done');
+    });
+
+    test('gives up at the end of the hold while an attempt is not answered', async (t) => {
+      const { dial, record } = await rig(t, await deaf(t), { connectTimeoutMs: 200, holdMs: 900 });
+      assert.equal(await ending(dial()), 'ECONNRESET');
+      const { reason, tries } = await record(0);
+      assert.equal(reason, 'upstream_timeout');
+      assert.ok(tries >= 2, `${tries} tries`);
     });
 
     test('gives up at the end of the hold with the number of tries', async (t) => {

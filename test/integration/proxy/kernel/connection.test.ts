@@ -95,8 +95,8 @@ test('a reset that is reported twice does not cut off the bytes before it', () =
   );
 });
 
-test('a name that cannot be found refuses the client, and the next client starts another lookup', () => {
-  const world = createWorld({ upstream: { host: 'a.name', port: 9_000 }, holdMs: 30_000 });
+test('without a hold a name that cannot be found refuses the client, and the next client starts another lookup', () => {
+  const world = createWorld({ upstream: { host: 'a.name', port: 9_000 } });
   for (const isFound of [false, true]) {
     world.dial('127.0.0.1', false);
     for (let turns = 0; turns < 3; turns += 1) world.deliverAndTurn();
@@ -108,6 +108,36 @@ test('a name that cannot be found refuses the client, and the next client starts
   }
   assert.deepEqual(reasons(world), ['upstream_not_found']);
   assert.equal(world.upstreams.length, 1);
+});
+
+test('a client is held while the name of its upstream cannot be found', () => {
+  const world = createWorld({ upstream: { host: 'a.name', port: 9_000 }, holdMs: 30_000 });
+  world.dial('127.0.0.1', false);
+  for (const isFound of [false, false, true]) {
+    while (!world.isLookupPending) {
+      world.now += 100;
+      world.deliverAndTurn();
+    }
+    world.answerLookup(isFound);
+    for (let turns = 0; turns < 3; turns += 1) world.deliverAndTurn();
+  }
+  world.settle();
+  assert.deepEqual([world.upstreams.length, reasons(world)], [1, []]);
+});
+
+test('a client whose upstream has moved is served at its new address', () => {
+  const world = createWorld({ upstream: { host: 'a.name', port: 9_000 }, holdMs: 30_000 });
+  world.dial('127.0.0.1', false);
+  world.settle();
+  world.routes.push('unreachable');
+  world.now += 6_000;
+  world.dial('127.0.0.1', false);
+  world.deliverAndTurn();
+  assert.ok(world.isLookupPending);
+  world.answerLookup(false);
+  world.routes.push('later');
+  world.passTime();
+  assert.deepEqual([world.upstreams.length, reasons(world)], [2, []]);
 });
 
 test('a stalled reader costs a buffer, and only MAX_SPARE_BUFFERS of them are kept afterwards', () => {

@@ -45,7 +45,7 @@ test('every call that fails returns the negated errno', { skip }, () => {
     connect: libc.connect(unusedFd, memory, 16),
     getsockname: libc.getsockname(unusedFd, memory),
     setOption: libc.setOption(unusedFd, SOL_SOCKET, SO_KEEPALIVE, 1),
-    resetOnClose: libc.resetOnClose(unusedFd),
+    setResetOnClose: libc.setResetOnClose(unusedFd, true),
     shutdown: libc.shutdown(unusedFd),
     close: libc.close(unusedFd),
     read: libc.read(unusedFd, memory, 1),
@@ -109,7 +109,7 @@ test('a connection from listen to its end on real sockets', { skip }, (t) => {
   assert.equal(libc.receive(server, memory, 16), 2);
   until(() => libc.receive(server, memory, 1) === 0);
   assert.equal(libc.send(client, memory, 0, 1, false), -EPIPE);
-  assert.equal(libc.resetOnClose(server), 0);
+  assert.equal(libc.setResetOnClose(server, true), 0);
   assert.equal(libc.close(server), 0);
   assert.equal(libc.epollWait(epoll, events, 8, 10_000), 1);
   assert.equal(libc.socketError(client), ECONNRESET);

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  type Candidate,
   createUpstreamAddresses,
   type UpstreamAddresses,
-} from '../../../../src/proxy/kernel/upstream-addresses.ts';
+} from '../../../../src/proxy/connection/upstream-addresses.ts';
 import { createCheckedLibc } from '../../../support/fake-kernel/checked-libc.ts';
 import { FakeKernel } from '../../../support/fake-kernel/fake-libc.ts';
 
@@ -12,9 +13,16 @@ const upstreamOf = (host: string) => {
   const sizes = { inBytes: 1, outBytes: 1, pipeBytes: 1, eighths: [] };
   const libc = createCheckedLibc(new FakeKernel(sizes, { route: () => 'deaf', onUpstream: () => {} }));
   const lookups = { count: 0 };
-  const upstream = createUpstreamAddresses({ host, port: PORT }, libc, () => {
-    lookups.count += 1;
-  });
+  const upstream = createUpstreamAddresses(
+    { host, port: PORT },
+    {
+      create: (address) => ({ address, memory: libc.allocate(8) }),
+      release: ({ memory }) => libc.release(memory),
+    },
+    () => {
+      lookups.count += 1;
+    },
+  );
   return { libc, lookups, upstream };
 };
 const unexpectedWaiter = { onAddresses: () => assert.fail('called without having waited') };
@@ -22,7 +30,9 @@ const answer = (...hosts: readonly string[]) => ({
   ok: true as const,
   addresses: hosts.map((host) => ({ host, port: PORT })),
 });
-const hosts = (known: ReturnType<UpstreamAddresses['get']>): readonly string[] | string | undefined =>
+const hosts = (
+  known: ReturnType<UpstreamAddresses<Candidate>['get']>,
+): readonly string[] | string | undefined =>
   known && ('code' in known ? known.code : known.map(({ address }) => address.host));
 
 test('an IP address is never looked up', () => {
@@ -72,6 +82,29 @@ test('a waiter for a name that cannot be found gets its error, and the next dial
   assert.equal(lookups.count, 2);
   upstream.set(answer('10.0.0.1'), 20);
   assert.deepEqual(hosts(upstream.get(21, unexpectedWaiter)), ['10.0.0.1']);
+});
+
+test('the addresses of the last lookup that succeeded are kept while lookups fail', () => {
+  const { upstream, lookups } = upstreamOf('a.name');
+  upstream.get(0, { onAddresses: () => {} });
+  upstream.set(answer('10.0.0.1'), 0);
+  upstream.get(6_000, unexpectedWaiter);
+  upstream.set({ ok: false, code: 'EAI_AGAIN' }, 6_000);
+  assert.deepEqual(hosts(upstream.get(6_100, unexpectedWaiter)), ['10.0.0.1']);
+  assert.equal(lookups.count, 2);
+  assert.deepEqual(hosts(upstream.get(6_501, unexpectedWaiter)), ['10.0.0.1']);
+  assert.equal(lookups.count, 3, 'a lookup that has failed is soon made again');
+});
+
+test('a name whose addresses do not answer is looked up again after 500 ms', () => {
+  const { upstream, lookups } = upstreamOf('a.name');
+  upstream.get(0, { onAddresses: () => {} });
+  upstream.set(answer('10.0.0.1'), 0);
+  upstream.onUnanswered();
+  upstream.get(500, unexpectedWaiter);
+  assert.equal(lookups.count, 1);
+  upstream.get(501, unexpectedWaiter);
+  assert.equal(lookups.count, 2);
 });
 
 test('a name with changing addresses does not leak memory', () => {

@@ -1,26 +1,28 @@
-import type { EventLoop } from '../../libc/event-loop.ts';
-import type { Timer } from '../../libc/timer-heap.ts';
-import { FIRST_RETRY_DELAY_MS, nextRetryDelayMs } from '../dial-retry.ts';
+import type { Timer, Timers } from '../../lib/timers/timer-heap.ts';
+import { FIRST_RETRY_DELAY_MS, nextRetryDelayMs } from './retry-policy.ts';
 
 export interface Waiter {
-  /** Dials again; {@link RetryGate.onFailed} or {@link RetryGate.remove} follows. */
+  /** Dials again, unless it is dialing; {@link RetryGate.onFailed} or {@link RetryGate.remove} follows. */
   retry(): void;
+  /** Dials again, and gives up an attempt that is under way; the same follows. */
+  restart(): void;
 }
 
 /**
  * The dials that wait for the upstream. One of them tries at a time, after pauses that grow from FIRST_RETRY_DELAY_MS; as
- * soon as any dial succeeds, the others follow at once.
+ * soon as any dial succeeds, the others follow at once. If each tried by itself, a thousand clients would dial two thousand
+ * times a second.
  */
 export class RetryGate implements Timer {
   dueAt = 0;
   heapIndex = -1;
-  readonly #loop: EventLoop;
+  readonly #timers: Timers;
   readonly #waiters = new Set<Waiter>();
   #activeWaiter: Waiter | undefined;
   #retryDelayMs = FIRST_RETRY_DELAY_MS;
 
-  constructor(loop: EventLoop) {
-    this.#loop = loop;
+  constructor(timers: Timers) {
+    this.#timers = timers;
   }
 
   add(waiter: Waiter): void {
@@ -43,11 +45,19 @@ export class RetryGate implements Timer {
     this.#arm();
   }
 
-  /** The upstream has accepted a connection: every waiter that is not dialing already dials. */
+  /**
+   * The upstream has accepted a connection: every waiter dials. The attempt of the one whose turn it was may hang at an
+   * address that the upstream has left, so it is given up.
+   */
   open(): void {
     if (this.#waiters.size === 0) return;
-    const idleWaiters = [...this.#waiters].filter((waiter) => waiter !== this.#activeWaiter);
-    for (const waiter of idleWaiters) waiter.retry();
+    const activeWaiter = this.#activeWaiter;
+    this.#activeWaiter = undefined;
+    for (const waiter of [...this.#waiters]) {
+      if (waiter === activeWaiter) waiter.restart();
+      else waiter.retry();
+    }
+    this.#arm();
   }
 
   onDue(): void {
@@ -58,8 +68,8 @@ export class RetryGate implements Timer {
   #arm(): void {
     if (this.#waiters.size === 0) {
       this.#retryDelayMs = FIRST_RETRY_DELAY_MS;
-      this.#loop.clearDeadline(this);
+      this.#timers.clearDeadline(this);
     } else if (this.#activeWaiter === undefined && this.heapIndex < 0)
-      this.#loop.setDeadline(this, this.#loop.now + this.#retryDelayMs);
+      this.#timers.setDeadline(this, this.#timers.now + this.#retryDelayMs);
   }
 }

@@ -7,6 +7,16 @@ export interface Timer {
   onDue(): void;
 }
 
+/** A clock, and the timers that are due by it. */
+export interface Timers {
+  /** A monotonic clock in ms. */
+  readonly now: number;
+  /** Sets the timer, or reschedules it when it is set already. */
+  setDeadline(timer: Timer, dueAt: number): void;
+  /** Does nothing when the timer is not set. */
+  clearDeadline(timer: Timer): void;
+}
+
 /** All timers of a loop: a binary heap in which each timer knows its index, so that it can be cleared. */
 export class TimerHeap {
   readonly #heap: Timer[] = [];

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createSelfConnectGuard } from '../../../../src/proxy/kernel/self-connect-guard.ts';
+import { createSelfConnectGuard } from '../../../../src/proxy/connection/self-connect-guard.ts';
 
 const LISTENER = { host: '0.0.0.0', port: 80 };
 const DIALED = { host: '10.0.0.1', port: 80 };

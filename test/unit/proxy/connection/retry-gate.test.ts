@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { EventLoop } from '../../../../src/libc/event-loop.ts';
-import { RetryGate, type Waiter } from '../../../../src/proxy/kernel/retry-gate.ts';
+import { RetryGate, type Waiter } from '../../../../src/proxy/connection/retry-gate.ts';
 import { FakeKernel } from '../../../support/fake-kernel/fake-libc.ts';
 
 /** A gate with a clock that the test sets; `takeAttempts` returns the names of the waiters that tried since the last call. */
@@ -12,7 +12,10 @@ const createGate = () => {
   const loop = new EventLoop(kernel, () => clock.now);
   const gate = new RetryGate(loop);
   let attempts: string[] = [];
-  const waiterNamed = (name: string): Waiter => ({ retry: () => attempts.push(name) });
+  const waiterNamed = (name: string): Waiter => ({
+    retry: () => attempts.push(name),
+    restart: () => attempts.push(`${name} again`),
+  });
   const after = (ms: number): readonly string[] => {
     clock.now += ms;
     loop.turn(
@@ -65,13 +68,14 @@ test('a failure of a waiter whose turn it was not changes nothing', () => {
   assert.deepEqual(after(10_000), []);
 });
 
-test('when any dial succeeds, all waiters follow except the one that is dialing already', () => {
+test('when any dial succeeds, all waiters follow, also the one whose attempt hangs', () => {
   const { gate, waiterNamed, after, takeAttempts } = createGate();
   const waiters = ['first', 'second', 'third'].map(waiterNamed);
   for (const waiter of waiters) gate.add(waiter);
   after(100);
   gate.open();
-  assert.deepEqual(takeAttempts(), ['second', 'third']);
+  assert.deepEqual(takeAttempts(), ['first again', 'second', 'third']);
+  assert.deepEqual([after(99), after(1)], [[], ['first']], 'they may all fail');
 });
 
 test('the pauses start again at their shortest when nothing waits any more', () => {

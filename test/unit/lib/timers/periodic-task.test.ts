@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { type Clocks, createPeriodicTask, type PeriodicTask } from '../../../src/lib/periodic-task.ts';
+import {
+  type Clocks,
+  createPeriodicTask,
+  type PeriodicTask,
+} from '../../../../src/lib/timers/periodic-task.ts';
 
 interface Harness {
   readonly task: PeriodicTask;
