@@ -18,6 +18,16 @@ describe('a half-close', { concurrency: true }, () => {
         assert.deepEqual([reason, bytesToUpstream, bytesToClient], ['done', 5, 14]);
       });
 
+      test('clients that end before their upstream is connected are served', async (t) => {
+        const upstream = await serve(t, (socket) => {
+          void readAll(socket).then(() => socket.end('hello'));
+        });
+        const { dial, record } = await rig(t, upstream);
+        const answers = Array.from({ length: 40 }, () => readAll(dial().end()));
+        for (const answer of await Promise.all(answers)) assert.equal(answer.toString(), 'hello');
+        for (let n = 0; n < 40; n += 1) assert.equal((await record(n)).reason, 'done');
+      });
+
       test("an upstream's FIN is passed on, and the client may go on sending", async (t) => {
         let received: Promise<Buffer> | undefined;
         const upstream = await serve(t, (socket) => {

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { describe, test } from 'node:test';
 import { readUnsentBytes } from '../../../../src/system/proc/tcp-queue.ts';
-import { ending, forEachEngine, readBytes, serve } from '../../../support/proxy/proxy-harness.ts';
+import { ending, forEachEngine, readAll, readBytes, serve } from '../../../support/proxy/proxy-harness.ts';
 import { digest, stalled } from '../../../support/proxy-observation.ts';
 import { until } from '../../../support/until.ts';
 
@@ -88,6 +88,34 @@ forEachEngine((name, rig) =>
         assert.equal(String(Buffer.concat(received)), 'last');
         assert.equal((await record(0)).reason, how);
       });
+
+    test('a reset in the middle of an answer is passed on though the client has half-closed', async (t) => {
+      const upstream = await serve(t, (socket) => {
+        void readAll(socket).then(() => socket.write(Buffer.alloc(50_000), () => socket.resetAndDestroy()));
+      });
+      const { dial, record } = await rig(t, upstream);
+      for (let n = 0; n < 50; n += 1) {
+        const client = dial();
+        client.end('question');
+        assert.equal(await ending(client), 'ECONNRESET', `client ${n}`);
+        assert.equal((await record(n)).reason, 'upstream_reset');
+      }
+    });
+
+    test('an upstream that accepts a client which has reset meanwhile sees a reset, not an end', async (t) => {
+      const endings: Promise<string>[] = [];
+      const upstream = await serve(t, (socket) => endings.push(ending(socket)));
+      const { dial, record } = await rig(t, upstream);
+      for (let n = 0; n < 40; n += 1) {
+        const client = dial();
+        client.once('connect', () => client.resetAndDestroy());
+        assert.equal((await record(n)).reason, 'client_reset');
+      }
+      assert.deepEqual(
+        [...new Set(await Promise.all(endings))].filter((how) => how !== 'ECONNRESET'),
+        [],
+      );
+    });
 
     test('a hundred resets at once are each passed on', async (t) => {
       const upstream = await serve(t, (socket) => {
