@@ -1,9 +1,14 @@
 import { writeSync } from 'node:fs';
 import { createKernelEngine } from '../../../../src/proxy/kernel/engine.ts';
+import { createPortableEngine } from '../../../../src/proxy/portable/engine.ts';
 
-/** An engine in a process of its own, which ends in the way that its IPC channel names. Argument: the upstream's port. */
+/**
+ * An engine in a process of its own, which ends in the way that its IPC channel names. Arguments: the upstream's port, and
+ * the engine, by default the kernel engine.
+ */
 const port = Number(process.argv[2]);
-const engine = await createKernelEngine(
+const createEngine = process.argv[3] === 'portable' ? createPortableEngine : createKernelEngine;
+const engine = await createEngine(
   {
     upstream: { host: '127.0.0.1', port },
     allow: ['loopback'],
