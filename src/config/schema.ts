@@ -142,7 +142,7 @@ export const proxySchema = objectSchema(
     holdMs: v.optional(
       durationSchema(
         0,
-        'The time for which a client is kept waiting while the port of the upstream is closed; 0: it does not wait',
+        'The time for which a client is kept waiting while the upstream cannot be reached; 0: it does not wait',
       ),
       10_000,
     ),

@@ -52,13 +52,12 @@ export class PortableConnection extends ConnectionLifecycle<SocketSide> implemen
       else from.ask();
       return;
     }
+    to.socket.write(chunk);
+    if (to.socket.writableLength === 0) return this.#onWritten(from, to, chunk.length);
     from.isWriting = true;
-    to.socket.write(chunk, (error) => {
+    to.socket.once('drain', () => {
       from.isWriting = false;
-      if (error || this.isFinished) return;
-      from.movedBytes += chunk.length;
-      this.onMoved(from, chunk.length);
-      this.pump(from, to);
+      this.#onWritten(from, to, chunk.length);
     });
   }
 
@@ -84,6 +83,13 @@ export class PortableConnection extends ConnectionLifecycle<SocketSide> implemen
   protected override close(side: SocketSide, how: 'reset' | 'orderly'): void {
     if (how === 'orderly') side.socket.destroy();
     else side.reset();
+  }
+
+  #onWritten(from: SocketSide, to: SocketSide, bytes: number): void {
+    if (this.isFinished) return;
+    from.movedBytes += bytes;
+    this.onMoved(from, bytes);
+    this.pump(from, to);
   }
 
   #watch(side: SocketSide): void {

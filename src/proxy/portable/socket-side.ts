@@ -8,9 +8,12 @@ export const KEEPALIVE_DELAY_MS = 30_000;
 
 /**
  * The options of every socket. With a highWaterMark of 0 a stream stops reading after each chunk, and reads the next one when
- * it is asked to: at most one chunk of a direction is in this process, 65,536 bytes (uv__read of libuv).
+ * it is asked to: at most one chunk of a direction is in this process.
  */
 export const SOCKET_OPTIONS = { allowHalfOpen: true, noDelay: true, highWaterMark: 0 } as const;
+
+/** The size of libuv's buffer for a read (uv__read). */
+const CHUNK_BYTES = 65_536;
 
 /** A client that waits is read up to about this size: further bytes stay in the kernel, and hide its FIN and its reset. */
 const MAX_EARLY_BYTES = 65_536;
@@ -29,6 +32,8 @@ export class SocketSide implements Side {
   readonly #earlyChunks: Buffer[] = [];
   #earlyBytes = 0;
   #isAsking = false;
+  /** The last chunk was smaller than libuv's buffer, so the socket was emptied. */
+  #isPartial = false;
   readonly #local: Address;
   readonly #remote: Address;
 
@@ -45,14 +50,27 @@ export class SocketSide implements Side {
 
   /** Takes the chunk that was read; null when there is none. */
   take(): Buffer | null {
-    return this.#earlyChunks.shift() ?? (this.socket.readableLength > 0 ? this.socket.read() : null);
+    const early = this.#earlyChunks.shift();
+    if (early) return early;
+    if (this.socket.readableLength === 0) return null;
+    const chunk = this.socket.read() as Buffer;
+    this.#isPartial = chunk.length < CHUNK_BYTES;
+    return chunk;
   }
 
-  /** Reads the next chunk. */
+  /** Reads the next chunk: after a partial one in a later turn ({@link readAll}). */
   ask(): void {
     if (this.#isAsking) return;
+    if (!this.#isPartial) return this.read();
     this.#isAsking = true;
-    setImmediate(this.#readLater);
+    if (asking.push(this) === 1) setImmediate(readAll);
+  }
+
+  /** Reads the next chunk in this turn. */
+  read(): void {
+    this.#isAsking = false;
+    this.#isPartial = false;
+    this.socket.read(0);
   }
 
   /** Reads what the client sends while it waits, to notice that it leaves. */
@@ -64,15 +82,6 @@ export class SocketSide implements Side {
     }
     if (this.#earlyBytes < MAX_EARLY_BYTES) this.ask();
   }
-
-  /**
-   * Not in the turn in which a chunk has arrived: libuv, which has polled data and a reset together, then takes the reset for
-   * an end if the stream is reading again (`uv__stream_io`: POLLHUP after a partial read).
-   */
-  readonly #readLater = (): void => {
-    this.#isAsking = false;
-    this.socket.read(0);
-  };
 
   /** True when the kernel has sent all that was written; a unix socket keeps it for its peer. */
   async isFlushed(): Promise<boolean> {
@@ -91,3 +100,16 @@ export class SocketSide implements Side {
     else socket.resetAndDestroy();
   }
 }
+
+/**
+ * The sides that have asked for their next chunk after a partial one. It is read in a later turn: libuv, which has
+ * polled data and a reset together, takes the reset for an end if the stream is reading again by then (`uv__stream_io`:
+ * POLLHUP after a partial read).
+ */
+let asking: SocketSide[] = [];
+
+const readAll = (): void => {
+  const sides = asking;
+  asking = [];
+  for (const side of sides) side.read();
+};
