@@ -8,6 +8,7 @@
  * finished.
  */
 
+import type { CheckAnnouncement, CheckSource } from '../proxy/announced-checks.ts';
 import type { ProxyReport } from '../proxy/report.ts';
 import type { EvidenceByProxy } from '../status/evidence.ts';
 import type { Snapshot } from '../status/snapshot.ts';
@@ -28,10 +29,12 @@ export interface ProxyProtocol extends OrphanProtocol {
   /** Asks the proxy to close its listening sockets and to open them anew. */
   listen_again: { ask: null; reply: null };
   /**
-   * Announces that the next connection from `localPort` is a check. It is neither logged nor counted, and it is closed
-   * at once unless `forward` is true.
+   * Announces that the next connection from `localHost` and `localPort` is a check. It is neither logged nor counted, and it is
+   * closed at once unless `forward` is true. A proxy of an earlier version does not read `localHost`.
    */
-  expect_check: { ask: { localPort: number; forward: boolean }; reply: null };
+  expect_check: { ask: CheckAnnouncement; reply: null };
+  /** Takes an announcement back: the check could not connect. Proxies of earlier versions do not know this ask. */
+  retract_check: { ask: CheckSource; reply: null };
 }
 
 /** The asks that the monitor answers. */

@@ -92,7 +92,11 @@ export const openListener = (
   }
 };
 
-const throwOnError = (call: string, { host, port }: Address, result: number): number => {
+/**
+ * @param result what the system call has returned: a negative errno where it failed
+ * @throws Error with the system's code
+ */
+export const throwOnError = (call: string, { host, port }: Address, result: number): number => {
   if (result >= 0) return result;
   const code = errorName(-result);
   const where = port === 0 ? host : `${host}:${port}`;

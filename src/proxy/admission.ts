@@ -2,7 +2,7 @@ import { type Address, isLoopback } from '../lib/address.ts';
 import type { CloseReason } from '../lib/close-reason.ts';
 import { isCovered } from '../lib/listen-spec.ts';
 import { createAllowList } from './allow-list.ts';
-import { createExpectedChecks } from './announced-checks.ts';
+import { type CheckAnnouncement, type CheckSource, createExpectedChecks } from './announced-checks.ts';
 import { type ConnectionSlots, createConnectionSlots } from './connection-slots.ts';
 import type { Connection, ConnectionRecord, EngineHooks, Policy } from './engine.ts';
 import { connectionLimits } from './fd-budget.ts';
@@ -40,7 +40,8 @@ export interface ConnectionFactory<S> {
 export interface Admission<S> {
   /** @param from its host is empty when the client has left already */
   accept(socket: S, from: Address): void;
-  expectCheck(localPort: number, forward: boolean): void;
+  expectCheck(check: CheckAnnouncement): void;
+  retractCheck(source: CheckSource): void;
   setLocalAddresses(addresses: readonly string[]): void;
   /** The clients' connections that have not ended; checks are not among them. */
   readonly connections: ReadonlySet<Connection>;
@@ -110,6 +111,7 @@ export const createAdmission = <S>(
       else slots.add(connection);
     },
     expectCheck: expectedChecks.add,
+    retractCheck: expectedChecks.retract,
     setLocalAddresses: (addresses) => {
       localAddresses = addresses;
     },

@@ -1,5 +1,6 @@
 import type { Address } from '../lib/address.ts';
 import type { CloseReason } from '../lib/close-reason.ts';
+import type { CheckAnnouncement, CheckSource } from './announced-checks.ts';
 import type { EngineCounts } from './report.ts';
 
 /** Moves the bytes of one port. test/integration/proxy/conformance/ defines what each engine must do. */
@@ -17,7 +18,9 @@ export interface Engine {
   /** Takes this host's own addresses, whenever they may have changed. Until the first call only loopback counts as own. */
   setLocalAddresses(addresses: readonly string[]): void;
   /** Announces a check, as `expect_check` of the control socket does. */
-  expectCheck(localPort: number, forward: boolean): void;
+  expectCheck(check: CheckAnnouncement): void;
+  /** Takes the announcement of a check back, as `retract_check` of the control socket does. */
+  retractCheck(source: CheckSource): void;
   counts(): EngineCounts;
   /** The state of the thread that moves the bytes; `unknown` where the caller runs on that very thread. */
   dataPath(): 'ok' | 'stuck' | 'unknown';

@@ -162,8 +162,12 @@ const createHandlers = (
     return null;
   },
   leave_orphan: createOrphanHandler(settings, shutDown),
-  expect_check: ({ localPort, forward }: ProxyProtocol['expect_check']['ask']) => {
-    proxy.engine.expectCheck(localPort, forward);
+  expect_check: (check: ProxyProtocol['expect_check']['ask']) => {
+    proxy.engine.expectCheck(check);
+    return null;
+  },
+  retract_check: (source: ProxyProtocol['retract_check']['ask']) => {
+    proxy.engine.retractCheck(source);
     return null;
   },
 });

@@ -3,13 +3,8 @@ import type { Heartbeat } from '../../ipc/heartbeat.ts';
 import { type Address, isLoopback, isUnixSocket } from '../../lib/address.ts';
 import { localAddresses } from '../../system/proc/network-interfaces.ts';
 import { holdsSocket } from '../../system/proc/port-owner.ts';
-import {
-  isOwnFailure,
-  pickCheckPort,
-  probeAccept,
-  probeBacklog,
-  reachableAddress,
-} from './check-connection.ts';
+import { runAnnouncedCheck } from './announced-check.ts';
+import { isOwnFailure, probeAccept, probeBacklog, reachableAddress } from './check-connection.ts';
 import { backlogOf, ownListeners } from './listening.ts';
 
 export interface AcceptResult {
@@ -82,9 +77,9 @@ const checkAccept = async (
   timeoutMs: number,
   heartbeat: Heartbeat,
 ): Promise<AcceptResult> => {
-  const localPort = pickCheckPort();
-  await heartbeat.ask('expect_check', { localPort, forward: false });
-  const result = await probeAccept(address, localPort, timeoutMs);
+  const result = await runAnnouncedCheck(heartbeat, address, false, (openSocket) =>
+    probeAccept(address, timeoutMs, openSocket),
+  );
   if (result.ok) return { state: 'ok', detail: null, address };
   // An address may have just gone from this host. That is no fault of the proxy, which follows within seconds.
   if (!isLoopback(address.host) && !localAddresses().includes(address.host)) return NOT_CHECKED;

@@ -1,19 +1,18 @@
+import type { Socket } from 'node:net';
 import { type Address, formatAddress, ipFamily, isLoopback } from '../../lib/address.ts';
 import { localAddresses } from '../../system/proc/network-interfaces.ts';
 import { type ProbeResult, runExchange } from '../probes/exchange/exchange.ts';
-
-/**
- * A port for a check to announce and to connect from, outside the range that Linux hands out by itself (ip(7): 32768 to
- * 60999). It may be taken; {@link isOwnFailure} is then true.
- */
-export const pickCheckPort = (): number => 20_000 + Math.floor(Math.random() * 12_000);
 
 /** True when the check could not even be tried. The result proves nothing about the proxy or its upstream. */
 export const isOwnFailure = (result: ProbeResult): boolean => !result.ok && result.phase === 'untried';
 
 /** Connects and waits until the proxy closes the connection: only a process that accepts does that. */
-export const probeAccept = (address: Address, localPort: number, timeoutMs: number): Promise<ProbeResult> =>
-  runExchange({ address, timeoutMs, localPort, name: formatAddress(address) }, (socket, settle) => {
+export const probeAccept = (
+  address: Address,
+  timeoutMs: number,
+  openSocket?: () => Socket,
+): Promise<ProbeResult> =>
+  runExchange({ address, timeoutMs, openSocket, name: formatAddress(address) }, (socket, settle) => {
     socket.on('end', () => {
       socket.resetAndDestroy();
       settle();

@@ -11,7 +11,8 @@ import { type Address, formatAddress, isUnixSocket } from '../../lib/address.ts'
 import type { ProbeResult } from '../probes/exchange/exchange.ts';
 import { isUpstreamListening } from '../probes/listen.ts';
 import { probeUpstream, runProbe } from '../probes/run-probe.ts';
-import { isOwnFailure, pickCheckPort, reachableAddress } from './check-connection.ts';
+import { runAnnouncedCheck } from './announced-check.ts';
+import { isOwnFailure, reachableAddress } from './check-connection.ts';
 
 /** The findings of a check about the upstream, and about the path to it through the proxy. */
 export interface UpstreamCheckResult extends Pick<Evidence, 'upstream' | 'endToEnd'> {
@@ -144,8 +145,9 @@ const probeThroughProxy = async (
   [firstAddress]: readonly Address[],
 ): Promise<ProbeResult | undefined> => {
   if (!firstAddress || isUnixSocket(firstAddress) || !isThroughProxy(probe)) return undefined;
-  const localPort = pickCheckPort();
-  await heartbeat.ask('expect_check', { localPort, forward: true });
-  const result = await runProbe(reachableAddress(firstAddress), upstream, probe, timeoutMs, localPort);
+  const target = reachableAddress(firstAddress);
+  const result = await runAnnouncedCheck(heartbeat, target, true, (openSocket) =>
+    runProbe(target, upstream, probe, timeoutMs, openSocket),
+  );
   return isOwnFailure(result) ? undefined : result;
 };

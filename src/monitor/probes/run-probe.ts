@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { ConnectingKind, Probe } from '../../kinds/probes/registry.ts';
 import { type Address, formatAddress } from '../../lib/address.ts';
 import { isCovered } from '../../lib/listen-spec.ts';
@@ -14,19 +15,19 @@ const RESOLVED_FOR_MS = 5_000;
  * Probes one address.
  * @param address the address to ask: an address of the upstream, or one of the proxy in front of it
  * @param upstream the server that answers, whichever of the two `address` is
- * @param localPort the local port to connect from; default: any
+ * @param openSocket starts to connect to `address`; default: from any local port
  */
 export const runProbe = (
   address: Address,
   upstream: Address,
   probe: Probe<ConnectingKind>,
   timeoutMs: number,
-  localPort?: number,
+  openSocket?: () => Socket,
 ): Promise<ProbeResult> => {
   const { nameAt, exchange, negotiateTls } = openProbe(probe, upstream);
   const tlsMode = 'tls' in probe && probe.tls;
   const tls = tlsMode !== false && { upstream, verify: tlsMode === 'verify', negotiate: negotiateTls };
-  return runExchange({ address, timeoutMs, localPort, tls, name: nameAt(formatAddress(address)) }, exchange);
+  return runExchange({ address, timeoutMs, openSocket, tls, name: nameAt(formatAddress(address)) }, exchange);
 };
 
 /**

@@ -127,8 +127,10 @@ export const createDataPath = (
         });
       case 'local':
         return admission.setLocalAddresses(command.addresses);
-      case 'check':
-        return admission.expectCheck(command.localPort, command.forward);
+      case 'expect_check':
+        return admission.expectCheck(command.check);
+      case 'retract_check':
+        return admission.retractCheck(command.source);
       case 'resolved':
         return upstreamAddresses.set(command.resolved, loop.now);
       case 'drain':

@@ -43,7 +43,8 @@ export const createKernelEngine: CreateEngine = async (policy, hooks) => {
     },
     unlisten,
     setLocalAddresses: (addresses) => thread.post({ kind: 'local', addresses }),
-    expectCheck: (localPort, forward) => thread.post({ kind: 'check', localPort, forward }),
+    expectCheck: (check) => thread.post({ kind: 'expect_check', check }),
+    retractCheck: (source) => thread.post({ kind: 'retract_check', source }),
     counts: thread.counts,
     dataPath: thread.dataPath,
     drain: async (limitMs) => {

@@ -71,6 +71,7 @@ export const createPortableEngine: CreateEngine = async (policy, hooks) => {
     unlisten,
     setLocalAddresses: admission.setLocalAddresses,
     expectCheck: admission.expectCheck,
+    retractCheck: admission.retractCheck,
     dataPath: () => 'unknown',
     counts: () => ({ ...admission.counts(), ...moved, connectFailures: { ...connectFailures } }),
     drain: async (limitMs) => {

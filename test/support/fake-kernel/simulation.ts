@@ -92,7 +92,8 @@ export class World {
     const port = 40_000 + this.clients.length;
     const stream = this.kernel.dial(this.setting.listen, { host, port });
     if (!stream) return;
-    if (isCheck) this.post({ kind: 'check', localPort: port, forward: this.clients.length % 2 === 0 });
+    const forward = this.clients.length % 2 === 0;
+    if (isCheck) this.post({ kind: 'expect_check', check: { localPort: port, forward } });
     this.clients.push({ peer: this.#addPeer(stream), address: { host, port }, isOpen: false, isCheck });
   }
 

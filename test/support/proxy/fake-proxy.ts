@@ -65,6 +65,7 @@ export const fakeProxy = async (t: TestContext, change: Partial<ProxyReport> = {
     leave_orphan: () => false,
     listen_again: recorded('listen_again'),
     expect_check: recorded('expect_check'),
+    retract_check: recorded('retract_check'),
   };
   let control = await serveControl<ProxyProtocol>(socket, handlers);
   t.after(() => control.close());

@@ -27,8 +27,8 @@ export interface ProbeTarget {
   readonly name: string;
   /** The time for connecting, the TLS handshake and the exchange together. */
   readonly timeoutMs: number;
-  /** The local port to connect from. Default: any. */
-  readonly localPort?: number | undefined;
+  /** Starts to connect to `address`. Default: from any local port. */
+  readonly openSocket?: (() => Socket) | undefined;
   /** Default, and false: no TLS. */
   readonly tls?: TlsOptions | false;
 }
@@ -86,10 +86,10 @@ export const runExchange = async (target: ProbeTarget, exchange: Exchange): Prom
 
 const connectAndTalk = (target: ProbeTarget, exchange: Exchange): Promise<ProbeResult> =>
   new Promise((resolve) => {
-    const { address, timeoutMs, localPort, tls } = target;
+    const { address, timeoutMs, tls, openSocket = () => connect(toNetOptions(address)) } = target;
     const startedAt = performance.now();
     let stage = CONNECTING;
-    const socket = connect({ ...toNetOptions(address), ...(localPort === undefined ? {} : { localPort }) });
+    const socket = openSocket();
     const fail = (problem: string, phase: Phase = stage.phase): void => {
       socket.destroy();
       const error = printable(`${target.name} ${problem}`, MAX_ERROR_LENGTH);

@@ -6,6 +6,7 @@
 import type { Address } from '../../../lib/address.ts';
 import { CLOSE_REASONS, type CloseReason } from '../../../lib/close-reason.ts';
 import type { ResolveResult } from '../../../system/dns.ts';
+import type { CheckAnnouncement, CheckSource } from '../../announced-checks.ts';
 import type { ConnectionRecord, Policy } from '../../engine.ts';
 
 /**
@@ -15,7 +16,8 @@ import type { ConnectionRecord, Policy } from '../../engine.ts';
 export type Command =
   | { readonly kind: 'listen' | 'unlisten'; readonly id: number; readonly address: Address }
   | { readonly kind: 'local'; readonly addresses: readonly string[] }
-  | { readonly kind: 'check'; readonly localPort: number; readonly forward: boolean }
+  | { readonly kind: 'expect_check'; readonly check: CheckAnnouncement }
+  | { readonly kind: 'retract_check'; readonly source: CheckSource }
   | { readonly kind: 'resolved'; readonly resolved: ResolveResult }
   | { readonly kind: 'drain'; readonly limitMs: number };
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import type { Address } from '../../../../src/lib/address.ts';
+import { openCheckSource } from '../../../../src/monitor/checks/announced-check.ts';
 import { probeUpstream, runProbe } from '../../../../src/monitor/probes/run-probe.ts';
 import { deaf, freePort, serve } from '../../../support/proxy/proxy-harness.ts';
 import { tempFolder } from '../../../support/temp-dir.ts';
@@ -208,10 +209,11 @@ describe('either probe', () => {
       received.push(socket.remotePort, headers.host);
       response.end();
     });
-    const [port, upstream] = [await freePort(), { host: 'app.test', port: 80 }];
+    const upstream = { host: 'app.test', port: 80 };
     const probe = { type: 'http', path: '/', tls: false } as const;
-    const result = await runProbe(at, upstream, probe, LIMIT_MS, port);
-    assert.deepEqual([result.ok, ...received], [true, port, 'app.test:80']);
+    const { address, connect } = openCheckSource(at.host);
+    const result = await runProbe(at, upstream, probe, LIMIT_MS, () => connect(at));
+    assert.deepEqual([result.ok, ...received], [true, address.port, 'app.test:80']);
   });
 
   test('has for its verdict what an address says that accepts, not that the others refuse', async (t) => {

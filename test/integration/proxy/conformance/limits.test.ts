@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
-import { describe, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
+import { openCheckSource } from '../../../../src/monitor/checks/announced-check.ts';
 import {
   echo,
   ending,
@@ -97,9 +98,9 @@ forEachEngine((name, rig) =>
     test("the monitor's checks are neither counted nor logged", async (t) => {
       const { engine, address, records } = await rig(t, await serve(t, echo), { allow: [] });
       const check = async (forward: boolean): Promise<Socket> => {
-        const localPort = await freePort();
-        engine.expectCheck(localPort, forward);
-        const socket = connect({ ...address, localPort, allowHalfOpen: true });
+        const source = openCheckSource(address.host);
+        engine.expectCheck({ localHost: source.address.host, localPort: source.address.port, forward });
+        const socket = source.connect(address);
         t.after(() => socket.destroy());
         return socket;
       };
@@ -111,23 +112,54 @@ forEachEngine((name, rig) =>
       assert.deepEqual([active, total, waitingForUpstream, waitingForSlot, records.length], [0, 0, 0, 0, 0]);
     });
 
-    test('a port that was announced for a check is good for one connection, from this host only', {
-      skip: needs(needsOutside()),
-    }, async (t) => {
+    /** A proxy that refuses every client, and clients that connect from the same port of one address or another of this host. */
+    const refusing = async (t: TestContext) => {
       const everywhere = { host: '0.0.0.0', port: 0 };
-      const policy = { allow: [] };
-      const { engine, address } = await rig(t, await serve(t, echo), policy, everywhere);
+      const { engine, address } = await rig(t, await serve(t, echo), { allow: [] }, everywhere);
       const localPort = await freePort('0.0.0.0');
       const from = async (host: string): Promise<string> => {
-        const socket = connect({ host, port: address.port, localPort, allowHalfOpen: true });
+        const socket = connect({
+          host,
+          port: address.port,
+          localAddress: host,
+          localPort,
+          allowHalfOpen: true,
+        });
         t.after(() => socket.destroy());
         const how = await ending(socket);
         socket.resetAndDestroy();
         return how;
       };
-      engine.expectCheck(localPort, false);
-      assert.equal(await from(OUTSIDE), 'ECONNRESET', 'the rig has no address but those of loopback');
+      return { engine, localPort, from };
+    };
+
+    test('a check is good for one connection, from the very address that was announced', async (t) => {
+      const { engine, localPort, from } = await refusing(t);
+      engine.expectCheck({ localHost: '127.0.0.1', localPort, forward: false });
+      assert.equal(await from('127.0.0.2'), 'ECONNRESET');
       assert.equal(await from('127.0.0.1'), 'FIN');
+      assert.equal(await from('127.0.0.1'), 'ECONNRESET');
+      assert.equal(engine.counts().total, 2);
+    });
+
+    test('a check that is taken back is none: the client that has its address is refused, and counted', async (t) => {
+      const { engine, localPort, from } = await refusing(t);
+      engine.expectCheck({ localHost: '127.0.0.1', localPort, forward: false });
+      engine.retractCheck({ localHost: '127.0.0.2', localPort });
+      assert.equal(await from('127.0.0.1'), 'FIN', 'another check was taken back');
+      engine.expectCheck({ localHost: '127.0.0.1', localPort, forward: false });
+      engine.retractCheck({ localHost: '127.0.0.1', localPort });
+      assert.equal(await from('127.0.0.1'), 'ECONNRESET');
+      assert.equal(engine.counts().total, 1);
+    });
+
+    test('a check that is announced without an address, as by an older monitor, may come from any of this host', {
+      skip: needs(needsOutside()),
+    }, async (t) => {
+      const { engine, localPort, from } = await refusing(t);
+      engine.expectCheck({ localPort, forward: false });
+      assert.equal(await from(OUTSIDE), 'ECONNRESET', 'the rig has no address but those of loopback');
+      assert.equal(await from('127.0.0.2'), 'FIN');
       assert.equal(await from('127.0.0.1'), 'ECONNRESET');
       assert.equal(engine.counts().total, 2);
     });
