@@ -228,9 +228,27 @@ export const MUTANTS = [
   },
   {
     file: 'src/proxy/announced-checks.ts',
-    find: '!isLocal(from.host) || ',
-    replace: '',
-    tests: ['proxy/', 'checks/'],
+    find: 'localHost === undefined ? isLocal(host) : ',
+    replace: 'localHost === undefined || ',
+    tests: ['integration/proxy/conformance/limits'],
+  },
+  {
+    file: 'src/proxy/announced-checks.ts',
+    find: 'canonicalHost(localHost) === host',
+    replace: "canonicalHost(localHost) !== ''",
+    tests: ['integration/proxy/conformance/limits'],
+  },
+  {
+    file: 'src/monitor/checks/announced-check.ts',
+    find: 'if (!isConnected) void',
+    replace: 'if (isConnected) void',
+    tests: ['monitor/checks/'],
+  },
+  {
+    file: 'src/libc/bound-socket.ts',
+    find: 'libc.socket(family));',
+    replace: 'libc.socket(family));\n    libc.setOption(fd, 1, 2, 1);',
+    tests: ['monitor/checks/'],
   },
   {
     file: 'src/proxy/connection-slots.ts',
