@@ -1,6 +1,10 @@
 import { TimerHeap, type Timers } from '../../lib/timers/timer-heap.ts';
 
-/** Timers on Node.js' own event loop. They do not keep the process alive. */
+/**
+ * Timers on Node.js' own event loop. They do not keep the process alive. Node.js runs its timers before it looks what the
+ * sockets have (https://nodejs.org/en/learn/asynchronous-work/event-loop-timers-and-nexttick), so due timers are run after
+ * that: else a process that was held up takes what has happened in time for missed.
+ */
 export const createTimers = (): Timers => {
   const heap = new TimerHeap();
   let timeout: NodeJS.Timeout | undefined;
@@ -12,11 +16,11 @@ export const createTimers = (): Timers => {
     clearTimeout(timeout);
     armedFor = nextDueAt;
     timeout = setTimeout(
-      onTimeout,
+      () => setImmediate(runDue),
       Math.min(Math.ceil(nextDueAt - performance.now()), MAX_TIMEOUT_MS),
     ).unref();
   };
-  const onTimeout = (): void => {
+  const runDue = (): void => {
     armedFor = Number.POSITIVE_INFINITY;
     heap.run(performance.now());
     arm();
