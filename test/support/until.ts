@@ -29,3 +29,17 @@ export const until = async <T>(
     await sleep(Math.max(pollMs, performance.now() - askedAt));
   }
 };
+
+/** @throws when the promise is not settled within LIMIT_MS. @param description names what it stands for */
+export const within = async <T>(promise: Promise<T>, description: string): Promise<T> => {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<never>((_, fail) => {
+    const error = new Error(`not within ${LIMIT_MS} ms: ${description}`);
+    timer = setTimeout(() => fail(error), LIMIT_MS);
+  });
+  try {
+    return await Promise.race([promise, limit]);
+  } finally {
+    clearTimeout(timer);
+  }
+};

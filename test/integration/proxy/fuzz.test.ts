@@ -1,109 +1,94 @@
 import assert from 'node:assert/strict';
+import { randomInt } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
 import type { Socket } from 'node:net';
 import { test } from 'node:test';
-import fc from 'fast-check';
-import { fuzzParameters } from '../../support/fuzz.ts';
-import { forEachEngine, serve } from '../../support/proxy/proxy-harness.ts';
+import type { ConnectionRecord } from '../../../src/proxy/engine.ts';
+import { fuzzAtOnce } from '../../support/fuzz.ts';
+import { type Script, ScriptedConnection, scripts } from '../../support/proxy/connection-script.ts';
+import { forEachEngine, type Rig, serve } from '../../support/proxy/proxy-harness.ts';
+import { withTcpMemory } from '../../support/tcp-memory.ts';
+import { within } from '../../support/until.ts';
 
-/** One step of one side: write a number of bytes, send FIN or RST, stop or go on reading. */
-const step = fc.record({
-  side: fc.constantFrom('client' as const, 'upstream' as const),
-  op: fc.oneof(
-    { weight: 6, arbitrary: fc.nat({ max: 200_000 }) },
-    { weight: 2, arbitrary: fc.constantFrom('shutdown' as const, 'stall' as const, 'resume' as const) },
-    { weight: 1, arbitrary: fc.constant('reset' as const) },
-  ),
-});
-const scripts = fc.array(step, { maxLength: 12 });
-/** About 3 s an engine. */
-const RUNS = 150;
+const RUNS = 300;
+const AT_ONCE = 64;
 
 forEachEngine((name, rig) =>
   test(`no script of both sides makes the ${name} engine lose, repeat or reorder a byte`, async (t) => {
     const accepted = new EventEmitter();
-    const upstream = await serve(t, (socket) => accepted.emit('socket', socket));
-    const { dial, engine, record, records } = await rig(t, upstream);
-    let runs = 0;
-    await fc.assert(
-      fc.asyncProperty(scripts, async (script) => {
-        const arrival = once(accepted, 'socket');
-        const client = observe(dial());
-        const far = observe((await arrival)[0] as Socket);
-        const sides = { client, upstream: far };
-        for (const { side, op } of script) {
-          act(sides[side], op);
-          await new Promise((done) => setImmediate(done));
-        }
-        for (const side of [client, far]) act(side, 'resume');
-        for (const side of [client, far]) side.socket.end();
-        const { reason } = await record(runs);
-        runs += 1;
-        await Promise.all([client.closed, far.closed]);
-        const isReset = client.reset !== 'no' || far.reset !== 'no';
-        if (!isReset) assert.equal(reason, 'done');
-        for (const [side, peer] of [
-          [client, far],
-          [far, client],
-        ] as const)
-          if (side.reset === 'open' && !peer.hasFinished && peer.reset === 'no')
-            assert.match(reason, /_reset$/);
-        for (const [from, to] of [
-          [client, far],
-          [far, client],
-        ] as const) {
-          const sent = Buffer.concat(from.sent);
-          const received = Buffer.concat(to.received);
-          assert.ok(
-            sent.subarray(0, received.length).equals(received),
-            'what arrived is not how it was sent',
-          );
-          if (!isReset) assert.equal(received.length, sent.length);
-        }
-      }),
-      fuzzParameters(t, RUNS),
-    );
-    assert.deepEqual(
-      [engine.counts().active, engine.counts().waitingForUpstream, records.length],
-      [0, 0, runs],
-    );
+    // No other program connects there.
+    const host = `127.${randomInt(1, 255)}.${randomInt(255)}.${randomInt(1, 255)}`;
+    const upstream = await serve(t, (socket) => accepted.emit('socket', socket), { host });
+    const opened = await rig(t, upstream, {}, { host, port: 0 });
+    const open = createOpener(opened, accepted);
+    const records = createRecordsByPort(opened);
+    let connections = 0;
+    const attempt = async (script: Script): Promise<void> => {
+      const sockets = await open();
+      connections += 1;
+      const connection = new ScriptedConnection(script, ...sockets);
+      try {
+        await within(connection.run(records.of(sockets[0])), 'the connection has ended');
+        connection.verify();
+      } catch (error) {
+        const others = `records of other clients: ${JSON.stringify(records.others())}`;
+        throw new Error([(error as Error).message, connection.describe(), others].join('\n'), {
+          cause: error,
+        });
+      }
+    };
+    await fuzzAtOnce(scripts, RUNS, AT_ONCE, (script) => withTcpMemory(() => attempt(script)));
+    assert.deepEqual(records.others(), []);
+    const { active, waitingForUpstream } = opened.engine.counts();
+    assert.deepEqual([active, waitingForUpstream, opened.records.length], [0, 0, connections]);
   }),
 );
 
-interface Side {
-  readonly socket: Socket;
-  readonly sent: Buffer[];
-  readonly received: Buffer[];
-  readonly closed: Promise<unknown>;
-  /** Whether this side sent its FIN before any reset of the peer. */
-  hasFinished: boolean;
-  /** A reset after this side's own FIN need not be noticed: nothing more is expected from this side. */
-  reset: 'no' | 'open' | 'after its FIN';
-}
-
-const observe = (socket: Socket): Side => {
-  const closed = new Promise((done) => socket.once('close', done));
-  const side: Side = { socket, sent: [], received: [], closed, hasFinished: false, reset: 'no' };
-  socket.on('data', (chunk: Buffer) => side.received.push(chunk)).on('error', () => {});
-  return side;
+/** @returns a function that opens a connection, one after the other, so that both its ends are known */
+const createOpener = ({ dial, records }: Rig, accepted: EventEmitter) => {
+  let previous: Promise<unknown> = Promise.resolve();
+  const open = async (): Promise<[Socket, Socket]> => {
+    const client = dial();
+    const arrival = once(accepted, 'socket');
+    const failure = once(client, 'close').then(() => {
+      throw new Error(`closed before it arrived: ${JSON.stringify(records.at(-1))}`);
+    });
+    const [, [upstream]] = await within(
+      Promise.race([Promise.all([once(client, 'connect'), arrival]), failure]),
+      'the connection has arrived at the upstream',
+    );
+    return [client, upstream as Socket];
+  };
+  return (): Promise<[Socket, Socket]> => {
+    const opened = previous.then(open);
+    previous = opened.catch(() => {});
+    return opened;
+  };
 };
 
-let salt = 0;
-
-const act = (side: Side, op: number | 'shutdown' | 'stall' | 'resume' | 'reset'): void => {
-  const { socket } = side;
-  if (op === 'stall') socket.pause();
-  else if (op === 'resume') socket.resume();
-  else if (op === 'shutdown') {
-    side.hasFinished = true;
-    socket.end();
-  } else if (op === 'reset') {
-    if (!socket.destroyed) side.reset = socket.writableEnded ? 'after its FIN' : 'open';
-    socket.resetAndDestroy();
-  } else if (!socket.writableEnded && !socket.destroyed) {
-    salt += 1;
-    const bytes = Buffer.alloc(op, `${salt},`);
-    side.sent.push(bytes);
-    socket.write(bytes);
-  }
+/** Joins each record with its client by the client's port. A connection may have its record before its ends are known. */
+const createRecordsByPort = ({ record }: Rig) => {
+  const arrived = new Map<number | undefined, ConnectionRecord>();
+  const waiting = new Map<number | undefined, (record: ConnectionRecord) => void>();
+  const passOn = async (): Promise<never> => {
+    for (let n = 0; ; n += 1) {
+      const next = await record(n);
+      const done = waiting.get(next.client.port);
+      waiting.delete(next.client.port);
+      if (done) done(next);
+      else arrived.set(next.client.port, next);
+    }
+  };
+  void passOn();
+  return {
+    of: ({ localPort }: Socket) =>
+      new Promise<ConnectionRecord>((done) => {
+        const record = arrived.get(localPort);
+        arrived.delete(localPort);
+        if (record) done(record);
+        else waiting.set(localPort, done);
+      }),
+    /** The records that are no client's. */
+    others: () => [...arrived.values()],
+  };
 };

@@ -10,7 +10,7 @@ import { fuzzParameters } from '../../support/fuzz.ts';
 
 const RUNS = 1_000;
 
-test('no script of clients, upstreams and faults makes the loop lose a byte, leak a file or miss an end', (t) => {
+test('no script of clients, upstreams and faults makes the loop lose a byte, leak a file or miss an end', () => {
   fc.assert(
     fc.property(scripts, ({ setting, steps, ending }) => {
       const world = new World(setting);
@@ -18,7 +18,7 @@ test('no script of clients, upstreams and faults makes the loop lose a byte, lea
       end(world, ending);
       world.libc.verify();
     }),
-    { ...fuzzParameters(t, RUNS), examples: REGRESSIONS.map((script) => [script]) },
+    { ...fuzzParameters(RUNS), examples: REGRESSIONS.map((script) => [script]) },
   );
 });
 
