@@ -4,13 +4,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { killAll } from './lib/children.js';
 import { readOptions } from './lib/options.js';
-import { measureAll, rotateAll, soakAll, watchAll } from './lib/rounds.js';
+import { fatesAll, measureAll, rotateAll, soakAll, stalledAll, watchAll } from './lib/rounds.js';
 import { missingOf } from './lib/tools.js';
 import { circumstances } from './report/parts.js';
 import { writeResults } from './report/results-file.js';
 import { forwardersOf } from './scenarios/index.js';
 
-const RUNS = { costs: measureAll, soak: soakAll, watched: watchAll, rotation: rotateAll };
+const RUNS = {
+  costs: measureAll,
+  soak: soakAll,
+  fates: fatesAll,
+  stalled: stalledAll,
+  watched: watchAll,
+  rotation: rotateAll,
+};
 
 const print = (text) => process.stdout.write(`${text}\n`);
 const progress = (text) => process.stderr.write(`${text}\n`);

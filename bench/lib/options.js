@@ -1,15 +1,18 @@
 import { parseArgs } from 'node:util';
 import { MEASURES } from '../scenarios/index.js';
 import { FORWARDERS } from '../targets/forwarders.js';
-import { ROTATION_SIZES, SIZES, SOAK_SIZES, WATCHED_SIZES } from './sizes.js';
+import { FATES_SIZES, ROTATION_SIZES, SIZES, SOAK_SIZES, STALLED_SIZES, WATCHED_SIZES } from './sizes.js';
 
 const DEFAULT_ROUNDS = 5;
 const MAX_ROUNDS = 100;
 const MAX_SECONDS = 3_600;
+const MAX_CONNECTIONS = 1_000_000;
 const keysOf = (table) => table.map(({ key }) => key).join(', ');
 
 const USAGE = `npm run bench -- [--rounds N] [--only MEASURE,…] [--forwarders NAME,…] [--quick] [--write]
 npm run bench -- --soak [--seconds N] [--forwarders NAME,…] [--quick] [--write]
+npm run bench -- --fates [--connections N] [--forwarders NAME,…] [--quick] [--write]
+npm run bench -- --stalled [--connections N] [--forwarders NAME,…] [--quick] [--write]
 npm run bench -- --watched [--rounds N] [--quick] [--write]
 npm run bench -- --rotation [--quick] [--write]
   --rounds      the number of rounds; the figures are medians (default: ${DEFAULT_ROUNDS}; with --quick: 1)
@@ -17,6 +20,9 @@ npm run bench -- --rotation [--quick] [--write]
   --forwarders  ${keysOf(FORWARDERS)}
   --quick       small loads, as a test that it works: the figures mean nothing
   --soak        ${SOAK_SIZES.full.held} connections held and ${SOAK_SIZES.full.rate} new ones a second, through kernel, then portable
+  --fates       ${FATES_SIZES.full.connections} connections that end in every way, through kernel, then portable: what they leave open
+  --stalled     ${STALLED_SIZES.full.connections} connections whose receiver does not read, in both directions: memory, and what they leave
+  --connections the number of those connections
   --watched     requests through a proxy while the monitor is scraped slowly, and while its webhook hangs
   --seconds     the duration of the new connections (default: ${SOAK_SIZES.full.seconds}; with --quick: ${SOAK_SIZES.quick.seconds})
   --rotation    ${ROTATION_SIZES.full.lines} lines of a log, counted after each way to rotate it
@@ -34,60 +40,89 @@ export const readOptions = (args) => {
         quick: { type: 'boolean', default: false },
         write: { type: 'boolean', default: false },
         soak: { type: 'boolean', default: false },
+        fates: { type: 'boolean', default: false },
+        stalled: { type: 'boolean', default: false },
         watched: { type: 'boolean', default: false },
         rotation: { type: 'boolean', default: false },
         seconds: { type: 'string' },
+        connections: { type: 'string' },
       },
     });
-    if ([values.soak, values.watched, values.rotation].filter(Boolean).length > 1)
-      throw new Error('--soak, --watched and --rotation are runs of their own');
-    if (values.watched) return watchedOptions(values);
-    if (values.rotation) return rotationOptions(values);
-    return values.soak ? soakOptions(values) : measureOptions(values);
+    const kinds = Object.keys(KINDS).filter((kind) => values[kind]);
+    if (kinds.length > 1) throw new Error(`--${kinds.join(' and --')} are runs of their own`);
+    const [kind = 'costs'] = kinds;
+    return optionsOf(kind, values);
   } catch (error) {
     throw new Error(`${error.message}\n\n${USAGE}`, { cause: error });
   }
 };
 
-const measureOptions = (values) => {
-  if (values.seconds !== undefined) throw new Error('--seconds goes with --soak');
-  return {
-    ...values,
-    kind: 'costs',
-    rounds: numberOf('rounds', values.rounds, MAX_ROUNDS) ?? (values.quick ? 1 : DEFAULT_ROUNDS),
-    sizes: values.quick ? SIZES.quick : SIZES.full,
-    measures: chosen('only', values.only, MEASURES),
-    forwarders: chosen('forwarders', values.forwarders, FORWARDERS),
-  };
+const ofRole = (...roles) => FORWARDERS.filter(({ role }) => roles.includes(role));
+
+/** What each kind of run takes, besides --quick and --write, and what it measures. The kind is its option's name. */
+const KINDS = {
+  costs: {
+    takes: ['rounds', 'only', 'forwarders'],
+    sizes: SIZES,
+    read: (values) => ({
+      rounds: roundsOf(values),
+      measures: chosen('only', values.only, MEASURES),
+      forwarders: chosen('forwarders', values.forwarders, FORWARDERS),
+    }),
+  },
+  soak: {
+    takes: ['seconds', 'forwarders'],
+    sizes: SOAK_SIZES,
+    read: (values, sizes) => ({
+      sizes: { ...sizes, seconds: numberOf('seconds', values.seconds, MAX_SECONDS) ?? sizes.seconds },
+      forwarders: chosen('forwarders', values.forwarders, ofRole('own')),
+    }),
+  },
+  fates: {
+    takes: ['connections', 'forwarders'],
+    sizes: FATES_SIZES,
+    read: (values, sizes) => ({
+      sizes: { ...sizes, connections: connectionsOf(values, sizes) },
+      forwarders: chosen('forwarders', values.forwarders, ofRole('own')),
+    }),
+  },
+  stalled: {
+    takes: ['connections', 'forwarders'],
+    sizes: STALLED_SIZES,
+    read: (values, sizes) => ({
+      sizes: { ...sizes, connections: connectionsOf(values, sizes) },
+      forwarders: chosen('forwarders', values.forwarders, ofRole('own', 'peer')),
+    }),
+  },
+  watched: {
+    takes: ['rounds'],
+    sizes: WATCHED_SIZES,
+    // The tools of these entries are the requirements of the run.
+    read: (values) => ({
+      rounds: roundsOf(values),
+      measures: MEASURES.filter(({ key }) => key === 'requests'),
+      forwarders: FORWARDERS.filter(({ key }) => key === 'kernel'),
+    }),
+  },
+  rotation: { takes: [], sizes: ROTATION_SIZES, read: () => ({ forwarders: [] }) },
 };
 
-const soakOptions = (values) => {
-  for (const option of ['rounds', 'only'])
-    if (values[option] !== undefined) throw new Error(`--${option} does not go with --soak`);
-  const sizes = values.quick ? SOAK_SIZES.quick : SOAK_SIZES.full;
-  const seconds = numberOf('seconds', values.seconds, MAX_SECONDS) ?? sizes.seconds;
-  const own = FORWARDERS.filter(({ role }) => role === 'own');
-  const forwarders = chosen('forwarders', values.forwarders, own);
-  return { ...values, kind: 'soak', sizes: { ...sizes, seconds }, measures: [], forwarders };
+const OPTIONS_OF_KINDS = new Set(Object.values(KINDS).flatMap(({ takes }) => takes));
+
+const optionsOf = (kind, values) => {
+  const { takes, sizes, read } = KINDS[kind];
+  for (const option of OPTIONS_OF_KINDS)
+    if (values[option] !== undefined && !takes.includes(option))
+      throw new Error(`--${option} does not go with ${kind === 'costs' ? 'this run' : `--${kind}`}`);
+  const size = values.quick ? sizes.quick : sizes.full;
+  return { ...values, kind, sizes: size, measures: [], ...read(values, size) };
 };
 
-const watchedOptions = (values) => {
-  for (const option of ['only', 'forwarders', 'seconds'])
-    if (values[option] !== undefined) throw new Error(`--${option} does not go with --watched`);
-  const rounds = numberOf('rounds', values.rounds, MAX_ROUNDS) ?? (values.quick ? 1 : DEFAULT_ROUNDS);
-  const sizes = values.quick ? WATCHED_SIZES.quick : WATCHED_SIZES.full;
-  // The tools of these entries are the requirements of the run.
-  const measures = MEASURES.filter(({ key }) => key === 'requests');
-  const forwarders = FORWARDERS.filter(({ key }) => key === 'kernel');
-  return { ...values, kind: 'watched', rounds, sizes, measures, forwarders };
-};
+const roundsOf = ({ rounds, quick }) =>
+  numberOf('rounds', rounds, MAX_ROUNDS) ?? (quick ? 1 : DEFAULT_ROUNDS);
 
-const rotationOptions = (values) => {
-  for (const option of ['rounds', 'only', 'forwarders', 'seconds'])
-    if (values[option] !== undefined) throw new Error(`--${option} does not go with --rotation`);
-  const sizes = values.quick ? ROTATION_SIZES.quick : ROTATION_SIZES.full;
-  return { ...values, kind: 'rotation', sizes, measures: [], forwarders: [] };
-};
+const connectionsOf = ({ connections }, sizes) =>
+  numberOf('connections', connections, MAX_CONNECTIONS) ?? sizes.connections;
 
 const numberOf = (option, text, max) => {
   if (text === undefined) return undefined;

@@ -1,8 +1,10 @@
 // Reads from /proc the figures of a process group.
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /** USER_HZ, the unit of /proc, is 100 on every current Linux (proc_pid_stat(5)). */
 const TICKS_PER_SECOND = 100;
+
+const PAGE_BYTES = 4_096;
 
 /** @returns the CPU seconds so far, user and system, of the process group and of its children that have ended */
 export const cpuSeconds = ({ pid }) => {
@@ -53,13 +55,41 @@ export const pidsOf = ({ pid }) => groupOf(pid).map((process) => process.pid);
 
 export const openFiles = ({ pid }) => readdirSync(`/proc/${pid}/fd`).length;
 
-const threadsOf = (pid) => {
-  try {
-    return readdirSync(`/proc/${pid}/task`).map((thread) => `/proc/${pid}/task/${thread}`);
-  } catch {
-    return [];
-  }
+/** @returns the connections so far that the system has aborted because it had no more memory for TCP (tcp_mem of tcp(7)) */
+export const abortedForMemory = () => {
+  const [names, values] = [...read('/proc/net/netstat').matchAll(/^TcpExt: (.*)$/gm)].map(([, line]) =>
+    line.split(' '),
+  );
+  return Number(values[names.indexOf('TCPAbortOnMemory')]);
 };
+
+/** @returns the bytes in the buffers of all TCP sockets of the machine; the unit of /proc is a page */
+export const tcpBytes = () =>
+  Number(/^TCP: .* mem (\d+)$/m.exec(read('/proc/net/sockstat'))?.[1] ?? 0) * PAGE_BYTES;
+
+/** @returns the open files of the process group: `sockets`, `pipes`, and `others` */
+export const openFilesByKind = ({ pid }) => {
+  const files = { sockets: 0, pipes: 0, others: 0 };
+  for (const process of groupOf(pid))
+    for (const path of filesOf(process.pid)) {
+      if (path.startsWith('socket:')) files.sockets += 1;
+      else if (path.startsWith('pipe:')) files.pipes += 1;
+      else files.others += 1;
+    }
+  return files;
+};
+
+/** Files that are closed meanwhile are left out. */
+const filesOf = (pid) =>
+  list(`/proc/${pid}/fd`).flatMap((file) => {
+    try {
+      return [readlinkSync(`/proc/${pid}/fd/${file}`)];
+    } catch {
+      return [];
+    }
+  });
+
+const threadsOf = (pid) => list(`/proc/${pid}/task`).map((thread) => `/proc/${pid}/task/${thread}`);
 
 const switchesOf = (status) =>
   [...status.matchAll(/ctxt_switches:\t(\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);
@@ -83,5 +113,13 @@ const read = (path) => {
     return readFileSync(path, 'utf8');
   } catch {
     return '';
+  }
+};
+
+const list = (folder) => {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
   }
 };

@@ -15,8 +15,16 @@ export const start = async (commandFor, { folder }) => {
 
 export const startEcho = (context) => startProgram('upstream/echo.js', context);
 
-export const startProgram = (path, context) =>
-  start((port) => [process.execPath, fileOf(`../targets/${path}`), `${port}`], context);
+export const startProgram = (path, context) => start((port) => commandOf(path, port), context);
+
+/** Starts a program at a port that one before it had. */
+export const restartProgram = async (path, port, { folder }) => {
+  const server = launch(commandOf(path, port), { folder, listen: port });
+  await waitForPort(server);
+  return server;
+};
+
+const commandOf = (path, port) => [process.execPath, fileOf(`../targets/${path}`), `${port}`];
 
 /** Starts an nginx that answers "ok". */
 export const startHttp = (context) =>

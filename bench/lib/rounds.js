@@ -1,17 +1,24 @@
-// The kinds of runs: every measure of every forwarder in rounds, the soak, the load of the monitor, and log rotation.
+// The kinds of runs: every measure of every forwarder in rounds, the soak, connections of all fates, stalled connections, the
+// load of the monitor, and log rotation.
 
+import { failureOf as failureOfFates, fatesPage } from '../report/fates.js';
 import { page } from '../report/page.js';
 import { failureOf as rotationFailureOf, rotationPage } from '../report/rotation.js';
 import { failureOf, soakPage } from '../report/soak.js';
+import { failureOf as failureOfStalled, stalledPage } from '../report/stalled.js';
 import { failureOf as failureOfWatched, watchedPage } from '../report/watched.js';
+import { fates } from '../scenarios/fates.js';
 import { forwardersOf } from '../scenarios/index.js';
 import { watched } from '../scenarios/monitor-load.js';
 import { rotation } from '../scenarios/rotation/rotation.js';
 import { WAYS } from '../scenarios/rotation/ways.js';
 import { soak } from '../scenarios/soak.js';
+import { DIRECTIONS, stalled } from '../scenarios/stalled.js';
 import { attempt } from './attempt.js';
 
 const MAX_MEASURE_MS = 120_000;
+/** The time that a connection of the run of all fates may take on average, on a machine that is busy with other things. */
+const MAX_FATE_MS = 20;
 
 const progress = (text) => process.stderr.write(`${text}\n`);
 
@@ -46,6 +53,40 @@ export const soakAll = async (run) => {
     note(failures, forwarder.name, failure ?? failureOf(figures));
   }
   return { text: soakPage({ ...run, results, failures }), failures };
+};
+
+/** @returns the report, and the failures */
+export const fatesAll = async (run) => {
+  const { forwarders, sizes, folder } = run;
+  const results = {};
+  const failures = [];
+  for (const forwarder of forwarders) {
+    progress(`${sizes.connections} connections of all fates: ${forwarder.name}`);
+    const limitMs = MAX_MEASURE_MS + sizes.limitMs + sizes.restMs + sizes.connections * MAX_FATE_MS;
+    const { figures, failure } = await attempt(() => fates({ forwarder, folder, sizes }), limitMs);
+    if (figures) results[forwarder.key] = figures;
+    note(failures, forwarder.name, failure ?? failureOfFates(figures));
+  }
+  return { text: fatesPage({ ...run, results, failures }), failures };
+};
+
+/** @returns the report, and the failures */
+export const stalledAll = async (run) => {
+  const { forwarders, sizes, folder } = run;
+  const results = {};
+  const failures = [];
+  const limitMs = MAX_MEASURE_MS + 3 * sizes.limitMs + sizes.restMs;
+  for (const direction of DIRECTIONS)
+    for (const forwarder of forwarders) {
+      const title = `${sizes.connections} connections, ${direction.title}: ${forwarder.name}`;
+      progress(title);
+      const work = () => stalled(direction, { forwarder, folder, sizes });
+      const { figures, failure } = await attempt(work, limitMs);
+      results[direction.key] ??= {};
+      if (figures) results[direction.key][forwarder.key] = figures;
+      note(failures, title, failure ?? failureOfStalled(forwarder, figures));
+    }
+  return { text: stalledPage({ ...run, results, failures }), failures };
 };
 
 /** @returns the report, and the failures */

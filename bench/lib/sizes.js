@@ -52,3 +52,30 @@ export const ROTATION_SIZES = {
   full: { lines: 500_000, rate: 200_000, rotations: 10, apartMs: 50, proxySeconds: 80 },
   quick: { lines: 50_000, rate: 100_000, rotations: 2, apartMs: 20, proxySeconds: 3 },
 };
+
+/** After `leftMs` connections that have ended are closed; `limitMs` is longer than the half-close time-out. */
+export const FATES_SIZES = {
+  full: {
+    connections: 50_000,
+    warmUp: 5_000,
+    killEveryMs: 2_000,
+    downMs: 300,
+    leftMs: 2_000,
+    restMs: 30_000,
+    limitMs: 90_000,
+  },
+  quick: {
+    connections: 1_000,
+    warmUp: 500,
+    killEveryMs: 200,
+    downMs: 50,
+    leftMs: 1_000,
+    restMs: 200,
+    limitMs: 90_000,
+  },
+};
+
+export const STALLED_SIZES = {
+  full: { connections: 3_000, stallMs: 15_000, leftMs: 2_000, restMs: 30_000, limitMs: 90_000 },
+  quick: { connections: 100, stallMs: 1_000, leftMs: 1_000, restMs: 200, limitMs: 90_000 },
+};
