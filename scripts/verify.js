@@ -120,6 +120,18 @@ const CHECKS = {
     needs: '',
     verify: () => bench('--stalled', '--forwarders=kernel,portable'),
   },
+  suites: {
+    what: "other people's test suites through each engine, and without a proxy as control",
+    minutes: 45,
+    needs: `Debian packages ${[
+      'golang-go golang-golang-x-net-dev golang-github-gorilla-websocket-dev',
+      'nghttp2-client nghttp2-server openssl postgresql redis-server redis-tools tcl',
+    ].join(' ')}, and Debian's source packages`,
+    verify: () => {
+      run(['npm', 'run', '--silent', 'build']);
+      run(['node', 'test/suites/run.js']);
+    },
+  },
   mutants: {
     what: 'faults planted one at a time, each of which a unit or an integration test must catch',
     minutes: 25,

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { DAEMON, openStage, sha256 } from '../../support/programs/stage.ts';
+import type { CloseReason } from '../../../src/lib/close-reason.ts';
+import { makeCertificate } from '../../support/programs/certificate.ts';
+import { DAEMON, openStage, type Stage, sha256 } from '../../support/programs/stage.ts';
 import { freePort } from '../../support/proxy/proxy-harness.ts';
 import { needs, needsProgram } from '../../support/requirements.ts';
 
@@ -18,32 +20,12 @@ test('PostgreSQL: 100 MB by COPY arrive whole, in the table and back in a file',
   skip: needs(needsProgram(postgres('postgres'), 'postgresql'), needsProgram(postgres('psql'), 'postgresql')),
 }, async (t) => {
   const stage = openStage(t);
-  const data = join(stage.folder, 'data');
-  const port = await freePort();
-  const init = ['-D', data, '-U', 'steady', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'];
-  await stage.run(postgres('initdb'), init, { ids: DAEMON.ids });
-  const settings = {
-    listen_addresses: '127.0.0.1',
-    port,
-    unix_socket_directories: '',
-    fsync: 'off',
-    wal_level: 'minimal',
-    max_wal_senders: 0,
-    // The rows come back in the order in which they were written.
-    synchronize_seqscans: 'off',
-  };
-  const options = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-  await stage.serve(
-    postgres('postgres'),
-    ['-D', data, ...options],
-    /ready to accept connections/,
-    DAEMON.ids,
-  );
+  // The rows come back in the order in which they were written.
+  const port = await servePostgres(stage, { synchronize_seqscans: 'off' });
   const proxy = await stage.proxy(port);
   const psql = (...commands: readonly string[]): Promise<string> => {
-    const database = ['-h', '127.0.0.1', '-p', `${proxy.port}`, '-U', 'steady', 'postgres'];
     const asked = commands.flatMap((command) => ['-c', command]);
-    return stage.run(postgres('psql'), ['-X', '-At', '-v', 'ON_ERROR_STOP=1', ...asked, ...database]);
+    return stage.run(postgres('psql'), ['-X', '-At', '-v', 'ON_ERROR_STOP=1', ...asked, ...database(proxy)]);
   };
 
   const rows = Array.from({ length: 100_000 }, () => randomBytes(750).toString('base64'));
@@ -70,6 +52,85 @@ test('PostgreSQL: 100 MB by COPY arrive whole, in the table and back in a file',
   assert.ok(connections.some(({ bytesToUpstream }) => bytesToUpstream > 1e8));
   assert.ok(connections.some(({ bytesToClient }) => bytesToClient > 1e8));
 });
+
+const database = ({ port }: { readonly port: number }): readonly string[] => [
+  '-h',
+  '127.0.0.1',
+  '-p',
+  `${port}`,
+  '-U',
+  'steady',
+  'postgres',
+];
+
+/** Makes a cluster and starts its server. @returns its port */
+const servePostgres = async (stage: Stage, settings: Readonly<Record<string, string>>): Promise<number> => {
+  const data = join(stage.folder, 'data');
+  const port = await freePort();
+  const init = ['-D', data, '-U', 'steady', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'];
+  await stage.run(postgres('initdb'), init, { ids: DAEMON.ids });
+  const all = {
+    listen_addresses: '127.0.0.1',
+    port,
+    unix_socket_directories: '',
+    fsync: 'off',
+    wal_level: 'minimal',
+    max_wal_senders: 0,
+    ...settings,
+  };
+  const options = Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+  const args = ['-D', data, ...options];
+  await stage.serve(postgres('postgres'), args, /ready to accept connections/, DAEMON.ids);
+  return port;
+};
+
+/** Many statements before the first answer is read. */
+const PIPELINE = [
+  '\\startpipeline',
+  ...Array.from({ length: 100 }, () => 'select 1;'),
+  '\\endpipeline',
+  '',
+].join('\n');
+
+for (const engine of ['kernel', 'portable'] as const)
+  test(`PostgreSQL, ${engine}: pgbench has each transaction done, over TLS too, and when each has a connection`, {
+    skip: needs(
+      needsProgram(postgres('postgres'), 'postgresql'),
+      needsProgram(postgres('pgbench'), 'postgresql'),
+      needsProgram('openssl', 'openssl'),
+    ),
+  }, async (t) => {
+    const stage = openStage(t);
+    const { file, keyFile } = makeCertificate(stage.folder);
+    const { uid, gid } = DAEMON.ids;
+    if (uid !== undefined && gid !== undefined) chownSync(keyFile, uid, gid);
+    const port = await servePostgres(stage, { ssl: 'on', ssl_cert_file: file, ssl_key_file: keyFile });
+    const proxy = await stage.proxy(port, engine);
+    const pgbench = (sslmode: string, ...args: readonly string[]): Promise<string> =>
+      stage.run('env', [`PGSSLMODE=${sslmode}`, postgres('pgbench'), ...args, ...database(proxy)]);
+
+    await pgbench('disable', '-i', '-q');
+    const pipeline = join(stage.folder, 'pipeline.sql');
+    writeFileSync(pipeline, PIPELINE);
+    const loads: readonly (readonly [sslmode: string, ...load: string[]])[] = [
+      ['disable', '-b', 'tpcb-like'],
+      ['disable', '-b', 'select-only', '-M', 'prepared', '-C'],
+      ['disable', '-f', pipeline, '-M', 'extended'],
+      ['require', '-b', 'tpcb-like'],
+      ['require', '-b', 'select-only', '-C'],
+    ];
+    for (const [sslmode, ...load] of loads) {
+      const said = await pgbench(sslmode, '-n', '-c', '4', '-t', '25', ...load);
+      assert.match(said, /actually processed: 100\/100\nnumber of failed transactions: 0 /);
+    }
+
+    const connections = await proxy.end();
+    assert.ok(connections.length >= 2 * 100, 'a connection for each transaction');
+    // With TLS both ends say goodbye at the same time: the one that closes first answers the other's by a reset.
+    const normal: readonly CloseReason[] = ['done', 'client_reset', 'upstream_reset'];
+    const other = connections.filter(({ reason }) => !normal.includes(reason));
+    assert.deepEqual(other, []);
+  });
 
 test('Redis: redis-benchmark has every request answered, and a value of 1 MB is the same afterwards', {
   skip: needs(

@@ -119,6 +119,28 @@ test('HTTP/2 over TLS: ALPN and the certificate pass, and 100 streams are open a
   );
 });
 
+for (const engine of ['kernel', 'portable'] as const)
+  test(`HTTP/2, ${engine}: h2load has each request answered whole, on one connection and on fifty`, {
+    skip: needs(needsProgram('h2load', 'nghttp2-client')),
+  }, async (t) => {
+    const answer = randomBytes(100_000);
+    const server = createServer(OPTIONS).listen({ host: '127.0.0.1', port: 0 });
+    t.after(() => server.close());
+    await once(server, 'listening');
+    server.on('request', (_, response) => response.end(answer));
+    const stage = openStage(t);
+    const proxy = await stage.proxy((server.address() as AddressInfo).port, engine);
+    for (const load of ['-c 1 -m 100', '-c 50 -m 4 -w 20']) {
+      const said = await stage.run('h2load', [
+        ...`-n 500 ${load}`.split(' '),
+        `http://127.0.0.1:${proxy.port}/`,
+      ]);
+      assert.match(said, /500 done, 500 succeeded, 0 failed, 0 errored/);
+      assert.match(said, new RegExp(`\\(${500 * answer.length}\\) data$`, 'm'));
+    }
+    assert.equal((await proxy.end()).length, 1 + 50);
+  });
+
 const STREAMS = 100;
 /** In MB; Node refuses streams above it. It is more than the bodies of all streams, which wait at the same time. */
 const OPTIONS = { maxSessionMemory: 100 };

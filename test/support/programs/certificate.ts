@@ -7,6 +7,7 @@ export interface Certificate {
   readonly cert: Buffer;
   /** The path of the certificate, for example for NODE_EXTRA_CA_CERTS. */
   readonly file: string;
+  readonly keyFile: string;
 }
 
 /** Makes a self-signed certificate for 127.0.0.1 and 0.0.0.0 in `folder`, by openssl. */
@@ -16,5 +17,5 @@ export const makeCertificate = (folder: string): Certificate => {
   const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
   const subject = ['-subj', '/CN=steadyport', '-addext', 'subjectAltName=IP:127.0.0.1,IP:0.0.0.0'];
   execFileSync('openssl', ['req', ...kind, ...subject, '-keyout', keyFile, '-out', file], { stdio: 'pipe' });
-  return { key: readFileSync(keyFile), cert: readFileSync(file), file };
+  return { key: readFileSync(keyFile), cert: readFileSync(file), file, keyFile };
 };

@@ -7,6 +7,7 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { ConnectionRecord } from '../../../src/proxy/engine.ts';
+import type { EngineChoice } from '../../../src/proxy/select-engine.ts';
 import { freePort } from '../proxy/proxy-harness.ts';
 import { until } from '../until.ts';
 
@@ -35,8 +36,8 @@ export interface Stage {
   serve(program: string, args: readonly string[], ready: RegExp, ids?: Ids): Promise<void>;
   /** Resolves with what the program wrote to stdout; rejects when it did not exit with 0. */
   run(program: string, args: readonly string[], options?: RunOptions): Promise<string>;
-  /** `steadyport proxy` in the foreground with all its defaults; resolves when it listens. */
-  proxy(upstreamPort: number): Promise<Proxy>;
+  /** `steadyport proxy` in the foreground with the defaults; resolves when it listens. */
+  proxy(upstreamPort: number, engine?: EngineChoice): Promise<Proxy>;
 }
 
 export interface RunOptions {
@@ -108,11 +109,11 @@ export const openStage = (t: TestContext): Stage => {
         clients.add(child);
         child.stdin?.on('error', () => {}).end(input);
       }),
-    proxy: async (upstreamPort) => {
+    proxy: async (upstreamPort, engine = 'auto') => {
       const port = await freePort();
       const listen = `127.0.0.1:${port}`;
       const cli = join(process.cwd(), 'dist/cli.js');
-      const command = [cli, 'proxy', listen, '127.0.0.1', `${upstreamPort}`];
+      const command = [cli, 'proxy', listen, '127.0.0.1', `${upstreamPort}`, '--engine', engine];
       const { child, output, prints } = start(process.execPath, command);
       await prints(new RegExp(`listening on ${listen}`));
       return { port, end: () => endProxy({ child, output }) };
