@@ -71,11 +71,13 @@ export const createUpstreamAddresses = <C extends Candidate>(
   let requestedAt = Number.NEGATIVE_INFINITY;
   let freshForMs = 0;
   let isLookupPending = false;
+  /** The waiters take the result of the lookup as it is, however long it takes to call them all. */
+  let isNotifying = false;
   let waiters = new Set<AddressWaiter>();
 
   return {
     get: (now, waiter) => {
-      if (isName && !isLookupPending && now - requestedAt > freshForMs) {
+      if (isName && !isLookupPending && !isNotifying && now - requestedAt > freshForMs) {
         isLookupPending = true;
         requestedAt = now;
         requestLookup();
@@ -104,7 +106,9 @@ export const createUpstreamAddresses = <C extends Candidate>(
       } else freshForMs = FRESH_AFTER_FAILURE_FOR_MS;
       const notified = waiters;
       waiters = new Set();
+      isNotifying = true;
       for (const waiter of notified) waiter.onAddresses();
+      isNotifying = false;
     },
   };
 };
