@@ -16,7 +16,10 @@ export const runSuite = async ({ suite, run, folder }, way, only) => {
   const { places, close } = await openPlaces(way, suite.places, folder);
   try {
     const results = nameApart(await run(places, only));
-    return { results, connections: await close() };
+    const connections = await close();
+    if (way !== 'direct' && connections === 0)
+      throw new Error(`${suite.name}: no connection went through a proxy`);
+    return { results, connections };
   } catch (error) {
     await close();
     throw error;

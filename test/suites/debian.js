@@ -13,48 +13,51 @@ export const versionOf = (name) => {
   return status === 0 && state === 'installed' ? version : undefined;
 };
 
+/** What was fetched, by the name of the source package. */
+const fetched = new Map();
+
 /**
- * Fetches the upstream tarball of a Debian source package, and unpacks it. The machine's own lists of packages are left
- * alone: apt has others below `folder`, for the machine's sources, as `deb-src`.
- * @param only patterns of tar for the members; none for all
+ * Fetches the upstream tarball of a Debian source package, once, and unpacks it. The machine's own lists of packages are
+ * left alone: apt has others below `root`, for the machine's sources as `deb-src`.
+ * @param members patterns of tar(1); none for all
  * @returns the folder with the source, and the version
  */
-export const fetchSource = async (name, folder, only = []) => {
-  const apt = join(folder, 'apt');
-  const own = {
-    'Dir::Etc::sourcelist': '/dev/null',
-    'Dir::Etc::sourceparts': join(apt, 'parts'),
-    'Dir::State::lists': join(apt, 'lists'),
-    'Dir::Cache': join(apt, 'cache'),
-    'APT::Sandbox::User': 'root',
-  };
-  const options = Object.entries(own).flatMap(([key, value]) => ['-o', `${key}=${value}`]);
-  for (const path of ['parts', 'lists/partial', 'cache/archives/partial', name])
-    mkdirSync(join(apt, path), { recursive: true });
-  writeFileSync(join(apt, 'parts/debian.sources'), sourceEntries());
-  await runTool(['apt-get', ...options, '-qq', 'update']);
+export const fetchSource = (name, root, members = []) => {
+  if (!fetched.has(name)) fetched.set(name, fetchOnce(name, join(root, name), members));
+  return fetched.get(name);
+};
 
+const fetchOnce = async (name, folder, members) => {
+  const options = makeLists(folder);
+  await runTool(['apt-get', ...options, '-qq', 'update']);
   const { stdout } = spawnSync('apt-cache', [...options, 'showsrc', name], { encoding: 'utf8' });
   const versions = [...stdout.matchAll(/^Version: (.+)$/gm)].map(([, version]) => version).reverse();
+  const tarballs = join(folder, 'tarballs');
+  const source = join(folder, 'source');
+  for (const path of [tarballs, source]) mkdirSync(path);
+  const download = ['env', '-C', tarballs, 'apt-get', ...options, '-qq', '--download-only', 'source'];
   const version = await firstThatCanBeHad(versions, (candidate) =>
-    runTool([
-      'env',
-      '-C',
-      join(apt, name),
-      'apt-get',
-      ...options,
-      '-qq',
-      '--download-only',
-      'source',
-      `${name}=${candidate}`,
-    ]),
+    runTool([...download, `${name}=${candidate}`]),
   );
-  const tarball = readdirSync(join(apt, name)).find((file) => /\.orig\.tar\.\w+$/.test(file));
-  const source = join(folder, name);
-  mkdirSync(source);
-  const members = only.length > 0 ? ['--wildcards', ...only] : [];
-  await runTool(['tar', 'xf', join(apt, name, tarball), '-C', source, '--strip-components=1', ...members]);
+  const tarball = readdirSync(tarballs).find((file) => /\.orig\.tar\.\w+$/.test(file));
+  const chosen = members.length > 0 ? ['--wildcards', ...members] : [];
+  await runTool(['tar', 'xf', join(tarballs, tarball), '-C', source, '--strip-components=1', ...chosen]);
   return { source, version };
+};
+
+/** @returns the options of apt for lists below the folder */
+const makeLists = (folder) => {
+  for (const path of ['parts', 'lists/partial', 'cache/archives/partial'])
+    mkdirSync(join(folder, path), { recursive: true });
+  writeFileSync(join(folder, 'parts/debian.sources'), sourceEntries());
+  const own = {
+    'Dir::Etc::sourcelist': '/dev/null',
+    'Dir::Etc::sourceparts': join(folder, 'parts'),
+    'Dir::State::lists': join(folder, 'lists'),
+    'Dir::Cache': join(folder, 'cache'),
+    'APT::Sandbox::User': 'root',
+  };
+  return Object.entries(own).flatMap(([key, value]) => ['-o', `${key}=${value}`]);
 };
 
 /** A mirror may lack the newest, which its list names already. */

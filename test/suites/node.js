@@ -16,8 +16,8 @@ const ofModule = (word) => ({
   name: `Node.js ${word}`,
   packages: [],
   places: { count: WORKERS * PLACES_PER_WORKER },
-  prepare: async (folder) => {
-    const { source, version } = await fetchSource('nodejs', folder, MEMBERS);
+  prepare: async (folder, root) => {
+    const { source, version } = await fetchSource('nodejs', root, MEMBERS);
     const tests = join(source, 'test/parallel');
     const files = readdirSync(tests).filter(
       (name) => name.startsWith(`test-${word}-`) && /\.m?js$/.test(name),

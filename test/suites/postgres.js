@@ -1,7 +1,7 @@
 // pgbench, and COPY over TLS, against PostgreSQL.
 import { randomBytes } from 'node:crypto';
 import { chmodSync, chownSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { launch, runTool } from '../../bench/lib/children.js';
 import { waitForPort } from '../../bench/lib/ports.js';
 import { makeCertificate } from './certificate.js';
@@ -51,22 +51,12 @@ const SETTINGS = {
 const makeCluster = async (folder) => {
   const versions = existsSync(VERSIONS) ? readdirSync(VERSIONS).map(Number) : [];
   const program = (name) => join(VERSIONS, `${Math.max(...versions)}`, 'bin', name);
-  chmodSync(folder, 0o755);
+  for (const path of [dirname(folder), folder]) chmodSync(path, 0o755);
   const home = join(folder, 'cluster');
   await runTool(['install', '-d', ...(isRoot ? ['-o', `${DAEMON}`] : []), home]);
   const data = join(home, 'data');
-  await runTool([
-    ...AS_DAEMON,
-    program('initdb'),
-    '-D',
-    data,
-    '-U',
-    'steady',
-    '-A',
-    'trust',
-    '--no-sync',
-    '--locale=C',
-  ]);
+  const options = '-U steady -A trust --no-sync --locale=C'.split(' ');
+  await runTool([...AS_DAEMON, program('initdb'), '-D', data, ...options]);
   const { key, cert } = await makeCertificate(data);
   if (isRoot) for (const file of [key, cert]) chownSync(file, DAEMON, DAEMON);
   return { program, data };
@@ -85,10 +75,8 @@ const casesOf = ({ program, folder, port }) => {
   });
   const load = (...args) => ['-n', '-c', '8', '-j', '2', '-t', '200', ...args];
   const pipeline = join(folder, 'pipeline.sql');
-  writeFileSync(
-    pipeline,
-    ['\\startpipeline', ...Array(100).fill('select 1;'), '\\endpipeline', ''].join('\n'),
-  );
+  const statements = Array.from({ length: 100 }, () => 'select 1;');
+  writeFileSync(pipeline, ['\\startpipeline', ...statements, '\\endpipeline', ''].join('\n'));
   const TLS = { sslmode: 'require' };
   return [
     pgbench('makes the tables', ['-i', '-s', '5', '-q'], { isDone: () => true }),
@@ -110,10 +98,8 @@ const copy = (folder, sslmode, start) => ({
   name: `COPY, TLS ${sslmode}d`,
   measure: async () => {
     const [sent, received] = ['sent', 'received'].map((name) => join(folder, name));
-    writeFileSync(
-      sent,
-      Array.from({ length: ROWS }, (_, id) => `${id}\t${randomBytes(500).toString('hex')}\n`).join(''),
-    );
+    const rows = Array.from({ length: ROWS }, (_, id) => `${id}\t${randomBytes(500).toString('hex')}\n`);
+    writeFileSync(sent, rows.join(''));
     const commands = [
       'drop table if exists rows',
       'create table rows (id int, text text)',

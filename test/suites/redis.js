@@ -16,8 +16,8 @@ export const REDIS_SUITE = {
   name: 'Redis',
   packages: ['redis-server', 'redis-tools', 'tcl'],
   places: { count: 1 },
-  prepare: async (folder) => {
-    const { source } = await fetchSource('redis', folder);
+  prepare: async (folder, root) => {
+    const { source } = await fetchSource('redis', root);
     for (const program of ['redis-server', 'redis-cli', 'redis-benchmark'])
       symlinkSync(`/usr/bin/${program}`, join(source, 'src', program));
     return async ([{ listen, dial }], only) => {

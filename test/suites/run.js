@@ -1,5 +1,5 @@
 // `npm run verify -- suites`: other people's test suites through each engine, with a run without a proxy as control.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -37,39 +37,31 @@ const suites = [...GO_SUITES, H2LOAD_SUITE, POSTGRES_SUITE, REDIS_SUITE, ...NODE
   name.includes(options.only),
 );
 
-const main = async () => {
-  if (options.help) return console.log(HELP);
+const main = async (root) => {
   requirePackages();
   const rows = [];
   const findings = [];
-  for (const suite of suites)
-    await withFolder(async (folder) => {
-      const context = { suite, folder, run: await suite.prepare(folder) };
-      if (options.case !== undefined) return printCase(context);
-      const compared = await compare(context);
-      rows.push(...compared.rows);
-      findings.push(...compared.findings);
-    });
+  for (const [index, suite] of suites.entries()) {
+    const folder = join(root, `${index}`);
+    mkdirSync(folder);
+    const context = { suite, folder, run: await suite.prepare(folder, root) };
+    if (options.case !== undefined) {
+      await printCase(context);
+      continue;
+    }
+    const compared = await compare(context);
+    rows.push(...compared.rows);
+    findings.push(...compared.findings);
+  }
   if (rows.length > 0) console.log(`\n${table([[...HEADER, ...JUDGED], ...rows], 3)}`);
   if (findings.length > 0) throw new Error(`only through an engine fail: ${findings.join('; ')}`);
 };
 
 const requirePackages = () => {
+  if (suites.length === 0) throw new Error(`no suite has ${options.only} in its name`);
   const needed = new Set(suites.flatMap(({ packages }) => packages));
   const missing = [...needed].filter((name) => versionOf(name) === undefined);
   if (missing.length > 0) throw new Error(`apt-get install --no-install-recommends ${missing.join(' ')}`);
-};
-
-const withFolder = async (use) => {
-  const folder = mkdtempSync(join(tmpdir(), 'steadyport-suites-'));
-  const remove = () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
-  process.on('exit', remove);
-  try {
-    await use(folder);
-  } finally {
-    process.off('exit', remove);
-    remove();
-  }
 };
 
 /** Runs a suite all ways. @returns lines for the table, and the findings' names */
@@ -81,20 +73,15 @@ const compare = async (context) => {
     ...['passed', 'failed', 'skipped'].map((outcome) => `${countOutcome(results, outcome)}`),
   ];
   const direct = await runSuite(context, 'direct');
-  printFailures(
-    suite,
-    'direct',
-    'failed',
-    direct.results.filter(({ outcome }) => outcome === 'failed'),
-    1,
-  );
+  for (const { name, outcome } of direct.results)
+    if (outcome === 'failed') console.log(`${suite.name}, direct: failed: ${name}`);
   const rows = [[...row('direct', direct), ...JUDGED.map(() => '')]];
   const findings = [];
   for (const engine of engines) {
     const through = await runSuite(context, engine);
     const judged = await judgeFailures(context, engine, { direct: direct.results, through: through.results });
-    printFailures(suite, engine, 'unsteady', judged.unsteady, OUTPUT_LINES);
-    printFailures(suite, engine, 'finding', judged.findings, OUTPUT_LINES);
+    printFailures(`${suite.name}, ${engine}: unsteady`, judged.unsteady);
+    printFailures(`${suite.name}, ${engine}: finding`, judged.findings);
     rows.push([...row(engine, through), ...JUDGED.map((kind) => `${judged[kind].length}`)]);
     findings.push(...judged.findings.map(({ name }) => `${suite.name}, ${engine}: ${name}`));
   }
@@ -102,10 +89,10 @@ const compare = async (context) => {
   return { rows, findings };
 };
 
-const printFailures = ({ name: suite }, way, kind, results, lines) => {
+const printFailures = (heading, results) => {
   for (const { name, output } of results) {
-    const tail = output.trim().split('\n').slice(-lines).join('\n  ');
-    console.log(`${suite}, ${way}: ${kind}: ${name}${lines > 1 ? `\n  ${tail}` : ''}`);
+    const tail = output.trim().split('\n').slice(-OUTPUT_LINES).join('\n  ');
+    console.log(`${heading}: ${name}\n  ${tail}`);
   }
 };
 
@@ -117,9 +104,17 @@ const printCase = async (context) => {
   }
 };
 
-process.on('exit', killAll);
+if (options.help) {
+  console.log(HELP);
+  process.exit();
+}
+const root = mkdtempSync(join(tmpdir(), 'steadyport-suites-'));
+process.on('exit', () => {
+  killAll();
+  rmSync(root, { recursive: true, force: true, maxRetries: 5 });
+});
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
-await main().catch((error) => {
+await main(root).catch((error) => {
   console.error(`suites: ${error.message}`);
   process.exitCode = 1;
 });
