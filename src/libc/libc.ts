@@ -119,7 +119,7 @@ const ADDRESS_LENGTH_OFFSET = SOCKADDR_BYTES;
 export const ADDRESS_MEMORY_BYTES = SOCKADDR_BYTES + 4;
 
 const { errno } = constants;
-export const { EAGAIN, ECONNABORTED, EINPROGRESS, EINTR } = errno;
+export const { EAGAIN, ECONNABORTED, EINPROGRESS, EINTR, ENOBUFS, ENOMEM } = errno;
 
 /** SOCK_NONBLOCK and SOCK_CLOEXEC of socket(2). The flags of pipe2(2) and eventfd(2) have the same bits. */
 const SOCK_FLAGS = 0x80800;

@@ -333,9 +333,27 @@ export const MUTANTS = [
   },
   {
     file: 'src/proxy/kernel/relay.ts',
-    find: 'from.isReadClosed = from.hasHangup && !from.hasUrgentData;',
+    find: 'from.isReadClosed = from.hasHangup && !from.canRead;',
     replace: 'from.isReadClosed = from.hasHangup;',
     tests: ['proxy/', 'property/kernel'],
+  },
+  {
+    file: 'src/proxy/kernel/relay.ts',
+    find: '=> isUnix || hasUrgentData;',
+    replace: '=> hasUrgentData;',
+    tests: ['proxy/kernel', 'conformance/descriptors'],
+  },
+  {
+    file: 'src/proxy/kernel/relay.ts',
+    find: 'result === -ENOMEM || result === -ENOBUFS',
+    replace: 'result === -ENOMEM',
+    tests: ['proxy/kernel', 'property/kernel'],
+  },
+  {
+    file: 'src/proxy/kernel/relay.ts',
+    find: "from.isPaused ? 'waiting' : 'going'",
+    replace: "'going'",
+    tests: ['proxy/kernel'],
   },
   {
     file: 'src/proxy/kernel/pipe-pool.ts',

@@ -39,7 +39,7 @@ class Endpoint extends Half implements Side, EventHandler, DeferredTask {
   }
 
   override onDue(): void {
-    this.#connection.onCoalesceTimeout(this);
+    this.#connection.onWaitOver(this);
   }
 }
 
@@ -91,9 +91,8 @@ export class KernelConnection extends ConnectionLifecycle<Endpoint> implements D
     this.pump(endpoint, endpoint === this.client ? this.upstream : this.client);
   }
 
-  onCoalesceTimeout(endpoint: Endpoint): void {
-    this.#shared.relay.resetCoalescing(endpoint);
-    endpoint.canRead = true;
+  onWaitOver(endpoint: Endpoint): void {
+    this.#shared.relay.endWait(endpoint);
     this.resume(endpoint);
   }
 

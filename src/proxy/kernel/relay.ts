@@ -1,11 +1,12 @@
+import { type Backoff, backoffMs } from '../../lib/backoff.ts';
 import type { Timer } from '../../lib/timers/timer-heap.ts';
 import type { EventLoop } from '../../libc/event-loop.ts';
-import { EAGAIN, type Libc, type Memory, SO_RCVLOWAT, SOL_SOCKET } from '../../libc/libc.ts';
+import { EAGAIN, ENOBUFS, ENOMEM, type Libc, type Memory, SO_RCVLOWAT, SOL_SOCKET } from '../../libc/libc.ts';
 import { type Pipe, PipePool } from './pipe-pool.ts';
 
 /**
  * One side of a connection, and the direction of the bytes from there to the other side. Its timer ends the wait of a
- * coalesced read.
+ * coalesced read, and the pause of a direction for which the kernel had no memory.
  */
 export abstract class Half implements Timer {
   dueAt = 0;
@@ -37,16 +38,18 @@ export abstract class Half implements Timer {
   isCoalescing = false;
   /** The bytes that were written to the other side. */
   movedBytes = 0;
+  /** The kernel had no memory for a read or a write: nothing is moved until the timer is due. */
+  isPaused = false;
+  /** The pauses since the last byte was moved, and the value of `movedBytes` at the last one. */
+  pauses = 0;
+  movedBytesAtPause = 0;
 
   constructor(fd: number, isUnix: boolean) {
     this.fd = fd;
     this.isUnix = isUnix;
   }
 
-  /**
-   * COALESCE_BYTES have not arrived within COALESCE_TIMEOUT_MS. The implementation calls {@link Relay.resetCoalescing}
-   * and then moves what has arrived.
-   */
+  /** The wait or the pause is over. The implementation calls {@link Relay.endWait} and then pumps. */
   abstract onDue(): void;
 }
 
@@ -57,21 +60,25 @@ interface PendingWrite {
 }
 
 /**
- * `waiting`: one of the sides is not ready. `unfinished`: MAX_BYTES_PER_TURN are moved, and there is more. `ended`: all
- * bytes are forwarded, and no more will arrive. `from_failed`, `to_failed`: that side has failed with {@link Relay.errno}.
+ * `waiting`: one of the sides is not ready, or the kernel has no memory. `unfinished`: MAX_BYTES_PER_TURN or
+ * MAX_READS_PER_TURN are reached, and there is more. `ended`: all bytes are forwarded, and no more will arrive.
+ * `from_failed`, `to_failed`: that side has failed with {@link Relay.errno}.
  */
 export type PumpOutcome = 'waiting' | 'unfinished' | 'ended' | 'from_failed' | 'to_failed';
 type PumpStep = PumpOutcome | 'going';
 
-/** The size of a read. A read that does not fill the buffer has emptied the socket. */
+/** The size of a read. A read that does not fill the buffer has emptied a TCP socket, see {@link mayEndEarly}. */
 const BUFFER_BYTES = 65_536;
 /** Bytes are spliced after this many consecutive reads that filled the buffer. */
 const MIN_FULL_READS = 2;
 /** Bytes are copied again after MAX_SMALL_SPLICES consecutive splices of less than SMALL_SPLICE_BYTES. */
 const SMALL_SPLICE_BYTES = 16_384;
 const MAX_SMALL_SPLICES = 4;
-/** The most bytes that one direction moves in a turn, so that other connections have theirs. */
+/** The most bytes that one direction moves in a turn, and the most reads, so that other connections have theirs. */
 const MAX_BYTES_PER_TURN = 1_048_576;
+const MAX_READS_PER_TURN = 128;
+/** The pauses after ENOMEM and ENOBUFS. The first one after a moved byte is the shortest again. */
+const PAUSES: Backoff = { minMs: 10, maxMs: 500 };
 /**
  * Coalesced reads, for bulk streams of a sender that paces. After COALESCE_AFTER_BYTES without falling back to copying, at
  * less than SMALL_AVERAGE_BYTES a splice, SO_RCVLOWAT is raised to COALESCE_BYTES. That trades latency for fewer wake-ups:
@@ -104,16 +111,21 @@ export class Relay {
     this.#pipePool = new PipePool(libc, loop);
   }
 
-  /** Moves as many bytes from one side to the other as possible without waiting, MAX_BYTES_PER_TURN at most. */
+  /** Moves the bytes from one side to the other that can be moved without waiting, within the limits of a turn. */
   pump(from: Half, to: Half): PumpOutcome {
     const movedBefore = from.movedBytes;
-    let step: PumpStep = 'going';
+    let reads = 0;
+    let step: PumpStep = from.isPaused ? 'waiting' : 'going';
     while (step === 'going') {
       if (from.bytesInPipe > 0 || from.pendingWrite) step = this.#flush(from, to);
       else if (from.isReadClosed) step = 'ended';
       else if (!from.canRead || !to.canWrite) step = 'waiting';
-      else if (from.movedBytes - movedBefore >= MAX_BYTES_PER_TURN) step = 'unfinished';
-      else step = this.#read(from, to);
+      else if (from.movedBytes - movedBefore >= MAX_BYTES_PER_TURN || reads >= MAX_READS_PER_TURN)
+        step = 'unfinished';
+      else {
+        reads += 1;
+        step = this.#read(from, to);
+      }
     }
     if (from.pipe && from.bytesInPipe === 0) this.#returnPipe(from);
     return step;
@@ -126,17 +138,15 @@ export class Relay {
     from.pipe = undefined;
     from.pendingWrite = undefined;
     from.bytesInPipe = 0;
+    from.isPaused = false;
     this.#loop.clearDeadline(from);
   }
 
-  /** Lowers SO_RCVLOWAT to 1 again, so that epoll reports every byte, and starts the measurement anew. */
-  resetCoalescing(from: Half): void {
-    from.sustainedBytes = 0;
-    from.sustainedSplices = 0;
-    if (!from.isCoalescing) return;
-    from.isCoalescing = false;
-    this.#loop.clearDeadline(from);
-    this.#libc.setOption(from.fd, SOL_SOCKET, SO_RCVLOWAT, 1);
+  /** Ends the wait of a coalesced read, or a pause: the next pump tries to read and to write again. */
+  endWait(from: Half): void {
+    from.isPaused = false;
+    from.canRead = true;
+    this.#resetCoalescing(from);
   }
 
   /** Closes the idle pipes. */
@@ -154,9 +164,9 @@ export class Relay {
     const size = this.#libc.receive(from.fd, this.#buffer, BUFFER_BYTES);
     if (size <= 0) return this.#onNothingRead(from, size);
     if (size < BUFFER_BYTES) {
-      from.canRead = from.hasUrgentData;
+      from.canRead = mayEndEarly(from);
       // Everything before the end has been read, so no further read has to confirm the end.
-      from.isReadClosed = from.hasHangup && !from.hasUrgentData;
+      from.isReadClosed = from.hasHangup && !from.canRead;
       from.streak = 0;
     } else {
       from.streak += 1;
@@ -168,8 +178,7 @@ export class Relay {
       from.movedBytes += size;
       return 'going';
     }
-    const step = written < 0 ? this.#onNothingWritten(to, written) : 'waiting';
-    to.canWrite = false;
+    const step = this.#onShortWrite(from, to, written);
     if (step === 'waiting') this.#storePending(from, Math.max(0, written), size);
     return step;
   }
@@ -193,7 +202,7 @@ export class Relay {
     if (from.streak >= MAX_SMALL_SPLICES) {
       from.isBulk = false;
       from.streak = 0;
-      this.resetCoalescing(from);
+      this.#resetCoalescing(from);
     } else if (!from.isCoalescing && from.sustainedBytes >= this.#coalesceAfterBytes)
       this.#coalesceIfPaced(from);
     return 'going';
@@ -208,12 +217,23 @@ export class Relay {
     this.#libc.setOption(from.fd, SOL_SOCKET, SO_RCVLOWAT, COALESCE_BYTES);
   }
 
+  /** Lowers SO_RCVLOWAT to 1 again, so that epoll reports every byte, and starts the measurement anew. */
+  #resetCoalescing(from: Half): void {
+    from.sustainedBytes = 0;
+    from.sustainedSplices = 0;
+    if (!from.isCoalescing) return;
+    from.isCoalescing = false;
+    this.#loop.clearDeadline(from);
+    this.#libc.setOption(from.fd, SOL_SOCKET, SO_RCVLOWAT, 1);
+  }
+
   #onNothingRead(from: Half, result: number): PumpStep {
     if (result === -EAGAIN) {
       from.canRead = false;
       if (from.isCoalescing) this.#loop.setDeadline(from, this.#loop.now + COALESCE_TIMEOUT_MS);
       return 'waiting';
     }
+    if (isOutOfMemory(result)) return this.#pause(from);
     from.isReadClosed = true;
     if (result === 0) return 'going';
     this.errno = -result;
@@ -225,15 +245,12 @@ export class Relay {
     return from.pendingWrite ? this.#writePending(from, from.pendingWrite, to) : this.#spliceOut(from, to);
   }
 
-  /** A socket that accepts only a part is full; epoll reports when it has room again. */
   #writePending(from: Half, pendingWrite: PendingWrite, to: Half): PumpStep {
     const size = pendingWrite.end - pendingWrite.offset;
     const written = this.#libc.send(to.fd, pendingWrite.memory, pendingWrite.offset, size, false);
-    if (written < size) to.canWrite = false;
-    if (written < 0) return this.#onNothingWritten(to, written);
-    from.movedBytes += written;
-    pendingWrite.offset += written;
-    if (written < size) return 'waiting';
+    from.movedBytes += Math.max(0, written);
+    pendingWrite.offset += Math.max(0, written);
+    if (written < size) return this.#onShortWrite(from, to, written);
     from.pendingWrite = undefined;
     this.#recycle(pendingWrite.memory);
     return 'going';
@@ -242,17 +259,32 @@ export class Relay {
   /** A short splice does not mean that the socket is full, so splicing goes on until EAGAIN. */
   #spliceOut(from: Half, to: Half): PumpStep {
     const written = from.pipe ? this.#libc.splice(from.pipe.readFd, to.fd, from.bytesInPipe) : 0;
-    if (written < 0) return this.#onNothingWritten(to, written);
+    if (written < 0) return this.#onShortWrite(from, to, written);
     from.movedBytes += written;
     from.bytesInPipe -= written;
     return 'going';
   }
 
-  #onNothingWritten(to: Half, result: number): PumpStep {
+  /**
+   * A socket that accepts only a part is full; epoll reports when it has room again.
+   * @param result the number of bytes that were accepted, or a negative errno
+   */
+  #onShortWrite(from: Half, to: Half, result: number): PumpStep {
+    if (isOutOfMemory(result)) return this.#pause(from);
     to.canWrite = false;
-    if (result === -EAGAIN) return 'waiting';
+    if (result >= 0 || result === -EAGAIN) return 'waiting';
     this.errno = -result;
     return 'to_failed';
+  }
+
+  /** The kernel has no memory now. The bytes stay where they are, and no event reports when there is memory again. */
+  #pause(from: Half): PumpStep {
+    if (from.movedBytes !== from.movedBytesAtPause) from.pauses = 0;
+    from.movedBytesAtPause = from.movedBytes;
+    from.isPaused = true;
+    this.#loop.setDeadline(from, this.#loop.now + backoffMs(PAUSES, from.pauses));
+    from.pauses += 1;
+    return 'waiting';
   }
 
   #returnPipe(from: Half): void {
@@ -265,3 +297,11 @@ export class Relay {
     else this.#libc.release(memory);
   }
 }
+
+/**
+ * True where a read may end before the socket is empty: at urgent data, and on a unix socket behind the bytes that a file
+ * descriptor came with (unix(7): SCM_RIGHTS). recv(2) without room for it, and splice(2), close the descriptor.
+ */
+const mayEndEarly = ({ isUnix, hasUrgentData }: Half): boolean => isUnix || hasUrgentData;
+
+const isOutOfMemory = (result: number): boolean => result === -ENOMEM || result === -ENOBUFS;

@@ -30,7 +30,17 @@ export type Route =
   | 'full'
   | 'itself';
 /** The calls for which a test can set errors. */
-export type Call = 'accept' | 'socket' | 'connect' | 'pipe' | 'setPipeSize' | 'epollAdd' | 'epollWait';
+export type Call =
+  | 'accept'
+  | 'socket'
+  | 'connect'
+  | 'receive'
+  | 'send'
+  | 'splice'
+  | 'pipe'
+  | 'setPipeSize'
+  | 'epollAdd'
+  | 'epollWait';
 
 export interface Sizes {
   /** The sizes of the buffers of the engine's sockets, and of a pipe. */
@@ -226,6 +236,8 @@ export class FakeKernel implements Libc {
 
   receive(fd: number, into: Memory, size: number): number {
     const stream = this.#stream(fd);
+    const fault = this.#takeFault('receive');
+    if (fault !== 0) return fault;
     // After the end has arrived, a read takes all bytes before it.
     const available = stream.inbox.size;
     const partBytes = stream.hasEnded ? Math.min(size, available) : this.#partOf(size, available);
@@ -241,6 +253,8 @@ export class FakeKernel implements Libc {
   /** Ignores `hasMore`, which may only delay the bytes. */
   send(fd: number, from: Memory, offset: number, size: number): number {
     const stream = this.#stream(fd);
+    const fault = this.#takeFault('send');
+    if (fault !== 0) return fault;
     const room = stream.mayWrite(size);
     if (room <= 0) return room;
     const partBytes = this.#partOf(size, room);
@@ -253,6 +267,8 @@ export class FakeKernel implements Libc {
   splice(from: number, to: number, size: number): number {
     const source = this.#files.get(from);
     const sink = this.#files.get(to);
+    const fault = this.#takeFault('splice');
+    if (fault !== 0) return fault;
     if (sink?.kind === 'pipe') {
       const stream = this.#stream(from);
       const { bytes, size: pipeBytes } = sink.pipe;

@@ -46,6 +46,8 @@ export class Stream implements AddressPair {
   arrivedBytes = 0;
   /** The position of urgent data among the arriving bytes; -1: none was sent. */
   urgentOffset = -1;
+  /** The positions among the arriving bytes behind those that a file descriptor came with, in ascending order. */
+  readonly descriptorEnds: number[] = [];
 
   constructor({ local, remote }: AddressPair, isUnix: boolean) {
     this.local = local;
@@ -87,14 +89,16 @@ export class Stream implements AddressPair {
   }
 
   /**
-   * Urgent data ends a read even if more bytes follow; splice(2) does not get past it (tcp_recvmsg, tcp_read_sock).
+   * Urgent data ends a read even if more bytes follow; splice(2) does not get past it (tcp_recvmsg, tcp_read_sock). A
+   * passed file descriptor ends a read and a splice(2) (unix_stream_read_generic).
    * @returns the bytes, 0 at the end, or a negative errno
    */
   read(maxBytes: number, isSplice = false): readonly Buffer[] | number {
     const isAtMark = isSplice && this.urgentOffset === this.#takenBytes;
     if (this.inbox.size > 0 && !isAtMark) {
-      const left = this.urgentOffset > this.#takenBytes ? this.urgentOffset - this.#takenBytes : maxBytes;
-      const taken = this.inbox.take(Math.min(maxBytes, left));
+      const ends = [this.urgentOffset, this.descriptorEnds[0] ?? -1].filter((end) => end > this.#takenBytes);
+      const taken = this.inbox.take(Math.min(maxBytes, ...ends.map((end) => end - this.#takenBytes)));
+      if (this.descriptorEnds[0] === this.#takenBytes) this.descriptorEnds.shift();
       if (this.isUnix) this.peer?.notifyRoom();
       return taken;
     }

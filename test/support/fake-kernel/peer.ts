@@ -40,6 +40,14 @@ export class Peer {
       this.#write(bytesOf(this.number, this.sentBytes, Math.min(remaining, MAX_CHUNK_BYTES)));
   }
 
+  /** Sends bytes together with a file descriptor (unix(7), SCM_RIGHTS). */
+  sendDescriptor(bytes: number): void {
+    this.send(bytes);
+    const to = this.stream.peer;
+    if (to?.isUnix && this.sentBytes > (to.descriptorEnds.at(-1) ?? 0))
+      to.descriptorEnds.push(this.sentBytes);
+  }
+
   /** Sends a byte out of band (tcp(7), without SO_OOBINLINE), behind the bytes sent so far. */
   sendUrgent(): void {
     const to = this.stream.peer;

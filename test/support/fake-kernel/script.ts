@@ -6,7 +6,11 @@ import type { Setting, World } from './simulation.ts';
 /** An action of a peer or of the surroundings, and the number of turns that the loop takes after it. */
 export type Step = { readonly turns: number } & (
   | { readonly op: 'dial'; readonly host: string; readonly isCheck: boolean }
-  | { readonly op: 'send' | 'read' | 'flow'; readonly peerIndex: number; readonly bytes: number }
+  | {
+      readonly op: 'send' | 'descriptor' | 'read' | 'flow';
+      readonly peerIndex: number;
+      readonly bytes: number;
+    }
   | { readonly op: 'finish' | 'reset' | 'urgent' | 'stall' | 'resume' | 'event'; readonly peerIndex: number }
   | { readonly op: 'upstream'; readonly route: Route }
   | { readonly op: 'time'; readonly ms: number }
@@ -31,6 +35,9 @@ const FAULTS: Readonly<Record<Call, readonly number[]>> = {
   ],
   socket: [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM],
   connect: [errno.EADDRNOTAVAIL, errno.ENETUNREACH, errno.EAGAIN],
+  receive: [errno.ENOMEM, errno.ENOBUFS],
+  send: [errno.ENOMEM, errno.ENOBUFS],
+  splice: [errno.ENOMEM, errno.ENOBUFS],
   pipe: [errno.EMFILE, errno.ENFILE],
   setPipeSize: [errno.EPERM, errno.ENOMEM, errno.EBUSY],
   epollAdd: [errno.ENOSPC, errno.ENOMEM],
@@ -71,7 +78,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 10, arbitrary: fc.record({ op: fc.constant('send' as const), peerIndex, bytes, turns }) },
   {
     weight: 3,
-    arbitrary: fc.record({ op: fc.constantFrom('read' as const, 'flow' as const), peerIndex, bytes, turns }),
+    arbitrary: fc.record({
+      op: fc.constantFrom('read' as const, 'flow' as const, 'descriptor' as const),
+      peerIndex,
+      bytes,
+      turns,
+    }),
   },
   {
     weight: 5,
@@ -166,6 +178,10 @@ export const runStep = (world: World, step: Step): void => {
       world.dial(step.host, step.isCheck);
       break;
     case 'send':
+      peer?.send(step.bytes);
+      break;
+    case 'descriptor':
+      peer?.sendDescriptor(step.bytes);
       peer?.send(step.bytes);
       break;
     case 'read':

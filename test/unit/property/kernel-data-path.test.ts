@@ -35,8 +35,11 @@ const closeConnections = (world: World, ending: Ending): void => {
   world.routes.push('later');
   for (const peer of world.peers) peer.isStalled = false;
   world.settle();
-  world.now += COALESCE_TIMEOUT_MS;
-  world.settle();
+  const lackedMemory = (['receive', 'send', 'splice'] as const).some((call) => world.faults.has(call));
+  for (const waitMs of lackedMemory ? [MAX_PAUSE_MS, COALESCE_TIMEOUT_MS] : [COALESCE_TIMEOUT_MS]) {
+    world.now += waitMs;
+    world.settle();
+  }
   assertNothingHeldBack(world);
   world.endingSide = ending === 'client leaves' ? 'clients' : 'upstreams';
   world.settle();
@@ -111,3 +114,4 @@ const assertNothingLeft = (world: World): void => {
 /** The constants of relay.ts. */
 const MAX_SPARE_BUFFERS = 16;
 const COALESCE_TIMEOUT_MS = 2;
+const MAX_PAUSE_MS = 500;
