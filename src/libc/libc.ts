@@ -40,6 +40,11 @@ export interface Libc {
   /** SO_ERROR of socket(7): why the socket failed, as a positive errno; 0 for no failure. The call clears the error. */
   socketError(fd: number): number;
   /**
+   * SO_ATTACH_FILTER of socket(7), with {@link SYN_FILTER}: the kernel drops each SYN to a TCP listener (`tcp_filter` in
+   * net/ipv4/tcp_ipv4.c). The clients in its queue stay there, and handshakes that have begun go on.
+   */
+  dropSyns(fd: number): number;
+  /**
    * SO_LINGER of socket(7). With `true`, 0 s: close(2), and the kernel for a process that was killed, then send a reset and
    * drop unsent bytes. With `false`, the default of a socket: a FIN follows the bytes that were written. An accepted socket
    * inherits it from its listener.
@@ -127,8 +132,22 @@ const CLOSE_ON_EXEC = 0x80000;
 const SOCK_STREAM = 1;
 const SO_LINGER = 13;
 const SO_ERROR = 4;
+const SO_ATTACH_FILTER = 26;
 const TCP_CONGESTION = 13;
 const RENO = Buffer.from('reno');
+/**
+ * A program of struct sock_filter (include/uapi/linux/filter.h), 8 bytes an instruction. It keeps every TCP segment but those
+ * with the flag SYN, which is bit 1 of the header's byte 13 (RFC 9293, section 3.1).
+ */
+const SYN_FILTER = Buffer.from(
+  [
+    '300000000d000000', // load byte 13
+    '4500000102000000', // without bit 1: skip the next instruction
+    '0600000000000000', // keep 0 bytes
+    '06000000ffffffff', // keep all bytes
+  ].join(''),
+  'hex',
+);
 const SHUT_WR = 1;
 const MSG_MORE = 0x8000;
 /** SPLICE_F_MOVE and SPLICE_F_NONBLOCK. */
@@ -168,6 +187,12 @@ export const loadLibc = (): Libc => {
   const linger = allocate(8);
   const reno = allocate(RENO.length);
   reno.bytes.set(RENO);
+  const filter = allocate(SYN_FILTER.length);
+  filter.bytes.set(SYN_FILTER);
+  // struct sock_fprog: the number of instructions, and their address.
+  const filterProgram = allocate(16);
+  filterProgram.bytes.writeUInt16LE(SYN_FILTER.length / 8, 0);
+  filterProgram.bytes.writeBigUInt64LE(BigInt(filter.address), 8);
   const eventWords = new Int32Array(event.bytes.buffer);
 
   const native = {
@@ -225,6 +250,8 @@ export const loadLibc = (): Libc => {
       const result = withErrno(native.getsockopt(fd, SOL_SOCKET, SO_ERROR, word.address, word.address + 4));
       return result < 0 ? -result : word.bytes.readInt32LE();
     },
+    dropSyns: (fd) =>
+      withErrno(native.setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, filterProgram.address, 16)),
     setResetOnClose: (fd, isReset) => {
       linger.bytes.writeInt32LE(isReset ? 1 : 0, 0);
       return withErrno(native.setsockopt(fd, SOL_SOCKET, SO_LINGER, linger.address, 8));

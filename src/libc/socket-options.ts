@@ -41,7 +41,7 @@ export const enableKeepAlive = (libc: Libc, fd: number): void => {
 };
 
 /** The kernel limits the backlog to net.core.somaxconn (listen(2)). */
-const BACKLOG = 4_096;
+export const BACKLOG = 4_096;
 
 /**
  * Turns off Nagle's algorithm, and pacing on loopback. BBR paces with a timer for every few packets: `bbr_init` in

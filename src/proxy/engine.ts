@@ -13,7 +13,7 @@ export interface Engine {
    * @returns the address that was bound
    */
   listen(address: Address): Promise<Address>;
-  /** Stops listening on the address; open connections go on. */
+  /** Stops listening on the address; open connections go on. Resolves when the address can be bound again. */
   unlisten(address: Address): Promise<void>;
   /** Takes this host's own addresses, whenever they may have changed. Until the first call only loopback counts as own. */
   setLocalAddresses(addresses: readonly string[]): void;
@@ -24,7 +24,10 @@ export interface Engine {
   counts(): EngineCounts;
   /** The state of the thread that moves the bytes; `unknown` where the caller runs on that very thread. */
   dataPath(): 'ok' | 'stuck' | 'unknown';
-  /** Stops listening, gives open connections `limitMs` to finish (0: no time), then resets the rest. */
+  /**
+   * Stops listening for good, gives open connections `limitMs` to finish (0: no time), then resets the rest. A `listen` from now
+   * on rejects.
+   */
   drain(limitMs: number): Promise<void>;
 }
 

@@ -34,6 +34,7 @@ export const createListeners = (config: ForwardingConfig, engine: Engine, log: L
     const isFileGone = isUnixSocket(address) && !isSocketFile(address.host);
     if (previous?.state === 'bound' && !isFileGone) return;
     await engine.unlisten(address);
+    if (isStopped) return;
     const current = await tryListen(address, engine, config);
     bindings.set(key, current);
     if (previous?.state !== current.state || previous.portOwner?.pid !== current.portOwner?.pid)

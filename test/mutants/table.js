@@ -369,9 +369,21 @@ export const MUTANTS = [
   },
   {
     file: 'src/proxy/kernel/data-path.ts',
-    find: 'isDraining && admission.connections.size === 0',
-    replace: 'isDraining',
+    find: 'hasStoppedListening && admission.connections.size === 0',
+    replace: 'hasStoppedListening',
     tests: ['proxy/', 'property/kernel'],
+  },
+  {
+    file: 'src/proxy/kernel/listener.ts',
+    find: 'this.#closingTurns < MAX_CLOSING_TURNS',
+    replace: 'true',
+    tests: ['proxy/kernel'],
+  },
+  {
+    file: 'src/proxy/kernel/acceptor.ts',
+    find: 'this.#waitingActions.unshift(onClosed);',
+    replace: 'this.#waitingActions.push(onClosed);',
+    tests: ['proxy/kernel'],
   },
   {
     file: 'src/proxy/connection/upstream-addresses.ts',

@@ -114,17 +114,14 @@ export const createDataPath = (
     },
     now,
   );
-  const drain = createDrain(loop, admission, acceptor);
+  const drain = createDrain(loop, admission, acceptor, counters);
 
   const receive = (command: Command): void => {
     switch (command.kind) {
       case 'listen':
-        return reply(command.id, () => acceptor.listen(command.address));
+        return acceptor.whenClosed(() => reply(command.id, () => acceptor.listen(command.address)));
       case 'unlisten':
-        return reply(command.id, () => {
-          acceptor.unlisten(command.address);
-          return null;
-        });
+        return acceptor.unlisten(command.address, () => reply(command.id, () => null));
       case 'local':
         return admission.setLocalAddresses(command.addresses);
       case 'expect_check':
@@ -191,16 +188,28 @@ const createRecordBatch = (
   };
 };
 
-/** Stops listening, and aborts the connections that are still open after `limitMs`. */
-const createDrain = (loop: EventLoop, admission: Admission<number>, acceptor: Acceptor) => {
-  let isDraining = false;
-  const timer: Timer = { dueAt: 0, heapIndex: -1, onDue: () => admission.abort('drained') };
+/** Stops listening, and after `limitMs` resets the connections that are still open and the clients that were not accepted. */
+const createDrain = (
+  loop: EventLoop,
+  admission: Admission<number>,
+  acceptor: Acceptor,
+  counters: SharedCounters,
+) => {
+  let hasStoppedListening = false;
+  const onDue = (): void => {
+    acceptor.stopNow();
+    admission.abort('drained');
+  };
+  const timer: Timer = { dueAt: 0, heapIndex: -1, onDue };
   return {
     start: (limitMs: number): void => {
-      isDraining = true;
-      for (const address of acceptor.addresses) acceptor.unlisten(address);
       loop.setDeadline(timer, loop.now + limitMs);
+      acceptor.stop();
+      acceptor.whenClosed(() => {
+        hasStoppedListening = true;
+        counters.setStoppedListening();
+      });
     },
-    isComplete: (): boolean => isDraining && admission.connections.size === 0,
+    isComplete: (): boolean => hasStoppedListening && admission.connections.size === 0,
   };
 };

@@ -20,10 +20,10 @@ export const createKernelEngine: CreateEngine = async (policy, hooks) => {
   const socketFiles = new Set<string>();
 
   const unlisten = async (address: Address): Promise<void> => {
-    await thread.request({ kind: 'unlisten', address });
     removeSocketFile(address);
+    await thread.request({ kind: 'unlisten', address });
   };
-  /** Removes a socket file together with its listener, as net.Server does. */
+  /** Removes a socket file before its listener is closed, as net.Server does: no further client finds it. */
   const removeSocketFile = ({ host }: Address): void => {
     if (!socketFiles.delete(host)) return;
     try {
@@ -48,16 +48,19 @@ export const createKernelEngine: CreateEngine = async (policy, hooks) => {
     counts: thread.counts,
     dataPath: thread.dataPath,
     drain: async (limitMs) => {
-      thread.post({ kind: 'drain', limitMs });
-      // Waits until the thread has closed its listeners, so that no later client is accepted.
-      thread.counters.waitForCommands(UNLISTEN_TIMEOUT_MS);
       for (const host of socketFiles) removeSocketFile({ host, port: 0 });
+      thread.post({ kind: 'drain', limitMs });
+      // A process that waits for the port then finds it free, unless the time was too short.
+      thread.counters.waitForStoppedListening(UNLISTEN_TIMEOUT_MS);
       await thread.whenEnded;
     },
   };
 };
 
-/** A loop that is not stuck closes its listeners in well under 1 ms. */
+/**
+ * A loop that is not stuck closes its listeners in well under 1 ms. With thousands of clients to accept it takes longer than
+ * this (ADR-0058), but none that connects after the drain has begun is accepted.
+ */
 const UNLISTEN_TIMEOUT_MS = 100;
 
 /** Copies the policy alone: the proxy's other config is not sent to the thread. */

@@ -25,6 +25,7 @@ export const createPortableEngine: CreateEngine = async (policy, hooks) => {
   const connectFailures: Record<string, number> = {};
   const moved = { bytesToUpstream: 0, bytesToClient: 0 };
   const timers = createTimers();
+  let isDraining = false;
   const listenAddresses = (): readonly Address[] => [...listeners.values()].map(({ address }) => address);
   const upstreamAddresses = createUpstreamAddresses<Candidate>(
     policy.upstream,
@@ -56,6 +57,10 @@ export const createPortableEngine: CreateEngine = async (policy, hooks) => {
   const listen = async (address: Address): Promise<Address> => {
     const listener = await openListener(address, admission.accept, hooks.onError);
     listeners.set(formatAddress(listener.address), listener);
+    if (isDraining) {
+      await unlisten(listener.address);
+      throw Object.assign(new Error('the proxy stops listening'), { code: 'ECANCELED' });
+    }
     return listener.address;
   };
 
@@ -75,6 +80,7 @@ export const createPortableEngine: CreateEngine = async (policy, hooks) => {
     dataPath: () => 'unknown',
     counts: () => ({ ...admission.counts(), ...moved, connectFailures: { ...connectFailures } }),
     drain: async (limitMs) => {
+      isDraining = true;
       for (const { address } of [...listeners.values()]) await unlisten(address);
       await drainConnections(admission, limitMs);
     },

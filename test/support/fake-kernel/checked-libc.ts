@@ -89,6 +89,7 @@ export const createCheckedLibc = (libc: Libc): CheckedLibc => {
       libc.setOption(checkFile('setsockopt', fd, 'socket'), level, option, value),
     sendWithoutPacing: (fd) => libc.sendWithoutPacing(checkFile('setsockopt', fd, 'socket')),
     socketError: (fd) => libc.socketError(checkFile('getsockopt', fd, 'socket')),
+    dropSyns: (fd) => libc.dropSyns(checkFile('setsockopt', fd, 'socket')),
     setResetOnClose: (fd, isReset) => libc.setResetOnClose(checkFile('setsockopt', fd, 'socket'), isReset),
     shutdown: (fd) => libc.shutdown(checkFile('shutdown', fd, 'socket')),
     close: (fd) => {

@@ -62,6 +62,7 @@ interface Socket {
   readonly isUnix: boolean;
   bound: Address | undefined;
   queue: Stream[] | undefined;
+  dropsSyns: boolean;
   stream: Stream | undefined;
   resetsOnClose: boolean;
   onWake: () => void;
@@ -79,6 +80,8 @@ export class FakeKernel implements Libc {
   /** The number of events of the last epoll_wait(2). */
   eventCount = 0;
   readonly faults = new Map<Call, number[]>();
+  /** False: the kernel takes a filter of a socket and ignores it. */
+  hasSocketFilters = true;
   readonly #sizes: Sizes;
   readonly #hooks: Hooks;
   readonly #files = new Map<number, File>();
@@ -96,11 +99,11 @@ export class FakeKernel implements Libc {
   /**
    * Connects a client.
    * @param from has no meaning for a unix socket
-   * @returns the client's side; undefined when nothing listens
+   * @returns the client's side; undefined when nothing listens, or when the listener drops SYNs
    */
   dial(to: Address, from: Address): Stream | undefined {
     const listener = this.#listenerOf(to);
-    if (!listener?.queue) return undefined;
+    if (!listener?.queue || listener.dropsSyns) return undefined;
     const far = new Stream({ local: from, remote: to }, listener.isUnix);
     this.#enqueue(listener, far);
     return far;
@@ -203,6 +206,11 @@ export class FakeKernel implements Libc {
 
   socketError(fd: number): number {
     return this.#socket(fd).stream?.takeError() ?? 0;
+  }
+
+  dropSyns(fd: number): number {
+    this.#socket(fd).dropsSyns = this.hasSocketFilters;
+    return 0;
   }
 
   setResetOnClose(fd: number, isReset: boolean): number {
@@ -390,6 +398,7 @@ export class FakeKernel implements Libc {
     if (route === 'refused' || route === 'refused at once') return stream.refuse(ECONNREFUSED);
     if (route === 'unreachable') return stream.refuse(ENETUNREACH);
     const ownListener = this.#listenerOf(stream.remote);
+    if (ownListener?.dropsSyns) return;
     const far = new Stream({ local: stream.remote, remote: stream.local }, stream.isUnix);
     const isSelfConnect = !stream.isUnix && stream.local.port === stream.remote.port;
     if (ownListener && !isSelfConnect) {
@@ -445,6 +454,7 @@ const newSocket = (isUnixSocket: boolean): Socket => ({
   isUnix: isUnixSocket,
   bound: undefined,
   queue: undefined,
+  dropsSyns: false,
   stream: undefined,
   resetsOnClose: false,
   onWake: () => {},

@@ -44,6 +44,8 @@ export class World {
   readonly peers: Peer[] = [];
   readonly records: ConnectionRecord[] = [];
   readonly errors: string[] = [];
+  /** The ids of the commands that were answered, whether they failed or not. */
+  readonly answers: number[] = [];
   readonly dialLog: string[] = [];
   isLookupPending = false;
   /** The side that closes its connections first; the other side follows when it reads the end. Every peer reads. */
@@ -200,8 +202,10 @@ export class World {
     else if (event.kind === 'error') this.errors.push(event.failure.message);
     else if (event.kind === 'dial') this.dialLog.push(format(event.message, ...event.values));
     else if (event.kind === 'drained') this.isDrained = true;
-    else if (event.kind === 'done' && event.failure) this.errors.push(event.failure.message);
-    else if (event.kind === 'open') {
+    else if (event.kind === 'done') {
+      this.answers.push(event.id);
+      if (event.failure) this.errors.push(event.failure.message);
+    } else if (event.kind === 'open') {
       const { port } = event.client;
       // The clients of a unix socket cannot be told apart.
       const [only, second] = this.clients;

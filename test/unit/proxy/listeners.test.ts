@@ -51,6 +51,22 @@ test('an address is not bound twice at a time, however the calls overlap', async
   );
 });
 
+test('an address that is closed when the listeners are stopped is not bound again', async () => {
+  const { engine, listens } = createFakeEngine();
+  let closed = (): void => {};
+  const unlisten = () =>
+    new Promise<void>((resolve) => {
+      closed = resolve;
+    });
+  const listeners = createListeners(parseProxy(), { ...engine, unlisten }, assert.fail);
+  const binding = listeners.rebind();
+  await turn();
+  listeners.stop();
+  closed();
+  await binding;
+  assert.deepEqual([listens.length, listeners.list()], [0, []]);
+});
+
 test('a rebind that takes longer than its interval is followed by one rebind, an interval later', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
   const { engine, listens } = createFakeEngine();

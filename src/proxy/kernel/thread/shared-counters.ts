@@ -20,10 +20,10 @@ const FAILURES_OFFSET = 9;
 /** The largest errno(3) is 133. Index 0 counts the code that is not an error of the system, ESELF. */
 const MAX_ERRORS = 160;
 
-/** 32-bit integers follow, for atomic access: sent and handled commands, turns of the loop, the stop flag, the end. */
+/** 32-bit integers follow, for atomic access: sent and handled commands, turns of the loop, and flags. */
 const FLAGS_OFFSET = (FAILURES_OFFSET + MAX_ERRORS) * 8;
 
-const FLAG = { commands: 0, handled: 1, turns: 2, stop: 3, ended: 4 };
+const FLAG = { commands: 0, handled: 1, turns: 2, stop: 3, stoppedListening: 4, ended: 5 };
 
 /** Counters and flags in memory that the main thread and the data path share. */
 export class SharedCounters {
@@ -111,18 +111,16 @@ export class SharedCounters {
   /** Called by the data path with the number of commands that it has carried out. */
   setHandledCommands(handledCommands: number): void {
     Atomics.store(this.#flags, FLAG.handled, handledCommands);
-    Atomics.notify(this.#flags, FLAG.handled);
   }
 
-  /** Blocks the calling thread until the sent commands are carried out or the thread has ended, `limitMs` at most. */
-  waitForCommands(limitMs: number): void {
-    const giveUpAt = performance.now() + limitMs;
-    const sentCommands = this.sentCommands;
-    for (let leftMs = limitMs; leftMs > 0; leftMs = giveUpAt - performance.now()) {
-      const handledCommands = Atomics.load(this.#flags, FLAG.handled);
-      if (handledCommands >= sentCommands || this.hasEnded) return;
-      Atomics.wait(this.#flags, FLAG.handled, handledCommands, leftMs);
-    }
+  /** Called by the data path when a drain has closed its listeners. */
+  setStoppedListening(): void {
+    this.#raise(FLAG.stoppedListening);
+  }
+
+  /** Blocks the calling thread. @returns whether a drain has closed the listeners, or the thread has ended, within `limitMs` */
+  waitForStoppedListening(limitMs: number): boolean {
+    return Atomics.wait(this.#flags, FLAG.stoppedListening, 0, limitMs) !== 'timed-out';
   }
 
   get isStopped(): boolean {
@@ -133,18 +131,18 @@ export class SharedCounters {
     Atomics.store(this.#flags, FLAG.stop, 1);
   }
 
-  get hasEnded(): boolean {
-    return Atomics.load(this.#flags, FLAG.ended) === 1;
-  }
-
   setEnded(): void {
-    Atomics.store(this.#flags, FLAG.ended, 1);
-    Atomics.notify(this.#flags, FLAG.ended);
-    Atomics.notify(this.#flags, FLAG.handled);
+    this.#raise(FLAG.ended);
+    this.#raise(FLAG.stoppedListening);
   }
 
   /** Blocks the calling thread. @returns whether the data path has left its loop within `limitMs` */
   waitForEnd(limitMs: number): boolean {
     return Atomics.wait(this.#flags, FLAG.ended, 0, limitMs) !== 'timed-out';
+  }
+
+  #raise(flag: number): void {
+    Atomics.store(this.#flags, flag, 1);
+    Atomics.notify(this.#flags, flag);
   }
 }

@@ -5,6 +5,7 @@ import {
   echo,
   ending,
   forEachEngine,
+  freePort,
   readAll,
   readBytes,
   serve,
@@ -35,6 +36,21 @@ forEachEngine((name, rig) =>
       await engine.drain(0);
       assert.equal(await ended, 'ECONNRESET');
       assert.equal((await record(0)).reason, 'drained');
+    });
+
+    test('a drain closes what a listen under way opens, and from then on a listen is refused', async (t) => {
+      const { dial: open, engine, address } = await rig(t, await serve(t, echo));
+      const client = open();
+      client.write('x');
+      await readBytes(client, 1);
+      const second = { host: '127.0.0.1', port: await freePort() };
+      const listening = engine.listen(second).catch(() => {});
+      const drained = engine.drain(30_000);
+      await listening;
+      await assert.rejects(engine.listen(address), { code: 'ECANCELED' });
+      for (const closed of [address, second]) assert.equal(await ending(dial(t, closed)), 'ECONNREFUSED');
+      client.end();
+      await drained;
     });
 
     test('every connection that a drain cuts is recorded before the drain is over', async (t) => {

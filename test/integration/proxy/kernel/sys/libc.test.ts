@@ -24,7 +24,7 @@ import { type CheckedLibc, createCheckedLibc } from '../../../../support/fake-ke
 import { needs } from '../../../../support/requirements.ts';
 import { tempFolder } from '../../../../support/temp-dir.ts';
 
-const { EADDRINUSE, EAGAIN, EBADF, EINPROGRESS, EINVAL, ENOENT, ENOTCONN, EPIPE, ECONNRESET } =
+const { EADDRINUSE, EAGAIN, EBADF, EINPROGRESS, EINVAL, ENOENT, ENOTCONN, EPIPE, ECONNREFUSED, ECONNRESET } =
   constants.errno;
 const skip = needs(process.platform === 'linux' ? undefined : 'needs Linux');
 
@@ -45,6 +45,7 @@ test('every call that fails returns the negated errno', { skip }, () => {
     connect: libc.connect(unusedFd, memory, 16),
     getsockname: libc.getsockname(unusedFd, memory),
     setOption: libc.setOption(unusedFd, SOL_SOCKET, SO_KEEPALIVE, 1),
+    dropSyns: libc.dropSyns(unusedFd),
     setResetOnClose: libc.setResetOnClose(unusedFd, true),
     shutdown: libc.shutdown(unusedFd),
     close: libc.close(unusedFd),
@@ -118,6 +119,38 @@ test('a connection from listen to its end on real sockets', { skip }, (t) => {
   assert.equal(libc.shutdown(client), -ENOTCONN);
 });
 
+for (const host of ['127.0.0.1', '::1'])
+  test(`a listener on ${host} that drops SYNs keeps its queue, and a later client is refused after its close`, {
+    skip,
+  }, (t) => {
+    const libc = openLibc(t);
+    const address = libc.allocate(ADDRESS_MEMORY_BYTES);
+    const { fd: listener, size, family } = listen(libc, address, host);
+    const [early, late] = [libc.socket(family), libc.socket(family)];
+    const epoll = libc.epollCreate();
+    const events = libc.allocate(EVENT_LAYOUT.words * 4);
+    libc.connect(early, address, size);
+    libc.epollAdd(epoll, early, EPOLLOUT, 1);
+    assert.equal(libc.epollWait(epoll, events, 1, 10_000), 1);
+    libc.epollDelete(epoll, early);
+
+    assert.equal(libc.dropSyns(listener), 0);
+    assert.equal(libc.connect(late, address, size), -EINPROGRESS);
+    const peer = libc.allocate(ADDRESS_MEMORY_BYTES);
+    const accepted = libc.accept(listener, peer);
+    assert.ok(accepted >= 0);
+    assert.equal(libc.accept(listener, peer), -EAGAIN);
+    const memory = libc.allocate(1);
+    assert.equal(libc.send(early, memory, 0, 1, false), 1);
+    until(() => libc.receive(accepted, memory, 1) === 1);
+
+    libc.epollAdd(epoll, late, EPOLLOUT, 2);
+    assert.equal(libc.epollWait(epoll, events, 1, 0), 0);
+    libc.close(listener);
+    assert.equal(libc.epollWait(epoll, events, 1, 60_000), 1, 'the SYN is sent again');
+    assert.equal(libc.socketError(late), ECONNREFUSED);
+  });
+
 test('bytes are spliced through a pipe, and a pipe has a size', { skip }, (t) => {
   const libc = openLibc(t);
   const ends = libc.allocate(8);
@@ -190,13 +223,14 @@ const openLibc = (t: TestContext): CheckedLibc => {
 const listen = (
   libc: CheckedLibc,
   address: ReturnType<CheckedLibc['allocate']>,
-): { readonly fd: number; readonly size: number } => {
-  const { size, family } = writeAddress({ host: '127.0.0.1', port: 0 }, address);
+  host = '127.0.0.1',
+): { readonly fd: number; readonly size: number; readonly family: number } => {
+  const { size, family } = writeAddress({ host, port: 0 }, address);
   const fd = libc.socket(family);
   assert.equal(libc.bind(fd, address, size), 0);
   assert.equal(libc.listen(fd, 8), 0);
   assert.equal(libc.getsockname(fd, address), 0);
-  return { fd, size };
+  return { fd, size, family };
 };
 
 const pair = (libc: CheckedLibc): readonly [number, number] => {

@@ -63,20 +63,26 @@ test('both threads see the counts, and a connection is active until its record h
   assert.equal(mine.turns, 1);
 });
 
-test('the wait for commands ends when they are carried out, when the other thread ends, or when it takes too long', () => {
+test('a command is pending until it is carried out', () => {
   const counters = new SharedCounters();
-  counters.waitForCommands(60_000);
+  assert.equal(counters.hasPendingCommands, false);
   counters.countCommand();
+  assert.deepEqual([counters.sentCommands, counters.hasPendingCommands], [1, true]);
   counters.setHandledCommands(1);
-  counters.waitForCommands(60_000);
-  counters.countCommand();
-  counters.waitForCommands(10);
-  counters.setEnded();
-  counters.waitForCommands(60_000);
-  assert.deepEqual([counters.sentCommands, counters.hasEnded, counters.waitForEnd(60_000)], [2, true, true]);
+  assert.equal(counters.hasPendingCommands, false);
 });
 
-test('a thread waits until the other one has carried out the commands, and until it has ended', async (t) => {
+test('the wait for closed listeners ends when they are closed, when the other thread ends, or when it takes too long', () => {
+  const closed = new SharedCounters();
+  assert.equal(closed.waitForStoppedListening(1), false);
+  closed.setStoppedListening();
+  assert.equal(closed.waitForStoppedListening(60_000), true);
+  const ended = new SharedCounters();
+  ended.setEnded();
+  assert.deepEqual([ended.waitForStoppedListening(60_000), ended.waitForEnd(60_000)], [true, true]);
+});
+
+test('a thread waits until the other one has closed its listeners, and until it has ended', async (t) => {
   const counters = new SharedCounters();
   const script = `
     const { parentPort, workerData } = require('node:worker_threads');
@@ -85,7 +91,7 @@ test('a thread waits until the other one has carried out the commands, and until
       const counters = new SharedCounters(buffer);
       parentPort.postMessage('ready');
       while (counters.sentCommands === 0);
-      counters.setHandledCommands(1);
+      counters.setStoppedListening();
       while (!counters.isStopped);
       counters.setEnded();
       parentPort.close();
@@ -96,7 +102,7 @@ test('a thread waits until the other one has carried out the commands, and until
   worker.postMessage({ buffer: counters.buffer, url });
   await once(worker, 'message');
   counters.countCommand();
-  counters.waitForCommands(60_000);
+  assert.equal(counters.waitForStoppedListening(60_000), true);
   assert.equal(counters.waitForEnd(1), false);
   counters.stop();
   assert.equal(counters.waitForEnd(60_000), true);
